@@ -1,0 +1,102 @@
+"""What an IP address is for: one class per address, from a table of our own.
+
+``ipaddress.is_private`` answers another question (it calls 100.64/10 neither private nor global and 198.18/15
+private) and changes between Python releases; the table here is the whole truth for localpair.
+
+Sources: RFC 6890 and the IANA special-purpose registries, RFC 1918, RFC 4193, RFC 6598, RFC 2544, RFC 3927.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TypeAlias
+
+from netaddr import IPNetwork, IPSet
+
+IPAddress: TypeAlias = IPv4Address | IPv6Address
+
+
+class AddressClass(StrEnum):
+    """What an address is for. ``LOCAL_CLASSES`` holds those that a LAN hands out."""
+
+    PRIVATE = "private"
+    UNIQUE_LOCAL = "unique-local"
+    LINK_LOCAL = "link-local"
+    CGNAT = "cgnat"
+    GLOBAL = "global"
+    LOOPBACK = "loopback"
+    BENCHMARKING = "benchmarking"
+    DOCUMENTATION = "documentation"
+    MULTICAST = "multicast"
+    BROADCAST = "broadcast"
+    UNSPECIFIED = "unspecified"
+    RESERVED = "reserved"
+
+
+LOCAL_CLASSES = frozenset(
+    {AddressClass.PRIVATE, AddressClass.UNIQUE_LOCAL, AddressClass.LINK_LOCAL, AddressClass.CGNAT}
+)
+"""The classes that stage 2 keeps. Global addresses are kept as candidates, but rank behind them."""
+
+DIALLABLE_CLASSES = LOCAL_CLASSES | {AddressClass.GLOBAL}
+"""No other class is ever dialled because a packet or an offer said so."""
+
+# The first set that holds the address decides, so the narrow ones stand first.
+_TABLE: tuple[tuple[AddressClass, IPSet], ...] = (
+    (AddressClass.UNSPECIFIED, IPSet(["0.0.0.0/32", "::/128"])),
+    (AddressClass.BROADCAST, IPSet(["255.255.255.255/32"])),
+    (AddressClass.LOOPBACK, IPSet(["127.0.0.0/8", "::1/128"])),
+    (AddressClass.MULTICAST, IPSet(["224.0.0.0/4", "ff00::/8"])),
+    (AddressClass.LINK_LOCAL, IPSet(["169.254.0.0/16", "fe80::/10"])),
+    (AddressClass.PRIVATE, IPSet(["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"])),
+    (AddressClass.UNIQUE_LOCAL, IPSet(["fc00::/7"])),
+    (AddressClass.CGNAT, IPSet(["100.64.0.0/10"])),
+    (AddressClass.BENCHMARKING, IPSet(["198.18.0.0/15", "2001:2::/48"])),
+    (
+        AddressClass.DOCUMENTATION,
+        IPSet(["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20"]),
+    ),
+    (
+        AddressClass.RESERVED,
+        IPSet(["0.0.0.0/8", "192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4", "100::/64", "5f00::/16",
+               "64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "2002::/16", "::/8", "fec0::/10"]),
+    ),
+)  # fmt: skip
+_RANGES = tuple(
+    (cls, net.version, net.first, net.last) for cls, nets in _TABLE for net in nets.iter_cidrs()
+)
+
+
+@lru_cache(maxsize=4096)
+def classify(address: IPAddress) -> AddressClass:
+    """The class of ``address``; a scope (``%eth0``) plays no part."""
+    number, version = int(address), address.version
+    for cls, family, first, last in _RANGES:
+        if family == version and first <= number <= last:
+            return cls
+    return AddressClass.GLOBAL
+
+
+def normalise(text: str) -> IPAddress:
+    """Parse ``text`` as an address, IPv4-mapped IPv6 turned into IPv4. No name is ever resolved.
+
+    Raises ValueError for anything that is no literal address.
+    """
+    address = ip_address(text)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def subnet_hosts(address: IPAddress, prefix: int) -> IPNetwork:
+    """The subnet of ``address`` by its real mask; network and broadcast follow from it, never from digits."""
+    return IPNetwork(f"{unscoped(address)}/{prefix}").cidr
+
+
+def unscoped(address: IPAddress) -> IPAddress:
+    """``address`` without its IPv6 scope: a scope means something on one host only."""
+    if isinstance(address, IPv6Address) and address.scope_id is not None:
+        return IPv6Address(int(address))
+    return address

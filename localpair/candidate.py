@@ -1,0 +1,120 @@
+"""Candidates: where a device might be reached, how well that is known, and how they rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from localpair.address import AddressClass, IPAddress, classify, unscoped
+
+
+class Evidence(IntEnum):
+    """How well an address is known to be reachable; the order is the grading.
+
+    A call to one's own address runs through the loopback device, so ``SELF_CONFIRMED`` proves ownership only;
+    reachability starts with what the other side has seen.
+    """
+
+    ASSIGNED = 0  # its owner says it has it
+    PREFERRED_ROUTE = 1  # the routing table would send from it
+    SELF_CONFIRMED = 2  # its owner called its own listener there
+    SEEN_OVER_UDP = 3  # the peer saw packets come from it
+    DIALLED_OVER_TCP = 4  # the peer reached it with a TCP connection, or saw one come from it
+    AUTHENTICATED = 5  # a verified session ran over it
+
+    @property
+    def label(self) -> str:
+        """The name used on screens and in JSON, such as ``seen-over-udp``."""
+        return self.name.lower().replace("_", "-")
+
+
+class Origin(StrEnum):
+    """Where a candidate came from."""
+
+    STAGE_1 = "stage-1"
+    STAGE_2 = "stage-2"
+    STAGE_3 = "stage-3"
+    INTERFACE = "interface"
+    OFFER = "offer"
+    BEACON_CLAIM = "beacon-claim"
+    BEACON_SOURCE = "beacon-source"
+    TCP_SOURCE = "tcp-source"
+    CONFIRMATION = "confirmation"
+    REMEMBERED = "remembered"
+    NEIGHBOUR = "neighbour"
+    SWEEP = "sweep"
+    MANUAL = "manual"
+
+
+class InterfaceKind(StrEnum):
+    """What kind of link an interface is, as far as the platform tells."""
+
+    ETHERNET = "ethernet"
+    WIRELESS = "wireless"
+    BRIDGE = "bridge"
+    VETH = "veth"
+    TUNNEL = "tunnel"
+    LOOPBACK = "loopback"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceAddress:
+    """One address of an interface, without scope; ``prefix`` in bits."""
+
+    address: IPAddress
+    prefix: int
+    tentative: bool = False  # duplicate address detection has not finished: bind would fail
+    deprecated: bool = False
+    temporary: bool = False  # RFC 8981 privacy address
+    peer: IPAddress | None = None  # the other end of a point-to-point link
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One network interface as it is now. ``carrier`` is None where the platform does not tell."""
+
+    index: int
+    name: str
+    kind: InterfaceKind = InterfaceKind.OTHER
+    up: bool = True
+    carrier: bool | None = None
+    multicast: bool = True
+    point_to_point: bool = False
+    mtu: int = 1500
+    addresses: tuple[InterfaceAddress, ...] = ()
+    gateway: bool = False  # a default route leaves through it
+    neighbours: int = 0  # resolved neighbour entries
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An address at which a device, ours or the peer's, might be reached.
+
+    ``address`` carries no scope; ``scope`` is the interface index on *this* host through which a link-local
+    address is meant, or 0. ``port`` is TCP; 0 where none is known. ``observed`` is True where the address was
+    seen rather than claimed.
+    """
+
+    address: IPAddress
+    port: int = 0
+    prefix: int | None = None
+    scope: int = 0
+    origin: Origin = Origin.INTERFACE
+    evidence: Evidence = Evidence.ASSIGNED
+    interface: str | None = None
+    reasons: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def cls(self) -> AddressClass:
+        """The address's class."""
+        return classify(self.address)
+
+    @property
+    def key(self) -> tuple[IPAddress, int, int]:
+        """What makes two candidates the same target: address, scope and port."""
+        return (unscoped(self.address), self.scope, self.port)
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{host}:{self.port}" if self.port else str(self.address)

@@ -1,0 +1,101 @@
+"""Every error that leaves localpair, and whose fault it is.
+
+    LocalpairError
+    ├── LocalError              our own side: a port, a disk, a permission          exit 1
+    │   └── StateError          a key file or the trust store cannot be used
+    ├── UsageError              the caller asked for something impossible           exit 2
+    │   └── OfferError          a text or picture that is no readable offer
+    ├── UnreachableError        no path led to the peer within the bound            exit 3
+    ├── RefusedError            a peer was reached and one side said no             exit 4
+    ├── RemoteError             the peer broke the protocol                         exit 4
+    │   └── WireError           bytes that are no message of ours
+    └── TransferError           paired, and the payload did not arrive              exit 5
+
+Messages say what happened; ``hint`` says what to do about it. Neither ever holds a secret.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class LocalpairError(Exception):
+    """Base of every error that localpair raises on purpose.
+
+    ``hint`` is one sentence for the person: what to do next. ``exit_code`` is what the command line ends with.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class LocalError(LocalpairError):
+    """Our own side failed: a port that is taken, a full disk, a missing permission."""
+
+
+class StateError(LocalError):
+    """A key file or the trust store cannot be read or written. Nothing was overwritten."""
+
+
+class UsageError(LocalpairError):
+    """The request itself is wrong, before anything was tried."""
+
+    exit_code = 2
+
+
+class OfferError(UsageError):
+    """A text, a picture or an environment variable that holds no readable offer."""
+
+
+class UnreachableError(LocalpairError):
+    """No path led to the peer within the bound. The attempts that failed are kept by the caller."""
+
+    exit_code = 3
+
+
+class Refusal(StrEnum):
+    """Why a reached peer and this side did not become a pair."""
+
+    WRONG_SECRET = "wrong-secret"  # noqa: S105 - the name of a reason, not a secret
+    WRONG_KEY = "wrong-key"
+    EXPIRED = "expired"
+    NOT_APPROVED = "not-approved"
+    ALREADY_CLAIMED = "already-claimed"
+    OTHER_DEVICE = "other-device"
+    REVOKED = "revoked"
+    UNKNOWN_DEVICE = "unknown-device"
+    VERSION = "version"
+    SELF = "self"
+    CANCELLED = "cancelled"
+    BUSY = "busy"
+
+
+class RefusedError(LocalpairError):
+    """A peer was reached, and one of the two sides refused; ``reason`` says why."""
+
+    exit_code = 4
+
+    def __init__(self, reason: Refusal, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class RemoteError(LocalpairError):
+    """The peer did something the protocol does not allow."""
+
+    exit_code = 4
+
+
+class WireError(RemoteError):
+    """Bytes that are no message of ours: truncated, oversized, unknown or inconsistent."""
+
+
+class TransferError(LocalpairError):
+    """The pair stands, and the payload did not arrive whole."""
+
+    exit_code = 5

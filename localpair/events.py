@@ -1,0 +1,216 @@
+"""What happens while two devices pair, as frozen values. The command line prints them; a program matches on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path as FilePath
+from typing import TypeAlias
+
+from localpair.address import IPAddress
+from localpair.candidate import Candidate, Evidence, Origin
+
+
+class Phase(StrEnum):
+    """How far an attempt at one address got before it ended."""
+
+    BIND = "bind"
+    CONNECT = "connect"
+    PREAMBLE = "preamble"
+    TLS = "tls"
+    PIN = "pin"
+    HELLO = "hello"
+    PROOF = "proof"
+    NOMINATION = "nomination"
+    APPROVAL = "approval"
+    COMMIT = "commit"
+
+
+class Direction(StrEnum):
+    """Who opened the TCP connection, seen from this side."""
+
+    IN = "in"
+    OUT = "out"
+    SIMULTANEOUS = "simultaneous"
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The way a session runs: both ends as address and port, who dialled, and what made the peer known.
+
+    ``carrier`` says how the address that was used became known: ``offer``, ``multicast``, ``broadcast``,
+    ``unicast``, ``confirmation``, ``tcp`` or ``remembered``.
+    """
+
+    local: str
+    remote: str
+    direction: Direction
+    carrier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A device that proved who it is. ``device_id`` is the hash of its long-term key; ``label`` is its claim."""
+
+    device_id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class NearbyPeer:
+    """A device heard by discovery, not authenticated: a hint to choose from and nothing more.
+
+    ``alias`` is two words made of the instance nonce, the same on both screens. ``label`` is set only where its
+    owner asked for a name to be sent.
+    """
+
+    instance: str  # hex of the per-process nonce
+    alias: str
+    role: str  # host | join | listen | send
+    tcp_port: int
+    addresses: tuple[Candidate, ...]
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Listening on TCP ``tcp_port`` and UDP ``udp_port``; ``addresses`` are one's own candidates, best first."""
+
+    tcp_port: int
+    udp_port: int
+    addresses: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferIssued:
+    """A new offer to show. ``text`` holds the secret: show it to the person, log it nowhere."""
+
+    text: str = field(repr=False)
+    expires_in: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class AddressAttempt:
+    """One try at finding an own address: stage 1 to 3, with what came of it. ``ms`` is its duration."""
+
+    stage: int
+    address: IPAddress | None
+    interface: str | None
+    outcome: str  # confirmed | failed | dropped
+    reason: str
+    ms: float
+    cls: str | None = None  # the address's class
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFound:
+    """Discovery heard a peer for the first time, or learnt more about it."""
+
+    peer: NearbyPeer
+    heard: bool = True  # we hear it
+    hears_us: bool = False  # it told us that it hears us
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAddressSeen:
+    """A peer told us at which of our addresses it sees us, and how it knows."""
+
+    address: IPAddress
+    evidence: Evidence
+    by: str  # the peer's address as we see it
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at one address of the peer, ended. ``outcome`` is ``ok``, ``lost`` (another one won) or ``failed``."""
+
+    candidate: Candidate
+    direction: Direction
+    phase: Phase
+    outcome: str
+    ms: float
+    errno: str = ""  # symbolic, such as ECONNREFUSED; empty where the system gave none
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """Both sides have recorded the pair. ``elapsed_ms`` counts from the start of this side's attempt."""
+
+    peer: Peer
+    path: Path
+    elapsed_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Payload under way. ``total`` is None until all of it is counted; bytes include what a resume skipped."""
+
+    direction: str  # send | receive
+    file: str
+    bytes: int
+    total: int | None
+    files: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The peer has stored this file and confirmed its checksum."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file arrived whole, under this final name. ``sha256`` is in hex."""
+
+    path: FilePath
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The connection broke and the same pair continues over a new path."""
+
+    path: Path
+
+
+Event: TypeAlias = (
+    Ready
+    | OfferIssued
+    | AddressAttempt
+    | PeerFound
+    | OwnAddressSeen
+    | Attempt
+    | Paired
+    | Progress
+    | Sent
+    | Received
+    | Reconnected
+)
+
+__all__ = [
+    "AddressAttempt",
+    "Attempt",
+    "Direction",
+    "Event",
+    "FilePath",
+    "NearbyPeer",
+    "OfferIssued",
+    "Origin",
+    "OwnAddressSeen",
+    "Paired",
+    "Path",
+    "Peer",
+    "PeerFound",
+    "Phase",
+    "Progress",
+    "Ready",
+    "Received",
+    "Reconnected",
+    "Sent",
+]

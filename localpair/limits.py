@@ -1,0 +1,81 @@
+"""Every size, interval and deadline of localpair, with its unit and its reason.
+
+A constant's name ends in its unit: ``_S`` seconds, ``_BYTES`` bytes; a bare name is a count.
+"""
+
+from typing import Final
+
+# --- Ports -----------------------------------------------------------------------------------------------------
+# One small range, so that a firewall can be opened for it. Unassigned by IANA.
+DISCOVERY_PORT: Final = 46820  # UDP, shared by every instance on a host: multicast and broadcast arrive here
+PAIRING_PORTS: Final = range(46821, 46830)  # TCP and UDP; the first number free on both wins
+LOWEST_DIALLED_PORT: Final = 1024  # a packet never makes us call a system service
+
+# --- Groups (hop limit 1: a beacon never leaves its link) ------------------------------------------------------
+GROUP_LINK_LOCAL: Final = "224.0.0.171"  # 224.0.0.0/24 is never pruned by IGMP snooping; unassigned by IANA
+GROUP_SCOPED: Final = "239.255.70.171"  # RFC 2365 local scope: passes where a filter takes only 224.0.0.x
+GROUP_IPV6: Final = "ff12::6c70:6169:7273"  # transient, link-local scope (RFC 4291, 2.7)
+MULTICAST_HOPS: Final = 1
+
+# --- Offer -----------------------------------------------------------------------------------------------------
+SECRET_BYTES: Final = 16  # 128 bits, random, used once: no offline guess is possible
+KEY_HASH_BYTES: Final = 16  # second preimage at 2^128; the proof binds the whole certificate besides
+OFFER_LIFETIME_S: Final = 120.0  # long enough to walk to the other device, too short for a photograph to travel
+OFFER_LIFETIME_MAX_S: Final = 300.0
+OFFER_CANDIDATES: Final = 6  # with the fields around them they fit a QR code of 49x49 modules
+OFFER_LABEL_BYTES: Final = 12  # UTF-8; a hint for the person, never an identity
+OFFER_TEXT_CHARS: Final = 600  # longer input is no offer; nothing is parsed
+OFFER_FAILED_CLAIMS: Final = 10  # then the secret is replaced by a new one
+
+# --- Datagrams -------------------------------------------------------------------------------------------------
+BEACON_BYTES: Final = 320  # every beacon has this size: an answer is never larger than its question
+DATAGRAM_BYTES: Final = 400  # what is read of one datagram; more cannot be ours
+BEACON_ADDRESSES: Final = 8
+BEACON_BURST_S: Final = (0.0, 0.1, 0.6, 2.6)  # after the start and after every change of the network
+BEACON_BEAT_S: Final = 1.0
+BEACON_JITTER: Final = 0.2  # of the beat, each way, so that devices do not march in step
+BEACON_SLOW_AFTER_S: Final = 30.0  # then the beat slows down
+BEACON_SLOW_BEAT_S: Final = 5.0
+PEER_EXPIRY_BEATS: Final = 3  # a peer that missed this many of its beats is gone
+ANSWER_BURST: Final = 4  # immediate answers to newcomers, token bucket
+ANSWER_REFILL_S: Final = 5.0  # one more immediate answer allowed after so long
+PEERS: Final = 64  # remembered; the least recently seen goes
+PEER_ADDRESSES: Final = 8  # kept for each peer
+
+# --- Dials -----------------------------------------------------------------------------------------------------
+CONNECT_TIMEOUT_S: Final = 2.0  # for one address
+STAGGER_S: Final = 0.25  # between the starts of two dials (RFC 8305, 5)
+RETRY_GAPS_S: Final = (0.5, 1.0, 2.0)  # before an address is tried again; the last one repeats
+PARALLEL_DIALS: Final = 12
+PACKET_DIALS_PER_SOURCE: Final = 4  # dials that packets of one source cause ...
+PACKET_DIALS_WINDOW_S: Final = 10.0  # ... in this time
+PACKET_DIALS_TOTAL: Final = 20  # in flight
+DISCOVERY_VERDICT_S: Final = 5.0
+ATTEMPT_S: Final = 20.0  # the whole attempt, unless the person waits longer
+CANCEL_S: Final = 0.5
+
+# --- Listener --------------------------------------------------------------------------------------------------
+PREAUTH_CONNECTIONS: Final = 8
+PREAUTH_PER_SOURCE: Final = 2  # /64 counts as one source in IPv6
+IDENTIFY_S: Final = 5.0  # from accept to the first whole message
+HANDSHAKE_S: Final = 10.0  # from accept to the verified proof
+APPROVAL_S: Final = 60.0  # a person reads a name and a code
+FRAME_PREAUTH_BYTES: Final = 4 * 1024
+FRAME_BYTES: Final = 1024 * 1024
+LABEL_BYTES: Final = 64  # a device's name, UTF-8
+
+# --- Self addresses --------------------------------------------------------------------------------------------
+SELF_CALL_S: Final = 1.0  # one call to one's own address goes through the loopback device
+STAGE_THREE_S: Final = 5.0
+SELF_CODE_BYTES: Final = 16
+
+# --- Session ---------------------------------------------------------------------------------------------------
+PING_S: Final = 15.0
+DEAD_S: Final = 45.0
+RESUME_S: Final = 20.0  # how long both sides look for each other after a broken connection
+CHUNK_BYTES: Final = 512 * 1024  # one read of a file and one write to TLS; measured best between 256 KiB and 1 MiB
+SEND_BUFFER_BYTES: Final = 4 * 1024 * 1024  # ahead of the socket, then the sender waits
+
+# --- Network watch ---------------------------------------------------------------------------------------------
+WATCH_POLL_S: Final = 3.0  # where the platform cannot tell us
+WATCH_SETTLE_S: Final = 0.2  # changes come in bursts
