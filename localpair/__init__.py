@@ -1,3 +1,143 @@
-"""localpair: pair two devices on one local network whenever any path between them exists."""
+"""localpair: pair two devices on one local network whenever any path between them exists.
+
+The public API is what ``__all__`` lists. Names are imported on first use, so that ``import localpair`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from localpair.attempt import Pairing
+    from localpair.candidate import Candidate, Evidence, Origin
+    from localpair.diagnosis import Report, diagnose
+    from localpair.errors import (
+        LocalError,
+        LocalpairError,
+        OfferError,
+        Refusal,
+        RefusedError,
+        RemoteError,
+        StateError,
+        TransferError,
+        UnreachableError,
+        UsageError,
+        WireError,
+    )
+    from localpair.events import (
+        AddressAttempt,
+        Attempt,
+        Direction,
+        Event,
+        NearbyPeer,
+        OfferIssued,
+        OwnAddressSeen,
+        Paired,
+        Path,
+        Peer,
+        PeerFound,
+        Phase,
+        Progress,
+        Ready,
+        Received,
+        Reconnected,
+        Sent,
+    )
+    from localpair.exploring import acquire_addresses, discover
+    from localpair.listening import Listening
+    from localpair.net.stages import AddressReport
+    from localpair.pairing import host, join, listen, reach
+    from localpair.session import Session
+    from localpair.settings import ApprovalRequest, Approver, Chooser, Settings
+    from localpair.trust import TrustStore
+    from localpair.trust_file import DeviceRecord, DeviceState
+    from localpair.wire.offer import Offer
+
+_WHERE = {
+    "localpair.candidate": "Candidate Evidence Origin",
+    "localpair.diagnosis": "Report diagnose",
+    "localpair.errors": "LocalError LocalpairError OfferError Refusal RefusedError RemoteError StateError "
+    "TransferError UnreachableError UsageError WireError",
+    "localpair.events": "AddressAttempt Attempt Direction Event NearbyPeer OfferIssued OwnAddressSeen Paired Path Peer "
+    "PeerFound Phase Progress Ready Received Reconnected Sent",
+    "localpair.exploring": "acquire_addresses discover",
+    "localpair.listening": "Listening",
+    "localpair.net.stages": "AddressReport",
+    "localpair.attempt": "Pairing",
+    "localpair.pairing": "host join listen reach",
+    "localpair.session": "Session",
+    "localpair.settings": "ApprovalRequest Approver Chooser Settings",
+    "localpair.trust": "TrustStore",
+    "localpair.trust_file": "DeviceRecord DeviceState",
+    "localpair.wire.offer": "Offer",
+}
+_MODULES = {name: module for module, names in _WHERE.items() for name in names.split()}
+
+__all__ = [
+    "AddressAttempt",
+    "AddressReport",
+    "ApprovalRequest",
+    "Approver",
+    "Attempt",
+    "Candidate",
+    "Chooser",
+    "DeviceRecord",
+    "DeviceState",
+    "Direction",
+    "Event",
+    "Evidence",
+    "Listening",
+    "LocalError",
+    "LocalpairError",
+    "NearbyPeer",
+    "Offer",
+    "OfferError",
+    "OfferIssued",
+    "Origin",
+    "OwnAddressSeen",
+    "Paired",
+    "Pairing",
+    "Path",
+    "Peer",
+    "PeerFound",
+    "Phase",
+    "Progress",
+    "Ready",
+    "Received",
+    "Reconnected",
+    "Refusal",
+    "RefusedError",
+    "RemoteError",
+    "Report",
+    "Sent",
+    "Session",
+    "Settings",
+    "StateError",
+    "TransferError",
+    "TrustStore",
+    "UnreachableError",
+    "UsageError",
+    "WireError",
+    "acquire_addresses",
+    "diagnose",
+    "discover",
+    "host",
+    "join",
+    "listen",
+    "reach",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -40,6 +40,8 @@ LOCAL_CLASSES = frozenset(
 )
 """The classes that stage 2 keeps. Global addresses are kept as candidates, but rank behind them."""
 
+LOOPBACK = IPv4Address("127.0.0.1")
+
 DIALLABLE_CLASSES = LOCAL_CLASSES | {AddressClass.GLOBAL}
 """No other class is ever dialled because a packet or an offer said so."""
 
@@ -64,9 +66,7 @@ _TABLE: tuple[tuple[AddressClass, IPSet], ...] = (
                "64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "2002::/16", "::/8", "fec0::/10"]),
     ),
 )  # fmt: skip
-_RANGES = tuple(
-    (cls, net.version, net.first, net.last) for cls, nets in _TABLE for net in nets.iter_cidrs()
-)
+_RANGES = tuple((cls, net.version, net.first, net.last) for cls, nets in _TABLE for net in nets.iter_cidrs())
 
 
 @lru_cache(maxsize=4096)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
-from localpair.address import AddressClass, IPAddress, classify, unscoped
+from localpair.address import DIALLABLE_CLASSES, AddressClass, IPAddress, classify, unscoped
+from localpair.limits import LOWEST_DIALLED_PORT
 
 
 class Evidence(IntEnum):
@@ -92,8 +93,9 @@ class Candidate:
     """An address at which a device, ours or the peer's, might be reached.
 
     ``address`` carries no scope; ``scope`` is the interface index on *this* host through which a link-local
-    address is meant, or 0. ``port`` is TCP; 0 where none is known. ``observed`` is True where the address was
-    seen rather than claimed.
+    address is meant, or 0. ``port`` is TCP; 0 where none is known. ``via`` names what made it known: ``offer``,
+    ``multicast``, ``broadcast``, ``unicast``, ``tcp`` or ``remembered``. ``dial_from`` is our own fixed port for a
+    simultaneous open, and 0 for an ordinary dial.
     """
 
     address: IPAddress
@@ -104,11 +106,18 @@ class Candidate:
     evidence: Evidence = Evidence.ASSIGNED
     interface: str | None = None
     reasons: tuple[str, ...] = field(default=(), compare=False)
+    via: str = field(default="", compare=False)
+    dial_from: int = 0
 
     @property
     def cls(self) -> AddressClass:
         """The address's class."""
         return classify(self.address)
+
+    @property
+    def diallable(self) -> bool:
+        """Whether a packet or an offer may make us dial it: a usable class, and no system service's port."""
+        return self.cls in DIALLABLE_CLASSES and self.port >= LOWEST_DIALLED_PORT
 
     @property
     def key(self) -> tuple[IPAddress, int, int]:

@@ -38,8 +38,8 @@ class Direction(StrEnum):
 class Path:
     """The way a session runs: both ends as address and port, who dialled, and what made the peer known.
 
-    ``carrier`` says how the address that was used became known: ``offer``, ``multicast``, ``broadcast``,
-    ``unicast``, ``confirmation``, ``tcp`` or ``remembered``.
+    ``carrier`` says how whoever dialled knew the address: ``offer``, ``multicast``, ``broadcast``, ``unicast``,
+    ``tcp`` or ``remembered``; both sides name the same one.
     """
 
     local: str

@@ -9,6 +9,7 @@ from typing import Final
 # One small range, so that a firewall can be opened for it. Unassigned by IANA.
 DISCOVERY_PORT: Final = 46820  # UDP, shared by every instance on a host: multicast and broadcast arrive here
 PAIRING_PORTS: Final = range(46821, 46830)  # TCP and UDP; the first number free on both wins
+DIAL_PORTS: Final = range(46830, 46840)  # TCP, dialled from and never listened on: for simultaneous open
 LOWEST_DIALLED_PORT: Final = 1024  # a packet never makes us call a system service
 
 # --- Groups (hop limit 1: a beacon never leaves its link) ------------------------------------------------------
@@ -20,12 +21,15 @@ MULTICAST_HOPS: Final = 1
 # --- Offer -----------------------------------------------------------------------------------------------------
 SECRET_BYTES: Final = 16  # 128 bits, random, used once: no offline guess is possible
 KEY_HASH_BYTES: Final = 16  # second preimage at 2^128; the proof binds the whole certificate besides
-OFFER_LIFETIME_S: Final = 120.0  # long enough to walk to the other device, too short for a photograph to travel
+OFFER_LIFETIME_S: Final = (
+    120.0  # long enough to walk to the other device, too short for a photograph to travel
+)
 OFFER_LIFETIME_MAX_S: Final = 300.0
 OFFER_CANDIDATES: Final = 6  # with the fields around them they fit a QR code of 49x49 modules
 OFFER_LABEL_BYTES: Final = 12  # UTF-8; a hint for the person, never an identity
 OFFER_TEXT_CHARS: Final = 600  # longer input is no offer; nothing is parsed
 OFFER_FAILED_CLAIMS: Final = 10  # then the secret is replaced by a new one
+QR_IMAGE_PIXELS: Final = 80_000_000  # of a picture to read: any phone's photo, and no decompression bomb
 
 # --- Datagrams -------------------------------------------------------------------------------------------------
 BEACON_BYTES: Final = 320  # every beacon has this size: an answer is never larger than its question
@@ -41,6 +45,27 @@ ANSWER_BURST: Final = 4  # immediate answers to newcomers, token bucket
 ANSWER_REFILL_S: Final = 5.0  # one more immediate answer allowed after so long
 PEERS: Final = 64  # remembered; the least recently seen goes
 PEER_ADDRESSES: Final = 8  # kept for each peer
+SAME_BEAT_S: Final = 1.0  # one beat arrives over several carriers and interfaces; later copies are replays
+SECRETS_PER_BEAT: Final = 4  # who has more pairs announces to them in turn, so that its beat costs the same
+TARGETS: Final = 32  # addresses that get unicast beacons besides the groups
+
+# --- Probes ----------------------------------------------------------------------------------------------------
+# A closed firewall answers nobody, but its kernel notes who asked for its hardware address. One unicast beacon to
+# such a neighbour, from our fixed port, opens our own firewall for the answer.
+NEIGHBOUR_POLL_S: Final = 0.25
+PROBE_GAPS_S: Final = (
+    1.0,
+    4.0,
+    16.0,
+)  # between probes of one neighbour that does not answer; then it is left alone
+PROBED: Final = 2048  # neighbours remembered as probed
+SWEEP_AFTER_S: Final = (
+    1.0,
+    8.0,
+)  # after the start of a search that has heard nothing: who joins sweeps, twice
+SWEEP_ADDRESSES: Final = 1024  # of one's own on-link private subnets, by their real masks
+SWEEP_STEP: Final = 32  # addresses in one go ...
+SWEEP_STEP_S: Final = 0.05  # ... and the pause after it: a /24 takes 0.4 s
 
 # --- Dials -----------------------------------------------------------------------------------------------------
 CONNECT_TIMEOUT_S: Final = 2.0  # for one address
@@ -50,6 +75,11 @@ PARALLEL_DIALS: Final = 12
 PACKET_DIALS_PER_SOURCE: Final = 4  # dials that packets of one source cause ...
 PACKET_DIALS_WINDOW_S: Final = 10.0  # ... in this time
 PACKET_DIALS_TOTAL: Final = 20  # in flight
+REVERSE_DIAL_AFTER_S: Final = 0.15  # the issuer's dial back waits: the joiner's own is usually under way
+CONFIRM_AFTER_S: Final = (
+    0.3  # a confirmation over TCP waits: pairing itself usually answers the question first
+)
+SIMULTANEOUS_AFTER_S: Final = 0.8  # dials between the two fixed ports wait: one ordinary dial usually does
 DISCOVERY_VERDICT_S: Final = 5.0
 ATTEMPT_S: Final = 20.0  # the whole attempt, unless the person waits longer
 CANCEL_S: Final = 0.5
@@ -68,14 +98,51 @@ LABEL_BYTES: Final = 64  # a device's name, UTF-8
 SELF_CALL_S: Final = 1.0  # one call to one's own address goes through the loopback device
 STAGE_THREE_S: Final = 5.0
 SELF_CODE_BYTES: Final = 16
+SELF_CALLS: Final = 32  # calls to oneself under way at once; a container host has hundreds of addresses
 
 # --- Session ---------------------------------------------------------------------------------------------------
 PING_S: Final = 15.0
 DEAD_S: Final = 45.0
+REVOCATION_S: Final = 1.0  # how soon a live session ends after its pair was revoked in another process
 RESUME_S: Final = 20.0  # how long both sides look for each other after a broken connection
-CHUNK_BYTES: Final = 512 * 1024  # one read of a file and one write to TLS; measured best between 256 KiB and 1 MiB
+CHUNK_BYTES: Final = (
+    512 * 1024
+)  # one read of a file and one write to TLS; measured best between 256 KiB and 1 MiB
 SEND_BUFFER_BYTES: Final = 4 * 1024 * 1024  # ahead of the socket, then the sender waits
+CLOSE_S: Final = 1.0  # to flush a connection and to say goodbye; then it is cut
+USER_TIMEOUT_S: Final = 30.0  # sent and not acknowledged by the peer's kernel: the path is dead
+
+# --- Payload ---------------------------------------------------------------------------------------------------
+NAME_BYTES: Final = 255  # UTF-8; what every common file system stores
+NAME_WIRE_BYTES: Final = 1024  # a name of NTFS may have 765 bytes in UTF-8; it is shortened on arrival
+PATH_DEPTH: Final = 64  # folders in folders; deeper ones are refused
+REASON_BYTES: Final = 200  # why something failed, told to the peer
+UNSETTLED_ENTRIES: Final = 1024  # files sent and not yet confirmed as stored; all of them may be sent again
+NOTES_AHEAD: Final = 64  # messages sent that the peer's application has not taken
+NOTES_AHEAD_BYTES: Final = 4 * 1024 * 1024  # the same in bytes; the receiver keeps no more than this
+PROGRESS_S: Final = 0.1  # between two progress events of one direction
+SMALL_FILE_BYTES: Final = 64 * 1024  # received in memory and written by one of several threads, since each is flushed
+STORING_AHEAD: Final = 256  # small files in memory that wait for the disk; then the sender waits
+STORE_END_S: Final = 0.3  # for the threads to let go of the disk when a transfer is cancelled
+FREE_NAMES: Final = 10_000  # "name (n)" tried before a file is refused
+STALE_PART_S: Final = 86_400.0  # part files are removed by lock; by age only where a file system has no locks
 
 # --- Network watch ---------------------------------------------------------------------------------------------
 WATCH_POLL_S: Final = 3.0  # where the platform cannot tell us
 WATCH_SETTLE_S: Final = 0.2  # changes come in bursts
+WATCH_SETTLE_MAX_S: Final = 1.0  # a network that never comes to rest is told of all the same
+
+# --- State on disk ---------------------------------------------------------------------------------------------
+STATE_LOCK_S: Final = 5.0  # another process writes for milliseconds; whoever holds the lock longer hangs
+REMEMBERED_ADDRESSES: Final = 8  # last good ones of a paired device, newest first
+TRUST_BYTES: Final = 4 * 1024 * 1024  # thousands of devices; a larger file is no store of ours
+
+# --- Diagnosis -------------------------------------------------------------------------------------------------
+DIAGNOSIS_S: Final = 45.0  # the whole series; a person waits for it
+DIAGNOSIS_CHECK_S: Final = 3.0  # one check, unless it says otherwise
+DIAGNOSIS_LEAST_S: Final = 0.5  # what a check gets even where earlier ones have used up the time
+DIAGNOSIS_LISTEN_S: Final = 1.2  # long enough to hear a beacon of every neighbour: one beat and its jitter
+
+# --- Routing socket (Linux) ------------------------------------------------------------------------------------
+NETLINK_TIMEOUT_S: Final = 1.0  # the kernel answers within microseconds
+NETLINK_MESSAGES: Final = 20_000  # of one table: a router with a full routing table is not read to its end

@@ -1,0 +1,176 @@
+"""From a verified lane to a recorded pair: nomination, the persons' approval, the commit on both sides."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from localpair.candidate import Candidate, Evidence, Origin
+from localpair.errors import Refusal, RefusedError, RemoteError
+from localpair.events import Direction, Peer
+from localpair.keys import HASH_BYTES, Purpose, Role, SharedSecret, random_bytes
+from localpair.limits import APPROVAL_S, LOWEST_DIALLED_PORT
+from localpair.net.lane import Lane
+from localpair.protocol.handshake import (
+    ApprovalNeeded,
+    CommitNeeded,
+    Complete,
+    HandshakeEvent,
+    Nominated,
+    RecordPaired,
+    RecordUnconfirmed,
+    Verified,
+)
+from localpair.settings import ApprovalRequest, Approver
+from localpair.trust import DeviceRecord, TrustStore
+
+_log = logging.getLogger("localpair.pairing")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What both sides have recorded: the peer, and the secret under which they will meet again."""
+
+    lane: Lane
+    peer: Peer
+    secret: SharedSecret
+
+
+class Agreement:
+    """Concludes lanes for one attempt. What was approved or committed once holds for the next lane of that device."""
+
+    def __init__(self, store: TrustStore, role: Role, approve: Approver, *, gives: bool, takes: bool) -> None:
+        self._store, self._role, self._approve = store, role, approve
+        self._gives, self._takes = gives, takes
+        self._approved: set[str] = set()
+        self._pair_keys: dict[str, bytes] = {}
+        self.on_nominated: Callable[[], None] = lambda: None
+
+    async def conclude(self, lane: Lane) -> Agreed:
+        """Bring a verified lane to its end. The issuer nominates it; the joiner's has been nominated or will be.
+
+        Raises RefusedError where a person or the peer says no, and ConnectionError where the connection ended;
+        the same device may then try again.
+        """
+        peer = self._known(lane)
+        await self._refuse_revoked(lane, peer)
+        if self._role is Role.ISSUER:
+            lane.handshake.nominate()
+        while True:
+            event = await lane.next_event()
+            if isinstance(event, Complete):
+                lane.flush()
+                return self._agreed(lane, peer)
+            await self._react(lane, peer, event)
+
+    def committed(self) -> frozenset[str]:
+        """The devices that a commit was sent to: nobody else may claim the offer any more."""
+        return frozenset(self._pair_keys)
+
+    async def _react(self, lane: Lane, peer: Verified, event: HandshakeEvent) -> None:
+        match event:
+            case Nominated():
+                self.on_nominated()
+            case ApprovalNeeded():
+                await self._ask(lane, peer)
+            case CommitNeeded():
+                lane.handshake.commit(self._pair_keys.setdefault(peer.device_id, random_bytes(HASH_BYTES)))
+            case RecordUnconfirmed(pair_key):
+                await self._record(lane, peer, pair_key)
+            case RecordPaired():
+                await _in_thread(lambda: self._store.confirm(peer.device_id))
+                lane.handshake.recorded()
+
+    async def _ask(self, lane: Lane, peer: Verified) -> None:
+        if peer.device_id not in self._approved:
+            request = ApprovalRequest(
+                Peer(peer.device_id, peer.label), peer.code, direction(self._gives, self._takes), lane.path()
+            )
+            if not await self._answer(request):
+                await lane.refuse(Refusal.NOT_APPROVED)
+                raise RefusedError(
+                    Refusal.NOT_APPROVED,
+                    "the pairing was not approved on this device",
+                    hint="nothing was sent and nothing was recorded; `--yes` approves without asking",
+                )
+            self._approved.add(peer.device_id)
+        lane.handshake.approve()
+
+    async def _answer(self, request: ApprovalRequest) -> bool:
+        try:
+            async with asyncio.timeout(APPROVAL_S):
+                return await self._approve(request)
+        except TimeoutError:
+            _log.info("nobody answered the approval within %g s", APPROVAL_S)
+            return False
+
+    async def _record(self, lane: Lane, peer: Verified, pair_key: bytes) -> None:
+        record = DeviceRecord(
+            device_id=peer.device_id,
+            public_key=peer.public_key,
+            pair_key=pair_key,
+            role=self._role,
+            label=peer.label,
+            addresses=remembered(lane),
+            last_seen=time.time(),
+        )
+        await _in_thread(lambda: self._store.record_unconfirmed(record))
+        self._pair_keys[peer.device_id] = pair_key
+        lane.handshake.recorded()
+
+    async def _refuse_revoked(self, lane: Lane, peer: Verified) -> None:
+        if await _in_thread(lambda: self._store.is_revoked(peer.device_id)):
+            await lane.refuse(Refusal.REVOKED)
+            raise RefusedError(
+                Refusal.REVOKED,
+                f"the device {peer.device_id} has been revoked here",
+                hint="`localpair devices forget` makes it a stranger, which can pair again",
+            )
+
+    def _known(self, lane: Lane) -> Verified:
+        if lane.verified is None:
+            raise RemoteError("a lane that is not verified cannot be concluded")
+        return lane.verified
+
+    def _agreed(self, lane: Lane, peer: Verified) -> Agreed:
+        secret = SharedSecret(self._pair_keys[peer.device_id], Purpose.PAIR)
+        return Agreed(lane, Peer(peer.device_id, peer.label), secret)
+
+
+async def meet_again(lane: Lane, role: Role) -> None:
+    """Conclude a lane between devices that are paired already: the issuer nominates, and that is all.
+
+    Raises RefusedError or ConnectionError.
+    """
+    if role is Role.ISSUER:
+        lane.handshake.nominate()
+    while not isinstance(await lane.next_event(), Complete):
+        pass
+    lane.flush()
+
+
+def remembered(lane: Lane) -> tuple[Candidate, ...]:
+    """Where this peer can be dialled next time: an address that was dialled, never an ephemeral port."""
+    candidate = lane.candidate
+    if lane.direction is Direction.IN or candidate.port < LOWEST_DIALLED_PORT:
+        return ()
+    return (replace(candidate, origin=Origin.REMEMBERED, evidence=Evidence.ASSIGNED, via="remembered"),)
+
+
+def direction(gives: bool, takes: bool) -> str:
+    """What this side does with the session, in one word."""
+    return {(True, True): "both", (True, False): "gives", (False, True): "takes"}.get((gives, takes), "none")
+
+
+async def _in_thread(work: Callable[[], _Result]) -> _Result:
+    """The store writes and syncs small files; the loop goes on meanwhile."""
+    return await _shielded(asyncio.to_thread(work))
+
+
+async def _shielded(work: Awaitable[_Result]) -> _Result:
+    return await asyncio.shield(asyncio.ensure_future(work))

@@ -1,0 +1,183 @@
+"""What hosting, joining and reaching have in common: one engine, one stream of events, one session or one error."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Self
+
+from localpair.agreement import Agreed, meet_again
+from localpair.candidate import Candidate
+from localpair.errors import Refusal, RefusedError, UnreachableError
+from localpair.events import Event, Paired, Progress, Reconnected
+from localpair.keys import Role
+from localpair.limits import RESUME_S
+from localpair.net.engine import Engine
+from localpair.net.lane import Lane
+from localpair.net.stream import FrameStream
+from localpair.session import Session
+from localpair.settings import Settings
+from localpair.trust import TrustStore
+
+_QUEUED_EVENTS = 4096  # progress is dropped beyond it: nobody is listening
+
+
+class Pairing:
+    """An attempt under way, as an async context manager: leaving it ends everything that it started."""
+
+    def __init__(self, settings: Settings, store: TrustStore) -> None:
+        self._settings, self._store = settings, store
+        self._queue: deque[Event] = deque()
+        self._more = asyncio.Event()
+        self._ended = False
+        self._result: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+        self._task: asyncio.Task[None] | None = None
+        self._started = asyncio.get_running_loop().time()
+        self._session: Session | None = None
+
+    # -- public -------------------------------------------------------------------------------------------------
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Every event from the start on, each once; ends with the attempt. One task iterates."""
+        while True:
+            while self._queue:
+                yield self._queue.popleft()
+            if self._ended:
+                return
+            self._more.clear()
+            await self._more.wait()
+
+    async def session(self) -> Session:
+        """Wait for the pair. Raises RefusedError, UnreachableError, OfferError, LocalError or StateError."""
+        return await asyncio.shield(self._result)
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._live())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.exception()  # it has been given to whoever waits for the session
+        if not self._result.done():
+            self._result.cancel()
+        elif not self._result.cancelled():
+            self._result.exception()
+
+    # -- for the kinds of attempt -------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def _run(self, group: asyncio.TaskGroup) -> None:
+        """Do the attempt: set the session or raise."""
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, Progress) and len(self._queue) > _QUEUED_EVENTS:
+            return
+        self._queue.append(event)
+        self._more.set()
+
+    async def _live(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._run(group)
+        except BaseExceptionGroup as several:
+            self._fail(_first_cause(several))
+        except BaseException as error:
+            self._fail(error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        finally:
+            try:
+                if self._session is not None:
+                    await self._session.close()
+            finally:
+                self._ended = True
+                self._more.set()
+
+    def _fail(self, error: BaseException) -> None:
+        if self._result.done():
+            return
+        if isinstance(error, asyncio.CancelledError):
+            self._result.cancel()
+        else:
+            self._result.set_exception(error)
+
+    def _elapsed_ms(self) -> float:
+        return (asyncio.get_running_loop().time() - self._started) * 1000
+
+    def _become_session(self, engine: Engine, role: Role, agreed: Agreed) -> None:
+        """The pair stands: end the search and hand out the session."""
+        path = agreed.lane.path()
+        reconnector = Reconnector(engine, role, agreed, self._emit)
+        self._session = Session(
+            agreed.lane.stream,
+            peer=agreed.peer,
+            path=path,
+            reconnect=reconnector.reconnect,
+            on_event=self._emit,
+        )
+        self._emit(Paired(agreed.peer, path, self._elapsed_ms()))
+        self._result.set_result(self._session)
+
+
+class Reconnector:
+    """Finds the same peer again for a session whose connection broke."""
+
+    def __init__(self, engine: Engine, role: Role, agreed: Agreed, emit: Callable[[Event], None]) -> None:
+        self._engine, self._role, self._peer, self._emit = engine, role, agreed.peer, emit
+        self._known = [agreed.lane.candidate]
+        engine.rekey(agreed.peer.device_id, agreed.secret)
+        engine.settle()
+        engine.rest()
+
+    async def reconnect(self) -> FrameStream:
+        """A new connection to the same peer. Raises UnreachableError after RESUME_S."""
+        engine = self._engine
+        engine.add(self._peer.device_id, self._candidates())
+        engine.wake()
+        try:
+            async with asyncio.timeout(RESUME_S):
+                lane = await self._next()
+        except TimeoutError:
+            raise UnreachableError(
+                "the connection broke and the other device did not come back",
+                hint="if its network changed for good, send again: what has arrived is kept",
+            ) from None
+        finally:
+            engine.settle()
+            engine.rest()
+        self._known = [lane.candidate]
+        self._emit(Reconnected(lane.path()))
+        return lane.stream
+
+    async def _next(self) -> Lane:
+        while True:
+            lane = await self._engine.verified.get()
+            secret = self._peer.device_id
+            if lane.verified is None or lane.verified.device_id != self._peer.device_id:
+                await lane.refuse(Refusal.WRONG_KEY)
+                continue
+            try:
+                await meet_again(lane, self._role)
+                return lane
+            except (OSError, TimeoutError, RefusedError):
+                self._engine.lane_ended(lane, secret)
+
+    def _candidates(self) -> list[Candidate]:
+        heard = [one for peer in self._engine.hearing.nearby.values() for one in peer.addresses]
+        return [one for one in (*self._known, *heard) if one.diallable]
+
+
+def _first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended a task group: its first leaf, since the others were cancelled for it."""
+    first: BaseException = several
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

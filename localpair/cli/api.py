@@ -1,0 +1,56 @@
+"""What the command line uses of the public API, and nothing else: tests put another one in its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from localpair import settings, trust
+    from localpair.attempt import Pairing
+    from localpair.diagnosis.record import Finding, Report
+    from localpair.events import AddressAttempt, Event
+    from localpair.listening import Listening
+    from localpair.net.stages import AddressReport
+    from localpair.settings import Approver, Chooser
+    from localpair.wire.offer import Offer
+
+
+class Api(Protocol):
+    """The part of the package ``localpair`` that is used here."""
+
+    @property
+    def Settings(self) -> Callable[..., settings.Settings]: ...  # noqa: N802 - a class over there
+    @property
+    def TrustStore(self) -> Callable[[], trust.TrustStore]: ...  # noqa: N802
+    def host(
+        self, settings: settings.Settings, *, store: trust.TrustStore, approve: Approver, choose: Chooser
+    ) -> AbstractAsyncContextManager[Pairing]: ...
+    def join(
+        self,
+        offer: Offer | Awaitable[Offer],
+        settings: settings.Settings,
+        *,
+        store: trust.TrustStore,
+        approve: Approver,
+    ) -> AbstractAsyncContextManager[Pairing]: ...
+    def reach(
+        self, device_id: str, settings: settings.Settings, *, store: trust.TrustStore
+    ) -> AbstractAsyncContextManager[Pairing]: ...
+    def listen(
+        self, settings: settings.Settings, *, store: trust.TrustStore
+    ) -> AbstractAsyncContextManager[Listening]: ...
+    def discover(self, timeout: float) -> AsyncIterator[Event]: ...
+    async def acquire_addresses(
+        self, *, peer_wait: float, on_attempt: Callable[[AddressAttempt], None]
+    ) -> AddressReport: ...
+    async def diagnose(self, *, deadline: float, on_finding: Callable[[Finding], None]) -> Report: ...
+
+
+def installed() -> Api:
+    """The package itself."""
+    import localpair
+
+    return localpair

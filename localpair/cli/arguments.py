@@ -1,0 +1,244 @@
+"""The words of a command line to a `Command`. Every mistake is a `UsageError`, and none repeats an offer."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from localpair.cli import commands, helptexts
+from localpair.errors import UsageError
+from localpair.limits import (
+    ATTEMPT_S,
+    DIAGNOSIS_S,
+    DISCOVERY_VERDICT_S,
+    LABEL_BYTES,
+    LOWEST_DIALLED_PORT,
+    OFFER_LIFETIME_S,
+    STAGE_THREE_S,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_OFFER: Final = re.compile(r"\bLP:[A-Z2-7]{8}", re.IGNORECASE)
+_TIMEOUT_MAX_S: Final = 7 * 86400.0  # a longer wait is a slip of the finger
+
+
+def parse(words: Sequence[str]) -> commands.Command:
+    """The command in ``words``. Raises `UsageError`; ``--help`` and ``--version`` print and raise SystemExit."""
+    if any(_OFFER.search(word) for word in words):
+        raise UsageError(
+            "an offer does not belong on the command line: other users can read it there, and the shell keeps it",
+            hint="That offer is spoilt, so ask for a new one. Then run `localpair join` and paste it, pipe it to "
+            "`localpair join -`, set LOCALPAIR_OFFER, or use --image FILE.",
+        )
+    given = _parser().parse_args(words)
+    return _BUILDERS[given.command](given)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Mistakes become errors like all others: one line and a hint."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"`{self.prog} --help` shows what it takes.")
+
+
+def _page(text: str) -> dict[str, Any]:
+    """The keyword arguments that make argparse show ``text`` as it is written."""
+    description, _, examples = text.partition("\n\nexamples:\n")
+    return {
+        "description": description,
+        "epilog": f"examples:\n{examples}" if examples else None,
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "allow_abbrev": False,
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    from localpair import __version__
+
+    parser = _Parser("localpair", **_page(helptexts.PROGRAM))
+    parser.add_argument("--version", action="version", version=f"localpair {__version__}")
+    adders = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (summary, text) in helptexts.COMMANDS.items():
+        _ADDERS[name](adders.add_parser(name, help=summary, **_page(text)))
+    return parser
+
+
+def _add_host(parser: argparse.ArgumentParser) -> None:
+    _add_pairing(parser, f"{OFFER_LIFETIME_S:.0f}")
+    parser.add_argument(
+        "--offer-addresses", choices=("all", "none"), default="all", help=helptexts.OFFER_ADDRESSES
+    )
+    parser.add_argument("--qr", metavar="terminal|none|FILE", type=_qr, help=helptexts.QR)
+
+
+def _add_join(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", nargs="?", metavar="-", help=helptexts.STDIN)
+    parser.add_argument("--image", metavar="FILE", type=Path, help=helptexts.IMAGE)
+    _add_pairing(parser, f"{ATTEMPT_S:.0f}")
+    # The issue asks for the same options here; a joiner makes no offer, so that they say nothing.
+    parser.add_argument("--offer-addresses", choices=("all", "none"), default="all", help=argparse.SUPPRESS)
+    parser.add_argument("--qr", type=_qr, help=argparse.SUPPRESS)
+
+
+def _add_pairing(parser: argparse.ArgumentParser, wait: str) -> None:
+    parser.add_argument("--flow", choices=("pre", "post"), default="pre", help=helptexts.FLOW)
+    parser.add_argument("--name", type=_name, default="", help=helptexts.NAME)
+    _add_port(parser)
+    _add_timeout(parser, None, wait)
+    parser.add_argument("--send", metavar="PATH", type=Path, action="append", default=[], help=helptexts.SEND)
+    parser.add_argument("--receive", metavar="DIR", type=Path, help=helptexts.RECEIVE)
+    parser.add_argument("--yes", action="store_true", help=helptexts.YES)
+    _add_json(parser)
+
+
+def _add_discover(parser: argparse.ArgumentParser) -> None:
+    _add_timeout(parser, DISCOVERY_VERDICT_S)
+    _add_json(parser)
+
+
+def _add_addresses(parser: argparse.ArgumentParser) -> None:
+    _add_timeout(parser, STAGE_THREE_S)
+    _add_json(parser)
+
+
+def _add_diagnose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", metavar="FILE", type=Path, help=helptexts.OUTPUT)
+    _add_timeout(parser, DIAGNOSIS_S)
+    _add_json(parser)
+
+
+def _add_devices(parser: argparse.ArgumentParser) -> None:
+    _add_json(parser)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    _add_json(actions.add_parser("list", help="show them (default)", allow_abbrev=False), nested=True)
+    for name, summary in (("forget", "remove a device"), ("revoke", "refuse a device from now on")):
+        action = actions.add_parser(name, help=summary, allow_abbrev=False)
+        action.add_argument("device", metavar="DEVICE")
+        _add_json(action, nested=True)
+    rename = actions.add_parser("rename", help="give a device a name of your own", allow_abbrev=False)
+    rename.add_argument("device", metavar="DEVICE")
+    rename.add_argument("name", metavar="NAME", type=_name)
+    _add_json(rename, nested=True)
+
+
+def _add_send(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("device", metavar="DEVICE", help="its name, its id, or the beginning of its id")
+    parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a file or folder")
+    _add_port(parser)
+    _add_timeout(parser, ATTEMPT_S)
+    _add_json(parser)
+
+
+def _add_listen(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--receive", metavar="DIR", type=Path, default=Path(), help=helptexts.RECEIVE_HERE)
+    parser.add_argument("--once", action="store_true", help=helptexts.ONCE)
+    _add_port(parser)
+    _add_timeout(parser, None, "none")
+    _add_json(parser)
+
+
+def _add_port(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", metavar="N", type=_port, default=0, help=helptexts.PORT)
+
+
+def _add_timeout(parser: argparse.ArgumentParser, default: float | None, shown: str = "") -> None:
+    said = helptexts.TIMEOUT % (shown or f"{default:g}")
+    parser.add_argument("--timeout", metavar="S", type=_seconds, default=default, help=said)
+
+
+def _add_json(parser: argparse.ArgumentParser, *, nested: bool = False) -> None:
+    # A nested parser would set its default over what stood before the nested word.
+    default = argparse.SUPPRESS if nested else False
+    parser.add_argument("--json", action="store_true", default=default, help=helptexts.JSON)
+
+
+def _seconds(word: str) -> float:
+    value = float(word)
+    if not (math.isfinite(value) and 0 < value <= _TIMEOUT_MAX_S):
+        raise argparse.ArgumentTypeError(f"{word!r} is no time in seconds above 0")
+    return value
+
+
+def _port(word: str) -> int:
+    value = int(word)
+    if not LOWEST_DIALLED_PORT <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{word!r} is no port from {LOWEST_DIALLED_PORT} to 65535")
+    return value
+
+
+def _name(word: str) -> str:
+    if len(word.encode(errors="replace")) > LABEL_BYTES:
+        raise argparse.ArgumentTypeError(f"the name has more than {LABEL_BYTES} bytes")
+    return word
+
+
+def _qr(word: str) -> str:
+    if word not in {"terminal", "none"} and Path(word).suffix.lower() not in {".svg", ".png"}:
+        raise argparse.ArgumentTypeError(f"{word!r} is neither terminal nor none nor a name in .svg or .png")
+    return word
+
+
+# argparse names the type in its message where a conversion raises ValueError.
+_seconds.__name__, _port.__name__ = "time in seconds", "port"
+
+
+def _pair_options(given: argparse.Namespace) -> commands.PairOptions:
+    return commands.PairOptions(
+        flow=given.flow,
+        offer_addresses=given.offer_addresses,
+        name=given.name,
+        port=given.port,
+        timeout=given.timeout,
+        send=tuple(given.send),
+        receive=given.receive,
+        qr=given.qr,
+        yes=given.yes,
+        json=given.json,
+    )
+
+
+def _join(given: argparse.Namespace) -> commands.Join:
+    if given.source not in {None, "-"}:
+        raise UsageError(
+            "join takes no argument but a hyphen",
+            hint="Run `localpair join` and paste the offer, or pipe it to `localpair join -`.",
+        )
+    return commands.Join(_pair_options(given), stdin=given.source == "-", image=given.image)
+
+
+def _devices(given: argparse.Namespace) -> commands.Devices:
+    return commands.Devices(
+        action=given.action or "list",
+        device=getattr(given, "device", ""),
+        name=getattr(given, "name", ""),
+        json=given.json,
+    )
+
+
+_ADDERS: Final[dict[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "host": _add_host,
+    "join": _add_join,
+    "discover": _add_discover,
+    "addresses": _add_addresses,
+    "diagnose": _add_diagnose,
+    "devices": _add_devices,
+    "send": _add_send,
+    "listen": _add_listen,
+}
+_BUILDERS: Final[dict[str, Callable[[argparse.Namespace], commands.Command]]] = {
+    "host": lambda given: commands.Host(_pair_options(given)),
+    "join": _join,
+    "discover": lambda given: commands.Discover(given.timeout, given.json),
+    "addresses": lambda given: commands.Addresses(given.timeout, given.json),
+    "diagnose": lambda given: commands.Diagnose(given.timeout, given.output, given.json),
+    "devices": _devices,
+    "send": lambda given: commands.Send(
+        given.device, tuple(given.paths), given.timeout, given.port, given.json
+    ),
+    "listen": lambda given: commands.Listen(given.receive, given.timeout, given.once, given.port, given.json),
+}

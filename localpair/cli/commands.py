@@ -1,0 +1,115 @@
+"""What a person asked for, as frozen values: one for each command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Literal
+
+    Flow: TypeAlias = Literal["pre", "post"]
+    OfferAddresses: TypeAlias = Literal["all", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class PairOptions:
+    """What ``host`` and ``join`` have in common. ``timeout`` in seconds; None: as long as the flow needs."""
+
+    flow: Flow = "pre"
+    offer_addresses: OfferAddresses = "all"
+    name: str = ""
+    port: int = 0
+    timeout: float | None = None
+    send: tuple[Path, ...] = ()
+    receive: Path | None = None
+    qr: str | None = None  # terminal | none | the name of a file; None: whatever suits the output
+    yes: bool = False
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """``localpair host``: make an offer and wait."""
+
+    options: PairOptions
+
+    @property
+    def json(self) -> bool:
+        """Whether events go to standard output."""
+        return self.options.json
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """``localpair join``: read an offer and go there."""
+
+    options: PairOptions
+    stdin: bool = False
+    image: Path | None = None
+
+    @property
+    def json(self) -> bool:
+        """Whether events go to standard output."""
+        return self.options.json
+
+
+@dataclass(frozen=True, slots=True)
+class Discover:
+    """``localpair discover``: who is near. ``timeout`` in seconds."""
+
+    timeout: float
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """``localpair addresses``: the three stages. ``timeout`` in seconds."""
+
+    timeout: float
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnose:
+    """``localpair diagnose``: every check, in series. ``timeout`` in seconds; ``output`` takes a copy."""
+
+    timeout: float
+    output: Path | None = None
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """``localpair devices``: what the trust store holds, and changes to it."""
+
+    action: Literal["list", "rename", "forget", "revoke"] = "list"
+    device: str = ""
+    name: str = ""
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """``localpair send``: find a paired device again and send to it. ``timeout`` in seconds."""
+
+    device: str
+    paths: tuple[Path, ...]
+    timeout: float
+    port: int = 0
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """``localpair listen``: take what paired devices send. ``timeout`` in seconds; None: until interrupted."""
+
+    receive: Path
+    timeout: float | None = None
+    once: bool = False
+    port: int = 0
+    json: bool = False
+
+
+Command: TypeAlias = Host | Join | Discover | Addresses | Diagnose | Devices | Send | Listen

@@ -1,0 +1,20 @@
+"""What every command is handed: the API, where output goes, and the keyboard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from localpair.cli.api import Api
+    from localpair.cli.keyboard import Keyboard
+    from localpair.cli.output import Output
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The surroundings of one run."""
+
+    api: Api
+    output: Output
+    keyboard: Keyboard

@@ -1,0 +1,55 @@
+"""``localpair devices``: what is kept about paired devices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from localpair.cli import facts
+from localpair.cli.text import printable
+
+if TYPE_CHECKING:
+    from localpair.cli.commands import Devices
+    from localpair.cli.context import Context
+    from localpair.trust import DeviceRecord, TrustStore
+
+
+async def run(command: Devices, context: Context) -> None:
+    """List or change the devices. Raises UsageError for a device that is not there, StateError for the store."""
+    store = context.api.TrustStore()
+    talk = context.output.talk
+    if command.action == "list":
+        records = store.devices()
+        context.output.show_all([_fact(record) for record in records])
+        if not records:
+            talk.note("No device has been paired with this one.")
+        return
+    record = store.get(command.device)
+    changed, said = _change(command, store, record)
+    if context.output.json:
+        context.output.show(_fact(changed, state=said))
+    talk.note(f"{printable(record.name, 64)} (device {record.device_id}): {said}.")
+
+
+def _change(command: Devices, store: TrustStore, record: DeviceRecord) -> tuple[DeviceRecord, str]:
+    """Do what was asked; the record afterwards and a word for what happened to it."""
+    match command.action:
+        case "rename":
+            renamed = store.rename(record.device_id, command.name)
+            return renamed, f"renamed to {printable(renamed.name, 64)}"
+        case "revoke":
+            store.revoke(record.device_id)
+            return record, "revoked"
+        case _:
+            store.forget(record.device_id)
+            return record, "forgotten"
+
+
+def _fact(record: DeviceRecord, state: str = "") -> facts.Device:
+    return facts.Device(
+        device_id=record.device_id,
+        name=record.name,
+        label=record.label,
+        state=state or str(record.state),
+        created=record.created,
+        last_seen=record.last_seen,
+    )

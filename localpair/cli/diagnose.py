@@ -1,0 +1,51 @@
+"""``localpair diagnose``: every check of this device's network, in series, and the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from localpair.cli import facts
+from localpair.cli.text import printable
+from localpair.errors import LocalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from localpair.cli.commands import Diagnose
+    from localpair.cli.context import Context
+    from localpair.diagnosis.record import Finding, Report
+
+
+async def run(command: Diagnose, context: Context) -> None:
+    """Show each finding and then the report, which an interruption cuts short and does not take away."""
+    output = context.output
+
+    def show(finding: Finding) -> None:
+        output.show(facts.Checked(finding))
+
+    report = await context.api.diagnose(deadline=command.timeout, on_finding=show)
+    if command.output is not None:
+        _write(report, command.output)
+        output.talk.note(f"The report is in {printable(str(command.output))}.")
+    if not output.json:
+        output.draw(report.to_text().rstrip("\n"))
+    output.show(_verdict(report))
+
+
+def _verdict(report: Report) -> facts.Verdict:
+    faults = [finding.name for finding in report.findings if finding.status not in {"ok", "skipped"}]
+    evidence = {"report": report.id, "interrupted": report.interrupted, "faults": faults}
+    if report.ok:
+        return facts.Verdict("ok", "No check found a fault on this device.", evidence)
+    return facts.Verdict("faults", f"Look at: {', '.join(faults)}." if faults else "Interrupted.", evidence)
+
+
+def _write(report: Report, path: Path) -> None:
+    text = report.to_text() if path.suffix.lower() == ".txt" else report.to_json() + "\n"
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        shown = printable(str(path))
+        raise LocalError(
+            f"the report cannot be written to {shown}: {error.strerror}", hint="Choose another file."
+        ) from error

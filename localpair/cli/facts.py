@@ -1,0 +1,76 @@
+"""What the command line itself has to say, beside the events of the library: frozen values, shown like those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from localpair.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from localpair.diagnosis.record import Finding
+    from localpair.events import Path, Peer, Received, Sent
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A line of the trust store. Times in seconds since 1970; 0 stands for never."""
+
+    device_id: str
+    name: str
+    label: str
+    state: str
+    created: float
+    last_seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    """This side has to agree to the pair. Both screens show the same ``code`` (six digits) now."""
+
+    peer: Peer
+    code: str
+    direction: str  # gives | takes | both | none, seen from this side
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A session has ended: what it carried, and why it ended early if it did."""
+
+    peer: Peer
+    sent: tuple[Sent, ...] = ()
+    received: tuple[Received, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a look at the network comes to. ``verdict`` is a stable word, ``text`` a sentence for people."""
+
+    verdict: str
+    text: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a run ended that did not do what was asked. ``reason`` is a stable word, such as ``wrong-secret``."""
+
+    reason: str
+    message: str
+    hint: str | None
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A check of the diagnosis has ended."""
+
+    finding: Finding
+
+
+Fact: TypeAlias = Device | Checked | ApprovalAsked | Verdict | Closed
+Item: TypeAlias = Event | Fact

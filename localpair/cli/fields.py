@@ -1,0 +1,190 @@
+"""Items as the fields of JSON objects. The names are an interface: docs/cli.md lists them, a test pins them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from localpair import events
+from localpair.cli import facts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from localpair.candidate import Candidate
+
+Fields: TypeAlias = dict[str, object]
+
+
+def of_item(item: facts.Item) -> tuple[str, Fields]:
+    """The name of the event of ``item`` and its fields, without ``event`` and ``t``."""
+    match item:
+        case facts.Device() | facts.Checked() | facts.ApprovalAsked() | facts.Verdict() | facts.Closed():
+            return _of_command_line(item)
+        case events.Progress() | events.Sent() | events.Received():
+            return _of_payload(item)
+        case events.AddressAttempt() | events.OwnAddressSeen():
+            return "address", _of_address(item)
+        case _:
+            return _of_pairing(item)
+
+
+def of_failure(failure: facts.Failure) -> Fields:
+    """The fields of ``failed``."""
+    return {
+        "reason": failure.reason,
+        "exit_code": failure.exit_code,
+        "message": failure.message,
+        "hint": failure.hint,
+    }
+
+
+def of_candidate(candidate: Candidate) -> Fields:
+    """A candidate as an object; ``address`` carries no scope."""
+    return {
+        "address": str(candidate.address),
+        "port": candidate.port,
+        "prefix": candidate.prefix,
+        "interface": candidate.interface,
+        "class": str(candidate.cls),
+        "origin": str(candidate.origin),
+        "evidence": candidate.evidence.label,
+        "reasons": list(candidate.reasons),
+    }
+
+
+def _of_peer(peer: events.Peer) -> Fields:
+    return {"device_id": peer.device_id, "label": peer.label}
+
+
+def _of_path(path: events.Path) -> Fields:
+    return {
+        "local": path.local,
+        "remote": path.remote,
+        "direction": str(path.direction),
+        "carrier": path.carrier,
+    }
+
+
+def _of_command_line(item: facts.Fact) -> tuple[str, Fields]:
+    match item:
+        case facts.Device():
+            return "device", {name: getattr(item, name) for name in item.__slots__}
+        case facts.Checked():
+            return "check", dict(item.finding.to_dict())
+        case facts.ApprovalAsked():
+            return "approval", {
+                "peer": _of_peer(item.peer),
+                "code": item.code,
+                "direction": item.direction,
+                "path": _of_path(item.path),
+            }
+        case facts.Verdict():
+            return "verdict", {"verdict": item.verdict, "text": item.text, **item.evidence}
+        case facts.Closed():
+            return "closed", {
+                "peer": _of_peer(item.peer),
+                "sent": _of_files(item.sent),
+                "received": _of_files(item.received),
+                "failure": of_failure(item.failure) if item.failure is not None else None,
+            }
+
+
+def _of_files(files: Sequence[events.Sent | events.Received]) -> Fields:
+    return {"files": len(files), "bytes": sum(file.bytes for file in files)}
+
+
+def _of_payload(item: events.Progress | events.Sent | events.Received) -> tuple[str, Fields]:
+    match item:
+        case events.Progress():
+            return "progress", {
+                "direction": item.direction,
+                "file": item.file,
+                "bytes": item.bytes,
+                "total": item.total,
+                "files": item.files,
+            }
+        case events.Sent():
+            return "sent", {"path": item.path, "bytes": item.bytes, "sha256": item.sha256}
+        case events.Received():
+            return "received", {"path": str(item.path), "bytes": item.bytes, "sha256": item.sha256}
+
+
+def _of_address(item: events.AddressAttempt | events.OwnAddressSeen) -> Fields:
+    if isinstance(item, events.OwnAddressSeen):
+        # What a peer sees is the third stage; it has no attempt of ours beside it.
+        return {
+            "stage": 3,
+            "address": str(item.address),
+            "outcome": "seen",
+            "evidence": item.evidence.label,
+            "by": item.by,
+        }
+    return {
+        "stage": item.stage,
+        "address": str(item.address) if item.address is not None else None,
+        "interface": item.interface,
+        "class": item.cls,
+        "outcome": item.outcome,
+        "reason": item.reason,
+        "ms": _ms(item.ms),
+        "evidence": item.evidence.label if item.evidence is not None else None,
+    }
+
+
+def _of_pairing(
+    item: events.Ready
+    | events.OfferIssued
+    | events.PeerFound
+    | events.Attempt
+    | events.Paired
+    | events.Reconnected,
+) -> tuple[str, Fields]:
+    match item:
+        case events.Ready():
+            ports = {"tcp": item.tcp_port, "udp": item.udp_port}
+            return "ready", {"ports": ports, "addresses": [of_candidate(own) for own in item.addresses]}
+        case events.OfferIssued():
+            return "offer", {"offer": item.text, "expires_in": item.expires_in}
+        case events.PeerFound():
+            return "peer", _of_nearby(item)
+        case events.Attempt():
+            return "attempt", _of_attempt(item)
+        case events.Paired():
+            return "paired", {
+                "peer": _of_peer(item.peer),
+                "path": _of_path(item.path),
+                "elapsed_ms": _ms(item.elapsed_ms),
+            }
+        case events.Reconnected():
+            return "reconnected", {"path": _of_path(item.path)}
+
+
+def _of_nearby(item: events.PeerFound) -> Fields:
+    peer = item.peer
+    return {
+        "instance": peer.instance,
+        "alias": peer.alias,
+        "role": peer.role,
+        "label": peer.label,
+        "tcp_port": peer.tcp_port,
+        "addresses": [of_candidate(address) for address in peer.addresses],
+        "heard": item.heard,
+        "hears_us": item.hears_us,
+    }
+
+
+def _of_attempt(item: events.Attempt) -> Fields:
+    return {
+        "candidate": str(item.candidate),
+        "origin": str(item.candidate.origin),
+        "direction": str(item.direction),
+        "phase": str(item.phase),
+        "outcome": item.outcome,
+        "ms": _ms(item.ms),
+        "errno": item.errno,
+        "detail": item.detail,
+    }
+
+
+def _ms(value: float) -> float:
+    return round(value, 3)

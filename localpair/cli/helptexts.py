@@ -1,0 +1,134 @@
+"""What ``--help`` says: a summary for the list of commands, then the text of the command's own page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PROGRAM: Final = """\
+Pairs two devices on one local network, sends files between them, and says why where that fails.
+
+examples:
+  localpair host --send holiday.zip      on one device: shows a QR code and a text
+  localpair join --receive ~/Downloads   on the other one: asks for that text
+  localpair send kitchen more.zip        later on: no code is needed between paired devices
+  localpair diagnose                     when two devices do not find each other
+
+exit codes: 0 done, 1 a fault of this device, 2 wrong usage or an unreadable offer, 3 no path to
+the other device, 4 refused, 5 paired but the transfer failed, 130 interrupted.
+environment: LOCALPAIR_HOME (where keys and devices are kept), LOCALPAIR_OFFER (read by join),
+NO_COLOR, LOCALPAIR_DEBUG=1 (a log on standard error).
+"""
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "host": (
+        "show an offer and wait for the other device",
+        """\
+Shows an offer, as a QR code and as text, and waits for the other device to read it.
+The offer works once and for two minutes; a new one is shown when it is used up.
+
+examples:
+  localpair host                               only pair
+  localpair host --send photos/ --send a.pdf   pair, then send
+  localpair host --receive ~/Downloads         pair, then receive
+  localpair host --qr offer.png --json         for programs
+  localpair host --flow post                   first see who is near, then show the offer
+""",
+    ),
+    "join": (
+        "read the offer of the other device and pair",
+        """\
+Reads the offer that the other device shows and pairs with it. It is pasted at the prompt, piped
+in with `-`, taken from a picture with --image, or from the variable LOCALPAIR_OFFER; never from
+the command line, which other users can read.
+
+examples:
+  localpair join --receive ~/Downloads    asks for the offer
+  localpair join --image photo.jpg        reads the QR code in a picture
+  pbpaste | localpair join -              reads standard input
+""",
+    ),
+    "discover": (
+        "list the devices that are near",
+        """\
+Lists the devices that announce themselves on this network, without their being paired. What is
+heard here proves nothing about who they are.
+
+examples:
+  localpair discover --timeout 10
+  localpair discover --json | jq -r 'select(.event == "peer").alias'
+""",
+    ),
+    "addresses": (
+        "show the addresses of this device and what is known about each",
+        """\
+Finds this device's own addresses in three stages: the one that traffic would leave from, all that
+the interfaces have, and what another device sees. Each try is shown with what came of it.
+
+examples:
+  localpair addresses
+  localpair addresses --json
+""",
+    ),
+    "diagnose": (
+        "run every check of this device's network, and report",
+        """\
+Runs every check in series and reports all of them, also those that fail, also when interrupted.
+The report holds no secret and can be handed on.
+
+examples:
+  localpair diagnose
+  localpair diagnose --output report.json
+""",
+    ),
+    "devices": (
+        "list, rename, forget or revoke paired devices",
+        """\
+Shows the devices that this one is paired with, and changes what is kept about them. A device is
+named by its name, its id, or the beginning of its id.
+
+examples:
+  localpair devices
+  localpair devices rename 3f2a kitchen
+  localpair devices forget kitchen     remove it and its keys: it is a stranger from then on
+  localpair devices revoke kitchen     refuse it from now on
+""",
+    ),
+    "send": (
+        "send files to a paired device that listens",
+        """\
+Finds a paired device again, wherever it is on the network now, and sends it files and folders.
+It must run `localpair listen`.
+
+examples:
+  localpair send kitchen report.pdf photos/
+""",
+    ),
+    "listen": (
+        "receive what paired devices send",
+        """\
+Waits for paired devices and stores what they send, until it is interrupted.
+
+examples:
+  localpair listen --receive ~/Downloads
+  localpair listen --once --timeout 60
+""",
+    ),
+}
+
+FLOW: Final = "pre: the offer comes first (default); post: the devices find each other first"
+OFFER_ADDRESSES: Final = (
+    "which of this device's addresses the offer holds (default: all); it works without any"
+)
+NAME: Final = "what this device calls itself, once the other one has proven that it read the offer"
+PORT: Final = "TCP and UDP port to listen on (default: the first free one of 46821 to 46829)"
+TIMEOUT: Final = "give up after S seconds (default: %s)"
+SEND: Final = "a file or folder to send once paired; may be given several times"
+RECEIVE: Final = "store what the other device sends in DIR"
+RECEIVE_HERE: Final = "store what comes in DIR (default: the current folder)"
+QR: Final = "draw the code in the terminal (default there), not at all, or into FILE (.svg or .png)"
+YES: Final = "do not ask before data is given away (for unattended use)"
+JSON: Final = "write events to standard output, one JSON object a line (docs/cli.md)"
+STDIN: Final = "a single hyphen: read the offer from standard input"
+IMAGE: Final = "read the offer from the QR code in this picture"
+OUTPUT: Final = "also write the report to FILE: JSON, or text if it ends in .txt"
+ONCE: Final = "end after the first device has come and gone"

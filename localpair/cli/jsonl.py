@@ -1,0 +1,60 @@
+"""Events as JSON, one object a line, for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final, TextIO
+
+from localpair import events
+from localpair.cli import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from localpair.cli import facts
+
+_PROGRESS_GAP_S: Final = 0.1  # ten lines a second and direction are enough for any bar
+
+
+class JsonLines:
+    """Writes items to a stream, each flushed, and one ``done`` or ``failed`` at the end.
+
+    ``clock`` gives monotonic seconds. Every method raises BrokenPipeError where nobody reads any more.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._shown: dict[str, tuple[float, str]] = {}  # direction: when, which file
+
+    def show(self, item: facts.Item) -> None:
+        """Write one event; progress that comes too often is left out."""
+        if not isinstance(item, events.Progress) or self._is_due(item):
+            self._write(*fields.of_item(item))
+
+    def show_all(self, items: Sequence[facts.Item]) -> None:
+        """Write one event for each."""
+        for item in items:
+            self.show(item)
+
+    def done(self) -> None:
+        """Write the last line of a run that did what was asked."""
+        self._write("done", {"exit_code": 0})
+
+    def failed(self, failure: facts.Failure) -> None:
+        """Write the last line of any other run."""
+        self._write("failed", fields.of_failure(failure))
+
+    def _write(self, name: str, values: fields.Fields) -> None:
+        line = json.dumps({"event": name, "t": round(self._clock(), 6), **values})
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def _is_due(self, item: events.Progress) -> bool:
+        now = self._clock()
+        last, file = self._shown.get(item.direction, (0.0, ""))
+        ended = item.file == file and item.bytes == item.total
+        if now - last < _PROGRESS_GAP_S and not ended:
+            return False
+        self._shown[item.direction] = (now, item.file)
+        return True

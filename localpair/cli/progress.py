@@ -1,0 +1,111 @@
+"""A progress bar for what takes longer than a second; plain lines where standard error is no terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Final, TextIO
+
+from localpair.cli.text import printable, size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.progress import Progress as Display
+    from rich.progress import TaskID
+
+    from localpair.events import Progress
+
+_PATIENCE_S: Final = 1.0  # what ends sooner needs no bar
+_FRAME_S: Final = 0.1
+_LINE_S: Final = 5.0  # between two lines where no bar can be drawn
+_VERBS: Final = {"send": "Sending", "receive": "Receiving"}
+
+
+class Bars:
+    """One bar for each direction. ``run`` is a task that sleeps until there is something to show."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._latest: dict[str, Progress] = {}
+        self._begun = asyncio.Event()
+        self._display: Display | None = None
+        self._bars: dict[str, TaskID] = {}
+
+    def update(self, item: Progress) -> None:
+        """Take note of progress; drawing is left to ``run``."""
+        self._latest[item.direction] = item
+        self._begun.set()
+
+    def end(self) -> None:
+        """Remove the bars: the work is over."""
+        self._latest.clear()
+        self._begun.clear()
+        if self._display is not None:
+            self._display.stop()
+            self._display = None
+            self._bars.clear()
+
+    def pause(self) -> Callable[[], None]:
+        """Make room for a line; what is returned puts the bars back."""
+        display = self._display
+        if display is None:
+            return lambda: None
+        display.stop()
+        return display.start
+
+    async def run(self) -> None:
+        """Draw until cancelled."""
+        draws = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        while True:
+            await self._begun.wait()
+            await asyncio.sleep(_PATIENCE_S)
+            if draws and self._latest:
+                await self._draw()
+            elif self._latest:
+                await self._tell()
+
+    async def _draw(self) -> None:
+        # The import takes a tenth of a second, which the transfer should not wait for.
+        display = await asyncio.to_thread(_make_display, self._stream)
+        if not self._latest:
+            return
+        self._display = display
+        display.start()
+        while self._latest:
+            for item in self._latest.values():
+                self._draw_one(display, item)
+            display.refresh()
+            await asyncio.sleep(_FRAME_S)
+
+    def _draw_one(self, display: Display, item: Progress) -> None:
+        if item.direction not in self._bars:
+            self._bars[item.direction] = display.add_task("", total=item.total)
+        said = f"{_VERBS.get(item.direction, item.direction)} {printable(item.file, 40)}"
+        display.update(self._bars[item.direction], description=said, total=item.total, completed=item.bytes)
+
+    async def _tell(self) -> None:
+        while self._latest:
+            for item in self._latest.values():
+                of = f" of {size(item.total)}" if item.total is not None else ""
+                self._stream.write(f"{_VERBS.get(item.direction, item.direction)}: {size(item.bytes)}{of}\n")
+            self._stream.flush()
+            await asyncio.sleep(_LINE_S)
+
+
+def _make_display(stream: TextIO) -> Display:
+    from rich import progress
+    from rich.console import Console
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+        console=Console(file=stream),
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )

@@ -1,0 +1,87 @@
+"""Questions to the person: may this device have the data, and which of these devices is meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from localpair.cli import facts
+from localpair.cli.screen import device, nearby
+from localpair.errors import Refusal, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from localpair.cli.keyboard import Keyboard
+    from localpair.cli.output import Output
+    from localpair.events import NearbyPeer
+    from localpair.settings import ApprovalRequest
+
+_GIVING: Final = frozenset({"gives", "both"})
+_DIRECTIONS: Final = {
+    "gives": "It will receive what you send.",
+    "takes": "You will receive what it sends, if anything.",
+    "both": "It will receive what you send, and you what it sends.",
+    "none": "No files will be exchanged.",
+}
+
+
+class Prompts:
+    """Asks at the keyboard. With ``assume_yes`` nothing is asked; without a person the answer is no."""
+
+    def __init__(self, keyboard: Keyboard, output: Output, *, assume_yes: bool) -> None:
+        self._keyboard = keyboard
+        self._output = output
+        self._assume_yes = assume_yes
+
+    def require_person(self) -> None:
+        """Raise `RefusedError` where data is to be given away and nobody could be asked."""
+        if not self._assume_yes and not self._keyboard.interactive:
+            raise RefusedError(
+                Refusal.NOT_APPROVED,
+                "nobody can approve giving data away: standard input is no terminal",
+                hint="Add --yes to give it to whichever device proves that it has read the offer.",
+            )
+
+    async def approve(self, request: ApprovalRequest) -> bool:
+        """Whether this side agrees to the pair, and to giving its data away if there is any."""
+        self._announce(request)
+        if self._assume_yes:
+            return True
+        if not self._keyboard.interactive:
+            return False
+        question = "Send to this device?" if request.direction in _GIVING else "Pair with this device?"
+        answer = await self._keyboard.ask(f"{question} [y/N]")
+        return (answer or "").strip().lower() in {"y", "yes"}
+
+    async def choose(self, peers: Sequence[NearbyPeer]) -> NearbyPeer | None:
+        """The device that an offer is to be made for; None to look on. Called anew whenever others are near."""
+        joining = [peer for peer in peers if peer.role == "join"]
+        if self._assume_yes or not self._keyboard.interactive:
+            return self._only_one(joining)
+        self._output.talk.note("Devices that look for an offer:")
+        for number, peer in enumerate(joining, 1):
+            self._output.talk.note(f"  {number}  {nearby(peer)}")
+        while True:
+            answer = await self._keyboard.ask("Which one? Its number:")
+            if answer is None:
+                raise RefusedError(Refusal.CANCELLED, "no device was chosen")
+            chosen = answer.strip()
+            if chosen.isascii() and chosen.isdigit() and 1 <= int(chosen) <= len(joining):
+                return joining[int(chosen) - 1]
+
+    def _only_one(self, joining: list[NearbyPeer]) -> NearbyPeer | None:
+        """Without a person the one device that looks for an offer is meant; the offer confirms it or fails."""
+        if not self._assume_yes:
+            raise RefusedError(
+                Refusal.NOT_APPROVED,
+                "nobody can choose a device: standard input is no terminal",
+                hint="Add --yes to take the only device that is near.",
+            )
+        return joining[0] if len(joining) == 1 else None
+
+    def _announce(self, request: ApprovalRequest) -> None:
+        self._output.show(facts.ApprovalAsked(request.peer, request.code, request.direction, request.path))
+        talk = self._output.talk
+        talk.note(f"{device(request.peer)} has read the offer, at {request.path.remote}.")
+        talk.note(f"Code: {talk.strong(request.code)}   The other screen must show the same.")
+        talk.note(_DIRECTIONS.get(request.direction, ""))

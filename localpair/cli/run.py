@@ -1,0 +1,91 @@
+"""One run of the command line: a command in, an exit code out, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from localpair.cli import commands
+from localpair.cli.api import installed
+from localpair.cli.context import Context
+from localpair.cli.dispatch import dispatch
+from localpair.cli.failures import explain
+from localpair.cli.interruption import CLOSED, Interruption
+from localpair.cli.keyboard import standard_input
+from localpair.cli.output import Output
+from localpair.cli.talk import debugging, route_logs
+
+if TYPE_CHECKING:
+    from localpair.cli.api import Api
+    from localpair.cli.facts import Failure
+    from localpair.errors import UsageError
+
+
+def refuse(error: UsageError, *, json: bool) -> int:
+    """End before anything has begun: the words make no command."""
+    _escape_what_cannot_be_shown()
+    Output(sys.stdout, sys.stderr, json=json).failed(explain(error))
+    return error.exit_code
+
+
+def execute(command: commands.Command, api: Api | None = None) -> int:
+    """Run ``command`` to its end and return the exit code; output ends with exactly one ``done`` or ``failed``."""
+    _escape_what_cannot_be_shown()
+    listing = isinstance(command, commands.Discover)
+    output = Output(sys.stdout, sys.stderr, json=command.json, listing=listing)
+    handler = route_logs(output.talk)
+    try:
+        with Interruption(output.failed) as interruption, asyncio.Runner() as runner:
+            output.on_closed = lambda: interruption.stop(CLOSED)
+            code = runner.run(_main(command, api, output, interruption))
+    finally:
+        logging.getLogger().removeHandler(handler)
+        _forget_unwritten()
+    return code
+
+
+async def _main(
+    command: commands.Command, api: Api | None, output: Output, interruption: Interruption
+) -> int:
+    interruption.attach()
+    animation = asyncio.create_task(output.animate())
+    failure: Failure | None
+    try:
+        await dispatch(command, Context(api or installed(), output, standard_input(output.talk)))
+        failure = interruption.failure()  # a report is finished in spite of an interruption
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the last stop of every error
+        if debugging():
+            traceback.print_exception(error)
+        failure = interruption.failure() or explain(error)
+    finally:
+        animation.cancel()
+    if failure is None:
+        output.done()
+    else:
+        output.failed(failure)
+    if interruption.number == CLOSED:
+        failure = interruption.failure()  # perhaps only the last line had no reader
+    return failure.exit_code if failure is not None else 0
+
+
+def _escape_what_cannot_be_shown() -> None:
+    """A terminal that knows few characters gets escapes for the others: a name must not end the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _forget_unwritten() -> None:
+    """Nobody reads standard output any more: keep the interpreter from complaining about that at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except (OSError, ValueError):  # no descriptor behind it
+            pass

@@ -1,0 +1,146 @@
+"""Events as calm lines for a person: results on standard output, talk about them on standard error."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TextIO
+
+from localpair import events
+from localpair.cli import facts
+from localpair.cli.text import count, printable, seconds, size, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from localpair.cli.progress import Bars
+    from localpair.cli.talk import Talk
+
+_FILES_SHOWN: Final = 20  # more are counted
+
+
+class Screen:
+    """Shows items to a person. Raises BrokenPipeError where standard output is gone.
+
+    ``listing`` says that nearby devices are the result, as for ``discover``, and no talk.
+    """
+
+    def __init__(self, out: TextIO, talk: Talk, bars: Bars, *, listing: bool) -> None:
+        self._out = out
+        self._talk = talk
+        self._bars = bars
+        self._listing = listing
+        self._heard: set[str] = set()
+
+    def show(self, item: facts.Item) -> None:
+        """Show one item, or keep it for the end."""
+        match item:
+            case events.Progress():
+                self._bars.update(item)
+            case facts.Closed():
+                self._bars.end()
+                self._lines(_closed(item))
+            case events.PeerFound():
+                self._show_nearby(item)
+            case facts.Checked():
+                self._talk.note(f"Checked {item.finding.name}: {item.finding.status}")
+            case events.Ready():
+                own = ", ".join(str(candidate.address) for candidate in item.addresses)
+                self._talk.note(f"Listening on port {item.tcp_port} at {own or 'no address yet'}.")
+            case events.Reconnected():
+                self._talk.note(f"The connection broke; it goes on over {item.path.remote}.")
+            case _:
+                self._lines(_result(item))
+
+    def show_all(self, items: Sequence[facts.Item]) -> None:
+        """Show items of one kind as a table."""
+        rows = [_row(item) for item in items]
+        if rows:
+            self._lines(table(rows, indent=""))
+
+    def done(self) -> None:
+        """End the run: all has been said."""
+        self._bars.end()
+
+    def failed(self, _: facts.Failure) -> None:
+        """End the run: the error is talk, and said by the caller."""
+        self._bars.end()
+
+    def _show_nearby(self, item: events.PeerFound) -> None:
+        if item.peer.instance in self._heard:
+            return
+        self._heard.add(item.peer.instance)
+        if self._listing:
+            self._lines([nearby(item.peer)])
+        else:
+            self._talk.note(f"Heard {nearby(item.peer)}.")
+
+    def _lines(self, lines: list[str]) -> None:
+        resume = self._bars.pause()
+        for line in lines:
+            self._out.write(line + "\n")
+        self._out.flush()
+        resume()
+
+
+def nearby(peer: events.NearbyPeer) -> str:
+    """A device that was heard, in a few words."""
+    label = f" ({printable(peer.label, 40)})" if peer.label else ""
+    where = ", ".join(str(candidate.address) for candidate in peer.addresses[:3]) or "an unknown address"
+    return f"{printable(peer.alias, 40)}{label}, {_ROLES.get(peer.role, 'near')}, at {where}"
+
+
+_ROLES: Final = {
+    "host": "shows an offer",
+    "join": "looks for an offer",
+    "listen": "listens",
+    "send": "sends",
+    "discover": "looks around",
+}
+
+
+def _result(item: facts.Item) -> list[str]:
+    match item:
+        case events.OfferIssued():
+            return [item.text]
+        case events.Paired():
+            how = f"over {item.path.remote} ({item.path.carrier})"
+            return [f"Paired with {device(item.peer)} in {seconds(item.elapsed_ms)}, {how}."]
+        case facts.Verdict():
+            return [printable(item.text, 1000)]
+        case _:
+            return []
+
+
+def device(peer: events.Peer) -> str:
+    """A paired device, by the name it gave itself and its id."""
+    return f"{printable(peer.label, 64) or 'a device'} (device {printable(peer.device_id, 40)})"
+
+
+def _closed(item: facts.Closed) -> list[str]:
+    lines: list[str] = []
+    for verb, files in (("Sent", item.sent), ("Received", item.received)):
+        if not files:
+            continue
+        total = size(sum(file.bytes for file in files))
+        lines.append(f"{verb} {count(len(files), 'file')}, {total}:")
+        lines += [f"  {printable(str(file.path))}" for file in files[:_FILES_SHOWN]]
+        if len(files) > _FILES_SHOWN:
+            lines.append(f"  and {len(files) - _FILES_SHOWN} more")
+    return lines
+
+
+def _row(item: facts.Item) -> tuple[str, ...]:
+    match item:
+        case facts.Device():
+            since, met = f"since {_day(item.created)}", f"last met {_day(item.last_seen)}"
+            return (printable(item.name, 40), item.device_id, item.state, since, met)
+        case events.AddressAttempt():
+            where = str(item.address) if item.address is not None else "-"
+            return (f"stage {item.stage}", where, item.interface or "-", item.outcome, printable(item.reason))
+        case _:
+            return tuple(_result(item))
+
+
+def _day(when: float) -> str:
+    local = datetime.fromtimestamp(when, UTC).astimezone()
+    return local.strftime("%Y-%m-%d %H:%M") if when else "never"

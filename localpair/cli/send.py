@@ -1,0 +1,22 @@
+"""``localpair send``: find a paired device again and send to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from localpair.cli import files
+from localpair.cli.sessions import pair_and_carry
+
+if TYPE_CHECKING:
+    from localpair.cli.commands import Send
+    from localpair.cli.context import Context
+
+
+async def run(command: Send, context: Context) -> None:
+    """Send files to a device that listens. Raises what the library raises."""
+    files.check_sendable(command.paths)
+    store = context.api.TrustStore()
+    record = store.get(command.device)
+    settings = context.api.Settings(timeout=command.timeout, port=command.port, gives=True)
+    opening = context.api.reach(record.device_id, settings, store=store)
+    await pair_and_carry(opening, context.output, send=command.paths)

@@ -1,0 +1,144 @@
+"""What ``host``, ``join``, ``send`` and ``listen`` share: watch a pairing, carry files over its session."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from localpair.cli import facts
+from localpair.cli.failures import explain
+from localpair.errors import LocalpairError, RemoteError, TransferError, UnreachableError
+from localpair.events import OfferIssued, Paired, Received, Sent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from localpair.attempt import Pairing
+    from localpair.cli.output import Output
+    from localpair.events import Event
+    from localpair.session import Session
+
+_GOODBYE_S: Final = 0.2
+_INTERRUPTED: Final = facts.Failure("interrupted", "interrupted", None, 130)
+_LAST_EVENTS_S: Final = 0.2  # for events that explain a failure and are still on their way
+
+
+async def pair_and_carry(
+    opening: AbstractAsyncContextManager[Pairing],
+    output: Output,
+    *,
+    send: Sequence[Path] = (),
+    receive: Path | None = None,
+    on_offer: Callable[[OfferIssued], None] | None = None,
+) -> None:
+    """Pair, carry what there is to carry, and say goodbye. Raises what the library raises."""
+    async with opening as pairing, asyncio.TaskGroup() as tasks:
+        watch = Watch(output, on_offer)
+        watching = tasks.create_task(watch.run(pairing.events()))
+        try:
+            session = await pairing.session()
+        except LocalpairError:
+            await asyncio.wait({watching}, timeout=_LAST_EVENTS_S)
+            raise
+        await watch.until_paired(session)
+        await carry(session, output, send=send, receive=receive)
+        watching.cancel()
+
+
+class Watch:
+    """Shows the events of a pairing, or of a listener, as they come."""
+
+    def __init__(self, output: Output, on_offer: Callable[[OfferIssued], None] | None = None) -> None:
+        self._output = output
+        self._on_offer = on_offer or output.show
+        self._met: list[str] = []  # devices whose pair was shown and whose session has not begun
+        self._more = asyncio.Event()
+
+    async def run(self, stream: AsyncIterator[Event]) -> None:
+        """Show all events of ``stream``."""
+        async for event in stream:
+            if isinstance(event, OfferIssued):
+                self._on_offer(event)
+                continue
+            self._output.show(event)
+            if isinstance(event, Paired):
+                self._met.append(event.peer.device_id)
+                self._more.set()
+
+    async def until_paired(self, session: Session) -> None:
+        """Wait until the pair has been shown, so that no file is shown before it."""
+        device = session.peer.device_id
+        try:
+            async with asyncio.timeout(_LAST_EVENTS_S):
+                while device not in self._met:
+                    self._more.clear()
+                    await self._more.wait()
+        except TimeoutError:
+            self._output.show(Paired(session.peer, session.path, 0.0))
+        else:
+            self._met.remove(device)
+
+
+async def carry(
+    session: Session, output: Output, *, send: Sequence[Path] = (), receive: Path | None = None
+) -> None:
+    """Send and receive, both at once, and close the session; its end is shown in any case.
+
+    Raises TransferError where the other side or the way to it failed, LocalError where this side did.
+    """
+    tally = Tally(output)
+    session.on_event = tally.show
+    failure: facts.Failure | None = None
+    try:
+        await _exchange(session, send, receive)
+        await session.close()
+    except BaseException as error:
+        failure = _INTERRUPTED if isinstance(error, asyncio.CancelledError) else explain(error)
+        await _close_soon(session)
+        raise
+    finally:
+        output.show(tally.closed(session, failure))
+
+
+async def _close_soon(session: Session) -> None:
+    """Say goodbye if that takes no time: whoever interrupts a run does not want to wait."""
+    try:
+        async with asyncio.timeout(_GOODBYE_S):
+            await session.close()
+    except TimeoutError:
+        pass
+
+
+async def _exchange(session: Session, send: Sequence[Path], receive: Path | None) -> None:
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            if send:
+                tasks.create_task(session.send_files(send))
+            if receive is not None:
+                tasks.create_task(session.receive_files(receive))
+    except* (UnreachableError, RemoteError, ConnectionError) as group:
+        failure = explain(group)
+        raise TransferError(f"the transfer failed: {failure.message}", hint=failure.hint) from group
+
+
+class Tally:
+    """Shows what a session carries and keeps count."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._sent: list[Sent] = []
+        self._received: list[Received] = []
+
+    def show(self, event: Event) -> None:
+        """Show one event of the session."""
+        if isinstance(event, Sent):
+            self._sent.append(event)
+        elif isinstance(event, Received):
+            self._received.append(event)
+        self._output.show(event)
+
+    def closed(self, session: Session, failure: facts.Failure | None) -> facts.Closed:
+        """All that came of it."""
+        return facts.Closed(session.peer, tuple(self._sent), tuple(self._received), failure)

@@ -1,0 +1,106 @@
+"""Standard error: what a person is told beside the results. Colour says nothing that the words do not."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from localpair.cli.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from localpair.cli.facts import Failure
+
+_MESSAGE_CHARS = 4000  # an error may list every address that was tried
+_BOLD, _RED, _YELLOW, _CYAN, _RESET = "\x1b[1m", "\x1b[1;31m", "\x1b[33m", "\x1b[36m", "\x1b[0m"
+
+
+def debugging() -> bool:
+    """Whether the person asked for a log and tracebacks."""
+    return os.environ.get("LOCALPAIR_DEBUG", "") not in {"", "0"}
+
+
+class Talk:
+    """Writes sentences to a stream. A stream that is gone is no reason to fail.
+
+    ``pause`` is called before each line and what it returns after it: a progress bar steps aside.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.pause: Callable[[], Callable[[], None]] = lambda: lambda: None
+        self._coloured = _takes_colour(stream)
+
+    def note(self, text: str) -> None:
+        """A line of talk; the caller has made names in it printable."""
+        self._line(text)
+
+    def warning(self, text: str) -> None:
+        """Something that is not as it should be, while work goes on."""
+        self._line(f"{self._paint('warning:', _YELLOW)} {text}")
+
+    def failure(self, failure: Failure) -> None:
+        """An error, and what to do about it."""
+        self._line(f"{self._paint('error:', _RED)} {printable(failure.message, _MESSAGE_CHARS)}")
+        if failure.hint:
+            self._line(f"{self._paint('hint:', _CYAN)} {printable(failure.hint, _MESSAGE_CHARS)}")
+
+    def ask(self, question: str) -> None:
+        """A question whose answer is typed behind it."""
+        self._write(question + " ")
+
+    def strong(self, text: str) -> str:
+        """``text`` in bold where the stream shows that."""
+        return self._paint(text, _BOLD)
+
+    def _paint(self, text: str, colour: str) -> str:
+        return f"{colour}{text}{_RESET}" if self._coloured else text
+
+    def _line(self, text: str) -> None:
+        resume = self.pause()
+        self._write(text + "\n")
+        resume()
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # closed, or nobody reads
+            pass
+
+
+def _takes_colour(stream: TextIO) -> bool:
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
+        return False
+    return sys.platform != "win32" or "WT_SESSION" in os.environ or "TERM" in os.environ
+
+
+class _Warnings(logging.Handler):
+    """Warnings of the library as one calm line each, tracebacks left out."""
+
+    def __init__(self, talk: Talk) -> None:
+        super().__init__(logging.WARNING)
+        self._talk = talk
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the first line of the message. What a diagnosis finds is shown by its command."""
+        if not record.name.startswith("localpair.diagnosis"):
+            self._talk.warning(printable(record.getMessage().partition("\n")[0], 500))
+
+
+def route_logs(talk: Talk) -> logging.Handler:
+    """Send the log where a person sees it: warnings as talk, or everything where ``LOCALPAIR_DEBUG`` is set."""
+    root = logging.getLogger()
+    if not debugging():
+        handler: logging.Handler = _Warnings(talk)
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(
+            logging.Formatter("%(relativeCreated)7d ms %(levelname)-7s %(name)s: %(message)s")
+        )
+        root.setLevel(logging.DEBUG)
+    root.addHandler(handler)
+    return handler

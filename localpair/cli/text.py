@@ -1,0 +1,57 @@
+"""Text for people: names made harmless, sizes and times made short."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+# Cc control, Cf format (bidirectional marks, zero width), Cs lone surrogates, Co private use, Cn unassigned.
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_SIZES: Final = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """``text`` for a screen: what could move the cursor, turn the text around or hide is written as an escape.
+
+    More than ``limit`` characters are cut, with an ellipsis in their place.
+    """
+    shown = "".join(_escaped(character) for character in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) not in _HIDDEN:
+        return character
+    number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:  # a byte of a file name that is no UTF-8
+        return f"\\x{number - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def size(count: int) -> str:
+    """A number of bytes, such as ``1.2 MB`` (powers of 1000, as disks are sold)."""
+    value = float(count)
+    for unit in _SIZES:
+        if value < 999.95 or unit == _SIZES[-1]:
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+
+
+def seconds(ms: float) -> str:
+    """A duration given in milliseconds, such as ``0.21 s``."""
+    return f"{ms / 1000:.2f} s"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def table(rows: list[tuple[str, ...]], indent: str = "  ") -> list[str]:
+    """``rows`` as lines, columns aligned, without rules: a screen reader reads it and ``cut`` cuts it."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        (indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    ]

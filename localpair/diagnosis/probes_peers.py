@@ -1,0 +1,149 @@
+"""Checks that listen to the network: groups, broadcast, and whether others are found and find us.
+
+Packets go to localpair's own groups with hop limit 1 and to the directed broadcast addresses of own subnets, and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Final
+
+from localpair.diagnosis.ear import Ear, Target
+from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound
+from localpair.limits import (
+    DIAGNOSIS_LISTEN_S,
+    DISCOVERY_VERDICT_S,
+    GROUP_IPV6,
+    GROUP_LINK_LOCAL,
+    GROUP_SCOPED,
+)
+from localpair.net.interfaces import Interfaces, read_interfaces
+from localpair.net.sockets import open_sockets
+from localpair.protocol.discovery import Carrier
+
+if TYPE_CHECKING:
+    from localpair.diagnosis.evidence import Notes
+    from localpair.diagnosis.record import Facts
+    from localpair.diagnosis.setting import Setting
+
+_GROUPS_4: Final = (IPv4Address(GROUP_LINK_LOCAL), IPv4Address(GROUP_SCOPED))
+_GROUP_6: Final = IPv6Address(GROUP_IPV6)
+_LEAVE_S: Final = 0.3  # of a check's time, for closing its sockets
+
+
+async def multicast(_: Setting, notes: Notes) -> None:
+    """For each interface and group: join, send, and hear one's own copy; who else is heard meanwhile."""
+    found = read_interfaces()
+    targets = list(_targets(found))
+    for unused in found.unused():
+        notes.add("not_tried", {"interface": unused.name, "reason": unused.reason})
+    if not targets:
+        notes.skip("no interface carries multicast")
+        return
+    await _listen(targets, found, notes)
+
+
+async def broadcast(_: Setting, notes: Notes) -> None:
+    """For each IPv4 subnet: send to its broadcast address by the real mask, and hear one's own copy."""
+    found = read_interfaces()
+    targets = [
+        Target(found.by_index[one.index], one.broadcast, Carrier.BROADCAST)
+        for one in found.directed_broadcasts()
+    ]
+    if not targets:
+        notes.skip("no subnet has a broadcast address")
+        return
+    await _listen(targets, found, notes)
+
+
+async def discovery(setting: Setting, notes: Notes) -> None:
+    """Look for other devices for a few seconds: who is found, who hears us, and where they see us."""
+    if setting.discover is None:
+        notes.skip("discovery was left out")
+        return
+    peers: dict[str, PeerFound] = {}
+    window = max(0.0, min(DISCOVERY_VERDICT_S, notes.left() - 2 * _LEAVE_S))
+    try:
+        async with asyncio.timeout(window + _LEAVE_S):
+            async for event in setting.discover(window):
+                _note(event, peers, notes)
+    except TimeoutError:
+        pass  # it was asked for a bounded time and took longer; what it told counts
+    notes.fact("seconds", window)
+    mutual = sum(one.hears_us for one in peers.values())
+    if peers:
+        notes.say(f"{len(peers)} found, {mutual} of them told that they hear us")
+    else:
+        notes.say(f"nobody was found in {window:.1f} s; another device has to run localpair at the same time")
+
+
+def _note(event: Event, peers: dict[str, PeerFound], notes: Notes) -> None:
+    """Keep what one event tells. Who has once said that it hears us has said so."""
+    if isinstance(event, PeerFound):
+        earlier = peers.get(event.peer.instance)
+        hears = event.hears_us or (earlier is not None and earlier.hears_us)
+        peers[event.peer.instance] = PeerFound(event.peer, event.heard, hears)
+        notes.fact("peers", [_peer(one) for one in peers.values()])
+    elif isinstance(event, OwnAddressSeen):
+        seen = {"address": event.address, "evidence": event.evidence.label, "by": event.by}
+        notes.add("seen_at", seen)
+
+
+def _targets(found: Interfaces) -> Iterator[Target]:
+    for interface in found.multicast_interfaces():
+        versions = {details.address.version for details in interface.addresses if not details.tentative}
+        for group in (*_GROUPS_4, _GROUP_6):
+            if group.version in versions:
+                yield Target(interface, group, Carrier.MULTICAST)
+
+
+async def _listen(targets: list[Target], found: Interfaces, notes: Notes) -> None:
+    """Open localpair's own sockets, send every probe once, listen for a beat, and note what was heard."""
+    sockets = open_sockets()
+    ear = Ear(targets, sockets)
+    try:
+        ear.start()
+        notes.fact("targets", [ear.row(target) for target in targets])
+        await asyncio.sleep(max(0.0, min(DIAGNOSIS_LISTEN_S, notes.left() - _LEAVE_S)))
+    finally:
+        ear.stop()
+        sockets.close()
+        notes.fact("sockets", sockets.notes)
+        notes.fact("targets", [ear.row(target) for target in targets])
+        notes.fact("heard", ear.strangers(found))
+    _tell(targets, ear, notes)
+
+
+def _tell(targets: list[Target], ear: Ear, notes: Notes) -> None:
+    faults = [f"{target.name}: {fault}" for target in targets if (fault := _fault(target, ear))]
+    if faults:
+        notes.fail("; ".join(faults))
+    well = sum(target.heard is not None for target in targets)
+    notes.say(f"own copy heard {well} of {len(targets)} times")
+
+
+def _fault(target: Target, ear: Ear) -> str:
+    row = ear.row(target)
+    if row.get("join", "ok") != "ok":
+        return f"cannot be joined ({row['join']})"
+    if row["send"] != "ok":
+        return f"sending was refused ({row['send']})"
+    return "" if target.heard is not None else "the own copy was not heard"
+
+
+def _peer(found: PeerFound) -> Facts:
+    peer: NearbyPeer = found.peer
+    return {
+        "instance": peer.instance,
+        "role": peer.role,
+        "tcp_port": peer.tcp_port,
+        "hears_us": found.hears_us,
+        "addresses": [
+            {"address": str(one.address), "evidence": one.evidence.label, "origin": one.origin.value}
+            for one in peer.addresses
+        ],
+        "label": peer.label or None,
+    }

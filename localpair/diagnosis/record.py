@@ -1,0 +1,132 @@
+"""The record of a diagnosis: one finding for each check, and the report that holds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from localpair.diagnosis.redaction import Redactor
+
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+Facts: TypeAlias = Mapping[str, Json]
+
+FORMAT: Final = 1
+"""The version of the JSON form. Fields are only ever added."""
+
+
+class Status(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"  # it ran, and found nothing wrong
+    FAILED = "failed"  # it ran, and found a fault in this host or its network
+    TIMEOUT = "timeout"  # it was given up; its facts are what it had noted by then
+    SKIPPED = "skipped"  # it does not apply, or its turn never came
+    ERROR = "error"  # the check itself broke
+    CUT = "cut"  # the series was interrupted while it ran
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found.
+
+    ``started`` counts seconds from the start of the series, ``ms`` is its duration. ``summary`` is one line for a
+    person; ``facts`` hold the evidence as plain JSON values; ``error`` says what broke the check, if anything did.
+    """
+
+    name: str
+    status: Status
+    started: float
+    ms: float
+    summary: str
+    facts: Facts = field(default_factory=dict)
+    error: Facts | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """The finding as plain JSON values."""
+        return {
+            "name": self.name,
+            "status": self.status.value,
+            "started": self.started,
+            "ms": self.ms,
+            "summary": self.summary,
+            "facts": dict(self.facts),
+            "error": None if self.error is None else dict(self.error),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole diagnosis, in the order in which the checks ran; every check of the series has its finding.
+
+    ``id`` is random, for telling two reports apart when they are laid side by side. ``started`` is wall-clock time
+    (ISO 8601, UTC), for people. ``interrupted`` is True where the series was cancelled.
+    """
+
+    id: str
+    version: str
+    started: str
+    ms: float
+    findings: tuple[Finding, ...]
+    interrupted: bool = False
+    redacted: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check ran or did not apply, and none found a fault."""
+        return not self.interrupted and all(f.status in (Status.OK, Status.SKIPPED) for f in self.findings)
+
+    def finding(self, name: str) -> Finding:
+        """The finding of the check ``name``. KeyError where the series had none."""
+        for finding in self.findings:
+            if finding.name == name:
+                return finding
+        raise KeyError(name)
+
+    def to_dict(self, *, redact: bool = False) -> dict[str, Json]:
+        """The report as plain JSON values, see docs/diagnosis.md."""
+        if redact and not self.redacted:
+            return self.redact().to_dict()
+        return {
+            "format": FORMAT,
+            "tool": "localpair",
+            "version": self.version,
+            "id": self.id,
+            "started": self.started,
+            "ms": self.ms,
+            "interrupted": self.interrupted,
+            "redacted": self.redacted,
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+    def to_json(self, *, redact: bool = False, indent: int | None = 2) -> str:
+        """The report as JSON text, ASCII only, so that no name in it can do anything to a screen."""
+        return json.dumps(self.to_dict(redact=redact), indent=indent)
+
+    def to_text(self, *, redact: bool = False) -> str:
+        """The report for people: a line for each check, then the facts. Without colour; ends in a newline."""
+        from localpair.diagnosis.text import render
+
+        return render(self.redact() if redact and not self.redacted else self)
+
+    def redact(self, redactor: Redactor | None = None) -> Report:
+        """A copy in which the host parts of addresses, MAC addresses, and names of people and hosts are masked.
+
+        One and the same address has one and the same mask throughout the report.
+        """
+        from localpair.diagnosis.redaction import Redactor
+
+        mask = redactor or Redactor.of_this_host(finding.facts for finding in self.findings)
+        findings = (
+            replace(
+                finding,
+                summary=mask.text(finding.summary),
+                facts=mask.facts(finding.facts),
+                error=None if finding.error is None else mask.facts(finding.error),
+            )
+            for finding in self.findings
+        )
+        return replace(self, findings=tuple(findings), redacted=True)

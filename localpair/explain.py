@@ -1,0 +1,64 @@
+"""Why no path was found: a first explanation, from what this side has seen itself."""
+
+from __future__ import annotations
+
+from localpair.errors import UnreachableError
+from localpair.events import Attempt, Phase
+from localpair.net.engine import Engine
+from localpair.protocol.discovery import Carrier
+
+# Linux gives EHOSTUNREACH at once where a firewall answered, and after three seconds where nobody answered ARP; our
+# own timer ends a dial before that.
+_AT_ONCE_MS = 1000.0
+_SAID = {
+    "ETIMEDOUT": "no answer (dropped, or nobody there)",
+    "ECONNREFUSED": "refused (the port is closed there, or a firewall rejects)",
+    "ENETUNREACH": "no route leads there",
+    "EPERM": "this host's own firewall refused to send",
+    "EACCES": "this host's own firewall refused to send",
+    "ECONNRESET": "the connection was cut",
+    "EADDRNOTAVAIL": "the interface for it is gone",
+}
+
+
+def no_path(engine: Engine) -> UnreachableError:
+    """The error for an attempt that ran out of time."""
+    tried = _latest(engine.tally.attempts)
+    heard = bool(engine.hearing.nearby)
+    if not tried and not heard:
+        message = "the other device was not found: nothing was heard from it, and no address of it is known"
+    elif not tried:
+        message = "the other device was heard, but none of its addresses could be tried"
+    else:
+        listing = "; ".join(f"{attempt.candidate} {describe(attempt)}" for attempt in tried)
+        how = "heard, but not reached" if heard else "not reached, and nothing was heard from it"
+        message = f"the other device was {how}: {listing}"
+    return UnreachableError(message, hint=_hint(engine, tried, heard=heard))
+
+
+def describe(attempt: Attempt) -> str:
+    """What came of one dial, in words."""
+    if attempt.errno == "EHOSTUNREACH":
+        by_firewall = attempt.ms < _AT_ONCE_MS
+        return "rejected by a firewall" if by_firewall else "no such host on the link (nobody answers ARP)"
+    if attempt.phase is Phase.CONNECT and attempt.errno:
+        return _SAID.get(attempt.errno, attempt.errno)
+    return f"failed at {attempt.phase}: {attempt.errno or attempt.detail}"
+
+
+def _latest(attempts: list[Attempt]) -> list[Attempt]:
+    latest = {attempt.candidate.key: attempt for attempt in attempts if attempt.outcome == "failed"}
+    return list(latest.values())
+
+
+def _hint(engine: Engine, tried: list[Attempt], *, heard: bool) -> str:
+    refused = {name for (_, carrier), name in engine.finder.failures.items() if carrier is not Carrier.TCP}
+    if refused & {"EPERM", "EACCES"}:
+        return "this host refuses to send to its own network: look for a VPN kill switch or a local firewall"
+    if heard:
+        return "it is near, but takes no connection: allow TCP and UDP 46820-46829 in its firewall, and in this one's"
+    if tried:
+        return (
+            "are both on the same network? `localpair diagnose` on both devices shows what each of them sees"
+        )
+    return "is the other device still showing its offer, on the same network? `localpair diagnose` shows more"

@@ -1,0 +1,83 @@
+"""Looking around without pairing: who is near, and which addresses this device has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from localpair.events import AddressAttempt, Attempt, Event, OwnAddressSeen, Ready
+from localpair.keys import DeviceIdentity, Role
+from localpair.limits import DISCOVERY_VERDICT_S
+from localpair.net.engine import Engine, Wanted
+from localpair.net.stages import AddressReport
+from localpair.protocol.keyring import Keyring
+from localpair.wire.beacon import Part
+
+
+async def discover(timeout: float = DISCOVERY_VERDICT_S, *, port: int = 0) -> AsyncIterator[Event]:
+    """Announce this device anonymously for ``timeout`` seconds and give what is heard of others, as it happens.
+
+    Devices in flow ``pre`` keep to themselves and are not among them. ``port`` as in ``Settings``. Raises
+    LocalError where no port can be opened.
+    """
+    queue: asyncio.Queue[Event | None] = asyncio.Queue()
+    async with _exploring(queue.put_nowait, port) as engine:
+        engine.wake()
+        queue.put_nowait(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
+        asyncio.get_running_loop().call_later(timeout, queue.put_nowait, None)
+        while (event := await queue.get()) is not None:
+            yield event
+
+
+async def acquire_addresses(
+    *,
+    everything: bool = True,
+    peer_wait: float = 0.0,
+    port: int = 0,
+    on_attempt: Callable[[AddressAttempt], None] | None = None,
+) -> AddressReport:
+    """Find this device's own addresses in the three stages, over a listener opened for it.
+
+    ``everything`` runs stages 1 and 2 in any case; otherwise each falls through to the next only where it failed.
+    ``peer_wait`` is how many seconds stage 3 waits for a peer (0: stage 3 is left out).
+    """
+    seen: asyncio.Queue[OwnAddressSeen] = asyncio.Queue()
+
+    def note(event: Event) -> None:
+        if isinstance(event, OwnAddressSeen):
+            seen.put_nowait(event)
+
+    async def seen_by_peer() -> list[OwnAddressSeen]:
+        return [await seen.get()]
+
+    async with _exploring(note, port) as engine:
+        if peer_wait:
+            engine.wake()
+        return await engine.acquire(
+            on_attempt or (lambda _: None),
+            everything=everything,
+            seen_by_peer=seen_by_peer if peer_wait else None,
+            peer_wait=peer_wait,
+        )
+
+
+@asynccontextmanager
+async def _exploring(on_event: Callable[[Event], None], port: int) -> AsyncIterator[Engine]:
+    """An engine without a secret: it hears, answers confirmations, and pairs with nobody."""
+    wanted = Wanted(Role.JOINER, Part.DISCOVER, DeviceIdentity.generate(), port=port)
+    engine = Engine(
+        wanted, Keyring(), on_event=lambda event: None if isinstance(event, Attempt) else on_event(event)
+    )
+    engine.rest()
+    serving = asyncio.create_task(engine.run())
+    try:
+        starting = asyncio.create_task(engine.started.wait())
+        await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
+        if serving.done():
+            await serving
+        yield engine
+    finally:
+        serving.cancel()
+        await asyncio.wait({serving})

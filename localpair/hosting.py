@@ -1,0 +1,208 @@
+"""Hosting: show an offer, serve whoever reads it, and end with exactly one pair."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from localpair.address import unscoped
+from localpair.agreement import Agreed, Agreement
+from localpair.attempt import Pairing
+from localpair.candidate import Candidate
+from localpair.errors import Refusal, RefusedError, UnreachableError
+from localpair.events import NearbyPeer, OfferIssued, Ready
+from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, random_bytes
+from localpair.limits import (
+    APPROVAL_S,
+    OFFER_FAILED_CLAIMS,
+    SECRET_BYTES,
+    SELF_CALL_S,
+)
+from localpair.net.engine import Engine, Wanted
+from localpair.net.lane import Lane
+from localpair.protocol.keyring import OFFER, Keyring
+from localpair.ranking import select_for_offer
+from localpair.settings import Approver, Chooser, Settings
+from localpair.trust import TrustStore
+from localpair.wire.beacon import Part
+from localpair.wire.offer import INSTANCE_BYTES, Offer, OfferedAddress, fit_label
+
+
+class Hosting(Pairing):
+    """One run of ``host()``: the issuer's side."""
+
+    def __init__(
+        self, settings: Settings, store: TrustStore, approve: Approver, choose: Chooser | None
+    ) -> None:
+        super().__init__(settings, store)
+        self._choose = choose
+        self._agreement = Agreement(store, Role.ISSUER, approve, gives=settings.gives, takes=settings.takes)
+        self._renew = asyncio.Event()
+        self._made_for = b""
+        self._only: Candidate | None = None
+
+    async def _run(self, group: asyncio.TaskGroup) -> None:
+        settings = self._settings
+        raw = await asyncio.to_thread(self._store.identity)
+        wanted = Wanted(
+            Role.ISSUER, Part.HOST, DeviceIdentity.from_private_bytes(raw), settings.name,
+            fit_label(settings.name) if settings.announce_name else "",
+            settings.gives, settings.takes, port=settings.port,
+        )  # fmt: skip
+        engine = Engine(wanted, Keyring(), on_event=self._emit)
+        engine.on_failed_claim = lambda: self._after_failed_claim(engine)
+        group.create_task(engine.run())
+        await engine.started.wait()
+        await self._find_own_addresses(engine)
+        self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
+        agreed = await self._pair(engine)
+        self._become_session(engine, Role.ISSUER, agreed)
+
+    async def _pair(self, engine: Engine) -> Agreed:
+        try:
+            async with asyncio.timeout(self._settings.timeout or self._settings.lifetime) as limit:
+                if self._settings.flow == "post":
+                    await self._agree_on_peer(engine)
+                # Once a device is chosen, persons have the time they need.
+                self._agreement.on_nominated = lambda: limit.reschedule(
+                    asyncio.get_running_loop().time() + 2 * APPROVAL_S
+                )
+                offers = asyncio.create_task(self._keep_offering(engine))
+                try:
+                    return await self._select(engine)
+                finally:
+                    offers.cancel()
+        except TimeoutError:
+            raise UnreachableError(
+                "no device joined in time",
+                hint="see on the other device what it tried, or run `localpair diagnose`",
+            ) from None
+
+    async def _find_own_addresses(self, engine: Engine) -> None:
+        try:
+            async with asyncio.timeout(2 * SELF_CALL_S):
+                await engine.acquire(self._emit)
+        except TimeoutError:
+            pass  # what is known so far is offered; ranking does not need the rest
+
+    # -- the offer ----------------------------------------------------------------------------------------------
+
+    async def _keep_offering(self, engine: Engine) -> None:
+        """Issue an offer, and a new one whenever it expires or was attacked. The old one stops working at once."""
+        while True:
+            self._issue(engine)
+            self._renew.clear()
+            try:
+                async with asyncio.timeout(self._settings.lifetime):
+                    await self._renew.wait()
+            except TimeoutError:
+                pass
+
+    def _issue(self, engine: Engine) -> None:
+        secret = random_bytes(SECRET_BYTES)
+        engine.keyring.retire(OFFER)
+        engine.keyring.put(OFFER, SharedSecret(secret, Purpose.OFFER))
+        engine.tally.failed_claims = 0
+        engine.wake()
+        offer = Offer(
+            key_hash=engine.certificate.key_hash,
+            secret=secret,
+            tcp_port=engine.sockets.tcp_port,
+            udp_port=engine.sockets.udp_port,
+            lifetime=round(self._settings.lifetime),
+            flow="post" if self._settings.flow == "post" else "pre",
+            gives=self._settings.gives,
+            takes=self._settings.takes,
+            candidates=self._offered(engine),
+            label=fit_label(self._settings.name),
+            made_for=self._made_for or None,
+        )
+        self._emit(OfferIssued(offer.text, self._settings.lifetime))
+
+    def _offered(self, engine: Engine) -> tuple[OfferedAddress, ...]:
+        if self._settings.offer_addresses == "none":
+            return ()
+        own: Sequence[Candidate] = [self._only] if self._only is not None else engine.own_candidates()
+        return tuple(
+            OfferedAddress(one.address, one.prefix if one.prefix is not None else one.address.max_prefixlen)
+            for one in select_for_offer(own)
+        )
+
+    def _after_failed_claim(self, engine: Engine) -> None:
+        if engine.tally.failed_claims >= OFFER_FAILED_CLAIMS:
+            self._renew.set()
+
+    # -- who claims it ------------------------------------------------------------------------------------------
+
+    async def _select(self, engine: Engine) -> Agreed:
+        """Nominate the first verified lane, try the next one where it breaks, and refuse every other device."""
+        active: asyncio.Task[Agreed] | None = None
+        chosen: Lane | None = None
+        arrival = asyncio.create_task(engine.verified.get())
+        try:
+            while True:
+                waiting = {arrival} if active is None else {arrival, active}
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if active is not None and active.done():
+                    agreed = self._conclusion(engine, active, chosen)
+                    if agreed is not None:
+                        return agreed
+                    active = chosen = None
+                if arrival.done():
+                    lane = arrival.result()
+                    arrival = asyncio.create_task(engine.verified.get())
+                    if active is None and self._may_claim(lane):
+                        chosen, active = lane, asyncio.create_task(self._agreement.conclude(lane))
+                    else:
+                        await self._turn_away(engine, lane, chosen)
+        finally:
+            arrival.cancel()
+            if active is not None:
+                active.cancel()
+
+    def _conclusion(self, engine: Engine, active: asyncio.Task[Agreed], chosen: Lane | None) -> Agreed | None:
+        try:
+            return active.result()
+        except (OSError, TimeoutError):
+            if chosen is not None:
+                engine.lane_ended(chosen, OFFER)
+            return None  # the same device will come again, on a path that lasts
+
+    def _may_claim(self, lane: Lane) -> bool:
+        committed = self._agreement.committed()
+        return not committed or (lane.verified is not None and lane.verified.device_id in committed)
+
+    async def _turn_away(self, engine: Engine, lane: Lane, chosen: Lane | None) -> None:
+        same = chosen is None or lane.verified is None or chosen.verified is None
+        same = same or lane.verified.device_id == chosen.verified.device_id  # type: ignore[union-attr]
+        await lane.refuse(None if same else Refusal.ALREADY_CLAIMED)
+        engine.lane_ended(lane, OFFER)
+
+    # -- flow post ----------------------------------------------------------------------------------------------
+
+    async def _agree_on_peer(self, engine: Engine) -> None:
+        """List who is near until the person has chosen; then pairing is accepted at the address known by then."""
+        peer = await self._chosen_peer(engine)
+        self._made_for = bytes.fromhex(peer.instance)[:INSTANCE_BYTES]
+        source = engine.source_for(peer.addresses)
+        for candidate in engine.own_candidates():
+            if unscoped(candidate.address) == source:
+                self._only, engine.pair_at = candidate, source
+
+    async def _chosen_peer(self, engine: Engine) -> NearbyPeer:
+        if self._choose is None:
+            raise RefusedError(Refusal.NOT_APPROVED, "flow post needs somebody to choose the device")
+        while True:
+            near = [peer for peer in engine.hearing.nearby.values() if peer.role == Part.JOIN]
+            changed = asyncio.create_task(engine.hearing.wait_for_change())
+            choice = asyncio.ensure_future(self._choose(near)) if near else None
+            waiting = {changed} if choice is None else {changed, choice}
+            try:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                picked = choice.result() if choice is not None and choice.done() else None
+                if picked is not None:
+                    return picked
+                await changed
+            finally:
+                for task in waiting:
+                    task.cancel()

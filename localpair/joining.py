@@ -1,0 +1,203 @@
+"""Joining: read an offer, find its issuer on whatever path there is, and end with one pair."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+from localpair.agreement import Agreed, Agreement, meet_again
+from localpair.attempt import Pairing
+from localpair.candidate import Candidate, Origin
+from localpair.errors import Refusal, RefusedError
+from localpair.events import Peer, Ready
+from localpair.explain import no_path
+from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
+from localpair.limits import APPROVAL_S, ATTEMPT_S, DISCOVERY_PORT, PAIRING_PORTS
+from localpair.net.engine import Engine, Wanted
+from localpair.net.lane import Lane, LaneRefusedError
+from localpair.protocol.handshake import Nominated
+from localpair.protocol.keyring import OFFER, Keyring
+from localpair.settings import Approver, Settings
+from localpair.trust import DeviceRecord, TrustStore
+from localpair.wire.beacon import Part
+from localpair.wire.offer import INSTANCE_BYTES, Offer, fit_label
+
+
+class Seeking(Pairing):
+    """What joining by an offer and reaching a paired device share: find one issuer and be nominated by it."""
+
+    async def _seek(self, engine: Engine, secret: str) -> Lane:
+        """The lane that the issuer nominated. Lanes that it turned down are tried again on other paths."""
+        waiting: dict[asyncio.Task[None], Lane] = {}
+        arrival = asyncio.create_task(engine.verified.get())
+        try:
+            while True:
+                await asyncio.wait({arrival, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in waiting if task.done()]:
+                    lane = waiting.pop(task)
+                    if self._is_nominated(engine, secret, task, lane):
+                        return lane
+                if arrival.done():
+                    lane = arrival.result()
+                    waiting[asyncio.create_task(self._nomination(lane))] = lane
+                    arrival = asyncio.create_task(engine.verified.get())
+        finally:
+            arrival.cancel()
+            for task, lane in waiting.items():
+                task.cancel()
+                lane.stream.abort()
+
+    async def _nomination(self, lane: Lane) -> None:
+        while not isinstance(await lane.next_event(), Nominated):
+            pass
+
+    def _is_nominated(self, engine: Engine, secret: str, task: asyncio.Task[None], lane: Lane) -> bool:
+        try:
+            task.result()
+            return True
+        except LaneRefusedError as error:
+            engine.lane_ended(lane, secret)
+            if not error.lost:
+                raise
+        except (OSError, TimeoutError):
+            engine.lane_ended(lane, secret)
+        return False
+
+    def _give_up(self, engine: Engine) -> BaseException:
+        """The error for a search that ran out of time: a refusal that was heard says more than silence."""
+        if engine.tally.refusals:
+            return engine.tally.refusals[-1]
+        return no_path(engine)
+
+
+class Joining(Seeking):
+    """One run of ``join()``: the joiner's side. In flow post the offer comes later, discovery runs already."""
+
+    def __init__(
+        self, offer: Offer | Awaitable[Offer], settings: Settings, store: TrustStore, approve: Approver
+    ) -> None:
+        super().__init__(settings, store)
+        self._offer = offer
+        self._agreement = Agreement(store, Role.JOINER, approve, gives=settings.gives, takes=settings.takes)
+
+    async def _run(self, group: asyncio.TaskGroup) -> None:
+        raw = await asyncio.to_thread(self._store.identity)
+        offer = self._offer if isinstance(self._offer, Offer) else None
+        if offer is None and self._settings.flow == "pre":
+            offer = await self._read_offer()
+        engine = self._engine(raw, offer)
+        group.create_task(engine.run())
+        await engine.started.wait()
+        self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
+        if offer is None:
+            offer = await self._read_offer()
+        self._check_made_for_us(engine, offer)
+        agreed = await self._pair(engine, offer, group)
+        self._become_session(engine, Role.JOINER, agreed)
+
+    def _engine(self, raw: bytes, offer: Offer | None) -> Engine:
+        settings = self._settings
+        wanted = Wanted(
+            Role.JOINER, Part.JOIN, DeviceIdentity.from_private_bytes(raw), settings.name,
+            fit_label(settings.name) if settings.announce_name else "",
+            settings.gives, settings.takes, secret=OFFER, pin=offer.key_hash if offer else None,
+            port=settings.port, prefer_port=offer.tcp_port if offer else 0,
+        )  # fmt: skip
+        keyring = Keyring([(OFFER, SharedSecret(offer.secret, Purpose.OFFER))] if offer else [])
+        return Engine(wanted, keyring, on_event=self._emit)
+
+    async def _read_offer(self) -> Offer:
+        offer = self._offer
+        return offer if isinstance(offer, Offer) else await offer
+
+    def _check_made_for_us(self, engine: Engine, offer: Offer) -> None:
+        if offer.made_for is not None and offer.made_for != engine.instance[:INSTANCE_BYTES]:
+            raise RefusedError(
+                Refusal.OTHER_DEVICE,
+                "this offer was made for another device",
+                hint="choose this device on the host, or host again with `--flow pre`",
+            )
+
+    async def _pair(self, engine: Engine, offer: Offer, group: asyncio.TaskGroup) -> Agreed:
+        self._aim(engine, offer)
+        background = group.create_task(self._learn_own_addresses(engine))
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._settings.timeout or ATTEMPT_S) as limit:
+                while True:
+                    lane = await self._seek(engine, OFFER)
+                    limit.reschedule(loop.time() + 2 * APPROVAL_S)  # a person may be asked now
+                    try:
+                        return await self._agreement.conclude(lane)
+                    except (OSError, TimeoutError):
+                        engine.lane_ended(lane, OFFER)
+        except TimeoutError:
+            raise self._give_up(engine) from None
+        finally:
+            background.cancel()
+
+    def _aim(self, engine: Engine, offer: Offer) -> None:
+        """Dial the offered addresses, send beacons to them, and to this host itself: the issuer may be here."""
+        engine.pin = offer.key_hash
+        if OFFER not in engine.keyring:
+            engine.keyring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER))
+        candidates = [
+            Candidate(one.address, offer.tcp_port, one.prefix, origin=Origin.OFFER, via="offer")
+            for one in offer.candidates
+        ]
+        engine.checklists.prefer([one.address for one in candidates])
+        engine.add(OFFER, candidates)
+        engine.aim([one.address for one in candidates], offer.udp_port)
+        engine.wake()
+
+    async def _learn_own_addresses(self, engine: Engine) -> None:
+        """The joiner's own addresses matter only where its first dials did not do: they must not slow those down."""
+        await asyncio.sleep(0.5)
+        await engine.acquire(self._emit)
+
+
+class Reaching(Seeking):
+    """One run of ``reach()``: meet a paired device again."""
+
+    def __init__(self, device_id: str, settings: Settings, store: TrustStore) -> None:
+        super().__init__(settings, store)
+        self._device_id = device_id
+
+    async def _run(self, group: asyncio.TaskGroup) -> None:
+        record = await asyncio.to_thread(self._store.get, self._device_id)
+        raw = await asyncio.to_thread(self._store.identity)
+        secret = SharedSecret(record.pair_key, Purpose.PAIR)
+        wanted = Wanted(
+            Role.JOINER, Part.SEND, DeviceIdentity.from_private_bytes(raw), self._settings.name,
+            gives=self._settings.gives, takes=self._settings.takes, secret=record.device_id,
+            port=self._settings.port,
+        )  # fmt: skip
+        engine = Engine(wanted, Keyring([(record.device_id, secret)]), on_event=self._emit)
+        group.create_task(engine.run())
+        await engine.started.wait()
+        self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
+        lane = await self._meet(engine, record)
+        agreed = Agreed(lane, Peer(record.device_id, record.name), secret)
+        self._become_session(engine, Role.JOINER, agreed)
+
+    async def _meet(self, engine: Engine, record: DeviceRecord) -> Lane:
+        engine.add(record.device_id, list(record.addresses))
+        engine.aim([one.address for one in record.addresses], DISCOVERY_PORT)
+        for port in PAIRING_PORTS:
+            engine.aim([], port)
+        try:
+            async with asyncio.timeout(self._settings.timeout or ATTEMPT_S):
+                while True:
+                    lane = await self._seek(engine, record.device_id)
+                    if lane.verified is None or lane.verified.public_key != record.public_key:
+                        await lane.refuse(Refusal.WRONG_KEY)
+                        raise RefusedError(
+                            Refusal.WRONG_KEY, "the peer's device key is not the one that was paired"
+                        )
+                    try:
+                        await meet_again(lane, Role.JOINER)
+                        return lane
+                    except (OSError, TimeoutError):
+                        engine.lane_ended(lane, record.device_id)
+        except TimeoutError:
+            raise self._give_up(engine) from None

@@ -1,0 +1,264 @@
+"""Keys: the device's identity, the session certificate, and everything derived from a shared secret.
+
+The only module that imports ``cryptography``. A check raises; it never returns False.
+
+Key schedule (docs/protocol.md, "Keys"); ``material`` is the offer's secret or a pair's key::
+
+    root       = HKDF-Extract(salt = "localpair v1 " + purpose, material)
+    tag key    = HKDF-Expand(root, "beacon tag")      beacon key = HKDF-Expand(root, "beacon seal")
+    proving    = HKDF-Extract(salt = transcript, HKDF-Expand(root, "handshake"))
+    proof key  = HKDF-Expand(proving, role + " proof")
+    short code = HKDF-Expand(proving, "short code" + both identities) mod 1,000,000
+
+Sources: RFC 5869 (HKDF), RFC 5116 (AEAD), RFC 8032 (Ed25519), RFC 5280 (certificates).
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from localpair.errors import Refusal, RefusedError, StateError, WireError
+from localpair.limits import KEY_HASH_BYTES
+
+HASH_BYTES = 32
+BEACON_NONCE_BYTES = 12
+BEACON_TAG_BYTES = 8
+SEAL_OVERHEAD_BYTES = 16
+_DEVICE_ID_CHARS = 16
+
+
+class Role(StrEnum):
+    """A side's part in the pairing. The issuer shows the offer and is the TLS server; the joiner reads it."""
+
+    ISSUER = "issuer"
+    JOINER = "joiner"
+
+    @property
+    def other(self) -> Role:
+        """The peer's role."""
+        return Role.JOINER if self is Role.ISSUER else Role.ISSUER
+
+
+class Purpose(StrEnum):
+    """What a shared secret is for; keys for different purposes never coincide."""
+
+    OFFER = "offer"
+    PAIR = "pair"
+
+
+def random_bytes(count: int) -> bytes:
+    """``count`` bytes from the system's generator: the only source of randomness in localpair."""
+    return os.urandom(count)
+
+
+def digest(*fields: bytes) -> bytes:
+    """SHA-256 over the fields, each preceded by its length in 8 bytes, so that no two lists collide."""
+    state = hashlib.sha256()
+    for item in fields:
+        state.update(len(item).to_bytes(8, "big"))
+        state.update(item)
+    return state.digest()
+
+
+def device_id(public_key: bytes) -> str:
+    """The name of a device on screens and in the store: 80 bits of its key's hash, base32, lower case."""
+    return base64.b32encode(hashlib.sha256(public_key).digest()).decode("ascii")[:_DEVICE_ID_CHARS].lower()
+
+
+def _extract(salt: bytes, material: bytes) -> bytes:
+    return hmac.digest(salt, material, "sha256")
+
+
+def _expand(key: bytes, info: bytes, length: int = HASH_BYTES) -> bytes:
+    return HKDFExpand(hashes.SHA256(), length, info).derive(key)
+
+
+class DeviceIdentity:
+    """The long-term Ed25519 key of a device. It signs transcripts and never leaves the device."""
+
+    __slots__ = ("_private", "public")
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        self._private = private
+        self.public: bytes = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    def __repr__(self) -> str:
+        return f"<DeviceIdentity {self.device_id}>"
+
+    @classmethod
+    def generate(cls) -> DeviceIdentity:
+        """A new identity."""
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def from_private_bytes(cls, raw: bytes) -> DeviceIdentity:
+        """The identity kept as 32 raw bytes. Raises StateError where they are no key."""
+        try:
+            return cls(Ed25519PrivateKey.from_private_bytes(raw))
+        except ValueError:
+            raise StateError("the device's key file does not hold a key") from None
+
+    def private_bytes(self) -> bytes:
+        """The 32 raw bytes to keep in a file of mode 0600."""
+        return self._private.private_bytes_raw()
+
+    @property
+    def device_id(self) -> str:
+        """The device's id, see ``device_id()``."""
+        return device_id(self.public)
+
+    def sign(self, role: Role, transcript: bytes, label: bytes) -> bytes:
+        """Sign a transcript in a role, together with the label this device claims."""
+        return self._private.sign(digest(b"localpair v1 identity", role.encode(), transcript, label))
+
+
+def check_signature(public_key: bytes, signature: bytes, role: Role, transcript: bytes, label: bytes) -> None:
+    """Raise RefusedError unless ``public_key`` signed this transcript in this role with this label."""
+    message = digest(b"localpair v1 identity", role.encode(), transcript, label)
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        raise RefusedError(Refusal.WRONG_KEY, "the peer could not prove its device key") from None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCertificate:
+    """A self-signed P-256 certificate made for one process, with its key encrypted under ``password``.
+
+    ``key_hash`` is what an offer carries; ``fingerprint`` (SHA-256 of the DER form) enters the transcript.
+    """
+
+    der: bytes
+    pem: bytes = field(repr=False)
+    password: bytes = field(repr=False)
+    key_hash: bytes
+    fingerprint: bytes
+
+    @classmethod
+    def generate(cls) -> SessionCertificate:
+        """A new certificate, valid from 1970 to 9999: trust is the pinned key, never a date."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localpair " + os.urandom(8).hex())])
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(dt.datetime(1970, 1, 1, tzinfo=dt.UTC))
+            .not_valid_after(dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC))
+            .sign(key, hashes.SHA256())
+        )
+        der = certificate.public_bytes(Encoding.DER)
+        password = base64.b64encode(os.urandom(32))
+        secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password))
+        pem = secret + certificate.public_bytes(Encoding.PEM)
+        return cls(der, pem, password, key_hash_of(der), hashlib.sha256(der).digest())
+
+
+def key_hash_of(certificate_der: bytes) -> bytes:
+    """The pin of a certificate: the first KEY_HASH_BYTES of SHA-256 over its SubjectPublicKeyInfo."""
+    try:
+        public = x509.load_der_x509_certificate(certificate_der).public_key()
+        spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except ValueError as error:
+        raise WireError("the peer's certificate cannot be read") from error
+    return hashlib.sha256(spki).digest()[:KEY_HASH_BYTES]
+
+
+def check_pin(certificate_der: bytes | None, key_hash: bytes) -> None:
+    """Raise RefusedError unless the certificate's key is the one the offer promised."""
+    if certificate_der is None or not hmac.compare_digest(key_hash_of(certificate_der), key_hash):
+        raise RefusedError(Refusal.WRONG_KEY, "another device answered here: its key is not the offer's")
+
+
+def certificate_fingerprint(certificate_der: bytes) -> bytes:
+    """SHA-256 of the DER form, as it enters the transcript."""
+    return hashlib.sha256(certificate_der).digest()
+
+
+class SharedSecret:
+    """A secret that both devices hold, and what is derived from it. Its bytes never leave this object."""
+
+    __slots__ = ("_aead", "_handshake", "_tag_key", "purpose")
+
+    def __init__(self, material: bytes, purpose: Purpose) -> None:
+        root = _extract(b"localpair v1 " + purpose.encode(), material)
+        self.purpose = purpose
+        self._tag_key = _expand(root, b"beacon tag")
+        self._aead = AESGCM(_expand(root, b"beacon seal"))
+        self._handshake = _expand(root, b"handshake")
+
+    def __repr__(self) -> str:
+        return f"<SharedSecret {self.purpose}>"
+
+    def tag(self, nonce: bytes) -> bytes:
+        """What makes a holder of the secret recognise a message; to anybody else it is random."""
+        return hmac.digest(self._tag_key, nonce, "sha256")[:BEACON_TAG_BYTES]
+
+    def recognises(self, nonce: bytes, tag: bytes) -> bool:
+        """Whether ``tag`` was made with this secret. A first sieve; only ``open`` authenticates."""
+        return hmac.compare_digest(self.tag(nonce), tag)
+
+    def seal(self, nonce: bytes, plaintext: bytes, header: bytes) -> bytes:
+        """Encrypt and authenticate; the result is SEAL_OVERHEAD_BYTES longer. A nonce is used once."""
+        return self._aead.encrypt(nonce, plaintext, header)
+
+    def open(self, nonce: bytes, sealed: bytes, header: bytes) -> bytes:
+        """The plaintext. Raises WireError where anything was forged or damaged."""
+        try:
+            return self._aead.decrypt(nonce, sealed, header)
+        except InvalidTag:
+            raise WireError("a sealed message does not open") from None
+
+    def proving(self, transcript: bytes) -> ProvingKeys:
+        """The keys of one handshake over this transcript."""
+        return ProvingKeys(_extract(transcript, self._handshake), transcript)
+
+
+class ProvingKeys:
+    """The keys of one handshake: proofs of the secret for each role, and the short code."""
+
+    __slots__ = ("_proving", "_transcript")
+
+    def __init__(self, proving: bytes, transcript: bytes) -> None:
+        self._proving = proving
+        self._transcript = transcript
+
+    def __repr__(self) -> str:
+        return "<ProvingKeys>"
+
+    def proof(self, role: Role) -> bytes:
+        """What shows, without revealing anything, that a side in ``role`` holds the secret."""
+        return hmac.digest(_expand(self._proving, role.encode() + b" proof"), self._transcript, "sha256")
+
+    def check_proof(self, role: Role, proof: bytes) -> None:
+        """Raise RefusedError unless ``proof`` is that of ``role``."""
+        if not hmac.compare_digest(self.proof(role), proof):
+            raise RefusedError(Refusal.WRONG_SECRET, "the peer does not hold the secret")
+
+    def short_code(self, issuer_key: bytes, joiner_key: bytes) -> str:
+        """Six digits that both screens show, bound to the transcript and both device keys: ``483 920``."""
+        info = b"short code" + digest(issuer_key, joiner_key)
+        number = int.from_bytes(_expand(self._proving, info, 8), "big") % 1_000_000
+        return f"{number // 1000:03d} {number % 1000:03d}"

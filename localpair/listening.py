@@ -1,0 +1,184 @@
+"""Listening: be there for the devices that are paired already."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from localpair.agreement import meet_again, remembered
+from localpair.attempt import Pairing
+from localpair.errors import LocalpairError, Refusal, UnreachableError
+from localpair.events import Paired, Peer, Ready, Reconnected
+from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
+from localpair.limits import RESUME_S, REVOCATION_S
+from localpair.net.engine import Engine, Wanted
+from localpair.net.lane import Lane
+from localpair.net.stream import FrameStream
+from localpair.protocol.handshake import Verified
+from localpair.protocol.keyring import Keyring
+from localpair.session import Session
+from localpair.settings import Settings
+from localpair.trust import DeviceRecord, DeviceState, TrustStore
+from localpair.wire.beacon import Part
+
+_PENDING = "?"  # marks the secret of a pair that its peer has not acknowledged yet
+
+
+@dataclass(eq=False, slots=True)
+class _Guest:
+    """One instance of a paired device and its session; ``lanes`` takes the connections of a resume."""
+
+    device_id: str
+    session: Session
+    lanes: asyncio.Queue[Lane] = field(default_factory=asyncio.Queue)
+    broken: bool = False
+
+
+class Listening(Pairing):
+    """One run of ``listen()``: any number of sessions with devices that are paired already."""
+
+    def __init__(self, settings: Settings, store: TrustStore) -> None:
+        super().__init__(settings, store)
+        self._sessions: asyncio.Queue[Session | None] = asyncio.Queue()
+        self._guests: dict[bytes, _Guest] = {}
+        self._error: BaseException | None = None
+
+    async def sessions(self) -> AsyncIterator[Session]:
+        """Each new session with a paired device. Raises what ends the listening."""
+        while True:
+            session = await self._sessions.get()
+            if session is None:
+                break
+            yield session
+        if self._error is not None:
+            raise self._error
+
+    def _fail(self, error: BaseException) -> None:
+        if not isinstance(error, asyncio.CancelledError):
+            self._error = error
+        super()._fail(error)
+        self._sessions.put_nowait(None)
+
+    async def _run(self, group: asyncio.TaskGroup) -> None:
+        raw = await asyncio.to_thread(self._store.identity)
+        wanted = Wanted(
+            Role.ISSUER, Part.LISTEN, DeviceIdentity.from_private_bytes(raw), self._settings.name,
+            gives=self._settings.gives, takes=self._settings.takes, port=self._settings.port,
+        )  # fmt: skip
+        keyring = Keyring(self._secrets())
+        engine = Engine(wanted, keyring, on_event=self._emit)
+        group.create_task(engine.run())
+        await engine.started.wait()
+        self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
+        group.create_task(self._follow_store(engine))
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                await self._serve(engine, group)
+        except TimeoutError:
+            self._sessions.put_nowait(None)
+        finally:
+            for guest in self._guests.values():
+                await guest.session.close()
+        raise _OverError
+
+    async def _serve(self, engine: Engine, group: asyncio.TaskGroup) -> None:
+        while True:
+            lane = await engine.verified.get()
+            group.create_task(self._welcome(engine, lane))
+
+    async def _welcome(self, engine: Engine, lane: Lane) -> None:
+        """A resume goes to its session, a second path of a live session is turned away, the rest is new."""
+        verified = lane.verified
+        if verified is None:
+            return
+        record = self._record_of(verified)
+        if record is None:
+            await lane.refuse(Refusal.REVOKED)
+            return
+        guest = self._guests.get(verified.instance)
+        if guest is not None and guest.broken:
+            guest.lanes.put_nowait(lane)
+        elif guest is not None:
+            await lane.refuse(None)
+        else:
+            await self._begin(engine, lane, verified, record)
+
+    async def _begin(self, engine: Engine, lane: Lane, verified: Verified, record: DeviceRecord) -> None:
+        peer = Peer(record.device_id, record.name)
+        path = lane.path()
+
+        async def reconnect() -> FrameStream:
+            return await self._resume(engine, guest)
+
+        session = Session(lane.stream, peer=peer, path=path, reconnect=reconnect, on_event=self._emit)
+        guest = _Guest(record.device_id, session)
+        self._guests[verified.instance] = guest
+        try:
+            await meet_again(lane, Role.ISSUER)
+            if record.state is DeviceState.UNCONFIRMED or verified.secret.endswith(_PENDING):
+                await asyncio.to_thread(self._store.confirm, record.device_id)
+            await asyncio.to_thread(self._store.touch, record.device_id, remembered(lane))
+        except (OSError, TimeoutError, LocalpairError):
+            self._guests.pop(verified.instance, None)
+            lane.stream.abort()
+            return
+        self._emit(Paired(peer, path, self._elapsed_ms()))
+        self._sessions.put_nowait(session)
+
+    async def _resume(self, engine: Engine, guest: _Guest) -> FrameStream:
+        guest.broken = True
+        engine.wake()
+        try:
+            async with asyncio.timeout(RESUME_S):
+                while True:
+                    lane = await guest.lanes.get()
+                    try:
+                        await meet_again(lane, Role.ISSUER)
+                    except (OSError, TimeoutError, LocalpairError):
+                        lane.stream.abort()
+                        continue
+                    self._emit(Reconnected(lane.path()))
+                    return lane.stream
+        except TimeoutError:
+            raise UnreachableError("the connection broke and the other device did not come back") from None
+        finally:
+            guest.broken = False
+
+    def _record_of(self, verified: Verified) -> DeviceRecord | None:
+        """The record that stands for this peer now: not revoked, and with the very key that it has proven."""
+        record = self._store.find(verified.device_id)
+        if record is None or record.state is DeviceState.REVOKED or record.public_key != verified.public_key:
+            return None
+        return record if verified.secret.rstrip(_PENDING) == record.device_id else None
+
+    def _secrets(self) -> list[tuple[str, SharedSecret]]:
+        pairs = [(one.device_id, one) for one in self._store.devices() if one.state is DeviceState.PAIRED]
+        pending = [(one.device_id + _PENDING, one) for one in self._store.unconfirmed()]
+        return [(name, SharedSecret(one.pair_key, Purpose.PAIR)) for name, one in (*pairs, *pending)]
+
+    async def _follow_store(self, engine: Engine) -> None:
+        """Pairs that come and go in other processes count at once: keys are exchanged, sessions ended."""
+        generation = self._store.generation
+        while True:
+            await asyncio.sleep(REVOCATION_S)
+            if self._store.generation == generation:
+                continue
+            generation = self._store.generation
+            secrets = dict(self._secrets())
+            for name in engine.keyring:
+                if name not in secrets:
+                    engine.keyring.drop(name)
+            for name, secret in secrets.items():
+                engine.keyring.put(name, secret)
+            for instance, guest in list(self._guests.items()):
+                if guest.device_id not in secrets:
+                    del self._guests[instance]
+                    await guest.session.close()
+
+
+class _OverError(LocalpairError):
+    """Ends the task group when the time to listen is over."""
+
+    def __init__(self) -> None:
+        super().__init__("listening is over")

@@ -1,0 +1,122 @@
+"""TCP connections, dialled or accepted, up to the moment when the encrypted frames start.
+
+Both directions begin with a preamble; then TLS starts on the same socket, in the role that the pairing gives and
+not the one that dialling gave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from dataclasses import dataclass
+
+from localpair.address import IPAddress, normalise
+from localpair.errors import WireError
+from localpair.keys import Role
+from localpair.limits import CONNECT_TIMEOUT_S, IDENTIFY_S
+from localpair.net.stream import FrameStream, open_stream
+from localpair.wire.messages import CallKind, Preamble
+
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """The two TLS contexts of a process."""
+
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+    def for_role(self, *, server_side: bool) -> ssl.SSLContext:
+        """The context of one side."""
+        return self.server if server_side else self.client
+
+
+async def connect(
+    address: IPAddress, port: int, scope: int = 0, *, source_port: int = 0, timeout: float = CONNECT_TIMEOUT_S
+) -> socket.socket:
+    """A connected, non-blocking socket. Raises OSError with its errno; ETIMEDOUT where our own timer ended it.
+
+    ``source_port`` binds the dialling end to a fixed port. No name is ever resolved.
+    """
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        one.setblocking(False)
+        if source_port:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("::", source_port) if family == socket.AF_INET6 else ("0.0.0.0", source_port))  # noqa: S104
+        target = (str(address), port, 0, scope) if family == socket.AF_INET6 else (str(address), port)
+        async with asyncio.timeout(timeout):
+            await asyncio.get_running_loop().sock_connect(one, target)
+    except TimeoutError:
+        one.close()
+        raise OSError(errno.ETIMEDOUT, "no answer") from None
+    except BaseException:
+        one.close()
+        raise
+    return one
+
+
+async def exchange_preambles(one: socket.socket, own: Preamble, *, timeout: float = IDENTIFY_S) -> Preamble:
+    """Say our preamble and hear the peer's. Who accepted a call listens first and says nothing to a stranger.
+
+    Raises WireError, OSError, or TimeoutError.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(timeout):
+        if own.dialled:
+            await loop.sock_sendall(one, own.encode())
+        peer = Preamble.decode(await _read_exactly(one, Preamble.BYTES))
+        if not own.dialled:
+            await loop.sock_sendall(one, Preamble(peer.kind, own.role, False).encode())
+    return peer
+
+
+async def start_tls(
+    one: socket.socket, contexts: Contexts, *, server_side: bool, timeout: float = IDENTIFY_S
+) -> FrameStream:
+    """TLS on a connected socket. Raises ssl.SSLError, OSError or TimeoutError; the socket is closed then."""
+    context = contexts.for_role(server_side=server_side)
+    try:
+        return await open_stream(one, context, server_side=server_side, timeout=timeout)
+    except BaseException:
+        one.close()
+        raise
+
+
+async def call(
+    contexts: Contexts, kind: CallKind, role: Role, address: IPAddress, port: int, scope: int = 0,
+    *, timeout: float = CONNECT_TIMEOUT_S,
+) -> FrameStream:  # fmt: skip
+    """Dial a listener for a SELF or a CONFIRM call, in which whoever accepted is the TLS server."""
+    one = await connect(address, port, scope, timeout=timeout)
+    try:
+        peer = await exchange_preambles(one, Preamble(kind, role, True), timeout=timeout)
+        if peer.dialled:
+            raise WireError("a call met another call")
+    except BaseException:
+        one.close()
+        raise
+    return await start_tls(one, contexts, server_side=False, timeout=timeout)
+
+
+def remote_address(stream: FrameStream) -> IPAddress:
+    """The peer's address as the socket says it, without scope."""
+    return normalise(stream.remote[0].partition("%")[0])
+
+
+def local_address(stream: FrameStream) -> IPAddress:
+    """Our address as the socket says it, without scope."""
+    return normalise(stream.local[0].partition("%")[0])
+
+
+async def _read_exactly(one: socket.socket, size: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    data = b""
+    while len(data) < size:
+        part = await loop.sock_recv(one, size - len(data))
+        if not part:
+            raise ConnectionResetError(errno.ECONNRESET, "closed before it said what it is")
+        data += part
+    return data

@@ -1,0 +1,226 @@
+"""The datagram transport: it shouts bytes and hears bytes, and knows nothing of their meaning."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from ipaddress import IPv4Address, ip_address
+
+from localpair.address import IPAddress, normalise
+from localpair.limits import DATAGRAM_BYTES
+from localpair.net.sockets import Sockets
+from localpair.protocol.discovery import Carrier, Source, Transmit
+
+_LINUX = sys.platform.startswith("linux")
+_IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)  # Linux; the name is missing from Python 3.11
+_READS_AT_ONCE = 64  # then other work has its turn, however many datagrams wait
+
+Receiver = Callable[[bytes, Source, Carrier], None]
+FailureReporter = Callable[[Transmit, OSError], None]
+
+
+class Datagrams:
+    """Sends from the one fixed port, pinned to an interface where asked, and hears both ports.
+
+    ``on_failure`` is told of every send that the system refused: EPERM means a filter of our own host.
+    """
+
+    def __init__(self, sockets: Sockets, on_datagram: Receiver, on_failure: FailureReporter) -> None:
+        self._sockets, self._on_datagram, self._on_failure = sockets, on_datagram, on_failure
+        self._joined: set[tuple[int, IPAddress]] = set()
+        self._by_version = {6 if one.family == socket.AF_INET6 else 4: one for one in sockets.unicast}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._readers: list[socket.socket] = []
+
+    def start(self) -> None:
+        """Hear from now on."""
+        loop = asyncio.get_running_loop()
+        for one in (*self._sockets.unicast, *self._sockets.shared):
+            shared = one in self._sockets.shared
+            _want_interface(one)
+            try:
+                loop.add_reader(one.fileno(), self._read, one, shared)
+                self._readers.append(one)
+            except NotImplementedError:  # the proactor loop of Windows
+                self._tasks.append(loop.create_task(self._read_forever(one, shared)))
+
+    def stop(self) -> None:
+        """Hear nothing more. The sockets stay open; their owner closes them."""
+        loop = asyncio.get_running_loop()
+        for one in self._readers:
+            loop.remove_reader(one.fileno())
+        for task in self._tasks:
+            task.cancel()
+        self._readers.clear()
+        self._tasks.clear()
+
+    def join(
+        self, wanted: Iterable[tuple[int, IPAddress, IPv4Address | None]]
+    ) -> list[tuple[int, IPAddress, OSError]]:
+        """Be a member of exactly these groups: (interface index, group, an IPv4 address of that interface).
+
+        Memberships of interfaces that are gone are forgotten, so that one which comes back is joined anew. Gives
+        the ones that failed; the others stand.
+        """
+        failures = []
+        targets = {(index, group): address for index, group, address in wanted}
+        for gone in self._joined - targets.keys():
+            self._membership(gone[0], gone[1], None, leave=True)
+        self._joined &= targets.keys()
+        for (index, group), address in targets.items():
+            if (index, group) in self._joined:
+                continue
+            error = self._membership(index, group, address, leave=False)
+            if error is None or error.errno == errno.EADDRINUSE:
+                self._joined.add((index, group))
+            else:
+                failures.append((index, group, error))
+        return failures
+
+    def rejoin(self) -> None:
+        """Leave everything, so that the next ``join`` sends fresh membership reports to the switches."""
+        for index, group in self._joined:
+            self._membership(index, group, None, leave=True)
+        self._joined.clear()
+
+    def send(self, transmit: Transmit) -> None:
+        """Send now or never: a full buffer loses a beacon, and the next beat repeats it."""
+        one = self._by_version.get(transmit.address.version)
+        if one is None:
+            return
+        try:
+            _send(one, transmit)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._on_failure(transmit, error)
+
+    def _membership(
+        self, index: int, group: IPAddress, address: IPv4Address | None, *, leave: bool
+    ) -> OSError | None:
+        version = socket.AF_INET6 if group.version == 6 else socket.AF_INET
+        for one in self._sockets.shared:
+            if one.family == version:
+                try:
+                    _change_membership(one, index, group, address, leave=leave)
+                except OSError as error:
+                    return error
+        return None
+
+    def _read(self, one: socket.socket, shared: bool) -> None:
+        for _ in range(_READS_AT_ONCE):
+            try:
+                data, source, carrier = _receive(one, shared)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                return  # an ICMP error of an earlier send: the next read is clean
+            if source is not None:
+                self._on_datagram(data, source, carrier)
+
+    async def _read_forever(self, one: socket.socket, shared: bool) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                data, address = await loop.sock_recvfrom(one, DATAGRAM_BYTES)
+            except OSError:
+                await asyncio.sleep(0)  # Windows reports an earlier send's ICMP error here
+                continue
+            source = _source(address, 0)
+            if source is not None:
+                self._on_datagram(data, source, Carrier.MULTICAST if shared else Carrier.UNICAST)
+
+
+def _want_interface(one: socket.socket) -> None:
+    """Ask for the interface and the destination of every datagram, where the platform can tell."""
+    with suppress(OSError, AttributeError):
+        if one.family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        elif _LINUX:
+            one.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+
+def _receive(one: socket.socket, shared: bool) -> tuple[bytes, Source | None, Carrier]:
+    if not hasattr(one, "recvmsg"):
+        data, address = one.recvfrom(DATAGRAM_BYTES)
+        return data, _source(address, 0), Carrier.MULTICAST if shared else Carrier.UNICAST
+    data, ancillary, flags, address = one.recvmsg(DATAGRAM_BYTES, 128)
+    if flags & socket.MSG_TRUNC:
+        return data, None, Carrier.UNICAST  # larger than anything of ours
+    index, destination = _packet_info(ancillary)
+    return data, _source(address, index), _carrier(destination, shared)
+
+
+def _packet_info(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, IPAddress | None]:
+    for level, kind, value in ancillary:
+        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(value) >= 12:
+            index, _, destination = struct.unpack_from("=I4s4s", value)
+            return index, ip_address(destination)
+        if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO and len(value) >= 20:
+            return struct.unpack_from("=I", value, 16)[0], ip_address(value[:16])
+    return 0, None
+
+
+def _carrier(destination: IPAddress | None, shared: bool) -> Carrier:
+    if destination is not None and destination.is_multicast:
+        return Carrier.MULTICAST
+    if shared and destination is not None:
+        return Carrier.BROADCAST if destination.version == 4 else Carrier.UNICAST
+    return Carrier.MULTICAST if shared else Carrier.UNICAST
+
+
+def _source(address: tuple[str, int] | tuple[str, int, int, int], index: int) -> Source | None:
+    """The sender. A scope comes from the interface the packet arrived on, never from the wire."""
+    try:
+        sender = normalise(address[0].partition("%")[0])
+    except ValueError:
+        return None
+    scope = address[3] if len(address) == 4 else 0
+    link_local = sender.version == 6 and sender.is_link_local
+    return Source(sender, address[1], (scope or index) if link_local else 0)
+
+
+def _send(one: socket.socket, transmit: Transmit) -> None:
+    if one.family == socket.AF_INET6:
+        one.sendto(transmit.datagram, (str(transmit.address), transmit.port, 0, transmit.interface))
+    elif transmit.interface and _LINUX:
+        # Pins the packet to the interface, broadcasts on two links with one prefix included (ip(7), IP_PKTINFO).
+        source = transmit.source.packed if transmit.source is not None else bytes(4)
+        info = struct.pack("=I4s4s", transmit.interface, source, bytes(4))
+        to = (str(transmit.address), transmit.port)
+        one.sendmsg([transmit.datagram], [(socket.IPPROTO_IP, _IP_PKTINFO, info)], 0, to)
+    else:
+        if transmit.interface and transmit.carrier is Carrier.MULTICAST:
+            _choose_interface(one, transmit.interface)
+        one.sendto(transmit.datagram, (str(transmit.address), transmit.port))
+
+
+def _choose_interface(one: socket.socket, index: int) -> None:
+    """Where multicast leaves, by index: ``ip_mreqn`` on BSD and macOS, ``0.x.y.z`` on Windows (both documented)."""
+    choice = (
+        struct.pack("!I", index)
+        if sys.platform == "win32"
+        else struct.pack("=4s4si", bytes(4), bytes(4), index)
+    )
+    one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, choice)
+
+
+def _change_membership(
+    one: socket.socket, index: int, group: IPAddress, address: IPv4Address | None, *, leave: bool
+) -> None:
+    if group.version == 6:
+        option = socket.IPV6_LEAVE_GROUP if leave else socket.IPV6_JOIN_GROUP
+        one.setsockopt(socket.IPPROTO_IPV6, option, group.packed + struct.pack("@I", index))
+        return
+    option = socket.IP_DROP_MEMBERSHIP if leave else socket.IP_ADD_MEMBERSHIP
+    if sys.platform == "win32":
+        # ip_mreq only; an address of the form 0.x.y.z names an interface by its index.
+        one.setsockopt(socket.IPPROTO_IP, option, group.packed + struct.pack("!I", index))
+        return
+    own = bytes(4) if address is None else address.packed
+    one.setsockopt(socket.IPPROTO_IP, option, struct.pack("=4s4si", group.packed, own, index))

@@ -1,0 +1,168 @@
+"""The dialler: runs the checklists over real connections, each dial up to a verified lane or a kept failure."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from localpair.address import AddressClass, IPAddress
+from localpair.candidate import Candidate
+from localpair.errors import LocalpairError, RefusedError
+from localpair.events import Attempt, Direction, Phase
+from localpair.keys import Role
+from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
+from localpair.net.finder import Clock
+from localpair.net.interfaces import Interfaces
+from localpair.net.lane import Lane, LaneRefusedError
+from localpair.net.stream import FrameStream
+from localpair.protocol.checklist import Checklist, Outcome
+from localpair.ranking import rank_peers, scope_of
+from localpair.wire.messages import CallKind, Preamble
+
+LaneMaker = Callable[[FrameStream, Candidate, Direction, str | None], Lane]
+LaneVerifier = Callable[[Lane], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Trial:
+    """One dial under way: how far it got, for the record of its failure."""
+
+    candidate: Candidate
+    started: float
+    phase: Phase = Phase.CONNECT
+    direction: Direction = Direction.OUT
+
+
+class Checklists:
+    """One checklist for each secret, all fed with this host's interfaces."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lists: dict[str, Checklist] = {}
+        self._interfaces = Interfaces()
+        self._preference: tuple[IPAddress, ...] = ()
+
+    def set_interfaces(self, interfaces: Interfaces) -> None:
+        """The network changed: everything is worth a new try."""
+        self._interfaces = interfaces
+        for checklist in self._lists.values():
+            checklist.set_own(interfaces.own_addresses)
+            checklist.restart(self._clock())
+
+    def prefer(self, addresses: Sequence[IPAddress]) -> None:
+        """The order in which the peer itself ranks its addresses; it decides between equals."""
+        self._preference = tuple(addresses)
+
+    def add(self, secret: str, candidates: Iterable[Candidate], delay: float = 0.0) -> None:
+        """Dial these for this secret. A link-local address without a scope is tried on each link."""
+        checklist = self._lists.setdefault(secret, self._new())
+        for candidate in candidates:
+            for scoped in self._scoped(candidate):
+                checklist.add(scoped, self._clock(), delay)
+
+    def on_this_host(self, secret: str) -> None:
+        """The peer proved to run on this host: its addresses are ours, and may be dialled."""
+        self._lists.setdefault(secret, self._new()).same_host = True
+
+    def clear(self) -> None:
+        """Dial nothing more."""
+        self._lists.clear()
+
+    def due(self) -> list[tuple[str, Candidate]]:
+        """What to dial now."""
+        now = self._clock()
+        return [(secret, one) for secret, checklist in self._lists.items() for one in checklist.due(now)]
+
+    def ended(self, secret: str, candidate: Candidate, outcome: Outcome) -> None:
+        """A dial has ended."""
+        if secret in self._lists:
+            self._lists[secret].ended(candidate, outcome, self._clock())
+
+    def deadline(self) -> float | None:
+        """When ``due`` may next give something."""
+        times = [checklist.deadline() for checklist in self._lists.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    def candidates(self) -> list[Candidate]:
+        """Everything that was or would be dialled, best first."""
+        return [one for checklist in self._lists.values() for one in checklist.candidates()]
+
+    def _new(self) -> Checklist:
+        def order(candidates: Sequence[Candidate]) -> list[Candidate]:
+            ranked = rank_peers(candidates, self._interfaces.interfaces, preference=self._preference)
+            return [entry.candidate for entry in ranked]
+
+        return Checklist(order, self._interfaces.own_addresses)
+
+    def _scoped(self, candidate: Candidate) -> list[Candidate]:
+        needs_scope = candidate.address.version == 6 and candidate.cls is AddressClass.LINK_LOCAL
+        if not needs_scope or candidate.scope:
+            return [candidate]
+        links = self._interfaces.multicast_interfaces()
+        scopes = {scope_of(candidate.address, link.index) for link in links}
+        return [replace(candidate, scope=scope) for scope in sorted(scopes)]
+
+
+class Dialler:
+    """Dials one candidate for its caller: ``make_lane`` starts the handshake on the stream, ``verify`` drives it
+    until the peer is known.
+    """
+
+    def __init__(
+        self, contexts: Contexts, role: Role, clock: Clock, make_lane: LaneMaker, verify: LaneVerifier,
+        on_attempt: Callable[[Attempt], None],
+    ) -> None:  # fmt: skip
+        self._contexts, self._role, self._clock = contexts, role, clock
+        self._make_lane, self._verify, self._on_attempt = make_lane, verify, on_attempt
+
+    async def dial(self, secret: str, candidate: Candidate) -> Lane | Outcome:
+        """A verified lane, or what the failure means for trying again. The failure itself has been reported."""
+        trial = Trial(candidate, self._clock())
+        try:
+            lane = await self._open(trial, secret)
+            trial.phase = Phase.HELLO
+            await self._verify(lane)
+        except (OSError, TimeoutError, LocalpairError) as error:
+            return self._failed(trial, error)
+        return lane
+
+    def _failed(self, trial: Trial, error: BaseException) -> Outcome:
+        lost = isinstance(error, LaneRefusedError) and error.lost
+        ms = (self._clock() - trial.started) * 1000
+        name = errno_name(error)
+        detail = "" if name else (str(error) or type(error).__name__)
+        outcome = "lost" if lost else "failed"
+        self._on_attempt(Attempt(trial.candidate, trial.direction, trial.phase, outcome, ms, name, detail))
+        return Outcome.HOPELESS if isinstance(error, RefusedError) and not lost else Outcome.FAILED
+
+    async def _open(self, trial: Trial, secret: str) -> Lane:
+        to = trial.candidate
+        one = await connect(to.address, to.port, to.scope, source_port=to.dial_from)
+        try:
+            trial.phase = Phase.PREAMBLE
+            peer = await exchange_preambles(one, Preamble(CallKind.PAIR, self._role, True))
+            if peer.role is self._role:
+                raise LocalpairError(f"both sides are {self._role}")
+            trial.direction = Direction.SIMULTANEOUS if peer.dialled else Direction.OUT
+            trial.phase = Phase.TLS
+            stream = await start_tls(one, self._contexts, server_side=self._role is Role.ISSUER)
+        except BaseException:
+            one.close()
+            raise
+        trial.phase = Phase.PIN
+        try:
+            return self._make_lane(stream, to, trial.direction, secret)
+        except BaseException:
+            stream.abort()
+            raise
+
+
+def errno_name(error: BaseException) -> str:
+    """The symbolic errno of an error, or of what caused it; empty where there is none."""
+    if isinstance(error, ssl.SSLError):
+        return ""
+    if isinstance(error, OSError) and error.errno is not None:
+        return errno.errorcode.get(error.errno, str(error.errno))
+    return ""

@@ -1,0 +1,345 @@
+"""The engine: listens, dials, announces and hears at once, and gives every connection whose peer is verified.
+
+It knows secrets and roles, and neither persons nor trust: what becomes of a verified lane is for its owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from localpair.address import LOOPBACK, IPAddress, unscoped
+from localpair.candidate import Candidate, Evidence, Origin
+from localpair.errors import Refusal, RefusedError, WireError
+from localpair.events import AddressAttempt, Attempt, Direction, Event
+from localpair.keys import (
+    DeviceIdentity,
+    Role,
+    SessionCertificate,
+    SharedSecret,
+    certificate_fingerprint,
+    check_pin,
+    random_bytes,
+)
+from localpair.limits import FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
+from localpair.net.calls import Contexts, local_address, remote_address
+from localpair.net.confirming import Confirmer
+from localpair.net.dialler import Checklists, Dialler
+from localpair.net.finder import Clock, Finder
+from localpair.net.hearing import Hearing
+from localpair.net.interfaces import Interfaces
+from localpair.net.lane import Lane
+from localpair.net.listener import Listener
+from localpair.net.probing import Prober
+from localpair.net.routes import NoRoute, preferred_source
+from localpair.net.sockets import Sockets, open_sockets
+from localpair.net.stages import AddressReport, SeenByPeer, acquire_addresses
+from localpair.net.stream import FrameStream
+from localpair.net.tls import client_context, server_context
+from localpair.net.watch import InterfaceWatch
+from localpair.protocol.checklist import Outcome
+from localpair.protocol.discovery import Discovery, Self, Target
+from localpair.protocol.handshake import Handshake, LocalSide, Verified
+from localpair.protocol.keyring import Keyring
+from localpair.wire.beacon import INSTANCE_BYTES, Part
+from localpair.wire.messages import NONCE_BYTES, CallKind
+
+_log = logging.getLogger("localpair.engine")
+_KEY_NONCE_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an engine is for.
+
+    ``secret`` names the secret that a joiner means; ``pin`` is the issuer's key hash where the offer gave one.
+    ``announced`` is the name that beacons carry, empty by default.
+    """
+
+    role: Role
+    part: Part
+    identity: DeviceIdentity
+    label: str = ""
+    announced: str = ""
+    gives: bool = False
+    takes: bool = False
+    secret: str | None = None
+    pin: bytes | None = None
+    port: int = 0
+    prefer_port: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an engine has counted: attempts that failed, claims of the offer that did."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    failed_claims: int = 0
+    refusals: list[RefusedError] = field(default_factory=list)
+
+
+class Engine:
+    """One process's sockets at work for one keyring. ``run()`` serves until it is cancelled.
+
+    Verified lanes stand in ``verified``; whoever takes one out ends it with ``lane_ended``.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        keyring: Keyring,
+        *,
+        on_event: Callable[[Event], None],
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.wanted, self.keyring, self.clock = wanted, keyring, clock
+        self.instance = random_bytes(INSTANCE_BYTES)
+        self.certificate = SessionCertificate.generate()
+        self.sockets: Sockets = open_sockets(wanted.port, prefer=wanted.prefer_port)
+        self.verified: asyncio.Queue[Lane] = asyncio.Queue()
+        self.started = asyncio.Event()
+        self.tally = Tally()
+        self.secret, self.pin = wanted.secret, wanted.pin
+        self.pair_at: IPAddress | None = None  # flow post: the one address at which pairing is accepted
+        self.on_failed_claim: Callable[[], None] = lambda: None
+        self._on_event = on_event
+        self._changed = asyncio.Event()
+        self._dials: set[asyncio.Task[None]] = set()
+        contexts = Contexts(server_context(self.certificate), client_context())
+        me = Self(
+            wanted.part, self.instance, random_bytes(32), self.sockets.tcp_port, self.sockets.udp_port,
+            self.sockets.dial_port, wanted.announced,
+        )  # fmt: skip
+        self.finder = Finder(Discovery(me, keyring, clock()), self.sockets, clock, self._changed.set)
+        self.checklists = Checklists(clock)
+        self.confirmer = Confirmer(contexts, wanted.role, self.finder, clock, self.sockets.tcp_port, {})
+        self.hearing = Hearing(wanted.part, self.finder, self.checklists, self.confirmer, self._emit)
+        self._prober = Prober(
+            self.finder, self.sockets.udp_port, sweeps=wanted.part in (Part.JOIN, Part.SEND)
+        )
+        self._dialler = Dialler(contexts, wanted.role, clock, self._make_lane, self.verify, self._attempted)
+        handlers = {
+            CallKind.PAIR: self._accepted,
+            CallKind.SELF: self.confirmer.answer_self,
+            CallKind.CONFIRM: self._confirmation,
+        }
+        self._listener = Listener(self.sockets.listeners, contexts, wanted.role, handlers)
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until cancelled; says goodbye and closes every socket then."""
+        try:
+            async with InterfaceWatch() as watch:
+                self._set_interfaces(watch.current)
+                self.finder.start()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._listener.run())
+                    group.create_task(self._follow(watch))
+                    group.create_task(self._tick(group))
+                    if self.wanted.part is not Part.DISCOVER:
+                        group.create_task(self._prober.run())
+                    self.started.set()
+        finally:
+            self._close()
+
+    async def acquire(
+        self,
+        on_attempt: Callable[[AddressAttempt], None],
+        *,
+        everything: bool = True,
+        seen_by_peer: SeenByPeer | None = None,
+        peer_wait: float = STAGE_THREE_S,
+    ) -> AddressReport:
+        """Run the stages over our own listener and keep what they found as evidence."""
+        report = await acquire_addresses(
+            self.finder.interfaces,
+            port=self.sockets.tcp_port,
+            call=self.confirmer.call_self,
+            seen_by_peer=seen_by_peer,
+            everything=everything,
+            on_attempt=on_attempt,
+            stage_three_limit_s=peer_wait,
+            clock=self.clock,
+        )
+        for candidate in report.candidates:
+            self.finder.learn(candidate.address, candidate.scope, candidate.evidence, candidate.origin)
+        return report
+
+    def own_candidates(self) -> tuple[Candidate, ...]:
+        """Our own addresses with the listener's port, best first."""
+        return self.finder.own(self.sockets.tcp_port)
+
+    def add(self, secret: str, candidates: list[Candidate]) -> None:
+        """Dial these addresses for a secret."""
+        self.checklists.add(secret, candidates)
+        self._changed.set()
+
+    def aim(self, addresses: Iterable[IPAddress], udp_port: int) -> None:
+        """Send every beacon to these addresses too, and to this host's own port: the peer may run here."""
+        now = self.clock()
+        self._prober.port = udp_port
+        for address in (*addresses, LOOPBACK):
+            self.finder.discovery.add_target(Target(address, udp_port), now)
+        self._changed.set()
+
+    def source_for(self, peer: Iterable[Candidate]) -> IPAddress | None:
+        """The own address that the routing table uses towards a peer; None where no route leads to it."""
+        for candidate in peer:
+            answer = preferred_source(candidate.address, scope=candidate.scope)
+            if not isinstance(answer, NoRoute):
+                return unscoped(answer.source)
+        return None
+
+    def settle(self) -> None:
+        """A session stands: dial nothing more."""
+        self.checklists.clear()
+        for task in list(self._dials):
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    def rekey(self, name: str, secret: SharedSecret) -> None:
+        """From now on this secret and no other: the offer's work is done."""
+        for old in self.keyring:
+            self.keyring.retire(old)
+        self.keyring.put(name, secret)
+        self.secret, self.pin = name, None
+
+    def rest(self) -> None:
+        """Announce nothing until ``wake()``."""
+        self.finder.discovery.rest()
+
+    def wake(self) -> None:
+        """Announce again, from a new burst on."""
+        self.finder.discovery.wake(self.clock())
+        self._changed.set()
+
+    def lane_ended(self, lane: Lane, secret: str, outcome: Outcome = Outcome.FAILED) -> None:
+        """A lane that was taken from ``verified`` ended without a session; its address may be tried again."""
+        lane.stream.abort()
+        self.checklists.ended(secret, lane.candidate, outcome)
+        self._changed.set()
+
+    # -- serving ------------------------------------------------------------------------------------------------
+
+    async def _tick(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            self._changed.clear()
+            self.hearing.step(group)
+            for secret, candidate in self.checklists.due():
+                task = group.create_task(self._dial(secret, candidate))
+                self._dials.add(task)
+                task.add_done_callback(self._dials.discard)
+            await self._wait()
+
+    async def _wait(self) -> None:
+        deadlines = (self.hearing.deadline(), self.checklists.deadline())
+        next_one = min((time for time in deadlines if time is not None), default=None)
+        delay = None if next_one is None else max(0.0, next_one - self.clock())
+        try:
+            async with asyncio.timeout(delay):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    async def _follow(self, watch: InterfaceWatch) -> None:
+        async for interfaces in watch:
+            self._set_interfaces(interfaces)
+            self._changed.set()
+
+    def _set_interfaces(self, interfaces: Interfaces) -> None:
+        self.finder.set_interfaces(interfaces)
+        self.checklists.set_interfaces(interfaces)
+        if self.pair_at is not None and self.pair_at not in interfaces.own_addresses:
+            self.pair_at = None  # the address that was agreed on is gone: any other may do
+
+    async def _dial(self, secret: str, candidate: Candidate) -> None:
+        result = await self._dialler.dial(secret, candidate)
+        if isinstance(result, Lane):
+            self.verified.put_nowait(result)
+        else:
+            self.checklists.ended(secret, candidate, result)
+            self._changed.set()
+
+    async def _accepted(self, stream: FrameStream) -> None:
+        if not len(self.keyring):
+            raise WireError("there is no secret yet to pair by")
+        if self.pair_at is not None and local_address(stream) != self.pair_at:
+            raise WireError("pairing is accepted at the agreed address only")
+        candidate = Candidate(
+            remote_address(stream),
+            stream.remote[1],
+            origin=Origin.TCP_SOURCE,
+            evidence=Evidence.DIALLED_OVER_TCP,
+        )
+        lane = self._make_lane(stream, candidate, Direction.IN, self.secret)
+        await self.verify(lane)
+        self._listener.admitted()
+        self.verified.put_nowait(lane)
+
+    async def _confirmation(self, stream: FrameStream) -> None:
+        await self.confirmer.answer_confirm(stream)
+        self._changed.set()
+
+    def _make_lane(
+        self, stream: FrameStream, candidate: Candidate, direction: Direction, secret: str | None
+    ) -> Lane:
+        wanted, fingerprint, pinned = self.wanted, self.certificate.fingerprint, False
+        if wanted.role is Role.JOINER:
+            if self.pin is not None:
+                check_pin(stream.certificate, self.pin)
+                pinned = True
+            fingerprint = certificate_fingerprint(stream.certificate or b"")
+        stream.set_limit(FRAME_PREAUTH_BYTES)
+        local = LocalSide(
+            wanted.role, wanted.identity, wanted.label, self.instance, random_bytes(NONCE_BYTES),
+            random_bytes(_KEY_NONCE_BYTES), wanted.gives, wanted.takes,
+            via="" if direction is Direction.IN else candidate.via,
+        )  # fmt: skip
+        means = secret if wanted.role is Role.JOINER else None
+        handshake = Handshake(local, self.keyring, fingerprint, remote_address(stream), means)
+        return Lane(stream, handshake, candidate, direction, pinned)
+
+    async def verify(self, lane: Lane) -> None:
+        """Drive a lane until its peer is verified. A claim that fails is counted."""
+        try:
+            async with asyncio.timeout(HANDSHAKE_S):
+                while not isinstance(await lane.next_event(), Verified):
+                    pass
+        except RefusedError as error:
+            self._count_refusal(lane, error)
+            await lane.stream.close()
+            raise
+        except BaseException:
+            lane.stream.abort()
+            raise
+        if lane.verified is not None and self.finder.learn(
+            unscoped(lane.verified.called), 0, Evidence.AUTHENTICATED, Origin.TCP_SOURCE
+        ):
+            _log.debug("the peer reached us at %s", lane.verified.called)
+
+    def _count_refusal(self, lane: Lane, error: RefusedError) -> None:
+        if self.wanted.role is Role.JOINER:
+            if lane.pinned or error.reason is not Refusal.WRONG_KEY:
+                self.tally.refusals.append(error)
+        elif error.reason is Refusal.WRONG_SECRET:
+            self.tally.failed_claims += 1
+            self.on_failed_claim()
+
+    def _attempted(self, attempt: Attempt) -> None:
+        self.tally.attempts.append(attempt)
+        self._on_event(attempt)
+
+    def _emit(self, event: Event) -> None:
+        self._on_event(event)
+
+    def _close(self) -> None:
+        self.finder.discovery.goodbye()
+        self.finder.flush()
+        self.finder.stop()
+        self.sockets.close()
+        while not self.verified.empty():
+            self.verified.get_nowait().stream.abort()

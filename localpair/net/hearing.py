@@ -1,0 +1,226 @@
+"""What an engine does about what discovery hears: dial, confirm over TCP, and tell the person."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from localpair.address import IPAddress, unscoped
+from localpair.aliases import alias
+from localpair.candidate import Candidate, Evidence, Origin
+from localpair.errors import LocalpairError
+from localpair.events import AddressAttempt, Event, NearbyPeer, OwnAddressSeen, PeerFound
+from localpair.labels import clean_label
+from localpair.limits import (
+    CONFIRM_AFTER_S,
+    PACKET_DIALS_TOTAL,
+    PEER_ADDRESSES,
+    PEERS,
+    REVERSE_DIAL_AFTER_S,
+    SIMULTANEOUS_AFTER_S,
+)
+from localpair.net.confirming import Confirmer
+from localpair.net.dialler import Checklists, errno_name
+from localpair.net.finder import Finder
+from localpair.protocol.budget import PerSource
+from localpair.protocol.discovery import Carrier, Foreign, Gone, Heard, HearsUs, Target
+from localpair.ranking import scope_of
+from localpair.wire.beacon import Part
+
+_log = logging.getLogger("localpair.discovery")
+_COUNTERPART = {Part.HOST: Part.JOIN, Part.JOIN: Part.HOST, Part.LISTEN: Part.SEND, Part.SEND: Part.LISTEN}
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A confirmation that is due."""
+
+    due: float
+    secret: str | None
+    address: IPAddress
+    port: int
+    scope: int
+
+
+class Hearing:
+    """Turns discovery events into dials, confirmations and events for the person.
+
+    ``nearby`` holds the peers that can be chosen, by instance; ``foreign`` what else was heard, by address.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        finder: Finder,
+        checklists: Checklists,
+        confirmer: Confirmer,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.nearby: OrderedDict[bytes, NearbyPeer] = OrderedDict()
+        self.foreign: OrderedDict[IPAddress, str] = OrderedDict()
+        self.seen_at: dict[IPAddress, OwnAddressSeen] = {}
+        self._part, self._finder, self._checklists = part, finder, checklists
+        self._confirmer, self._emit = confirmer, emit
+        self._budget = PerSource(total=PACKET_DIALS_TOTAL)
+        self._calls: list[_Call] = []
+        self._called: OrderedDict[tuple[IPAddress, int], None] = OrderedDict()
+        self._noticed = asyncio.Event()
+        self.confirming = True
+
+    async def wait_for_change(self) -> None:
+        """Wait until somebody comes, goes or moves."""
+        self._noticed.clear()
+        await self._noticed.wait()
+
+    def step(self, group: asyncio.TaskGroup) -> None:
+        """Do what is due: send, hear, and start the confirmations whose time has come."""
+        for event in self._finder.step():
+            match event:
+                case Heard():
+                    self._heard(event)
+                case HearsUs():
+                    self._hears_us(event, group)
+                case Gone(instance):
+                    self.nearby.pop(instance, None)
+                    self._noticed.set()
+                case Foreign(source, reason):
+                    self.foreign[source] = reason
+        now = self._confirmer.clock()
+        due = [call for call in self._calls if call.due <= now]
+        self._calls = [call for call in self._calls if call.due > now]
+        for call in due if self.confirming else ():
+            group.create_task(self._confirm(call))
+
+    def deadline(self) -> float | None:
+        """When ``step`` wants to be called next."""
+        times = [call.due for call in self._calls]
+        discovery = self._finder.discovery.deadline()
+        return min([*times, discovery] if discovery is not None else times, default=None)
+
+    # -- a peer is heard ----------------------------------------------------------------------------------------
+
+    def _heard(self, event: Heard) -> None:
+        candidates = self._candidates(event)
+        peer = NearbyPeer(
+            event.instance.hex(), alias(event.instance), event.part, event.tcp_port, candidates,
+            clean_label(event.label),
+        )  # fmt: skip
+        self.nearby[event.instance] = peer
+        while len(self.nearby) > PEERS:
+            self.nearby.popitem(last=False)
+        self._noticed.set()
+        self._emit(PeerFound(peer))
+        if event.secret is not None:
+            self._pursue(event, event.secret, candidates)
+        if event.carrier is not Carrier.TCP:
+            self._plan_confirmation(event)
+
+    def _candidates(self, event: Heard) -> tuple[Candidate, ...]:
+        """Where the peer was seen first, then where it says it is; what was learnt earlier stays."""
+        via = event.carrier.value
+        over_tcp = event.carrier is Carrier.TCP
+        evidence = Evidence.DIALLED_OVER_TCP if over_tcp else Evidence.SEEN_OVER_UDP
+        source = Candidate(
+            unscoped(event.source.address), event.tcp_port, origin=Origin.BEACON_SOURCE, evidence=evidence, via=via,
+            scope=scope_of(event.source.address, event.source.scope),
+        )  # fmt: skip
+        claims = [
+            Candidate(claim, event.tcp_port, origin=Origin.BEACON_CLAIM, via=via) for claim in event.claims
+        ]
+        known = self.nearby.get(event.instance)
+        found = {one.key: one for one in (*claims, *(known.addresses if known else ()), source)}
+        best = sorted(found.values(), key=lambda one: -one.evidence)
+        return tuple(best[: 2 * PEER_ADDRESSES])
+
+    def _pursue(self, event: Heard, secret: str, candidates: tuple[Candidate, ...]) -> None:
+        """A peer that holds the secret is dialled and gets beacons by unicast, wherever it is known to be."""
+        now = self._confirmer.clock()
+        discovery = self._finder.discovery
+        discovery.add_target(Target(event.source.address, event.udp_port, event.source.scope), now)
+        for claim in event.claims:
+            if not self._finder.is_own(claim):
+                discovery.add_target(Target(claim, event.udp_port), now)
+        if _COUNTERPART.get(self._part) is not event.part:
+            return
+        if self._finder.is_own(event.source.address):
+            self._checklists.on_this_host(secret)
+        # Whoever shows the offer gives the other side's dial a head start: usually it is under way already.
+        first = self._part in (Part.JOIN, Part.SEND)
+        self._checklists.add(secret, candidates, delay=0.0 if first else REVERSE_DIAL_AFTER_S)
+        self._open_simultaneously(event, secret)
+
+    def _open_simultaneously(self, event: Heard, secret: str) -> None:
+        """Both sides dial from one fixed port to the other's: two closed firewalls let that through."""
+        own_port, source = self._finder.dial_port, event.source
+        if (
+            not own_port
+            or not event.dial_port
+            or event.carrier is Carrier.TCP
+            or self._finder.is_own(source.address)
+        ):
+            return
+        scope = scope_of(source.address, source.scope)
+        candidate = Candidate(
+            unscoped(source.address), event.dial_port, scope=scope, origin=Origin.BEACON_SOURCE,
+            via=event.carrier.value, dial_from=own_port,
+        )  # fmt: skip
+        self._checklists.add(secret, [candidate], delay=SIMULTANEOUS_AFTER_S)
+
+    # -- confirmations ------------------------------------------------------------------------------------------
+
+    def _plan_confirmation(self, event: Heard) -> None:
+        """Call the peer back where it was seen, and nowhere that it merely claims to be."""
+        source = event.source
+        scope = scope_of(source.address, source.scope)
+        key = (unscoped(source.address), event.tcp_port)
+        own = self._finder.is_own(source.address)
+        probe = Candidate(unscoped(source.address), event.tcp_port)
+        now = self._confirmer.clock()
+        if own or key in self._called or not probe.diallable or not self._budget.take(source.address, now):
+            return
+        self._called[key] = None
+        while len(self._called) > PEERS:
+            self._called.popitem(last=False)
+        self._calls.append(_Call(now + CONFIRM_AFTER_S, event.secret, key[0], event.tcp_port, scope))
+
+    async def _confirm(self, call: _Call) -> None:
+        try:
+            await self._confirmer.confirm_to(call.address, call.port, call.scope, call.secret)
+        except (OSError, TimeoutError, LocalpairError) as error:
+            _log.info("confirmation to %s failed: %s", call.address, errno_name(error) or error)
+
+    def _hears_us(self, event: HearsUs, group: asyncio.TaskGroup) -> None:
+        """Keep where the peer sees us; where it dialled us, also call ourselves there, as the origin asks."""
+        address = unscoped(event.address)
+        over_tcp = event.called or event.carrier is Carrier.TCP
+        evidence = Evidence.DIALLED_OVER_TCP if over_tcp else Evidence.SEEN_OVER_UDP
+        seen = OwnAddressSeen(address, evidence, str(event.by))
+        known = self.seen_at.get(address)
+        if known is None or known.evidence < evidence:
+            self.seen_at[address] = seen
+            self._emit(seen)
+        self._finder.learn(address, 0, evidence, Origin.STAGE_3)
+        peer = self.nearby.get(event.instance)
+        if peer is not None:
+            self._emit(PeerFound(peer, hears_us=True))
+        if event.called and self._finder.is_own(address):
+            group.create_task(self._confirm_own(address))
+
+    async def _confirm_own(self, address: IPAddress) -> None:
+        started = self._confirmer.clock()
+        owner = self._finder.interfaces.owner(address)
+        scope = scope_of(address, owner.index) if owner is not None else 0
+        outcome = await self._confirmer.call_self(address, scope, self._confirmer.own_port)
+        ms = (self._confirmer.clock() - started) * 1000
+        word, reason = (
+            ("confirmed", "the peer called us there, and so did we") if outcome.confirmed else ("failed", "")
+        )
+        self._emit(
+            AddressAttempt(
+                3, address, owner.name if owner else None, word, reason or outcome.reason, ms,
+                cls=Candidate(address).cls, evidence=Evidence.DIALLED_OVER_TCP,
+            )
+        )  # fmt: skip

@@ -1,0 +1,207 @@
+"""The network interfaces of this host as they are now: the one seam between localpair and the platform.
+
+``read_interfaces`` asks the best source the platform has and falls back to the next one: netlink on Linux
+(``net/netlink.py``), ``ifaddr`` and ``psutil`` elsewhere and where netlink is refused, the old Linux calls
+(``net/ioctls.py``) where both are, and at last the routing table alone. It never raises.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+
+from localpair.address import AddressClass, IPAddress, classify, subnet_hosts, unscoped
+from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
+from localpair.ranking import links_to
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that was not read or is not used: an interface or a whole source, and the reason."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A host that answered on a link lately, from the neighbour table; ``index`` is the interface."""
+
+    index: int
+    address: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class DirectedBroadcast:
+    """A subnet's broadcast address, with the own address to send from and the interface it leaves through."""
+
+    index: int
+    source: IPAddress
+    broadcast: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Interfaces:
+    """One snapshot of all interfaces, sorted by name, so that two snapshots of one state are equal.
+
+    ``source`` says who told: ``netlink``, ``portable``, ``ioctl``, ``routes`` or ``none``. ``skipped`` holds what
+    could not be read; ``unused()`` what was read and is of no use.
+    """
+
+    interfaces: tuple[Interface, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    source: str = "netlink"
+    by_index: Mapping[int, Interface] = field(init=False, repr=False, compare=False)
+    own_addresses: frozenset[IPAddress] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ordered = tuple(sorted(self.interfaces, key=lambda one: (one.name, one.index)))
+        own = (details.address for one in ordered for details in one.addresses)
+        object.__setattr__(self, "interfaces", ordered)
+        object.__setattr__(self, "by_index", MappingProxyType({one.index: one for one in ordered}))
+        object.__setattr__(self, "own_addresses", frozenset(map(unscoped, own)))
+
+    def owner(self, address: IPAddress, scope: int = 0) -> Interface | None:
+        """The interface that has ``address``; ``scope`` tells apart those that share a link-local one."""
+        plain = unscoped(address)
+        for interface in self.interfaces:
+            if scope in (0, interface.index) and any(one.address == plain for one in interface.addresses):
+                return interface
+        return None
+
+    def on_link(self, address: IPAddress) -> tuple[Interface, ...]:
+        """The interfaces in whose own subnets, by the real mask, ``address`` lies; the narrowest subnet first."""
+        return links_to(unscoped(address), self.interfaces)
+
+    def directed_broadcasts(self) -> tuple[DirectedBroadcast, ...]:
+        """The broadcast address of every IPv4 subnet, once for each interface.
+
+        A /31 or /32 has none (RFC 3021), nor has the loopback, a point-to-point link or a link without carrier.
+        """
+        found: dict[tuple[int, IPAddress], DirectedBroadcast] = {}
+        for interface in self.interfaces:
+            for details in interface.addresses if _sends(interface) else ():
+                broadcast = _broadcast(details)
+                if broadcast is not None:
+                    entry = DirectedBroadcast(interface.index, details.address, broadcast)
+                    found.setdefault((interface.index, broadcast), entry)
+        return tuple(found.values())
+
+    def multicast_interfaces(self) -> tuple[Interface, ...]:
+        """The interfaces to join groups on and to send to groups from, each with at least one usable address."""
+        return tuple(one for one in self.interfaces if not _why_unused(one))
+
+    def unused(self) -> tuple[Skipped, ...]:
+        """The interfaces that carry no multicast of ours, each with the reason."""
+        return tuple(Skipped(one.name, reason) for one in self.interfaces if (reason := _why_unused(one)))
+
+
+def read_interfaces() -> Interfaces:
+    """All interfaces of this host (of this network namespace, on Linux). Never raises.
+
+    What a source refused stands in ``skipped``; with every source refused, the result holds at most what the
+    routing table gives away.
+    """
+    refused: list[Skipped] = []
+    for name, reader in _readers():
+        try:
+            found = reader()
+        except Exception as error:  # noqa: BLE001 - whatever a platform's library raises, the next source is asked
+            refused.append(Skipped(name, describe(error)))
+            continue
+        if found.interfaces:
+            return replace(found, skipped=(*refused, *found.skipped))
+        refused.append(Skipped(name, "tells of no interface"))
+    return Interfaces(skipped=tuple(refused), source="none")
+
+
+def neighbours() -> tuple[Neighbour, ...]:
+    """The hosts that answered on our links lately. Empty where the platform does not tell."""
+    if sys.platform.startswith("linux"):
+        from localpair.net import netlink
+
+        try:
+            return netlink.read_neighbours()
+        except OSError:
+            pass
+    return ()
+
+
+def in_order(addresses: Iterable[InterfaceAddress]) -> tuple[InterfaceAddress, ...]:
+    """``addresses`` sorted, so that every source gives them alike."""
+    return tuple(sorted(addresses, key=lambda one: (one.address.version, int(one.address), one.prefix)))
+
+
+def describe(error: BaseException) -> str:
+    """One line about ``error``: what the system said, or the kind of the error where it said nothing."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+# What a name tells where the platform does not tell the kind. Only tunnels are recognised by name on Linux too: a
+# VPN may hand us one end of a pair of virtual cables, and only its name says what it is.
+_NAMES: Final = (
+    (
+        InterfaceKind.TUNNEL,
+        r"(?:u?tun|tap|wg|ppp|pptp|l2tp|ipsec|gif|stf|gre|sit|zt|vpn|nordlynx|proton|tailscale)[\d_.-]*$",
+        r"zt[0-9a-z]{8,}$|.*(?:\bvpn\b|wireguard|tailscale|tap-windows|zerotier|openvpn|wintun|teredo|isatap|tunnel)",
+    ),
+    (InterfaceKind.LOOPBACK, r"lo\d*$", r".*loopback"),
+    (
+        InterfaceKind.BRIDGE,
+        r"(?:bridge|br|docker|podman|virbr|vboxnet|vmnet|lxcbr|lxdbr|cni)-?[0-9a-f]*$",
+        r".*(?:vethernet|hyper-v|virtualbox|vmware|host-only)",
+    ),
+    (InterfaceKind.WIRELESS, r"wl|ath|awdl|llw", r".*(?:wi-?fi|wlan|wireless|802\.11)"),
+    (InterfaceKind.ETHERNET, r"(?:en|eth|em)[a-z0-9]*$", r".*(?:ethernet|gigabit|gbe\b|lan\b)"),
+)  # kind, what the system's own names look like, what the texts of drivers and people hold
+_PATTERNS: Final = tuple((kind, re.compile(f"{short}|{text}", re.IGNORECASE)) for kind, short, text in _NAMES)
+
+
+def kind_of_name(*names: str) -> InterfaceKind:
+    """What the names of an interface say about its kind; OTHER where they say nothing."""
+    for kind, pattern in _PATTERNS:
+        if any(pattern.match(name) for name in names):
+            return kind
+    return InterfaceKind.OTHER
+
+
+def _readers() -> Sequence[tuple[str, Callable[[], Interfaces]]]:
+    from localpair.net import portable
+
+    readers: list[tuple[str, Callable[[], Interfaces]]] = [("portable", portable.read)]
+    if sys.platform.startswith("linux"):
+        from localpair.net import ioctls, netlink
+
+        readers = [("netlink", netlink.read), *readers, ("ioctl", ioctls.read)]
+    return [*readers, ("routes", portable.read_routes)]
+
+
+def _sends(interface: Interface) -> bool:
+    loopback = interface.kind is InterfaceKind.LOOPBACK
+    return interface.up and interface.carrier is not False and not loopback and not interface.point_to_point
+
+
+def _broadcast(details: InterfaceAddress) -> IPAddress | None:
+    usable = classify(details.address) not in (AddressClass.LOOPBACK, AddressClass.UNSPECIFIED)
+    if details.address.version != 4 or details.prefix > 30 or details.prefix == 0 or not usable:
+        return None
+    return type(details.address)(subnet_hosts(details.address, details.prefix).last)
+
+
+def _why_unused(interface: Interface) -> str:
+    checks = (
+        (interface.kind is InterfaceKind.LOOPBACK, "loopback"),
+        (not interface.up, "down"),
+        (interface.carrier is False, "no carrier"),
+        (interface.point_to_point, "point-to-point"),
+        (not interface.multicast, "multicast is off"),
+        (not interface.addresses, "no address"),
+        (all(one.tentative for one in interface.addresses), "no address has passed duplicate detection yet"),
+    )
+    return next((reason for applies, reason in checks if applies), "")

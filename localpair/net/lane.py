@@ -1,0 +1,111 @@
+"""A lane: one encrypted connection on its way to a session."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from localpair.candidate import Candidate
+from localpair.errors import LocalpairError, Refusal, RefusedError
+from localpair.events import Direction, Path
+from localpair.net.stream import FrameStream
+from localpair.protocol.handshake import Handshake, HandshakeEvent, Refused, Verified
+
+
+@dataclass(eq=False, slots=True)
+class Lane:
+    """A connection and its handshake. ``candidate`` is the peer's address, dialled or seen.
+
+    ``pinned`` is True where the TLS server's key is the one the offer promised, so that its word counts before
+    it has proven the secret.
+    """
+
+    stream: FrameStream
+    handshake: Handshake
+    candidate: Candidate
+    direction: Direction
+    pinned: bool = False
+    verified: Verified | None = None
+    _events: deque[HandshakeEvent] = field(default_factory=deque)
+
+    async def next_event(self) -> HandshakeEvent:
+        """Drive the handshake to its next event.
+
+        Raises RefusedError where the peer refused or failed a check, WireError for a broken protocol, and
+        ConnectionError where the connection ended.
+        """
+        self.flush()
+        while not self._events:
+            frame = await self.stream.read()
+            self._take(frame.type, frame.body)
+        event = self._events.popleft()
+        if isinstance(event, Refused):
+            raise LaneRefusedError(event.reason)
+        if isinstance(event, Verified):
+            self.verified = event
+        return event
+
+    def flush(self) -> None:
+        """Send what the handshake has to say, and collect its events."""
+        for kind, body in self.handshake.take_outgoing():
+            self.stream.write(kind, body)
+        self._events.extend(self.handshake.take_events())
+
+    async def refuse(self, reason: Refusal | None) -> None:
+        """Tell the peer why this connection ends (None: another one won), and end it."""
+        self.handshake.refuse(reason)
+        self.flush()
+        await self.stream.close()
+
+    def path(self) -> Path:
+        """The way this lane runs, with the carrier that made whoever dialled know the address."""
+        via = self.candidate.via if self.direction is Direction.OUT else ""
+        if not via and self.verified is not None:
+            via = self.verified.via
+        local, remote = (_join(*end) for end in (self.stream.local, self.stream.remote))
+        return Path(local, remote, self.direction, via or self.candidate.via or "tcp")
+
+    def _take(self, kind: int, body: bytes) -> None:
+        try:
+            self.handshake.receive(kind, body)
+        except RefusedError as error:
+            self.handshake.refuse(error.reason)
+            self.flush()
+            raise
+        except LocalpairError:
+            self.stream.abort()
+            raise
+        self.flush()
+
+
+class LaneRefusedError(RefusedError):
+    """The peer refused this lane. ``lost`` is True where it merely chose another one."""
+
+    def __init__(self, reason: Refusal | None) -> None:
+        text = f"the other device refused: {_EXPLAINED.get(reason, reason)}" if reason else "another path won"
+        super().__init__(reason or Refusal.CANCELLED, text, hint=_HINTS.get(reason) if reason else None)
+        self.lost = reason is None
+
+
+_EXPLAINED = {
+    Refusal.WRONG_SECRET: "it does not know this offer (it may have been replaced by a new one)",
+    Refusal.EXPIRED: "the offer has expired or was replaced",
+    Refusal.NOT_APPROVED: "its person did not approve",
+    Refusal.ALREADY_CLAIMED: "another device has claimed the offer",
+    Refusal.OTHER_DEVICE: "the offer was made for another device",
+    Refusal.REVOKED: "this pair has been revoked there",
+    Refusal.UNKNOWN_DEVICE: "it has forgotten this device",
+    Refusal.CANCELLED: "it was cancelled there",
+    Refusal.BUSY: "it is busy with another session",
+}
+_HINTS = {
+    Refusal.WRONG_SECRET: "read the offer that is shown there now",
+    Refusal.EXPIRED: "read the offer that is shown there now",
+    Refusal.ALREADY_CLAIMED: "if that was not you, cancel there: somebody else has read the offer",
+    Refusal.REVOKED: "pair the two devices again",
+    Refusal.UNKNOWN_DEVICE: "pair the two devices again",
+}
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

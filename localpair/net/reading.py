@@ -1,0 +1,239 @@
+"""From the disk to the event loop: one thread reads and hashes ahead of what TLS takes.
+
+Files are read in pieces that are written to TLS as they are; small files come whole, many to a pack, so that ten
+thousand of them do not cost ten thousand changes of thread. A file that changes while it is read is given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import stat
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from localpair.limits import CHUNK_BYTES, SMALL_FILE_BYTES, STORE_END_S
+from localpair.net.walking import Skipped, Source
+from localpair.net.workers import Conveyor, Workers
+from localpair.wire.payload import Kind, Partial
+
+_SLOTS: Final = 4  # packs between the thread and the loop: about as many chunks
+_PACK_FILES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file begins, at ``offset``; chunks follow, then `Read` or `Unreadable`."""
+
+    source: Source
+    size: int
+    mtime_ns: int
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next bytes of the open file."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The open file is complete."""
+
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The open file could not be read to its end."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An entry that needs nothing more: a folder, a missing file, or a small file with its bytes."""
+
+    source: Source
+    size: int = 0
+    mtime_ns: int = 0
+    data: bytes = field(default=b"", repr=False)
+    sha256: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """There are no more entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """The thread met an error that no file explains."""
+
+    error: BaseException
+
+
+Item: TypeAlias = Opened | Chunk | Read | Unreadable | Whole | Skipped | Exhausted | Crashed
+
+
+class Backlog:
+    """Entries in the order in which they are sent; those that must be sent again come first."""
+
+    def __init__(self, entries: Iterator[Source | Skipped]) -> None:
+        self._entries = entries
+        self._again: deque[Source] = deque()
+        self._taken: deque[Source] = deque()  # read ahead and not yet sent
+
+    def take(self) -> Source | Skipped | None:
+        """The next entry, on the reading thread."""
+        entry = self._again.popleft() if self._again else next(self._entries, None)
+        if isinstance(entry, Source):
+            self._taken.append(entry)
+        return entry
+
+    def sent(self) -> None:
+        """The oldest entry taken has been announced to the peer, on the loop."""
+        self._taken.popleft()
+
+    def rewind(self, announced: list[Source]) -> None:
+        """Begin again with ``announced`` and then with what was only read ahead; the thread has ended before."""
+        self._again.extendleft(reversed([*announced, *self._taken]))
+        self._taken.clear()
+
+
+class FileReader:
+    """Reads a backlog's entries ahead. ``partial`` is how far the peer has the first of them."""
+
+    def __init__(self, backlog: Backlog, partial: Partial | None = None) -> None:
+        self._backlog = backlog
+        self._partial = partial
+        self._conveyor: Conveyor[list[Item]] = Conveyor(_SLOTS)
+        self._pack: list[Item] = []
+        self._pack_bytes = 0
+        self._thread = Workers(1, "read", self._crashed)
+        self._thread.put(self._run)
+
+    async def get(self) -> list[Item]:
+        """What was read next, in order."""
+        return await self._conveyor.get()
+
+    async def stop(self) -> bool:
+        """End the thread; False where a disk holds it longer than STORE_END_S."""
+        self._conveyor.stop()
+        return await asyncio.to_thread(self._thread.close, STORE_END_S)
+
+    def _run(self) -> None:
+        try:
+            while (entry := self._backlog.take()) is not None:
+                self._read(entry)
+            self._put(Exhausted(), last=True)
+        except Conveyor.Stopped:
+            pass
+
+    def _read(self, entry: Source | Skipped) -> None:
+        if isinstance(entry, Skipped):
+            self._put(entry)
+        elif entry.kind is not Kind.FILE:
+            self._put(Whole(entry))
+        else:
+            self._read_file(entry)
+        self._partial = None
+
+    def _read_file(self, source: Source) -> None:
+        try:
+            fd = _open(source)
+        except OSError as error:
+            self._put(Whole(_unreadable(source, error)))
+            return
+        try:
+            status = os.fstat(fd)
+            if status.st_size <= SMALL_FILE_BYTES and self._partial is None:
+                self._put(_read_small(fd, source, status))
+            else:
+                self._read_large(fd, source, status)
+        finally:
+            os.close(fd)
+
+    def _read_large(self, fd: int, source: Source, status: os.stat_result) -> None:
+        checksum, offset = self._prefix(fd, status.st_size)
+        self._put(Opened(source, status.st_size, status.st_mtime_ns, offset), last=True)
+        try:
+            while chunk := os.read(fd, min(CHUNK_BYTES, status.st_size - offset)):
+                checksum.update(chunk)
+                offset += len(chunk)
+                self._put(Chunk(chunk), last=True)
+            changed = offset != status.st_size or _changed(fd, status)
+        except OSError as error:
+            self._put(Unreadable(error.strerror or str(error)))
+            return
+        self._put(Unreadable("it changed while it was read") if changed else Read(checksum.digest()))
+
+    def _prefix(self, fd: int, size: int) -> tuple[hashlib._Hash, int]:
+        """Where to go on: behind what the peer has, if our bytes there are the same, else at the start."""
+        checksum = hashlib.sha256()
+        wanted = self._partial
+        if wanted is None or wanted.offset > size:
+            return checksum, 0
+        left = wanted.offset
+        while left and (chunk := os.read(fd, min(CHUNK_BYTES, left))):
+            checksum.update(chunk)
+            left -= len(chunk)
+        if left or checksum.digest() != wanted.sha256:
+            os.lseek(fd, 0, os.SEEK_SET)
+            return hashlib.sha256(), 0
+        return checksum, wanted.offset
+
+    def _put(self, item: Item, *, last: bool = False) -> None:
+        self._pack.append(item)
+        if isinstance(item, Whole):
+            self._pack_bytes += len(item.data)
+        full = self._pack_bytes >= CHUNK_BYTES or len(self._pack) >= _PACK_FILES
+        if last or full or self._conveyor.starving:
+            pack, self._pack, self._pack_bytes = self._pack, [], 0
+            self._conveyor.put(pack)
+
+    def _crashed(self, error: BaseException) -> None:
+        try:
+            self._conveyor.put([Crashed(error)])
+        except Conveyor.Stopped:
+            pass
+
+
+def _open(source: Source) -> int:
+    """Open a regular file and nothing else: no link that was swapped in, no pipe that would block."""
+    flags = os.O_RDONLY
+    for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOINHERIT", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    if not source.given:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    fd = os.open(source.path, flags)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(0, "it is no file any more")
+    return fd
+
+
+def _read_small(fd: int, source: Source, status: os.stat_result) -> Whole:
+    try:
+        data = b""
+        while chunk := os.read(fd, SMALL_FILE_BYTES + 1 - len(data)):
+            data += chunk
+        if len(data) != status.st_size or _changed(fd, status):
+            return Whole(_unreadable(source, OSError(0, "it changed while it was read")))
+    except OSError as error:
+        return Whole(_unreadable(source, error))
+    return Whole(source, len(data), status.st_mtime_ns, data, hashlib.sha256(data).digest())
+
+
+def _changed(fd: int, before: os.stat_result) -> bool:
+    now = os.fstat(fd)
+    return (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns)
+
+
+def _unreadable(source: Source, error: OSError) -> Source:
+    return Source(source.path, source.parts, Kind.MISSING, source.given, error.strerror or str(error))

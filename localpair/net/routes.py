@@ -1,0 +1,141 @@
+"""Which of our addresses a packet to some destination would leave from, and through which interface.
+
+The question is asked by connecting a UDP socket, which sends nothing. It is asked per destination: an answer for
+"the internet" is the VPN's wherever there is one, while the answer for a peer's own address is the LAN's.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from localpair.address import AddressClass, IPAddress, classify, normalise, unscoped
+from localpair.limits import DISCOVERY_PORT
+
+if TYPE_CHECKING:
+    from localpair.net.interfaces import Interfaces
+
+OUTBOUND_DESTINATIONS: Final[tuple[IPAddress, ...]] = (
+    IPv4Address("255.255.255.255"),
+    IPv4Address("192.0.2.1"),  # documentation (RFC 5737): follows the default route, and is nobody's
+    IPv6Address("2001:db8::1"),  # documentation (RFC 3849)
+    IPv6Address("2000::1"),  # for hosts that refuse documentation addresses; the first of all global ones
+)
+"""Addresses that lead where the default route leads. Nothing is ever sent to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A packet to ``destination`` leaves from ``source``, through ``interface`` where that is known.
+
+    ``index`` is 0 and ``interface`` None where it is not known; ``gateway`` is None for a destination on the link
+    and where the platform does not tell. ``local`` marks a destination that is this host itself.
+    """
+
+    destination: IPAddress
+    source: IPAddress
+    interface: str | None = None
+    index: int = 0
+    gateway: IPAddress | None = None
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoRoute:
+    """The system has no way to ``destination``. ``name`` is the symbolic errno, such as ``ENETUNREACH``."""
+
+    destination: IPAddress
+    errno: int
+    name: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"no route to {self.destination}: {self.name} ({self.detail})"
+
+
+RouteAnswer: TypeAlias = Route | NoRoute
+
+
+def preferred_source(destination: IPAddress, port: int = DISCOVERY_PORT, scope: int = 0) -> RouteAnswer:
+    """The own address from which the system would send to ``destination``. No packet is sent.
+
+    ``scope`` is the interface index for a link-local IPv6 destination. Only the source is filled in; ``route_to``
+    adds the interface.
+    """
+    family = socket.AF_INET if destination.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            if classify(destination) is AddressClass.BROADCAST:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)  # else connecting is EACCES
+            probe.connect(socket_address(destination, port, scope))
+            source = normalise(probe.getsockname()[0])
+    except OSError as error:
+        return _no_route(destination, error)
+    if classify(source) is AddressClass.UNSPECIFIED:
+        return _no_route(destination, OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL)))
+    return Route(destination, unscoped(source))
+
+
+def route_to(
+    destination: IPAddress, interfaces: Interfaces, *, port: int = DISCOVERY_PORT, scope: int = 0
+) -> RouteAnswer:
+    """The way to one of the peer's addresses: source and interface, tunnels and policy rules included."""
+    answer = preferred_source(destination, port, scope)
+    if isinstance(answer, NoRoute):
+        return answer
+    index, gateway, local = _hop(answer, interfaces, scope)
+    owner = interfaces.by_index.get(index)
+    return Route(
+        destination=destination,
+        source=answer.source,
+        interface=owner.name if owner else None,
+        index=index,
+        gateway=gateway,
+        local=local,
+    )
+
+
+def owns(address: IPAddress, scope: int = 0) -> bool:
+    """Whether ``address`` is one of this host's own: only then can a socket be bound to it."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind(socket_address(address, 0, scope))
+    except OSError:
+        return False
+    return True
+
+
+def socket_address(
+    address: IPAddress, port: int, scope: int = 0
+) -> tuple[str, int] | tuple[str, int, int, int]:
+    """What the socket module wants for ``address``; the scope goes beside it and never into the text."""
+    if address.version == 4:
+        return str(address), port
+    return str(unscoped(address)), port, 0, scope
+
+
+def _hop(route: Route, interfaces: Interfaces, scope: int) -> tuple[int, IPAddress | None, bool]:
+    """Interface index, gateway and whether it stays here; from the source's owner where the kernel is not asked."""
+    if sys.platform.startswith("linux"):
+        from localpair.net import netlink
+
+        try:
+            hop = netlink.route_to(route.destination, scope)
+        except OSError:
+            pass
+        else:
+            return hop.index, hop.gateway, hop.local
+    owner = interfaces.owner(route.source, scope)
+    return (owner.index if owner else scope), None, unscoped(route.destination) in interfaces.own_addresses
+
+
+def _no_route(destination: IPAddress, error: OSError) -> NoRoute:
+    number = error.errno or 0
+    name = errno.errorcode.get(number, "unknown error")
+    return NoRoute(destination, number, name, error.strerror or str(error))

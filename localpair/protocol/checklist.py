@@ -1,0 +1,127 @@
+"""The checklist: which of the peer's addresses to dial, and when.
+
+Candidates are dialled best first, STAGGER_S apart, or at once where the one before has already failed (RFC 8305,
+5). What failed is tried again after growing gaps: networks heal, and the other side may start later. Nothing is
+dropped for its rank. A candidate that answered with the wrong key is not tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TypeAlias
+
+from localpair.address import AddressClass, IPAddress, unscoped
+from localpair.candidate import Candidate
+from localpair.limits import LOWEST_DIALLED_PORT, PARALLEL_DIALS, RETRY_GAPS_S, STAGGER_S
+
+Order: TypeAlias = Callable[[Sequence[Candidate]], Sequence[Candidate]]
+"""Gives candidates best first."""
+Key: TypeAlias = tuple[IPAddress, int, int]
+
+
+class Outcome(StrEnum):
+    """How a dial ended, as far as trying again is concerned."""
+
+    FAILED = "failed"
+    HOPELESS = "hopeless"  # another device answers there
+
+
+@dataclass(slots=True)
+class _Entry:
+    candidate: Candidate
+    ready_at: float
+    tries: int = 0
+    running: bool = False
+    hopeless: bool = False
+
+
+class Checklist:
+    """The candidates of one peer. ``own`` are this host's addresses: they are held back until the peer proves to
+    be on this host, since a dial to one's own address never leaves it.
+    """
+
+    def __init__(self, order: Order, own: Iterable[IPAddress] = ()) -> None:
+        self._order = order
+        self._own = frozenset(unscoped(address) for address in own)
+        self._entries: dict[Key, _Entry] = {}
+        self._next_start = 0.0
+        self.same_host = False
+
+    def add(self, candidate: Candidate, now: float, delay: float = 0.0) -> bool:
+        """Take a candidate; True where it is new. One that is known keeps its state and the better evidence."""
+        if not self._may_dial(candidate):
+            return False
+        entry = self._entries.get(candidate.key)
+        if entry is not None:
+            if candidate.evidence > entry.candidate.evidence:
+                entry.candidate = replace(candidate, origin=entry.candidate.origin)
+            return False
+        self._entries[candidate.key] = _Entry(candidate, now + delay)
+        return True
+
+    def set_own(self, own: Iterable[IPAddress]) -> None:
+        """This host's addresses have changed."""
+        self._own = frozenset(unscoped(address) for address in own)
+
+    def due(self, now: float) -> list[Candidate]:
+        """The candidates to dial now, best first; each counts as running until ``ended`` is called."""
+        started: list[Candidate] = []
+        while now >= self._next_start and self._running() < PARALLEL_DIALS:
+            entry = self._best(
+                [one for one in self._entries.values() if self._is_idle(one) and one.ready_at <= now]
+            )
+            if entry is None:
+                break
+            entry.running = True
+            entry.tries += 1
+            self._next_start = now + STAGGER_S
+            started.append(entry.candidate)
+        return started
+
+    def ended(self, candidate: Candidate, outcome: Outcome, now: float) -> None:
+        """A dial that ``due`` asked for has ended without a session; the next one need not wait for its turn."""
+        entry = self._entries.get(candidate.key)
+        if entry is None:
+            return
+        entry.running = False
+        entry.hopeless = outcome is Outcome.HOPELESS
+        gap = RETRY_GAPS_S[min(entry.tries, len(RETRY_GAPS_S)) - 1]
+        entry.ready_at = now + gap
+        self._next_start = now
+
+    def restart(self, now: float) -> None:
+        """The network changed: everything is worth a new try, now."""
+        for entry in self._entries.values():
+            entry.tries, entry.ready_at = 0, now
+        self._next_start = now
+
+    def deadline(self) -> float | None:
+        """When ``due`` may next give something, if anything is left to dial."""
+        waiting = [entry.ready_at for entry in self._entries.values() if self._is_idle(entry)]
+        if not waiting or self._running() >= PARALLEL_DIALS:
+            return None
+        return max(self._next_start, min(waiting))
+
+    def candidates(self) -> list[Candidate]:
+        """All candidates, best first, held-back ones included."""
+        return list(self._order([entry.candidate for entry in self._entries.values()]))
+
+    def _best(self, entries: list[_Entry]) -> _Entry | None:
+        """The entry to try next: the least tried, and among those the best one."""
+        fewest = min((entry.tries for entry in entries), default=0)
+        ordered = self._order([entry.candidate for entry in entries if entry.tries == fewest])
+        return self._entries[ordered[0].key] if ordered else None
+
+    def _is_idle(self, entry: _Entry) -> bool:
+        held = not self.same_host and unscoped(entry.candidate.address) in self._own
+        return not (entry.running or entry.hopeless or held)
+
+    def _running(self) -> int:
+        return sum(entry.running for entry in self._entries.values())
+
+    def _may_dial(self, candidate: Candidate) -> bool:
+        if candidate.cls is AddressClass.LOOPBACK:
+            return self.same_host and candidate.port >= LOWEST_DIALLED_PORT
+        return candidate.diallable

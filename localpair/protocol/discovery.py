@@ -1,0 +1,469 @@
+"""Discovery: one beacon, many carriers. Who is near, where it says it is, and where it was seen.
+
+The machine is fed datagrams and the time; it gives datagrams to send, the time of its next step, and events. It
+never authenticates a peer by itself: a sealed beacon shows that its sender holds the secret, an open one shows
+nothing, and neither ever changes what is known of a paired device.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import TypeAlias
+
+from localpair.address import DIALLABLE_CLASSES, AddressClass, IPAddress, classify, unscoped
+from localpair.errors import WireError
+from localpair.limits import (
+    ANSWER_BURST,
+    ANSWER_REFILL_S,
+    BEACON_ADDRESSES,
+    BEACON_BEAT_S,
+    BEACON_BURST_S,
+    BEACON_JITTER,
+    BEACON_SLOW_AFTER_S,
+    BEACON_SLOW_BEAT_S,
+    DISCOVERY_PORT,
+    PEER_ADDRESSES,
+    PEER_EXPIRY_BEATS,
+    PEERS,
+    PROBE_GAPS_S,
+    PROBED,
+    SAME_BEAT_S,
+    SECRETS_PER_BEAT,
+    TARGETS,
+)
+from localpair.protocol.budget import Bucket
+from localpair.protocol.keyring import Keyring, Nonces, StrangerError
+from localpair.wire.beacon import Beacon, BeaconKind, Envelope, ForeignVersionError, Mode, Part, Seen
+
+_SENDERS = DIALLABLE_CLASSES | {AddressClass.LOOPBACK}
+
+
+class Carrier(StrEnum):
+    """How a beacon travelled."""
+
+    MULTICAST = "multicast"
+    BROADCAST = "broadcast"
+    UNICAST = "unicast"
+    TCP = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """An interface that beacons leave through: its index, the groups it can send to, its directed broadcasts, and
+    the IPv4 address to send from.
+    """
+
+    interface: int
+    groups: tuple[IPAddress, ...] = ()
+    broadcasts: tuple[IPv4Address, ...] = ()
+    source: IPv4Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address that gets every beacon by unicast; ``scope`` is an interface index or 0."""
+
+    address: IPAddress
+    port: int
+    scope: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """A datagram to send. ``interface`` 0 leaves the choice to the routing table, as does ``source`` None."""
+
+    datagram: bytes = field(repr=False)
+    address: IPAddress
+    port: int
+    interface: int
+    carrier: Carrier
+    source: IPv4Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a beacon came from, as the socket says it; ``scope`` is the interface it arrived on, or 0."""
+
+    address: IPAddress
+    port: int
+    scope: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A beacon of another instance was for us: sealed with the secret of this name, or open (None)."""
+
+    secret: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A peer was heard for the first time, at a new place, or with new claims. ``secret`` is None for a hint."""
+
+    instance: bytes
+    part: Part
+    secret: str | None
+    label: str
+    tcp_port: int
+    udp_port: int
+    dial_port: int
+    claims: tuple[IPAddress, ...]
+    source: Source
+    carrier: Carrier
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HearsUs:
+    """A peer told us that it sees us, and at which address. ``called``: it dialled us there over TCP."""
+
+    instance: bytes
+    secret: str | None
+    address: IPAddress
+    carrier: Carrier
+    by: IPAddress
+    called: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A peer said goodbye or has not been heard for PEER_EXPIRY_BEATS of its beats."""
+
+    instance: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A localpair of another version or with another secret is here: told once a source."""
+
+    source: IPAddress
+    reason: str  # "version" | "stranger"
+
+
+DiscoveryEvent: TypeAlias = Heard | HearsUs | Gone | Foreign
+
+
+@dataclass(slots=True)
+class _Peer:
+    beacon: Beacon
+    secret: str | None
+    heard_at: float
+    beat_at: float
+    sources: OrderedDict[tuple[IPAddress, int], float] = field(default_factory=OrderedDict)
+    told: set[tuple[IPAddress, IPAddress, bool]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """What this side says of itself. ``seed`` is random and secret: nonces and jitter come from it."""
+
+    part: Part
+    instance: bytes
+    seed: bytes = field(repr=False)
+    tcp_port: int
+    udp_port: int
+    dial_port: int = 0
+    label: str = ""
+
+
+class Discovery:
+    """Announces this side and keeps the peers it hears. ``now`` is monotonic, in seconds."""
+
+    def __init__(self, me: Self, keyring: Keyring, now: float) -> None:
+        self.keyring = keyring
+        self._me = me
+        self._nonces = Nonces(me.seed)
+        self._outlets: tuple[Outlet, ...] = ()
+        self._addresses: tuple[IPAddress, ...] = ()
+        self._targets: OrderedDict[Target, None] = OrderedDict()
+        self._peers: OrderedDict[bytes, _Peer] = OrderedDict()
+        self._foreign: OrderedDict[tuple[IPAddress, str], None] = OrderedDict()
+        self._probes: OrderedDict[Target, tuple[int, float]] = OrderedDict()
+        self._transmits: deque[Transmit] = deque()
+        self._events: deque[DiscoveryEvent] = deque()
+        self._answers = Bucket(ANSWER_BURST, ANSWER_REFILL_S)
+        self._sequence = 0
+        self._turn = 0
+        self._started = now
+        self._beats = 0
+        self._next_beat: float | None = now
+
+    # -- what the world does ------------------------------------------------------------------------------------
+
+    def set_network(self, outlets: Iterable[Outlet], addresses: Iterable[IPAddress], now: float) -> None:
+        """The interfaces and own addresses as they are now. A change is announced at once, by a new burst."""
+        new = (tuple(outlets), tuple(unscoped(a) for a in addresses)[:BEACON_ADDRESSES])
+        if new != (self._outlets, self._addresses):
+            self._outlets, self._addresses = new
+            if self._next_beat is not None:
+                self.wake(now)
+
+    def add_target(self, target: Target, now: float) -> None:
+        """Also send to this address; a new target gets a beacon at once."""
+        if target in self._targets:
+            return
+        self._targets[target] = None
+        while len(self._targets) > TARGETS:
+            self._targets.popitem(last=False)
+        if self._next_beat is not None and self._beats:
+            for name in self._round():
+                self._send(self._beacon(BeaconKind.ANNOUNCE), name, [target])
+
+    def probe(self, target: Target, now: float) -> bool:
+        """Send one beacon to an address that might be the peer's, again after growing gaps, then leave it alone."""
+        if self._next_beat is None or target in self._targets:
+            return False
+        tries, due = self._probes.get(target, (0, now))
+        if now < due or tries > len(PROBE_GAPS_S):
+            return False
+        gap = PROBE_GAPS_S[min(tries, len(PROBE_GAPS_S) - 1)]
+        self._probes[target] = (tries + 1, now + gap)
+        while len(self._probes) > PROBED:
+            self._probes.popitem(last=False)
+        for name in self._round():
+            self._send(self._beacon(BeaconKind.ANNOUNCE), name, [target])
+        return True
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is sent until ``wake()``."""
+        return self._next_beat is None
+
+    @property
+    def heard_anybody(self) -> bool:
+        """Whether any peer is known now."""
+        return bool(self._peers)
+
+    def receive(self, datagram: bytes, source: Source, carrier: Carrier, now: float) -> Opened | None:
+        """Take a datagram. Whatever is no beacon for us changes nothing and gives None."""
+        if classify(source.address) not in _SENDERS:
+            return None
+        try:
+            envelope = Envelope.decode(datagram)
+            if envelope.mode is Mode.OPEN and len(self.keyring):
+                return None  # who holds a secret listens to nobody else
+            secret, beacon = self.keyring.open(envelope)
+        except StrangerError:
+            self._note_foreign(source.address, "stranger")
+        except ForeignVersionError:
+            self._note_foreign(source.address, "version")
+        except WireError:
+            return None
+        else:
+            if beacon.instance != self._me.instance:
+                self._take(beacon, secret, source, carrier, now)
+                return Opened(secret)
+        return None
+
+    def timer(self, now: float) -> None:
+        """Do what is due."""
+        if self._next_beat is not None and now >= self._next_beat:
+            self._beat(now)
+        for instance, peer in list(self._peers.items()):
+            if now >= self._expiry(peer):
+                self._forget(instance)
+
+    def wake(self, now: float) -> None:
+        """Start a new burst now: the network changed, or a peer is wanted again."""
+        self._started, self._beats, self._next_beat = now, 0, now
+
+    def rest(self) -> None:
+        """Send nothing more until ``wake()``: a session stands."""
+        self._next_beat = None
+
+    def goodbye(self) -> None:
+        """Tell everybody that this instance ends. Nothing is sent after it."""
+        for name in self._round():
+            self._announce(self._beacon(BeaconKind.GOODBYE), name)
+        self._next_beat = None
+
+    # -- what the world is to do --------------------------------------------------------------------------------
+
+    def deadline(self) -> float | None:
+        """When ``timer`` wants to be called next, if ever."""
+        times = [self._expiry(peer) for peer in self._peers.values()]
+        if self._next_beat is not None:
+            times.append(self._next_beat)
+        return min(times, default=None)
+
+    def take_transmits(self) -> list[Transmit]:
+        """The datagrams to send now."""
+        transmits = list(self._transmits)
+        self._transmits.clear()
+        return transmits
+
+    def take_events(self) -> list[DiscoveryEvent]:
+        """What happened since the last call."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def carried(
+        self, kind: BeaconKind, secret: str | None, called: IPAddress | None, seen: Seen | None
+    ) -> bytes:
+        """A beacon to carry over TCP (CONFIRM, CONFIRMED): the same bytes, only the carrier differs."""
+        beacon = replace(self._beacon(kind), called=called and unscoped(called), seen=seen)
+        return self.keyring.seal(secret, beacon, self._nonces.take())
+
+    # -- announcing ---------------------------------------------------------------------------------------------
+
+    def _beat(self, now: float) -> None:
+        self._beats += 1
+        gap = self._gap(now)
+        self._next_beat = now + gap
+        beacon = replace(self._beacon(BeaconKind.ANNOUNCE), beat_ms=min(65_535, round(gap * 1000)))
+        for name in self._round():
+            self._announce(beacon, name)
+
+    def _gap(self, now: float) -> float:
+        if self._beats < len(BEACON_BURST_S):
+            return max(0.0, self._started + BEACON_BURST_S[self._beats] - now)
+        slow = now - self._started > BEACON_SLOW_AFTER_S
+        beat = BEACON_SLOW_BEAT_S if slow else BEACON_BEAT_S
+        return beat * (1.0 + BEACON_JITTER * self._nonces.jitter())
+
+    def _round(self) -> list[str | None]:
+        """The secrets that this beat is sealed with: all of a few, else some in turn."""
+        names = list(self.keyring)
+        if not names:
+            return [None]
+        count = min(len(names), SECRETS_PER_BEAT)
+        turn = [names[(self._turn + step) % len(names)] for step in range(count)]
+        self._turn = (self._turn + count) % len(names)
+        return list(turn)
+
+    def _announce(self, beacon: Beacon, name: str | None) -> None:
+        datagram = self.keyring.seal(name, beacon, self._nonces.take())
+        for outlet in self._outlets:
+            for group in outlet.groups:
+                self._queue(
+                    datagram,
+                    Target(group, DISCOVERY_PORT, outlet.interface),
+                    Carrier.MULTICAST,
+                    outlet.source,
+                )
+            for broadcast in outlet.broadcasts:
+                target = Target(broadcast, DISCOVERY_PORT, outlet.interface)
+                self._queue(datagram, target, Carrier.BROADCAST, outlet.source)
+        for target in self._targets:
+            self._queue(datagram, target, Carrier.UNICAST)
+
+    def _send(self, beacon: Beacon, name: str | None, targets: Iterable[Target]) -> None:
+        datagram = self.keyring.seal(name, beacon, self._nonces.take())
+        for target in targets:
+            self._queue(datagram, target, Carrier.UNICAST)
+
+    def _queue(
+        self, datagram: bytes, to: Target, carrier: Carrier, source: IPv4Address | None = None
+    ) -> None:
+        self._transmits.append(Transmit(datagram, to.address, to.port, to.scope, carrier, source))
+
+    def _beacon(self, kind: BeaconKind) -> Beacon:
+        self._sequence += 1
+        me = self._me
+        return Beacon(
+            kind, me.part, me.instance, self._sequence, me.tcp_port, me.udp_port, me.dial_port,
+            beat_ms=round(BEACON_SLOW_BEAT_S * 1000), addresses=self._addresses, label=me.label,
+        )  # fmt: skip
+
+    # -- hearing ------------------------------------------------------------------------------------------------
+
+    def _take(self, beacon: Beacon, secret: str | None, source: Source, carrier: Carrier, now: float) -> None:
+        place = (unscoped(source.address), source.scope)
+        peer = self._peers.get(beacon.instance)
+        if peer is not None and not self._is_news(peer, beacon, secret, now):
+            return
+        if beacon.kind is BeaconKind.GOODBYE:
+            if peer is not None and place in peer.sources:
+                self._forget(beacon.instance)
+            return
+        first = peer is None
+        if peer is None:
+            peer = self._remember(beacon, secret, now)
+        changed = first or self._moved(peer.beacon, beacon)
+        if beacon.sequence > peer.beacon.sequence:
+            peer.beacon, peer.beat_at = beacon, now
+        peer.heard_at = now
+        self._peers.move_to_end(beacon.instance)
+        if self._at_new_place(peer, place, now) or changed:
+            self._events.append(self._heard(peer, source, carrier, first))
+        self._take_feedback(peer, beacon, source, carrier)
+        if beacon.kind is BeaconKind.ANNOUNCE and first and carrier is not Carrier.TCP:
+            self._answer(peer, source, now)
+
+    def _is_news(self, peer: _Peer, beacon: Beacon, secret: str | None, now: float) -> bool:
+        """Whether a beacon of a known instance may change anything: same secret, and no replay."""
+        if secret != peer.secret:
+            return False
+        return beacon.sequence > peer.beacon.sequence or (
+            beacon.sequence == peer.beacon.sequence and now - peer.beat_at <= SAME_BEAT_S
+        )
+
+    def _moved(self, old: Beacon, new: Beacon) -> bool:
+        return new.sequence > old.sequence and (new.addresses, new.tcp_port) != (old.addresses, old.tcp_port)
+
+    def _remember(self, beacon: Beacon, secret: str | None, now: float) -> _Peer:
+        peer = self._peers[beacon.instance] = _Peer(beacon, secret, now, now)
+        while len(self._peers) > PEERS:
+            self._forget(next(iter(self._peers)))
+        return peer
+
+    def _at_new_place(self, peer: _Peer, place: tuple[IPAddress, int], now: float) -> bool:
+        new = place not in peer.sources
+        if new and len(peer.sources) >= PEER_ADDRESSES:
+            oldest = min(peer.sources, key=lambda known: peer.sources[known])
+            if now - peer.sources[oldest] <= SAME_BEAT_S:
+                return False  # a flood of sources does not push out the ones just heard
+            del peer.sources[oldest]
+        peer.sources[place] = now
+        return new
+
+    def _heard(self, peer: _Peer, source: Source, carrier: Carrier, first: bool) -> Heard:
+        beacon = peer.beacon
+        return Heard(
+            beacon.instance, beacon.part, peer.secret, beacon.label, beacon.tcp_port, beacon.udp_port, beacon.dial_port,
+            beacon.addresses, source, carrier, first,
+        )  # fmt: skip
+
+    def _take_feedback(self, peer: _Peer, beacon: Beacon, source: Source, carrier: Carrier) -> None:
+        """Report where the peer sees us, once for each of our addresses and way of knowing."""
+        reports = []
+        if beacon.seen is not None:
+            reports.append((beacon.seen.address, False))
+        if beacon.called is not None and carrier is Carrier.TCP:
+            reports.append((beacon.called, True))
+        for address, called in reports:
+            key = (address, source.address, called)
+            if key in peer.told or len(peer.told) >= 2 * PEER_ADDRESSES:
+                continue
+            peer.told.add(key)
+            event = HearsUs(beacon.instance, peer.secret, address, carrier, unscoped(source.address), called)
+            self._events.append(event)
+
+    def _answer(self, peer: _Peer, source: Source, now: float) -> None:
+        """Tell a newcomer at once where we see it, at the address it was seen at and nowhere else."""
+        if self._next_beat is None or not self._answers.take(now):
+            return
+        seen = Seen(unscoped(source.address), source.port)
+        beacon = replace(self._beacon(BeaconKind.ANSWER), seen=seen)
+        self._send(beacon, peer.secret, [Target(source.address, source.port, source.scope)])
+
+    def _forget(self, instance: bytes) -> None:
+        del self._peers[instance]
+        self._events.append(Gone(instance))
+
+    def _expiry(self, peer: _Peer) -> float:
+        return peer.heard_at + PEER_EXPIRY_BEATS * max(BEACON_BEAT_S, peer.beacon.beat_ms / 1000)
+
+    def _note_foreign(self, source: IPAddress, reason: str) -> None:
+        key = (unscoped(source), reason)
+        if key in self._foreign:
+            return
+        self._foreign[key] = None
+        while len(self._foreign) > PEERS:
+            self._foreign.popitem(last=False)
+        self._events.append(Foreign(*key))

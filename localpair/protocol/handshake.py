@@ -1,0 +1,441 @@
+"""The handshake inside TLS: from two strangers on one connection to one recorded pair.
+
+    issuer (TLS server)                      joiner (TLS client, certificate pinned)
+                       <------------------     HELLO            says which secret is meant
+      HELLO            ------------------>
+                       <------------------     PROOF            of the secret, over the transcript
+      PROOF, IDENTITY  ------------------>                      only after the joiner's proof was right
+                       <------------------     IDENTITY         device key and signature
+      NOMINATE         ------------------>                      this connection and no other
+      APPROVE          <----------------->     APPROVE          each side's person, or nothing to ask
+      COMMIT           ------------------>                      the pair's key; the joiner records it
+                       <------------------     RECORDED         the issuer records it
+      RECORDED         ------------------>                      the joiner marks it paired
+                       <------------------     RECORDED         the issuer marks it paired
+
+With a pair's key in place of the offer's secret (reconnect) the joiner answers NOMINATE with RECORDED, and that
+is all: both have approved and recorded before.
+
+Nothing that identifies a device is sent before the other side has proven the secret. The machine is told what the
+world does (``nominate``, ``approve``, ``commit``, ``recorded``) and tells it what to do (events); what does not fit
+its state raises WireError and ends the connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from localpair.address import IPAddress
+from localpair.errors import Refusal, RefusedError, WireError
+from localpair.keys import (
+    DeviceIdentity,
+    ProvingKeys,
+    Purpose,
+    Role,
+    check_signature,
+    device_id,
+    digest,
+)
+from localpair.protocol.keyring import Keyring
+from localpair.wire.messages import (
+    Approve,
+    Commit,
+    Hello,
+    Identity,
+    Message,
+    Nominate,
+    Proof,
+    Recorded,
+    Refuse,
+    decode_message,
+)
+
+
+class State(StrEnum):
+    """Where a handshake stands, seen from one side."""
+
+    HELLO = "hello"  # waits for the peer's hello
+    PROOF = "proof"  # waits for the peer's proof
+    IDENTITY = "identity"  # waits for the peer's identity
+    VERIFIED = "verified"  # the peer is known; the issuer decides, the joiner waits for NOMINATE
+    APPROVAL = "approval"  # waits for the persons
+    COMMIT = "commit"  # the pair is being recorded
+    DONE = "done"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The peer has proven the secret and its device key. ``secret`` is the secret's name in the keyring."""
+
+    public_key: bytes
+    device_id: str
+    label: str
+    instance: bytes
+    secret: str
+    code: str
+    called: IPAddress  # our address as the peer sees it
+    peer_gives: bool
+    peer_takes: bool
+    via: str  # how the peer knew our address, where it dialled
+
+
+@dataclass(frozen=True, slots=True)
+class Nominated:
+    """The issuer chose this connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalNeeded:
+    """Ask the person, then call ``approve()`` or ``refuse()``."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitNeeded:
+    """Issuer: everybody has approved; call ``commit()`` with the pair's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordUnconfirmed:
+    """Record the pair durably as unconfirmed under this key, then call ``recorded()``."""
+
+    pair_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPaired:
+    """Mark the pair durably as paired, then call ``recorded()``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Both sides have recorded the pair, or have met again: the session may start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The peer said no; ``reason`` None means that another connection of ours was chosen."""
+
+    reason: Refusal | None
+
+
+HandshakeEvent: TypeAlias = (
+    Verified
+    | Nominated
+    | ApprovalNeeded
+    | CommitNeeded
+    | RecordUnconfirmed
+    | RecordPaired
+    | Complete
+    | Refused
+)
+
+# What each side may receive in each state. REFUSE is welcome in every state but ENDED.
+EXPECTED: dict[tuple[Role, State], tuple[type[Message], ...]] = {
+    (Role.ISSUER, State.HELLO): (Hello,),
+    (Role.JOINER, State.HELLO): (Hello,),
+    (Role.ISSUER, State.PROOF): (Proof,),
+    (Role.JOINER, State.PROOF): (Proof,),
+    (Role.ISSUER, State.IDENTITY): (Identity,),
+    (Role.JOINER, State.IDENTITY): (Identity,),
+    (Role.ISSUER, State.VERIFIED): (),
+    (Role.JOINER, State.VERIFIED): (Nominate,),
+    (Role.ISSUER, State.APPROVAL): (Approve,),
+    (Role.JOINER, State.APPROVAL): (Approve, Commit),
+    (Role.ISSUER, State.COMMIT): (Recorded,),
+    (Role.JOINER, State.COMMIT): (Recorded,),
+    (Role.ISSUER, State.DONE): (),
+    (Role.JOINER, State.DONE): (),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSide:
+    """What this side brings into a handshake. ``nonce`` and ``key_nonce`` are random and used once."""
+
+    role: Role
+    identity: DeviceIdentity
+    label: str
+    instance: bytes
+    nonce: bytes = field(repr=False)
+    key_nonce: bytes
+    gives: bool = False
+    takes: bool = False
+    via: str = ""
+
+
+class Handshake:
+    """One side of the handshake on one connection.
+
+    ``secret`` names the secret that the joiner means; the issuer finds it by the joiner's hello (None).
+    ``certificate`` is the fingerprint of the TLS server's certificate, and ``called`` the peer's address.
+    """
+
+    def __init__(
+        self,
+        local: LocalSide,
+        keyring: Keyring,
+        certificate: bytes,
+        called: IPAddress,
+        secret: str | None = None,
+    ) -> None:
+        self._local, self._keyring, self._certificate = local, keyring, certificate
+        self._role, self._called, self._secret = local.role, called, secret
+        self.state = State.HELLO
+        self._outgoing: deque[Message] = deque()
+        self._events: deque[HandshakeEvent] = deque()
+        self._own_hello = self._peer_hello = b""
+        self._peer: Hello | None = None
+        self._proving: ProvingKeys | None = None
+        self._own_approval = self._peer_approval = False
+        self._pair_key: bytes | None = None
+        self._records = 0
+        self._recording = False
+        if self._role is Role.JOINER:
+            self._say_hello()
+
+    def __repr__(self) -> str:
+        return f"<Handshake {self._role} {self.state}>"
+
+    # -- what the world does ------------------------------------------------------------------------------------
+
+    def receive(self, kind: int, body: bytes) -> None:
+        """Take one frame. Raises WireError for what does not belong here, RefusedError for a failed proof."""
+        message = decode_message(kind, body)
+        if self.state is State.ENDED:
+            raise WireError("a message after the end of the handshake")
+        if isinstance(message, Refuse):
+            self.state = State.ENDED
+            self._events.append(Refused(message.reason))
+            return
+        if not isinstance(message, EXPECTED[self._role, self.state]):
+            raise WireError(f"{type(message).__name__} does not belong in state {self.state}")
+        self._handle(message, body)
+
+    def nominate(self) -> None:
+        """Issuer: this connection is the one."""
+        self._require(Role.ISSUER, State.VERIFIED)
+        self._send(Nominate())
+        self._nominated()
+
+    def approve(self) -> None:
+        """This side's person agrees."""
+        self._require(self._role, State.APPROVAL)
+        self._own_approval = True
+        self._send(Approve())
+        self._after_approval()
+
+    def commit(self, pair_key: bytes) -> None:
+        """Issuer: ask the joiner to record the pair; the same key each time a pairing is tried again."""
+        self._require(Role.ISSUER, State.COMMIT)
+        self._pair_key = pair_key
+        self._send(Commit(pair_key))
+
+    def recorded(self) -> None:
+        """What the last Record event asked for is on disk."""
+        self._require(self._role, State.COMMIT)
+        self._recording = False
+        self._records += 1
+        both = self._records == 2  # unconfirmed first, then paired
+        if self._role is Role.JOINER or not both:
+            self._send(Recorded())
+        if both:
+            self._complete()
+
+    def refuse(self, reason: Refusal | None) -> None:
+        """End the connection and tell the peer why."""
+        if self.state is not State.ENDED:
+            self._send(Refuse(reason))
+            self.state = State.ENDED
+
+    # -- what the world is to do --------------------------------------------------------------------------------
+
+    def take_outgoing(self) -> list[tuple[int, bytes]]:
+        """The frames to send now, in order."""
+        frames = [(message.TYPE, message.encode()) for message in self._outgoing]
+        self._outgoing.clear()
+        return frames
+
+    def take_events(self) -> list[HandshakeEvent]:
+        """What happened since the last call."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    @property
+    def must_approve(self) -> bool:
+        """Whether this side's person is asked: who gives data is; where nobody does, the issuer is."""
+        if self._peer is None:
+            return True
+        nobody_gives = not (self._local.gives or self._peer.gives)
+        return self._local.gives or (nobody_gives and self._role is Role.ISSUER)
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _handle(self, message: Message, body: bytes) -> None:
+        match message:
+            case Hello():
+                self._take_hello(message, body)
+            case Proof(proof):
+                self._take_proof(proof)
+            case Identity():
+                self._take_identity(message)
+            case Nominate():
+                self._nominated()
+            case Approve():
+                self._peer_approval = True
+                self._after_approval()
+            case Commit(pair_key):
+                self._take_commit(pair_key)
+            case Recorded():
+                self._take_recorded()
+            case _:
+                raise WireError(f"{type(message).__name__} does not belong in a handshake")
+
+    def _take_hello(self, hello: Hello, body: bytes) -> None:
+        if hello.role is self._role:
+            raise WireError(f"both sides are {self._role}")
+        if hello.instance == self._local.instance:
+            raise RefusedError(Refusal.SELF, "this device answered itself")
+        self._peer, self._peer_hello = hello, body
+        if self._role is Role.ISSUER:
+            self._secret = self._keyring.find(hello.key_nonce, hello.key_tag)
+            if self._secret is None:
+                reason = self._keyring.why_unknown(hello.key_nonce, hello.key_tag)
+                raise RefusedError(reason, "the peer means another offer or another pair")
+            self._say_hello()
+        self._proving = self._keyring[self._name].proving(self._transcript())
+        if self._role is Role.JOINER:
+            self._send(Proof(self._proving.proof(Role.JOINER)))
+        self.state = State.PROOF
+
+    def _take_proof(self, proof: bytes) -> None:
+        self._keys.check_proof(self._role.other, proof)
+        if self._role is Role.ISSUER:
+            self._send(Proof(self._keys.proof(Role.ISSUER)))
+            self._send_identity()
+        self.state = State.IDENTITY
+
+    def _take_identity(self, identity: Identity) -> None:
+        label = identity.label.encode()
+        check_signature(identity.public_key, identity.signature, self._role.other, self._transcript(), label)
+        own = self._local.identity.public
+        if identity.public_key == own:
+            raise RefusedError(
+                Refusal.SELF,
+                "the peer has this device's own identity: its key was copied",
+                hint="one of the two devices is a clone; remove its localpair state folder and try again",
+            )
+        if self._role is Role.JOINER:
+            self._send_identity()
+        keys = (own, identity.public_key) if self._role is Role.ISSUER else (identity.public_key, own)
+        peer = self._hello
+        self.state = State.VERIFIED
+        self._events.append(
+            Verified(
+                identity.public_key, device_id(identity.public_key), identity.label, peer.instance, self._name,
+                self._keys.short_code(*keys), peer.called, peer.gives, peer.takes, peer.via,
+            )
+        )  # fmt: skip
+
+    def _nominated(self) -> None:
+        self._events.append(Nominated())
+        if self._keyring[self._name].purpose is Purpose.PAIR:
+            self._meet_again()
+            return
+        self.state = State.APPROVAL
+        if self.must_approve:
+            self._events.append(ApprovalNeeded())
+        else:
+            self.approve()
+
+    def _meet_again(self) -> None:
+        self.state = State.COMMIT
+        if self._role is Role.JOINER:
+            self._send(Recorded())
+            self._complete()
+
+    def _after_approval(self) -> None:
+        if self._own_approval and self._peer_approval and self._role is Role.ISSUER:
+            self.state = State.COMMIT
+            self._events.append(CommitNeeded())
+
+    def _take_commit(self, pair_key: bytes) -> None:
+        if not (self._own_approval and self._peer_approval):
+            raise WireError("a commit before both sides approved")
+        self.state = State.COMMIT
+        self._record(RecordUnconfirmed(pair_key))
+
+    def _take_recorded(self) -> None:
+        if self._keyring[self._name].purpose is Purpose.PAIR:
+            self._complete()
+        elif self._records:
+            self._record(RecordPaired())
+        elif self._pair_key is not None:
+            self._record(RecordUnconfirmed(self._pair_key))
+        else:
+            raise WireError("the peer recorded a pair that was not committed")
+
+    def _record(self, event: RecordUnconfirmed | RecordPaired) -> None:
+        if self._recording:
+            raise WireError("the peer did not wait for the record it asked for")
+        self._recording = True
+        self._events.append(event)
+
+    def _complete(self) -> None:
+        self.state = State.DONE
+        self._events.append(Complete())
+
+    def _say_hello(self) -> None:
+        local, nonce = self._local, self._local.key_nonce
+        tag = self._keyring[self._name].tag(nonce)
+        hello = Hello(
+            self._role,
+            local.instance,
+            local.nonce,
+            nonce,
+            tag,
+            local.gives,
+            local.takes,
+            self._called,
+            local.via,
+        )
+        self._own_hello = hello.encode()
+        self._send(hello)
+
+    def _send_identity(self) -> None:
+        local = self._local
+        signature = local.identity.sign(self._role, self._transcript(), local.label.encode())
+        self._send(Identity(local.identity.public, signature, local.label))
+
+    def _transcript(self) -> bytes:
+        """Everything that was said in clear inside TLS, in the order of roles, under the server's certificate."""
+        hellos = (self._own_hello, self._peer_hello)
+        issuer, joiner = hellos if self._role is Role.ISSUER else hellos[::-1]
+        purpose = self._keyring[self._name].purpose.encode()
+        return digest(b"localpair handshake v1", purpose, self._certificate, issuer, joiner)
+
+    def _send(self, message: Message) -> None:
+        self._outgoing.append(message)
+
+    def _require(self, role: Role, state: State) -> None:
+        if self._role is not role or self.state is not state:
+            raise ValueError(f"not possible for the {self._role} in state {self.state}")
+
+    @property
+    def _name(self) -> str:
+        assert self._secret is not None, "the joiner names the secret, the issuer has found it"  # noqa: S101
+        return self._secret
+
+    @property
+    def _keys(self) -> ProvingKeys:
+        assert self._proving is not None, "both hellos were said"  # noqa: S101
+        return self._proving
+
+    @property
+    def _hello(self) -> Hello:
+        assert self._peer is not None, "the peer's hello was taken"  # noqa: S101
+        return self._peer

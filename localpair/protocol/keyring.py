@@ -1,0 +1,114 @@
+"""The secrets a process answers to, each under a name, and the beacons sealed with them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from localpair.errors import Refusal, WireError
+from localpair.keys import BEACON_NONCE_BYTES, BEACON_TAG_BYTES, SharedSecret, digest
+from localpair.wire.beacon import Beacon, Envelope, Mode
+
+OFFER = "offer"
+"""The name under which the offer's secret is kept; pairs are kept under their device id."""
+
+
+_RETIRED = 8
+
+
+class Keyring:
+    """Named secrets. An empty ring means flow post before the offer: open beacons only."""
+
+    def __init__(self, secrets: Iterable[tuple[str, SharedSecret]] = ()) -> None:
+        self._secrets = dict(secrets)
+        self._retired: deque[SharedSecret] = deque(maxlen=_RETIRED)
+
+    def __repr__(self) -> str:
+        return f"<Keyring of {len(self._secrets)}>"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._secrets))
+
+    def __len__(self) -> int:
+        return len(self._secrets)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._secrets
+
+    def __getitem__(self, name: str) -> SharedSecret:
+        return self._secrets[name]
+
+    def put(self, name: str, secret: SharedSecret) -> None:
+        """Keep a secret under a name, in place of the one kept there before."""
+        self._secrets[name] = secret
+
+    def drop(self, name: str) -> None:
+        """Forget a secret; a name that is not there is no error."""
+        self._secrets.pop(name, None)
+
+    def retire(self, name: str) -> None:
+        """Forget a secret for everything but telling its late users that it has ended."""
+        secret = self._secrets.pop(name, None)
+        if secret is not None:
+            self._retired.append(secret)
+
+    def why_unknown(self, nonce: bytes, tag: bytes) -> Refusal:
+        """Why no secret here made this tag, as far as can be told."""
+        if any(secret.recognises(nonce, tag) for secret in self._retired):
+            return Refusal.EXPIRED
+        pairs_only = bool(self._secrets) and OFFER not in self._secrets
+        return Refusal.UNKNOWN_DEVICE if pairs_only else Refusal.WRONG_SECRET
+
+    def find(self, nonce: bytes, tag: bytes) -> str | None:
+        """The name of the secret that made this tag, if it is here."""
+        for name, secret in self._secrets.items():
+            if secret.recognises(nonce, tag):
+                return name
+        return None
+
+    def open(self, envelope: Envelope) -> tuple[str | None, Beacon]:
+        """The name of the secret and the beacon it authenticated; None and a hint for an open beacon.
+
+        Raises WireError where no secret opens it; ``StrangerError`` where it merely is somebody else's.
+        """
+        if envelope.mode is Mode.OPEN:
+            return None, Beacon.decode(envelope.unverified)
+        name = self.find(envelope.nonce, envelope.tag)
+        if name is None:
+            raise StrangerError("a beacon of somebody else's pairing")
+        body = self._secrets[name].open(envelope.nonce, envelope.unverified, envelope.header)
+        return name, Beacon.decode(body)
+
+    def seal(self, name: str | None, beacon: Beacon, nonce: bytes) -> bytes:
+        """The datagram of a beacon, sealed with a secret, or open where ``name`` is None. A nonce is used once."""
+        if name is None:
+            tag = digest(b"localpair open beacon", nonce)[:BEACON_TAG_BYTES]
+            padding = bytes(16)
+            return Envelope(Mode.OPEN, nonce, tag, beacon.encode() + padding).encode()
+        secret = self._secrets[name]
+        frame = Envelope(Mode.SEALED, nonce, secret.tag(nonce), b"")
+        return frame.header + secret.seal(nonce, beacon.encode(), frame.header)
+
+
+class Nonces:
+    """Nonces that never repeat, from one random seed: a protocol object has no generator of its own."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._seed = seed
+        self._count = 0
+
+    def __repr__(self) -> str:
+        return "<Nonces>"
+
+    def take(self, size: int = BEACON_NONCE_BYTES) -> bytes:
+        """The next nonce; ``size`` up to 32 bytes."""
+        self._count += 1
+        return digest(b"localpair nonces", self._seed, self._count.to_bytes(8, "big"))[:size]
+
+    def jitter(self) -> float:
+        """A number in [-1, 1) for spreading beats."""
+        return int.from_bytes(self.take(4), "big") / 2**31 - 1.0
+
+
+class StrangerError(WireError):
+    """A well-formed beacon sealed with a secret that is not ours."""

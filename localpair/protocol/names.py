@@ -1,0 +1,104 @@
+"""Names of files as data: what a peer calls a file, turned into a name that is safe on every system.
+
+What no honest sender says (``..``, a separator, NUL, nothing at all) is refused. What is legal where the sender
+lives and harmful elsewhere (drive letters, streams, reserved names, hidden characters, trailing dots) is escaped with
+an underscore, on every platform alike: folders travel on, to memory cards and network shares.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+from localpair.errors import WireError
+from localpair.limits import NAME_BYTES
+
+PART_PREFIX: Final = ".localpair-"
+"""Names of files under way begin so; no received name may."""
+
+_ESCAPE: Final = "_"
+_WINDOWS_FORBIDDEN: Final = frozenset('<>:"/\\|?*')
+_JOINERS: Final = frozenset("\u200c\u200d")  # spelling in Persian and Indic scripts, and composed emoji
+_HIDDEN: Final = frozenset(
+    {"Cc", "Cf", "Cs", "Zl", "Zp"}
+)  # control, format (bidirectional marks), line breaks
+_RESERVED: Final = frozenset(
+    ["con", "prn", "aux", "nul", "conin$", "conout$"]
+    + [device + digit for device in ("com", "lpt") for digit in "0123456789\u00b9\u00b2\u00b3"]
+)
+_SUFFIX_BYTES: Final = 32  # a longer "suffix" is part of the name
+
+
+def safe_name(name: str) -> str:
+    """``name`` in a form that stays in its folder everywhere and shows what it is; at most NAME_BYTES of UTF-8.
+
+    Safe names come out unchanged, so cleaning twice changes nothing more. Raises WireError for a name that only
+    an attack or a broken sender contains.
+    """
+    if name in {"", ".", ".."} or "/" in name or "\0" in name:
+        raise WireError("a file name that is empty, a folder link or a path")
+    text = "".join(_safe_character(character) for character in unicodedata.normalize("NFC", name))
+    kept = text.rstrip(". ")
+    text = kept + _ESCAPE * (len(text) - len(kept))
+    if text.split(".")[0].rstrip().lower() in _RESERVED or name_key(text).startswith(PART_PREFIX):
+        text = _ESCAPE + text
+    return numbered(text, 0)
+
+
+def numbered(name: str, number: int) -> str:
+    """``name (number).suffix``, shortened in its stem to NAME_BYTES; number 0 stands for ``name`` itself."""
+    mark = f" ({number})" if number else ""
+    stem, dot, suffix = name.rpartition(".")
+    if not stem or len(suffix.encode()) > _SUFFIX_BYTES:
+        stem, dot, suffix = name, "", ""
+    tail = mark + dot + suffix
+    room = NAME_BYTES - len(tail.encode())
+    cut = stem.encode()[:room].decode(errors="ignore")
+    # A cut may bare a blank or a dot, which must not end a name.
+    return (cut if cut == stem else cut.rstrip(". ")) + tail
+
+
+def name_key(name: str) -> str:
+    """Equal for names that a file system without case, or without Unicode forms, takes for one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+class NameTree:
+    """Gives every entry of one batch a safe path that no other entry of the batch has, on any file system."""
+
+    def __init__(self) -> None:
+        self._folders: dict[tuple[str, ...], tuple[str, ...]] = {(): ()}
+        self._taken: dict[tuple[tuple[str, ...], str], int] = {}
+
+    def file(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """A path of its own for the file that the peer calls ``parts``. Raises WireError like ``safe_name``."""
+        parent = self.folder(parts[:-1])
+        return (*parent, self._claim(parent, safe_name(parts[-1])))
+
+    def folder(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """The path of a folder: the same each time it is named. Raises WireError like ``safe_name``."""
+        known = self._folders.get(parts)
+        if known is None:
+            parent = self.folder(parts[:-1])
+            known = (*parent, self._claim(parent, safe_name(parts[-1])))
+            self._folders[parts] = known
+        return known
+
+    def _claim(self, parent: tuple[str, ...], name: str) -> str:
+        start = self._taken.get((parent, name_key(name)), -1) + 1
+        number = start
+        while (parent, name_key(numbered(name, number))) in self._taken:
+            number += 1
+        claimed = numbered(name, number)
+        self._taken[parent, name_key(claimed)] = 0
+        # The next one of this name starts counting here, so that many equal names cost no more than few.
+        self._taken[parent, name_key(name)] = number
+        return claimed
+
+
+def _safe_character(character: str) -> str:
+    if character in _WINDOWS_FORBIDDEN:
+        return _ESCAPE
+    if character not in _JOINERS and unicodedata.category(character) in _HIDDEN:
+        return _ESCAPE
+    return character

@@ -1,0 +1,346 @@
+"""The half of a transfer that receives: what is wanted, what each entry is called here, what has become of it.
+
+    IDLE --Start--> OFFERED --want--> OPEN --Finish--> CLOSED --Start--> ...
+                                        \\
+                                         `--stop: Stop goes out--> STOPPED --Cancel--> IDLE
+
+It knows no files and no disk: events say what to store, ``settle`` tells it what came of that. Whatever the peer says
+about an entry ends in storing it under a safe name, in a refusal of this one entry, or in a WireError that ends the
+session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from localpair.errors import WireError
+from localpair.limits import UNSETTLED_ENTRIES
+from localpair.protocol.names import NameTree
+from localpair.wire.payload import (
+    Abandon,
+    Accept,
+    Attach,
+    Begin,
+    Cancel,
+    Closed,
+    End,
+    Finish,
+    Kind,
+    Partial,
+    Payload,
+    ReceivePhase,
+    Result,
+    SendPhase,
+    Settled,
+    Start,
+    Stop,
+    Total,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderBegun:
+    """Make a folder, then ``settle`` it. ``parts`` is safe and belongs to this entry alone."""
+
+    id: int
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileBegun:
+    """A file of ``size`` bytes follows, to be stored as ``parts``.
+
+    With ``offset`` its bytes go on where the partial file of this id ends; with offset 0 a partial file of this id
+    is of no use any more.
+    """
+
+    id: int
+    parts: tuple[str, ...]
+    size: int
+    mtime_ns: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileEnded:
+    """All bytes are there; ``settle`` it once it stands under its name with this checksum."""
+
+    id: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FileDropped:
+    """Remove what has arrived of a file that was begun; it is settled already."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFailed:
+    """An entry will not arrive. ``name`` is the peer's own path for it: escape it before showing it."""
+
+    id: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The sender has counted its batch."""
+
+    files: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOpened:
+    """Entries may arrive from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFinished:
+    """Everything that the sender had is settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCancelled:
+    """The sender sends no more of the batch; files under way must be removed."""
+
+    reason: str
+
+
+ReceiveEvent: TypeAlias = (
+    FolderBegun | FileBegun | FileEnded | FileDropped | EntryFailed | Counted
+    | BatchOpened | BatchFinished | BatchCancelled
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Open:
+    """The file under way; its bytes are thrown away once it is not ``wanted``."""
+
+    id: int
+    name: str
+    size: int
+    received: int
+    wanted: bool = True
+
+
+class Receiver:
+    """One batch after another, in one direction.
+
+    Messages to send collect in ``outbox``, what happened in ``events``; whoever drives it empties both.
+    """
+
+    def __init__(self) -> None:
+        self.outbox: list[Payload] = []
+        self.events: list[ReceiveEvent] = []
+        self.batch = 0
+        self.phase = ReceivePhase.IDLE
+        self.next_id = 0
+        self.reason = ""
+        self._wanted = False
+        self._open: _Open | None = None
+        self._names = NameTree()
+        self._paths: dict[int, tuple[str, ...]] = {}  # of entries that are not settled
+        self._results: dict[int, Result] = {}
+        self._partial: Partial | None = None
+
+    def want(self) -> None:
+        """Take the batch that is offered, or the next one."""
+        self._wanted = True
+        if self.phase is ReceivePhase.OFFERED:
+            self._accept()
+
+    def stop(self, reason: str) -> None:
+        """Want no more: of a batch that is open the sender is told; files under way are the driver's to remove."""
+        self._wanted = False
+        if self.phase is ReceivePhase.OPEN:
+            self.phase = ReceivePhase.STOPPED
+            self.reason = reason
+            self._forget()
+            self.outbox.append(Stop(self.batch, reason))
+
+    def receive(self, message: Start | Begin | End | Abandon | Total | Finish | Cancel) -> None:
+        """Take a message of the sender. Raises WireError where it does not fit."""
+        if isinstance(message, Start):
+            self._start(message.batch)
+        elif isinstance(message, Cancel):
+            self._cancel(message)
+        elif self.phase is ReceivePhase.STOPPED:
+            return  # sent before our Stop arrived
+        elif self.phase is not ReceivePhase.OPEN:
+            raise WireError(f"{type(message).__name__} outside a batch")
+        elif isinstance(message, Begin):
+            self._begin(message)
+        elif isinstance(message, Total):
+            self.events.append(Counted(message.files, message.size))
+        elif isinstance(message, Finish):
+            self._finish(message.batch)
+        else:
+            self._end(message)
+
+    def data(self, count: int) -> bool:
+        """``count`` bytes of the open file have arrived: whether to store them. Raises WireError where none is open."""
+        if self.phase is ReceivePhase.STOPPED:
+            return False
+        if self._open is None:
+            raise WireError("bytes of a file that was not begun")
+        self._open.received += count
+        if self._open.wanted and self._open.received > self._open.size:
+            self._refuse(self._open, f"more than the announced {self._open.size} bytes")
+        return self._open.wanted
+
+    def fail(self, number: int, reason: str) -> None:
+        """Entry ``number`` cannot be stored here, whether its bytes are still arriving or not."""
+        if self._open is not None and self._open.id == number and self._open.wanted:
+            self._refuse(self._open, reason)
+        elif number in self._paths and self.phase is ReceivePhase.OPEN:
+            self.events.append(EntryFailed(number, "/".join(self._paths[number]), reason))
+            self.settle([Result(number, reason=reason)])
+
+    def settle(self, results: list[Result]) -> None:
+        """These entries stand under their names, durably, or never will; unknown ones are of an earlier batch."""
+        known = [result for result in results if self._paths.pop(result.id, None) is not None]
+        if known and self.phase is ReceivePhase.OPEN:
+            self._results.update((result.id, result) for result in known)
+            self.outbox.append(Settled(self.batch, tuple(known)))
+
+    def detach(self) -> int | None:
+        """The connection broke: the id of the file that is partly here, if any, whose state ``keep`` is told.
+
+        Everything that ended before must be settled before the next ``state``.
+        """
+        self.outbox.clear()
+        file, self._open = self._open, None
+        # A file that was refused is settled; the sender goes on with the next one.
+        if file is None or not file.wanted:
+            return None
+        self.next_id = file.id
+        return file.id
+
+    def keep(self, partial: Partial | None) -> None:
+        """What stands on the disk of the file that ``detach`` named; None where that is nothing."""
+        self._partial = partial
+
+    def state(self, own: bytes, peer: bytes, messages: int, batch: int, phase: SendPhase) -> Attach:
+        """The first message of a new connection, with this half's part filled in."""
+        results = tuple(self._results.values())
+        return Attach(own, peer, messages, batch, phase, self.batch, self.phase, self.reason, self.next_id,
+                      self._partial, results)  # fmt: skip
+
+    def attach(self, peer: Attach) -> None:
+        """Go on over a new connection, given what the sender is doing."""
+        gone = peer.send_batch != self.batch or peer.send_phase is SendPhase.IDLE
+        if gone and self.phase in {ReceivePhase.OFFERED, ReceivePhase.OPEN, ReceivePhase.STOPPED}:
+            self._cancel(Cancel(self.batch, "the sender ended it while the connection was broken"))
+
+    # --- messages
+
+    def _start(self, batch: int) -> None:
+        if batch <= self.batch:
+            raise WireError(f"batch {batch} after batch {self.batch}")
+        if self.phase in {ReceivePhase.OFFERED, ReceivePhase.OPEN}:
+            raise WireError("a second batch before the end of the first")
+        self.batch = batch
+        self.phase = ReceivePhase.OFFERED
+        self.next_id = 0
+        self.reason = ""
+        self._results.clear()
+        if self._wanted:
+            self._accept()
+
+    def _accept(self) -> None:
+        self.phase = ReceivePhase.OPEN
+        self._names = NameTree()
+        self.outbox.append(Accept(self.batch))
+        self.events.append(BatchOpened())
+
+    def _begin(self, message: Begin) -> None:
+        if message.id != self.next_id or self._open is not None:
+            raise WireError(f"entry {message.id} where {self.next_id} should begin")
+        partial, self._partial = self._partial, None
+        if message.offset and (
+            partial is None or message.offset != partial.offset or message.kind is not Kind.FILE
+        ):
+            raise WireError(
+                f"entry {message.id} goes on at byte {message.offset}, which is not where it stopped"
+            )
+        self._results.pop(message.id - UNSETTLED_ENTRIES, None)
+        self.next_id += 1
+        if len(self._paths) >= UNSETTLED_ENTRIES:
+            raise WireError("more unsettled entries than the window allows")
+        if partial is not None and message.kind is not Kind.FILE:
+            self.events.append(FileDropped(message.id))
+        if message.kind is Kind.FILE:
+            self._open = _Open(message.id, "/".join(message.parts), message.size, message.offset)
+        self._place(message)
+
+    def _place(self, message: Begin) -> None:
+        """Give the entry its path here, or refuse it."""
+        earlier = self._paths.get(message.id, ())
+        self._paths[message.id] = earlier
+        try:
+            if message.kind is Kind.MISSING:
+                raise WireError(message.reason or "the sender could not read it")
+            if message.kind is Kind.FOLDER:
+                self._paths[message.id] = self._names.folder(message.parts)
+                self.events.append(FolderBegun(message.id, self._paths[message.id]))
+                return
+            self._paths[message.id] = earlier or self._names.file(message.parts)
+        except WireError as error:
+            if self._open is not None:
+                self._open.wanted = False
+            self.events.append(EntryFailed(message.id, "/".join(message.parts), error.message))
+            self.settle([Result(message.id, reason=error.message)])
+            return
+        self.events.append(
+            FileBegun(message.id, self._paths[message.id], message.size, message.mtime_ns, message.offset)
+        )
+
+    def _end(self, message: End | Abandon) -> None:
+        file, self._open = self._open, None
+        if file is None or message.id != file.id:
+            raise WireError(f"the end of entry {message.id}, which is not under way")
+        if not file.wanted:
+            return
+        if isinstance(message, Abandon):
+            self._refuse(file, message.reason or "the sender gave it up")
+        elif file.received != file.size:
+            self._refuse(file, f"{file.received} bytes where {file.size} were announced")
+        else:
+            self.events.append(FileEnded(file.id, message.sha256))
+
+    def _finish(self, batch: int) -> None:
+        if batch != self.batch or self._paths or self._open is not None:
+            raise WireError("a batch that is finished while entries are unsettled")
+        self.phase = ReceivePhase.CLOSED
+        self._wanted = False
+        self.outbox.append(Closed(batch))
+        self.events.append(BatchFinished())
+
+    def _cancel(self, message: Cancel) -> None:
+        if message.batch != self.batch:
+            raise WireError(f"batch {message.batch} is cancelled, which is not under way")
+        if self.phase is ReceivePhase.CLOSED:
+            return  # crossed our Closed on the way
+        if self.phase is ReceivePhase.OPEN:
+            self._wanted = False
+            self.events.append(BatchCancelled(message.reason))
+        self.phase = ReceivePhase.IDLE
+        self._forget()
+
+    def _refuse(self, file: _Open, reason: str) -> None:
+        """Take no more of a file under way."""
+        file.wanted = False
+        self.events.append(FileDropped(file.id))
+        self.events.append(EntryFailed(file.id, file.name, reason))
+        self.settle([Result(file.id, reason=reason)])
+
+    def _forget(self) -> None:
+        self._open = None
+        self._partial = None
+        self._paths.clear()
+        self._results.clear()

@@ -1,0 +1,241 @@
+"""The half of a transfer that sends: which entry goes next, what the receiver still owes, where to go on.
+
+    IDLE --offer--> OFFERED --Accept--> OPEN --finish--> FINISHING --Closed--> IDLE
+                        \\                 \\                 \\
+                         `--- cancel, or Stop from the receiver: Cancel goes out --> IDLE
+
+Entries are numbered from 0 without a gap and in order, so that after a broken connection one number says where the
+receiver stands. It knows no files: whoever drives it reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from localpair.errors import WireError
+from localpair.limits import UNSETTLED_ENTRIES
+from localpair.wire.payload import (
+    NO_SHA256,
+    Abandon,
+    Accept,
+    Attach,
+    Begin,
+    Cancel,
+    Closed,
+    End,
+    Finish,
+    Kind,
+    Partial,
+    Payload,
+    ReceivePhase,
+    Result,
+    SendPhase,
+    Settled,
+    Start,
+    Stop,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The receiver wants the batch: entries may go out."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntrySettled:
+    """The receiver has stored an entry, or not; ``result`` says which."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedByReceiver:
+    """The receiver wants no more of the batch, which has ended with this."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDone:
+    """The receiver knows that the batch is complete."""
+
+
+SendEvent: TypeAlias = Accepted | EntrySettled | StoppedByReceiver | BatchDone
+
+
+class Sender:
+    """One batch after another, in one direction.
+
+    Messages to send collect in ``outbox``, what happened in ``events``; whoever drives it empties both.
+    """
+
+    def __init__(self) -> None:
+        self.outbox: list[Payload] = []
+        self.events: list[SendEvent] = []
+        self.batch = 0
+        self.phase = SendPhase.IDLE
+        self.next_id = 0
+        self._unsettled: dict[
+            int, bytes
+        ] = {}  # checksums of entries begun, in order; NO_SHA256 before their end
+        self._open: int | None = None
+        self._left = 0
+
+    @property
+    def room(self) -> bool:
+        """Whether one more entry may begin before earlier ones are settled."""
+        return self.next_id - next(iter(self._unsettled), self.next_id) < UNSETTLED_ENTRIES
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is open and nothing is owed."""
+        return not self._unsettled and self._open is None
+
+    def offer(self) -> None:
+        """Start a new batch."""
+        self._require(SendPhase.IDLE)
+        self.batch += 1
+        self.phase = SendPhase.OFFERED
+        self.next_id = 0
+        self.outbox.append(Start(self.batch))
+
+    def begin(self, kind: Kind, parts: tuple[str, ...], size: int = 0, mtime_ns: int = 0, *, offset: int = 0,
+              reason: str = "") -> int:  # fmt: skip
+        """Announce the next entry and give its id. A file's bytes follow; folders and missing files are complete."""
+        self._require(SendPhase.OPEN)
+        if self._open is not None or not self.room:
+            raise ValueError("an entry is under way, or too many are unsettled")
+        number, self.next_id = self.next_id, self.next_id + 1
+        self._unsettled[number] = NO_SHA256
+        if kind is Kind.FILE:
+            self._open, self._left = number, size - offset
+        self.outbox.append(Begin(number, kind, parts, size, max(mtime_ns, 0), offset, reason))
+        return number
+
+    def data(self, count: int) -> None:
+        """``count`` bytes of the open file go out now. Raises ValueError past its announced size."""
+        if self._open is None or count > self._left:
+            raise ValueError(f"{count} bytes where {self._left} were announced")
+        self._left -= count
+
+    def end(self, sha256: bytes) -> None:
+        """The open file is complete. Raises ValueError where announced bytes are missing."""
+        if self._open is None or self._left:
+            raise ValueError(f"{self._left} announced bytes are missing")
+        self._unsettled[self._open] = sha256
+        self.outbox.append(End(self._open, sha256))
+        self._open = None
+
+    def abandon(self, reason: str) -> None:
+        """The open file cannot be completed."""
+        if self._open is None:
+            raise ValueError("no file is open")
+        self.outbox.append(Abandon(self._open, reason))
+        self._open = None
+
+    def finish(self) -> None:
+        """There are no more entries; everything must be settled."""
+        self._require(SendPhase.OPEN)
+        if not self.settled:
+            raise ValueError("entries are unsettled")
+        self.phase = SendPhase.FINISHING
+        self.outbox.append(Finish(self.batch))
+
+    def cancel(self, reason: str) -> None:
+        """End the batch now; the receiver throws away what is not complete."""
+        if self.phase is not SendPhase.IDLE:
+            self.outbox.append(Cancel(self.batch, reason))
+            self._reset()
+
+    def receive(self, message: Accept | Settled | Stop | Closed) -> None:
+        """Take a message of the receiver. Raises WireError where it does not fit."""
+        if message.batch > self.batch:
+            raise WireError(f"batch {message.batch} was never offered")
+        if message.batch < self.batch or self.phase is SendPhase.IDLE:
+            return  # crossed our cancellation on the way
+        if isinstance(message, Accept):
+            self._accepted()
+        elif isinstance(message, Settled):
+            for result in message.results:
+                self._settle(result)
+        elif isinstance(message, Stop):
+            self._stopped(message.reason)
+        else:
+            self._closed()
+
+    def detach(self) -> None:
+        """The connection broke: the open file's fate is told by the next ``attach``."""
+        self._open = None
+        self.outbox.clear()
+
+    def attach(self, peer: Attach) -> Partial | None:
+        """Go on over a new connection, given what the receiver has.
+
+        ``next_id`` is then the entry to send next; the file returned, if any, has that id, and its prefix may be
+        skipped by whoever finds the same checksum over the same bytes. Raises WireError where the receiver's state
+        cannot follow from what was sent.
+        """
+        if self.phase is SendPhase.IDLE:
+            return None
+        if self.phase is SendPhase.OFFERED and peer.receive_batch != self.batch:
+            self.outbox.append(Start(self.batch))
+            return None
+        if peer.receive_batch != self.batch or peer.receive_phase is ReceivePhase.IDLE:
+            raise WireError("the receiver has forgotten the batch")
+        if peer.receive_phase is ReceivePhase.OPEN:
+            return self._go_on(peer)
+        if peer.receive_phase is ReceivePhase.STOPPED:
+            self._stopped(peer.reason)
+        elif peer.receive_phase is ReceivePhase.CLOSED:
+            self._closed()
+        return None
+
+    def _go_on(self, peer: Attach) -> Partial | None:
+        if self.phase is SendPhase.OFFERED:
+            self._accepted()
+        for result in peer.results:
+            self._settle(result)
+        if peer.next_id > self.next_id or any(number < peer.next_id for number in self._unsettled):
+            raise WireError("the receiver does not know what became of an entry")
+        if peer.partial is not None and not peer.partial.id == peer.next_id < self.next_id:
+            raise WireError("the receiver has a part of a file that is not the next one")
+        self.next_id = peer.next_id
+        self._unsettled.clear()
+        if self.phase is SendPhase.FINISHING:
+            self.outbox.append(Finish(self.batch))
+        return peer.partial
+
+    def _accepted(self) -> None:
+        if self.phase is SendPhase.OFFERED:
+            self.phase = SendPhase.OPEN
+            self.events.append(Accepted())
+
+    def _stopped(self, reason: str) -> None:
+        self.events.append(StoppedByReceiver(reason))
+        self.cancel("stopped by the receiver")
+
+    def _closed(self) -> None:
+        if self.phase is not SendPhase.FINISHING:
+            raise WireError("the receiver closed a batch that was not finished")
+        self._reset()
+        self.events.append(BatchDone())
+
+    def _settle(self, result: Result) -> None:
+        if result.id >= self.next_id:
+            raise WireError(f"entry {result.id} was settled before it was sent")
+        expected = self._unsettled.pop(result.id, None)
+        if expected is None:
+            return  # told again after a new connection
+        if result.stored and result.sha256 != expected:
+            result = Result(result.id, reason="the receiver stored other bytes than were sent")
+        self.events.append(EntrySettled(result))
+
+    def _reset(self) -> None:
+        self.phase = SendPhase.IDLE
+        self._unsettled.clear()
+        self._open = None
+
+    def _require(self, phase: SendPhase) -> None:
+        if self.phase is not phase:
+            raise ValueError(f"a batch that is {self.phase.name} where it must be {phase.name}")

@@ -1,0 +1,78 @@
+"""What a person or a program may choose, and what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from localpair.errors import UsageError
+from localpair.events import NearbyPeer, Path, Peer
+from localpair.labels import clean_label
+from localpair.limits import LABEL_BYTES, OFFER_LIFETIME_MAX_S, OFFER_LIFETIME_S
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The choices of one run. Raises UsageError for one that makes no sense.
+
+    ``flow``: ``pre`` (the offer first) or ``post`` (discovery first). ``offer_addresses``: ``all``, or ``none`` for
+    an offer that leaves finding the address to discovery. ``name`` is what the peer is told once it has proven the
+    secret, and, with ``announce_name``, everybody in flow post. ``port`` 0 means the first free one of
+    ``PAIRING_PORTS``. ``timeout`` in seconds bounds the search for the peer; None means 20 s for whoever joins and
+    the offer's lifetime for whoever hosts. ``gives`` and ``takes`` say what this side wants to do with the session:
+    who gives data is asked for approval. ``lifetime`` is that of an offer, in seconds.
+    """
+
+    flow: str = "pre"
+    offer_addresses: str = "all"
+    name: str = ""
+    port: int = 0
+    timeout: float | None = None
+    gives: bool = False
+    takes: bool = False
+    announce_name: bool = False
+    lifetime: float = OFFER_LIFETIME_S
+
+    def __post_init__(self) -> None:
+        if self.flow not in ("pre", "post"):
+            raise UsageError(f"there is no flow {self.flow!r}", hint="it is `pre` or `post`")
+        if self.offer_addresses not in ("all", "none"):
+            raise UsageError(
+                f"offer_addresses cannot be {self.offer_addresses!r}", hint="it is `all` or `none`"
+            )
+        if self.port and not 1024 <= self.port <= 65_535:
+            raise UsageError(f"port {self.port} cannot be used", hint="choose one from 1024 to 65535")
+        if self.timeout is not None and not self.timeout > 0:
+            raise UsageError(f"a timeout of {self.timeout:g} s leaves no time", hint="give seconds, above 0")
+        if not 1 <= self.lifetime <= OFFER_LIFETIME_MAX_S:
+            raise UsageError(
+                f"an offer cannot live for {self.lifetime:g} s; 1 to {OFFER_LIFETIME_MAX_S:g} are possible"
+            )
+        object.__setattr__(self, "name", clean_label(self.name, LABEL_BYTES))
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """What a person has to know before agreeing. ``code`` stands on the other screen too, if it is the same pair.
+
+    ``direction`` is seen from here: ``gives``, ``takes``, ``both`` or ``none``.
+    """
+
+    peer: Peer
+    code: str
+    direction: str
+    path: Path
+
+
+Approver: TypeAlias = Callable[[ApprovalRequest], Awaitable[bool]]
+"""Asks the person. False refuses; so does every exception."""
+
+Chooser: TypeAlias = Callable[[Sequence[NearbyPeer]], Awaitable[NearbyPeer | None]]
+"""Flow post, on the host: called with the peers heard so far whenever they change, cancelled and called again then.
+None keeps looking."""
+
+
+async def nobody(_: ApprovalRequest) -> bool:
+    """The approver where there is no person: it refuses."""
+    return False

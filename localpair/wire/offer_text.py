@@ -1,0 +1,103 @@
+"""Bytes as an offer's text and back: ``LP:``, then base32 (RFC 4648, 6) without padding, a CRC-32 at its end.
+
+Upper-case base32 is what a QR code stores in alphanumeric mode, at 5.5 bits a character. Reading forgives
+what copying, wrapping and quoting do to a text: case, white space, hyphens, marks and words around it.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b32decode, b32encode
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+from localpair.errors import OfferError
+from localpair.limits import OFFER_TEXT_CHARS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PREFIX: Final = "LP:"
+COPY_AGAIN: Final = "Copy the whole text again from the other device, from LP: to its last character."
+_CRC_BYTES: Final = 4
+_START: Final = re.compile(PREFIX, re.IGNORECASE | re.ASCII)
+# Mail, chats and terminals put these into long words; nobody can be asked to remove invisible ones.
+_IGNORED: Final = re.compile("[\\s>\\-\u00ad\u200b\u2010\u2011\u2060\ufeff]+")
+_TOKEN: Final = re.compile("[A-Z2-7]+", re.IGNORECASE | re.ASCII)
+
+
+def wrap(body: bytes) -> str:
+    """The text form of ``body``: prefix, base32 of the body and its CRC-32."""
+    checked = body + crc32(body).to_bytes(_CRC_BYTES, "big")
+    return PREFIX + b32encode(checked).decode("ascii").rstrip("=")
+
+
+def unwrap(text: str) -> bytes:
+    """The body of the one offer in ``text``, its checksum verified.
+
+    Raises `OfferError` where there is none, more than one, or a damaged one.
+    """
+    if not text.strip():
+        raise OfferError(
+            "the offer is empty", hint="Paste the text that the other device shows. It starts with LP:"
+        )
+    if len(text) > OFFER_TEXT_CHARS:
+        raise OfferError(
+            f"the text is too long for an offer: {len(text)} characters, at most {OFFER_TEXT_CHARS} are read",
+            hint="Paste the offer alone: the text that starts with LP:",
+        )
+    starts = [text[match.end() :] for match in _START.finditer(text)]
+    if not starts:
+        raise OfferError("the text is no offer: LP: is missing", hint=COPY_AGAIN)
+    bodies = {body for start in starts for body in _first_valid(start)}
+    if len(bodies) > 1:
+        raise OfferError(
+            "the text holds more than one offer", hint="Paste only the one that is on the screen now."
+        )
+    if not bodies:
+        raise _damaged(starts[-1])
+    return bodies.pop()
+
+
+def _first_valid(text: str) -> Iterator[bytes]:
+    """The longest run of words from the start whose checksum is right: what stands behind it is talk."""
+    for end in reversed(list(_word_ends(text))):
+        body = _checked(text[:end])
+        if body is not None:
+            yield body
+            return
+
+
+def _word_ends(text: str) -> Iterator[int]:
+    offset = 0
+    while True:
+        gap = _IGNORED.match(text, offset)
+        word = _TOKEN.match(text, gap.end() if gap else offset)
+        if word is None:
+            return
+        offset = word.end()
+        yield offset
+
+
+def _checked(text: str) -> bytes | None:
+    word = _IGNORED.sub("", text).upper()
+    try:
+        data = b32decode(word + "=" * (-len(word) % 8))
+    except ValueError:
+        return None
+    body = data[:-_CRC_BYTES]
+    # Spelling it again checks the checksum, and that the unused bits of the last character are zero.
+    return body if body and wrap(body) == PREFIX + word else None
+
+
+def _damaged(text: str) -> OfferError:
+    end = max(_word_ends(text), default=0)
+    if text[end : end + 1] in {"0", "1", "8", "9"}:
+        return OfferError(
+            f"the offer is mistyped: a {text[end]} at character {end + 1} after LP: never occurs in one",
+            hint="The letters O, I and B look like 0, 1 and 8. " + COPY_AGAIN,
+        )
+    return OfferError(
+        "the offer is damaged: its checksum does not match, so a character is wrong or its end is missing",
+        hint=COPY_AGAIN,
+    )

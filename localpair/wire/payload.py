@@ -1,0 +1,417 @@
+"""Messages of a session, types 32 to 63: what a frame's body means once two devices are paired.
+
+Both directions use the same messages at the same time. Bodies end with room for later fields: what follows the
+known ones is ignored. ``Data`` frames (`DATA`) have no body but the file's bytes and are never decoded here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import ClassVar, Final, Self, TypeAlias, TypeVar
+
+from localpair.errors import WireError
+from localpair.limits import NAME_WIRE_BYTES, PATH_DEPTH, REASON_BYTES
+from localpair.wire.codec import Reader, Writer
+from localpair.wire.framing import Frame
+
+DATA: Final = 43
+SHA256_BYTES: Final = 32
+TOKEN_BYTES: Final = 16
+NO_SHA256: Final = bytes(SHA256_BYTES)  # of what has no contents
+
+
+class SendPhase(IntEnum):
+    """How far a batch of files is, at the side that sends it."""
+
+    IDLE = 0
+    OFFERED = 1  # waits until the receiver wants it
+    OPEN = 2
+    FINISHING = 3  # everything is settled, the receiver has not said so yet
+
+
+class ReceivePhase(IntEnum):
+    """How far a batch of files is, at the side that receives it."""
+
+    IDLE = 0
+    OFFERED = 1  # nobody wants it yet
+    OPEN = 2
+    STOPPED = 3  # this side wants no more of it
+    CLOSED = 4  # everything has arrived and both sides know
+
+
+class Kind(IntEnum):
+    """What an entry of a batch is."""
+
+    FILE = 0
+    FOLDER = 1
+    MISSING = 2  # the sender could not read it; ``Begin.reason`` says why
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one entry at the receiver: stored under ``sha256``, or not, for a ``reason``."""
+
+    id: int
+    sha256: bytes = NO_SHA256
+    reason: str = ""
+
+    @property
+    def stored(self) -> bool:
+        """Whether it stands under its final name, flushed to the disk."""
+        return not self.reason
+
+    def write(self, writer: Writer) -> None:
+        """Append this result."""
+        writer.u64(self.id).raw(self.sha256).text8(clip(self.reason))
+
+    @classmethod
+    def read(cls, reader: Reader) -> Result:
+        """Take one result."""
+        return cls(reader.u64(), reader.raw(SHA256_BYTES), reader.text8())
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A file of which the first ``offset`` bytes have arrived; ``sha256`` is theirs."""
+
+    id: int
+    offset: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Empty:
+    """A message that is nothing but its type."""
+
+    def encode(self) -> bytes:
+        """The body, empty."""
+        return b""
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Self:
+        """Read a body."""
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class _OfBatch:
+    """A message about a batch as a whole."""
+
+    batch: int
+
+    def encode(self) -> bytes:
+        """The body."""
+        return Writer().u32(self.batch).done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Self:
+        """Read a body."""
+        return cls(reader.u32())
+
+
+@dataclass(frozen=True, slots=True)
+class _EndOfBatch:
+    """A message that ends a batch before its time."""
+
+    batch: int
+    reason: str
+
+    def encode(self) -> bytes:
+        """The body."""
+        return Writer().u32(self.batch).text8(clip(self.reason)).done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Self:
+        """Read a body."""
+        return cls(reader.u32(), reader.text8())
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """The first message on every connection of a session, both ways: who speaks and what it already has.
+
+    ``own`` was drawn once for the session, ``peer`` is what the other side said before (empty the first time):
+    a side that was started anew is told apart from one that lost its connection. ``next_id`` is the entry the
+    receiver expects, ``results`` are those before it that the sender may not have heard of yet.
+    """
+
+    TYPE: ClassVar[int] = 32
+    own: bytes
+    peer: bytes
+    messages: int  # sequence number of the last message received
+    send_batch: int
+    send_phase: SendPhase
+    receive_batch: int
+    receive_phase: ReceivePhase
+    reason: str = ""  # why receiving was stopped
+    next_id: int = 0
+    partial: Partial | None = None
+    results: tuple[Result, ...] = ()
+
+    def encode(self) -> bytes:
+        """The body."""
+        writer = Writer().bytes8(self.own).bytes8(self.peer).u64(self.messages)
+        writer.u32(self.send_batch).u8(self.send_phase)
+        writer.u32(self.receive_batch).u8(self.receive_phase).text8(clip(self.reason))
+        writer.u64(self.next_id).u8(self.partial is not None)
+        if self.partial is not None:
+            writer.u64(self.partial.id).u64(self.partial.offset).raw(self.partial.sha256)
+        writer.u16(len(self.results))
+        for result in self.results:
+            result.write(writer)
+        return writer.done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Attach:
+        """Read a body."""
+        own, peer, messages = reader.bytes8(), reader.bytes8(), reader.u64()
+        if len(own) != TOKEN_BYTES or len(peer) not in (0, TOKEN_BYTES):
+            raise WireError("a session token of the wrong size")
+        send_batch, send_phase = reader.u32(), _choice(SendPhase, reader.u8())
+        receive_batch, receive_phase = reader.u32(), _choice(ReceivePhase, reader.u8())
+        reason, next_id, partial = reader.text8(), reader.u64(), None
+        if reader.u8():
+            partial = Partial(reader.u64(), reader.u64(), reader.raw(SHA256_BYTES))
+        results = tuple(Result.read(reader) for _ in range(reader.u16()))
+        return cls(own, peer, messages, send_batch, send_phase, receive_batch, receive_phase, reason, next_id,
+                   partial, results)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ping(_Empty):
+    """Says that the sender is alive; nobody answers it."""
+
+    TYPE: ClassVar[int] = 33
+
+
+@dataclass(frozen=True, slots=True)
+class Bye(_Empty):
+    """The sender ends the session on purpose and sends nothing after this."""
+
+    TYPE: ClassVar[int] = 34
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One message of the application, numbered from 1."""
+
+    TYPE: ClassVar[int] = 35
+    number: int
+    data: bytes = field(repr=False)
+
+    def encode(self) -> bytes:
+        """The body."""
+        return Writer().u64(self.number).raw(self.data).done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Note:
+        """Read a body."""
+        return cls(reader.u64(), reader.rest())
+
+
+@dataclass(frozen=True, slots=True)
+class NoteAck:
+    """All messages up to ``received`` have arrived, and the application has taken those up to ``taken``."""
+
+    TYPE: ClassVar[int] = 36
+    received: int
+    taken: int
+
+    def encode(self) -> bytes:
+        """The body."""
+        return Writer().u64(self.received).u64(self.taken).done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> NoteAck:
+        """Read a body."""
+        return cls(reader.u64(), reader.u64())
+
+
+@dataclass(frozen=True, slots=True)
+class Start(_OfBatch):
+    """The sender has a batch of files and waits until it is wanted."""
+
+    TYPE: ClassVar[int] = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Accept(_OfBatch):
+    """The receiver has a folder for the batch."""
+
+    TYPE: ClassVar[int] = 41
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """An entry of the batch. Ids count from 0 without a gap; a file's bytes follow in DATA frames, then `End`.
+
+    ``parts`` is the path below the batch's root, outermost folder first. ``offset`` is where a resumed file goes
+    on, else 0. ``mtime_ns`` counts from 1970 in UTC.
+    """
+
+    TYPE: ClassVar[int] = 42
+    id: int
+    kind: Kind
+    parts: tuple[str, ...]
+    size: int = 0
+    mtime_ns: int = 0
+    offset: int = 0
+    reason: str = ""
+
+    def encode(self) -> bytes:
+        """The body."""
+        writer = Writer().u64(self.id).u8(self.kind).u8(len(self.parts))
+        for part in self.parts:
+            writer.text16(part)
+        return writer.u64(self.size).u64(self.mtime_ns).u64(self.offset).text8(clip(self.reason)).done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Begin:
+        """Read a body. Names are unverified: they may hold anything."""
+        number, kind = reader.u64(), _choice(Kind, reader.u8())
+        parts = tuple(reader.text16() for _ in range(reader.u8()))
+        if not 1 <= len(parts) <= PATH_DEPTH or any(len(part) > NAME_WIRE_BYTES for part in parts):
+            raise WireError(f"a path of {len(parts)} names, or one with a name far too long")
+        size, mtime_ns, offset = reader.u64(), reader.u64(), reader.u64()
+        return cls(number, kind, parts, size, mtime_ns, offset, reader.text8())
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The file under way is complete; ``sha256`` is of all its bytes, as they were read."""
+
+    TYPE: ClassVar[int] = 44
+    id: int
+    sha256: bytes
+
+    def encode(self) -> bytes:
+        """The body."""
+        return Writer().u64(self.id).raw(self.sha256).done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> End:
+        """Read a body."""
+        return cls(reader.u64(), reader.raw(SHA256_BYTES))
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The file under way cannot be read to its end, or changed meanwhile; the next one follows."""
+
+    TYPE: ClassVar[int] = 45
+    id: int
+    reason: str
+
+    def encode(self) -> bytes:
+        """The body."""
+        return Writer().u64(self.id).text8(clip(self.reason)).done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Abandon:
+        """Read a body."""
+        return cls(reader.u64(), reader.text8())
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """The sender has counted: ``files`` files of ``size`` bytes together. For progress only."""
+
+    TYPE: ClassVar[int] = 46
+    files: int
+    size: int
+
+    def encode(self) -> bytes:
+        """The body."""
+        return Writer().u64(self.files).u64(self.size).done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Total:
+        """Read a body."""
+        return cls(reader.u64(), reader.u64())
+
+
+@dataclass(frozen=True, slots=True)
+class Finish(_OfBatch):
+    """Every entry of the batch is settled and there are no more."""
+
+    TYPE: ClassVar[int] = 47
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(_OfBatch):
+    """The receiver knows that the batch is finished."""
+
+    TYPE: ClassVar[int] = 51
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(_EndOfBatch):
+    """The sender sends no more of the batch; also the answer to `Stop`."""
+
+    TYPE: ClassVar[int] = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Stop(_EndOfBatch):
+    """The receiver wants no more of the batch: a person cancelled, or the disk is full."""
+
+    TYPE: ClassVar[int] = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of some entries of a batch, in any order."""
+
+    TYPE: ClassVar[int] = 49
+    batch: int
+    results: tuple[Result, ...]
+
+    def encode(self) -> bytes:
+        """The body."""
+        writer = Writer().u32(self.batch).u16(len(self.results))
+        for result in self.results:
+            result.write(writer)
+        return writer.done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Settled:
+        """Read a body."""
+        return cls(reader.u32(), tuple(Result.read(reader) for _ in range(reader.u16())))
+
+
+Payload: TypeAlias = (
+    Attach | Ping | Bye | Note | NoteAck | Start | Accept | Begin | End | Abandon | Total
+    | Finish | Closed | Cancel | Stop | Settled
+)  # fmt: skip
+
+_TYPES: Final[dict[int, type[Payload]]] = {
+    message.TYPE: message
+    for message in (
+        Attach, Ping, Bye, Note, NoteAck, Start, Accept, Begin, End, Abandon, Total,
+        Finish, Closed, Cancel, Stop, Settled,
+    )
+}  # fmt: skip
+
+
+def decode_payload(frame: Frame) -> Payload:
+    """The message in ``frame``. Raises WireError for an unknown type or a body that makes no sense."""
+    message = _TYPES.get(frame.type)
+    if message is None:
+        raise WireError(f"a frame of unknown type {frame.type} in a session")
+    return message.decode(Reader(frame.body))
+
+
+def clip(reason: str) -> str:
+    """``reason`` cut to what a message carries; text that is no Unicode comes out as question marks."""
+    return reason.encode(errors="replace")[:REASON_BYTES].decode(errors="ignore")
+
+
+_Choice = TypeVar("_Choice", bound=IntEnum)
+
+
+def _choice(kind: type[_Choice], value: int) -> _Choice:
+    try:
+        return kind(value)
+    except ValueError:
+        raise WireError(f"{value} is no {kind.__name__}") from None

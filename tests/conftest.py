@@ -1,0 +1,56 @@
+"""What holds for every test: it runs in a network namespace of its own, where nothing leads outside.
+
+Several tests announce, broadcast and bind fixed ports. On Linux each test process (each worker, under xdist)
+therefore moves into a fresh namespace that has a loopback interface and nothing else. Where that is not allowed,
+tests marked ``isolated`` are skipped.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+import sys
+
+import pytest
+
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+
+
+def _isolate() -> bool:
+    """Move this process into a fresh network namespace with its loopback up; False where that is refused."""
+    if not sys.platform.startswith("linux"):
+        return False
+    uid, gid = os.getuid(), os.getgid()
+    flags = _CLONE_NEWNET if uid == 0 else _CLONE_NEWUSER | _CLONE_NEWNET
+    if ctypes.CDLL(None, use_errno=True).unshare(flags) != 0:
+        return False
+    if uid != 0:
+        _map_ids(uid, gid)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        request = struct.pack("16sH14x", b"lo", 0)
+        flags = struct.unpack_from("16xH", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[0]
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
+    return True
+
+
+def _map_ids(uid: int, gid: int) -> None:
+    for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123 - one write call, as proc wants
+            file.write(text)
+
+
+ISOLATED = _isolate()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what would reach a real network."""
+    if ISOLATED:
+        return
+    reason = pytest.mark.skip(reason="this process cannot have a network namespace of its own")
+    for item in items:
+        if "netns" in item.keywords or "isolated" in item.keywords:
+            item.add_marker(reason)

@@ -1,0 +1,140 @@
+"""The shape of the package is a test: imports point down only, and what must stay in one place does."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import localpair
+
+PACKAGE = Path(localpair.__file__).parent
+
+# From the bottom up; a module may import its own layer and those below. A prefix covers what lies under it.
+LAYERS = (
+    ("address", "aliases", "candidate", "errors", "labels", "limits", "ranking"),
+    ("events", "keys", "wire"),
+    ("protocol",),
+    ("net",),
+    (
+        "agreement", "attempt", "diagnosis", "explain", "exploring", "hosting", "joining", "listening", "pairing", "qr",
+        "session", "settings", "state", "trust", "trust_file",
+    ),
+    ("cli", "__main__"),
+)  # fmt: skip
+PURE = ("protocol", "wire", "ranking", "candidate", "address", "events")
+IMPURE_MODULES = {
+    "socket",
+    "ssl",
+    "asyncio",
+    "time",
+    "random",
+    "secrets",
+    "logging",
+    "os",
+    "threading",
+    "subprocess",
+}
+HEAVY = {"rich", "segno", "psutil", "ifaddr", "zxingcpp", "PIL", "platformdirs"}
+PLATFORM_BOUND = {"fcntl", "msvcrt", "winreg", "resource", "pwd", "grp", "termios", "tty"}
+
+
+def modules() -> list[tuple[str, Path]]:
+    """Every module as a dotted name below the package, and its file."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found.append((".".join(parts[:-1] if parts[-1] == "__init__" else parts), path))
+    return found
+
+
+def top_level_only(tree: ast.Module) -> list[ast.stmt]:
+    """The statements that run on import; what stands under TYPE_CHECKING does not."""
+    found: list[ast.stmt] = []
+    waiting = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            waiting.extend(node.orelse)
+            continue
+        found.append(node)
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            waiting.extend(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt))
+    return found
+
+
+def imported(nodes: list[ast.AST]) -> set[str]:
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def layer(module: str) -> int | None:
+    for number, names in enumerate(LAYERS):
+        if module.split(".")[0] in names:
+            return number
+    return None
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), modules(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_imports_point_down(name: str, path: Path) -> None:
+    if not name:
+        return  # the package itself only re-exports, on first use
+    own = layer(name)
+    assert own is not None, f"{name} stands in no layer: add it to LAYERS where it belongs"
+    for other in imported(list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))):
+        if other.startswith("localpair.") and other != "localpair.__version__":
+            theirs = layer(other.removeprefix("localpair."))
+            assert theirs is not None, f"{name} imports {other}, which stands in no layer"
+            assert theirs <= own, f"{name} imports {other}, which stands above it"
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), modules(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_modules_stay_within_their_means(name: str, path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    everything = {one.split(".")[0] for one in imported(list(ast.walk(tree)))}
+    at_top = {one.split(".")[0] for one in imported(list(top_level_only(tree)))}
+    if name != "keys":
+        assert "cryptography" not in everything, f"{name} imports cryptography; only keys does"
+    if name.split(".")[0] in PURE:
+        assert not everything & IMPURE_MODULES, f"{name} is pure and imports {everything & IMPURE_MODULES}"
+    if name.split(".")[0] not in ("net", "cli"):
+        assert "socket" not in everything, f"{name} opens sockets; only net does"
+    assert not at_top & HEAVY, f"{name} imports {at_top & HEAVY} at its top: do so where it is used"
+    assert not at_top & PLATFORM_BOUND, (
+        f"{name} imports {at_top & PLATFORM_BOUND} at its top: not every platform has it"
+    )
+
+
+def test_the_public_api_is_what_all_says() -> None:
+    assert len(set(localpair.__all__)) == len(localpair.__all__)
+    for name in localpair.__all__:
+        assert getattr(localpair, name) is not None
+    assert set(localpair.__all__) <= set(dir(localpair))
+    with pytest.raises(AttributeError):
+        _ = localpair.nothing_of_the_kind
+
+
+def test_every_module_imports_on_its_own() -> None:
+    for name, _ in modules():
+        if name != "__main__":
+            importlib.import_module(f"localpair.{name}" if name else "localpair")
+
+
+def test_importing_the_package_is_cheap() -> None:
+    """`localpair --version` is asked by scripts: nothing heavy is imported for it."""
+    code = "import sys, localpair, localpair.cli; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"asyncio", "ssl", "cryptography", "netaddr", *HEAVY} & set(done.stdout.split())

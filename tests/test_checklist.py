@@ -1,0 +1,181 @@
+"""Which address is dialled when: table tests over virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+from itertools import pairwise
+
+import pytest
+
+from localpair.candidate import Candidate, Evidence
+from localpair.limits import PARALLEL_DIALS, RETRY_GAPS_S, STAGGER_S
+from localpair.protocol.budget import Bucket, PerSource, source_key
+from localpair.protocol.checklist import Checklist, Outcome
+
+
+def by_address(candidates: Sequence[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda one: (-one.evidence, int(one.address)))
+
+
+def candidate(last: int, port: int = 5000, evidence: Evidence = Evidence.ASSIGNED) -> Candidate:
+    return Candidate(ip_address(f"192.168.1.{last}"), port, evidence=evidence)
+
+
+def checklist(*lasts: int, own: tuple[str, ...] = ()) -> Checklist:
+    made = Checklist(by_address, [ip_address(text) for text in own])
+    for last in lasts:
+        made.add(candidate(last), 0.0)
+    return made
+
+
+def starts(
+    made: Checklist, until: float, answers: dict[int, tuple[float, Outcome]] | None = None
+) -> list[tuple[float, int]]:
+    """When each address (its last number) is dialled; ``answers`` gives how long each dial lasts and its end."""
+    answers = answers or {}
+    now, ending, log = 0.0, [], []
+    while now <= until:
+        for one in [entry for entry in ending if entry[0] <= now]:
+            ending.remove(one)
+            made.ended(one[1], one[2], now)
+        for due in made.due(now):
+            last = int(due.address) & 255
+            log.append((round(now, 3), last))
+            lasts, outcome = answers.get(last, (100.0, Outcome.FAILED))
+            ending.append((now + lasts, due, outcome))
+        moments = [entry[0] for entry in ending] + [d for d in [made.deadline()] if d is not None]
+        following = min((moment for moment in moments if moment > now), default=None)
+        if following is None:
+            break
+        now = following
+    return log
+
+
+def test_dials_start_best_first_and_staggered() -> None:
+    assert starts(checklist(3, 1, 2), 1.0) == [(0.0, 1), (STAGGER_S, 2), (2 * STAGGER_S, 3)]
+
+
+def test_a_failure_lets_the_next_one_start_at_once() -> None:
+    log = starts(checklist(1, 2, 3), 0.6, {1: (0.01, Outcome.FAILED), 2: (0.02, Outcome.FAILED)})
+    assert log[:3] == [(0.0, 1), (0.01, 2), (0.03, 3)]
+
+
+def test_failures_are_tried_again_after_growing_gaps() -> None:
+    log = starts(checklist(1), 12.0, {1: (0.01, Outcome.FAILED)})
+    gaps = [round(after - before - 0.01, 3) for (before, _), (after, _) in pairwise(log)]
+    assert gaps[:3] == list(RETRY_GAPS_S)
+    assert set(gaps[3:]) == {RETRY_GAPS_S[-1]}
+
+
+def test_an_address_with_the_wrong_key_is_not_tried_again_and_the_race_goes_on() -> None:
+    log = starts(checklist(1, 2), 8.0, {1: (0.01, Outcome.HOPELESS), 2: (0.01, Outcome.FAILED)})
+    assert [last for _, last in log].count(1) == 1
+    assert [last for _, last in log].count(2) > 2
+
+
+def test_untried_addresses_come_before_retries() -> None:
+    made = checklist(1)
+    assert [int(c.address) & 255 for c in made.due(0.0)] == [1]
+    made.ended(candidate(1), Outcome.FAILED, 0.0)
+    made.add(candidate(9), 0.6)
+    assert [int(c.address) & 255 for c in made.due(0.6)] == [9]
+
+
+def test_no_more_than_the_allowed_number_runs_at_once() -> None:
+    made = checklist(*range(1, 40))
+    log = starts(made, 60.0)
+    assert len(log) == PARALLEL_DIALS
+
+
+def test_own_addresses_wait_until_the_peer_proves_to_be_here() -> None:
+    made = checklist(1, 2, own=("192.168.1.1",))
+    assert starts(made, 1.0) == [(0.0, 2)]
+    made.same_host = True
+    assert [int(c.address) & 255 for c in made.due(2.0)] == [1]
+
+
+def test_loopback_is_dialled_on_this_host_only() -> None:
+    loopback = Candidate(ip_address("127.0.0.1"), 5000)
+    made = checklist()
+    assert not made.add(loopback, 0.0)
+    made.same_host = True
+    assert made.add(loopback, 0.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "127.0.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "0.0.0.0",
+        "192.0.2.1",
+        "198.18.0.1",
+        "::1",
+        "ff02::1",
+        "::",
+    ],
+)
+def test_no_packet_and_no_offer_makes_us_dial_these(text: str) -> None:
+    assert not checklist().add(Candidate(ip_address(text), 5000), 0.0)
+
+
+@pytest.mark.parametrize("port", [0, 22, 443, 1023])
+def test_no_system_service_is_dialled(port: int) -> None:
+    assert not checklist().add(candidate(1, port), 0.0)
+    assert checklist().add(candidate(1, 1024), 0.0)
+
+
+def test_a_known_address_keeps_its_state_and_gets_the_better_evidence() -> None:
+    made = checklist(1, 2)
+    assert not made.add(candidate(2, evidence=Evidence.SEEN_OVER_UDP), 0.0)
+    assert [int(c.address) & 255 for c in made.due(0.0)] == [2]
+
+
+def test_a_changed_network_makes_everything_worth_a_new_try() -> None:
+    made = checklist(1)
+    made.due(0.0)
+    made.ended(candidate(1), Outcome.FAILED, 0.0)
+    assert made.due(0.1) == []
+    made.restart(0.1)
+    assert made.due(0.1) == [candidate(1)]
+
+
+def test_a_delayed_candidate_waits() -> None:
+    made = Checklist(by_address)
+    made.add(candidate(1), 0.0, delay=0.15)
+    assert made.due(0.1) == []
+    assert made.deadline() == pytest.approx(0.15)
+    assert made.due(0.15) == [candidate(1)]
+
+
+# --- budgets ---------------------------------------------------------------------------------------------------
+
+
+def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
+    bucket = Bucket(3, 10.0)
+    assert [bucket.take(0.0) for _ in range(5)] == [True, True, True, False, False]
+    assert not bucket.take(9.0)
+    assert bucket.take(10.0)
+    assert [bucket.take(1000.0) for _ in range(5)] == [True, True, True, False, False]
+
+
+def test_a_clock_that_stands_still_gives_nothing_away() -> None:
+    bucket = Bucket(1, 1.0)
+    assert bucket.take(5.0)
+    assert not any(bucket.take(5.0) for _ in range(100))
+
+
+def test_a_source_cannot_use_up_more_than_its_share_nor_all_of_them_more_than_the_whole() -> None:
+    budget = PerSource(burst=4, window=10.0, total=20)
+    one = ip_address("10.0.0.1")
+    assert sum(budget.take(one, 0.0) for _ in range(100)) == 4
+    many = [ip_address(0x0A000000 + number) for number in range(2, 2000)]
+    assert sum(budget.take(source, 0.0) for source in many) <= 20
+
+
+def test_a_whole_ipv6_subnet_is_one_source() -> None:
+    assert source_key(ip_address("fd00::1")) == source_key(ip_address("fd00::ffff:ffff"))
+    assert source_key(ip_address("fd00::1")) != source_key(ip_address("fd00:0:0:1::1"))
+    assert source_key(ip_address("10.0.0.1")) != source_key(ip_address("10.0.0.2"))

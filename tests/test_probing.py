@@ -1,0 +1,75 @@
+"""What a sweep may touch: one's own on-link private subnets, by their real masks, and not too many addresses."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
+from localpair.limits import SWEEP_ADDRESSES
+from localpair.net.interfaces import Interfaces
+from localpair.net.probing import sweep_targets
+
+
+def one(text: str, **more: object) -> Interface:
+    address, _, prefix = text.partition("/")
+    details = InterfaceAddress(ip_address(address), int(prefix))
+    return Interface(2, "eth0", InterfaceKind.ETHERNET, addresses=(details,), carrier=True, **more)  # type: ignore[arg-type]
+
+
+def swept(*interfaces: Interface) -> list[str]:
+    return [str(address) for address, _ in sweep_targets(Interfaces(interfaces))]
+
+
+@pytest.mark.parametrize(
+    "text", ["192.168.1.20/24", "172.20.10.2/28", "10.1.2.129/25", "192.168.1.1/30", "10.0.0.254/24"]
+)
+def test_the_real_mask_is_swept_and_nothing_beyond_it(text: str) -> None:
+    network = ip_network(text, strict=False)
+    own = ip_address(text.partition("/")[0])
+    assert sorted(swept(one(text)), key=ip_address) == [str(host) for host in network.hosts() if host != own]
+
+
+def test_a_large_subnet_is_swept_around_our_own_address() -> None:
+    found = [ip_address(text) for text in swept(one("10.89.169.124/16"))]
+    assert len(found) == len(set(found)) == SWEEP_ADDRESSES
+    assert {int(address) - int(ip_address("10.89.169.124")) for address in found[:4]} == {1, -1, 2, -2}
+    assert all(address in ip_network("10.89.0.0/16") for address in found)
+
+
+def test_the_limit_holds_over_all_interfaces() -> None:
+    both = [one("10.1.0.1/20"), one("10.2.0.1/20")]
+    assert len(swept(*both)) == SWEEP_ADDRESSES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "8.8.8.8/24",
+        "100.64.0.1/24",
+        "198.18.0.1/24",
+        "127.0.0.1/8",
+        "fd00::1/120",
+        "10.0.0.1/32",
+        "10.0.0.0/31",
+    ],
+)
+def test_public_overlay_and_single_addresses_are_not_swept(text: str) -> None:
+    assert swept(one(text)) == []
+
+
+def test_tunnels_and_dead_links_are_not_swept() -> None:
+    for more in ({"point_to_point": True}, {"up": False}):
+        assert swept(one("10.8.0.6/24", **more)) == []
+    tunnel = Interface(
+        3, "tun0", InterfaceKind.TUNNEL, addresses=(InterfaceAddress(ip_address("10.8.0.6"), 24),)
+    )
+    unplugged = Interface(
+        4,
+        "eth1",
+        InterfaceKind.ETHERNET,
+        carrier=False,
+        addresses=(InterfaceAddress(ip_address("10.9.0.6"), 24),),
+    )
+    assert swept(tunnel, unplugged) == []
