@@ -109,6 +109,7 @@ CHUNK_BYTES: Final = (
     512 * 1024
 )  # one read of a file and one write to TLS; measured best between 256 KiB and 1 MiB
 SEND_BUFFER_BYTES: Final = 4 * 1024 * 1024  # ahead of the socket, then the sender waits
+ATTACH_S: Final = 20.0  # for the first message on a new connection: a slow disk has to settle before it is sent
 CLOSE_S: Final = 1.0  # to flush a connection and to say goodbye; then it is cut
 USER_TIMEOUT_S: Final = 30.0  # sent and not acknowledged by the peer's kernel: the path is dead
 

@@ -68,8 +68,11 @@ class Session:
         self.payload, self.error = payload, error
         self.sent: list[Path] = []
         self.received_into: Path | None = None
-        self.closed = 0
+        self.started = self.closed = 0
         self.on_event: Callable[[events.Event], None] = lambda _: None
+
+    def start(self) -> None:
+        self.started += 1
 
     async def send_files(self, paths: Sequence[Path]) -> None:
         self.sent = list(paths)

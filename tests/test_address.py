@@ -43,7 +43,7 @@ EDGES = [
     ("169.255.0.0", AddressClass.GLOBAL),
     ("127.0.0.1", AddressClass.LOOPBACK),
     ("127.0.1.1", AddressClass.LOOPBACK),
-    ("0.0.0.0", AddressClass.UNSPECIFIED),  # noqa: S104 - nothing is bound
+    ("0.0.0.0", AddressClass.UNSPECIFIED),
     ("0.0.0.1", AddressClass.RESERVED),
     ("192.0.0.4", AddressClass.RESERVED),
     ("192.0.2.1", AddressClass.DOCUMENTATION),

@@ -139,7 +139,7 @@ def test_host_pairs_and_says_so(api: Api, capsys: pytest.CaptureFixture[str]) ->
     assert main(["host", "--json"], api) == 0
     assert [line["event"] for line in _json(capsys)] == ["ready", "offer", "paired", "closed", "done"]
     assert api.settings == Settings()
-    assert api.pairing.session_.closed == 1
+    assert (api.pairing.session_.started, api.pairing.session_.closed) == (1, 1)
     assert api.calls == ["host", "closed"]
 
 

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,14 @@ def raises(error: BaseException) -> Callable[[Setting, Notes], None]:
 def quiet(folder: Path) -> Setting:
     """All checks, without the seconds that looking for others takes."""
     return Setting(folder=folder, discover=None)
+
+
+PATIENT = tuple(replace(check, deadline=30.0) for check in CHECKS)
+
+
+def diagnose_here(folder: Path) -> Report:
+    """Every check for real, in the namespace that this process has to itself, with time for a busy machine."""
+    return asyncio.run(diagnose(checks=PATIENT, setting=quiet(folder), deadline=300.0))
 
 
 def statuses(report: Report) -> list[str]:
@@ -527,7 +536,7 @@ def test_a_host_that_refuses_every_socket_is_still_reported(
 
     async def main() -> Report:
         monkeypatch.setattr(socket, "socket", refuse)
-        return await diagnose(setting=quiet(folder))
+        return await diagnose(checks=PATIENT, setting=quiet(folder), deadline=300.0)
 
     report = asyncio.run(main())
     assert [finding.name for finding in report.findings] == [check.name for check in CHECKS]
@@ -546,7 +555,7 @@ def test_an_enumeration_that_breaks_spoils_no_other_check(
         raise OSError(errno.EACCES, "denied")
 
     monkeypatch.setattr(probes_links, "read_interfaces", broken)
-    report = asyncio.run(diagnose(setting=quiet(folder)))
+    report = diagnose_here(folder)
     assert report.finding("interfaces").status is Status.ERROR
     assert report.finding("interfaces").error is not None
     assert (report.finding("interfaces").error or {})["errno"] == "EACCES"
@@ -574,7 +583,7 @@ def test_no_name_is_ever_resolved(monkeypatch: pytest.MonkeyPatch, folder: Path)
         "getfqdn",
     ):
         monkeypatch.setattr(socket, name, lambda *_, name=name, **__: asked.append(name))
-    report = asyncio.run(diagnose(setting=quiet(folder)))
+    report = diagnose_here(folder)
     report.to_text(redact=True)
     assert asked == []
     assert "error" not in statuses(report)
@@ -683,7 +692,7 @@ def test_no_planted_secret_reaches_a_report_or_the_log(
         monkeypatch.setenv(name, f"{SECRET}-{name}")
     (folder / "trust.json").write_bytes((folder / "trust.json").read_bytes()[:-4])
     (folder / "trust.json.broken-1").write_text(SECRET)
-    report = asyncio.run(diagnose(setting=quiet(folder)))
+    report = diagnose_here(folder)
     everything = (
         report.to_json() + report.to_text() + report.to_json(redact=True) + repr(report) + caplog.text
     )
@@ -805,6 +814,7 @@ def test_a_policy_rule_is_read_with_what_restricts_it() -> None:
 
 DIAGNOSE = """
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from localpair.candidate import Candidate
 from localpair.diagnosis import CHECKS, Setting, diagnose
@@ -812,8 +822,9 @@ from ipaddress import ip_address
 import json, sys
 folder, wanted, peers = json.loads(sys.argv[1])
 setting = Setting(folder=Path(folder), peers=tuple(Candidate(ip_address(text), 46821) for text in peers))
-checks = [check for check in CHECKS if check.name in wanted]
-report = asyncio.run(diagnose(checks=checks, setting=setting))
+# Joining a group waits for every namespace that is being made or removed on the machine.
+checks = [replace(check, deadline=30.0) for check in CHECKS if check.name in wanted]
+report = asyncio.run(diagnose(checks=checks, setting=setting, deadline=100.0))
 report.to_text()
 print(report.to_json(indent=None))
 """
@@ -832,7 +843,7 @@ def findings_in(
 
 @pytest.mark.netns
 def test_with_nothing_but_a_loopback_interface_every_check_has_its_say(folder: Path) -> None:
-    report = asyncio.run(diagnose(setting=quiet(folder)))
+    report = diagnose_here(folder)
     assert [finding.name for finding in report.findings] == [check.name for check in CHECKS]
     by_name = {finding.name: finding.status.value for finding in report.findings}
     assert by_name["interfaces"] == "failed"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from localpair.cli import facts
 from localpair.cli.failures import explain
 from localpair.errors import LocalpairError, RemoteError, TransferError, UnreachableError
-from localpair.events import OfferIssued, Paired, Received, Sent
+from localpair.events import OfferIssued, Paired, Received, Reconnected, Sent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -90,6 +90,7 @@ async def carry(
     """
     tally = Tally(output)
     session.on_event = tally.show
+    session.start()  # even with nothing to carry: the other side is to hear a goodbye
     failure: facts.Failure | None = None
     try:
         await _exchange(session, send, receive)
@@ -132,7 +133,9 @@ class Tally:
         self._received: list[Received] = []
 
     def show(self, event: Event) -> None:
-        """Show one event of the session."""
+        """Show one event of the session. That it goes on elsewhere is told by the pairing, too."""
+        if isinstance(event, Reconnected):
+            return
         if isinstance(event, Sent):
             self._sent.append(event)
         elif isinstance(event, Received):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from localpair.errors import WireError
-from localpair.limits import ATTACH_S, DEAD_S, FRAME_BYTES, PING_S
+from localpair.limits import DEAD_S, FRAME_BYTES, PING_S
 from localpair.net.stream import Frame, FrameStream, Piece
 from localpair.wire.payload import DATA, Attach, Payload, Ping, decode_payload
 
@@ -16,31 +16,32 @@ _FRAME_OVERHEAD = 64  # a message of FRAME_BYTES has a number in front
 class Link:
     """Sends and receives a session's messages while a connection stands.
 
-    Messages sent while none stands are dropped: whatever matters is told again by `Attach` on the next one.
+    Messages sent while none stands are dropped: whatever matters is told again by `Attach` on the next one. From our
+    own `Attach` on they are sent.
     """
 
     def __init__(self) -> None:
-        self.up = asyncio.Event()
         self._stream: FrameStream | None = None
 
-    async def attach(self, stream: FrameStream, own: Attach) -> Attach:
+    async def attach(self, stream: FrameStream, own: Attach, *, timeout: float | None) -> Attach:
         """Begin on a new connection: say ``own``, wait for the peer's. Raises ConnectionError and WireError."""
         stream.set_limit(FRAME_BYTES + _FRAME_OVERHEAD, {DATA})
         stream.write(own.TYPE, own.encode())
+        self._stream = stream
         try:
-            async with asyncio.timeout(ATTACH_S):
+            async with asyncio.timeout(timeout):
                 frame = await stream.receive()
         except TimeoutError:
             raise ConnectionResetError("the peer said nothing on the new connection") from None
         message = decode_payload(frame) if isinstance(frame, Frame) else None
         if not isinstance(message, Attach):
             raise WireError("a session that does not begin with its state")
-        self._stream = stream
         return message
 
     def detach(self) -> None:
         """The connection is gone."""
-        self.up.clear()
+        if self._stream is not None:
+            self._stream.abort()
         self._stream = None
 
     def send(self, messages: Iterable[Payload]) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Collection
 from typing import Final
 
 from localpair.errors import WireError
+from localpair.events import Path
 from localpair.limits import CLOSE_S, SEND_BUFFER_BYTES, USER_TIMEOUT_S
 from localpair.net.intake import Intake, Piece
 from localpair.wire.framing import Frame, frame_header
@@ -60,8 +61,11 @@ class FrameStream:
     """Frames both ways over TLS. One task reads at a time; any may write.
 
     ``local`` and ``remote`` are numeric addresses with ports, as the socket says. ``certificate`` is the DER form
-    of the TLS server's certificate on the client's side, else None.
+    of the TLS server's certificate on the client's side, else None. ``path`` may be set by whoever made the
+    connection and knows how.
     """
+
+    path: Path | None = None
 
     def __init__(self, wire: _Wire, sock: socket.socket, *, server_side: bool) -> None:
         self._wire = wire

@@ -171,6 +171,10 @@ class Receiver:
             self._cancel(message)
         elif self.phase is ReceivePhase.STOPPED:
             return  # sent before our Stop arrived
+        elif (
+            isinstance(message, Finish) and self.phase is ReceivePhase.CLOSED and message.batch == self.batch
+        ):
+            self.outbox.append(Closed(self.batch))  # told twice, around a new connection
         elif self.phase is not ReceivePhase.OPEN:
             raise WireError(f"{type(message).__name__} outside a batch")
         elif isinstance(message, Begin):
@@ -240,6 +244,8 @@ class Receiver:
     # --- messages
 
     def _start(self, batch: int) -> None:
+        if batch == self.batch and self.phase is not ReceivePhase.IDLE:
+            return  # told twice, around a new connection
         if batch <= self.batch:
             raise WireError(f"batch {batch} after batch {self.batch}")
         if self.phase in {ReceivePhase.OFFERED, ReceivePhase.OPEN}:

@@ -1,0 +1,251 @@
+"""Receiving files: between the connection, the receiver's machine and the threads that store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from localpair.errors import LocalError, LocalpairError, TransferError
+from localpair.events import Event, Received
+from localpair.net.files import Inbox
+from localpair.net.intake import Piece
+from localpair.net.link import Link
+from localpair.net.storing import NotStored, Outcome, Stored, Storing
+from localpair.net.tally import Tally, failure_message
+from localpair.protocol.receiving import (
+    BatchCancelled,
+    BatchFinished,
+    Counted,
+    EntryFailed,
+    FileBegun,
+    FileDropped,
+    FileEnded,
+    FolderBegun,
+    ReceiveEvent,
+    Receiver,
+)
+from localpair.wire.payload import (
+    NO_SHA256,
+    Abandon,
+    Attach,
+    Begin,
+    Cancel,
+    End,
+    Finish,
+    ReceivePhase,
+    Result,
+    SendPhase,
+    Start,
+    Total,
+)
+
+
+class _Reception:
+    """One call of ``receive``."""
+
+    def __init__(self, inbox: Inbox, report: Callable[[Sequence[Outcome]], None], tally: Tally) -> None:
+        self.inbox = inbox
+        self.storing = Storing(inbox, report)
+        self.tally = tally
+        self.received: list[Received] = []
+        self.failures: list[tuple[str, str]] = []
+        self.over = False
+        self.error: LocalpairError | None = None
+        self.told = "the receiver cancelled"  # what the sender hears where it must stop
+        self._file = (-1, 0)  # under way: its id and how many of its bytes are in the tally
+
+    def end(self, error: LocalpairError | None = None) -> None:
+        """Nothing more will arrive; the first reason counts."""
+        if not self.over:
+            self.over, self.error = True, error
+
+    def begin(self, begun: FileBegun) -> None:
+        """A file begins, or goes on after the connection broke."""
+        number, counted = self._file
+        self.tally.bytes += begun.offset - (counted if number == begun.id else 0)
+        self._file = (begun.id, begun.offset)
+        self.tally.file = "/".join(begun.parts)
+        self.storing.begin(begun)
+
+    def write(self, piece: Piece) -> None:
+        """Bytes of it."""
+        self._file = (self._file[0], self._file[1] + len(piece.data))
+        self.tally.bytes += len(piece.data)
+        self.storing.write(piece)
+        self.tally.show()
+
+
+class Incoming:
+    """Receives one batch after another. ``emit`` gets `Progress` and `Received`."""
+
+    def __init__(self, link: Link, emit: Callable[[Event], None], clock: Callable[[], float]) -> None:
+        self._link = link
+        self._emit = emit
+        self._clock = clock
+        self._receiver = Receiver()
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._reception: _Reception | None = None
+        self._ended = False
+        self._error: LocalpairError | None = None
+
+    async def receive(self, directory: Path) -> list[Received]:
+        """Receive the next batch into ``directory``.
+
+        Returns what arrived, or nothing where the peer ended the session without a batch. Raises LocalError where
+        the folder cannot be used, TransferError where something did not arrive.
+        """
+        async with self._turn:
+            if self._error is not None:
+                raise self._error
+            if self._ended:
+                return []
+            inbox = await asyncio.to_thread(Inbox, directory)
+            tally = Tally("receive", self._emit, self._clock)
+            reception = self._reception = _Reception(inbox, self._stored, tally)
+            try:
+                await self._run(reception)
+            finally:
+                self._reception = None
+                await reception.storing.close()
+        if reception.error is not None:
+            raise reception.error
+        if reception.received or reception.failures:
+            tally.show(last=True)
+        if reception.failures:
+            raise TransferError(failure_message(reception.failures, "did not arrive"))
+        return reception.received
+
+    # --- called by the session
+
+    def receive_message(self, message: Start | Begin | End | Abandon | Total | Finish | Cancel) -> None:
+        """Take a message of the sender. Raises WireError."""
+        self._receiver.receive(message)
+        self._process()
+
+    def receive_piece(self, piece: Piece) -> None:
+        """Take bytes of the file under way. Raises WireError."""
+        reception = self._reception
+        if self._receiver.data(len(piece.data)) and reception is not None:
+            reception.write(piece)
+        else:
+            piece.release()
+        if self._receiver.events:
+            self._process()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the disk is so far behind that nothing more should be read until ``room`` returns."""
+        return self._reception is not None and self._reception.storing.crowded
+
+    async def room(self) -> None:
+        """Wait for the disk."""
+        if self._reception is not None:
+            await self._reception.storing.room()
+
+    async def detach(self) -> None:
+        """The connection is gone: wait until it is certain what has arrived."""
+        number = self._receiver.detach()
+        reception = self._reception
+        partial = await reception.storing.settle() if reception is not None else None
+        if number is not None:
+            kept = partial if partial is not None and partial.id == number else None
+            self._receiver.keep(kept)
+
+    def state(self, own: bytes, peer: bytes, messages: int, sending: tuple[int, SendPhase]) -> Attach:
+        """The first message of a new connection."""
+        return self._receiver.state(own, peer, messages, *sending)
+
+    def attach(self, peer: Attach) -> None:
+        """A new connection stands; the peer's sender is where ``peer`` says."""
+        self._receiver.attach(peer)
+        self._process()
+
+    def end(self, error: LocalpairError | None) -> None:
+        """The session has ended, with ``error`` or because the peer said goodbye."""
+        self._ended = True
+        self._error = self._error or error
+        if self._reception is not None:
+            if error is None and self._receiver.phase is ReceivePhase.OPEN:
+                error = TransferError("the peer ended the session in the middle of a transfer")
+            self._reception.end(error)
+        self._changed.set()
+
+    # --- one batch
+
+    async def _run(self, reception: _Reception) -> None:
+        try:
+            self._receiver.want()
+            self._process()
+            while not reception.over:
+                self._changed.clear()
+                await self._changed.wait()
+        finally:
+            # Does nothing after a batch that has ended by itself.
+            self._receiver.stop(reception.told)
+            self._process()
+
+    def _process(self) -> None:
+        while self._receiver.events or self._receiver.outbox:
+            messages, self._receiver.outbox = self._receiver.outbox, []
+            self._link.send(messages)
+            events, self._receiver.events = self._receiver.events, []
+            for event in events:
+                if self._reception is not None:
+                    self._handle(event, self._reception)
+        self._changed.set()
+
+    def _handle(self, event: ReceiveEvent, reception: _Reception) -> None:
+        match event:
+            case FileBegun():
+                reception.begin(event)
+            case FileEnded(_, sha256):
+                reception.storing.end(sha256)
+            case FolderBegun(number, parts):
+                reception.storing.folder(number, parts)
+            case FileDropped():
+                reception.storing.drop()
+            case EntryFailed(_, name, reason):
+                reception.failures.append((name, reason))
+            case Counted(_, size):
+                reception.tally.total = size
+            case BatchFinished():
+                reception.end()
+            case BatchCancelled(reason):
+                reception.end(TransferError(f"the sender ended the transfer: {reason}"))
+            case _:
+                pass
+
+    def _stored(self, outcomes: Sequence[Outcome]) -> None:
+        reception = self._reception
+        if reception is None:
+            return
+        results: list[Result] = []
+        for outcome in outcomes:
+            if isinstance(outcome, NotStored):
+                self._not_stored(outcome, reception)
+            else:
+                results.append(Result(outcome.id, outcome.sha256 or NO_SHA256))
+                self._count(outcome, reception)
+        self._receiver.settle(results)
+        self._process()
+
+    def _count(self, outcome: Stored, reception: _Reception) -> None:
+        if outcome.sha256 is not None:
+            received = Received(outcome.path, outcome.size, outcome.sha256.hex())
+            reception.received.append(received)
+            reception.tally.files += 1
+            self._emit(received)
+
+    def _not_stored(self, outcome: NotStored, reception: _Reception) -> None:
+        if outcome.full:
+            reception.told = f"the receiver can store nothing more: {outcome.reason}"
+            reception.end(
+                LocalError(
+                    f"nothing more can be stored in {reception.inbox.path}: {outcome.reason}",
+                    hint="Make room on the disk, then send again.",
+                )
+            )
+        else:
+            self._receiver.fail(outcome.id, outcome.reason)

@@ -1,0 +1,80 @@
+"""Messages of the application, between the program that waits for them and the connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from localpair.errors import LocalpairError
+from localpair.net.link import Link
+from localpair.protocol.notes import Notes
+from localpair.wire.payload import Note, NoteAck
+
+
+class Mail:
+    """Both directions of messages of one session."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._notes = Notes()
+        self._queue: deque[bytes] = deque()
+        self._changed = asyncio.Event()
+        self._ended = False
+        self._error: LocalpairError | None = None
+
+    @property
+    def received(self) -> int:
+        """The number of the last message received, for `Attach`."""
+        return self._notes.received
+
+    async def send(self, data: bytes) -> None:
+        """Queue a message, after those before it. Raises the session's error."""
+        while not self._ended and not self._notes.room(len(data)):
+            await self._wait()
+        if self._error is not None:
+            raise self._error
+        self._link.send([self._notes.post(data)])
+
+    async def next(self) -> bytes | None:
+        """The next message; None after the last one. Raises the session's error where it did not end cleanly."""
+        while not self._queue:
+            if self._ended:
+                if self._error is not None:
+                    raise self._error
+                return None
+            await self._wait()
+        data = self._queue.popleft()
+        self._notes.take()
+        self._link.send([self._notes.ack()])
+        return data
+
+    async def delivered(self) -> None:
+        """Wait until the peer has received everything, or the session has ended."""
+        while not self._ended and self._notes.unacknowledged:
+            await self._wait()
+
+    # --- called by the session
+
+    def receive(self, message: Note | NoteAck) -> None:
+        """Take a message of the peer. Raises WireError."""
+        if isinstance(message, NoteAck):
+            self._notes.acknowledge(message)
+        elif self._notes.receive(message):
+            self._queue.append(message.data)
+            self._link.send([self._notes.ack()])
+        self._changed.set()
+
+    def attach(self, received: int) -> None:
+        """A new connection stands and the peer has ``received`` messages. Raises WireError."""
+        self._link.send([*self._notes.resend(received), self._notes.ack()])
+        self._changed.set()
+
+    def end(self, error: LocalpairError | None) -> None:
+        """The session has ended; without an error, cleanly."""
+        self._ended = True
+        self._error = self._error or error
+        self._changed.set()
+
+    async def _wait(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()

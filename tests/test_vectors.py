@@ -1,0 +1,153 @@
+"""The wire protocol as fixed values: what is here once, every compatible client must give too.
+
+`python tests/test_vectors.py` writes the files anew; a change of them is a change of the protocol.
+"""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localpair.keys import (
+    DeviceIdentity,
+    Purpose,
+    Role,
+    SharedSecret,
+    check_signature,
+    device_id,
+    digest,
+)
+from localpair.protocol.handshake import Handshake, LocalSide, Verified
+from localpair.protocol.keyring import OFFER, Keyring
+from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Part, Seen
+from localpair.wire.messages import CallKind, Identity, Preamble, decode_message
+
+FOLDER = Path(__file__).parent / "vectors"
+SECRET = bytes(range(16))
+PAIR_KEY = bytes(range(32, 64))
+CERTIFICATE = bytes(range(64, 96))
+
+
+def keys() -> dict[str, Any]:
+    """The key schedule for both purposes."""
+    transcript = digest(b"a transcript")
+    made = {}
+    for purpose, material in ((Purpose.OFFER, SECRET), (Purpose.PAIR, PAIR_KEY)):
+        secret = SharedSecret(material, purpose)
+        proving = secret.proving(transcript)
+        made[purpose.value] = {
+            "material": material.hex(),
+            "transcript": transcript.hex(),
+            "tag_of_nonce_zero": secret.tag(bytes(12)).hex(),
+            "sealed_hello_with_nonce_zero_and_header_x": secret.seal(bytes(12), b"hello", b"x").hex(),
+            "proof_issuer": proving.proof(Role.ISSUER).hex(),
+            "proof_joiner": proving.proof(Role.JOINER).hex(),
+            "short_code_of_keys_1_and_2": proving.short_code(bytes([1]) * 32, bytes([2]) * 32),
+        }
+    return {"digest_of_ab_and_c": digest(b"ab", b"c").hex(), **made}
+
+
+def beacons() -> list[dict[str, Any]]:
+    """One open and one sealed beacon with every field in use."""
+    beacon = Beacon(
+        BeaconKind.ANSWER, Part.JOIN, bytes(range(16)), 7, 46_821, 46_822, 46_830, 1000,
+        (ip_address("192.168.1.20"), ip_address("fd00::20")), Seen(ip_address("192.168.1.10"), 46_821),
+        ip_address("fe80::1"), "Alice",
+    )  # fmt: skip
+    ring, nonce = Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER))]), bytes(range(12))
+    return [
+        {"mode": "open", "nonce": nonce.hex(), "body": beacon.encode().hex(),
+         "datagram": Keyring().seal(None, beacon, nonce).hex()},
+        {"mode": "sealed", "secret": SECRET.hex(), "nonce": nonce.hex(), "body": beacon.encode().hex(),
+         "datagram": ring.seal(OFFER, beacon, nonce).hex()},
+    ]  # fmt: skip
+
+
+def handshake() -> dict[str, Any]:
+    """A whole handshake between two known devices, up to the verified identities, frame by frame."""
+    alice, bob = (DeviceIdentity.from_private_bytes(bytes([n]) * 32) for n in (1, 2))
+    address = ip_address("192.168.1.20")
+    ring = Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER))])
+    issuer = Handshake(
+        LocalSide(Role.ISSUER, alice, "Alice", bytes([3]) * 16, bytes([4]) * 32, bytes([5]) * 12, gives=True),
+        ring, CERTIFICATE, address,
+    )  # fmt: skip
+    joiner = Handshake(
+        LocalSide(
+            Role.JOINER, bob, "Bob", bytes([6]) * 16, bytes([7]) * 32, bytes([8]) * 12, takes=True, via="offer"
+        ),
+        ring, CERTIFICATE, ip_address("192.168.1.10"), OFFER,
+    )  # fmt: skip
+    frames, codes = [], []
+    moved = True
+    while moved:
+        moved = False
+        for sender, receiver, name in ((joiner, issuer, "joiner"), (issuer, joiner, "issuer")):
+            for kind, body in sender.take_outgoing():
+                frames.append({"from": name, "type": kind, "body": body.hex()})
+                receiver.receive(kind, body)
+                moved = True
+            codes += [event.code for event in sender.take_events() if isinstance(event, Verified)]
+    return {
+        "secret": SECRET.hex(),
+        "certificate_sha256": CERTIFICATE.hex(),
+        "issuer_private_key": alice.private_bytes().hex(),
+        "joiner_private_key": bob.private_bytes().hex(),
+        "issuer_device_id": device_id(alice.public),
+        "joiner_device_id": device_id(bob.public),
+        "frames": frames,
+        "short_code": codes[0] if len(set(codes)) == 1 else codes,
+    }
+
+
+def preambles() -> list[dict[str, Any]]:
+    """The eight bytes before TLS."""
+    return [
+        {"kind": kind.name.lower(), "role": role.value, "dialled": dialled,
+         "bytes": Preamble(kind, role, dialled).encode().hex()}
+        for kind in CallKind for role in Role for dialled in (True, False)
+    ]  # fmt: skip
+
+
+FILES = {"keys": keys, "beacons": beacons, "handshake": handshake, "preambles": preambles}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_protocol_has_not_changed(name: str) -> None:
+    assert FILES[name]() == json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_the_vectors_can_be_read_back() -> None:
+    for entry in json.loads((FOLDER / "preambles.json").read_text(encoding="utf-8")):
+        preamble = Preamble.decode(bytes.fromhex(entry["bytes"]))
+        assert (preamble.kind.name.lower(), preamble.role, preamble.dialled) == (
+            entry["kind"], entry["role"], entry["dialled"],
+        )  # fmt: skip
+    for entry in json.loads((FOLDER / "beacons.json").read_text(encoding="utf-8")):
+        ring = Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER))] if "secret" in entry else [])
+        _, beacon = ring.open(Envelope.decode(bytes.fromhex(entry["datagram"])))
+        assert beacon.encode().hex() == entry["body"]
+
+
+def test_the_vectors_signatures_hold() -> None:
+    """Recomputed from the frames alone, as a stranger's client would."""
+    vector = json.loads((FOLDER / "handshake.json").read_text(encoding="utf-8"))
+    hellos = {frame["from"]: bytes.fromhex(frame["body"]) for frame in vector["frames"] if frame["type"] == 1}
+    certificate = bytes.fromhex(vector["certificate_sha256"])
+    transcript = digest(b"localpair handshake v1", b"offer", certificate, hellos["issuer"], hellos["joiner"])
+    identities = [frame for frame in vector["frames"] if frame["type"] == Identity.TYPE]
+    assert len(identities) == 2
+    for frame in identities:
+        identity = decode_message(frame["type"], bytes.fromhex(frame["body"]))
+        assert isinstance(identity, Identity)
+        role = Role(frame["from"])
+        check_signature(identity.public_key, identity.signature, role, transcript, identity.label.encode())
+
+
+if __name__ == "__main__":
+    for file, make in FILES.items():
+        (FOLDER / f"{file}.json").write_text(json.dumps(make(), indent=1) + "\n", encoding="utf-8")
