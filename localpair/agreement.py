@@ -13,6 +13,7 @@ from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import Refusal, RefusedError, RemoteError
 from localpair.events import Direction, Peer
 from localpair.keys import HASH_BYTES, Purpose, Role, SharedSecret, random_bytes
+from localpair.labels import clean_label
 from localpair.limits import APPROVAL_S, LOWEST_DIALLED_PORT
 from localpair.net.lane import Lane
 from localpair.protocol.handshake import (
@@ -89,7 +90,7 @@ class Agreement:
     async def _ask(self, lane: Lane, peer: Verified) -> None:
         if peer.device_id not in self._approved:
             request = ApprovalRequest(
-                Peer(peer.device_id, peer.label), peer.code, direction(self._gives, self._takes), lane.path()
+                _shown(peer), peer.code, direction(self._gives, self._takes), lane.path()
             )
             if not await self._answer(request):
                 await lane.refuse(Refusal.NOT_APPROVED)
@@ -139,7 +140,12 @@ class Agreement:
 
     def _agreed(self, lane: Lane, peer: Verified) -> Agreed:
         secret = SharedSecret(self._pair_keys[peer.device_id], Purpose.PAIR)
-        return Agreed(lane, Peer(peer.device_id, peer.label), secret)
+        return Agreed(lane, _shown(peer), secret)
+
+
+def _shown(peer: Verified) -> Peer:
+    """The peer as it may be shown: its name is its claim, and may hold anything."""
+    return Peer(peer.device_id, clean_label(peer.label))
 
 
 async def meet_again(lane: Lane, role: Role) -> None:

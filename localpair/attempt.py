@@ -115,6 +115,7 @@ class Pairing:
     def _become_session(self, engine: Engine, role: Role, agreed: Agreed) -> None:
         """The pair stands: end the search and hand out the session."""
         path = agreed.lane.path()
+        engine.lane_won(agreed.lane)
         reconnector = Reconnector(engine, role, agreed, self._emit)
         self._session = Session(
             agreed.lane.stream,

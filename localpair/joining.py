@@ -30,9 +30,12 @@ class Seeking(Pairing):
         """The lane that the issuer nominated. Lanes that it turned down are tried again on other paths."""
         waiting: dict[asyncio.Task[None], Lane] = {}
         arrival = asyncio.create_task(engine.verified.get())
+        refused = asyncio.create_task(engine.tally.final.wait())
         try:
             while True:
-                await asyncio.wait({arrival, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({arrival, refused, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+                if refused.done():
+                    raise engine.tally.refusals[-1]
                 for task in [task for task in waiting if task.done()]:
                     lane = waiting.pop(task)
                     if self._is_nominated(engine, secret, task, lane):
@@ -43,6 +46,7 @@ class Seeking(Pairing):
                     arrival = asyncio.create_task(engine.verified.get())
         finally:
             arrival.cancel()
+            refused.cancel()
             for task, lane in waiting.items():
                 task.cancel()
                 lane.stream.abort()

@@ -109,7 +109,9 @@ CHUNK_BYTES: Final = (
     512 * 1024
 )  # one read of a file and one write to TLS; measured best between 256 KiB and 1 MiB
 SEND_BUFFER_BYTES: Final = 4 * 1024 * 1024  # ahead of the socket, then the sender waits
-ATTACH_S: Final = 20.0  # for the first message on a new connection: a slow disk has to settle before it is sent
+ATTACH_S: Final = (
+    20.0  # for the first message on a new connection: a slow disk has to settle before it is sent
+)
 CLOSE_S: Final = 1.0  # to flush a connection and to say goodbye; then it is cut
 USER_TIMEOUT_S: Final = 30.0  # sent and not acknowledged by the peer's kernel: the path is dead
 
@@ -122,7 +124,9 @@ UNSETTLED_ENTRIES: Final = 1024  # files sent and not yet confirmed as stored; a
 NOTES_AHEAD: Final = 64  # messages sent that the peer's application has not taken
 NOTES_AHEAD_BYTES: Final = 4 * 1024 * 1024  # the same in bytes; the receiver keeps no more than this
 PROGRESS_S: Final = 0.1  # between two progress events of one direction
-SMALL_FILE_BYTES: Final = 64 * 1024  # received in memory and written by one of several threads, since each is flushed
+SMALL_FILE_BYTES: Final = (
+    64 * 1024
+)  # received in memory and written by one of several threads, since each is flushed
 STORING_AHEAD: Final = 256  # small files in memory that wait for the disk; then the sender waits
 STORE_END_S: Final = 0.3  # for the threads to let go of the disk when a transfer is cancelled
 FREE_NAMES: Final = 10_000  # "name (n)" tried before a file is refused

@@ -175,6 +175,7 @@ class _Supervisor:
     async def _say_goodbye(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_S):
+                await self._link.ready.wait()
                 await self.mail.delivered()
                 self._closing = True
                 closed = TransferError("this side closed the session")
@@ -199,7 +200,7 @@ class _Supervisor:
             error.__cause__ = remote
         except LocalpairError as local:
             error = local
-        except Exception as bug:
+        except Exception as bug:  # noqa: BLE001 - logged, and told to whoever uses the session
             _log.exception("the session ended by a fault of its own")
             error = TransferError(f"unexpected {type(bug).__name__}: {bug}")
         finally:
@@ -307,7 +308,7 @@ class _Supervisor:
         if self._session.on_event is not None:
             try:
                 self._session.on_event(event)
-            except Exception:
+            except Exception:  # noqa: BLE001 - the program's fault must not end the session
                 _log.exception("on_event failed")
 
 

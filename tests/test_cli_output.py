@@ -218,9 +218,14 @@ def test_hostile_names_reach_no_terminal(item: facts.Item) -> None:
 def test_the_pair_is_told_in_one_line() -> None:
     out, err = _shown(PAIRED)
     assert out == (
-        "Paired with Anna's laptop (device 3f2a-9c11-07de) in 0.21 s, over 192.168.1.7:46821 (multicast).\n"
+        "Paired with Anna's laptop (3f2a-9c11-07de) in 0.21 s, over 192.168.1.7:46821 (multicast).\n"
     )
     assert err == ""
+
+
+def test_a_device_without_a_name_is_called_by_its_id() -> None:
+    out, _ = _shown(replace(PAIRED, peer=events.Peer("3f2a-9c11-07de", "")))
+    assert out.startswith("Paired with 3f2a-9c11-07de in ")
 
 
 def test_nearby_devices_are_talk_while_pairing_and_the_result_of_discover() -> None:

@@ -304,7 +304,7 @@ def test_the_person_who_gives_is_asked(
     assert api.pairing.approved is approved
     assert typist.asked == ["Send to this device? [y/N]"]
     said = capsys.readouterr().err
-    assert "Anna\\x1b[2J\\u202e (device 3f2a-9c11-07de)" in said
+    assert "The other device is Anna\\x1b[2J\\u202e (3f2a-9c11-07de), at 192.168.1.7:46821." in said
     assert "Code: 483 920" in said
     assert "It will receive what you send." in said
 

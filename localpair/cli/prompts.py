@@ -82,6 +82,6 @@ class Prompts:
     def _announce(self, request: ApprovalRequest) -> None:
         self._output.show(facts.ApprovalAsked(request.peer, request.code, request.direction, request.path))
         talk = self._output.talk
-        talk.note(f"{device(request.peer)} has read the offer, at {request.path.remote}.")
+        talk.note(f"The other device is {device(request.peer)}, at {request.path.remote}.")
         talk.note(f"Code: {talk.strong(request.code)}   The other screen must show the same.")
         talk.note(_DIRECTIONS.get(request.direction, ""))

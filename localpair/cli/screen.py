@@ -112,8 +112,9 @@ def _result(item: facts.Item) -> list[str]:
 
 
 def device(peer: events.Peer) -> str:
-    """A paired device, by the name it gave itself and its id."""
-    return f"{printable(peer.label, 64) or 'a device'} (device {printable(peer.device_id, 40)})"
+    """A device that proved itself: the name it gave itself, and its id."""
+    label, identity = printable(peer.label, 64), printable(peer.device_id, 40)
+    return f"{label} ({identity})" if label and label != identity else identity
 
 
 def _closed(item: facts.Closed) -> list[str]:

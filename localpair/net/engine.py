@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from localpair.address import LOOPBACK, IPAddress, unscoped
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import Refusal, RefusedError, WireError
-from localpair.events import AddressAttempt, Attempt, Direction, Event
+from localpair.events import AddressAttempt, Attempt, Direction, Event, Phase
 from localpair.keys import (
     DeviceIdentity,
     Role,
@@ -31,7 +31,7 @@ from localpair.net.dialler import Checklists, Dialler
 from localpair.net.finder import Clock, Finder
 from localpair.net.hearing import Hearing
 from localpair.net.interfaces import Interfaces
-from localpair.net.lane import Lane
+from localpair.net.lane import Lane, LaneRefusedError
 from localpair.net.listener import Listener
 from localpair.net.probing import Prober
 from localpair.net.routes import NoRoute, preferred_source
@@ -74,11 +74,15 @@ class Wanted:
 
 @dataclass(slots=True)
 class Tally:
-    """What an engine has counted: attempts that failed, claims of the offer that did."""
+    """What an engine has counted: attempts that failed, claims of the offer that did.
+
+    ``final`` is set once the offer's own issuer has refused: no other path will change its mind.
+    """
 
     attempts: list[Attempt] = field(default_factory=list)
     failed_claims: int = 0
     refusals: list[RefusedError] = field(default_factory=list)
+    final: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Engine:
@@ -217,6 +221,12 @@ class Engine:
         self.finder.discovery.wake(self.clock())
         self._changed.set()
 
+    def lane_won(self, lane: Lane) -> None:
+        """A lane became the session: report it among the attempts."""
+        self._on_event(
+            Attempt(lane.candidate, lane.direction, Phase.NOMINATION, "ok", lane.age_ms(self.clock()))
+        )
+
     def lane_ended(self, lane: Lane, secret: str, outcome: Outcome = Outcome.FAILED) -> None:
         """A lane that was taken from ``verified`` ended without a session; its address may be tried again."""
         lane.stream.abort()
@@ -301,7 +311,7 @@ class Engine:
         )  # fmt: skip
         means = secret if wanted.role is Role.JOINER else None
         handshake = Handshake(local, self.keyring, fingerprint, remote_address(stream), means)
-        return Lane(stream, handshake, candidate, direction, pinned)
+        return Lane(stream, handshake, candidate, direction, pinned, self.clock())
 
     async def verify(self, lane: Lane) -> None:
         """Drive a lane until its peer is verified. A claim that fails is counted."""
@@ -323,8 +333,9 @@ class Engine:
 
     def _count_refusal(self, lane: Lane, error: RefusedError) -> None:
         if self.wanted.role is Role.JOINER:
-            if lane.pinned or error.reason is not Refusal.WRONG_KEY:
-                self.tally.refusals.append(error)
+            self.tally.refusals.append(error)
+            if lane.pinned and not (isinstance(error, LaneRefusedError) and error.lost):
+                self.tally.final.set()
         elif error.reason is Refusal.WRONG_SECRET:
             self.tally.failed_claims += 1
             self.on_failed_claim()

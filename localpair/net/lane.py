@@ -25,6 +25,7 @@ class Lane:
     candidate: Candidate
     direction: Direction
     pinned: bool = False
+    since: float = 0.0
     verified: Verified | None = None
     _events: deque[HandshakeEvent] = field(default_factory=deque)
 
@@ -56,6 +57,10 @@ class Lane:
         self.handshake.refuse(reason)
         self.flush()
         await self.stream.close()
+
+    def age_ms(self, now: float) -> float:
+        """Milliseconds since the handshake began."""
+        return (now - self.since) * 1000
 
     def path(self) -> Path:
         """The way this lane runs, with the carrier that made whoever dialled know the address."""

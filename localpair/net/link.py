@@ -21,6 +21,7 @@ class Link:
     """
 
     def __init__(self) -> None:
+        self.ready = asyncio.Event()  # messages are sent
         self._stream: FrameStream | None = None
 
     async def attach(self, stream: FrameStream, own: Attach, *, timeout: float | None) -> Attach:
@@ -28,6 +29,7 @@ class Link:
         stream.set_limit(FRAME_BYTES + _FRAME_OVERHEAD, {DATA})
         stream.write(own.TYPE, own.encode())
         self._stream = stream
+        self.ready.set()
         try:
             async with asyncio.timeout(timeout):
                 frame = await stream.receive()
@@ -43,6 +45,7 @@ class Link:
         if self._stream is not None:
             self._stream.abort()
         self._stream = None
+        self.ready.clear()
 
     def send(self, messages: Iterable[Payload]) -> None:
         """Send ``messages`` if a connection stands; never blocks."""

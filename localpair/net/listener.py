@@ -39,7 +39,11 @@ class Listener:
     """
 
     def __init__(
-        self, sockets: list[socket.socket], contexts: Contexts, role: Role, handlers: Mapping[CallKind, Handler]
+        self,
+        sockets: list[socket.socket],
+        contexts: Contexts,
+        role: Role,
+        handlers: Mapping[CallKind, Handler],
     ) -> None:
         self._sockets, self._contexts, self._role, self._handlers = sockets, contexts, role, handlers
         self._guests: list[_Guest] = []

@@ -234,8 +234,11 @@ class _Wire(asyncio.BufferedProtocol):
         """Wait until everything has left; input is thrown away, since unread input makes TLS drop the output."""
         self._discarding = True
         self.intake.clear()
+        if self.transport.is_closing():
+            return
         self.flush()
-        self.transport.set_write_buffer_limits(high=0)
+        self._resume()
+        self.transport.set_write_buffer_limits(high=1, low=0)  # "writable" now means "empty"
         await self.writable.wait()
         self.transport.close()
         await self.ended.wait()
@@ -247,7 +250,7 @@ class _Wire(asyncio.BufferedProtocol):
                 self._loop.call_soon_threadsafe(self._resume)
 
     def _resume(self) -> None:
-        if self.stalled and not self.intake.full:
+        if self.stalled and not self.intake.full and not self.transport.is_closing():
             self.stalled = False
             self.transport.resume_reading()
 

@@ -1,0 +1,188 @@
+"""The programs' interface: two sides in one process, over the loopback interface of a namespace of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import localpair
+from localpair.errors import Refusal, RefusedError, UnreachableError
+from localpair.settings import nobody
+
+pytestmark = pytest.mark.isolated
+
+Approver = Callable[[localpair.ApprovalRequest], Awaitable[bool]]
+
+
+async def agree(_: localpair.ApprovalRequest) -> bool:
+    return True
+
+
+async def offered(hosting: localpair.Pairing) -> localpair.Offer:
+    async for event in hosting.events():
+        if isinstance(event, localpair.OfferIssued):
+            return localpair.Offer.parse(event.text)
+    await hosting.session()
+    raise AssertionError("the hosting ended without an offer")
+
+
+async def meet(
+    folder: Path, *, host_with: dict[str, Any] | None = None, join_with: dict[str, Any] | None = None,
+    host_approves: Approver = agree, join_approves: Approver = agree,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Pair within this process; what each side's ``session()`` gave, an error included."""
+    stores = [localpair.TrustStore(folder / name) for name in "ab"]
+    async with localpair.host(
+        localpair.Settings(timeout=15, **host_with or {}), store=stores[0], approve=host_approves
+    ) as hosting:
+        offer = await offered(hosting)
+        settings = localpair.Settings(timeout=10, **join_with or {})
+        async with localpair.join(offer, settings, store=stores[1], approve=join_approves) as joining:
+            return tuple(await asyncio.gather(hosting.session(), joining.session(), return_exceptions=True))  # type: ignore[return-value]
+
+
+def test_both_sides_get_a_session_with_the_other(tmp_path: Path) -> None:
+    here, there = asyncio.run(meet(tmp_path, host_with={"name": "kitchen"}, join_with={"name": "phone"}))
+    assert (here.peer.label, there.peer.label) == ("phone", "kitchen")
+    stores = [localpair.TrustStore(tmp_path / name) for name in "ab"]
+    for store, session in zip(stores, (here, there), strict=True):
+        (record,) = store.devices()
+        assert record.device_id == session.peer.device_id
+        assert record.state is localpair.DeviceState.PAIRED
+    assert stores[0].devices()[0].pair_key == stores[1].devices()[0].pair_key
+
+
+@pytest.mark.parametrize(
+    ("who", "host_with", "join_with"),
+    [
+        ("host", {}, {}),
+        ("host", {"gives": True}, {"takes": True}),
+        ("join", {"takes": True}, {"gives": True}),
+    ],
+)
+def test_a_person_who_says_no_ends_it_on_both_sides(
+    tmp_path: Path, who: str, host_with: dict[str, Any], join_with: dict[str, Any]
+) -> None:
+    outcome = asyncio.run(
+        meet(
+            tmp_path, host_with=host_with, join_with=join_with,
+            host_approves=nobody if who == "host" else agree, join_approves=nobody if who == "join" else agree,
+        )
+    )  # fmt: skip
+    for error in outcome:
+        assert isinstance(error, RefusedError)
+        assert error.reason is Refusal.NOT_APPROVED
+    for name in "ab":
+        assert not localpair.TrustStore(tmp_path / name).devices()
+
+
+def test_what_is_asked_tells_who_and_what_and_the_same_code_on_both_sides(tmp_path: Path) -> None:
+    asked: list[localpair.ApprovalRequest] = []
+
+    async def remember(request: localpair.ApprovalRequest) -> bool:
+        asked.append(request)
+        return True
+
+    both = {"gives": True, "takes": True}
+    here, there = asyncio.run(
+        meet(tmp_path, host_with=both, join_with=both, host_approves=remember, join_approves=remember)
+    )
+    assert len(asked) == 2
+    assert len({request.code for request in asked}) == 1
+    assert {request.peer.device_id for request in asked} == {here.peer.device_id, there.peer.device_id}
+    assert {request.direction for request in asked} == {"both"}
+
+
+def test_a_hostile_name_is_cleaned_before_anybody_sees_it(tmp_path: Path) -> None:
+    evil = "\x1b[2Jboss\u202egpj.exe\n"
+    asked: list[localpair.ApprovalRequest] = []
+
+    async def remember(request: localpair.ApprovalRequest) -> bool:
+        asked.append(request)
+        return True
+
+    async def run() -> Any:
+        settings = localpair.Settings(timeout=10)
+        object.__setattr__(settings, "name", evil)  # a hostile peer does not clean its own name
+        store = localpair.TrustStore(tmp_path / "b")
+        async with localpair.host(store=localpair.TrustStore(tmp_path / "a"), approve=remember) as hosting:
+            async with localpair.join(await offered(hosting), settings, store=store, approve=agree):
+                return await hosting.session()
+
+    session = asyncio.run(run())
+    for label in (
+        session.peer.label,
+        asked[0].peer.label,
+        localpair.TrustStore(tmp_path / "a").devices()[0].label,
+    ):
+        assert "boss" in label
+        assert not {"\x1b", "\u202e", "\n"} & set(label)
+
+
+def test_pairing_again_is_harmless(tmp_path: Path) -> None:
+    for _ in range(2):
+        here, there = asyncio.run(meet(tmp_path))
+        assert isinstance(here, localpair.Session)
+        assert isinstance(there, localpair.Session)
+    for name in "ab":
+        assert len(localpair.TrustStore(tmp_path / name).devices()) == 1
+
+
+def test_nobody_comes(tmp_path: Path) -> None:
+    async def run() -> None:
+        settings = localpair.Settings(timeout=0.5)
+        async with localpair.host(settings, store=localpair.TrustStore(tmp_path), approve=agree) as hosting:
+            await hosting.session()
+
+    with pytest.raises(UnreachableError):
+        asyncio.run(run())
+
+
+def test_leaving_early_ends_everything(tmp_path: Path) -> None:
+    async def run() -> int:
+        async with localpair.host(store=localpair.TrustStore(tmp_path), approve=agree) as hosting:
+            await offered(hosting)
+        return len(asyncio.all_tasks()) - 1
+
+    assert asyncio.run(run()) == 0
+
+
+def test_events_end_with_the_attempt(tmp_path: Path) -> None:
+    async def run() -> list[localpair.Event]:
+        settings = localpair.Settings(timeout=0.3)
+        async with localpair.host(settings, store=localpair.TrustStore(tmp_path), approve=agree) as hosting:
+            return [event async for event in hosting.events()]
+
+    kinds = [type(event) for event in asyncio.run(run())]
+    assert localpair.Ready in kinds
+    assert localpair.OfferIssued in kinds
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"flow": "both"}, {"offer_addresses": "some"}, {"port": 80}, {"timeout": 0}, {"lifetime": 1000}]
+)
+def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(localpair.UsageError):
+        localpair.Settings(**wrong)
+
+
+def test_own_addresses_without_a_network() -> None:
+    report = asyncio.run(localpair.acquire_addresses())
+    assert report.stage is None
+    assert report.candidates == ()
+    assert report.attempts
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    import socket
+
+    async def run() -> None:
+        async with localpair.host(localpair.Settings(port=47_001)) as hosting:
+            await hosting.session()
+
+    with socket.create_server(("0.0.0.0", 47_001)), pytest.raises(localpair.LocalError, match="47001"):
+        asyncio.run(run())
