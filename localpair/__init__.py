@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from localpair.events import (
         AddressAttempt,
         Attempt,
+        CodeShown,
         Direction,
         Event,
         NearbyPeer,
@@ -61,7 +62,7 @@ _WHERE = {
     "localpair.diagnosis": "Report diagnose",
     "localpair.errors": "LocalError LocalpairError OfferError Refusal RefusedError RemoteError StateError "
     "TransferError UnreachableError UsageError WireError",
-    "localpair.events": "AddressAttempt Attempt Direction Event NearbyPeer OfferIssued OwnAddressSeen Paired Path Peer "
+    "localpair.events": "AddressAttempt Attempt CodeShown Direction Event NearbyPeer OfferIssued OwnAddressSeen Paired Path Peer "
     "PeerFound Phase Progress Ready Received Reconnected Sent",
     "localpair.exploring": "acquire_addresses discover",
     "localpair.listening": "Listening",
@@ -84,6 +85,7 @@ __all__ = [
     "Attempt",
     "Candidate",
     "Chooser",
+    "CodeShown",
     "DeviceRecord",
     "DeviceState",
     "Direction",

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import Refusal, RefusedError, RemoteError
-from localpair.events import Direction, Peer
+from localpair.events import CodeShown, Direction, Peer
 from localpair.keys import HASH_BYTES, Purpose, Role, SharedSecret, random_bytes
 from localpair.labels import clean_label
 from localpair.limits import APPROVAL_S, LOWEST_DIALLED_PORT
@@ -51,6 +51,7 @@ class Agreement:
         self._approved: set[str] = set()
         self._pair_keys: dict[str, bytes] = {}
         self.on_nominated: Callable[[], None] = lambda: None
+        self.on_code: Callable[[CodeShown], None] = lambda _: None
 
     async def conclude(self, lane: Lane) -> Agreed:
         """Bring a verified lane to its end. The issuer nominates it; the joiner's has been nominated or will be.
@@ -76,7 +77,7 @@ class Agreement:
     async def _react(self, lane: Lane, peer: Verified, event: HandshakeEvent) -> None:
         match event:
             case Nominated():
-                self.on_nominated()
+                self._nominated(lane, peer)
             case ApprovalNeeded():
                 await self._ask(lane, peer)
             case CommitNeeded():
@@ -86,6 +87,12 @@ class Agreement:
             case RecordPaired():
                 await _in_thread(lambda: self._store.confirm(peer.device_id))
                 lane.handshake.recorded()
+
+    def _nominated(self, lane: Lane, peer: Verified) -> None:
+        self.on_nominated()
+        if not lane.handshake.must_approve:
+            doing = direction(self._gives, self._takes)
+            self.on_code(CodeShown(_shown(peer), peer.code, doing, lane.path()))
 
     async def _ask(self, lane: Lane, peer: Verified) -> None:
         if peer.device_id not in self._approved:

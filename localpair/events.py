@@ -135,6 +135,18 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeShown:
+    """The peer is known and its person is being asked; ``code`` stands on both screens. Emitted where nobody is
+    asked on this side; whoever is asked gets the same in an ``ApprovalRequest``. ``direction`` is seen from here.
+    """
+
+    peer: Peer
+    code: str
+    direction: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Paired:
     """Both sides have recorded the pair. ``elapsed_ms`` counts from the start of this side's attempt."""
 
@@ -186,6 +198,7 @@ Event: TypeAlias = (
     | PeerFound
     | OwnAddressSeen
     | Attempt
+    | CodeShown
     | Paired
     | Progress
     | Sent
@@ -196,6 +209,7 @@ Event: TypeAlias = (
 __all__ = [
     "AddressAttempt",
     "Attempt",
+    "CodeShown",
     "Direction",
     "Event",
     "FilePath",

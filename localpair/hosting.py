@@ -37,6 +37,7 @@ class Hosting(Pairing):
         super().__init__(settings, store)
         self._choose = choose
         self._agreement = Agreement(store, Role.ISSUER, approve, gives=settings.gives, takes=settings.takes)
+        self._agreement.on_code = self._emit
         self._renew = asyncio.Event()
         self._made_for = b""
         self._only: Candidate | None = None

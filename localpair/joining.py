@@ -52,8 +52,10 @@ class Seeking(Pairing):
                 lane.stream.abort()
 
     async def _nomination(self, lane: Lane) -> None:
-        while not isinstance(await lane.next_event(), Nominated):
+        """Wait for the nomination, and leave its event to whoever concludes the lane."""
+        while not isinstance(event := await lane.next_event(), Nominated):
             pass
+        lane.put_back(event)
 
     def _is_nominated(self, engine: Engine, secret: str, task: asyncio.Task[None], lane: Lane) -> bool:
         try:
@@ -83,6 +85,7 @@ class Joining(Seeking):
         super().__init__(settings, store)
         self._offer = offer
         self._agreement = Agreement(store, Role.JOINER, approve, gives=settings.gives, takes=settings.takes)
+        self._agreement.on_code = self._emit
 
     async def _run(self, group: asyncio.TaskGroup) -> None:
         raw = await asyncio.to_thread(self._store.identity)

@@ -652,7 +652,7 @@ def test_touch_keeps_the_newest_good_addresses(store: TrustStore) -> None:
 
 def test_touch_keeps_no_address_that_must_not_be_dialled_and_no_scope(store: TrustStore) -> None:
     device = paired(store)
-    bad = ["224.0.0.1", "255.255.255.255", "0.0.0.0", "ff12::1", "::"]  # noqa: S104 - an address that is dropped
+    bad = ["224.0.0.1", "255.255.255.255", "0.0.0.0", "ff12::1", "::"]
     scoped = Candidate(ip_address("fe80::1%eth0"), 46821, scope=7, prefix=64, interface="eth0")
     store.touch(device.device_id, [*(candidate(text) for text in bad), scoped, scoped])
     (kept,) = store.get(device.device_id).addresses

@@ -77,6 +77,7 @@ def _of_command_line(item: facts.Fact) -> tuple[str, Fields]:
                 "code": item.code,
                 "direction": item.direction,
                 "path": _of_path(item.path),
+                "asked": True,
             }
         case facts.Verdict():
             return "verdict", {"verdict": item.verdict, "text": item.text, **item.evidence}
@@ -136,6 +137,7 @@ def _of_pairing(
     | events.OfferIssued
     | events.PeerFound
     | events.Attempt
+    | events.CodeShown
     | events.Paired
     | events.Reconnected,
 ) -> tuple[str, Fields]:
@@ -149,6 +151,14 @@ def _of_pairing(
             return "peer", _of_nearby(item)
         case events.Attempt():
             return "attempt", _of_attempt(item)
+        case events.CodeShown():
+            return "approval", {
+                "peer": _of_peer(item.peer),
+                "code": item.code,
+                "direction": item.direction,
+                "path": _of_path(item.path),
+                "asked": False,
+            }
         case events.Paired():
             return "paired", {
                 "peer": _of_peer(item.peer),

@@ -46,6 +46,10 @@ class Lane:
             self.verified = event
         return event
 
+    def put_back(self, event: HandshakeEvent) -> None:
+        """Give an event to the next caller of ``next_event`` once more."""
+        self._events.appendleft(event)
+
     def flush(self) -> None:
         """Send what the handshake has to say, and collect its events."""
         for kind, body in self.handshake.take_outgoing():

@@ -1,0 +1,151 @@
+"""One call of ``send_files``: what is read becomes messages, and what the receiver says becomes events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from localpair.errors import LocalError
+from localpair.events import Event, Sent
+from localpair.limits import STORE_END_S
+from localpair.net.link import Link
+from localpair.net.reading import Backlog, Chunk, Crashed, Item, Opened, Read, Unreadable, Whole
+from localpair.net.tally import Tally
+from localpair.net.walking import Skipped, Source, count, walk
+from localpair.net.workers import Workers
+from localpair.protocol.sending import Sender
+from localpair.wire.payload import Kind, Result, SendPhase, Total
+
+_log = logging.getLogger(__name__)
+
+
+class Batch:
+    """The entries of one batch between the reading thread, the sender's machine and the connection."""
+
+    def __init__(
+        self,
+        tops: Sequence[tuple[Path, str]],
+        sender: Sender,
+        link: Link,
+        emit: Callable[[Event], None],
+        tally: Tally,
+    ) -> None:
+        self.backlog = Backlog(walk(tops))
+        self.tally = tally
+        self.failures: list[tuple[str, str]] = []
+        self.skipped: list[Skipped] = []
+        self._sender = sender
+        self._link = link
+        self._emit = emit
+        self._announced: dict[int, Source] = {}  # and not settled
+        self._sent: dict[int, int] = {}  # bytes of those
+        self._total: Total | None = None
+
+    def rewind(self) -> None:
+        """A new connection stands: everything that the receiver has not seen is sent again."""
+        again = sorted(number for number in self._announced if number >= self._sender.next_id)
+        self.backlog.rewind([self._announced.pop(number) for number in again])
+        self.tally.bytes -= sum(self._sent.pop(number) for number in again)
+        self._tell_total()
+
+    def counted(self, files: int, size: int) -> None:
+        """So much is in the batch."""
+        self._total = Total(files, size)
+        self.tally.total = size
+        self._tell_total()
+
+    def send(self, item: Item) -> None:
+        """Send what was read. Raises LocalError where the reading thread met what no file explains."""
+        match item:
+            case Opened(source, size, mtime_ns, offset):
+                self._begin(source, size, mtime_ns, offset)
+            case Whole(source, size, mtime_ns, data, sha256):
+                self._begin(source, size, mtime_ns)
+                if source.kind is Kind.FILE:
+                    self._data(data)
+                    self._sender.end(sha256)
+            case Chunk(data):
+                self._data(data)
+            case Read(sha256):
+                self._sender.end(sha256)
+            case Unreadable(reason):
+                self._sender.abandon(reason)
+            case Skipped(path, reason):
+                _log.info("%s is not sent: %s", path, reason)
+                self.skipped.append(item)
+            case Crashed(error):
+                raise LocalError(f"reading failed: {type(error).__name__}: {error}") from error
+            case _:
+                raise TypeError(f"unexpected {type(item).__name__}")
+        self._flush()
+
+    def settled(self, result: Result) -> None:
+        """The receiver has told what became of an entry."""
+        source = self._announced.pop(result.id, None)
+        if source is None:
+            return
+        size = self._sent.pop(result.id)
+        if not result.stored:
+            self.failures.append((str(source.path), result.reason))
+        elif source.kind is Kind.FILE:
+            self.tally.files += 1
+            self._emit(Sent(str(source.path), size, result.sha256.hex()))
+            self.tally.show()
+
+    def _begin(self, source: Source, size: int, mtime_ns: int, offset: int = 0) -> None:
+        number = self._sender.begin(
+            source.kind, source.parts, size, mtime_ns, offset=offset, reason=source.reason
+        )
+        self.backlog.sent()
+        self._announced[number] = source
+        self._sent[number] = offset
+        self.tally.file = "/".join(source.parts)
+        self.tally.bytes += offset
+        self._flush()
+
+    def _data(self, data: bytes) -> None:
+        if data:
+            self._sender.data(len(data))
+            self._link.send_data(data)
+            self._sent[self._sender.next_id - 1] += len(data)
+            self.tally.bytes += len(data)
+
+    def _tell_total(self) -> None:
+        if self._total is not None and self._sender.phase is SendPhase.OPEN:
+            self._link.send([self._total])
+
+    def _flush(self) -> None:
+        messages, self._sender.outbox = self._sender.outbox, []
+        self._link.send(messages)
+
+
+class Counter:
+    """Counts a batch beside its sending, for the progress; ``done`` is called on the loop with files and bytes."""
+
+    def __init__(self, tops: Sequence[tuple[Path, str]], done: Callable[[int, int], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._tops = tops
+        self._done = done
+        self._stopped = False
+        self._thread = Workers(1, "count", self._crashed)
+        self._thread.put(self._count)
+
+    async def stop(self) -> None:
+        """End the counting, finished or not."""
+        self._stopped = True
+        await asyncio.to_thread(self._thread.close, STORE_END_S)
+
+    def _count(self) -> None:
+        files = size = 0
+        for files, size in count(self._tops):  # noqa: B007 - the last pair counts
+            if self._stopped:
+                return
+        # A loop that is closed wants no count.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._done, files, size)
+
+    def _crashed(self, error: BaseException) -> None:
+        _log.warning("counting failed: %s", error)
