@@ -62,8 +62,8 @@ _WHERE = {
     "localpair.diagnosis": "Report diagnose",
     "localpair.errors": "LocalError LocalpairError OfferError Refusal RefusedError RemoteError StateError "
     "TransferError UnreachableError UsageError WireError",
-    "localpair.events": "AddressAttempt Attempt CodeShown Direction Event NearbyPeer OfferIssued OwnAddressSeen Paired Path Peer "
-    "PeerFound Phase Progress Ready Received Reconnected Sent",
+    "localpair.events": "AddressAttempt Attempt CodeShown Direction Event NearbyPeer OfferIssued OwnAddressSeen "
+    "Paired Path Peer PeerFound Phase Progress Ready Received Reconnected Sent",
     "localpair.exploring": "acquire_addresses discover",
     "localpair.listening": "Listening",
     "localpair.net.stages": "AddressReport",

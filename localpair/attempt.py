@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from localpair.agreement import Agreed, meet_again
-from localpair.candidate import Candidate
-from localpair.errors import Refusal, RefusedError, UnreachableError
-from localpair.events import Event, Paired, Progress, Reconnected
+from localpair.agreement import Agreed
+from localpair.events import Event, Paired, Progress
 from localpair.keys import Role
-from localpair.limits import RESUME_S
 from localpair.net.engine import Engine
-from localpair.net.lane import Lane
-from localpair.net.stream import FrameStream
+from localpair.resuming import Reconnector
 from localpair.session import Session
 from localpair.settings import Settings
 from localpair.trust import TrustStore
@@ -112,11 +108,12 @@ class Pairing:
     def _elapsed_ms(self) -> float:
         return (asyncio.get_running_loop().time() - self._started) * 1000
 
-    def _become_session(self, engine: Engine, role: Role, agreed: Agreed) -> None:
+    def _become_session(self, engine: Engine, role: Role, agreed: Agreed, group: asyncio.TaskGroup) -> None:
         """The pair stands: end the search and hand out the session."""
         path = agreed.lane.path()
         engine.lane_won(agreed.lane)
         reconnector = Reconnector(engine, role, agreed, self._emit)
+        group.create_task(reconnector.run())
         self._session = Session(
             agreed.lane.stream,
             peer=agreed.peer,
@@ -126,54 +123,6 @@ class Pairing:
         )
         self._emit(Paired(agreed.peer, path, self._elapsed_ms()))
         self._result.set_result(self._session)
-
-
-class Reconnector:
-    """Finds the same peer again for a session whose connection broke."""
-
-    def __init__(self, engine: Engine, role: Role, agreed: Agreed, emit: Callable[[Event], None]) -> None:
-        self._engine, self._role, self._peer, self._emit = engine, role, agreed.peer, emit
-        self._known = [agreed.lane.candidate]
-        engine.rekey(agreed.peer.device_id, agreed.secret)
-        engine.settle()
-        engine.rest()
-
-    async def reconnect(self) -> FrameStream:
-        """A new connection to the same peer. Raises UnreachableError after RESUME_S."""
-        engine = self._engine
-        engine.add(self._peer.device_id, self._candidates())
-        engine.wake()
-        try:
-            async with asyncio.timeout(RESUME_S):
-                lane = await self._next()
-        except TimeoutError:
-            raise UnreachableError(
-                "the connection broke and the other device did not come back",
-                hint="if its network changed for good, send again: what has arrived is kept",
-            ) from None
-        finally:
-            engine.settle()
-            engine.rest()
-        self._known = [lane.candidate]
-        self._emit(Reconnected(lane.path()))
-        return lane.stream
-
-    async def _next(self) -> Lane:
-        while True:
-            lane = await self._engine.verified.get()
-            secret = self._peer.device_id
-            if lane.verified is None or lane.verified.device_id != self._peer.device_id:
-                await lane.refuse(Refusal.WRONG_KEY)
-                continue
-            try:
-                await meet_again(lane, self._role)
-                return lane
-            except (OSError, TimeoutError, RefusedError):
-                self._engine.lane_ended(lane, secret)
-
-    def _candidates(self) -> list[Candidate]:
-        heard = [one for peer in self._engine.hearing.nearby.values() for one in peer.addresses]
-        return [one for one in (*self._known, *heard) if one.diallable]
 
 
 def _first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:

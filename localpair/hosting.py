@@ -57,7 +57,7 @@ class Hosting(Pairing):
         await self._find_own_addresses(engine)
         self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
         agreed = await self._pair(engine)
-        self._become_session(engine, Role.ISSUER, agreed)
+        self._become_session(engine, Role.ISSUER, agreed, group)
 
     async def _pair(self, engine: Engine) -> Agreed:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 
 from localpair.agreement import Agreed, Agreement, meet_again
 from localpair.attempt import Pairing
@@ -100,7 +101,7 @@ class Joining(Seeking):
             offer = await self._read_offer()
         self._check_made_for_us(engine, offer)
         agreed = await self._pair(engine, offer, group)
-        self._become_session(engine, Role.JOINER, agreed)
+        self._become_session(engine, Role.JOINER, agreed, group)
 
     def _engine(self, raw: bytes, offer: Offer | None) -> Engine:
         settings = self._settings
@@ -185,10 +186,10 @@ class Reaching(Seeking):
         self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
         lane = await self._meet(engine, record)
         agreed = Agreed(lane, Peer(record.device_id, record.name), secret)
-        self._become_session(engine, Role.JOINER, agreed)
+        self._become_session(engine, Role.JOINER, agreed, group)
 
     async def _meet(self, engine: Engine, record: DeviceRecord) -> Lane:
-        engine.add(record.device_id, list(record.addresses))
+        engine.add(record.device_id, [replace(one, via="remembered") for one in record.addresses])
         engine.aim([one.address for one in record.addresses], DISCOVERY_PORT)
         for port in PAIRING_PORTS:
             engine.aim([], port)

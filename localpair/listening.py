@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from localpair.agreement import meet_again, remembered
 from localpair.attempt import Pairing
-from localpair.errors import LocalpairError, Refusal, UnreachableError
-from localpair.events import Paired, Peer, Ready, Reconnected
+from localpair.errors import LocalpairError, Refusal
+from localpair.events import Paired, Peer, Ready
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
-from localpair.limits import RESUME_S, REVOCATION_S
+from localpair.limits import REVOCATION_S
 from localpair.net.engine import Engine, Wanted
+from localpair.net.interfaces import Interfaces
 from localpair.net.lane import Lane
 from localpair.net.stream import FrameStream
 from localpair.protocol.handshake import Verified
 from localpair.protocol.keyring import Keyring
+from localpair.resuming import Line
 from localpair.session import Session
 from localpair.settings import Settings
 from localpair.trust import DeviceRecord, DeviceState, TrustStore
@@ -27,12 +29,11 @@ _PENDING = "?"  # marks the secret of a pair that its peer has not acknowledged 
 
 @dataclass(eq=False, slots=True)
 class _Guest:
-    """One instance of a paired device and its session; ``lanes`` takes the connections of a resume."""
+    """One instance of a paired device, its session, and the connection that carries it."""
 
     device_id: str
     session: Session
-    lanes: asyncio.Queue[Lane] = field(default_factory=asyncio.Queue)
-    broken: bool = False
+    line: Line
 
 
 class Listening(Pairing):
@@ -71,6 +72,7 @@ class Listening(Pairing):
         group.create_task(engine.run())
         await engine.started.wait()
         self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
+        engine.on_network = self._check_lines
         group.create_task(self._follow_store(engine))
         try:
             async with asyncio.timeout(self._settings.timeout):
@@ -82,12 +84,16 @@ class Listening(Pairing):
                 await guest.session.close()
         raise _OverError
 
+    def _check_lines(self, interfaces: Interfaces) -> None:
+        for guest in self._guests.values():
+            guest.line.check(interfaces)
+
     async def _serve(self, engine: Engine, group: asyncio.TaskGroup) -> None:
         while True:
             lane = await engine.verified.get()
-            group.create_task(self._welcome(engine, lane))
+            group.create_task(self._welcome(engine, lane, group))
 
-    async def _welcome(self, engine: Engine, lane: Lane) -> None:
+    async def _welcome(self, engine: Engine, lane: Lane, group: asyncio.TaskGroup) -> None:
         """A resume goes to its session, a second path of a live session is turned away, the rest is new."""
         verified = lane.verified
         if verified is None:
@@ -97,22 +103,24 @@ class Listening(Pairing):
             await lane.refuse(Refusal.REVOKED)
             return
         guest = self._guests.get(verified.instance)
-        if guest is not None and guest.broken:
-            guest.lanes.put_nowait(lane)
-        elif guest is not None:
+        if guest is None:
+            await self._begin(engine, lane, verified, record, group)
+        elif guest.device_id != record.device_id or not guest.line.offer(lane):
             await lane.refuse(None)
-        else:
-            await self._begin(engine, lane, verified, record)
 
-    async def _begin(self, engine: Engine, lane: Lane, verified: Verified, record: DeviceRecord) -> None:
+    async def _begin(
+        self, engine: Engine, lane: Lane, verified: Verified, record: DeviceRecord, group: asyncio.TaskGroup
+    ) -> None:
         peer = Peer(record.device_id, record.name)
         path = lane.path()
+        line = Line(lane.stream, Role.ISSUER, self._emit)
 
         async def reconnect() -> FrameStream:
-            return await self._resume(engine, guest)
+            engine.wake()
+            return await line.replace()
 
         session = Session(lane.stream, peer=peer, path=path, reconnect=reconnect, on_event=self._emit)
-        guest = _Guest(record.device_id, session)
+        guest = _Guest(record.device_id, session, line)
         self._guests[verified.instance] = guest
         try:
             await meet_again(lane, Role.ISSUER)
@@ -125,25 +133,11 @@ class Listening(Pairing):
             return
         self._emit(Paired(peer, path, self._elapsed_ms()))
         self._sessions.put_nowait(session)
+        group.create_task(self._forget_when_closed(verified.instance, session))
 
-    async def _resume(self, engine: Engine, guest: _Guest) -> FrameStream:
-        guest.broken = True
-        engine.wake()
-        try:
-            async with asyncio.timeout(RESUME_S):
-                while True:
-                    lane = await guest.lanes.get()
-                    try:
-                        await meet_again(lane, Role.ISSUER)
-                    except (OSError, TimeoutError, LocalpairError):
-                        lane.stream.abort()
-                        continue
-                    self._emit(Reconnected(lane.path()))
-                    return lane.stream
-        except TimeoutError:
-            raise UnreachableError("the connection broke and the other device did not come back") from None
-        finally:
-            guest.broken = False
+    async def _forget_when_closed(self, instance: bytes, session: Session) -> None:
+        await session.wait_closed()
+        self._guests.pop(instance, None)
 
     def _record_of(self, verified: Verified) -> DeviceRecord | None:
         """The record that stands for this peer now: not revoked, and with the very key that it has proven."""

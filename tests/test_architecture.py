@@ -22,7 +22,7 @@ LAYERS = (
     ("net",),
     (
         "agreement", "attempt", "diagnosis", "explain", "exploring", "hosting", "joining", "listening", "pairing", "qr",
-        "session", "settings", "state", "trust", "trust_file",
+        "resuming", "session", "settings", "state", "trust", "trust_file",
     ),
     ("cli", "__main__"),
 )  # fmt: skip

@@ -48,7 +48,9 @@ class Screen:
                 self._talk.note(f"Listening on port {item.tcp_port} at {own or 'no address yet'}.")
             case events.CodeShown():
                 self._talk.note(f"Found {device(item.peer)}; its person is being asked.")
-                self._talk.note(f"Code: {self._talk.strong(item.code)}   The other screen must show the same.")
+                self._talk.note(
+                    f"Code: {self._talk.strong(item.code)}   The other screen must show the same."
+                )
             case events.Reconnected():
                 self._talk.note(f"The connection broke; it goes on over {item.path.remote}.")
             case _:

@@ -109,6 +109,8 @@ class Engine:
         self.secret, self.pin = wanted.secret, wanted.pin
         self.pair_at: IPAddress | None = None  # flow post: the one address at which pairing is accepted
         self.on_failed_claim: Callable[[], None] = lambda: None
+        self.on_network: Callable[[Interfaces], None] = lambda _: None
+        self.resuming = False
         self._on_event = on_event
         self._changed = asyncio.Event()
         self._dials: set[asyncio.Task[None]] = set()
@@ -265,6 +267,7 @@ class Engine:
         self.checklists.set_interfaces(interfaces)
         if self.pair_at is not None and self.pair_at not in interfaces.own_addresses:
             self.pair_at = None  # the address that was agreed on is gone: any other may do
+        self.on_network(interfaces)
 
     async def _dial(self, secret: str, candidate: Candidate) -> None:
         result = await self._dialler.dial(secret, candidate)
@@ -307,7 +310,7 @@ class Engine:
         local = LocalSide(
             wanted.role, wanted.identity, wanted.label, self.instance, random_bytes(NONCE_BYTES),
             random_bytes(_KEY_NONCE_BYTES), wanted.gives, wanted.takes,
-            via="" if direction is Direction.IN else candidate.via,
+            via="" if direction is Direction.IN else candidate.via, resumes=self.resuming,
         )  # fmt: skip
         means = secret if wanted.role is Role.JOINER else None
         handshake = Handshake(local, self.keyring, fingerprint, remote_address(stream), means)

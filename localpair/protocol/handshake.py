@@ -81,6 +81,7 @@ class Verified:
     peer_gives: bool
     peer_takes: bool
     via: str  # how the peer knew our address, where it dialled
+    peer_resumes: bool  # a session of ours is to go on here
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class LocalSide:
     gives: bool = False
     takes: bool = False
     via: str = ""
+    resumes: bool = False
 
 
 class Handshake:
@@ -337,7 +339,7 @@ class Handshake:
         self._events.append(
             Verified(
                 identity.public_key, device_id(identity.public_key), identity.label, peer.instance, self._name,
-                self._keys.short_code(*keys), peer.called, peer.gives, peer.takes, peer.via,
+                self._keys.short_code(*keys), peer.called, peer.gives, peer.takes, peer.via, peer.resumes,
             )
         )  # fmt: skip
 
@@ -393,16 +395,9 @@ class Handshake:
         local, nonce = self._local, self._local.key_nonce
         tag = self._keyring[self._name].tag(nonce)
         hello = Hello(
-            self._role,
-            local.instance,
-            local.nonce,
-            nonce,
-            tag,
-            local.gives,
-            local.takes,
-            self._called,
-            local.via,
-        )
+            self._role, local.instance, local.nonce, nonce, tag, local.gives, local.takes, self._called, local.via,
+            local.resumes,
+        )  # fmt: skip
         self._own_hello = hello.encode()
         self._send(hello)
 

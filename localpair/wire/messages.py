@@ -72,7 +72,8 @@ class Hello:
 
     ``key_nonce`` and ``key_tag`` let the other side find the secret that is meant; ``gives`` and ``takes`` say
     what the sender wants to do with the session; ``called`` is the receiver's address as the sender sees it, and
-    ``via`` how the sender knew it where it dialled (one of ``VIA``; empty where it was dialled).
+    ``via`` how the sender knew it where it dialled (one of ``VIA``; empty where it was dialled). ``resumes`` says
+    that a session of these two processes is to go on here: its old connection is lost.
     """
 
     TYPE: ClassVar[int] = 1
@@ -85,10 +86,16 @@ class Hello:
     takes: bool
     called: IPAddress
     via: str = ""
+    resumes: bool = False
 
     def encode(self) -> bytes:
         """The body; it enters the transcript as it is."""
-        writer = Writer().u8(VERSION).u8(_ROLES.index(self.role)).u8(self.gives | self.takes << 1)
+        writer = (
+            Writer()
+            .u8(VERSION)
+            .u8(_ROLES.index(self.role))
+            .u8(self.gives | self.takes << 1 | self.resumes << 2)
+        )
         writer.raw(self.instance).raw(self.nonce).raw(self.key_nonce).raw(self.key_tag)
         return writer.address(self.called).u8(VIA.index(self.via)).done()
 
@@ -104,7 +111,7 @@ class Hello:
         called, via = reader.address(), reader.u8()
         return cls(
             _ROLES[role], instance, nonce, key_nonce, key_tag, bool(flags & 1), bool(flags & 2), called,
-            VIA[via] if via < len(VIA) else "",
+            VIA[via] if via < len(VIA) else "", bool(flags & 4),
         )  # fmt: skip
 
 
