@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from localpair.diagnosis.record import Facts, Json
+    from localpair.net.tries import Try
 
 Clock: TypeAlias = Callable[[], float]
 
@@ -139,15 +140,18 @@ def system_error(error: OSError) -> Facts:
     return {"errno": name, "number": number, "text": os.strerror(number)}
 
 
-def outcome(error: OSError | None, started: float, ended: float) -> Facts:
+def outcome(tried: Try) -> Facts:
     """One try as facts: ``outcome`` ok or failed, milliseconds, and what the system said."""
-    facts: dict[str, Json] = {
-        "outcome": "ok" if error is None else "failed",
-        "ms": plain((ended - started) * 1e3),
-    }
-    if error is not None:
-        facts.update({name: value for name, value in system_error(error).items() if value not in (None, "")})
+    facts: dict[str, Json] = {"outcome": "ok" if tried.ok else "failed", "ms": plain(tried.ms)}
+    if tried.error is not None:
+        said = system_error(tried.error)
+        facts.update({name: value for name, value in said.items() if value not in (None, "")})
     return facts
+
+
+def word(error: OSError | None) -> str:
+    """What the system said, in one word: ``ok``, ``EACCES``, or ``failed`` where it has no name."""
+    return "ok" if error is None else str(system_error(error)["errno"] or "failed")
 
 
 def _place(traceback: TracebackType | None) -> str:

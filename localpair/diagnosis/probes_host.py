@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import shutil
-import socket
 import ssl
 import stat
 import sys
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import localpair
 from localpair.diagnosis.evidence import system_error
+from localpair.net.bindings import ipv6_compiled
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import Notes
@@ -70,7 +70,7 @@ def versions(_: Setting, notes: Notes) -> None:
     notes.fact("python", f"{platform.python_implementation()} {platform.python_version()}")
     notes.fact("openssl", ssl.OPENSSL_VERSION)
     notes.fact("tls_1_3", ssl.HAS_TLSv1_3)
-    notes.fact("ipv6_compiled", socket.has_ipv6)
+    notes.fact("ipv6_compiled", ipv6_compiled())
     notes.fact("system", system)
     notes.fact("machine", platform.machine())
     notes.fact("distribution", _distribution())

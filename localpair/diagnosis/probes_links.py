@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 from localpair.address import AddressClass, IPAddress, classify, subnet_hosts, unscoped
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
 from localpair.diagnosis.probes_host import read_text
-from localpair.diagnosis.rules import is_usual, read_rules
+from localpair.diagnosis.rules import note_rules
 from localpair.limits import DISCOVERY_PORT, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED
-from localpair.net.interfaces import Interfaces, describe, read_interfaces
+from localpair.net.hardware import Hardware, read_hardware
+from localpair.net.interfaces import Interfaces, read_interfaces
 from localpair.net.routes import NoRoute, Route, RouteAnswer, route_to
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ def interfaces(_: Setting, notes: Notes) -> None:
     found = read_interfaces()
     unused = {one.name: one.reason for one in found.unused()}
     notes.fact("source", found.source)
-    hardware = _hardware()
+    hardware = read_hardware()
     for interface in found.interfaces:
-        row = _interface(interface, unused.get(interface.name), hardware.get(interface.name, {}))
+        row = _interface(interface, unused.get(interface.name), hardware.get(interface.name))
         notes.add("interfaces", row)
     for skipped in found.skipped:
         notes.add("not_read", {"name": skipped.name, "reason": skipped.reason})
@@ -113,7 +114,7 @@ def routes(setting: Setting, notes: Notes) -> None:
     for peer in setting.peers:
         answer = route_to(peer.address, found, port=peer.port or DISCOVERY_PORT, scope=peer.scope)
         notes.add("peers", _way("peer", answer))
-    _rules(notes)
+    note_rules(notes)
     for interface in found.interfaces:
         if interface.gateway and (interface.kind is InterfaceKind.TUNNEL or interface.point_to_point):
             notes.say(f"the default route leads into the tunnel {interface.name}")
@@ -162,19 +163,7 @@ def _value(path: Path) -> str | None:
     return None if text is None else " ".join(text.split())
 
 
-def _rules(notes: Notes) -> None:
-    """The policy rules beyond those that every host has."""
-    try:
-        rules = [rule for rule in read_rules() if not is_usual(rule)]
-    except (OSError, ValueError) as error:
-        notes.fact("policy_rules_not_read", describe(error))
-        return
-    notes.fact("policy_rules", rules)
-    if rules:
-        notes.say(f"{len(rules)} policy rules of others come into it")
-
-
-def _interface(interface: Interface, unused: str | None, hardware: Facts) -> Facts:
+def _interface(interface: Interface, unused: str | None, card: Hardware | None) -> Facts:
     facts: dict[str, Json] = {
         "index": interface.index,
         "name": interface.name,
@@ -189,7 +178,7 @@ def _interface(interface: Interface, unused: str | None, hardware: Facts) -> Fac
         "addresses": [_address(details) for details in interface.addresses],
         "not_used": unused,
     }
-    return {**facts, **hardware}
+    return {**facts, **_hardware(card)}
 
 
 def _address(details: InterfaceAddress) -> Facts:
@@ -202,22 +191,8 @@ def _address(details: InterfaceAddress) -> Facts:
     }
 
 
-def _hardware() -> dict[str, dict[str, Json]]:
-    """What only ``psutil`` tells, by name: flags, speed, MAC address. Empty where the platform refuses it.
-
-    It asks this network namespace, while /sys shows the one that it was mounted in.
-    """
-    try:
-        import psutil
-
-        states, addresses = psutil.net_if_stats(), psutil.net_if_addrs()
-    except Exception:  # noqa: BLE001 - a third party's reading of the platform; all of it is extra
-        return {}
-    found: dict[str, dict[str, Json]] = {}
-    for name, state in states.items():
-        macs = [one.address for one in addresses.get(name, ()) if one.family == psutil.AF_LINK]
-        found[name] = {"flags": state.flags, "speed": state.speed or None, "mac": macs[0] if macs else None}
-    return found
+def _hardware(card: Hardware | None) -> Facts:
+    return {} if card is None else {"flags": card.flags, "speed": card.speed, "mac": card.mac}
 
 
 def _outside(interface: Interface) -> bool:

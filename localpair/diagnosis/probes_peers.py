@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final
 
-from localpair.diagnosis.ear import Ear, Target
+from localpair.diagnosis.evidence import plain, word
 from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound
 from localpair.limits import (
     DIAGNOSIS_LISTEN_S,
@@ -20,13 +20,13 @@ from localpair.limits import (
     GROUP_LINK_LOCAL,
     GROUP_SCOPED,
 )
+from localpair.net.ear import Ear, Stranger, Target
 from localpair.net.interfaces import Interfaces, read_interfaces
-from localpair.net.sockets import open_sockets
 from localpair.protocol.discovery import Carrier
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import Notes
-    from localpair.diagnosis.record import Facts
+    from localpair.diagnosis.record import Facts, Json
     from localpair.diagnosis.setting import Setting
 
 _GROUPS_4: Final = (IPv4Address(GROUP_LINK_LOCAL), IPv4Address(GROUP_SCOPED))
@@ -102,36 +102,57 @@ def _targets(found: Interfaces) -> Iterator[Target]:
 
 async def _listen(targets: list[Target], found: Interfaces, notes: Notes) -> None:
     """Open localpair's own sockets, send every probe once, listen for a beat, and note what was heard."""
-    sockets = open_sockets()
-    ear = Ear(targets, sockets)
+    ear = Ear(targets)
     try:
         ear.start()
-        notes.fact("targets", [ear.row(target) for target in targets])
+        notes.fact("targets", [_row(target) for target in targets])
         await asyncio.sleep(max(0.0, min(DIAGNOSIS_LISTEN_S, notes.left() - _LEAVE_S)))
     finally:
-        ear.stop()
-        sockets.close()
-        notes.fact("sockets", sockets.notes)
-        notes.fact("targets", [ear.row(target) for target in targets])
-        notes.fact("heard", ear.strangers(found))
-    _tell(targets, ear, notes)
+        ear.close()
+        notes.fact("sockets", ear.notes)
+        notes.fact("targets", [_row(target) for target in targets])
+        notes.fact("heard", [_stranger(one, found) for one in ear.strangers])
+    _tell(targets, notes)
 
 
-def _tell(targets: list[Target], ear: Ear, notes: Notes) -> None:
-    faults = [f"{target.name}: {fault}" for target in targets if (fault := _fault(target, ear))]
+def _tell(targets: list[Target], notes: Notes) -> None:
+    faults = [f"{target.name}: {fault}" for target in targets if (fault := _fault(target))]
     if faults:
         notes.fail("; ".join(faults))
     well = sum(target.heard is not None for target in targets)
     notes.say(f"own copy heard {well} of {len(targets)} times")
 
 
-def _fault(target: Target, ear: Ear) -> str:
-    row = ear.row(target)
-    if row.get("join", "ok") != "ok":
-        return f"cannot be joined ({row['join']})"
-    if row["send"] != "ok":
-        return f"sending was refused ({row['send']})"
+def _fault(target: Target) -> str:
+    if target.carrier is Carrier.MULTICAST and _joined(target) != "ok":
+        return f"cannot be joined ({_joined(target)})"
+    if target.send is not None:
+        return f"sending was refused ({word(target.send)})"
     return "" if target.heard is not None else "the own copy was not heard"
+
+
+def _joined(target: Target) -> str:
+    return "no socket" if target.deaf else word(target.join)
+
+
+def _row(target: Target) -> Facts:
+    """What came of one target."""
+    row: dict[str, Json] = {"interface": target.interface.name, "address": str(target.address)}
+    if target.carrier is Carrier.MULTICAST:
+        row["join"] = _joined(target)
+    row["send"] = word(target.send)
+    row["own_copy"] = target.heard is not None
+    row["ms"] = plain(target.ms)
+    return row
+
+
+def _stranger(heard: Stranger, found: Interfaces) -> Facts:
+    return {
+        "address": str(heard.address),
+        "kind": heard.kind,
+        "packets": heard.packets,
+        "this_host": heard.address in found.own_addresses,
+    }
 
 
 def _peer(found: PeerFound) -> Facts:

@@ -7,8 +7,8 @@ broadcast address, documentation) stay as they are.
 
 from __future__ import annotations
 
+import platform
 import re
-import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_interface
 from pathlib import Path
@@ -60,7 +60,7 @@ class Redactor:
     @classmethod
     def of_this_host(cls, facts: Iterable[Facts] = ()) -> Redactor:
         """A redactor that knows this host's names, and the networks that ``facts`` give with their masks."""
-        home, host = Path.home(), socket.gethostname()
+        home, host = Path.home(), platform.node()
         names = {home.name: "(user)", host: "(host)", host.partition(".")[0]: "(host)", str(home): "~"}
         for common in ("localhost", "root", "home"):
             names.pop(common, None)

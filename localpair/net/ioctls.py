@@ -7,11 +7,13 @@ RestrictAddressFamilies, Flatpak, Android. IPv4 comes from netdevice(7), IPv6 fr
 from __future__ import annotations
 
 import array
+import errno
+import os
 import socket
 import struct
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from fcntl import ioctl  # type: ignore[attr-defined,unused-ignore]  # mypy may check for Windows
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Final
@@ -66,9 +68,17 @@ def _interface(asked: socket.socket, name: str, addresses: tuple[InterfaceAddres
 
 def _ask(asked: socket.socket, question: int, name: str, layout: str) -> int:
     """One number about the interface ``name``."""
-    answer = ioctl(asked, question, _entry(name))
+    answer = _ioctl(asked, question, _entry(name))
     (number,) = struct.unpack_from(layout, answer, _NAME_BYTES)
     return int(number)
+
+
+def _ioctl(asked: socket.socket, question: int, entry: bytes) -> bytes:
+    if sys.platform == "win32":
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    import fcntl  # not every platform has it
+
+    return fcntl.ioctl(asked, question, entry)
 
 
 def _entry(name: str, value: bytes = b"") -> bytes:
@@ -80,13 +90,13 @@ def _entry(name: str, value: bytes = b"") -> bytes:
 def _ipv4_addresses(asked: socket.socket) -> Iterator[tuple[str, InterfaceAddress]]:
     buffer = array.array("B", bytes(_LIST_ENTRIES * _ENTRY_BYTES))
     start, size = buffer.buffer_info()
-    answer = ioctl(asked, _GET_LIST, struct.pack("@iP", size, start))
+    answer = _ioctl(asked, _GET_LIST, struct.pack("@iP", size, start))
     (used,) = struct.unpack_from("@i", answer)
     for offset in range(0, used, _ENTRY_BYTES):
         entry = buffer[offset : offset + _ENTRY_BYTES].tobytes()
         label = entry[:_NAME_BYTES].rstrip(b"\0").split(b"\0")[0].decode(errors="replace")
         _, _, packed = _ADDRESS.unpack_from(entry, _NAME_BYTES)
-        mask = ioctl(asked, _GET_MASK, entry)  # the entry names the label and the address it is about
+        mask = _ioctl(asked, _GET_MASK, entry)  # the entry names the label and the address it is about
         _, _, bits = _ADDRESS.unpack_from(mask, _NAME_BYTES)
         prefix = int.from_bytes(bits).bit_count()
         yield label.partition(":")[0], InterfaceAddress(IPv4Address(packed), prefix)

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from localpair.address import IPAddress
 from localpair.candidate import Interface
-from localpair.diagnosis.evidence import outcome
 from localpair.limits import BEACON_BYTES, DISCOVERY_PORT, PEERS
 from localpair.net.datagrams import Datagrams
-from localpair.net.interfaces import Interfaces
-from localpair.net.sockets import Sockets
+from localpair.net.sockets import open_sockets
 from localpair.protocol.discovery import Carrier, Source, Transmit
 from localpair.wire.beacon import MAGIC
-
-if TYPE_CHECKING:
-    from localpair.diagnosis.record import Facts, Json
 
 _PROBE: Final = b"localpair diagnosis "  # not of a beacon's size: every localpair drops it unread
 
 
 @dataclass(slots=True)
 class Target:
-    """One interface and one address to send to, and what came of it."""
+    """One interface and one address to send to, and what came of it.
+
+    ``deaf`` marks a target whose own copy has no socket to arrive on. ``sent`` and ``heard`` are monotonic seconds.
+    """
 
     interface: Interface
     address: IPAddress
     carrier: Carrier
     probe: bytes = field(default_factory=lambda: _PROBE + secrets.token_bytes(16), repr=False)
+    deaf: bool = False
     join: OSError | None = None
     send: OSError | None = None
     sent: float = 0.0
@@ -39,21 +39,53 @@ class Target:
 
     @property
     def name(self) -> str:
+        """For people."""
         return f"{self.address} on {self.interface.name}"
+
+    @property
+    def ms(self) -> float | None:
+        """How long the own copy took; None where it was not heard."""
+        return None if self.heard is None else (self.heard - self.sent) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Somebody who was heard: from where, what kind of packet, how often."""
+
+    address: IPAddress
+    kind: str
+    packets: int
 
 
 class Ear:
-    """Sends probes and sorts what arrives on the discovery port into own copies and others' packets."""
+    """Sends probes and sorts what arrives on the discovery port into own copies and others' packets.
 
-    def __init__(self, targets: list[Target], sockets: Sockets) -> None:
+    Opens localpair's own sockets; raises LocalError where no port can be opened. What comes of a target is
+    written into it.
+    """
+
+    def __init__(self, targets: Sequence[Target]) -> None:
         self._targets = {target.probe: target for target in targets}
-        self._sockets = sockets
-        self._datagrams = Datagrams(sockets, self._hear, self._refused)
+        self._sockets = open_sockets()
+        self._datagrams = Datagrams(self._sockets, self._hear, self._refused)
         self._others: dict[tuple[IPAddress, str], int] = {}
-        self._versions = {6 if one.getsockname()[0].count(":") else 4 for one in sockets.shared}
+        versions = {6 if one.getsockname()[0].count(":") else 4 for one in self._sockets.shared}
+        for target in targets:
+            target.deaf = target.address.version not in versions
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which socket could not be opened, and why."""
+        return tuple(self._sockets.notes)
+
+    @property
+    def strangers(self) -> tuple[Stranger, ...]:
+        """Who else has been heard so far."""
+        heard = sorted(self._others.items(), key=str)
+        return tuple(Stranger(address, kind, count) for (address, kind), count in heard)
 
     def start(self) -> None:
-        """Join the groups and send."""
+        """Join the groups and send. Within an event loop."""
         self._datagrams.start()
         groups = {
             (target.interface.index, target.address): target
@@ -69,35 +101,10 @@ class Ear:
                 Transmit(target.probe, target.address, DISCOVERY_PORT, target.interface.index, target.carrier)
             )
 
-    def stop(self) -> None:
-        """Hear nothing more."""
+    def close(self) -> None:
+        """Hear nothing more, and close the sockets."""
         self._datagrams.stop()
-
-    def deaf(self, target: Target) -> bool:
-        """Whether there is no socket on which the target's own copy could arrive."""
-        return target.address.version not in self._versions
-
-    def row(self, target: Target) -> Facts:
-        """What came of one target."""
-        row: dict[str, Json] = {"interface": target.interface.name, "address": str(target.address)}
-        if target.carrier is Carrier.MULTICAST:
-            row["join"] = "no socket" if self.deaf(target) else outcome(target.join, 0, 0).get("errno", "ok")
-        row["send"] = outcome(target.send, 0, 0).get("errno", "ok")
-        row["own_copy"] = target.heard is not None
-        row["ms"] = None if target.heard is None else round((target.heard - target.sent) * 1000, 3)
-        return row
-
-    def strangers(self, found: Interfaces) -> list[Facts]:
-        """Who else was heard: address, what kind of packet, how often."""
-        return [
-            {
-                "address": str(address),
-                "kind": kind,
-                "packets": count,
-                "this_host": address in found.own_addresses,
-            }
-            for (address, kind), count in sorted(self._others.items(), key=str)
-        ]
+        self._sockets.close()
 
     def _hear(self, data: bytes, source: Source, _: Carrier) -> None:
         target = self._targets.get(data)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import secrets
 import socket
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from localpair.address import unscoped
@@ -13,10 +14,10 @@ from localpair.limits import SELF_CALL_S, SELF_CODE_BYTES
 from localpair.net.calls import connect
 from localpair.net.routes import socket_address
 from localpair.net.sockets import Sockets, open_sockets
-from localpair.net.stages import CallOutcome
+from localpair.net.tries import Try, attempt_soon
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
     from types import TracebackType
 
     from localpair.address import IPAddress
@@ -31,14 +32,14 @@ class Mirror:
     """
 
     def __init__(self) -> None:
-        self.sockets: Sockets = open_sockets()
+        self._sockets: Sockets = open_sockets()
         self._codes: dict[bytes, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        for listener in self.sockets.listeners:
+        for listener in self._sockets.listeners:
             self._start(self._accept(listener))
-        for datagrams in self.sockets.unicast:
+        for datagrams in self._sockets.unicast:
             self._start(self._hear(datagrams))
         return self
 
@@ -51,42 +52,52 @@ class Mirror:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.sockets.close()
+        self._sockets.close()
 
-    async def call(self, address: IPAddress, scope: int, port: int) -> CallOutcome:
-        """Call the listener at ``address`` and wait for the code to come back. Raises OSError or EOFError."""
-        code = secrets.token_bytes(SELF_CODE_BYTES)
-        arrived = self._expect(code)
-        one = await connect(unscoped(address), port, scope, timeout=SELF_CALL_S)
-        try:
-            loop = asyncio.get_running_loop()
-            await loop.sock_sendall(one, code)
-            returned = await loop.sock_recv(one, SELF_CODE_BYTES)
-        finally:
-            one.close()
-            self._codes.pop(code, None)
-        if returned != code or not arrived.done():
-            return CallOutcome(False, "something else answered")
-        return CallOutcome(True)
+    @property
+    def port(self) -> int:
+        """The TCP and UDP port that it listens on."""
+        return self._sockets.tcp_port
 
-    async def datagram(self, address: IPAddress, scope: int) -> None:
-        """Send a code to our own UDP port at ``address`` and wait until it has arrived. Raises OSError."""
-        code = secrets.token_bytes(SELF_CODE_BYTES)
-        arrived = self._expect(code)
-        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-        try:
-            with socket.socket(family, socket.SOCK_DGRAM) as one:
-                one.setblocking(False)
-                one.sendto(code, socket_address(address, self.sockets.udp_port, scope))
+    async def call(self, address: IPAddress, scope: int = 0, port: int = 0) -> Try:
+        """Call the listener at ``address`` and wait for the code to come back. ``port`` 0 is our own.
+
+        The error of a call that something else answered is ECONNRESET.
+        """
+        return await attempt_soon(self._call(address, scope, port or self._sockets.tcp_port))
+
+    async def datagram(self, address: IPAddress, scope: int = 0) -> Try:
+        """Send a code to our own UDP port at ``address`` and wait until it has arrived."""
+        return await attempt_soon(self._datagram(address, scope))
+
+    async def _call(self, address: IPAddress, scope: int, port: int) -> None:
+        with self._expected() as (code, arrived):
+            one = await connect(unscoped(address), port, scope, timeout=SELF_CALL_S)
+            with one:
+                loop = asyncio.get_running_loop()
                 async with asyncio.timeout(SELF_CALL_S):
-                    await arrived
-        finally:
-            self._codes.pop(code, None)
+                    await loop.sock_sendall(one, code)
+                    returned = await loop.sock_recv(one, SELF_CODE_BYTES)
+            if returned != code or not arrived.done():
+                raise ConnectionResetError(errno.ECONNRESET, "something else answered")
 
-    def _expect(self, code: bytes) -> asyncio.Future[None]:
-        arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._codes[code] = arrived
-        return arrived
+    async def _datagram(self, address: IPAddress, scope: int) -> None:
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        with self._expected() as (code, arrived), socket.socket(family, socket.SOCK_DGRAM) as one:
+            one.setblocking(False)
+            one.sendto(code, socket_address(address, self._sockets.udp_port, scope))
+            async with asyncio.timeout(SELF_CALL_S):
+                await arrived
+
+    @contextmanager
+    def _expected(self) -> Iterator[tuple[bytes, asyncio.Future[None]]]:
+        """A code made here, and what is done once it has arrived."""
+        code = secrets.token_bytes(SELF_CODE_BYTES)
+        self._codes[code] = asyncio.get_running_loop().create_future()
+        try:
+            yield code, self._codes[code]
+        finally:
+            del self._codes[code]
 
     def _arrived(self, code: bytes) -> bool:
         """Whether ``code`` was made here; whoever waits for it is told."""
@@ -104,7 +115,7 @@ class Mirror:
         loop = asyncio.get_running_loop()
         while True:
             one, _ = await loop.sock_accept(listener)
-            if len(self._tasks) > _STRANGERS + len(self.sockets.listeners) + len(self.sockets.unicast):
+            if len(self._tasks) > _STRANGERS + len(self._sockets.listeners) + len(self._sockets.unicast):
                 one.close()
                 continue
             self._start(self._answer(one))
