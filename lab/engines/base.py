@@ -8,17 +8,20 @@
         await running.collect()
     await running.down()
 
-An engine raises ``LabError`` for every fault of its own, so that it never looks like a failure of the product.
+An engine raises ``LabError`` for every fault of its own, so that it never looks like a failure of the
+product.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from lab.plan import Change, Plan
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
+
+    from lab.plan import Change, Plan
 
 
 class LabError(Exception):
@@ -32,7 +35,9 @@ class LabError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A capability that this machine lacks for a plan: its name out of ``lab.plan.CAPABILITIES``, why, and what would mend it."""
+    """A capability that this machine lacks for a plan: its name out of ``lab.plan.CAPABILITIES``, why, and
+    what would mend it.
+    """
 
     capability: str
     reason: str
@@ -41,7 +46,9 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line that a process wrote, without its line feed. ``at`` is ``time.monotonic()`` of the lab when it arrived."""
+    """One line that a process wrote, without its line feed. ``at`` is ``time.monotonic()`` of the lab when
+    it arrived.
+    """
 
     stream: Literal["stdout", "stderr"]
     text: str
@@ -55,7 +62,9 @@ class Process(Protocol):
     def node(self) -> str: ...
 
     def lines(self) -> AsyncIterator[Line]:
-        """Every line of both streams in order of arrival, from the start on; ends when both streams have ended. Call once."""
+        """Every line of both streams in order of arrival, from the start on; ends when both streams have
+        ended. Call once.
+        """
         ...
 
     async def write(self, data: bytes) -> None:
@@ -82,7 +91,9 @@ class Running(Protocol):
         ...
 
     async def start(self, node: str, argv: Sequence[str], environment: Mapping[str, str]) -> Process:
-        """Start a process in the node, with ``@`` words replaced, a clean environment and the node's own one under ``environment``."""
+        """Start a process in the node, with ``@`` words replaced, a clean environment and the node's own
+        one under ``environment``.
+        """
         ...
 
     async def put(self, node: str, name: str, data: bytes) -> None:
@@ -98,11 +109,15 @@ class Running(Protocol):
         ...
 
     async def collect(self) -> None:
-        """Bring captures, logs, and the state of every node into ``folder``. Errors are written there, never raised."""
+        """Bring captures, logs, and the state of every node into ``folder``. Errors are written there,
+        never raised.
+        """
         ...
 
     async def down(self) -> None:
-        """End every process and leave nothing behind. Never raises for what is already gone; may be called twice."""
+        """End every process and leave nothing behind. Never raises for what is already gone; may be called
+        twice.
+        """
         ...
 
 
@@ -115,9 +130,13 @@ class Engine(Protocol):
         ...
 
     def supports(self, plan: Plan) -> list[Missing]:
-        """What this machine lacks for the plan; an empty list: it can be played. Cheap after the first call."""
+        """What this machine lacks for the plan; an empty list: it can be played. Cheap after the first
+        call.
+        """
         ...
 
     async def up(self, plan: Plan, folder: Path) -> Running:
-        """Build the network, run the canary, start the captures. Raises LabError; leaves nothing behind when it does."""
+        """Build the network, run the canary, start the captures. Raises LabError; leaves nothing behind
+        when it does.
+        """
         ...
