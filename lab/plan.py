@@ -314,7 +314,7 @@ class Impairment:
     rate_kbit: float = 0.0
 
 
-# --- Changes: what happens to the network while it is used ------------------------------------------------------
+# --- Changes: what happens to the network while it is used
 
 
 @dataclass(frozen=True, slots=True)
