@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import TYPE_CHECKING
 
 from lab.interfaces import interface_names
+from lab.parts.actions import Act
+from lab.parts.machines import Machine, NetworkInterface
 from lab.parts.moments import ACTION_EVENTS, Moment
 from lab.problems import Where, meant
 from lab.scenario import MARKERS, Scenario
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from lab.parts.actions import Act
-    from lab.parts.machines import Machine, NetworkInterface
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from lab.problems import Step, Where
+from lab.problems import Step, Where
 
 
 def known_keys(root: type[BaseModel], where: Where) -> set[str]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lab.parts.machines import Machine, NetworkInterface
+from lab.parts.machines import Machine, NetworkInterface
 
 
 def interface_names(machine: Machine) -> list[str]:

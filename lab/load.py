@@ -8,8 +8,10 @@ for cell in loaded.cells:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -20,10 +22,6 @@ from lab.problems import Problem, ScenarioError, Where, written
 from lab.salvage import leave_out, original
 from lab.scenario import Scenario
 from lab.tree import Branch, data, follow, given_names, place, read_tree, value_place
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 ROUNDS = 8  # of leaving out what cannot be read, to see the rest
 FILE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

@@ -4,10 +4,9 @@ same go.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from lab.problems import Where
+from lab.problems import Where
 
 
 def leave_out(content: Any, entries: Any, removed: set[Where]) -> bool:

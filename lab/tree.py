@@ -7,16 +7,14 @@ together.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import TypeAlias
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from lab.problems import Mark, Problem, ScenarioError, Step, Where, written
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 MOST_NODES = 20_000  # a scenario has a few hundred; aliases of aliases grow without bound
 _PLAIN_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")

@@ -75,7 +75,7 @@ class FirewallChain(Model):
     short_key = "default"
     default: FirewallVerdict = "accept"
     rules: Many[FirewallRule] = ()
-    stateful: Flag = True
+    stateful: Flag | None = None
 
 
 class Firewall(Model):
