@@ -55,6 +55,24 @@ class Line:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One packet of the canary, and what the oracle says of it.
+
+    Sent from ``source`` to ``address`` (``port``), it should arrive at ``target`` (both
+    ``node/interface``), should not, or may (``expected`` None: not judged). ``id`` is unique and at most
+    200 bytes.
+    """
+
+    id: str
+    kind: Literal["multicast", "broadcast", "udp", "tcp"]
+    source: str
+    target: str
+    address: str
+    port: int
+    expected: bool | None
+
+
 class Process(Protocol):
     """A process in a node."""
 

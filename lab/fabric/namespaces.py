@@ -54,7 +54,11 @@ def enter(descriptor: int, kind: int = 0) -> None:
 def mount(source: str, target: str | Path, kind: str = "", flags: int = 0, data: str = "") -> None:
     """mount(2); all arguments as there."""
     result = _libc.mount(
-        source.encode(), os.fsencode(target), kind.encode() or None, ctypes.c_ulong(flags), data.encode() or None
+        source.encode(),
+        os.fsencode(target),
+        kind.encode() or None,
+        ctypes.c_ulong(flags),
+        data.encode() or None,
     )
     _check(result, f"mount {source} on {target}")
 
@@ -68,7 +72,8 @@ def set_hostname(name: str) -> None:
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when ``parent`` (its process id as seen from here) is gone.
 
-    0 as ``parent`` means one outside our process namespace. A parent that died before the call is noticed too.
+    0 as ``parent`` means one outside our process namespace. A parent that died before the call is noticed
+    too.
     """
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
     if os.getppid() != parent:

@@ -1,0 +1,199 @@
+"""The first process of a node in the namespace engine: holds its namespaces, starts its programs, reaps them.
+
+It is forked from the fabric, so it starts in a millisecond, and is process 1 of its own process namespace:
+when it goes, the kernel ends everything in the node. It answers on one channel, which belongs to the lab:
+
+    {"do": "start", "argv", "environment", "product"} + stdin, stdout, stderr   -> {"started": pid} ...
+    {"ended", "status"} {"do": "signal", "pid", "number"} | {"do": "signal-product", "number"}      ->
+    {"ok": true} {"do": "open", "name", "write"}                                             -> {"ok": true}
+    + descriptor
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lab.fabric import channel, namespaces
+
+ROOT: Final = Path("/run")  # a private tmpfs; hides the host's service sockets as well
+STATE: Final = ROOT / "state"
+_HOME: Final = ROOT / "home"
+_TEMPORARY: Final = ROOT / "tmp"
+_NOT_FOUND: Final = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Furniture:
+    """What a node finds in its file system."""
+
+    name: str
+    hosts: str = ""
+    resolver: str = ""
+
+
+def furnish(furniture: Furniture) -> None:
+    """Give the calling process, alone in new mount and UTS namespaces, the node's own /run, /proc,
+    /etc/hosts.
+    """
+    namespaces.set_hostname(furniture.name)
+    namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
+    resolver = Path("/etc/resolv.conf").resolve()
+    namespaces.mount("tmpfs", ROOT, "tmpfs", namespaces.MS_NOSUID | namespaces.MS_NODEV, "mode=755")
+    for folder in (STATE, _HOME, _TEMPORARY):
+        folder.mkdir()
+    _cover(Path("/etc/hosts"), furniture.hosts)
+    _cover(resolver, furniture.resolver)
+    namespaces.mount(
+        "proc", "/proc", "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
+    )
+    try:
+        namespaces.mount("sysfs", "/sys", "sysfs", namespaces.MS_RDONLY | namespaces.MS_NOSUID)
+    except OSError:  # some hosts refuse it without root; programs then see the host's interfaces under /sys
+        pass
+
+
+def _cover(target: Path, text: str) -> None:
+    own = ROOT / target.name
+    if target.is_relative_to(ROOT):  # a link into what is hidden now: put the file where the link points
+        target.parent.mkdir(parents=True, exist_ok=True)
+        own = target
+    own.write_text(text)
+    if own != target and target.exists():
+        namespaces.mount(str(own), target, flags=namespaces.MS_BIND)
+
+
+def base_environment() -> dict[str, str]:
+    """The clean environment of a node's programs."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(_HOME),
+        "TMPDIR": str(_TEMPORARY),
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+@dataclass(slots=True)
+class Holder:
+    """The loop of process 1."""
+
+    connection: socket.socket
+    products: dict[int, bool] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Serve until the lab hangs up; then end, and with this process the node."""
+        woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        try:
+            while True:
+                ready, _, _ = select.select([self.connection.fileno(), woken], [], [])
+                if woken in ready:
+                    os.read(woken, 512)
+                    self._reap()
+                if self.connection.fileno() in ready:
+                    self._answer(*channel.receive(self.connection))
+        except channel.ChannelClosedError:
+            os._exit(0)
+
+    def _answer(self, message: dict[str, Any], descriptors: list[int]) -> None:
+        opened: list[int] = []
+        try:
+            if message["do"] == "start":
+                answer: dict[str, Any] = {"started": self._start(message, descriptors)}
+            elif message["do"] == "open":
+                opened = [_open(message["name"], message["write"])]
+                answer = {"ok": True}
+            else:
+                self._signal(message)
+                answer = {"ok": True}
+        except OSError as error:
+            answer = {"error": str(error), "errno": error.errno}
+        channel.send(self.connection, answer, opened)
+        for descriptor in (*descriptors, *opened):
+            os.close(descriptor)
+
+    def _start(self, message: dict[str, Any], descriptors: list[int]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            _become(message["argv"], {**base_environment(), **message["environment"]}, descriptors)
+        self.products[pid] = message["product"]
+        return pid
+
+    def _signal(self, message: dict[str, Any]) -> None:
+        if message["do"] == "signal":
+            chosen = [message["pid"]] if message["pid"] in self.products else []
+        else:
+            chosen = [-pid for pid, is_product in self.products.items() if is_product]
+        for pid in chosen:
+            try:
+                os.kill(pid, message["number"])
+            except ProcessLookupError:  # it ended; its status is on the way
+                pass
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if self.products.pop(pid, None) is not None:
+                channel.send(self.connection, {"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+
+
+def _open(name: str, write: bool) -> int:
+    target = STATE / name
+    flags = os.O_CLOEXEC | (os.O_WRONLY | os.O_CREAT | os.O_TRUNC if write else os.O_RDONLY)
+    if write:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(target, flags, 0o600)
+
+
+def _become(argv: list[str], environment: dict[str, str], streams: list[int]) -> None:
+    """In the forked child: turn into the program. Never returns."""
+    try:
+        os.setsid()
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        os.chdir(STATE)
+        os.execvpe(argv[0], argv, environment)  # noqa: S606 - starting programs is what a node is for
+    except BaseException as error:  # noqa: BLE001 - nothing of the parent's may run on in the child
+        os.write(2, f"cannot start {argv[0]}: {error}\n".encode())
+    finally:
+        os._exit(_NOT_FOUND)
+
+
+def hold(furniture: Furniture, connection: socket.socket, ready: int) -> None:
+    """As process 1 of a new process namespace, forked from the fabric: become a node. Never returns.
+
+    One byte goes to ``ready`` once the node is furnished; a longer text instead is the reason why it is not.
+    """
+    try:
+        namespaces.die_with_parent(0)
+        kinds = namespaces.NEW_NET | namespaces.NEW_MOUNT | namespaces.NEW_UTS | namespaces.NEW_IPC
+        namespaces.unshare(kinds)
+        furnish(furniture)
+        os.write(ready, b"+")
+        os.close(ready)
+        Holder(connection).run()
+    except BaseException as error:  # noqa: BLE001 - the reason goes to the fabric, whatever it is
+        try:
+            os.write(ready, f"{type(error).__name__}: {error}".encode())
+        except OSError:
+            sys.stderr.write(f"node {furniture.name}: {error}\n")
+    finally:
+        os._exit(1)
