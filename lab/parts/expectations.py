@@ -40,11 +40,14 @@ class Observed(Model):
 
 
 class Expect(Model):
-    """What must come of one or several actions. Everything written must hold."""
+    """What must come of one or several actions. Everything written must hold of each of them, or, with
+    ``exactly``, of so many of them and of no other.
+    """
 
     of: Many[Name]
     outcome: Literal["", "paired", "failed", "refused", "done", "interrupted"] = ""
-    exit: Count | None = None
+    exactly: Count | None = None
+    exit: Many[Count] = ()
     within: Duration | None = None
     path: PathWanted | None = None
     stage: Many[Literal["1", "2", "3"]] = ()

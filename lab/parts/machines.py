@@ -26,6 +26,7 @@ class NetworkInterface(Model):
     up: Flag = True
     carrier: Flag = True
     multicast: Flag = True
+    hears_broadcast: Flag = True
     temporary: Many[Host] = ()
 
 
@@ -115,7 +116,7 @@ class Machine(Model):
     """
 
     on: dict[str, NetworkInterface] = Field(default_factory=dict)
-    interfaces: tuple[NetworkInterface, ...] = ()
+    interfaces: Many[NetworkInterface] = ()
     order: Many[InterfaceName] = ()
     gateway: Many[Address] = ()
     routes: Many[RouteEntry] = ()

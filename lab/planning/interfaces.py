@@ -45,7 +45,10 @@ def plan_interface(site: Site, owner: str, number: int, name: str, entry: Networ
         members = [port for port, on in site.ports.networks.items() if on == entry.network]
         far_end = f"{entry.network}-hub/m{members.index(f'{owner}/{name}')}"
         return dataclasses.replace(planned, kind="tunnel", segment="", far_end=far_end, multicast=False)
-    return dataclasses.replace(planned, flags=_flags(site, f"{owner}/{name}", network))
+    flags = dataclasses.replace(
+        _flags(site, f"{owner}/{name}", network), broadcast_flood=entry.hears_broadcast
+    )
+    return dataclasses.replace(planned, flags=flags)
 
 
 def _flags(site: Site, port: str, network: Network) -> PortFlags:

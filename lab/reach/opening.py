@@ -123,7 +123,7 @@ def _answer(plan: Plan, there: Walk, state_at: StateAt, listener: str) -> Walk:
         raise ValueError("a walk that arrived nowhere has no answer")
     reply = there.arrived.reply()
     bound = listener or (there.by if reply.destination.startswith("fe80:") else "")
-    return walk(plan, there.at, reply, state_at, bound=bound, undo=tuple(reversed(there.translations)))
+    return walk(plan, there.at, reply, state_at, bound=bound, answers=there)
 
 
 def _failed(there: Walk, address: str) -> Opening:

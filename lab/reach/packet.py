@@ -58,10 +58,11 @@ def family(address: str) -> Family:
 def matches(
     match: Match, packet: Packet, *, state: State = "", interface_in: str = "", interface_out: str = ""
 ) -> bool:
-    """Whether every part of ``match`` holds."""
+    """Whether every part of ``match`` holds. A match by cast never means address resolution or membership."""
+    cast = "" if packet.protocol in ("arp", "nd", "igmp", "mld") else packet.cast
     return (
         match.family in ("", packet.family)
-        and match.cast in ("", packet.cast)
+        and match.cast in ("", cast)
         and match.protocol in ("", packet.protocol)
         and match.state in ("", state)
         and match.interface_in in ("", interface_in)

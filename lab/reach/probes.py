@@ -103,11 +103,9 @@ def _unicast(
     there = walk(plan, origin, packet, lambda _: "new")
     answer = there.answer if there.at == goal else Answer.NO
     if kind == "tcp" and answer is not Answer.NO and there.arrived is not None:
-        undo = tuple(reversed(there.translations))
         reply = there.arrived.reply()
-        back = walk(
-            plan, goal, reply, lambda node: "established" if node in there.visited else "invalid", undo=undo
-        )
+        back = walk(plan, goal, reply, _answering(there), answers=there)
+
         answer = answer & back.answer if back.at == origin else Answer.NO
     return Probe("", kind, source, target, address, PAIRING_PORT, _judged(answer))
 

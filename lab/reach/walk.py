@@ -40,7 +40,7 @@ class Walk:
     translations: tuple[Translation, ...] = ()
     arrived: Packet | None = None
     by: str = ""
-    left_by: str = ""
+    crossed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -49,11 +49,12 @@ class _Walker:
     packet: Packet
     state_at: StateAt
     undo: tuple[Translation, ...]
+    acquainted: frozenset[tuple[str, str]]
     node: Node
     answer: Answer = Answer.YES
     visited: list[str] = field(default_factory=list)
     translations: list[Translation] = field(default_factory=list)
-    left_by: str = ""
+    crossed: list[tuple[str, str]] = field(default_factory=list)
 
     def end(self, reason: str, by: str = "") -> Walk:
         return Walk(
@@ -64,7 +65,7 @@ class _Walker:
             translations=tuple(self.translations),
             arrived=self.packet,
             by=by,
-            left_by=self.left_by,
+            crossed=tuple(self.crossed),
         )
 
 
@@ -75,13 +76,16 @@ def walk(
     state_at: StateAt,
     *,
     bound: str = "",
-    undo: tuple[Translation, ...] = (),
+    answers: Walk | None = None,
 ) -> Walk:
     """Send ``packet`` from node ``origin``; an empty source is filled in as the kernel would.
 
-    ``undo`` are the translations of the packet that this one answers, newest first.
+    ``answers`` is the walk that this one is the answer to: its translations are undone on the way, and
+    whoever asked for a hardware address then is known by now.
     """
-    walker = _Walker(plan, packet, state_at, undo, plan.node(origin))
+    undo = tuple(reversed(answers.translations)) if answers is not None else ()
+    acquainted = frozenset((b, a) for a, b in answers.crossed) if answers is not None else frozenset()
+    walker = _Walker(plan, packet, state_at, undo, acquainted, plan.node(origin))
     walker.visited.append(origin)
     if packet.destination in own_addresses(walker.node):
         return walker.end("own-address")
@@ -114,7 +118,6 @@ def _leave(walker: _Walker, hook: str, interface_in: str, bound: str) -> tuple[s
     verdict = judge(node, hook, walker.packet, state, interface_in=interface_in, interface_out=name)
     if verdict != "accept":
         return "", f"firewall-{hook}" if verdict == "drop" else f"firewall-{hook}-{verdict}"
-    walker.left_by = walker.left_by or name
     _translate_source(walker, hop.interface)
     return _cross(walker, hop.interface, hop.next_hop)
 
@@ -131,11 +134,14 @@ def _cross(walker: _Walker, interface: Interface, next_hop: str) -> tuple[str, s
         return "", "nobody-there"
     reason = "nobody-there"
     for port in found:
-        resolved, why = resolves(walker.plan, sender, port, walker.packet)
+        resolved, why = Answer.YES, ""
+        if (sender, port) not in walker.acquainted:
+            resolved, why = resolves(walker.plan, sender, port, walker.packet)
         carried, stopped = carries(walker.plan, sender, port, walker.packet)
         if Answer.NO not in (resolved, carried):
             twins = len({port.partition("/")[0] for port in found}) > 1
             walker.answer &= resolved & carried & (Answer.MAYBE if twins else Answer.YES)
+            walker.crossed.append((sender, port))
             return port, ""
         reason = why if resolved is Answer.NO else stopped
     return "", reason
