@@ -23,6 +23,7 @@ Say: TypeAlias = Callable[[Where, str, str], None]
 """Takes a problem: where, what, and what may have been meant."""
 
 MOST_CELLS = 200
+_SIGNS = {"-": "minus-", "+": "plus-"}
 _NAME = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -39,11 +40,13 @@ def cells(tree: Branch, say: Say) -> list[Cell]:
     rest = Branch({k: v for k, v in tree.items.items() if k != "matrix"}, tree.keys, tree.mark)
     axes = _axes(tree.items.get("matrix"), say)
     _check_uses(rest, axes, say)
-    found = []
+    found: list[Cell] = []
     for values in product(*axes.values()):
         chosen = dict(zip(axes, values, strict=True))
         filled = _fill(rest, chosen)
         name = "-".join(_slug(value) for value in values)
+        if any(other.name == name for other in found):
+            name = f"{name}-{len(found) + 1}"
         if isinstance(filled, Branch):
             found.append(Cell(name, filled))
     return found[:MOST_CELLS]
@@ -77,7 +80,8 @@ def _axis(name: str, values: Tree, say: Say) -> list[Tree]:
 
 def _slug(tree: Tree) -> str:
     if isinstance(tree, Leaf):
-        return re.sub(r"[^a-z0-9]+", "-", tree.text.lower()).strip("-") or "none"
+        signed = re.sub(r"^([-+])(?=[0-9])", lambda sign: _SIGNS[sign[1]], tree.text.lower())
+        return re.sub(r"[^a-z0-9]+", "-", signed).strip("-") or "none"
     if isinstance(tree, Series):
         return "-".join(_slug(item) for item in tree.items) or "none"
     return "-".join(_slug(item) for item in tree.items.values()) or "none"

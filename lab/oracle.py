@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address, ip_interface
 
+from lab.engines.base import Probe
 from lab.plan import Node, Plan
 from lab.reach.groups import Hearing, announced, hears
 from lab.reach.opening import Opening, Way, opens, ways
 from lab.reach.packet import Answer
-from lab.reach.probes import Probe, probes
+from lab.reach.probes import probes
 from lab.reach.routing import own_addresses
 from lab.reach.stages import Stage, stage_of
 from lab.reach.states import states

@@ -25,9 +25,10 @@ def carries(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Ans
         return Answer.NO, "isolation"
     if _flag_stops(second, packet):
         return Answer.NO, "multicast-filter" if packet.cast == "multicast" else "broadcast-filter"
+    answer = _rules(plan, sender, receiver, packet) & _wires(plan, sender, receiver, packet)
     if packet.cast == "multicast" and not _is_member(plan, receiver, packet):
-        return Answer.NO, "snooping"
-    return _rules(plan, sender, receiver, packet) & _wires(plan, sender, receiver, packet), "network-filter"
+        answer &= Answer.MAYBE  # a group lives on for as long as the switch remembers its members
+    return answer, "network-filter"
 
 
 def _flag_stops(receiver: Interface, packet: Packet) -> bool:

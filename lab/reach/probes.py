@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import permutations
 from typing import Literal
 
+from lab.engines.base import Probe
 from lab.plan import Interface, Node, Plan
 from lab.reach.groups import DISCOVERY_PORT, GROUPS, LIMITED_BROADCAST, hears
 from lab.reach.links import is_plugged
@@ -17,23 +17,6 @@ from lab.reach.routing import own_addresses
 from lab.reach.walk import StateAt, Walk, walk
 
 MOST_PAIRS = 60  # of nodes; beyond that the canary asks a sample, neighbours in the plan's order
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One packet or connection from the port ``source`` to ``address``, which is at the port ``target``.
-
-    ``expected`` tells whether it must arrive; None: chance decides, so nothing is judged. A UDP probe
-    arrives when the target's node gets it, a TCP probe when the connection stands.
-    """
-
-    id: str
-    kind: Literal["multicast", "broadcast", "udp", "tcp"]
-    source: str
-    target: str
-    address: str
-    port: int
-    expected: bool | None
 
 
 def probes(plan: Plan) -> tuple[Probe, ...]:
@@ -102,7 +85,9 @@ def _unicast(
     packet = Packet(family(address), kind, own, address, PAIRING_PORT, PAIRING_PORT, syn=kind == "tcp")
     there = walk(plan, origin, packet, lambda _: "new")
     answer = there.answer if there.at == goal else Answer.NO
-    if kind == "tcp" and answer is not Answer.NO and there.arrived is not None:
+    if there.reason == "no-neighbour":  # another probe, the other way, may have made the two acquainted
+        answer = Answer.MAYBE
+    if kind == "tcp" and there.answer is not Answer.NO and there.arrived is not None:
         reply = there.arrived.reply()
         back = walk(plan, goal, reply, _answering(there), answers=there)
 
