@@ -42,18 +42,12 @@ class FabricProcess:
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-S", "-m", "lab.fabric", "own", str(theirs.fileno()), str(os.getpid())]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(_ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
         self._process = subprocess.Popen(
             command,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=environment,
             cwd=_ROOT,
         )
         theirs.close()

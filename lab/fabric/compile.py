@@ -81,6 +81,7 @@ class Compiler:
             yield self._segment_rules(segment.name, segment.rules)
 
     def _node(self, node: Node) -> Iterator[Step]:
+        yield steps.Sysctl(node.name, "net.ipv6.conf.default.accept_dad", "0", optional=True)
         for key, value in node.sysctls:
             if not _interface_of(key):
                 yield steps.Sysctl(node.name, key, value)
@@ -177,10 +178,13 @@ class Compiler:
 
     def _neighbour(self, node: str, interface: Interface, index: int) -> Iterator[Step]:
         stub = self.names.stub(f"{node}/{interface.name}")
+        port = f"v.{interface.name}"[:15]
         yield steps.Namespace(stub)
-        yield steps.Veth(node, f"v.{interface.name}"[:15], stub, "eth0", index=index)
-        yield steps.Attach(node, f"v.{interface.name}"[:15], interface.name)
-        yield steps.LinkState(node, f"v.{interface.name}"[:15], up=True)
+        yield steps.Veth(node, port, stub, "eth0", index=index)
+        for place, link in ((node, port), (stub, "eth0")):
+            yield steps.Sysctl(place, f"net/ipv6/conf/{link}/disable_ipv6", "1", optional=True)
+        yield steps.Attach(node, port, interface.name)
+        yield steps.LinkState(node, port, up=True)
         yield steps.LinkState(stub, "eth0", up=True)
         if interface.neighbour:
             yield steps.Address(stub, "eth0", _with_length(interface.neighbour, interface.addresses))

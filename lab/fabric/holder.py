@@ -123,9 +123,13 @@ class Holder:
             os.close(descriptor)
 
     def _start(self, message: dict[str, Any], descriptors: list[int]) -> int:
+        became, becoming = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
             _become(message["argv"], {**base_environment(), **message["environment"]}, descriptors)
+        os.close(becoming)
+        os.read(became, 1)  # ends when the program has taken over: from then on signals mean the program
+        os.close(became)
         self.products[pid] = message["product"]
         return pid
 
