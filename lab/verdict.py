@@ -51,9 +51,17 @@ class Outcome:
     path: str = ""
 
 
-class ScenarioFailedError(AssertionError):
-    """The product failed a scenario; what pytest shows is made by ``lab.plugin``."""
+class VerdictError(Exception):
+    """A verdict other than PASSED, on its way to the report; ``lab.tell`` makes the text of it."""
 
     def __init__(self, outcome: Outcome) -> None:
-        super().__init__("\n".join(str(failure) for failure in outcome.failures))
+        super().__init__("\n".join(str(failure) for failure in outcome.failures) or outcome.reason)
         self.outcome = outcome
+
+
+class ScenarioFailedError(VerdictError):
+    """The product failed a scenario."""
+
+
+class ScenarioBrokenError(VerdictError):
+    """The lab failed, or lacks what a strict session asks for."""
