@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lab.engines.base import Missing
-from lab.fabric import channel
+from lab.engines.base import LabError, Missing
+from lab.fabric import channel, clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,11 +43,6 @@ _RESTS_ON: Final[dict[str, tuple[str, ...]]] = {
     "events": ("events",),
 }
 _NEEDS_NFT: Final = frozenset({"segment-rules", "firewall", "nat"})
-_LIBRARIES: Final = (
-    "/usr/lib/*/faketime/libfaketime.so.1",
-    "/usr/lib/faketime/libfaketime.so.1",
-    "/usr/lib64/faketime/libfaketime.so.1",
-)
 
 
 def product_command() -> tuple[str, ...]:
@@ -65,7 +60,7 @@ def namespaces() -> Mapping[str, str]:
     Where no fabric starts at all, every trial has the reason.
     """
     answer = _ask_fabric()
-    found: dict[str, str] = {**answer, "clock": "" if clock_library() else "libfaketime is not installed"}
+    found: dict[str, str] = {**answer, "clock": "" if clock.library() else "libfaketime is not installed"}
     if not shutil.which("nft"):
         found |= {name: "nft is not installed" for name in _NEEDS_NFT if found.get(name)}
     return found
@@ -140,22 +135,6 @@ def _allow_namespaces() -> str:
     return "run the lab as root, or in a container with NET_ADMIN, SYS_ADMIN and seccomp=unconfined"
 
 
-@functools.cache
-def clock_library() -> str:
-    """Where libfaketime is; empty if it is not."""
-    for pattern in _LIBRARIES:
-        for path in sorted(Path("/").glob(pattern.lstrip("/"))):
-            return str(path)
-    return ""
-
-
-def shifted_clock(offset_s: float) -> dict[str, str]:
-    """The environment that shifts a program's wall clock, and leaves its monotonic one alone."""
-    if not offset_s:
-        return {}
-    return {"LD_PRELOAD": clock_library(), "FAKETIME": f"{offset_s:+g}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of ``doctor``: a capability of an engine, whether it is there, why not, and what mends it."""
@@ -185,4 +164,7 @@ def _findings(engine: str, trials: Mapping[str, str]) -> list[Finding]:
 def _compose_findings() -> list[Finding]:
     from lab.engines.compose import ComposeEngine
 
-    return _findings("compose", ComposeEngine().trials())
+    try:
+        return _findings("compose", ComposeEngine().trials())
+    except LabError as error:
+        return [Finding("compose", name, False, error.message, error.hint) for name in _RESTS_ON]

@@ -1,7 +1,8 @@
 """Removes what dead labs have left on a Docker engine, and nothing else.
 
-Only objects with the lab's label are looked at; of those, only the ones made from this machine whose lease nobody
-holds are removed. ``python -m lab.gc`` is the watch that a running lab keeps: it waits for its end and sweeps then.
+Only objects with the lab's label are looked at; of those, only the ones made from this machine whose lease
+nobody holds are removed. ``python -m lab.gc`` is the watch that a running lab keeps: it waits for its end
+and sweeps then.
 """
 
 from __future__ import annotations
@@ -42,7 +43,11 @@ def sweep(host: DockerHost) -> list[str]:
             else:
                 removed.append(f"removed {kind} {one.name}")
 
-    remove("container", client.containers.list(all=True, filters=mine), lambda one: one.remove(v=True, force=True))
+    remove(
+        "container",
+        client.containers.list(all=True, filters=mine),
+        lambda one: one.remove(v=True, force=True),
+    )
     remove("network", client.networks.list(filters=mine), lambda one: one.remove())
     remove("volume", client.volumes.list(filters=mine), lambda one: one.remove(force=True))
     return removed

@@ -1,7 +1,8 @@
 """Who owns what the lab makes outside its own processes, and whether that owner is still alive.
 
-A lease is a file that its owner keeps locked. The kernel lets go of the lock when the owner dies, however it dies, so a
-lease that can be locked by somebody else is free, and whatever carries its name may be removed.
+A lease is a file that its owner keeps locked. The kernel lets go of the lock when the owner dies, however
+it dies, so a lease that can be locked by somebody else is free, and whatever carries its name may be
+removed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ LABEL_MACHINE: Final = "localpair.lab.machine"
 
 
 def machine() -> str:
-    """This machine since its last start, so that engines shared by several machines keep their things apart."""
+    """This machine since its last start, so that engines shared by several machines keep their things
+    apart.
+    """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

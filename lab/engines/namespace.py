@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from lab import capabilities
 from lab.engines.base import LabError, Line, Missing
 from lab.engines.lines import Lines, PipeLines
-from lab.engines.wiring import STEPS_FILE, Wiring, held_nodes
-from lab.fabric import channel, holder
+from lab.engines.wiring import STEPS_FILE, Wiring, collect, held_nodes
+from lab.fabric import channel, clock, holder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -197,12 +197,12 @@ class HeldNode:
 class NamespaceRunning:
     """A plan's network in namespaces."""
 
-    def __init__(self, plan: Plan, folder: Path, product: Sequence[str], *, has_tunnels: bool) -> None:
+    def __init__(self, plan: Plan, folder: Path, product: Sequence[str], wiring: Wiring) -> None:
         self._plan = plan
         self._folder = folder
         self._product = list(product)
         self._fabric = FabricProcess()
-        self._wiring = Wiring(plan, folder, self._fabric, has_tunnels=has_tunnels)
+        self._wiring = wiring
         self._nodes: dict[str, HeldNode] = {}
         self._is_down = False
 
@@ -211,23 +211,21 @@ class NamespaceRunning:
         """Where this run's artifacts go."""
         return self._folder
 
-    async def build(self, prober: Prober) -> None:
-        """Nodes, network, canary, captures, impairments."""
+    async def build(self) -> None:
+        """Nodes, then the network, its canary, captures and impairments. Raises ``LabError``."""
         for node in held_nodes(self._plan):
             furniture = {"hosts": node.hosts_file, "resolver": node.resolver}
             message = {"do": "hold", "node": node.name, **furniture}
             _, (descriptor,) = await self._fabric.ask_for(message)
             self._nodes[node.name] = HeldNode(node, descriptor)
-        await self._wiring.build()
-        await self._wiring.check(prober(self._plan))
-        await self._wiring.capture(str(self._folder.resolve() / "captures"))
-        await self._wiring.begin()
+        answer = await self._fabric.ask({"do": "stand", **self._wiring.project()})
+        self._wiring.judge(answer["arrived"], self._folder)
 
     async def start(self, node: str, argv: Sequence[str], environment: Mapping[str, str]) -> NodeProcess:
         """See ``Running``."""
         place = self._nodes[node]
-        clock = capabilities.shifted_clock(place.node.clock_offset_s)
-        merged = {**clock, **dict(place.node.environment), **environment}
+        shift = clock.shifted(place.node.clock_offset_s, clock.library())
+        merged = {**shift, **dict(place.node.environment), **environment}
         words = [self._replaced(word) for word in argv]
         commands = {"@localpair": self._product, "@decoy": [sys.executable, str(_DECOY)]}
         command = [*commands.get(words[0], [words[0]]), *words[1:]]
@@ -255,22 +253,12 @@ class NamespaceRunning:
         if change.do == "signal-node":
             await self._nodes[change.node].ask({"do": "signal-product", "number": _SIGNALS[change.signal]})
         else:
-            await self._wiring.change(change)
+            await self._wiring.change(change, self._fabric)
 
     async def collect(self) -> None:
         """See ``Running``."""
-        (self._folder / STEPS_FILE).write_text(self._wiring.script())
-        problems: list[str] = []
-        try:
-            await self._wiring.stop_captures()
-            looks = self._folder / "state"
-            looks.mkdir(exist_ok=True)
-            for place, text in (await self._wiring.look()).items():
-                (looks / f"{place}.txt").write_text(text)
-        except (LabError, OSError) as error:
-            problems.append(str(error))
-        if problems:
-            (self._folder / "collect-errors.txt").write_text("\n".join(problems) + "\n")
+        await asyncio.to_thread((self._folder / STEPS_FILE).write_text, self._wiring.script())
+        await collect(self._fabric, self._folder)
 
     async def down(self) -> None:
         """See ``Running``."""
@@ -304,9 +292,11 @@ class NamespaceEngine:
         folder.mkdir(parents=True, exist_ok=True)
         prober = self._prober or _oracle_probes()
         has_tunnels = not capabilities.namespaces().get("tunnel-device")
-        running = NamespaceRunning(plan, folder, self._product, has_tunnels=has_tunnels)
+        captures = str(folder.resolve() / "captures")
+        wiring = Wiring(plan, prober(plan), captures, has_tunnels=has_tunnels)
+        running = NamespaceRunning(plan, folder, self._product, wiring)
         try:
-            await running.build(prober)
+            await running.build()
         except BaseException:
             await running.collect()
             await running.down()

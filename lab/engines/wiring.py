@@ -1,10 +1,12 @@
-"""What both engines do with a plan's network: build it, let the canary through, capture, change, look.
+"""What both engines do with a plan's network: build it, judge the canary, change it, look at it.
 
 The engines differ in how they reach their fabric; ``Voice`` hides that.
 """
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -52,48 +54,48 @@ def settled(plan: Plan, parts: Compiler) -> dict[str, Any]:
     return {"links": links, "places": [node.name for node in plan.nodes]}
 
 
-def project(plan: Plan, parts: Compiler) -> dict[str, Any]:
-    """Everything a fabric needs to build the plan's network without being asked again."""
-    return {
-        "nodes": [node.name for node in held_nodes(plan)],
-        "steps": [steps.encode(step) for step in parts.network()],
-        "settle": settled(plan, parts),
-        "begin": [steps.encode(step) for step in parts.begin()],
-    }
-
-
 class Wiring:
-    """One plan's network in one fabric."""
+    """One plan's network in one fabric. ``captures`` is the folder for captures, as the fabric sees it."""
 
-    def __init__(self, plan: Plan, folder: Path, voice: Voice, *, has_tunnels: bool) -> None:
+    def __init__(self, plan: Plan, probes: Iterable[Probe], captures: str, *, has_tunnels: bool) -> None:
         self._plan = plan
-        self._folder = folder
-        self._voice = voice
+        self._probes = {probe.id: probe for probe in probes}
+        self._captures = captures
         self._parts = compiler(plan, tunnels="device" if has_tunnels else "veth")
-        self._applied: list[steps.Step] = []
+        self._applied: list[steps.Step] = [*self._parts.network(), *self._parts.begin()]
 
-    async def build(self) -> None:
-        """Wire everything and wait until it carries frames."""
-        await self._apply(self._parts.network())
-        await self._voice.ask({"do": "settle", **settled(self._plan, self._parts)})
+    def project(self) -> dict[str, Any]:
+        """Everything a fabric needs to build the network, check it and begin, without being asked again."""
+        ports = {
+            f"{node.name}/{interface.name}": self._parts.names.outer(f"{node.name}/{interface.name}")
+            for node in self._plan.nodes
+            for interface in node.interfaces
+            if interface.kind == "segment" and interface.present
+        }
+        return {
+            "nodes": [node.name for node in held_nodes(self._plan)],
+            "steps": [steps.encode(step) for step in self._parts.network()],
+            "settle": settled(self._plan, self._parts),
+            "probes": [self._message(probe) for probe in self._probes.values()],
+            "capture": {"folder": self._captures, "ports": ports},
+            "begin": [steps.encode(step) for step in self._parts.begin()],
+        }
 
-    async def check(self, probes: Iterable[Probe]) -> None:
-        """Send the canary. Raises ``LabError`` naming every probe that did not do what the oracle says."""
-        expected = {probe.id: probe for probe in probes}
-        if not expected:
-            return
-        messages = [self._message(probe) for probe in expected.values()]
-        answer = await self._voice.ask({"do": "canary", "probes": messages})
-        wrong = [
-            probe
-            for name, probe in expected.items()
-            if probe.expected is not None and answer["arrived"][name] != probe.expected
+    def judge(self, arrived: Mapping[str, bool], folder: Path) -> None:
+        """Compare what the canary saw with what the oracle says, and keep both in ``folder``.
+
+        Raises ``LabError`` naming every probe that did something else.
+        """
+        seen = [
+            {**dataclasses.asdict(probe), "arrived": arrived[name]} for name, probe in self._probes.items()
         ]
-        (self._folder / "canary.json").write_text(json.dumps({"probes": messages, **answer}, indent=1))
+        (folder / "canary.json").write_text(json.dumps(seen, indent=1))
+        (folder / STEPS_FILE).write_text(self.script())
+        wrong = [probe for name, probe in self._probes.items() if probe.expected not in {None, arrived[name]}]
         if wrong:
             raise LabError(
                 "canary: the network is not what the plan says: " + "; ".join(map(_told, wrong)),
-                hint=f"compare {self._folder / 'canary.json'} with {self._folder / STEPS_FILE}",
+                hint=f"compare {folder / 'canary.json'} with {folder / STEPS_FILE}",
             )
 
     def _message(self, probe: Probe) -> dict[str, Any]:
@@ -102,71 +104,52 @@ class Wiring:
         own = [address for address in interface.addresses if (":" in address) == six]
         if six and (probe.address.startswith(("fe8", "fe9", "fea", "feb", "ff")) or not own):
             own = [interface.link_local] if interface.link_local else own
-        return {
-            "id": probe.id,
-            "kind": probe.kind,
-            "source": probe.source,
-            "target": probe.target,
-            "address": probe.address,
-            "port": probe.port,
-            "expected": probe.expected,
-            "source_address": own[0].partition("/")[0] if own else "",
-        }
+        source = own[0].partition("/")[0] if own else ""
+        return {**dataclasses.asdict(probe), "source_address": source}
 
-    async def begin(self) -> None:
-        """Let impairments and bursts loose."""
-        await self._apply(self._parts.begin())
-
-    async def capture(self, folder: str) -> None:
-        """Capture every port that is there into ``folder``, as the fabric sees it."""
-        ports = {
-            f"{node.name}/{interface.name}": self._parts.names.outer(f"{node.name}/{interface.name}")
-            for node in self._plan.nodes
-            for interface in node.interfaces
-            if interface.kind == "segment" and interface.present
-        }
-        await self._voice.ask({"do": "capture", "folder": folder, "ports": ports})
-        self._capture_folder = folder
-
-    async def change(self, change: p.Change) -> None:
-        """Carry out one change of the network and wait until it stands."""
-        await self._apply(self._parts.change(change))
-        links = self._links_after(change)
-        await self._voice.ask({"do": "settle", "links": links, "places": [port for port, _ in links[:1]]})
+    async def change(self, change: p.Change, voice: Voice) -> None:
+        """Have the fabric carry out one change and wait until it stands."""
+        wanted = list(self._parts.change(change))
+        self._applied += wanted
+        await voice.ask({"do": "apply", "steps": [steps.encode(step) for step in wanted]})
+        links = _links_after(change)
+        await voice.ask({"do": "settle", "links": links, "places": [place for place, _ in links]})
         if isinstance(change, p.CreateInterface) and change.interface.kind == "segment":
             port = f"{change.node}/{change.interface.name}"
             link = self._parts.names.outer(port)
-            await self._voice.ask({"do": "capture", "folder": self._capture_folder, "ports": {port: link}})
-
-    def _links_after(self, change: p.Change) -> list[tuple[str, str]]:
-        match change:
-            case p.SetLink(up=True) | p.Roam():
-                node, _, name = change.port.partition("/")
-                return [(node, name)]
-            case p.CreateInterface(interface=p.Interface(up=True, carrier=True)):
-                return [(change.node, change.interface.name)]
-            case _:
-                return []
-
-    async def stop_captures(self) -> None:
-        """Complete the capture files."""
-        await self._voice.ask({"do": "stop-capture"})
-
-    async def look(self) -> Mapping[str, str]:
-        """The state of every place, in words."""
-        answer = await self._voice.ask({"do": "look"})
-        looks: dict[str, str] = answer["looks"]
-        return looks
+            await voice.ask({"do": "capture", "folder": self._captures, "ports": {port: link}})
 
     def script(self) -> str:
         """Everything applied so far as a shell script that a person can replay."""
         return steps.script(self._applied, [node.name for node in held_nodes(self._plan)])
 
-    async def _apply(self, wanted: Iterable[steps.Step]) -> None:
-        listed = list(wanted)
-        self._applied += listed
-        if listed:
-            await self._voice.ask({"do": "apply", "steps": [steps.encode(step) for step in listed]})
+
+def _links_after(change: p.Change) -> list[tuple[str, str]]:
+    """The links that work once the change stands."""
+    match change:
+        case p.SetLink(up=True) | p.Roam():
+            node, _, name = change.port.partition("/")
+            return [(node, name)]
+        case p.CreateInterface(interface=p.Interface(up=True, carrier=True)):
+            return [(change.node, change.interface.name)]
+        case _:
+            return []
+
+
+async def collect(voice: Voice, folder: Path) -> None:
+    """Complete the captures and write down the state of every place. Problems are written, never raised."""
+    try:
+        await voice.ask({"do": "stop-capture"})
+        answer = await voice.ask({"do": "look"})
+        await asyncio.to_thread(_write_looks, folder / "state", answer["looks"])
+    except (LabError, OSError) as error:
+        await asyncio.to_thread((folder / "collect-errors.txt").write_text, f"{error}\n")
+
+
+def _write_looks(folder: Path, looks: Mapping[str, str]) -> None:
+    folder.mkdir(exist_ok=True)
+    for place, text in looks.items():
+        (folder / f"{place}.txt").write_text(text)
 
 
 def _told(probe: Probe) -> str:

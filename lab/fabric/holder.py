@@ -82,47 +82,63 @@ def base_environment() -> dict[str, str]:
 
 @dataclass(slots=True)
 class Holder:
-    """The loop of process 1."""
+    """The loop that starts a node's programs and reaps them, for ``owner`` or for whoever calls at
+    ``listener``.
+    """
 
-    connection: socket.socket
-    products: dict[int, bool] = field(default_factory=dict)
+    owner: socket.socket | None = None
+    listener: socket.socket | None = None
+    connections: list[socket.socket] = field(default_factory=list)
+    programs: dict[int, _Started] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Serve until the lab hangs up; then end, and with this process the node."""
+        """Serve until the owner hangs up (for ever without one)."""
         woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        try:
-            while True:
-                ready, _, _ = select.select([self.connection.fileno(), woken], [], [])
-                if woken in ready:
-                    os.read(woken, 512)
-                    self._reap()
-                if self.connection.fileno() in ready:
-                    self._answer(*channel.receive(self.connection))
-        except channel.ChannelClosedError:
-            os._exit(0)
+        self.connections += [self.owner] if self.owner else []
+        while True:
+            listeners = [self.listener] if self.listener else []
+            numbers = [one.fileno() for one in (*listeners, *self.connections)]
+            ready, _, _ = select.select([woken, *numbers], [], [])
+            if woken in ready:
+                os.read(woken, 512)
+                self._reap()
+            if self.listener and self.listener.fileno() in ready:
+                self.connections.append(self.listener.accept()[0])
+            for connection in [one for one in self.connections if one.fileno() in ready]:
+                if not self._serve(connection):
+                    return
 
-    def _answer(self, message: dict[str, Any], descriptors: list[int]) -> None:
+    def _serve(self, connection: socket.socket) -> bool:
+        try:
+            message, descriptors = channel.receive(connection)
+            self._answer(connection, message, descriptors)
+        except channel.ChannelClosedError:
+            self.connections.remove(connection)
+            connection.close()
+            return connection is not self.owner
+        return True
+
+    def _answer(self, connection: socket.socket, message: dict[str, Any], descriptors: list[int]) -> None:
         opened: list[int] = []
+        answer: dict[str, Any] = {"ok": True}
         try:
             if message["do"] == "start":
-                answer: dict[str, Any] = {"started": self._start(message, descriptors)}
+                answer = {"started": self._start(connection, message, descriptors)}
             elif message["do"] == "open":
                 opened = [_open(message["name"], message["write"])]
-                answer = {"ok": True}
             else:
                 self._signal(message)
-                answer = {"ok": True}
         except OSError as error:
             answer = {"error": str(error), "errno": error.errno}
-        channel.send(self.connection, answer, opened)
+        channel.send(connection, answer, opened)
         for descriptor in (*descriptors, *opened):
             os.close(descriptor)
 
-    def _start(self, message: dict[str, Any], descriptors: list[int]) -> int:
+    def _start(self, connection: socket.socket, message: dict[str, Any], descriptors: list[int]) -> int:
         became, becoming = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
@@ -130,14 +146,15 @@ class Holder:
         os.close(becoming)
         os.read(became, 1)  # ends when the program has taken over: from then on signals mean the program
         os.close(became)
-        self.products[pid] = message["product"]
+        self.programs[pid] = _Started(connection, message["product"], message.get("token", ""))
         return pid
 
     def _signal(self, message: dict[str, Any]) -> None:
-        if message["do"] == "signal":
-            chosen = [message["pid"]] if message["pid"] in self.products else []
+        if message["do"] == "signal-product":
+            chosen = [-pid for pid, program in self.programs.items() if program.is_product]
         else:
-            chosen = [-pid for pid, is_product in self.products.items() if is_product]
+            named = {message.get("pid"), message.get("token")}
+            chosen = [pid for pid, program in self.programs.items() if {pid, program.token} & named]
         for pid in chosen:
             try:
                 os.kill(pid, message["number"])
@@ -152,8 +169,18 @@ class Holder:
                 return
             if pid == 0:
                 return
-            if self.products.pop(pid, None) is not None:
-                channel.send(self.connection, {"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+            program = self.programs.pop(pid, None)
+            if program is not None and program.connection in self.connections:
+                channel.send(program.connection, {"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A program under way: who asked for it, whether it is the product, and the name the asker gave it."""
+
+    connection: socket.socket
+    is_product: bool
+    token: str
 
 
 def _open(name: str, write: bool) -> int:
@@ -193,7 +220,8 @@ def hold(furniture: Furniture, connection: socket.socket, ready: int) -> None:
         furnish(furniture)
         os.write(ready, b"+")
         os.close(ready)
-        Holder(connection).run()
+        Holder(owner=connection).run()
+        os._exit(0)
     except BaseException as error:  # noqa: BLE001 - the reason goes to the fabric, whatever it is
         try:
             os.write(ready, f"{type(error).__name__}: {error}".encode())

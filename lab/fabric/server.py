@@ -45,6 +45,8 @@ class Server:
     connections: list[socket.socket] = field(default_factory=list)
     waiting: list[tuple[socket.socket, set[str]]] = field(default_factory=list)
     joined: list[socket.socket] = field(default_factory=list)
+    curious: list[socket.socket] = field(default_factory=list)
+    outcome: Message | None = None
 
     def __post_init__(self) -> None:
         self.places.create(FABRIC)
@@ -79,7 +81,7 @@ class Server:
     def _reply(self, connection: socket.socket, message: Message, descriptors: list[int]) -> None:
         passed: list[int] = []
         try:
-            if message["do"] in {"join", "await"}:
+            if message["do"] in {"join", "await", "stood"}:
                 getattr(self, f"_{message['do']}")(connection, message, descriptors)
                 return
             answer = self.answer(message, passed)
@@ -93,7 +95,7 @@ class Server:
 
     def _hang_up(self, connection: socket.socket) -> None:
         connection.close()
-        for group in (self.connections, self.joined):
+        for group in (self.connections, self.joined, self.curious):
             if connection in group:
                 group.remove(connection)
         self.waiting = [(one, names) for one, names in self.waiting if one is not connection]
@@ -103,8 +105,8 @@ class Server:
         words: dict[str, Callable[[], Message]] = {
             "hold": lambda: self._hold(message, passed),
             "apply": lambda: self._apply(message),
+            "stand": lambda: self._stand(message),
             "settle": lambda: settle(self.places, message),
-            "canary": lambda: {"arrived": canary.run(self.places, message["probes"])},
             "capture": lambda: self.recorder.begin(message),
             "stop-capture": self.recorder.stop,
             "look": self.recorder.look,
@@ -115,6 +117,29 @@ class Server:
         if message["do"] not in words:
             raise RefusedError(f"the fabric knows no word {message['do']!r}")
         return words[message["do"]]()
+
+    def _stand(self, project: Message) -> Message:
+        """Build a whole network: steps, canary, captures, and what starts only then. Kept for ``stood``."""
+        try:
+            self._apply({"steps": project["steps"]})
+            settle(self.places, project["settle"])
+            arrived = canary.run(self.places, project["probes"])
+            self.recorder.begin(project["capture"])
+            self._apply({"steps": project["begin"]})
+            self.outcome = {"ok": True, "arrived": arrived}
+        except (OSError, RefusedError, KeyError) as error:
+            self.outcome = {"ok": False, "error": str(error)}
+        for connection in self.curious:
+            channel.send(connection, self.outcome)
+        self.curious.clear()
+        return self.outcome
+
+    def _stood(self, connection: socket.socket, _: Message, __: list[int]) -> None:
+        """Answered with the outcome of ``stand``, when there is one."""
+        if self.outcome is None:
+            self.curious.append(connection)
+        else:
+            channel.send(connection, self.outcome)
 
     def _apply(self, message: Message) -> Message:
         for data in message["steps"]:
