@@ -29,9 +29,14 @@ def _lines(cell: PlannedCell, outcome: Outcome, root: Path) -> Iterator[str]:
         yield f"  why    {outcome.reason}"
         if outcome.hint:
             yield f"  hint:  {outcome.hint}"
+    line = 0
     for failure in outcome.failures:
         yield ""
-        yield from _failure(cell, failure, root)
+        if cell.cell.line(failure.where) != line:
+            line = cell.cell.line(failure.where)
+            yield f"  {_relative(cell.loaded.path, root)}:{line}"
+            yield from _source(cell.loaded.lines, line)
+        yield from _failure(failure)
     if outcome.failures:
         yield ""
         yield from _oracle(cell)
@@ -40,10 +45,7 @@ def _lines(cell: PlannedCell, outcome: Outcome, root: Path) -> Iterator[str]:
     yield from _next(cell, outcome, root)
 
 
-def _failure(cell: PlannedCell, failure: Failure, root: Path) -> Iterator[str]:
-    line = cell.cell.line(failure.where)
-    yield f"  {_relative(cell.loaded.path, root)}:{line}"
-    yield from _source(cell.loaded.lines, line)
+def _failure(failure: Failure) -> Iterator[str]:
     yield f"  wanted   {failure.wanted}"
     yield f"  instead  {failure.came}"
     if failure.evidence:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import GetJsonSchemaHandler, model_validator
 
 from lab.parts.common import Many, Model, Packets, Port
 from lab.values import Address, Count, Duration, Flag, Percent, Prefix
@@ -43,6 +43,10 @@ class Multicast(Model):
                 f"{value!r} is not understood; write pass, drop, or a mapping such as {{ipv4: drop}}"
             )
         return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> Any:
+        return {"anyOf": [{"enum": ["pass", "drop"]}, handler(core)]}
 
 
 class Snooping(Model):
