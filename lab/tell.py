@@ -30,13 +30,15 @@ def _lines(cell: PlannedCell, outcome: Outcome, root: Path) -> Iterator[str]:
         if outcome.hint:
             yield f"  hint:  {outcome.hint}"
     line = 0
+    said: set[tuple[str, ...]] = set()
     for failure in outcome.failures:
         yield ""
         if cell.cell.line(failure.where) != line:
             line = cell.cell.line(failure.where)
             yield f"  {_relative(cell.loaded.path, root)}:{line}"
             yield from _source(cell.loaded.lines, line)
-        yield from _failure(failure)
+        yield from _failure(failure, repeated=failure.evidence in said)
+        said.add(failure.evidence)
     if outcome.failures:
         yield ""
         yield from _oracle(cell)
@@ -45,10 +47,10 @@ def _lines(cell: PlannedCell, outcome: Outcome, root: Path) -> Iterator[str]:
     yield from _next(cell, outcome, root)
 
 
-def _failure(failure: Failure) -> Iterator[str]:
+def _failure(failure: Failure, *, repeated: bool) -> Iterator[str]:
     yield f"  wanted   {failure.wanted}"
     yield f"  instead  {failure.came}"
-    if failure.evidence:
+    if failure.evidence and not repeated:
         yield "  it said"
         for text in failure.evidence:
             yield f"    {_short(text)}"

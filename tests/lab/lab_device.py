@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ PATH = {"local": "192.168.1.20:46821", "remote": "192.168.1.10:40000", "directio
 
 
 def say(event: str, **fields: object) -> None:
-    pass
+    print(json.dumps({"event": event, "t": time.monotonic(), **fields}), flush=True)  # noqa: T201
 
 
 def host(place: str) -> None:
@@ -27,7 +28,14 @@ def host(place: str) -> None:
         listener.listen()
         say("ready", ports={"tcp": 46821, "udp": 46821}, addresses=[{"address": "192.168.1.20"}])
         say("offer", offer=OFFER, expires_in=120)
-        listener.accept()
+        listener.settimeout(
+            float(sys.argv[sys.argv.index("--timeout") + 1]) if "--timeout" in sys.argv else 20
+        )
+        try:
+            listener.accept()
+        except TimeoutError:
+            say("failed", reason="unreachable", exit_code=3, message="nobody came")
+            sys.exit(3)
     say("paired", peer={"label": "x"}, path=PATH, elapsed_ms=12.5)
 
 
@@ -50,9 +58,9 @@ def misbehave(mood: str) -> None:
         say("failed", reason="wrong-secret", exit_code=4, message="the offer is not ours")
         sys.exit(4)
     if mood == "leak":
-        pass
+        print(f"debug: secret is {OFFER}", file=sys.stderr, flush=True)  # noqa: T201
     if mood == "stray":
-        pass
+        print("hello", flush=True)  # noqa: T201
     if mood == "hang":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         time.sleep(60)

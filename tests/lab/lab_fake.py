@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +65,11 @@ class FakeProcess:
     async def wait(self) -> int:
         return await self._process.wait()
 
+    async def gone(self) -> None:
+        await self.close_stdin()
+        await self._process.wait()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
 
 class FakeRunning:
     """The network that always stands; ``changes`` are those that were asked for."""
@@ -71,6 +78,7 @@ class FakeRunning:
         self.plan = plan
         self.folder = folder
         self.device = dict(device)
+        self.meeting = tempfile.mkdtemp(prefix="lab-")  # short: a socket's path has at most 107 characters
         self.changes: list[Change] = []
         self.processes: list[FakeProcess] = []
         self.is_down = False
@@ -87,7 +95,7 @@ class FakeRunning:
         }
         command = [*words[argv[0]], *argv[1:]]
         state = str(self._state(node))
-        meet = {"FAKE_MEET": str(self.folder), "PATH": os.environ["PATH"]}
+        meet = {"FAKE_MEET": self.meeting, "PATH": os.environ["PATH"]}
         values = {**meet, **self.device, **environment}
         process = await asyncio.create_subprocess_exec(
             *[word.replace("@state", state) for word in command],
@@ -113,8 +121,10 @@ class FakeRunning:
 
     async def down(self) -> None:
         self.is_down = True
+        shutil.rmtree(self.meeting, ignore_errors=True)
         for process in self.processes:
             await process.signal(9)
+            await process.gone()
 
 
 class FakeEngine:
