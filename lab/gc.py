@@ -45,7 +45,7 @@ def sweep(host: DockerHost) -> list[str]:
 
     remove(
         "container",
-        client.containers.list(all=True, filters=mine),
+        client.containers.list(all=True, filters=mine, ignore_removed=True),
         lambda one: one.remove(v=True, force=True),
     )
     remove("network", client.networks.list(filters=mine), lambda one: one.remove())
@@ -53,12 +53,15 @@ def sweep(host: DockerHost) -> list[str]:
     return removed
 
 
-def collect_garbage(hosts: Iterable[DockerHost]) -> list[str]:
-    """Sweep every engine, then forget the leases of the dead."""
+def collect(addresses: Iterable[str] = ()) -> list[str]:
+    """Sweep those engines (none named: the one ``docker`` would use), then forget the leases of the dead.
+
+    What was removed, and what could not be, in words.
+    """
     removed: list[str] = []
-    for host in hosts:
+    for address in list(addresses) or [""]:
         try:
-            removed += sweep(host)
+            removed += sweep(DockerHost(address))
         except LabError as error:
             removed.append(f"not swept: {error.message}")
     return removed + [f"forgot lease {name}" for name in lease.forget_free()]
@@ -89,7 +92,7 @@ def main(addresses: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    collect_garbage(DockerHost(address) for address in addresses)
+    collect(addresses)
     return 0
 
 

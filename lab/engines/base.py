@@ -132,6 +132,10 @@ class Running(Protocol):
         """
         ...
 
+    def enter(self, node: str) -> list[str]:
+        """The words before a command that run it in the node, from a terminal of the same user."""
+        ...
+
     async def down(self) -> None:
         """End every process and leave nothing behind. Never raises for what is already gone; may be called
         twice.

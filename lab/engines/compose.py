@@ -8,7 +8,6 @@ import asyncio
 import functools
 import io
 import json
-import os
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
@@ -173,6 +172,10 @@ class ComposeRunning:
         elif self._voice is not None:
             await self._wiring.change(change, self._voice)
 
+    def enter(self, node: str) -> list[str]:
+        """See ``Running``."""
+        return ["docker", "--host", self._host.address, "exec", "-it", self._container(node)]
+
     async def collect(self) -> None:
         """See ``Running``."""
         await asyncio.to_thread((self._folder / STEPS_FILE).write_text, self._wiring.script())
@@ -221,34 +224,38 @@ class ComposeRunning:
         )
 
 
+def answers(docker_host: str = "") -> bool:
+    """Whether an engine with Compose v2 answers there (empty: where ``docker`` would look). Never raises."""
+    try:
+        return has_compose() and bool(DockerHost(docker_host).version)
+    except LabError:
+        return False
+
+
 class ComposeEngine:
-    """See ``Engine``. ``addresses`` are Docker engines to spread runs over; none: the one ``docker`` would
-    use.
-    """
+    """See ``Engine``. ``docker_host`` empty: the engine that ``docker`` would use."""
 
     name = "compose"
 
-    def __init__(self, addresses: Sequence[str] = (), prober: Prober | None = None) -> None:
-        self._hosts = [DockerHost(address) for address in addresses] or [DockerHost()]
+    def __init__(self, docker_host: str = "", prober: Prober | None = None) -> None:
+        self._host = DockerHost(docker_host)
         self._prober = prober
-        self._turn = int("0" + os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"))
         self._watch: Watch | None = None
 
     @functools.cache  # noqa: B019 - one engine object lives as long as the session
     def trials(self) -> Mapping[str, str]:
-        """Each trial of the fabric, made in a container of the first engine, with what went wrong. Asked
+        """Each trial of the fabric, made in a container, with what went wrong. Asked
         once.
         """
         if not has_compose():
             raise LabError("`docker compose` (version 2) is missing", hint="sudo lab/compose/install-engine")
-        host = self._hosts[0]
-        output: bytes = host.client.containers.run(
-            image.ensure(host),
+        output: bytes = self._host.client.containers.run(
+            image.ensure(self._host),
             ["python3", "-S", "-m", "lab.fabric", "try"],
             network_mode="none",
             cap_add=["NET_ADMIN", "SYS_ADMIN"],
             security_opt=["apparmor:unconfined"],
-            labels=lease.Lease().labels(),
+            labels={lease.LABEL: "1"},
             remove=True,
         )
         found: dict[str, str] = json.loads(output)
@@ -265,16 +272,14 @@ class ComposeEngine:
         """See ``Engine``."""
         await asyncio.to_thread(functools.partial(folder.mkdir, parents=True, exist_ok=True))
         if self._watch is None:
-            self._watch = Watch(host.address for host in self._hosts)
-        host = self._hosts[self._turn % len(self._hosts)]
-        self._turn += 1
+            self._watch = Watch([self._host.address])
         prober = self._prober or _oracle_probes()
         has_tunnels = not self.trials().get("tunnel-device")
         running = ComposeRunning(
-            plan, folder, host, Wiring(plan, prober(plan), _CAPTURES, has_tunnels=has_tunnels)
+            plan, folder, self._host, Wiring(plan, prober(plan), _CAPTURES, has_tunnels=has_tunnels)
         )
         try:
-            await running.build(await asyncio.to_thread(image.ensure, host))
+            await running.build(await asyncio.to_thread(image.ensure, self._host))
         except BaseException:
             await running.collect()
             await running.down()

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import subprocess
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from lab.engines.base import LabError
@@ -38,9 +39,11 @@ class DockerHost:
         except ImportError as error:
             raise LabError("the docker SDK is not installed", hint="pip install 'localpair[lab]'") from error
         try:
-            return docker.DockerClient(base_url=self.address or None, version="auto", timeout=_WORK_S)
+            client = docker.DockerClient(base_url=self.address or None, version="auto", timeout=_WORK_S)
         except docker.errors.DockerException as error:
             raise LabError(f"no Docker engine answers at {self.address}: {error}", hint=INSTALL) from error
+        weakref.finalize(self, client.close)
+        return client
 
     @functools.cached_property
     def version(self) -> str:

@@ -47,12 +47,13 @@ class Stream:
         self.lines = Lines()
         self.ended = asyncio.Event()
         self._socket: socket.socket | None = None
+        self._found: Any = None
 
     async def open(self) -> None:
         """Start it."""
         found: Any = await asyncio.to_thread(self._api.exec_start, self.identity, socket=True)
         self._socket = getattr(found, "_sock", found)
-        self._held = found
+        self._found = found
         if self._socket is not None and hasattr(self._socket, "settimeout"):
             self._socket.settimeout(None)
         threading.Thread(target=self._carry, daemon=True).start()
@@ -94,9 +95,15 @@ class Stream:
                 self._soon(self.lines.feed, "stderr" if kind == 2 else "stdout", data)
         except OSError:
             pass
+        self._hang_up()
         self._soon(self.lines.end, "stdout")
         self._soon(self.lines.end, "stderr")
         self._soon(self.ended.set)
+
+    def _hang_up(self) -> None:
+        for one in (getattr(self._found, "_response", None), self._found, self._socket):
+            if one is not None:
+                one.close()
 
     def _exactly(self, size: int) -> bytes:
         parts = b""

@@ -78,6 +78,16 @@ class FabricProcess:
         lines = words.decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"it ended with {self._process.returncode}"
 
+    def outer_pid(self, pid: int) -> int:
+        """The process id, as seen from here, of one that the fabric knows by ``pid``. Raises ``LabError``."""
+        (fabric,) = _children(self._process.pid)
+        for child in _children(fabric):
+            status = Path(f"/proc/{child}/status").read_text()
+            numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
+            if int(numbers[1]) == pid:
+                return child
+        raise LabError(f"the fabric has no process {pid} any more")
+
     async def end(self) -> None:
         """Hang up and wait; the kernel removes what it owned."""
         self._channel.close()
@@ -93,6 +103,10 @@ class FabricProcess:
             return ""
         with self._process.stderr as log:
             return log.read().decode(errors="replace")
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @dataclass(slots=True)
@@ -204,6 +218,7 @@ class NamespaceRunning:
         self._fabric = FabricProcess()
         self._wiring = wiring
         self._nodes: dict[str, HeldNode] = {}
+        self._pids: dict[str, int] = {}
         self._is_down = False
 
     @property
@@ -216,7 +231,8 @@ class NamespaceRunning:
         for node in held_nodes(self._plan):
             furniture = {"hosts": node.hosts_file, "resolver": node.resolver}
             message = {"do": "hold", "node": node.name, **furniture}
-            _, (descriptor,) = await self._fabric.ask_for(message)
+            answer, (descriptor,) = await self._fabric.ask_for(message)
+            self._pids[node.name] = answer["pid"]
             self._nodes[node.name] = HeldNode(node, descriptor)
         answer = await self._fabric.ask({"do": "stand", **self._wiring.project()})
         self._wiring.judge(answer["arrived"], self._folder)
@@ -255,6 +271,12 @@ class NamespaceRunning:
         else:
             await self._wiring.change(change, self._fabric)
 
+    def enter(self, node: str) -> list[str]:
+        """See ``Running``."""
+        flags = ["--net", "--mount", "--uts", "--ipc", "--pid"]
+        flags += [] if os.getuid() == 0 else ["--user", "--preserve-credentials"]
+        return ["nsenter", "--target", str(self._fabric.outer_pid(self._pids[node])), *flags]
+
     async def collect(self) -> None:
         """See ``Running``."""
         await asyncio.to_thread((self._folder / STEPS_FILE).write_text, self._wiring.script())
@@ -269,7 +291,7 @@ class NamespaceRunning:
             node.close()
         await self._fabric.end()
         if words := self._fabric.close_log():
-            (self._folder / "fabric.log").write_text(words)
+            await asyncio.to_thread((self._folder / "fabric.log").write_text, words)
 
 
 class NamespaceEngine:
@@ -289,10 +311,10 @@ class NamespaceEngine:
 
     async def up(self, plan: Plan, folder: Path) -> NamespaceRunning:
         """See ``Engine``."""
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = await asyncio.to_thread(_made, folder)
         prober = self._prober or _oracle_probes()
         has_tunnels = not capabilities.namespaces().get("tunnel-device")
-        captures = str(folder.resolve() / "captures")
+        captures = str(folder / "captures")
         wiring = Wiring(plan, prober(plan), captures, has_tunnels=has_tunnels)
         running = NamespaceRunning(plan, folder, self._product, wiring)
         try:
@@ -302,6 +324,11 @@ class NamespaceEngine:
             await running.down()
             raise
         return running
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve()
 
 
 def _oracle_probes() -> Prober:

@@ -124,6 +124,7 @@ def tell(message: str) -> int:
 def try_everything() -> int:
     """Print what a fabric can do in this container, as JSON."""
     programs.writable_kernel_settings()
+    _make_tunnel_device()
     found = {**probe.run(), "clock": "" if clock.library() else "libfaketime is not in the image"}
     sys.stdout.write(json.dumps(found) + "\n")
     return 0

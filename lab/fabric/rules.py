@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FILTER: Final = "inet lab"
 NAT: Final = "inet lab_nat"
 _HOOKS: Final = {"in": "input", "out": "output", "through": "forward"}
+_ICMPV6: Final = 58  # by number: its name is known only where /etc/protocols is
 _NEIGHBOUR: Final = "icmpv6 type { 133-137 }"
 _NOT_NEIGHBOUR: Final = "icmpv6 type != { 133-137 }"
 _LISTENER: Final = "icmpv6 type { 130-132, 143 }"
@@ -85,7 +86,7 @@ def _protocol(match: Match, family: str) -> str | None:
     """The part about the protocol; None where the family has no such thing."""
     four = {"icmp": "ip protocol icmp", "igmp": "ip protocol igmp", "nd": None, "mld": None}
     six = {
-        "icmp": f"meta l4proto ipv6-icmp {_NOT_NEIGHBOUR}",
+        "icmp": f"meta l4proto {_ICMPV6} {_NOT_NEIGHBOUR}",
         "igmp": None,
         "nd": _NEIGHBOUR,
         "mld": _LISTENER,
@@ -138,8 +139,8 @@ def _split(expression: str) -> list[str]:
     """IPv6 multicast means neither neighbour discovery nor MLD, and ``icmpv6 type`` matches ICMPv6 only."""
     if "@@" not in expression:
         return [expression]
-    others = expression.replace("@@", "meta l4proto != ipv6-icmp")
-    return [others, expression.replace("@@", f"meta l4proto ipv6-icmp {_NOT_DISCOVERY}")]
+    others = expression.replace("@@", f"meta l4proto != {_ICMPV6}")
+    return [others, expression.replace("@@", f"meta l4proto {_ICMPV6} {_NOT_DISCOVERY}")]
 
 
 def _matching(match: Match, where: _Where) -> list[str]:

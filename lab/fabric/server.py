@@ -147,7 +147,7 @@ class Server:
             try:
                 self.applier.apply(step)
             except (OSError, KeyError) as error:
-                raise RefusedError(f"{step.text}: {error}") from error
+                raise RefusedError(f"{step.text.splitlines()[0]}: {error}") from error
         return {}
 
     def _hold(self, message: Message, passed: list[int]) -> Message:

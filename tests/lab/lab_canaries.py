@@ -22,7 +22,9 @@ def probe(kind: str, source: str, target: str, address: str, expected: bool | No
 
 
 def between(source: str, target: str, **arrives: bool) -> list[Probe]:
-    """Probes from ``source`` to ``target`` (alice and bob of ``lab_plans``); what ``arrives`` does not name does."""
+    """Probes from ``source`` to ``target`` (alice and bob of ``lab_plans``); what ``arrives`` does not name
+    does.
+    """
     addresses = {
         "udp": {"alice/eth0": "192.168.1.10", "bob/eth0": "192.168.1.11"}[target],
         "tcp": {"alice/eth0": "192.168.1.10", "bob/eth0": "192.168.1.11"}[target],
