@@ -14,6 +14,8 @@ from lab.parts.moments import ACTION_EVENTS, Moment
 from lab.problems import Where, meant
 from lab.scenario import MARKERS, Scenario
 
+RESERVED = ("fabric", "lab")
+
 
 @dataclass(frozen=True, slots=True)
 class Slip:
@@ -73,6 +75,8 @@ def _check_machines(scenario: Scenario) -> Iterator[Slip]:
             if name in seen:
                 yield Slip((group, name), f"{name!r} is a name among the {seen[name]} already")
             seen[name] = group
+            if name in RESERVED:
+                yield Slip((group, name), f"{name!r} is a name that the lab keeps for itself")
             yield from _check_machine(scenario, (group, name), machine)
     for name, router in scenario.routers.items():
         for key, entries in (("nat", router.nat), ("publish", router.publish), ("one_way", router.one_way)):
