@@ -42,7 +42,8 @@ def make_engine(name: str, *, docker_hosts: Sequence[str] = (), wiring: str = "f
             f"the compose engine cannot be loaded: {error}", hint="install the docker package"
         ) from None
     host = docker_hosts[worker_number() % len(docker_hosts)] if docker_hosts else ""
-    composed: Engine = module.ComposeEngine(docker_host=host, wiring=wiring)
+    wired = {"wiring": wiring} if wiring != "fabric" else {}
+    composed: Engine = module.ComposeEngine(docker_host=host, **wired)
     return composed
 
 

@@ -19,7 +19,7 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_interface
 
 from lab.engines.base import Probe
-from lab.plan import Node, Plan
+from lab.plan import Action, Node, Plan
 from lab.reach.groups import Hearing, announced, hears
 from lab.reach.opening import Opening, Way, opens, ways
 from lab.reach.packet import Answer
@@ -83,6 +83,11 @@ def judge(plan: Plan, host: str, join: str, *, offered: bool = True) -> Judgemen
 def judge_all(plan: Plan, host: str, join: str, *, offered: bool = True) -> tuple[Judgement, ...]:
     """The judgement for every state the network goes through."""
     return tuple(judge(state, host, join, offered=offered) for state in states(plan))
+
+
+def holds_addresses(host: Action) -> bool:
+    """Whether the offer that the action ``host`` shows holds its addresses."""
+    return ("--offer-addresses", "none") not in zip(host.argv, host.argv[1:], strict=False)
 
 
 def _is_known(plan: Plan, way: Way, host: str, join: str, *, offered: bool) -> bool:
@@ -161,6 +166,7 @@ __all__ = [
     "calm",
     "cause",
     "hears",
+    "holds_addresses",
     "judge",
     "judge_all",
     "opens",
