@@ -97,9 +97,8 @@ def explain(options: argparse.Namespace) -> int:
     for node in cell.plan.nodes:
         if node.role == "device":
             stage = stage_of(node)
-            out(
-                f"{node.name}: stage {stage.number} gives {', '.join(stage.addresses) or 'what the peer sees'}"
-            )
+            gives = ", ".join(stage.addresses) or "what the peer sees"
+            out(f"{node.name}: stage {stage.number} gives {gives}")
     for action in cell.plan.actions:
         if action.verb == "join" and action.offer_from:
             _explain_pair(cell, action.offer_from, action.node)
