@@ -15,12 +15,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lab.check import Slip, check
+from lab.check import check
 from lab.complaints import complaint
 from lab.matrix import cells
 from lab.problems import Problem, ScenarioError, Where, written
 from lab.salvage import leave_out, original
 from lab.scenario import Scenario
+from lab.slips import Slip
 from lab.tree import Branch, data, follow, given_names, place, read_tree, value_place
 
 ROUNDS = 8  # of leaving out what cannot be read, to see the rest
