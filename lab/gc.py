@@ -1,3 +1,4 @@
+# ruff: noqa: A005 - `lab.gc` is what its users call it; nothing here imports the other one
 """Removes what dead labs have left on a Docker engine, and nothing else.
 
 Only objects with the lab's label are looked at; of those, only the ones made from this machine whose lease

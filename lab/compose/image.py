@@ -46,10 +46,10 @@ def ensure(host: DockerHost) -> str:
 
 
 def _find_or_make(host: DockerHost) -> str:
-    import docker
-
     wheel = product_wheel()
     base = _base(host)
+    import docker
+
     tag = f"{NAME}:{_digest(wheel, str(host.client.images.get(base).id))}"
     try:
         host.client.images.get(tag)
@@ -85,11 +85,12 @@ def _base(host: DockerHost) -> str:
     """A base image that is there, or can be had: from a registry where one answers, else of Debian
     packages.
     """
+    client = host.client  # says kindly what is missing
     import docker
 
     for name in (LOCAL_BASE, REGISTRY_BASE):
         try:
-            host.client.images.get(name)
+            client.images.get(name)
         except docker.errors.ImageNotFound:
             continue
         return name
@@ -155,5 +156,15 @@ def _fetch_wheels(host: DockerHost, wheel: Path, base: str, folder: Path) -> Non
         raise LabError(f"the wheels that localpair needs could not be fetched: {done.stderr.strip()[-1000:]}")
 
 
+def main() -> int:
+    """Make the image, or say why not."""
+    try:
+        sys.stderr.write(f"image: {ensure(DockerHost())}\n")
+    except LabError as error:
+        sys.stderr.write(f"image: {error.message}\nhint: {error.hint}\n")
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stderr.write(f"image: {ensure(DockerHost())}\n")
+    sys.exit(main())

@@ -168,7 +168,7 @@ class ComposeRunning:
         """See ``Running``."""
         if change.do == "signal-node":
             message = {"do": "signal-product", "number": _SIGNALS[change.signal]}
-            await asyncio.to_thread(tell, self._host, self._container(change.node), message)
+            await tell(self._host, self._container(change.node), message)
         elif self._voice is not None:
             await self._wiring.change(change, self._voice)
 

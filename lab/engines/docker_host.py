@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lab.engines.base import LabError
@@ -38,6 +39,9 @@ class DockerHost:
             import docker
         except ImportError as error:
             raise LabError("the docker SDK is not installed", hint="pip install 'localpair[lab]'") from error
+        socket_path = self.address.removeprefix("unix://")
+        if socket_path != self.address and not Path(socket_path).is_socket():
+            raise LabError(f"no Docker engine answers at {self.address}: no such socket", hint=INSTALL)
         try:
             client = docker.DockerClient(base_url=self.address or None, version="auto", timeout=_WORK_S)
         except docker.errors.DockerException as error:

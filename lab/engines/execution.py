@@ -15,7 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from lab.engines.lines import Lines
-from lab.fabric.contained import BY_SIGNAL, START
+from lab.fabric.contained import BY_SIGNAL, START, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -44,7 +44,7 @@ class Stream:
         self.identity = str(created["Id"])
         self._api = api
         self._loop = loop
-        self.lines = Lines()
+        self.lines = Lines(marker=STARTED)
         self.ended = asyncio.Event()
         self._socket: socket.socket | None = None
         self._found: Any = None
@@ -149,8 +149,9 @@ class Execution:
         self._stream = Stream(host, container, [*_PROGRAM, "run"], {START: json.dumps(start)}, loop)
 
     async def open(self) -> None:
-        """Start it."""
+        """Start it; returns when the program itself runs, so that signals mean it."""
         await self._stream.open()
+        await self._stream.lines.marked.wait()
 
     def lines(self) -> AsyncIterator[Line]:
         """See ``Process``."""
@@ -168,7 +169,7 @@ class Execution:
         """See ``Process``."""
         if not self._stream.ended.is_set():
             message = {"do": "signal", "token": self._token, "number": number}
-            await asyncio.to_thread(tell, self._host, self._container, message)
+            await tell(self._host, self._container, message)
 
     async def wait(self) -> int:
         """See ``Process``."""
@@ -181,8 +182,10 @@ class Execution:
         self._stream.close()
 
 
-def tell(host: DockerHost, container: str, message: Mapping[str, Any]) -> None:
+async def tell(host: DockerHost, container: str, message: Mapping[str, Any]) -> None:
     """Tell a container's holder something, and wait until it is done."""
-    api = host.client.api
-    created = api.exec_create(container, [*_PROGRAM, "tell", json.dumps(message)])
-    api.exec_start(created["Id"])
+    loop = asyncio.get_running_loop()
+    argv = [*_PROGRAM, "tell", json.dumps(message)]
+    stream = await asyncio.to_thread(Stream, host, container, argv, {}, loop)
+    await stream.open()
+    await stream.ended.wait()

@@ -15,9 +15,14 @@ _MAX_LINE_BYTES = 1 << 20  # what is longer is cut into lines of this size
 
 
 class Lines:
-    """Bytes in by ``feed``, lines out by ``read``. ``streams`` many streams must end before it does."""
+    """Bytes in by ``feed``, lines out by ``read``. ``streams`` many streams must end before it does.
 
-    def __init__(self, streams: int = 2) -> None:
+    A line that is ``marker`` is kept back; ``marked`` is set when it came, or when it cannot come any more.
+    """
+
+    def __init__(self, streams: int = 2, marker: str = "") -> None:
+        self.marked = asyncio.Event()
+        self._marker = marker.encode()
         self._open = streams
         self._rest: dict[str, bytes] = {}
         self._queue: asyncio.Queue[Line | None] = asyncio.Queue()
@@ -30,6 +35,9 @@ class Lines:
             whole, rest = [*whole, rest], b""
         self._rest[stream] = rest
         for line in whole:
+            if self._marker and line == self._marker:
+                self.marked.set()
+                continue
             self._queue.put_nowait(Line(stream, line.decode(errors="replace"), at))
 
     def end(self, stream: Literal["stdout", "stderr"]) -> None:
@@ -38,6 +46,7 @@ class Lines:
             self.feed(stream, b"\n")
         self._open -= 1
         if self._open == 0:
+            self.marked.set()
             self._queue.put_nowait(None)
 
     async def read(self) -> AsyncIterator[Line]:

@@ -24,6 +24,7 @@ from lab.fabric.server import Server
 from lab.fabric.steps import FABRIC
 
 PROJECT: Final = "LOCALPAIR_LAB_PROJECT"
+STARTED: Final = "[lab] the program has started"
 START: Final = "LOCALPAIR_LAB_START"
 BY_SIGNAL: Final = 192  # exit statuses above are signals; what runs here uses none of them
 _NODE_SOCKET: Final = Path("/run/node.sock")
@@ -111,6 +112,8 @@ def run() -> int:
     if "error" in answer:
         sys.stderr.write(f"{answer['error']}\n")
         return 1
+    sys.stderr.write(f"{STARTED}\n")
+    sys.stderr.flush()
     status = int(channel.receive(voice)[0]["status"])
     return status if status >= 0 else BY_SIGNAL - status
 

@@ -90,7 +90,6 @@ class Holder:
     listener: socket.socket | None = None
     connections: list[socket.socket] = field(default_factory=list)
     programs: dict[int, _Started] = field(default_factory=dict)
-    early: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> None:
         """Serve until the owner hangs up (for ever without one)."""
@@ -147,10 +146,7 @@ class Holder:
         os.close(becoming)
         os.read(became, 1)  # ends when the program has taken over: from then on signals mean the program
         os.close(became)
-        token = message.get("token", "")
-        self.programs[pid] = _Started(connection, message["product"], token)
-        if token in self.early:
-            os.kill(pid, self.early.pop(token))
+        self.programs[pid] = _Started(connection, message["product"], message.get("token", ""))
         return pid
 
     def _signal(self, message: dict[str, Any]) -> None:
@@ -159,8 +155,6 @@ class Holder:
         else:
             named = {message.get("pid"), message.get("token")}
             chosen = [pid for pid, program in self.programs.items() if {pid, program.token} & named]
-            if not chosen and "token" in message:
-                self.early[message["token"]] = message["number"]  # it overtook the start of its program
         for pid in chosen:
             try:
                 os.kill(pid, message["number"])
