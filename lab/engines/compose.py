@@ -10,22 +10,26 @@ import io
 import json
 import tarfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lab import capabilities, lease
 from lab.compose import image
 from lab.engines.base import LabError, Missing
+from lab.engines.bridged import bridged, network_name, unplayable
 from lab.engines.docker_host import DockerHost, has_compose
 from lab.engines.execution import Execution, Stream, tell
 from lab.engines.render import as_text, project_name, render
 from lab.engines.wiring import STEPS_FILE, Wiring, collect, held_nodes
 from lab.fabric import clock, holder
+from lab.fabric.compile import BridgedCompiler
+from lab.fabric.names import names
 from lab.fabric.steps import FABRIC
 from lab.gc import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lab.engines.base import Probe
     from lab.engines.wiring import Prober
     from lab.plan import Change, Plan
 
@@ -78,7 +82,10 @@ class FabricVoice:
 class ComposeRunning:
     """A plan's project, up."""
 
-    def __init__(self, plan: Plan, folder: Path, host: DockerHost, wiring: Wiring) -> None:
+    def __init__(
+        self, plan: Plan, folder: Path, host: DockerHost, wiring: Wiring, probes: Sequence[Probe]
+    ) -> None:
+        self._probes = probes
         self._plan = plan
         self._folder = folder
         self._host = host
@@ -96,20 +103,23 @@ class ComposeRunning:
 
     async def build(self, image_name: str) -> None:
         """Render, bring up, and wait for the network and its canary. Raises ``LabError``."""
-        rendered = render(
-            self._plan,
-            name=self._name,
-            image=image_name,
-            labels=self._lease.labels(),
-            project=self._wiring.project(),
-        )
+        rendered = self._rendered(image_name)
         file = self._folder / FILE
         await asyncio.to_thread(file.write_text, as_text(self._plan, rendered, FILE))
         await self._host.compose(self._name, "up", "-d", "--no-build", file=str(file))
         self._voice = FabricVoice(self._host, self._container(FABRIC))
         await self._voice.open()
-        answer = await self._voice.ask({"do": "stood"})
+        answer = await self._outcome(self._voice)
         self._wiring.judge(answer["arrived"], self._folder)
+
+    def _rendered(self, image_name: str) -> dict[str, Any]:
+        labels = self._lease.labels()
+        project = self._wiring.project()
+        return render(self._plan, name=self._name, image=image_name, labels=labels, project=project)
+
+    async def _outcome(self, voice: FabricVoice) -> dict[str, Any]:
+        """What came of building the network, which the fabric does by itself."""
+        return await voice.ask({"do": "stood"})
 
     def _container(self, service: str) -> str:
         return f"{self._name}-{service}-1"
@@ -224,6 +234,33 @@ class ComposeRunning:
         )
 
 
+class BridgedRunning(ComposeRunning):
+    """A simple plan on the engine's own bridge networks: a check that the fabric is no fiction."""
+
+    def _rendered(self, image_name: str) -> dict[str, Any]:
+        return bridged(self._plan, name=self._name, image=image_name, labels=self._lease.labels())
+
+    async def _outcome(self, voice: FabricVoice) -> dict[str, Any]:
+        found = await asyncio.to_thread(self._found)
+        parts = BridgedCompiler(self._plan, names(self._plan), found=found)
+        self._wiring = Wiring(self._plan, self._probes, _CAPTURES, parts=parts)
+        await voice.ask({"do": "await", "nodes": [node.name for node in self._plan.nodes]})
+        answer = await voice.ask({"do": "stand", **self._wiring.project()})
+        await voice.ask({"do": "release"})
+        return answer
+
+    def _found(self) -> dict[str, str]:
+        """The MAC that the engine gave each port."""
+        macs: dict[str, str] = {}
+        for node in self._plan.nodes:
+            shown = self._host.client.api.inspect_container(self._container(node.name))
+            networks = shown["NetworkSettings"]["Networks"]
+            for interface in node.interfaces:
+                name = network_name(self._name, self._plan, interface.segment)
+                macs[f"{node.name}/{interface.name}"] = networks[name]["MacAddress"]
+        return macs
+
+
 def answers(docker_host: str = "") -> bool:
     """Whether an engine with Compose v2 answers there (empty: where ``docker`` would look). Never raises."""
     try:
@@ -237,8 +274,14 @@ class ComposeEngine:
 
     name = "compose"
 
-    def __init__(self, docker_host: str = "", prober: Prober | None = None) -> None:
+    def __init__(
+        self,
+        docker_host: str = "",
+        prober: Prober | None = None,
+        wiring: Literal["fabric", "docker"] = "fabric",
+    ) -> None:
         self._host = DockerHost(docker_host)
+        self._wiring = wiring
         self._prober = prober
         self._watch: Watch | None = None
 
@@ -264,20 +307,20 @@ class ComposeEngine:
     def supports(self, plan: Plan) -> list[Missing]:
         """See ``Engine``."""
         try:
-            return capabilities.missing(plan.needs, self.trials())
+            lacking = capabilities.missing(plan.needs, self.trials())
         except LabError as error:
             return [Missing("events", error.message, error.hint)]
+        return lacking + (unplayable(plan) if self._wiring == "docker" else [])
 
     async def up(self, plan: Plan, folder: Path) -> ComposeRunning:
         """See ``Engine``."""
         await asyncio.to_thread(functools.partial(folder.mkdir, parents=True, exist_ok=True))
         if self._watch is None:
             self._watch = Watch([self._host.address])
-        prober = self._prober or _oracle_probes()
-        has_tunnels = not self.trials().get("tunnel-device")
-        running = ComposeRunning(
-            plan, folder, self._host, Wiring(plan, prober(plan), _CAPTURES, has_tunnels=has_tunnels)
-        )
+        probes = (self._prober or _oracle_probes())(plan)
+        wiring = Wiring(plan, probes, _CAPTURES, has_tunnels=not self.trials().get("tunnel-device"))
+        kind = BridgedRunning if self._wiring == "docker" else ComposeRunning
+        running = kind(plan, folder, self._host, wiring, probes)
         try:
             await running.build(await asyncio.to_thread(image.ensure, self._host))
         except BaseException:

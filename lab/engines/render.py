@@ -44,13 +44,14 @@ def render(
     common = {"image": image, "pull_policy": "never", "labels": dict(labels)}
     services = {FABRIC: {**fabric, **common, "environment": {PROJECT: _verbatim(packed(dict(project)))}}}
     for node in held_nodes(plan):
-        services[node.name] = {**copy.deepcopy(device), **common, **_machine(node)}
+        services[node.name] = {**copy.deepcopy(device), **common, **machine(node)}
         services[node.name]["command"].append(node.name)
     volumes = {volume: {"labels": dict(labels)} for volume in base["volumes"]}
     return {"name": name, "services": services, "volumes": volumes}
 
 
-def _machine(node: Node) -> dict[str, Any]:
+def machine(node: Node) -> dict[str, Any]:
+    """The part of a device's service that is the node's own."""
     files = {"LOCALPAIR_LAB_HOSTS": node.hosts_file, "LOCALPAIR_LAB_RESOLVER": node.resolver}
     environment = {**dict(node.environment), **files}
     return {

@@ -16,7 +16,6 @@ from lab.engines.base import LabError
 from lab.fabric import steps
 from lab.fabric.compile import compiler
 from lab.fabric.selection import is_kept
-from lab.fabric.steps import FABRIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,25 +42,22 @@ def held_nodes(plan: Plan) -> list[p.Node]:
     return [node for node in plan.nodes if not is_kept(node)]
 
 
-def settled(plan: Plan, parts: Compiler) -> dict[str, Any]:
-    """What the fabric should wait for once a plan's network is wired."""
-    links: list[tuple[str, str]] = []
-    for node in plan.nodes:
-        for interface in node.interfaces:
-            if interface.kind == "segment" and interface.present and interface.up and interface.carrier:
-                port = f"{node.name}/{interface.name}"
-                links += [(node.name, interface.name), (FABRIC, parts.names.port(port))]
-    return {"links": links, "places": [node.name for node in plan.nodes]}
-
-
 class Wiring:
     """One plan's network in one fabric. ``captures`` is the folder for captures, as the fabric sees it."""
 
-    def __init__(self, plan: Plan, probes: Iterable[Probe], captures: str, *, has_tunnels: bool) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        probes: Iterable[Probe],
+        captures: str,
+        *,
+        has_tunnels: bool = False,
+        parts: Compiler | None = None,
+    ) -> None:
         self._plan = plan
         self._probes = {probe.id: probe for probe in probes}
         self._captures = captures
-        self._parts = compiler(plan, tunnels="device" if has_tunnels else "veth")
+        self._parts = parts or compiler(plan, tunnels="device" if has_tunnels else "veth")
         self._applied: list[steps.Step] = [*self._parts.network(), *self._parts.begin()]
 
     def project(self) -> dict[str, Any]:
@@ -75,7 +71,10 @@ class Wiring:
         return {
             "nodes": [node.name for node in held_nodes(self._plan)],
             "steps": [steps.encode(step) for step in self._parts.network()],
-            "settle": settled(self._plan, self._parts),
+            "settle": {
+                "links": self._parts.working_links(),
+                "places": [node.name for node in self._plan.nodes],
+            },
             "probes": [self._message(probe) for probe in self._probes.values()],
             "capture": {"folder": self._captures, "ports": ports},
             "begin": [steps.encode(step) for step in self._parts.begin()],

@@ -12,6 +12,7 @@ from lab.fabric.netlink import attribute, attributes, numeric
 
 if TYPE_CHECKING:
     from lab.fabric import steps
+    from lab.fabric.netlink import Channel
     from lab.fabric.places import Places
 
 # linux/if_addr.h, linux/rtnetlink.h, linux/fib_rules.h
@@ -46,7 +47,11 @@ def add_address(places: Places, step: steps.Address) -> None:
 def flush_addresses(places: Places, step: steps.FlushAddresses) -> None:
     """Every address of the link goes but fe80::/10."""
     channel = places.channel(step.place)
-    index = channel.index(step.link)
+    flush_index(channel, channel.index(step.link))
+
+
+def flush_index(channel: Channel, index: int) -> None:
+    """The same for the link of that index."""
     for _, body in channel.dump(netlink.GET_ADDRESS, _ADDRESS.pack(0, 0, 0, 0, 0)):
         family, length, _, _, owner = _ADDRESS.unpack_from(body)
         found = dict(attributes(body[_ADDRESS.size :]))
@@ -55,7 +60,7 @@ def flush_addresses(places: Places, step: steps.FlushAddresses) -> None:
             continue
         gone = _ADDRESS.pack(family, length, 0, 0, index) + attribute(_IFA_LOCAL, local)
         try:
-            channel.call(netlink.DELETE_ADDRESS, gone, what=step.text)
+            channel.call(netlink.DELETE_ADDRESS, gone, what=f"flush addresses of link {index}")
         except OSError as error:
             if error.errno != errno.EADDRNOTAVAIL:  # a secondary address goes with its primary one
                 raise

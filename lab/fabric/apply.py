@@ -23,6 +23,7 @@ _NETWORK_STEPS: Final[dict[type[steps.Step], Callable[[Places, Any], None]]] = {
     steps.Bridge: links.add_bridge,
     steps.SetQuerier: links.set_querier,
     steps.Veth: links.add_veth,
+    steps.TakeLink: links.take_link,
     steps.Attach: links.attach,
     steps.PortPolicy: links.set_port_policy,
     steps.LinkState: links.set_link_state,

@@ -17,7 +17,7 @@ from lab.fabric.selection import is_kept, needs_single_packets
 from lab.fabric.steps import FABRIC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lab.fabric.steps import Step
     from lab.plan import Interface, Node, Plan, PortFlags, Route, Segment, SegmentRule
@@ -253,6 +253,16 @@ class Compiler:
 
     # --- pieces
 
+    def working_links(self) -> list[tuple[str, str]]:
+        """(place, link) of what must have carrier once the network stands."""
+        found: list[tuple[str, str]] = []
+        for node in self.plan.nodes:
+            for interface in node.interfaces:
+                if interface.kind == "segment" and interface.present and interface.up and interface.carrier:
+                    port = f"{node.name}/{interface.name}"
+                    found += [(node.name, interface.name), (FABRIC, self.names.port(port))]
+        return found
+
     def _policy(self, port: str, flags: PortFlags) -> Step:
         return steps.PortPolicy(FABRIC, self.names.port(port), **dataclasses.asdict(flags))
 
@@ -272,6 +282,38 @@ class Compiler:
         for route in routes:
             fields = dataclasses.asdict(route)
             yield steps.Route(node, link=fields.pop("interface"), **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class BridgedCompiler(Compiler):
+    """For plans whose segments a container engine has made: it takes its links over instead of making any.
+
+    ``found`` is the MAC by which each port's link is known before it is taken.
+    """
+
+    found: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def network(self) -> Iterator[Step]:
+        """What is inside the nodes, and the flags of their ports."""
+        for node in self.plan.nodes:
+            yield from self._node(node)
+        for segment in self.plan.segments:
+            if segment.rules:  # ``bridged.unplayable`` lets only whole multicast filters through
+                for port in self.plan.ports(segment.name):
+                    flags = dataclasses.replace(self.plan.interface(port).flags, multicast_flood=False)
+                    yield self._policy(port, flags)
+
+    def _plug(self, node: str, interface: Interface, index: int) -> Iterator[Step]:
+        del index  # the engine's link has one already
+        port = f"{node}/{interface.name}"
+        link = self.names.port(port)
+        yield steps.TakeLink(node, self.found[port], interface.name, interface.mac, interface.mtu, link)
+        if interface.flags != p.PortFlags():
+            yield self._policy(port, interface.flags)
+
+    def working_links(self) -> list[tuple[str, str]]:
+        """Those of the nodes alone; the engine's side is the engine's."""
+        return [(place, link) for place, link in Compiler.working_links(self) if place != FABRIC]
 
 
 def compiler(plan: Plan, *, tunnels: Literal["device", "veth"] = "veth") -> Compiler:

@@ -35,7 +35,7 @@ _PAUSE_S: Final = 0.01
 def main(word: str, rest: list[str]) -> int:
     """Run the program that ``word`` names."""
     if word == "serve":
-        return serve(Path(rest[0]))
+        return serve(Path(rest[0]), is_guest="guest" in rest[1:])
     if word == "join":
         return join(Path(rest[0]), rest[1])
     if word == "ask":
@@ -49,7 +49,7 @@ def main(word: str, rest: list[str]) -> int:
     return found()
 
 
-def serve(path: Path) -> int:
+def serve(path: Path, *, is_guest: bool = False) -> int:
     """Listen at ``path`` until SIGTERM. With a project in the environment, build it for its devices."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     programs.writable_kernel_settings()
@@ -58,7 +58,7 @@ def serve(path: Path) -> int:
     if PROJECT in os.environ and not os.fork():
         listener.close()
         return wire(path, unpacked(os.environ[PROJECT]))
-    Server(listener=listener).run()
+    Server(listener=listener, is_guest=is_guest).run()
     return 0
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from typing import TYPE_CHECKING, Final
 
-from lab.fabric import netlink
+from lab.fabric import addresses, netlink
 from lab.fabric.netlink import attribute
+from lab.fabric.steps import FABRIC
 
 if TYPE_CHECKING:
     from lab.fabric import steps
@@ -115,6 +117,19 @@ def set_mtu(places: Places, place: str, name: str, mtu: int) -> None:
     channel = places.channel(place)
     body = netlink.link(index=channel.index(name)) + attribute(netlink.IFLA_MTU, mtu)
     channel.call(netlink.NEW_LINK, body, what=f"mtu of {place} {name}")
+
+
+def take_link(places: Places, step: steps.TakeLink) -> None:
+    """Make a container engine's link ours, and remember its far end by the name that the plan has for it."""
+    channel = places.channel(step.place)
+    found = next((link for link in channel.links() if link.mac == step.found_mac.lower()), None)
+    if found is None:
+        raise OSError(errno.ENODEV, f"{step.place} has no link with {step.found_mac}")
+    places.set_link_flags(step.place, found.index, 0, netlink.FLAG_UP)
+    addresses.flush_index(channel, found.index)
+    body = netlink.link(index=found.index) + _described(step.name, step.mac, step.mtu)
+    channel.call(netlink.NEW_LINK, body, what=step.text)
+    places.channel(FABRIC).aliases[step.port] = found.far_end
 
 
 def delete_link(places: Places, step: steps.DeleteLink) -> None:

@@ -45,6 +45,7 @@ NESTED: Final = 0x8000
 IFLA_ADDRESS: Final = 1
 IFLA_NAME: Final = 3
 IFLA_MTU: Final = 4
+IFLA_LINK: Final = 5
 IFLA_MASTER: Final = 10
 IFLA_PROTINFO: Final = 12
 IFLA_OPERSTATE: Final = 16
@@ -96,8 +97,8 @@ def link(*, family: int = 0, index: int = 0, flags: int = 0, change: int = 0) ->
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """A link as the kernel shows it. ``up`` is the administrator's wish, ``operational`` that traffic
-    passes.
+    """A link as the kernel shows it. ``up`` is the administrator's wish, ``operational`` that traffic passes,
+    ``far_end`` the index of a pair's other end in its own namespace.
     """
 
     index: int
@@ -105,6 +106,8 @@ class LinkState:
     up: bool
     operational: bool
     master: int
+    mac: str
+    far_end: int
 
 
 class Channel:
@@ -114,6 +117,7 @@ class Channel:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         self._socket.bind((0, 0))
         self._sequence = 0
+        self.aliases: dict[str, int] = {}
 
     def close(self) -> None:
         """Close the socket."""
@@ -143,7 +147,11 @@ class Channel:
         return found
 
     def index(self, name: str) -> int:
-        """The kernel's index of the link called ``name``; ``OSError`` (ENODEV) if there is none."""
+        """The kernel's index of the link called ``name`` (by us, in ``aliases``); ``OSError`` if there is
+        none.
+        """
+        if name in self.aliases:
+            return self.aliases[name]
         self._send(GET_LINK, link() + attribute(IFLA_NAME, name), 0)
         for answer, payload in self._messages():
             if answer == _ERROR:
@@ -181,4 +189,6 @@ def _link_state(payload: bytes) -> LinkState:
         up=bool(flags & FLAG_UP),
         operational=found.get(IFLA_OPERSTATE, b"\0")[0] == OPERATIONAL_UP,
         master=struct.unpack("=I", found[IFLA_MASTER])[0] if IFLA_MASTER in found else 0,
+        mac=found.get(IFLA_ADDRESS, b"").hex(":"),
+        far_end=struct.unpack("=I", found[IFLA_LINK])[0] if IFLA_LINK in found else 0,
     )

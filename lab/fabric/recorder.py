@@ -40,7 +40,7 @@ class Recorder:
         control = self._control or self._start(Path(message["folder"]))
         for port, link in message["ports"].items():
             with self._places.inside(FABRIC):
-                tap = capture.open_tap(link)
+                tap = capture.open_tap(socket.if_indextoname(self._places.channel(FABRIC).index(link)))
             channel.ask(control, {"do": "tap", "port": port}, [tap.fileno()])
             tap.close()
         return {}

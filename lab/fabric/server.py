@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lab.fabric import canary, channel, children, holder, probe
+from lab.fabric import canary, channel, children, holder, namespaces, probe
 from lab.fabric.apply import Applier
 from lab.fabric.places import Places
 from lab.fabric.recorder import Recorder
@@ -47,9 +47,13 @@ class Server:
     joined: list[socket.socket] = field(default_factory=list)
     curious: list[socket.socket] = field(default_factory=list)
     outcome: Message | None = None
+    is_guest: bool = False  # the network we stand in is the engine's own, and has the ports already
 
     def __post_init__(self) -> None:
-        self.places.create(FABRIC)
+        if self.is_guest:
+            self.places.adopt(FABRIC, namespaces.open_network())
+        else:
+            self.places.create(FABRIC)
         self.applier = Applier(self.places)
         self.recorder = Recorder(self.places)
         if self.owner is not None:

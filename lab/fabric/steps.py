@@ -170,6 +170,26 @@ class Impair:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeLink:
+    """A link that somebody else made (a container engine), known by its ``found_mac``, becomes ours: its
+    name, MAC, MTU and nothing on it. The far end in the fabric is called ``port`` from now on, by the
+    fabric alone. Left down.
+    """
+
+    place: str
+    found_mac: str
+    name: str
+    mac: str
+    mtu: int
+    port: str
+
+    @property
+    def text(self) -> str:
+        change = f"link set LINK down name {self.name} address {self.mac} mtu {self.mtu}"
+        return f"# in {self.place}, LINK with {self.found_mac}: {change}; its far end is {self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class Attach:
     """Plug a link into a bridge of the same place; an empty ``bridge`` unplugs it."""
 
@@ -390,6 +410,7 @@ Step: TypeAlias = (
     | SetQuerier
     | Veth
     | Tunnel
+    | TakeLink
     | Wire
     | Impair
     | Attach
@@ -409,7 +430,7 @@ Step: TypeAlias = (
 _KINDS: Final[dict[str, type[Step]]] = {
     kind.__name__: kind
     for kind in (
-        Namespace, Bridge, SetQuerier, Veth, Tunnel, Wire, Impair, Attach, PortPolicy, LinkState, LinkOptions,
+        Namespace, Bridge, SetQuerier, Veth, Tunnel, TakeLink, Wire, Impair, Attach, PortPolicy, LinkState, LinkOptions,
         DeleteLink, Address, FlushAddresses, Route, PolicyRule, Sysctl, Ruleset, Burst,
     )
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The compose engine does what the namespace engine does, in containers; and its project stands without the lab."""
+"""The compose engine does what the namespace engine does, and its project stands without the lab."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import lab_plans as plans
 import pytest
-from lab_canaries import between
+from lab_canaries import between, probe
 
 from lab import plan as p
 from lab.compose import image
@@ -200,3 +200,73 @@ def test_two_runs_with_equal_addresses_at_once(tmp_path: Path) -> None:
         await asyncio.gather(one(tmp_path / "a"), one(tmp_path / "b"))
 
     asyncio.run(run())
+
+
+def without_ipv6(**more: object) -> p.Plan:
+    devices = [
+        plans.device(name, plans.ethernet(number, f"192.168.1.{number}/24", link_local=""))
+        for name, number in (("alice", 10), ("bob", 11))
+    ]
+    return plans.plan(*devices, **more)
+
+
+def isolated() -> p.Plan:
+    devices = [
+        plans.device(name, plans.ethernet(number, f"192.168.1.{number}/24", flags=ISOLATED))
+        for name, number in (("alice", 10), ("bob", 11))
+    ]
+    return plans.plan(*devices)
+
+
+def two_homed() -> p.Plan:
+    first = plans.ethernet(10, "192.168.1.10/24", name="wlan0")
+    second = plans.ethernet(20, "10.5.0.10/16", name="eth0", segment="office")
+    far = plans.ethernet(21, "10.5.0.11/16", name="eth1", segment="office")
+    bob = plans.device("bob", plans.ethernet(11, "192.168.1.11/24"), far)
+    return plans.plan(
+        plans.device("alice", first, second), bob, segments=(p.Segment("lan"), p.Segment("office"))
+    )
+
+
+FILTER = (p.Segment("lan", rules=(p.SegmentRule(p.Match(cast="multicast")),)),)
+FOUR = [one for one in between(A, B, multicast=False, multicast_link=False) if ":" not in one.address]
+NONE = ("udp", "tcp", "udp6", "tcp6", "multicast", "multicast_link", "multicast6", "broadcast", "broadcast_subnet")
+SIMPLE = {
+    "flat": (plans.plan(), [*between(A, B), *between(B, A)]),
+    "multicast blocked by port flag": (without_ipv6(segments=FILTER), FOUR),
+    "client isolation": (isolated(), between(A, B, **dict.fromkeys(NONE, False))),
+    "multi-homed": (
+        two_homed(),
+        [
+            probe("tcp", "alice/eth0", "bob/eth1", "10.5.0.11", True),
+            probe("multicast", "alice/wlan0", "bob/eth0", "239.255.70.171", True),
+            probe("multicast", "alice/eth0", "bob/eth1", "239.255.70.171", True),
+        ],
+    ),
+}
+
+
+@needs_engine
+@pytest.mark.parametrize("name", SIMPLE)
+def test_simple_plans_on_the_engines_own_bridges(name: str, tmp_path: Path) -> None:
+    plan, probes = SIMPLE[name]
+    engine = ComposeEngine(prober=lambda _: probes, wiring="docker")
+    assert engine.supports(plan) == []
+
+    async def run() -> None:
+        up = await engine.up(plan, tmp_path)
+        await up.down()
+
+    asyncio.run(run())
+    assert leftovers(tmp_path) == []
+
+
+@needs_engine
+def test_the_engines_own_bridges_name_what_they_cannot_do() -> None:
+    engine = ComposeEngine(wiring="docker")
+    router = plans.router("gate", plans.ethernet(1, "192.168.1.1/24"))
+    lacking = engine.supports(plans.plan(plans.alice(), router))
+    assert "gate is a router" in lacking[0].reason
+    assert lacking[0].mend == "--lab-wiring=fabric"
+    impaired = plans.plan(impairments=(p.Impairment(B, "to", loss_percent=5.0),))
+    assert "impairments" in engine.supports(impaired)[0].reason
