@@ -78,7 +78,7 @@ def judged(cell: PlannedCell, engine: str, folder: Path, record: Record) -> Outc
     """The verdict on a record. ``own_cost_s`` holds the time of the play itself until ``conduct`` turns it
     round.
     """
-    failures = check(cell.scenario, cell.plan, record)
+    failures = check(cell.scenario, cell.plan, record, folder)
     paired = [event for action in record.actions.values() for event in action.events("paired")]
     path = paired[0].fields.get("path", {}) if paired else {}
     outcome = Outcome(

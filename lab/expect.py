@@ -5,6 +5,7 @@ evidence.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from lab.agreement import on_network
@@ -20,14 +21,14 @@ EXITS = {"refused": 4, "done": 0, "interrupted": 130}
 EVIDENCE_LINES = 8
 
 
-def check(scenario: Scenario, plan: Plan, record: Record) -> tuple[Failure, ...]:
+def check(scenario: Scenario, plan: Plan, record: Record, folder: Path) -> tuple[Failure, ...]:
     """Every failure, in the order of the file; then what no scenario needs to write down
     (``lab.hygiene``).
     """
     found: list[Failure] = []
     for number, expect in enumerate(scenario.expect):
         found.extend(_check(scenario, plan, record, expect, ("expect", number)))
-    found.extend(check_hygiene(plan, record))
+    found.extend(check_hygiene(plan, record, folder))
     return tuple(found)
 
 

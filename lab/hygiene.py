@@ -5,6 +5,7 @@ time.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from lab.plan import Plan
 from lab.record import ActionRecord, Record
@@ -20,8 +21,9 @@ EXPECT = ("expect",)
 SECRET_PIECE = 24  # characters of an offer that nothing else says by chance
 
 
-def check_hygiene(plan: Plan, record: Record) -> Iterator[Failure]:
-    """Everything that is wrong in any run of any scenario."""
+def check_hygiene(plan: Plan, record: Record, folder: Path) -> Iterator[Failure]:
+    """Everything that is wrong in any run of any scenario; ``folder`` holds its captures."""
+    yield from _silent_on_the_wire(record, folder)
     for action in record.actions.values():
         yield from _clean(action)
         yield from _silent_about_secrets(record, action)
@@ -42,15 +44,29 @@ def _clean(action: ActionRecord) -> Iterator[Failure]:
         yield Failure(EXPECT, f"{action.id} should write only JSON events to stdout", repr(action.stray[0]))
 
 
-def _silent_about_secrets(record: Record, action: ActionRecord) -> Iterator[Failure]:
+def _secret_pieces(record: Record) -> Iterator[str]:
+    """From the middle of each offer's text, where its secret stands."""
     for offers in record.offers.values():
         for offer in offers:
             piece = offer[len(offer) // 2 :][:SECRET_PIECE]
-            if len(piece) >= SECRET_PIECE and any(piece in line for line in action.log):
-                yield Failure(
-                    EXPECT, f"{action.id} should not write an offer's secret", "its log holds a piece of it"
-                )
-                return
+            if len(piece) == SECRET_PIECE:
+                yield piece
+
+
+def _silent_about_secrets(record: Record, action: ActionRecord) -> Iterator[Failure]:
+    for piece in _secret_pieces(record):
+        if any(piece in line for line in action.log):
+            wanted = f"{action.id} should not write an offer's secret"
+            yield Failure(EXPECT, wanted, "its log holds a piece of it")
+            return
+
+
+def _silent_on_the_wire(record: Record, folder: Path) -> Iterator[Failure]:
+    pieces = [piece.encode() for piece in _secret_pieces(record)]
+    for path in sorted((folder / "captures").glob("*.pcapng")) if pieces else ():
+        seen = path.read_bytes()
+        if any(piece in seen for piece in pieces):
+            yield Failure(EXPECT, "no offer should cross the wire in plain text", f"one is in {path.name}")
 
 
 def _whole(record: Record, action: ActionRecord) -> Iterator[Failure]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lab.plan import Change, Plan
 
+OFFER = "LP1-THIS-IS-THE-FAKE-OFFER-0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # what lab_device.py shows
 HERE = Path(__file__).resolve().parent
 DECOY = HERE.parents[1] / "lab" / "decoy.py"
 

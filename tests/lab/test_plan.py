@@ -110,7 +110,11 @@ def test_a_translating_router_answers_nothing_outside(plan_of: PlanOf) -> None:
     plan = plan_of(
         """
 networks: {outer: 192.168.1.0/24, inner: 10.0.0.0/24}
-routers: {nat: {on: {outer: 192.168.1.50, inner: 10.0.0.1}, nat: {out: outer}, publish: {on: outer, port: 80, to: 10.0.0.2}}}
+routers:
+  nat:
+    on: {outer: 192.168.1.50, inner: 10.0.0.1}
+    nat: {out: outer}
+    publish: {on: outer, port: 80, to: 10.0.0.2}
 devices: {alice: {on: {inner: 10.0.0.2}}, bob: {on: {outer: 192.168.1.2}}}
 """
         + PAIR
@@ -144,7 +148,8 @@ devices:
 def test_isolation_spares_routers_and_multicast_becomes_rules(plan_of: PlanOf) -> None:
     plan = plan_of(
         """
-networks: {lan: {ip: 192.168.1.0/24, isolation: clients, multicast: {ipv4: drop, frames_to: bob}, broadcast: drop}}
+networks:
+  lan: {ip: 192.168.1.0/24, isolation: clients, multicast: {ipv4: drop, frames_to: bob}, broadcast: drop}
 routers: {gw: {on: {lan: 192.168.1.1}}}
 devices: {alice: {on: {lan: 192.168.1.10}}, bob: {on: {lan: 192.168.1.20}}}
 """

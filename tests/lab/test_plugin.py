@@ -20,7 +20,9 @@ import os
 
 def pytest_sessionstart(session):
     plugin._engines["namespace"] = FakeEngine(
-        {"FAKE_host_mood": os.environ.get("MOOD", "")}, fault=os.environ.get("FAULT", ""), missing=os.environ.get("MISSING", "")
+        {"FAKE_host_mood": os.environ.get("MOOD", "")},
+        fault=os.environ.get("FAULT", ""),
+        missing=os.environ.get("MISSING", ""),
     )
 """
 GOOD = """

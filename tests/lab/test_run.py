@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from lab_fake import FakeEngine
+from lab_fake import OFFER, FakeEngine, FakeRunning
 
 from lab.board import Board, NeverError
 from lab.conduct import Wishes, conduct
 from lab.expect import split_address
-from lab.plan import When
+from lab.plan import Plan, When
 from lab.tell import tell
 from lab.verdict import Outcome, Verdict
 
@@ -88,6 +88,17 @@ def test_what_goes_wrong_is_told(
     assert outcome.verdict is Verdict.FAILED
     for text in expected:
         assert text in told(outcome)
+
+
+def test_an_offer_on_the_wire_is_told(cell_of: CellOf, tmp_path: Path) -> None:
+    class Tapped(FakeEngine):
+        async def up(self, plan: Plan, folder: Path) -> FakeRunning:
+            (folder / "captures").mkdir()
+            (folder / "captures" / "bob.eth0.pcapng").write_bytes(b"..." + OFFER.encode() + b"...")
+            return await super().up(plan, folder)
+
+    outcome = run(cell_of(PAIR + EXPECT), Tapped(), tmp_path)
+    assert told(outcome) == "no offer should cross the wire in plain text; instead: one is in bob.eth0.pcapng"
 
 
 def test_a_process_that_hangs_is_ended_at_its_deadline(cell_of: CellOf, tmp_path: Path) -> None:
