@@ -1,0 +1,1 @@
+"""The lab: YAML scenarios of hostile networks, played in real containers or namespaces, and judged."""

@@ -1,0 +1,58 @@
+"""Everything that can be played: each cell of each scenario file, planned, with a name of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.load import Loaded, LoadedCell, find, load
+from lab.plan import Plan
+from lab.planner import make_plan
+from lab.scenario import Scenario
+
+SCENARIOS = Path(__file__).resolve().parent / "scenarios"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """One cell of one file with its plan. ``title`` is ``theme/name`` and, where there is a matrix, the
+    cell.
+    """
+
+    loaded: Loaded
+    cell: LoadedCell
+    plan: Plan
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario of this cell."""
+        return self.cell.scenario
+
+    @property
+    def theme(self) -> str:
+        """The folder that the file is in."""
+        return self.loaded.path.parent.name
+
+    @property
+    def title(self) -> str:
+        """``flow/flat [pre-all]``."""
+        cell = f" [{self.cell.name}]" if self.cell.name else ""
+        return f"{self.theme}/{self.loaded.name}{cell}"
+
+
+def planned(path: Path) -> list[PlannedCell]:
+    """The cells of one file. Raises ScenarioError with every problem of the file."""
+    loaded = load(path)
+    return [
+        PlannedCell(
+            loaded, cell, make_plan(cell.scenario, name=loaded.name, cell=cell.name, source=str(path))
+        )
+        for cell in loaded.cells
+    ]
+
+
+def all_cells(root: Path = SCENARIOS) -> Iterator[PlannedCell]:
+    """Every cell under ``root``, file by file."""
+    for path in find(root):
+        yield from planned(path)

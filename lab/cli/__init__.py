@@ -1,0 +1,1 @@
+"""The lab's command line, one module for each group of commands."""

@@ -1,0 +1,132 @@
+"""Commands that look at scenarios and start nothing: list, validate, graph, explain, render."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.agreement import disagreements
+from lab.cells import PlannedCell, planned
+from lab.cli.choose import chosen, files, subnets
+from lab.cli.output import GREEN, out, painted, talk
+from lab.describe import story
+from lab.graph import draw, mermaid
+from lab.oracle import holds_addresses, judge_all, stage_of
+from lab.problems import Problem, ScenarioError
+from lab.schema import FILE, schema_text
+
+
+def list_scenarios(options: argparse.Namespace) -> int:
+    """One line for each scenario: name, cells, markers, summary."""
+    theme = ""
+    for path in files(options.scenarios):
+        cells = planned(path)
+        scenario = cells[0].scenario
+        if options.marker and options.marker not in scenario.markers:
+            continue
+        if path.parent.name != theme:
+            theme = path.parent.name
+            out(theme)
+        count = f"{len(cells)} cells" if len(cells) > 1 else ""
+        out(f"  {path.stem:<32} {count:>9}  {scenario.summary}")
+        if options.long:
+            out(f"  {'':<32} {'':>9}  {', '.join(scenario.markers)}")
+            for reference in scenario.references:
+                out(f"  {'':<32} {'':>9}  {reference}")
+    return 0
+
+
+def validate(options: argparse.Namespace) -> int:
+    """Every problem of every file, and every expectation that the oracle says cannot come true."""
+    if options.schema:
+        FILE.write_text(schema_text(), encoding="utf-8")
+        talk(f"wrote {FILE}")
+    problems: list[Problem] = []
+    paths = files(options.scenarios)
+    count = 0
+    for path in paths:
+        try:
+            cells = planned(path)
+        except ScenarioError as error:
+            problems.extend(error.problems)
+            continue
+        count += len(cells)
+        problems.extend(problem for cell in cells for problem in _impossible(path, cell))
+    for problem in sorted(set(problems)):
+        out(str(problem))
+    if problems:
+        talk(f"{len(problems)} problems in {len(paths)} files")
+        return 1
+    talk(painted(f"{len(paths)} files, {count} cells: all good", GREEN))
+    return 0
+
+
+def _impossible(path: Path, cell: PlannedCell) -> Iterator[Problem]:
+    for text in disagreements(cell.scenario, cell.plan):
+        where, _, message = text.partition(": ")
+        number = int(where.removeprefix("expect[").removesuffix("]"))
+        named = f" (cell {cell.cell.name})" if cell.cell.name else ""
+        line = cell.cell.line(("expect", number))
+        yield Problem(path, line, 1, where, f"cannot come true{named}: {message}")
+
+
+def graph(options: argparse.Namespace) -> int:
+    """A picture, to stdout or into a file."""
+    cell = chosen(options.scenario, options.cell)
+    if options.mermaid:
+        text = mermaid(cell.plan, subnets(cell))
+    else:
+        text = draw(cell.plan, cell.title, cell.scenario.summary, subnets(cell))
+    if options.output:
+        Path(options.output).write_text(text, encoding="utf-8")
+        talk(f"wrote {options.output}")
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+def explain(options: argparse.Namespace) -> int:
+    """What the oracle says of a scenario: stages, ways, causes, in every state of the network."""
+    cell = chosen(options.scenario, options.cell)
+    out(cell.title)
+    out(f"  {cell.scenario.summary}")
+    for line in story(cell.plan):
+        out(f"  {line}")
+    for node in cell.plan.nodes:
+        if node.role == "device":
+            stage = stage_of(node)
+            gives = ", ".join(stage.addresses) or "what the peer sees"
+            out(f"{node.name}: stage {stage.number} gives {gives}")
+    for action in cell.plan.actions:
+        if action.verb == "join" and action.offer_from:
+            _explain_pair(cell, action.offer_from, action.node)
+    return 0
+
+
+def _explain_pair(cell: PlannedCell, offer_from: str, join: str) -> None:
+    host = next(action for action in cell.plan.actions if action.id == offer_from)
+    offered = holds_addresses(host)
+    for number, judgement in enumerate(judge_all(cell.plan, host.node, join, offered=offered)):
+        out(f"{host.node} and {join}, {f'after change {number}' if number else 'at the start'}:")
+        if not judgement.possible:
+            learnt = ", but no address is learnt" if judgement.open else ""
+            out(f"  no way{learnt}: {', '.join(sorted(judgement.causes)) or '-'}")
+        for way in judgement.ways:
+            bound = f"  (bound: {', '.join(way.bound)})" if way.bound else ""
+            opening = way.opening
+            out(f"  {way.kind:<12} {way.first} {opening.local} to {way.second} {opening.remote}{bound}")
+
+
+def render(options: argparse.Namespace) -> int:
+    """The Compose project of a scenario, as a folder that comes up with plain ``docker compose up``."""
+    from lab.engines.compose import write_project
+
+    cell = chosen(options.scenario, options.cell)
+    folder = Path(options.output or f"{cell.loaded.name}-compose")
+    folder.mkdir(parents=True, exist_ok=True)
+    file = write_project(cell.plan, folder)
+    talk(f"wrote {file}")
+    talk(f"hint: docker compose -f {file} up -d")
+    return 0

@@ -1,0 +1,167 @@
+"""Commands that play: run, and up with shell, capture and down beside it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from lab.cells import planned
+from lab.choice import engine_names, make_engine
+from lab.cli.choose import chosen, files
+from lab.cli.output import GREEN, RED, complain, out, painted, talk
+from lab.conduct import Wishes, conduct
+from lab.engines.base import LabError, Running
+from lab.tell import tell
+from lab.verdict import Verdict
+
+ARTIFACTS = Path("lab/artifacts")
+STANDING = ARTIFACTS / "up.json"
+DOWN_S = 20.0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Play scenarios one after the other, without pytest."""
+    cells = [cell for path in files(options.scenarios) for cell in planned(path)]
+    cells = [cell for cell in cells if not options.cell or cell.cell.name == options.cell]
+    if not cells:
+        raise LabError(
+            f"no scenario has a cell {options.cell!r}", hint="python -m lab list shows what there is"
+        )
+    bad = 0
+    for name in engine_names(options.engine):
+        engine = make_engine(name, docker_hosts=options.docker_host, wiring=options.wiring)
+        for cell in cells:
+            folder = ARTIFACTS / cell.theme / "-".join(filter(None, (cell.loaded.name, name, cell.cell.name)))
+            wishes = Wishes(keep=options.keep, pcap="always" if options.keep else "fail")
+            outcome = asyncio.run(conduct(cell, engine, folder, wishes))
+            bad += outcome.verdict in (Verdict.FAILED, Verdict.BROKEN)
+            colour = GREEN if outcome.verdict is Verdict.PASSED else RED
+            word = painted(f"{outcome.verdict:<12}", colour)
+            paired = f"  paired in {outcome.paired_ms:.0f} ms, {outcome.path}" if outcome.paired_ms else ""
+            out(f"{word} {cell.title} on {name}  {outcome.elapsed_s:.2f} s{paired}")
+            if outcome.verdict is not Verdict.PASSED:
+                out(tell(cell, outcome, Path.cwd()))
+            elif outcome.folder is not None:
+                out(f"             artifacts  {outcome.folder}")
+    return 1 if bad else 0
+
+
+# --- A network that stands ---
+
+
+def up(options: argparse.Namespace) -> int:
+    """Build the network of a scenario and hold it until Ctrl-C or ``down``."""
+    cell = chosen(options.scenario, options.cell)
+    engine = make_engine(
+        engine_names(options.engine)[0], docker_hosts=options.docker_host, wiring=options.wiring
+    )
+    missing = engine.supports(cell.plan)
+    if missing:
+        raise LabError(f"{missing[0].capability}: {missing[0].reason}", hint=missing[0].mend)
+    if _standing() is not None:
+        raise LabError("a network stands already", hint="python -m lab down")
+    folder = ARTIFACTS / "up"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+    async def hold() -> None:
+        over = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, over.set)
+        running = await engine.up(cell.plan, folder)
+        try:
+            _announce(cell.title, running, [node.name for node in cell.plan.nodes])
+            await over.wait()
+        finally:
+            STANDING.unlink(missing_ok=True)
+            await running.down()
+
+    asyncio.run(hold())
+    talk("the network is gone")
+    return 0
+
+
+def _announce(title: str, running: Running, nodes: list[str]) -> None:
+    doors = {}
+    for node in nodes:
+        try:
+            doors[node] = running.enter(node)
+        except (KeyError, LabError):
+            continue  # some engines keep routers inside the fabric, where nobody enters
+    standing = {"title": title, "pid": os.getpid(), "folder": str(running.folder), "enter": doors}
+    STANDING.write_text(json.dumps(standing, indent=2), encoding="utf-8")
+    talk(f"{title} stands; Ctrl-C takes it down")
+    for node in doors:
+        talk(f"  python -m lab shell {node}")
+
+
+def _standing() -> dict[str, object] | None:
+    """What ``up`` wrote, if its process still lives."""
+    try:
+        standing: dict[str, object] = json.loads(STANDING.read_text(encoding="utf-8"))
+        os.kill(int(str(standing["pid"])), 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return standing
+
+
+def _required() -> dict[str, object]:
+    standing = _standing()
+    if standing is None:
+        raise LabError("no network stands", hint="python -m lab up SCENARIO, in another terminal")
+    return standing
+
+
+def shell(options: argparse.Namespace) -> int:
+    """A shell, or a command, in a device of the network that stands."""
+    doors = _required()["enter"]
+    if not isinstance(doors, dict) or options.device not in doors:
+        known = ", ".join(doors) if isinstance(doors, dict) else ""
+        raise LabError(f"there is no device {options.device!r}", hint=f"there is {known}")
+    command = options.command or [os.environ.get("SHELL", "/bin/sh")]
+    words = [*doors[options.device], *command]
+    os.execvp(words[0], words)  # noqa: S606 - it is what the person asked for
+
+
+def capture(options: argparse.Namespace) -> int:
+    """Where the captures of the network that stands are; ``-o`` copies one."""
+    folder = Path(str(_required()["folder"])) / "captures"
+    found = sorted(folder.glob("*.pcapng"))
+    if not options.port:
+        for path in found:
+            out(str(path))
+        return 0
+    wanted = options.port.replace("/", "-")
+    fitting = [
+        path
+        for path in found
+        if path.stem in (wanted, options.port.replace("/", "_"), options.port.replace("/", "."))
+    ]
+    if not fitting:
+        raise LabError(f"there is no capture of {options.port!r}", hint="python -m lab capture lists them")
+    shutil.copyfile(fitting[0], options.output or f"{wanted}.pcapng")
+    talk(f"wrote {options.output or f'{wanted}.pcapng'}")
+    return 0
+
+
+def down(options: argparse.Namespace) -> int:
+    """End the network that stands; nothing else is touched."""
+    del options
+    standing = _standing()
+    if standing is None:
+        talk("no network stands")
+        return 0
+    os.kill(int(str(standing["pid"])), signal.SIGTERM)
+    end = time.monotonic() + DOWN_S
+    while _standing() is not None and time.monotonic() < end:
+        time.sleep(0.05)
+    if _standing() is not None:
+        return complain(LabError("it does not end", hint="python -m lab gc removes what is left when it has"))
+    talk("the network is gone")
+    return 0

@@ -1,0 +1,234 @@
+"""Programs that play a part beside the devices: strangers, squatters, noise, a multicast relay.
+
+    python decoy.py KIND [--ports 46821-46829] [--rate 20] [--protocol both|tcp|udp]
+
+One file on the standard library alone, so that it runs wherever a Python is. It writes ``ready`` when it
+plays its part, then one line for each thing that happened, and runs until it is ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import select
+import socket
+import ssl
+import struct
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+
+DISCOVERY_PORT = 46820
+GROUPS = ("224.0.0.171", "239.255.70.171")
+DATAGRAM = 2048
+REMEMBERED = 512  # datagrams a relay knows again
+
+# Nobody trusts this key: it stands for "some other TLS server".
+STRANGER = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgM0+sOOwDOvyvHQwE
+adJE/TK7yqri9QST9K07EeCNpiyhRANCAAS6CSGQ33MXAMooyNpGZvOqtgqh5J7z
+w8Nw2fZvL5hBq2fmO4d72OHAGGSvpP9kur3ywgstSZMOXN95d5hL08iB
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBfTCCASOgAwIBAgIULOlpoWitDK1drPGx91W3l1JybyIwCgYIKoZIzj0EAwIw
+EzERMA8GA1UEAwwIc3RyYW5nZXIwIBcNMjYxMTIzMTgzNjIwWhgPMjEyNjEwMzAx
+ODM2MjBaMBMxETAPBgNVBAMMCHN0cmFuZ2VyMFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAEugkhkN9zFwDKKMjaRmbzqrYKoeSe88PDcNn2by+YQatn5juHe9jhwBhk
+r6T/ZLq98sILLUmTDlzfeXeYS9PIgaNTMFEwHQYDVR0OBBYEFEiWAjyrHyUQgMKB
+d2nzew3CQ9NPMB8GA1UdIwQYMBaAFEiWAjyrHyUQgMKBd2nzew3CQ9NPMA8GA1Ud
+EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIgWNo4w+CT6b2gMjvyuafRQyRI
+7/khxrBYEmcXBKIHqaECIQCpd0Ys4bVB4ebBMEZ5PzMNXd9iyNAlXatMcdF75nRx
+Kg==
+-----END CERTIFICATE-----
+"""
+
+
+def say(text: str) -> None:
+    """One line for the run's timeline."""
+    print(text, flush=True)  # noqa: T201 - this is the program's output
+
+
+def interfaces() -> list[tuple[int, str]]:
+    """Every interface but loopback."""
+    return [(index, name) for index, name in socket.if_nameindex() if name != "lo"]
+
+
+def tcp_listeners(ports: range) -> list[socket.socket]:
+    """A listener on each port, both families in one where the host speaks IPv6."""
+    listeners = []
+    for port in ports:
+        try:
+            listener = socket.socket(socket.AF_INET6)
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            place: tuple[str, int] = ("::", port)
+        except OSError:
+            listener = socket.socket(socket.AF_INET)
+            place = ("0.0.0.0", port)  # noqa: S104 - it is meant to be found
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(64)
+        listeners.append(listener)
+    return listeners
+
+
+def serve(ports: range, answer: Callable[[socket.socket], None]) -> None:
+    """Accept for ever, one thread for each caller."""
+    listeners = tcp_listeners(ports)
+    say("ready")
+    while True:
+        readable, _, _ = select.select(listeners, [], [])
+        for listener in readable:
+            caller, peer = listener.accept()
+            say(f"call {peer[0]} {peer[1]}")
+            threading.Thread(target=guarded, args=(answer, caller), daemon=True).start()
+
+
+def guarded(answer: Callable[[socket.socket], None], caller: socket.socket) -> None:
+    """A caller that goes away is no fault of ours."""
+    try:
+        with caller:
+            answer(caller)
+    except (OSError, ssl.SSLError) as error:
+        say(f"ended {type(error).__name__}")
+
+
+def silent(caller: socket.socket) -> None:
+    """Read everything, say nothing."""
+    while caller.recv(65536):
+        pass
+
+
+def garbage(caller: socket.socket) -> None:
+    """Answer with random bytes, then close."""
+    caller.sendall(os.urandom(4096))
+
+
+def stranger() -> Callable[[socket.socket], None]:
+    """Finish TLS with a key that nobody asked for, then read."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(STRANGER)
+        file.flush()
+        context.load_cert_chain(file.name)
+
+    def answer(caller: socket.socket) -> None:
+        caller.settimeout(20)
+        with context.wrap_socket(caller, server_side=True) as session:
+            say("tls")
+            while session.recv(65536):
+                pass
+
+    return answer
+
+
+def squat(ports: range, protocol: str) -> None:
+    """Hold the ports, so that nobody else gets them."""
+    held: list[socket.socket] = []
+    if protocol in ("both", "tcp"):
+        held.extend(tcp_listeners(ports))
+    if protocol in ("both", "udp"):
+        for port in ports:
+            holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            holder.bind(("0.0.0.0", port))  # noqa: S104 - it is meant to be in the way
+            held.append(holder)
+    say("ready")
+    while True:
+        time.sleep(3600)
+
+
+def noise(rate: int) -> None:
+    """Announce foreign things: random datagrams to every group and to broadcast, ``rate`` a second."""
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    chance = random.Random(1)  # noqa: S311 - noise, and the same noise every time
+    say("ready")
+    while True:
+        for index, _ in interfaces():
+            pinned = struct.pack("4s4si", bytes(4), bytes(4), index)
+            sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, pinned)
+            for group in (*GROUPS, "255.255.255.255"):
+                try:
+                    sender.sendto(chance.randbytes(chance.randint(0, 600)), (group, DISCOVERY_PORT))
+                except OSError:
+                    continue
+        time.sleep(1 / max(1, rate))
+
+
+def group_socket(index: int) -> socket.socket:
+    """A socket that hears the groups on one interface and sends there."""
+    ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    ear.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, socket.if_indextoname(index).encode())
+    ear.bind(("", DISCOVERY_PORT))
+    pinned = struct.pack("4s4si", bytes(4), bytes(4), index)
+    ear.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, pinned)
+    ear.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
+    for group in GROUPS:
+        member = struct.pack("4s4si", socket.inet_aton(group), bytes(4), index)
+        ear.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+    return ear
+
+
+def relay() -> None:
+    """Repeat what is heard on one interface to the groups of all others, as mDNS reflectors do.
+
+    The source address becomes the relay's own. A datagram just repeated is not repeated again.
+    """
+    ears = [group_socket(index) for index, _ in interfaces()]
+    seen: dict[bytes, float] = {}
+    say("ready")
+    while True:
+        readable, _, _ = select.select(ears, [], [])
+        for ear in readable:
+            data = ear.recv(DATAGRAM)
+            now = time.monotonic()
+            if now - seen.get(data, -10.0) < 0.05:
+                continue
+            seen[data] = now
+            if len(seen) > REMEMBERED:
+                seen.pop(next(iter(seen)))
+            repeat(data, [other for other in ears if other is not ear])
+
+
+def repeat(data: bytes, others: list[socket.socket]) -> None:
+    """Send ``data`` to every group on the other sides."""
+    for other in others:
+        for group in GROUPS:
+            try:
+                other.sendto(data, (group, DISCOVERY_PORT))
+            except OSError:
+                continue
+
+
+def main() -> None:
+    """Play one part."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "kind", choices=["tcp-silent", "tcp-garbage", "tls-stranger", "squat", "noise", "relay"]
+    )
+    parser.add_argument("--ports", default="46821-46829")
+    parser.add_argument("--rate", type=int, default=20)
+    parser.add_argument("--protocol", choices=["both", "tcp", "udp"], default="both")
+    options = parser.parse_args()
+    first, _, last = options.ports.partition("-")
+    ports = range(int(first), int(last or first) + 1)
+    parts: dict[str, Callable[[], None]] = {
+        "tcp-silent": lambda: serve(ports, silent),
+        "tcp-garbage": lambda: serve(ports, garbage),
+        "tls-stranger": lambda: serve(ports, stranger()),
+        "squat": lambda: squat(ports, options.protocol),
+        "noise": lambda: noise(options.rate),
+        "relay": relay,
+    }
+    try:
+        parts[options.kind]()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

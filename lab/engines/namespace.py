@@ -1,0 +1,337 @@
+"""Plans on plain Linux network namespaces: no container, no root where the kernel allows it, nothing left
+behind.
+
+One fabric process per run owns everything: the bridges in its own network, and each node as the first
+process of namespaces of its own. All of them are children by blood and by ``PDEATHSIG``, so the end of the
+lab, however sudden, is the end of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab import capabilities
+from lab.engines.base import LabError, Line, Missing
+from lab.engines.lines import Lines, PipeLines
+from lab.engines.wiring import STEPS_FILE, Wiring, collect, held_nodes
+from lab.fabric import channel, clock, holder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from lab.engines.wiring import Prober
+    from lab.plan import Change, Node, Plan
+
+_ROOT = Path(__file__).resolve().parents[2]
+_DECOY = _ROOT / "lab" / "decoy.py"
+_END_S = 5.0
+_SIGNALS = {"kill": 9, "pause": 19, "resume": 18}
+
+
+class FabricProcess:
+    """The fabric as a child process, and the channel to it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-S", "-m", "lab.fabric", "own", str(theirs.fileno()), str(os.getpid())]
+        self._process = subprocess.Popen(
+            command,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=_ROOT,
+        )
+        theirs.close()
+        self._channel = ours
+        self._lock = asyncio.Lock()
+
+    async def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The fabric's answer."""
+        answer, _ = await self.ask_for(message)
+        return answer
+
+    async def ask_for(self, message: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+        """The fabric's answer with its descriptors."""
+        async with self._lock:
+            try:
+                answer, passed = await asyncio.to_thread(channel.ask, self._channel, message)
+            except OSError as error:
+                raise LabError(
+                    f"the fabric is gone: {await self._last_words()}", hint=capabilities.HINT
+                ) from error
+        if not answer["ok"]:
+            raise LabError(f"fabric: {answer['error']}")
+        return answer, passed
+
+    async def _last_words(self) -> str:
+        await self.end()
+        words = self._process.stderr.read() if self._process.stderr else b""
+        lines = words.decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"it ended with {self._process.returncode}"
+
+    def outer_pid(self, pid: int) -> int:
+        """The process id, as seen from here, of one that the fabric knows by ``pid``. Raises ``LabError``."""
+        (fabric,) = _children(self._process.pid)
+        for child in _children(fabric):
+            status = Path(f"/proc/{child}/status").read_text()
+            numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
+            if int(numbers[1]) == pid:
+                return child
+        raise LabError(f"the fabric has no process {pid} any more")
+
+    async def end(self) -> None:
+        """Hang up and wait; the kernel removes what it owned."""
+        self._channel.close()
+        try:
+            await asyncio.to_thread(self._process.wait, _END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+
+    def close_log(self) -> str:
+        """What the fabric complained about; after ``end``."""
+        if self._process.stderr is None or self._process.stderr.closed:
+            return ""
+        with self._process.stderr as log:
+            return log.read().decode(errors="replace")
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@dataclass(slots=True)
+class NodeProcess:
+    """A program running in a node."""
+
+    node: str
+    pid: int
+    _place: HeldNode
+    _lines: Lines
+    _stdin: asyncio.WriteTransport
+    _status: asyncio.Future[int]
+
+    def lines(self) -> AsyncIterator[Line]:
+        """See ``Process``."""
+        return self._lines.read()
+
+    async def write(self, data: bytes) -> None:
+        """See ``Process``."""
+        if not self._stdin.is_closing():
+            self._stdin.write(data)
+
+    async def close_stdin(self) -> None:
+        """See ``Process``."""
+        self._stdin.close()
+
+    async def signal(self, number: int) -> None:
+        """See ``Process``."""
+        if not self._status.done():
+            await self._place.ask({"do": "signal", "pid": self.pid, "number": number})
+
+    async def wait(self) -> int:
+        """See ``Process``."""
+        return await asyncio.shield(self._status)
+
+
+class HeldNode:
+    """The engine's end of the channel to a node's first process."""
+
+    def __init__(self, node: Node, descriptor: int) -> None:
+        self.node = node
+        self._channel = socket.socket(fileno=descriptor)
+        self._answers: deque[asyncio.Future[tuple[dict[str, Any], list[int]]]] = deque()
+        self._statuses: dict[int, asyncio.Future[int]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._channel, self._hear)
+
+    def _hear(self) -> None:
+        try:
+            message, descriptors = channel.receive(self._channel)
+        except (channel.ChannelClosedError, OSError):
+            self.close()
+            return
+        if "ended" in message:
+            self._statuses[message["ended"]].set_result(message["status"])
+            return
+        if "started" in message:
+            self._statuses[message["started"]] = self._loop.create_future()
+        self._answers.popleft().set_result((message, descriptors))
+
+    async def ask(
+        self, message: dict[str, Any], descriptors: Sequence[int] = ()
+    ) -> tuple[dict[str, Any], list[int]]:
+        """The answer and its descriptors. Raises ``OSError`` as the node's kernel said."""
+        future: asyncio.Future[tuple[dict[str, Any], list[int]]] = self._loop.create_future()
+        self._answers.append(future)
+        channel.send(self._channel, message, descriptors)
+        answer, passed = await future
+        if "error" in answer:
+            raise OSError(answer["errno"], f"{self.node.name}: {answer['error']}")
+        return answer, passed
+
+    async def start(self, argv: list[str], environment: dict[str, str], *, is_product: bool) -> NodeProcess:
+        """Start a program with pipes to all three of its streams."""
+        (stdin, write), (read_out, stdout), (read_error, stderr) = os.pipe(), os.pipe(), os.pipe()
+        message = {"do": "start", "argv": argv, "environment": environment, "product": is_product}
+        try:
+            answer, _ = await self.ask(message, [stdin, stdout, stderr])
+        finally:
+            for end in (stdin, stdout, stderr):
+                os.close(end)
+        lines = Lines()
+        await self._loop.connect_read_pipe(lambda: PipeLines(lines, "stdout"), os.fdopen(read_out, "rb", 0))
+        await self._loop.connect_read_pipe(lambda: PipeLines(lines, "stderr"), os.fdopen(read_error, "rb", 0))
+        writer, _ = await self._loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(write, "wb", 0))
+        pid = answer["started"]
+        return NodeProcess(self.node.name, pid, self, lines, writer, self._statuses[pid])
+
+    def close(self) -> None:
+        """Hang up: the node ends. Programs that still ran count as killed."""
+        if self._channel.fileno() < 0:
+            return
+        self._loop.remove_reader(self._channel)
+        self._channel.close()
+        for status in self._statuses.values():
+            if not status.done():
+                status.set_result(-9)
+        for answer in self._answers:
+            answer.set_exception(ConnectionError(f"node {self.node.name} is gone"))
+
+
+class NamespaceRunning:
+    """A plan's network in namespaces."""
+
+    def __init__(self, plan: Plan, folder: Path, product: Sequence[str], wiring: Wiring) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._product = list(product)
+        self._fabric = FabricProcess()
+        self._wiring = wiring
+        self._nodes: dict[str, HeldNode] = {}
+        self._pids: dict[str, int] = {}
+        self._is_down = False
+
+    @property
+    def folder(self) -> Path:
+        """Where this run's artifacts go."""
+        return self._folder
+
+    async def build(self) -> None:
+        """Nodes, then the network, its canary, captures and impairments. Raises ``LabError``."""
+        for node in held_nodes(self._plan):
+            furniture = {"hosts": node.hosts_file, "resolver": node.resolver}
+            message = {"do": "hold", "node": node.name, **furniture}
+            answer, (descriptor,) = await self._fabric.ask_for(message)
+            self._pids[node.name] = answer["pid"]
+            self._nodes[node.name] = HeldNode(node, descriptor)
+        answer = await self._fabric.ask({"do": "stand", **self._wiring.project()})
+        self._wiring.judge(answer["arrived"], self._folder)
+
+    async def start(self, node: str, argv: Sequence[str], environment: Mapping[str, str]) -> NodeProcess:
+        """See ``Running``."""
+        place = self._nodes[node]
+        shift = clock.shifted(place.node.clock_offset_s, clock.library())
+        merged = {**shift, **dict(place.node.environment), **environment}
+        words = [self._replaced(word) for word in argv]
+        commands = {"@localpair": self._product, "@decoy": [sys.executable, str(_DECOY)]}
+        command = [*commands.get(words[0], [words[0]]), *words[1:]]
+        values = {name: self._replaced(value) for name, value in merged.items()}
+        return await place.start(command, values, is_product=argv[0] == "@localpair")
+
+    @staticmethod
+    def _replaced(word: str) -> str:
+        return word.replace("@state", str(holder.STATE))
+
+    async def put(self, node: str, name: str, data: bytes) -> None:
+        """See ``Running``."""
+        _, (descriptor,) = await self._nodes[node].ask({"do": "open", "name": name, "write": True})
+        with os.fdopen(descriptor, "wb") as file:
+            await asyncio.to_thread(file.write, data)
+
+    async def get(self, node: str, name: str) -> bytes:
+        """See ``Running``."""
+        _, (descriptor,) = await self._nodes[node].ask({"do": "open", "name": name, "write": False})
+        with os.fdopen(descriptor, "rb") as file:
+            return await asyncio.to_thread(file.read)
+
+    async def apply(self, change: Change) -> None:
+        """See ``Running``."""
+        if change.do == "signal-node":
+            await self._nodes[change.node].ask({"do": "signal-product", "number": _SIGNALS[change.signal]})
+        else:
+            await self._wiring.change(change, self._fabric)
+
+    def enter(self, node: str) -> list[str]:
+        """See ``Running``."""
+        flags = ["--net", "--mount", "--uts", "--ipc", "--pid"]
+        flags += [] if os.getuid() == 0 else ["--user", "--preserve-credentials"]
+        return ["nsenter", "--target", str(self._fabric.outer_pid(self._pids[node])), *flags]
+
+    async def collect(self) -> None:
+        """See ``Running``."""
+        await asyncio.to_thread((self._folder / STEPS_FILE).write_text, self._wiring.script())
+        await collect(self._fabric, self._folder)
+
+    async def down(self) -> None:
+        """See ``Running``."""
+        if self._is_down:
+            return
+        self._is_down = True
+        for node in self._nodes.values():
+            node.close()
+        await self._fabric.end()
+        if words := self._fabric.close_log():
+            await asyncio.to_thread((self._folder / "fabric.log").write_text, words)
+
+
+class NamespaceEngine:
+    """See ``Engine``. ``product`` is the command that runs localpair; ``prober`` gives the canary its
+    probes.
+    """
+
+    name = "namespace"
+
+    def __init__(self, product: Sequence[str] | None = None, prober: Prober | None = None) -> None:
+        self._product = tuple(product or capabilities.product_command())
+        self._prober = prober
+
+    def supports(self, plan: Plan) -> list[Missing]:
+        """See ``Engine``."""
+        return capabilities.missing(plan.needs, capabilities.namespaces())
+
+    async def up(self, plan: Plan, folder: Path) -> NamespaceRunning:
+        """See ``Engine``."""
+        folder = await asyncio.to_thread(_made, folder)
+        prober = self._prober or _oracle_probes()
+        has_tunnels = not capabilities.namespaces().get("tunnel-device")
+        captures = str(folder / "captures")
+        wiring = Wiring(plan, prober(plan), captures, has_tunnels=has_tunnels)
+        running = NamespaceRunning(plan, folder, self._product, wiring)
+        try:
+            await running.build()
+        except BaseException:
+            await running.collect()
+            await running.down()
+            raise
+        return running
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve()
+
+
+def _oracle_probes() -> Prober:
+    from lab.oracle import probes
+
+    return probes

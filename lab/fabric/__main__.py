@@ -1,0 +1,15 @@
+"""``python -m lab.fabric own FD PARENT``: the fabric of the namespace engine, in namespaces of its own.
+
+``python -m lab.fabric serve SOCKET [STEPS]``: the fabric of Compose. ``join SOCKET NODE``: a device that
+waits for it.
+``ask SOCKET``: requests on stdin, answers on stdout, one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from lab.fabric import programs
+
+if __name__ == "__main__":
+    sys.exit(programs.main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The parts of the scenario model, one module for each subject."""

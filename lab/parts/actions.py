@@ -1,0 +1,87 @@
+"""What the devices do."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lab.parts.common import Many, Model, Text
+from lab.parts.moments import Moment
+from lab.values import Count, Duration, Flag, Name, Size
+
+
+class SentFile(Model):
+    """A file of pseudo-random bytes to send."""
+
+    name: Text
+    size: Size
+
+
+class Stop(Model):
+    """The process is ended at a moment."""
+
+    at: Moment
+    by: Literal["interrupt", "kill"] = "interrupt"
+
+
+class Act(Model):
+    """One command of localpair on one device. What is not written keeps the product's own default."""
+
+    do: Literal["host", "join", "discover", "addresses", "diagnose", "send", "listen", "devices"]
+    on: Name
+    id: Name | None = None
+    at: Moment = Moment()
+    flow: Literal["", "pre", "post"] = ""
+    offer: Name | None = None
+    offer_at: Moment | None = None
+    offer_addresses: Literal["", "all", "none"] = ""
+    name: Text | None = None
+    port: Count | None = None
+    timeout: Duration | None = None
+    send: Many[SentFile] = ()
+    receive: Flag = False
+    approve: Flag = True
+    arguments: Many[Text] = ()
+    environment: dict[str, str] = Field(default_factory=dict)
+    deadline: Duration | None = None
+    background: Flag = False
+    stop: Stop | None = None
+
+    @property
+    def identity(self) -> str:
+        """Its id: the one written, else its verb."""
+        return self.id or self.do
+
+
+class Pair(Model):
+    """The usual two actions in one: ``host`` on one device, ``join`` on another, started together.
+
+    Flow ``post`` starts both before the offer exists and gives it to the joiner when it does; flow ``pre``
+    starts the joiner with the offer in hand.
+    """
+
+    host: Name
+    join: Name
+    flow: Literal["pre", "post"] = "pre"
+    offer_addresses: Literal["", "all", "none"] = ""
+    join_at: Moment | None = None
+    timeout: Duration | None = None
+    send: Many[SentFile] = ()
+
+
+def _paired_acts(pair: Pair | None) -> tuple[Act, ...]:
+    if pair is None:
+        return ()
+    common: dict[str, Any] = {
+        "flow": pair.flow,
+        "timeout": pair.timeout,
+        "offer_addresses": pair.offer_addresses,
+    }
+    if pair.flow == "post":
+        start = pair.join_at or Moment()
+        join = Act(do="join", on=pair.join, at=start, offer="host", receive=bool(pair.send), **common)
+    else:
+        start = pair.join_at or Moment(who="host", what="offer")
+        join = Act(do="join", on=pair.join, at=start, offer="host", receive=bool(pair.send), **common)
+    return (Act(do="host", on=pair.host, send=pair.send, **common), join)

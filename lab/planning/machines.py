@@ -1,0 +1,84 @@
+"""Devices, routers, decoys and tunnel hubs -> nodes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from lab.interfaces import named_interfaces
+from lab.parts.machines import Device, Helper, Machine, Router
+from lab.plan import Node, Program
+from lab.planning.firewalls import RouterSide, plan_chains, plan_forwards, plan_nat, plan_router_chains
+from lab.planning.hubs import plan_hubs
+from lab.planning.interfaces import plan_interface
+from lab.planning.ports import Ports
+from lab.planning.routing import plan_routes, plan_routing_rule, plan_sysctls
+from lab.planning.site import Site
+from lab.scenario import Scenario
+
+
+def plan_nodes(scenario: Scenario, ports: Ports) -> tuple[Node, ...]:
+    """Routers first, then decoys, then hubs, then devices: what others need stands before them."""
+    names = [*scenario.routers, *scenario.decoys, *scenario.devices]
+    site = Site(scenario, ports, {name: number for number, name in enumerate(names, start=1)})
+    routers = tuple(_router(site, name, router) for name, router in scenario.routers.items())
+    decoys = tuple(_machine(site, name, decoy, "decoy") for name, decoy in scenario.decoys.items())
+    devices = tuple(_device(site, name, device) for name, device in scenario.devices.items())
+    hubs = tuple(plan_hubs(site, (*routers, *decoys, *devices)))
+    return (*routers, *decoys, *hubs, *devices)
+
+
+def _device(site: Site, name: str, device: Device) -> Node:
+    node = _machine(site, name, device, "device")
+    resolver = device.resolver or "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
+    return dataclasses.replace(
+        node,
+        sysctls=plan_sysctls(device, node.interfaces, forwards=device.forwards),
+        environment=tuple(sorted(device.environment.items())),
+        resolver=resolver,
+        clock_offset_s=device.clock,
+    )
+
+
+def _router(site: Site, name: str, router: Router) -> Node:
+    node = _machine(site, name, router, "router")
+    sides = {
+        entry.network: RouterSide(planned.name, site.scenario.networks[entry.network].ip)
+        for planned, (_, entry) in zip(node.interfaces, named_interfaces(router), strict=True)
+        if entry.network is not None
+    }
+    return dataclasses.replace(
+        node,
+        sysctls=plan_sysctls(router, node.interfaces, forwards=router.forwards),
+        chains=plan_router_chains(router, sides),
+        source_nat=plan_nat(router, sides),
+        port_forwards=plan_forwards(router, sides),
+    )
+
+
+def _machine(site: Site, name: str, machine: Machine, role: str) -> Node:
+    interfaces = tuple(
+        plan_interface(site, name, number, interface_name, entry)
+        for number, (interface_name, entry) in enumerate(named_interfaces(machine))
+    )
+    return Node(
+        name=name,
+        role="router" if role == "router" else "decoy" if role == "decoy" else "device",
+        interfaces=interfaces,
+        routes=tuple(plan_routes(machine, interfaces)),
+        routing_rules=tuple(plan_routing_rule(policy) for policy in machine.routing_policy),
+        sysctls=plan_sysctls(machine, interfaces, forwards=False),
+        chains=plan_chains(machine.firewall),
+        programs=tuple(_program(number, helper) for number, helper in enumerate(machine.run)),
+        hosts_file=_hosts_file(name, machine),
+    )
+
+
+def _hosts_file(name: str, machine: Machine) -> str:
+    lines = machine.hosts_file or ("127.0.0.1 localhost", "::1 localhost", f"127.0.1.1 {name}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _program(number: int, helper: Helper) -> Program:
+    first, last = helper.port
+    options = ("--ports", f"{first}-{last}", "--rate", str(helper.rate), "--protocol", helper.protocol)
+    return Program(name=f"{helper.run}-{number}", argv=("@decoy", helper.run, *options))

@@ -1,0 +1,102 @@
+"""What happened in a run: one timeline of everything, and a record of each action."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["run", "action", "event", "json", "stdout", "stderr", "helper"]
+SECRET_FIELDS = ("offer",)  # the offer's text holds the pair's secret; no artifact shows it
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the timeline: seconds since the network stood, what kind, who, and what."""
+
+    at: float
+    kind: Kind
+    who: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.at:8.3f}  {self.kind:<6}  {self.who:<12}  {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One JSON event of the product: when the lab got it, its name and its fields."""
+
+    at: float
+    name: str
+    fields: dict[str, Any]
+
+
+@dataclass(slots=True)
+class ActionRecord:
+    """One action. Times are seconds since the network stood; None: it did not happen.
+
+    ``skipped`` says why it was never started. ``timed_out``: its deadline ended it. ``ended_by_lab``: it
+    still ran when everything else was over.
+    """
+
+    id: str
+    node: str
+    verb: str
+    started: float | None = None
+    ended: float | None = None
+    exit: int | None = None
+    skipped: str = ""
+    timed_out: bool = False
+    ended_by_lab: bool = False
+    seen: list[Seen] = field(default_factory=list)
+    stray: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    def events(self, name: str) -> Iterator[Seen]:
+        """The events of that name, in order."""
+        return (event for event in self.seen if event.name == name)
+
+    def first(self, name: str) -> Seen | None:
+        """The first event of that name."""
+        return next(self.events(name), None)
+
+
+@dataclass(slots=True)
+class Record:
+    """A whole run. ``offers`` holds the offers' texts, to be searched for where they must not be."""
+
+    actions: dict[str, ActionRecord] = field(default_factory=dict)
+    timeline: list[Entry] = field(default_factory=list)
+    offers: dict[str, list[str]] = field(default_factory=dict)
+    sent: dict[str, str] = field(default_factory=dict)
+    unreached: list[str] = field(default_factory=list)
+    slowest_turn_s: float = 0.0
+    elapsed_s: float = 0.0
+
+    def note(self, at: float, kind: Kind, who: str, text: str) -> None:
+        """One more line of the timeline."""
+        self.timeline.append(Entry(at, kind, who, text))
+
+    def write(self, folder: Path) -> None:
+        """``timeline.txt`` for people, ``timeline.jsonl`` for programs, a log for each action."""
+        ordered = sorted(self.timeline, key=lambda entry: entry.at)
+        (folder / "timeline.txt").write_text("".join(f"{entry}\n" for entry in ordered), encoding="utf-8")
+        lines = (
+            json.dumps({"at": round(e.at, 4), "kind": e.kind, "who": e.who, "text": e.text}) for e in ordered
+        )
+        (folder / "timeline.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        for action in self.actions.values():
+            (folder / f"{action.id}.log").write_text("".join(f"{line}\n" for line in action.log))
+
+
+def shown(name: str, fields: dict[str, Any]) -> str:
+    """An event as the timeline shows it, without the secret."""
+    kept = {
+        key: "(hidden)" if key in SECRET_FIELDS else value
+        for key, value in fields.items()
+        if key not in ("event", "t")
+    }
+    return f"{name} {json.dumps(kept, ensure_ascii=False)}" if kept else name

@@ -1,0 +1,55 @@
+"""A pool of tokens that all workers of a session share, so that more scenarios never run than cores can
+carry.
+
+A token is a locked file: whoever dies gives its tokens back. A taker holds the gate while it gathers, so
+two takers never hold half of what they need each.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def taken(folder: Path, wanted: int, size: int) -> Iterator[None]:
+    """Hold ``wanted`` (at most ``size``) tokens of the pool in ``folder``; waits until they are free."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files: list[IO[str]] = []
+    try:
+        with (folder / "gate").open("w") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            _gather(folder, min(wanted, size), size, files)
+        yield
+    finally:
+        for file in files:
+            file.close()
+
+
+def _gather(folder: Path, wanted: int, size: int, files: list[IO[str]]) -> None:
+    """What is free first; for the rest, wait for one after the other."""
+    busy = []
+    for number in range(size):
+        if len(files) == wanted:
+            return
+        file = (folder / f"token-{number}").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            files.append(file)
+        except BlockingIOError:
+            busy.append(file)
+    for file in busy:
+        if len(files) < wanted:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            files.append(file)
+        else:
+            file.close()
+
+
+def pool_size() -> int:
+    """One token for each core this process may use."""
+    return max(1, len(os.sched_getaffinity(0)))

@@ -1,0 +1,76 @@
+"""A stand-in for localpair: ``host`` and ``join`` meet at a socket in ``FAKE_MEET`` and say that they paired.
+
+``FAKE_ROLE_mood`` in the environment makes a verb misbehave: ``mute``, ``crash``, ``hang``, ``leak``,
+``stray``, ``refuse``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+OFFER = "LP1-THIS-IS-THE-FAKE-OFFER-0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+PATH = {"local": "192.168.1.20:46821", "remote": "192.168.1.10:40000", "direction": "in", "carrier": "offer"}
+
+
+def say(event: str, **fields: object) -> None:
+    print(json.dumps({"event": event, "t": time.monotonic(), **fields}), flush=True)  # noqa: T201
+
+
+def host(place: str) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(place)
+        listener.listen()
+        say("ready", ports={"tcp": 46821, "udp": 46821}, addresses=[{"address": "192.168.1.20"}])
+        say("offer", offer=OFFER, expires_in=120)
+        listener.settimeout(
+            float(sys.argv[sys.argv.index("--timeout") + 1]) if "--timeout" in sys.argv else 20
+        )
+        try:
+            listener.accept()
+        except TimeoutError:
+            say("failed", reason="unreachable", exit_code=3, message="nobody came")
+            sys.exit(3)
+    say("paired", peer={"label": "x"}, path=PATH, elapsed_ms=12.5)
+
+
+def join(place: str) -> None:
+    offer = sys.stdin.readline().strip()
+    if offer != OFFER:
+        say("failed", reason="offer", exit_code=2, message="no offer")
+        sys.exit(2)
+    say("attempt", candidate="172.17.0.1:46821", direction="out", phase="connect", outcome="failed", ms=1.0)
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(place)
+    path = {**PATH, "local": PATH["remote"], "remote": PATH["local"], "direction": "out"}
+    say("paired", peer={"label": "y"}, path=path, elapsed_ms=10.0)
+
+
+def misbehave(mood: str) -> None:
+    if mood == "crash":
+        raise RuntimeError("on purpose")
+    if mood == "refuse":
+        say("failed", reason="wrong-secret", exit_code=4, message="the offer is not ours")
+        sys.exit(4)
+    if mood == "leak":
+        print(f"debug: secret is {OFFER}", file=sys.stderr, flush=True)  # noqa: T201
+    if mood == "stray":
+        print("hello", flush=True)  # noqa: T201
+    if mood == "hang":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        time.sleep(60)
+
+
+def main() -> None:
+    verb = sys.argv[1]
+    misbehave(os.environ.get(f"FAKE_{verb}_mood", ""))
+    place = str(Path(os.environ["FAKE_MEET"]) / "meet")
+    {"host": host, "join": join}.get(verb, lambda _: say("done"))(place)
+
+
+main()

@@ -1,0 +1,68 @@
+"""What the machine can play is asked of the machine, and every gap comes with its remedy."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import capabilities
+from lab.fabric import clock
+from lab.plan import CAPABILITIES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_every_capability_of_plans_is_known() -> None:
+    trials = dict.fromkeys(("wire", "segment-rules"), "no")
+    assert {one.capability for one in capabilities.missing(list(CAPABILITIES), trials)} == {
+        "loss",
+        "rate",
+        "delay",
+    }
+    assert capabilities.missing(list(CAPABILITIES), {}) == []
+
+
+@pytest.mark.netns
+def test_this_machine_was_asked() -> None:
+    trials = capabilities.namespaces()
+    assert {"wire", "firewall", "nat", "segment-rules", "isolation", "snooping", "events", "clock"} <= set(
+        trials
+    )
+    assert trials["events"] == ""
+
+
+@pytest.mark.parametrize(
+    ("capability", "reason", "words"),
+    [
+        ("firewall", "nft is not installed", "nftables"),
+        ("clock", "libfaketime is not installed", "faketime"),
+        ("tunnel-device", "No such file", "modprobe tun"),
+        ("isolation", "unshare: Operation not permitted", "as root"),
+        ("snooping", "not supported", "linux-modules-extra"),
+    ],
+)
+def test_every_gap_has_one_remedy(capability: str, reason: str, words: str) -> None:
+    assert words in capabilities.mend(capability, reason)
+
+
+def test_a_machine_without_namespaces_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capabilities.sys, "executable", "/bin/false")
+    capabilities.namespaces.cache_clear()
+    try:
+        lacking = capabilities.missing(["events"], capabilities.namespaces())
+        assert [one.capability for one in lacking] == ["events"]
+        assert lacking[0].mend
+    finally:
+        capabilities.namespaces.cache_clear()
+
+
+def test_the_clock_shift_leaves_monotonic_time_alone() -> None:
+    assert clock.shifted(0.0, "/lib/x.so") == {}
+    shift = clock.shifted(-90000.0, "/lib/x.so")
+    assert json.dumps(shift, sort_keys=True) == json.dumps(
+        {"FAKETIME": "-90000s", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "LD_PRELOAD": "/lib/x.so"},
+        sort_keys=True,
+    )

@@ -1,0 +1,157 @@
+"""Killed at any moment, the lab leaves no process, no namespace, no mount, no container and no volume."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab import gc, lease
+from lab.engines.compose import answers
+from lab.engines.docker_host import DockerHost
+
+ROOT = Path(__file__).resolve().parents[2]
+MARK = "LOCALPAIR_LAB_CLEANUP_TEST"
+PATIENCE_S = 15.0
+STEPS = ("before", "up", "started", "collected")
+VICTIM = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[4])
+import lab_plans as plans
+engine_name, step, folder = sys.argv[1:4]
+if engine_name == "namespace":
+    from lab.engines.namespace import NamespaceEngine as Engine
+else:
+    from lab.engines.compose import ComposeEngine as Engine
+
+async def reach(wanted):
+    if step == wanted:
+        print("there", flush=True)
+        await asyncio.sleep(600)
+
+async def run():
+    engine = Engine(prober=lambda _: [])
+    up = asyncio.create_task(engine.up(plans.plan(), Path(folder)))
+    await asyncio.sleep(0.05 if engine_name == "namespace" else 0.9)
+    await reach("before")
+    running = await up
+    await reach("up")
+    await running.start("alice", ["sleep", "600"], {})
+    await reach("started")
+    await running.collect()
+    await reach("collected")
+
+asyncio.run(run())
+"""
+
+
+def marked(token: str) -> list[int]:
+    """The processes that come from the victim: they inherited its mark."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if f"{MARK}={token}".encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def killed_at(engine: str, step: str, folder: Path) -> str:
+    """Run the victim up to a step and kill it there; its token."""
+    token = f"{os.getpid()}-{engine}-{step}"
+    victim = subprocess.Popen(
+        [sys.executable, "-c", VICTIM, engine, step, str(folder), str(Path(__file__).parent)],
+        cwd=ROOT,
+        env={**os.environ, MARK: token},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with victim:
+        assert victim.stdout
+        assert victim.stdout.readline() == "there\n"
+        assert len(marked(token)) > 1, "the test would see nothing"
+        victim.send_signal(signal.SIGKILL)
+    return token
+
+
+def wait_for(nothing: object) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while (left := nothing()) and time.monotonic() < deadline:  # type: ignore[operator]
+        time.sleep(0.02)
+    assert left == []
+
+
+def host_state() -> tuple[list[str], str]:
+    links = sorted(path.name for path in Path("/sys/class/net").iterdir())
+    return links, Path("/proc/self/mounts").read_text()
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("step", STEPS)
+def test_namespaces_die_with_the_lab(step: str, tmp_path: Path) -> None:
+    before = host_state()
+    token = killed_at("namespace", step, tmp_path)
+    wait_for(lambda: marked(token))
+    assert host_state() == before
+
+
+def labelled(folder: Path) -> list[str]:
+    """What the engine still has of the leases that were taken for runs in ``folder``."""
+    file = folder / "compose.yaml"
+    if not file.exists():
+        return []
+    name = file.read_text().split("name: ")[1].split()[0]
+    found: list[str] = []
+    for kind in (["ps", "-aq"], ["volume", "ls", "-q"], ["network", "ls", "-q"]):
+        listed = ["docker", *kind, "--filter", f"label=com.docker.compose.project={name}"]
+        found += subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+    return found
+
+
+@pytest.mark.skipif(not answers(), reason="no Docker engine with Compose v2 answers")
+@pytest.mark.parametrize("step", STEPS)
+def test_containers_are_swept_after_the_lab(step: str, tmp_path: Path) -> None:
+    token = killed_at("compose", step, tmp_path)
+    wait_for(lambda: marked(token))
+    gc.collect()  # what was being made while the watch swept is found by the next start
+    wait_for(lambda: labelled(tmp_path))
+
+
+def test_only_free_leases_are_swept() -> None:
+    mine = lease.Lease()
+    assert not lease.is_free(mine.name)
+    assert mine.name not in lease.forget_free()
+    mine.release()
+    assert lease.is_free(mine.name)
+    assert not lease.is_free("")
+    assert not lease.is_free("../etc/passwd")
+
+
+@pytest.mark.skipif(not answers(), reason="no Docker engine with Compose v2 answers")
+def test_the_sweep_spares_what_is_not_ours() -> None:
+    client = DockerHost().client
+    held = lease.Lease()
+    kept = [
+        client.volumes.create("localpair-test-foreign"),
+        client.volumes.create("localpair-test-held", labels=held.labels()),
+        client.volumes.create(
+            "localpair-test-elsewhere",
+            labels={**held.labels(), lease.LABEL_MACHINE: "another", lease.LABEL_LEASE: "gone"},
+        ),
+    ]
+    dead = client.volumes.create("localpair-test-dead", labels={**held.labels(), lease.LABEL_LEASE: "gone"})
+    try:
+        assert f"removed volume {dead.name}" in gc.collect()
+        assert {volume.name for volume in client.volumes.list()} >= {volume.name for volume in kept}
+    finally:
+        for volume in kept:
+            volume.remove(force=True)
+        held.release()

@@ -1,0 +1,272 @@
+"""The compose engine does what the namespace engine does, and its project stands without the lab."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lab_plans as plans
+import pytest
+from lab_canaries import between, probe
+
+from lab import plan as p
+from lab.compose import image
+from lab.engines.base import LabError
+from lab.engines.compose import FILE, ComposeEngine, ComposeRunning, answers
+from lab.engines.docker_host import DockerHost
+from lab.engines.render import as_text, render
+from lab.engines.wiring import Wiring
+from lab.fabric.contained import PROJECT, packed, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from lab.engines.base import Probe
+
+A, B = "alice/eth0", "bob/eth0"
+ISOLATED = p.PortFlags(isolated=True)
+needs_engine = pytest.mark.skipif(not answers(), reason="no Docker engine with Compose v2 answers")
+
+
+@asynccontextmanager
+async def running(
+    plan: p.Plan, folder: Path, probes: list[Probe] | None = None
+) -> AsyncIterator[ComposeRunning]:
+    up = await ComposeEngine(prober=lambda _: probes or []).up(plan, folder)
+    try:
+        yield up
+    finally:
+        await up.down()
+
+
+def leftovers(folder: Path) -> list[str]:
+    name = json.loads(json.dumps((folder / FILE).read_text())).split("name: ")[1].split()[0]
+    found: list[str] = []
+    for kind in (["ps", "-aq"], ["volume", "ls", "-q"], ["network", "ls", "-q"]):
+        listed = ["docker", *kind, "--filter", f"label=com.docker.compose.project={name}"]
+        found += subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+    return found
+
+
+def test_a_project_is_whole_and_stable() -> None:
+    whole = plans.plan(plans.alice(environment=(("PRICE", "$5"),)), plans.bob())
+    wiring = Wiring(whole, [], "/captures", has_tunnels=False)
+    made = render(whole, name="localpair-x", image="i", labels={"l": "1"}, project=wiring.project())
+    assert made == render(whole, name="localpair-x", image="i", labels={"l": "1"}, project=wiring.project())
+    assert set(made["services"]) == {"fabric", "alice", "bob"}
+    assert made["services"]["alice"]["network_mode"] == "none"
+    assert made["services"]["alice"]["cap_drop"] == ["ALL"]
+    assert made["services"]["alice"]["environment"]["PRICE"] == "$$5", "Compose must not replace it"
+    assert made["services"]["fabric"]["environment"][PROJECT].replace("$$", "$") == packed(wiring.project())
+    assert as_text(whole, made, FILE).startswith("# test [cell], rendered from tests/lab/plans.py")
+
+
+def test_projects_travel_in_an_environment_variable() -> None:
+    whole = plans.plan(*(plans.device(f"d{n}", plans.ethernet(n, f"10.0.0.{n}/24")) for n in range(1, 60)))
+    project = Wiring(whole, [], "/captures", has_tunnels=False).project()
+    assert unpacked(packed(project)) == json.loads(json.dumps(project))
+    assert len(packed(project)) < 100_000
+
+
+def test_no_engine_is_told_kindly() -> None:
+    host = DockerHost("unix:///nowhere/docker.sock")
+    with pytest.raises(LabError, match="no Docker engine answers") as caught:
+        _ = host.client
+    assert "install-engine" in caught.value.hint
+    assert answers("unix:///nowhere/docker.sock") is False
+    assert ComposeEngine("unix:///nowhere/docker.sock").supports(plans.plan()) != []
+
+
+@needs_engine
+def test_programs_files_and_statuses(tmp_path: Path) -> None:
+    async def run() -> None:
+        node = plans.alice(hosts_file="1.2.3.4 somebody\n", environment=(("SEEN", "@state/x"),))
+        async with running(plans.plan(node, plans.bob()), tmp_path) as up:
+            script = "hostname; cat /etc/hosts; echo $SEEN; echo oops >&2; exit 7"
+            process = await up.start("alice", ["sh", "-c", script], {})
+            lines = [(line.stream, line.text) async for line in process.lines()]
+            assert await process.wait() == 7
+            assert [text for stream, text in lines if stream == "stdout"] == [
+                "alice",
+                "1.2.3.4 somebody",
+                "/run/state/x",
+            ]
+            assert ("stderr", "oops") in lines
+            echo = await up.start("alice", ["cat"], {})
+            await echo.write(b"one\n")
+            await echo.close_stdin()
+            assert [line.text async for line in echo.lines()] == ["one"]
+            sleeper = await up.start("alice", ["sleep", "600"], {})
+            await sleeper.signal(signal.SIGINT)
+            assert await sleeper.wait() == -signal.SIGINT
+            await up.put("bob", "folder/data", b"\0" * 300_000)
+            assert await up.get("bob", "folder/data") == b"\0" * 300_000
+            with pytest.raises(FileNotFoundError):
+                await up.get("alice", "folder/data")
+            version = await up.start("bob", ["@localpair", "--version"], {})
+            assert (await anext(version.lines())).text.startswith("localpair ")
+            await up.collect()
+        assert (tmp_path / "captures" / "alice.eth0.pcapng").stat().st_size > 0
+        assert (tmp_path / "fabric.log").exists()
+        assert not (tmp_path / "collect-errors.txt").exists()
+
+    asyncio.run(run())
+    assert leftovers(tmp_path) == []
+
+
+@needs_engine
+def test_changes_reach_the_devices(tmp_path: Path) -> None:
+    async def shown(up: ComposeRunning) -> str:
+        process = await up.start("bob", ["cat", "/proc/net/fib_trie", "/sys/class/net/eth0/carrier"], {})
+        return "\n".join([line.text async for line in process.lines()])
+
+    async def run() -> None:
+        async with running(plans.plan(), tmp_path) as up:
+            await up.apply(p.Readdress(B, ("192.168.1.77/24",)))
+            assert "192.168.1.77" in await shown(up)
+            await up.apply(p.SetLink(B, up=False, level="cable"))
+            assert (await shown(up)).splitlines()[-1] == "0"
+            product = await up.start("bob", ["@localpair", "host", "--json"], {})
+            await up.apply(p.SignalNode("bob", "kill"))
+            assert await product.wait() == -signal.SIGKILL
+
+    asyncio.run(run())
+
+
+@needs_engine
+def test_the_canary_watches_here_too(tmp_path: Path) -> None:
+    async def run() -> None:
+        both = [
+            plans.device(name, plans.ethernet(number, f"192.168.1.{number}/24", flags=ISOLATED))
+            for name, number in (("alice", 10), ("bob", 11))
+        ]
+        async with running(plans.plan(), tmp_path, [*between(A, B), *between(B, A)]):
+            pass
+        with pytest.raises(LabError, match="canary"):
+            async with running(plans.plan(*both), tmp_path, between(A, B)):
+                pass
+
+    asyncio.run(run())
+    assert leftovers(tmp_path) == []
+
+
+@needs_engine
+def test_the_project_comes_up_by_hand(tmp_path: Path) -> None:
+    wiring = Wiring(plans.plan(), between(A, B), "/captures", has_tunnels=False)
+    made = render(
+        plans.plan(),
+        name="localpair-by-hand-test",
+        image=image.ensure(DockerHost()),
+        labels={"localpair.lab": "1"},
+        project=wiring.project(),
+    )
+    file = tmp_path / FILE
+    file.write_text(as_text(plans.plan(), made, FILE))
+    compose = ["docker", "compose", "-f", str(file)]
+    try:
+        subprocess.run([*compose, "up", "-d"], check=True, capture_output=True, timeout=60)
+        deadline = time.monotonic() + 30
+        log = ""
+        while "the network stands" not in log and time.monotonic() < deadline:
+            log = subprocess.run(
+                [*compose, "logs", "alice"], capture_output=True, text=True, check=True
+            ).stdout
+        dial = "import socket; s = socket.socket(2, 2); s.connect(('192.168.1.11', 9)); print(s.getsockname()[0])"
+        said = subprocess.run(
+            [*compose, "exec", "-T", "alice", "python3", "-c", dial],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert said.stdout.strip() == "192.168.1.10"
+    finally:
+        subprocess.run([*compose, "down", "-v", "-t", "0"], check=True, capture_output=True, timeout=60)
+    assert leftovers(tmp_path) == []
+
+
+@needs_engine
+def test_two_runs_with_equal_addresses_at_once(tmp_path: Path) -> None:
+    async def one(folder: Path) -> None:
+        async with running(plans.plan(), folder, [*between(A, B), *between(B, A)]):
+            pass
+
+    async def run() -> None:
+        await asyncio.gather(one(tmp_path / "a"), one(tmp_path / "b"))
+
+    asyncio.run(run())
+
+
+def without_ipv6(**more: object) -> p.Plan:
+    devices = [
+        plans.device(name, plans.ethernet(number, f"192.168.1.{number}/24", link_local=""))
+        for name, number in (("alice", 10), ("bob", 11))
+    ]
+    return plans.plan(*devices, **more)
+
+
+def isolated() -> p.Plan:
+    devices = [
+        plans.device(name, plans.ethernet(number, f"192.168.1.{number}/24", flags=ISOLATED))
+        for name, number in (("alice", 10), ("bob", 11))
+    ]
+    return plans.plan(*devices)
+
+
+def two_homed() -> p.Plan:
+    first = plans.ethernet(10, "192.168.1.10/24", name="wlan0")
+    second = plans.ethernet(20, "10.5.0.10/16", name="eth0", segment="office")
+    far = plans.ethernet(21, "10.5.0.11/16", name="eth1", segment="office")
+    bob = plans.device("bob", plans.ethernet(11, "192.168.1.11/24"), far)
+    return plans.plan(
+        plans.device("alice", first, second), bob, segments=(p.Segment("lan"), p.Segment("office"))
+    )
+
+
+FILTER = (p.Segment("lan", rules=(p.SegmentRule(p.Match(cast="multicast")),)),)
+FOUR = [one for one in between(A, B, multicast=False, multicast_link=False) if ":" not in one.address]
+NONE = ("udp", "tcp", "udp6", "tcp6", "multicast", "multicast_link", "multicast6", "broadcast", "broadcast_subnet")
+SIMPLE = {
+    "flat": (plans.plan(), [*between(A, B), *between(B, A)]),
+    "multicast blocked by port flag": (without_ipv6(segments=FILTER), FOUR),
+    "client isolation": (isolated(), between(A, B, **dict.fromkeys(NONE, False))),
+    "multi-homed": (
+        two_homed(),
+        [
+            probe("tcp", "alice/eth0", "bob/eth1", "10.5.0.11", True),
+            probe("multicast", "alice/wlan0", "bob/eth0", "239.255.70.171", True),
+            probe("multicast", "alice/eth0", "bob/eth1", "239.255.70.171", True),
+        ],
+    ),
+}
+
+
+@needs_engine
+@pytest.mark.parametrize("name", SIMPLE)
+def test_simple_plans_on_the_engines_own_bridges(name: str, tmp_path: Path) -> None:
+    plan, probes = SIMPLE[name]
+    engine = ComposeEngine(prober=lambda _: probes, wiring="docker")
+    assert engine.supports(plan) == []
+
+    async def run() -> None:
+        up = await engine.up(plan, tmp_path)
+        await up.down()
+
+    asyncio.run(run())
+    assert leftovers(tmp_path) == []
+
+
+@needs_engine
+def test_the_engines_own_bridges_name_what_they_cannot_do() -> None:
+    engine = ComposeEngine(wiring="docker")
+    router = plans.router("gate", plans.ethernet(1, "192.168.1.1/24"))
+    lacking = engine.supports(plans.plan(plans.alice(), router))
+    assert "gate is a router" in lacking[0].reason
+    assert lacking[0].mend == "--lab-wiring=fabric"
+    impaired = plans.plan(impairments=(p.Impairment(B, "to", loss_percent=5.0),))
+    assert "impairments" in engine.supports(impaired)[0].reason

@@ -1,0 +1,124 @@
+"""Pictures and lists: well-formed, complete, and every scenario has one."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.cells import PlannedCell, all_cells
+from lab.cli.choose import subnets
+from lab.cli.main import main
+from lab.graph import draw, mermaid
+from lab.load import load_text
+from lab.schema import schema
+
+CELLS = list(all_cells())
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.title)
+def test_every_plan_is_drawn_whole(cell: PlannedCell) -> None:
+    svg = draw(cell.plan, cell.title, cell.scenario.summary, subnets(cell))
+    picture = ET.fromstring(svg)  # noqa: S314 - our own text
+    words = " ".join("".join(element.itertext()) for element in picture.iter())
+    width = int(picture.attrib["width"])
+    assert all(float(element.attrib.get("x", 0)) < width for element in picture.iter())
+    for node in cell.plan.nodes:
+        if node.role != "hub":
+            assert node.name in words
+            for interface in node.interfaces:
+                assert interface.name in words
+    for name in cell.scenario.networks:
+        assert name in words
+    assert "http://" not in svg.replace("http://www.w3.org/2000/svg", "")
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.title)
+def test_mermaid_joins_every_interface(cell: PlannedCell) -> None:
+    text = mermaid(cell.plan, subnets(cell))
+    edges = sum(
+        entry.kind != "bridge" for node in cell.plan.nodes if node.role != "hub" for entry in node.interfaces
+    )
+    assert len(re.findall(r" ---\|| -\.-\|", text)) == edges
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["list"], 0, "flat"),
+        (["list", "--marker", "smoke", "--long"], 0, "https://"),
+        (["validate"], 0, ""),
+        (["graph", "flow/flat"], 0, "<svg"),
+        (["graph", "flat", "--mermaid", "--cell", "pre-all"], 0, "flowchart"),
+        (["explain", "two-inner-routers"], 0, "no way"),
+        (["explain", "outbound-fine"], 0, "stage 1 gives 192.168.1.10"),
+        (["explain", "flta"], 3, "hint: did you mean flat?"),
+        (["graph", "flat", "--cell", "pre"], 3, "hint: did you mean"),
+        (["shell", "alice"], 3, "no network stands"),
+        (["down"], 0, "no network stands"),
+    ],
+)
+def test_commands_that_look(
+    arguments: list[str],
+    code: int,
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == code
+    captured = capsys.readouterr()
+    assert told in captured.out + captured.err
+
+
+def test_validate_tells_expectations_that_cannot_come_true(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "closed.yaml"
+    path.write_text(
+        "lab: 1\nsummary: x\nnetworks: {lan: {ip: 192.168.1.0/24, isolation: clients}}\n"
+        "devices: {alice: {on: {lan: 192.168.1.10}}, bob: {on: {lan: 192.168.1.20}}}\n"
+        "pair: {host: bob, join: alice}\nexpect:\n  - {of: join, outcome: paired}\n"
+    )
+    assert main(["validate", str(path)]) == 1
+    told = capsys.readouterr().out
+    assert "closed.yaml:7:1: expect[0]: cannot come true: join paired" in told
+    assert "client-isolation" in told
+
+
+def test_the_lab_imports_without_docker() -> None:
+    code = (
+        "import sys; sys.modules['docker'] = None; import lab.plugin, lab.cli.main, lab.oracle, lab.choice; "
+        "assert not [name for name in sys.modules if name.startswith('docker.')]"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_the_reference_is_true() -> None:
+    """Every YAML block of docs/lab.md parses; the first is a whole scenario and loads."""
+    text = (ROOT / "docs" / "lab.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", text, flags=re.S)
+    assert load_text(Path("my-office.yaml"), blocks[0]).cells
+    for block in blocks:
+        assert yaml.safe_load(block)
+
+
+def test_the_reference_leaves_no_key_out() -> None:
+    text = (ROOT / "docs" / "lab.md").read_text()
+    keys = {key for definition in schema()["$defs"].values() for key in _keys(definition)} | set(
+        schema()["properties"]
+    )
+    assert [key for key in sorted(keys) if not re.search(rf"\b{key}\b", text)] == []
+
+
+def _keys(definition: dict[str, Any]) -> set[str]:
+    parts = (definition, *definition.get("anyOf", ()))
+    return {key for part in parts for key in part.get("properties", ())}

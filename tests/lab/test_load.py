@@ -1,0 +1,221 @@
+"""The loader: YAML's traps are closed, and every mistake is told with its place, all in one go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.load import find, load, load_text
+from lab.problems import ScenarioError
+
+GOOD = """\
+lab: 1
+summary: Two devices.
+networks:
+  lan: 192.168.1.0/24
+devices:
+  alice: {on: {lan: 192.168.1.10}}
+  bob: {on: {lan: 192.168.1.20}}
+pair: {host: bob, join: alice}
+expect:
+  - {of: [host, join], outcome: paired, within: 3s}
+"""
+
+
+def problems(text: str) -> list[str]:
+    """What the loader says, without the file's name."""
+    with pytest.raises(ScenarioError) as caught:
+        load_text(Path("x.yaml"), text)
+    return [str(problem).removeprefix("x.yaml:") for problem in caught.value.problems]
+
+
+def test_a_good_file_loads() -> None:
+    loaded = load_text(Path("x.yaml"), GOOD)
+    assert [cell.name for cell in loaded.cells] == [""]
+    assert loaded.cells[0].scenario.networks["lan"].ip == ("192.168.1.0/24",)
+    assert loaded.cells[0].line(("expect", 0)) == 10
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
+    text = """\
+lab: 1
+summry: misspelt
+markers: [smok]
+networks:
+  lan: 192.168.1.1/24
+  guest: {ip: 10.0.0.0/24, multicast: blocked}
+devices:
+  alice:
+    on: {lan: 192.168.1.10, gest: 10.0.0.4}
+    fierwall: {in: drop}
+  bob:
+    on: {lan: {ip: 12:34, name: averyveryverylongname}}
+    environment: {A: }
+    environment: {A: }
+pair: {host: alice, join: bbo}
+events:
+  - {at: host.offer + 2, do: cabl-out, interface: bob}
+  - {at: hst.offer, do: cable-out, interface: bob/eth9}
+expect:
+  - {of: jion, outcome: pared, within: 3}
+"""
+    assert problems(text) == [
+        "1:1: 'summary' is missing",
+        "2:1: unknown key 'summry' (did you mean summary?)",
+        "3:11: markers[0]: there is no marker 'smok' (did you mean smoke?)",
+        "5:8: networks.lan: 192.168.1.1/24 has host bits set; did you mean 192.168.1.0/24?",
+        (
+            "6:39: networks.guest.multicast: 'blocked' is not understood; "
+        "write pass, drop, or a mapping such as {ipv4: drop}",
+        "9:35: devices.alice.on.gest: there is no network 'gest' (did you mean guest?)",
+        "10:5: devices.alice: unknown key 'fierwall' (did you mean firewall?)",
+        "12:20: devices.bob.on.lan.ip: '12:34' is no address; write it as 192.168.1.10 or fd00:1::10",
+        (
+            "12:33: devices.bob.on.lan.name: 'averyveryverylongname' is no interface name; use at most "
+            "digits, '_', '.' and '-'"
+        ),
+        "13:19: devices.bob.environment.A: there is no value here; write one or remove the key",
+        "14:5: devices.bob: 'environment' stands here twice; first in line 13",
+        "15:27: pair.join: there is no device 'bbo' (did you mean bob?)",
+        "17:5: events[0]: 'cabl-out' is not known here (did you mean cable-out?)",
+        "18:10: events[1].at: there is no action or event 'hst' (did you mean host?)",
+        "18:47: events[1].interface: there is no interface of bob 'eth9' (did you mean eth0?)",
+        "20:10: expect[0].of[0]: there is no action 'jion' (did you mean join?)",
+        "20:25: expect[0].outcome: 'pared' is not known here (did you mean paired?)",
+        "20:40: expect[0].within: '3' has no unit; write it as 3s or 250ms (units: ms, s, m, min, h)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("  - {of: host, outcome: paired, within: 1:30}", "'1:30' is not understood"),
+        ("  - {of: host, exit: 010}", "'010' is no whole number"),
+        ("  - {of: host, exit: 0x1f}", "'0x1f' is no whole number"),
+        ("  - {of: host, exit: 1_000}", "'1_000' is no whole number"),
+        ("  - {of: host, event: {name: sent, times: {least: yes}}}", "'yes' is no whole number"),
+        ("  - {of: host, outcome: off}", "'off' is not one of"),
+        ("  - {of: host, address: .10}", "'.10' is no address"),
+        ("  - {of: host, address: 3232235786}", "'3232235786' is no address"),
+        ("  - {of: !!python/object:os.system host}", "tags such as"),
+        ("  - {of: host, <<: {exit: 0}}", "merge keys (<<) are not read here"),
+        ("  - {of: host, exit: ~}", "there is no value here"),
+        ("  - {of: host, exit: null}", "there is no value here"),
+        ("  - {of: host, exit: 0, exit: 1}", "'exit' stands here twice"),
+    ],
+)
+def test_yaml_traps_are_closed(line: str, told: str) -> None:
+    text = GOOD.replace("  - {of: [host, join], outcome: paired, within: 3s}", line)
+    assert any(told in problem for problem in problems(text)), problems(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "a scenario is a mapping"),
+        ("- a\n- b\n", "a scenario is a mapping"),
+        ("lab: 1\n\tsummary: x\n", "a tab stands where spaces are needed"),
+        ("lab: [1\n", "this is no YAML"),
+        ("lab: 1\n---\nlab: 1\n", "this is no YAML"),
+        ("lab: &a {b: *a}\n", "this is no YAML"),
+    ],
+)
+def test_what_is_no_yaml_is_told_with_its_place(text: str, told: str) -> None:
+    found = problems(text)
+    assert any(told in problem for problem in found) or "&a" in text, found
+    assert all(problem[0].isdigit() for problem in found)
+
+
+def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
+    text = GOOD.replace(
+        "{on: {lan: 192.168.1.10}}", "{on: {lan: 192.168.1.10}, environment: {A: off, B: 010, C: 1:30}}"
+    )
+    loaded = load_text(Path("x.yaml"), text)
+    assert loaded.cells[0].scenario.devices["alice"].environment == {"A": "off", "B": "010", "C": "1:30"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("bob: {on: {lan: 192.168.1.20}}", "bob: {on: {lan: 192.168.1.10}}", "is alice's already"),
+        (
+            "bob: {on: {lan: 192.168.1.20}}",
+            "bob: {on: {lan: 192.168.2.20}}",
+            "is in no prefix of the network",
+        ),
+        (
+            "bob: {on: {lan: 192.168.1.20}}",
+            "bob: {on: {lan: 192.168.1.255/24}}",
+            "broadcast address, no host's",
+        ),
+        ("bob: {on: {lan: 192.168.1.20}}", "bob: {environment: {A: b}}", "it has no interface"),
+        ("pair: {host: bob, join: alice}", "", "nothing happens"),
+        ("within: 3s", "verdict: firewall", "needs `not_verdict` beside it"),
+        (
+            "pair: {",
+            "quarantine: {reason: x, until: 2001-01-01}\npair: {",
+            "the quarantine ended on 2001-01-01",
+        ),
+        ("pair: {", "actions: [{do: join, on: bob, id: two}]\npair: {", "a joiner needs an `offer`"),
+        ("pair: {", "actions: [{do: host, on: bob}]\npair: {", "there is an action 'host' already"),
+        ("outcome: paired, within: 3s", "", "it expects nothing"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_told(old: str, new: str, told: str) -> None:
+    found = problems(GOOD.replace(old, new))
+    assert any(told in problem for problem in found), found
+
+
+def test_the_matrix_multiplies_and_chooses() -> None:
+    text = GOOD.replace(
+        "pair: {host: bob, join: alice}",
+        'matrix: {flow: [pre, post], side: [one, both]}\npair: {host: bob, join: alice, flow: "${flow}"}',
+    )
+    text = text.replace("  - {of", "  - {cells: {side: both}, of: host, exit: 0}\n  - {of")
+    loaded = load_text(Path("x.yaml"), text)
+    assert [cell.name for cell in loaded.cells] == ["pre-one", "pre-both", "post-one", "post-both"]
+    assert [len(cell.scenario.expect) for cell in loaded.cells] == [1, 2, 1, 2]
+    assert [cell.scenario.pair.flow for cell in loaded.cells if cell.scenario.pair] == [
+        "pre",
+        "pre",
+        "post",
+        "post",
+    ]
+
+
+def test_permutations_and_signs_make_names_that_differ() -> None:
+    text = GOOD.replace("pair: {", "matrix: {clock: [-25h, +25h], order: {permutations: [a, b]}}\npair: {")
+    text = text.replace("{on: {lan: 192.168.1.10}}", '{on: {lan: 192.168.1.10}, clock: "${clock}"}')
+    text = text.replace("summary: Two devices.", 'summary: "Two devices ${clock}."')
+    text = text.replace(
+        "lan: 192.168.1.20}}", 'lan: {name: a, ip: 192.168.1.20}, dock: {name: b}}, order: "${order}"}'
+    )
+    text = text.replace("networks:\n", "networks:\n  dock: 10.0.0.0/24\n")
+    names = [cell.name for cell in load_text(Path("x.yaml"), text).cells]
+    assert names == ["minus-25h-a-b", "minus-25h-b-a", "plus-25h-a-b", "plus-25h-b-a"]
+
+
+@pytest.mark.parametrize(
+    ("new", "told"),
+    [
+        (
+            'matrix: {flow: [pre]}\npair: {flow: "${flwo}", ',
+            "${flwo} is no axis of the matrix (did you mean flow?)",
+        ),
+        ("matrix: {flow: [pre, post]}\npair: {", "nothing uses ${flow}"),
+        ("matrix: {flow: pre}\npair: {", "a list of values"),
+        ("matrix: {a: [x]}\npair: {cells: {a: y}, ", "a is never 'y' in the matrix"),
+        ("matrix: {a: [x]}\npair: {cells: {b: y}, ", "'b' is no axis of the matrix"),
+    ],
+)
+def test_mistakes_in_the_matrix_are_told(new: str, told: str) -> None:
+    found = problems(GOOD.replace("pair: {", new))
+    assert any(told in problem for problem in found), found
+
+
+def test_every_scenario_of_the_lab_loads() -> None:
+    files = list(find(Path(__file__).parents[2] / "lab" / "scenarios"))
+    assert len(files) >= 30
+    for path in files:
+        assert load(path).cells, path

@@ -1,0 +1,484 @@
+"""The namespace engine's promises: processes, files, changes, impairments, captures."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import signal
+import struct
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lab_plans as plans
+import pytest
+from lab_canaries import between, play, probe
+
+from lab import plan as p
+from lab.engines.namespace import NamespaceEngine, NamespaceRunning
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.netns
+
+PYTHON = sys.executable
+ROOT = Path(__file__).resolve().parents[2]
+LISTEN = "import socket;s=socket.create_server(('',46822));print('ready',flush=True);s.accept()[0].recv(1)"
+
+
+@asynccontextmanager
+async def running(plan: p.Plan, folder: Path) -> AsyncIterator[NamespaceRunning]:
+    engine = NamespaceEngine(
+        product=[PYTHON, "-S", "-c", "import sys, time; time.sleep(600)"], prober=lambda _: []
+    )
+    up = await engine.up(plan, folder)
+    try:
+        yield up
+    finally:
+        await up.down()
+
+
+async def output(up: NamespaceRunning, node: str, *argv: str) -> list[str]:
+    process = await up.start(node, argv, {})
+    lines = [line.text async for line in process.lines()]
+    await process.wait()
+    return lines
+
+
+async def addresses(up: NamespaceRunning, node: str, link: str = "eth0") -> set[str]:
+    (shown,) = await output(up, node, "ip", "-j", "address", "show", "dev", link)
+    return {entry["local"] for entry in json.loads(shown)[0]["addr_info"] if entry["scope"] != "link"}
+
+
+def test_a_node_is_a_machine_of_its_own(tmp_path: Path) -> None:
+    async def run() -> None:
+        node = plans.alice(
+            hosts_file="127.0.0.1 localhost\n1.2.3.4 somebody\n", environment=(("SEEN", "@state/x"),)
+        )
+        async with running(plans.plan(node, plans.bob()), tmp_path) as up:
+            script = "hostname; cat /etc/hosts; echo $SEEN; echo $$; ls /run/state; echo oops >&2; exit 7"
+            process = await up.start("alice", ["sh", "-c", script], {"MORE": "1"})
+            lines = [(line.stream, line.text) async for line in process.lines()]
+            assert await process.wait() == 7
+        said = [text for stream, text in lines if stream == "stdout"]
+        assert said[:4] == ["alice", "127.0.0.1 localhost", "1.2.3.4 somebody", "/run/state/x"]
+        assert int(said[4]) < 20, "process numbers begin anew"
+        assert ("stderr", "oops") in lines
+
+    asyncio.run(run())
+
+
+def test_stdin_signals_and_statuses(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(plans.plan(), tmp_path) as up:
+            echo = await up.start("alice", ["cat"], {})
+            await echo.write(b"one\n")
+            await echo.close_stdin()
+            assert [line.text async for line in echo.lines()] == ["one"]
+            assert await echo.wait() == 0
+            sleeper = await up.start("alice", ["sleep", "600"], {})
+            await sleeper.signal(signal.SIGINT)
+            assert await sleeper.wait() == -signal.SIGINT
+            await sleeper.signal(signal.SIGINT)
+            missing = await up.start("alice", ["no-such-program"], {})
+            assert "cannot start no-such-program" in (await anext(missing.lines())).text
+            assert await missing.wait() == 127
+
+    asyncio.run(run())
+
+
+def test_files_go_in_and_come_out(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(plans.plan(), tmp_path) as up:
+            await up.put("alice", "folder/data", b"\0" * 300_000)
+            assert await up.get("alice", "folder/data") == b"\0" * 300_000
+            assert await output(up, "alice", "stat", "-c", "%s", "@state/folder/data") == ["300000"]
+            with pytest.raises(FileNotFoundError):
+                await up.get("bob", "folder/data")
+
+    asyncio.run(run())
+
+
+def test_signals_to_a_node_reach_the_product_and_no_helper(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(plans.plan(), tmp_path) as up:
+            helper = await up.start("alice", ["cat"], {})
+            product = await up.start("alice", ["@localpair", "host"], {})
+            await up.apply(p.SignalNode("alice", "pause"))
+            assert await output(up, "alice", "ps", "-o", "stat=", str(product.pid)) == ["Ts"]
+            await up.apply(p.SignalNode("alice", "resume"))
+            await up.apply(p.SignalNode("alice", "kill"))
+            assert await product.wait() == -signal.SIGKILL
+            await helper.close_stdin()
+            assert await helper.wait() == 0
+
+    asyncio.run(run())
+
+
+def test_cable_and_interface(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(plans.plan(), tmp_path) as up:
+            await up.apply(p.SetLink("bob/eth0", up=False, level="cable"))
+            (shown,) = await output(up, "bob", "ip", "-j", "link", "show", "dev", "eth0")
+            assert "NO-CARRIER" in json.loads(shown)[0]["flags"]
+            assert "UP" in json.loads(shown)[0]["flags"]
+            assert await addresses(up, "bob") == {"192.168.1.11"}
+            await up.apply(p.SetLink("bob/eth0", up=True, level="cable"))
+            await up.apply(p.SetLink("bob/eth0", up=False, level="interface"))
+            (shown,) = await output(up, "bob", "ip", "-j", "link", "show", "dev", "eth0")
+            assert "UP" not in json.loads(shown)[0]["flags"]
+            back = (p.Route("0.0.0.0/0", "eth0", via="192.168.1.10"),)
+            await up.apply(p.SetLink("bob/eth0", up=True, level="interface", routes=back))
+            assert any("default via 192.168.1.10" in line for line in await output(up, "bob", "ip", "route"))
+
+    asyncio.run(run())
+
+
+def test_readdress_delete_and_create(tmp_path: Path) -> None:
+    new = plans.ethernet(11, "192.168.1.31/24")
+
+    async def run() -> None:
+        async with running(plans.plan(), tmp_path) as up:
+            await up.apply(p.Readdress("bob/eth0", ("192.168.1.21/24", "fd00::21/64")))
+            assert await addresses(up, "bob") == {"192.168.1.21", "fd00::21"}
+            (before,) = await output(up, "bob", "cat", "/sys/class/net/eth0/ifindex")
+            await up.apply(p.DeleteInterface("bob/eth0"))
+            assert await output(up, "bob", "ls", "/sys/class/net") == ["lo"]
+            await up.apply(p.CreateInterface("bob", new))
+            assert await addresses(up, "bob") == {"192.168.1.31"}
+            (after,) = await output(up, "bob", "cat", "/sys/class/net/eth0/ifindex")
+            assert int(after) > int(before)
+            listener = await up.start("bob", [PYTHON, "-S", "-c", LISTEN], {})
+            async for _ in listener.lines():
+                break
+            dial = "import socket; socket.create_connection(('192.168.1.31', 46822), 5)"
+            assert await output(up, "alice", PYTHON, "-S", "-c", dial) == []
+            await up.collect()
+        assert (tmp_path / "captures" / "bob.eth0-2.pcapng").exists(), "the new interface is captured as well"
+
+    asyncio.run(run())
+
+
+def test_roaming_keeps_the_interface(tmp_path: Path) -> None:
+    segments = (p.Segment("lan"), p.Segment("guest"))
+    carol = plans.device("carol", plans.ethernet(12, "10.9.0.12/24", segment="guest"))
+
+    async def run() -> None:
+        async with running(plans.plan(plans.bob(), carol, segments=segments), tmp_path) as up:
+            (before,) = await output(up, "bob", "cat", "/sys/class/net/eth0/ifindex")
+            await up.apply(p.Roam("bob/eth0", "guest", p.PortFlags(), ("10.9.0.11/24",)))
+            (after,) = await output(up, "bob", "cat", "/sys/class/net/eth0/ifindex")
+            assert (before, await addresses(up, "bob")) == (after, {"10.9.0.11"})
+            listener = await up.start("carol", [PYTHON, "-S", "-c", LISTEN], {})
+            async for _ in listener.lines():
+                break
+            dial = "import socket; socket.create_connection(('10.9.0.12', 46822), 5)"
+            assert await output(up, "bob", PYTHON, "-S", "-c", dial) == []
+
+    asyncio.run(run())
+
+
+def test_rules_change_while_devices_run(tmp_path: Path) -> None:
+    dial = "import socket; socket.create_connection(('192.168.1.11', 46822), 0.3)"
+
+    async def run() -> None:
+        async with running(plans.plan(), tmp_path) as up:
+            listener = await up.start(
+                "bob", [PYTHON, "-S", "-c", LISTEN.replace("s.accept()[0].recv(1)", "input()")], {}
+            )
+            async for _ in listener.lines():
+                break
+            assert await output(up, "alice", PYTHON, "-S", "-c", dial) == []
+            await up.apply(p.SetChains("bob", (plans.CLOSED,)))
+            assert "TimeoutError" in (await output(up, "alice", PYTHON, "-S", "-c", dial))[-1]
+            await up.apply(p.SetChains("bob", ()))
+            assert await output(up, "alice", PYTHON, "-S", "-c", dial) == []
+            rule = p.SegmentRule(p.Match(protocol="tcp"), from_ports=("alice/eth0",))
+            await up.apply(p.SetSegment("lan", (rule,)))
+            assert "TimeoutError" in (await output(up, "alice", PYTHON, "-S", "-c", dial))[-1]
+            await up.apply(p.SetSegment("lan", (), (("bob/eth0", p.PortFlags(isolated=True)),)))
+            assert await output(up, "alice", PYTHON, "-S", "-c", dial) == []
+
+    asyncio.run(run())
+
+
+ECHO = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 46822)); print('ready', flush=True)
+while True:
+    data, peer = s.recvfrom(2000); s.sendto(data, peer)
+"""
+SEND = """
+import socket, struct, time, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(0.5)
+count, gap = int(sys.argv[1]), float(sys.argv[2])
+for number in range(count):
+    s.sendto(struct.pack('!Id', number, time.monotonic()), ('192.168.1.11', 46822))
+    if gap: time.sleep(gap)
+try:
+    while True:
+        number, at = struct.unpack('!Id', s.recv(2000)); print(number, time.monotonic() - at, flush=True)
+except TimeoutError: pass
+"""
+
+
+async def echoes(up: NamespaceRunning, count: int, gap: float = 0.0) -> list[tuple[int, float]]:
+    """(number, round trip in seconds) of the datagrams that came back, in order of return."""
+    echo = await up.start("bob", [PYTHON, "-S", "-c", ECHO], {})
+    async for _ in echo.lines():
+        break
+    lines = await output(up, "alice", PYTHON, "-S", "-c", SEND, str(count), str(gap))
+    await echo.signal(signal.SIGKILL)
+    await echo.wait()
+    return [(int(number), float(seconds)) for number, seconds in (line.split() for line in lines)]
+
+
+UDP = p.Match(protocol="udp")
+
+
+@pytest.mark.parametrize(
+    ("direction", "fault", "holds"),
+    [
+        ("to", {"nth": (1, 3)}, lambda back: [n for n, _ in back] == [1, 3, 4, 5, 6, 7, 8, 9]),
+        ("from", {"nth": (10,)}, lambda back: [n for n, _ in back] == list(range(9))),
+        ("to", {"loss_percent": 100.0}, lambda back: back == []),
+        ("to", {"duplicate_percent": 100.0}, lambda back: [n for n, _ in back] == sorted([*range(10)] * 2)),
+        ("to", {"delay_ms": 120.0}, lambda back: len(back) == 10 and min(s for _, s in back) >= 0.12),
+        ("to", {"delay_ms": 60.0, "jitter_ms": 50.0}, lambda back: len(back) == 10 and [n for n, _ in back] != list(range(10))),
+        ("to", {"delay_ms": 60.0, "reorder_percent": 50.0}, lambda back: len(back) == 10 and [n for n, _ in back] != list(range(10))),
+        ("to", {"rate_kbit": 8.0}, lambda back: len(back) == 10 and back[-1][1] > 0.4),
+    ],
+)  # fmt: skip
+def test_impairments(direction: str, fault: dict[str, object], holds: object, tmp_path: Path) -> None:
+    impairment = p.Impairment("bob/eth0", direction, UDP, **fault)  # type: ignore[arg-type]
+
+    async def run() -> None:
+        async with running(plans.plan(impairments=(impairment,)), tmp_path) as up:
+            back = await echoes(up, 10)
+            assert holds(back), back  # type: ignore[operator]
+            await up.apply(p.SetImpairments("bob/eth0", ()))
+            assert [number for number, _ in await echoes(up, 10)] == list(range(10)), "healed"
+
+    asyncio.run(run())
+
+
+def test_equal_seeds_lose_the_same_packets(tmp_path: Path) -> None:
+    async def run(seed: int) -> list[int]:
+        impairment = p.Impairment("bob/eth0", "to", UDP, loss_percent=40.0)
+        async with running(plans.plan(impairments=(impairment,), seed=seed), tmp_path) as up:
+            # one after the other: a burst may overtake itself where the sender changes processors
+            return [number for number, _ in await echoes(up, 40, gap=0.004)]
+
+    first, again, other = (asyncio.run(run(seed)) for seed in (1, 1, 2))
+    assert first == again != other
+    assert 10 < len(first) < 35
+
+
+def test_a_wire_carries_bulk_data_unharmed(tmp_path: Path) -> None:
+    receive = "import socket,hashlib;s=socket.create_server(('',46822));print('ready',flush=True);c=s.accept()[0];print(hashlib.file_digest(c.makefile('rb'),'sha256').hexdigest())"
+    send = "import socket,hashlib;d=bytes(range(256))*80000;c=socket.create_connection(('192.168.1.11',46822));c.sendall(d);c.close();print(hashlib.sha256(d).hexdigest())"
+
+    async def run() -> None:
+        impairment = p.Impairment("bob/eth0", "to", p.Match(protocol="icmp"), loss_percent=100.0)
+        async with running(plans.plan(impairments=(impairment,)), tmp_path) as up:
+            receiver = await up.start("bob", [PYTHON, "-S", "-c", receive], {})
+            lines = receiver.lines()
+            assert (await anext(lines)).text == "ready"
+            (sent,) = await output(up, "alice", PYTHON, "-S", "-c", send)
+            assert (await anext(lines)).text == sent
+
+    asyncio.run(run())
+
+
+def test_random_loss_and_bursts_on_a_segment(tmp_path: Path) -> None:
+    def segment(**more: object) -> tuple[p.Segment, ...]:
+        return (
+            p.Segment(
+                "lan", rules=(dataclasses.replace(p.SegmentRule(UDP, to_ports=("bob/eth0",)), **more),)
+            ),
+        )  # type: ignore[arg-type]
+
+    async def run() -> None:
+        async with running(plans.plan(segments=segment(loss_percent=50.0)), tmp_path) as up:
+            assert 40 < len(await echoes(up, 200)) < 160
+        async with running(plans.plan(segments=segment(only_s=(0.2, 0.2))), tmp_path) as up:
+            back = [number for number, _ in await echoes(up, 80, gap=0.01)]
+            missing = set(range(80)) - set(back)
+            assert 15 < len(missing) < 65
+            runs = sum(1 for number in missing if number - 1 not in missing)
+            assert runs <= 5, "lost in bursts, not one by one"
+
+    asyncio.run(run())
+
+
+def test_larger_packets_vanish(tmp_path: Path) -> None:
+    hole = p.SegmentRule(p.Match(larger_than=1000))
+    send = "import socket;s=socket.socket(2,2);s.settimeout(0.3);s.connect(('192.168.1.11',46822));s.send(b'x'*int(__import__('sys').argv[1]));print(len(s.recv(2000)))"
+
+    async def run() -> None:
+        async with running(plans.plan(segments=(p.Segment("lan", rules=(hole,)),)), tmp_path) as up:
+            echo = await up.start("bob", [PYTHON, "-S", "-c", ECHO], {})
+            async for _ in echo.lines():
+                break
+            assert await output(up, "alice", PYTHON, "-S", "-c", send, "900") == ["900"]
+            assert "TimeoutError" in (await output(up, "alice", PYTHON, "-S", "-c", send, "1100"))[-1]
+
+    asyncio.run(run())
+
+
+def test_captures_hold_both_directions(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(plans.plan(), tmp_path) as up:
+            await echoes(up, 3)
+            await up.collect()
+
+    asyncio.run(run())
+    data = (tmp_path / "captures" / "alice.eth0.pcapng").read_bytes()
+    directions = {1: 0, 2: 0}
+    offset = 0
+    while offset < len(data):
+        kind, length = struct.unpack_from("<II", data, offset)
+        assert struct.unpack_from("<I", data, offset + length - 4)[0] == length
+        if kind == 6:
+            kept = struct.unpack_from("<I", data, offset + 20)[0]
+            frame = data[offset + 28 : offset + 28 + kept]
+            if frame[12:14] == b"\x08\x00" and frame[23] == 17:
+                directions[struct.unpack_from("<I", data, offset + 28 + (kept + 3 & ~3) + 4)[0]] += 1
+        offset += length
+    assert directions == {1: 3, 2: 3}
+
+
+def test_tunnels_bridges_and_policy_routes(tmp_path: Path) -> None:
+    docker = p.Interface(
+        "docker0",
+        plans.mac(50),
+        "bridge",
+        addresses=("172.17.0.1/16",),
+        link_local="",
+        neighbour="172.17.0.2",
+    )
+    idle = p.Interface(
+        "br-9", plans.mac(51), "bridge", addresses=("172.18.0.1/16",), link_local="", carrier=False
+    )
+    tunnel = p.Interface(
+        "tun0",
+        plans.mac(52),
+        "tunnel",
+        far_end="vpn-hub/m0",
+        addresses=("10.8.0.6/24",),
+        mtu=1420,
+        multicast=False,
+    )
+    far = p.Interface(
+        "m0",
+        plans.mac(53),
+        "tunnel",
+        far_end="alice/tun0",
+        addresses=("10.8.0.1/24",),
+        mtu=1420,
+        multicast=False,
+    )
+    rules = (p.RoutingRule(100, 254, suppress_prefix_length=0), p.RoutingRule(101, 51820, not_mark=51820))
+    node = plans.device(
+        "alice",
+        plans.ethernet(10, "192.168.1.10/24"),
+        docker,
+        idle,
+        tunnel,
+        routes=(p.Route("0.0.0.0/0", "tun0", table=51820),),
+        routing_rules=rules,
+    )
+    hub = p.Node("vpn-hub", "hub", (far,), routes=(p.Route("0.0.0.0/0", kind="blackhole"),))
+    whole = plans.plan(node, plans.bob(), hub)
+
+    async def run() -> None:
+        async with running(whole, tmp_path) as up:
+            routes = [
+                (await output(up, "alice", "ip", "route", "get", address))[0]
+                for address in ("8.8.8.8", "192.168.1.11")
+            ]
+            assert "dev tun0" in routes[0]
+            assert "dev eth0" in routes[1]
+            links = json.loads("".join(await output(up, "alice", "ip", "-j", "link")))
+            by_name = {link["ifname"]: link for link in links}
+            order = [link["ifname"] for link in sorted(links, key=lambda link: link["ifindex"])]
+            assert [name for name in order if name in {"eth0", "docker0", "br-9", "tun0"}] == [
+                "eth0",
+                "docker0",
+                "br-9",
+                "tun0",
+            ]
+            assert "NO-CARRIER" in by_name["br-9"]["flags"]
+            assert by_name["docker0"]["operstate"] == "UP"
+            assert "NOARP" in by_name["tun0"]["flags"]
+            assert "MULTICAST" not in by_name["tun0"]["flags"]
+
+    asyncio.run(run())
+    play(
+        whole,
+        [
+            probe("udp", "alice/tun0", "vpn-hub/m0", "10.8.0.1", True),
+            probe("tcp", "alice/eth0", "bob/eth0", "192.168.1.11", True),
+        ],
+        tmp_path,
+    )
+
+
+def test_a_querier_prunes_groups_without_members(tmp_path: Path) -> None:
+    segment = p.Segment("lan", snooping=True, querier=True, query_interval_s=1.0, membership_s=3.0)
+
+    async def run() -> None:
+        async with running(plans.plan(segments=(segment,)), tmp_path) as up:
+            await up.collect()
+        shown = (tmp_path / "state" / "fabric.txt").read_text()
+        assert "mcast_querier 1" in shown
+        assert "mcast_snooping 1" in shown
+
+    asyncio.run(run())
+    play(plans.plan(segments=(segment,)), between("alice/eth0", "bob/eth0"), tmp_path)
+
+
+def test_the_script_builds_the_same_network(tmp_path: Path) -> None:
+    whole = plans.plan(
+        plans.alice(chains=(plans.CLOSED,)),
+        plans.bob(),
+        segments=(p.Segment("lan", rules=(p.SegmentRule(p.Match(cast="multicast")),)),),
+    )
+
+    async def run() -> list[str]:
+        async with running(whole, tmp_path) as up:
+            await up.collect()
+            return await output(up, "alice", "sh", "-c", "ip -br address; ip route; nft list ruleset")
+
+    played = asyncio.run(run())
+    show = "ip netns exec alice sh -c 'ip -br address; ip route; nft list ruleset'"
+    inner = f"mount -t tmpfs tmpfs /run && sh -e {tmp_path}/fabric.sh && sleep 0.5 && {show}"
+    replayed = subprocess.run(
+        ["unshare", "-Urnm", "sh", "-c", inner], capture_output=True, text=True, timeout=30, check=True
+    )
+
+    def without_numbers(lines: list[str]) -> list[str]:
+        return [
+            line.replace("@if2", "@").replace("@if3", "@").split("@")[0] if "@" in line else line.strip()
+            for line in lines
+        ]
+
+    assert without_numbers(replayed.stdout.splitlines()) == without_numbers(played)
+
+
+def test_a_scenario_costs_little(tmp_path: Path) -> None:
+    async def run() -> float:
+        engine = NamespaceEngine(product=["true"], prober=lambda _: between("alice/eth0", "bob/eth0"))
+        began = time.monotonic()
+        up = await engine.up(plans.plan(), tmp_path)
+        assert await output(up, "alice", "true") == []  # type: ignore[arg-type]
+        await up.down()
+        return time.monotonic() - began
+
+    costs = sorted(asyncio.run(run()) for _ in range(5))
+    assert costs[2] < 2.0, "seconds; the aim on a quiet machine is 0.4"

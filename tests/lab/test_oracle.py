@@ -1,0 +1,201 @@
+"""The oracle: hand-made truths, agreement with every scenario, and verdicts that names and orders do not
+change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab.agreement import disagreements
+from lab.cells import PlannedCell, all_cells
+from lab.oracle import Answer, hears, judge, judge_all, opens, probes, stage_of
+
+if TYPE_CHECKING:
+    from conftest import PlanOf
+
+    from lab.plan import Plan
+
+CELLS = list(all_cells())
+PAIR = """
+pair: {host: bob, join: alice}
+expect: [{of: host, outcome: paired}]
+"""
+
+
+def lan(network: str = "192.168.1.0/24", alice: str = "", bob: str = "") -> str:
+    """Two devices on one LAN, each with further keys."""
+    return f"""
+networks: {{lan: {network}}}
+devices:
+  alice: {{on: {{lan: 192.168.1.10}}{alice}}}
+  bob: {{on: {{lan: 192.168.1.20}}{bob}}}
+{PAIR}"""
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.title)
+def test_no_scenario_expects_what_its_network_cannot_give(cell: PlannedCell) -> None:
+    assert list(disagreements(cell.scenario, cell.plan)) == []
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.title)
+def test_who_can_pair_does_not_hang_on_the_roles_where_addresses_are_learnt(cell: PlannedCell) -> None:
+    devices = [node.name for node in cell.plan.nodes if node.role == "device"][:2]
+    for state in (cell.plan,):
+        one, other = judge(state, *devices), judge(state, *reversed(devices))
+        assert one.open == other.open
+
+
+@pytest.mark.parametrize(
+    ("network", "group", "answer", "reason"),
+    [
+        ("192.168.1.0/24", "224.0.0.171", Answer.YES, ""),
+        ("192.168.1.0/24", "ff12::6c70:6169:7273", Answer.NO, "no-address"),
+        ("{ip: 192.168.1.0/24, ipv6: link-local}", "ff12::6c70:6169:7273", Answer.YES, ""),
+        ("{ip: 192.168.1.0/24, multicast: drop}", "224.0.0.171", Answer.NO, "network-filter"),
+        ("{ip: 192.168.1.0/24, multicast: drop}", "255.255.255.255", Answer.YES, ""),
+        ("{ip: 192.168.1.0/24, multicast: {flooding: false}}", "224.0.0.171", Answer.NO, "multicast-filter"),
+        ("{ip: 192.168.1.0/24, multicast: {drop: 239.0.0.0/8}}", "224.0.0.171", Answer.YES, ""),
+        (
+            "{ip: 192.168.1.0/24, multicast: {drop: 239.0.0.0/8}}",
+            "239.255.70.171",
+            Answer.NO,
+            "network-filter",
+        ),
+        ("{ip: 192.168.1.0/24, multicast: {frames_to: alice}}", "224.0.0.171", Answer.YES, ""),
+        ("{ip: 192.168.1.0/24, multicast: {frames_to: bob}}", "224.0.0.171", Answer.NO, "network-filter"),
+        ("{ip: 192.168.1.0/24, multicast: {loss: 60%}}", "224.0.0.171", Answer.MAYBE, ""),
+        ("{ip: 192.168.1.0/24, broadcast: drop}", "255.255.255.255", Answer.NO, "network-filter"),
+        ("{ip: 192.168.1.0/24, isolation: clients}", "224.0.0.171", Answer.NO, "isolation"),
+        (
+            "{ip: 192.168.1.0/24, snooping: {querier: true, reports_lost_from: bob}}",
+            "239.255.70.171",
+            Answer.MAYBE,
+            "",
+        ),
+        (
+            "{ip: 192.168.1.0/24, snooping: {querier: true, reports_lost_from: bob}}",
+            "224.0.0.171",
+            Answer.YES,
+            "",
+        ),
+    ],
+)
+def test_who_hears_whom(plan_of: PlanOf, network: str, group: str, answer: Answer, reason: str) -> None:
+    found = hears(plan_of(lan(network)), "alice/eth0", "bob/eth0", group)
+    assert (found.answer, found.reason) == (answer, reason)
+
+
+@pytest.mark.parametrize(
+    ("firewall", "tcp", "reason"),
+    [
+        ("", True, ""),
+        (", firewall: {in: drop}", False, "firewall-in"),
+        (", firewall: {in: reject-admin}", False, "firewall-in-reject-admin"),
+        (", firewall: {in: {rules: {do: drop, protocol: udp}}}", True, ""),
+        (", firewall: {in: {default: drop, rules: {do: accept, port: 46821-46829}}}", True, ""),
+        (", firewall: {in: {default: drop, rules: {do: accept, source: 10.0.0.0/8}}}", False, "firewall-in"),
+        (", firewall: {out: drop}", False, "answer-firewall-out"),
+        (", firewall: {out: {default: drop, stateful: true}}", True, ""),
+    ],
+)
+def test_who_can_open_to_a_firewalled_host(plan_of: PlanOf, firewall: str, tcp: bool, reason: str) -> None:
+    opening = opens(plan_of(lan(bob=firewall)), "alice", "bob", "192.168.1.20")
+    assert (opening.answer is Answer.YES, opening.reason) == (tcp, reason)
+
+
+def test_two_closed_hosts_meet_and_neither_can_dial(plan_of: PlanOf) -> None:
+    closed = ", firewall: {in: drop}"
+    judgement = judge(plan_of(lan(alice=closed, bob=closed)), "bob", "alice")
+    assert judgement.possible
+    assert {way.kind for way in judgement.ways} == {"simultaneous"}
+
+
+def test_a_host_that_takes_no_state_cannot_meet(plan_of: PlanOf) -> None:
+    closed = ", firewall: {in: {default: drop, stateful: false}}"
+    assert not judge(plan_of(lan(alice=closed, bob=closed)), "bob", "alice").possible
+
+
+def test_isolation_is_named(plan_of: PlanOf) -> None:
+    judgement = judge(plan_of(lan("{ip: 192.168.1.0/24, isolation: clients}")), "bob", "alice")
+    assert not judgement.open
+    assert judgement.causes == {"client-isolation"}
+
+
+def test_translation_lets_the_inner_one_dial(plan_of: PlanOf) -> None:
+    text = f"""
+networks: {{outer: 192.168.1.0/24, inner: 10.0.0.0/24}}
+routers: {{nat: {{on: {{outer: 192.168.1.50, inner: 10.0.0.1}}, nat: {{out: outer}}}}}}
+devices:
+  alice: {{on: {{inner: 10.0.0.2}}, gateway: 10.0.0.1}}
+  bob: {{on: {{outer: 192.168.1.20}}}}
+{PAIR}"""
+    plan = plan_of(text)
+    opening = opens(plan, "alice", "bob", "192.168.1.20")
+    assert (opening.answer, opening.local, opening.seen) == (Answer.YES, "10.0.0.2", "192.168.1.50")
+    assert opens(plan, "bob", "alice", "10.0.0.2").reason == "no-route"
+    assert judge(plan, "bob", "alice").possible
+    assert judge(plan, "alice", "bob").open
+    assert not judge(plan, "alice", "bob").possible  # nothing tells the inner issuer where the joiner is
+
+
+def test_a_stolen_prefix_needs_a_bound_socket() -> None:
+    for cell in CELLS:
+        if cell.loaded.name == "vpn-steals-lan-prefix":
+            judgement = judge(cell.plan, "bob", "alice")
+            assert judgement.possible
+            assert all(way.bound for way in judgement.ways if way.kind == "dial")
+
+
+def test_own_addresses_are_never_dialled() -> None:
+    cell = next(cell for cell in CELLS if cell.loaded.name == "same-container-bridge")
+    assert opens(cell.plan, "alice", "bob", "172.17.0.1").reason == "own-address"
+    assert all(way.opening.remote != "172.17.0.1" for way in judge(cell.plan, "bob", "alice").ways)
+
+
+@pytest.mark.parametrize(
+    ("keys", "stage", "address"),
+    [
+        ("", 2, "192.168.1.20"),
+        (", gateway: 192.168.1.1", 1, "192.168.1.20"),
+        (", routes: {to: 0.0.0.0/1, on: eth0}", 1, "192.168.1.20"),
+        (", routes: {to: default, kind: blackhole}", 2, "192.168.1.20"),
+    ],
+)
+def test_which_stage_gives_the_address(plan_of: PlanOf, keys: str, stage: int, address: str) -> None:
+    found = stage_of(plan_of(lan(bob=keys)).node("bob"))
+    assert (found.number, found.addresses[0]) == (stage, address)
+
+
+def test_changes_are_followed() -> None:
+    cell = next(cell for cell in CELLS if cell.loaded.name == "roamed-after-offer")
+    assert [judgement.possible for judgement in judge_all(cell.plan, "bob", "alice")] == [False, True]
+
+
+def test_the_canary_asks_in_every_direction_and_judges_no_chance(plan_of: PlanOf) -> None:
+    asked = probes(plan_of(lan("{ip: 192.168.1.0/24, multicast: {loss: 50%}}")))
+    assert {(probe.source, probe.target) for probe in asked} == {
+        ("alice/eth0", "bob/eth0"),
+        ("bob/eth0", "alice/eth0"),
+    }
+    assert {probe.expected for probe in asked if probe.kind == "multicast"} == {None}
+    assert {probe.expected for probe in asked if probe.kind != "multicast"} == {True}
+    assert len({probe.id for probe in asked}) == len(asked)
+
+
+def test_the_canary_stays_small() -> None:
+    text = "networks: {lan: 10.0.0.0/16}\ndevices:\n"
+    text += "".join(f"  d{n}: {{on: {{lan: 10.0.1.{n}}}}}\n" for n in range(1, 60))
+    plan = _plan(text + "pair: {host: d1, join: d2}\nexpect: [{of: host, outcome: paired}]\n")
+    assert len(probes(plan)) <= 400
+
+
+def _plan(text: str) -> Plan:
+    from pathlib import Path
+
+    from lab.load import load_text
+    from lab.planner import make_plan
+
+    loaded = load_text(Path("many.yaml"), f"lab: 1\nsummary: Many.\n{text}")
+    return make_plan(loaded.cells[0].scenario, name="many")

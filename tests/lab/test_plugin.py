@@ -1,0 +1,144 @@
+"""The pytest plugin, played by a pytest of its own on the engine without a network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFTEST = """
+import lab.plugin as plugin
+from lab_fake import FakeEngine
+from lab.conftest import *
+import os
+
+def pytest_sessionstart(session):
+    plugin._engines["namespace"] = FakeEngine(
+        {"FAKE_host_mood": os.environ.get("MOOD", "")},
+        fault=os.environ.get("FAULT", ""),
+        missing=os.environ.get("MISSING", ""),
+    )
+"""
+GOOD = """
+lab: 1
+summary: Two devices.
+references: https://example.org/1
+markers: smoke
+matrix: {flow: [pre, post]}
+networks: {lan: 192.168.1.0/24}
+devices: {alice: {on: {lan: 192.168.1.10}}, bob: {on: {lan: 192.168.1.20}}}
+pair: {host: bob, join: alice, flow: "${flow}", timeout: 3s}
+expect:
+  - {of: [host, join], outcome: paired}
+"""
+
+
+class Lab:
+    """A folder with scenarios, and a pytest to play them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "conftest.py").write_text(CONFTEST)
+        (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / "scenarios" / "theme" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+
+    def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
+        paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--lab-engine=namespace", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": paths, **environment},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    made = Lab(tmp_path)
+    made.write("flat", GOOD)
+    return made
+
+
+def test_each_cell_is_an_item_and_the_grid_tells_the_rest(lab: Lab) -> None:
+    code, text = lab.run("-v", "--junitxml=out.xml")
+    assert code == 0, text
+    assert "flat.yaml::flat[namespace-pre] PASSED" in text
+    assert "flat.yaml::flat[namespace-post] PASSED" in text
+    assert "flat  passed 2" in text
+    assert "namespace: 2 passed; the lab's own cost" in text
+    properties = ET.parse(lab.folder / "out.xml").iter("property")  # noqa: S314 - our own file
+    values = {entry.get("name"): entry.get("value") for entry in properties}
+    assert values["lab_scenario"] == "flat"
+    assert values["lab_verdict"] == "passed"
+
+
+def test_a_failure_is_told_in_the_labs_own_words(lab: Lab) -> None:
+    code, text = lab.run("-k", "pre", MOOD="crash")
+    assert code == 1
+    assert "theme/flat [pre] on namespace: FAILED" in text
+    assert "wanted   host on bob should end paired" in text
+    assert "FAILED 1 of 1" in text
+    assert "runtest" not in text  # no frame of the lab's own
+
+
+def test_a_fault_of_the_lab_is_tried_again_and_is_no_failure_of_the_product(lab: Lab) -> None:
+    code, text = lab.run("-k", "pre", "-v", FAULT="no frame passed")
+    assert code == 1
+    assert "BROKEN" in text
+    assert "broken (1): no frame passed" in text
+
+
+def test_what_is_missing_is_skipped_and_strict_says_no(lab: Lab) -> None:
+    code, text = lab.run("-k", "pre", MISSING="nat")
+    assert code == 0
+    assert "unsupported (1): nat: this is a fake" in text
+    code, text = lab.run("-k", "pre", "--lab-strict", MISSING="nat")
+    assert code == 1
+
+
+def test_an_unreadable_file_fails_alone(lab: Lab) -> None:
+    lab.write("bad", GOOD.replace("outcome: paired", "outcome: pared"))
+    code, text = lab.run()
+    assert code == 1
+    assert "bad.yaml:11:33: expect[0].outcome: 'pared' is not known here (did you mean paired?)" in text
+    assert "2 passed" in text
+
+
+def test_an_expected_failure_must_fail(lab: Lab) -> None:
+    lab.write("todo", GOOD.replace("markers:", "expected_failure: {reason: not yet}\nmarkers:"))
+    code, text = lab.run("-k", "todo and pre")
+    assert code == 1
+    assert "PASSED UNEXPECTEDLY 1 of 1" in text
+    code, text = lab.run("-k", "todo and pre", MOOD="crash")
+    assert code == 0
+    assert "expected failure (1): not yet" in text
+
+
+def test_markers_shards_and_repetitions(lab: Lab) -> None:
+    assert "2 passed" in lab.run("-m", "smoke")[1]
+    assert "2 deselected" in lab.run("-m", "slow")[1]
+    assert "1 passed, 1 deselected" in lab.run("--lab-shard=2/2")[1]
+    code, text = lab.run("--lab-shard=3/2")
+    assert code != 0
+    assert "write it as 1/4" in text
+    assert "4 passed" in lab.run("--lab-repeat=2")[1]
+
+
+def test_workers_share_the_session(lab: Lab) -> None:
+    code, text = lab.run("-n", "2")
+    assert code == 0, text
+    assert "flat  passed 2" in text
