@@ -430,7 +430,8 @@ Step: TypeAlias = (
 _KINDS: Final[dict[str, type[Step]]] = {
     kind.__name__: kind
     for kind in (
-        Namespace, Bridge, SetQuerier, Veth, Tunnel, TakeLink, Wire, Impair, Attach, PortPolicy, LinkState, LinkOptions,
+        Namespace, Bridge, SetQuerier, Veth, Tunnel, TakeLink, Wire, Impair, Attach, PortPolicy, LinkState,
+        LinkOptions,
         DeleteLink, Address, FlushAddresses, Route, PolicyRule, Sysctl, Ruleset, Burst,
     )
 }  # fmt: skip
