@@ -104,6 +104,8 @@ class Incoming:
             inbox = await asyncio.to_thread(Inbox, directory)
             tally = Tally("receive", self._emit, self._clock)
             reception = self._reception = _Reception(inbox, self._stored, tally)
+            if self._ended:  # meanwhile
+                reception.end(self._error)
             try:
                 await self._run(reception)
             finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from localpair.errors import LocalpairError
+from localpair.errors import LocalpairError, TransferError
 from localpair.net.link import Link
 from localpair.protocol.notes import Notes
 from localpair.wire.payload import Note, NoteAck
@@ -31,8 +31,8 @@ class Mail:
         """Queue a message, after those before it. Raises the session's error."""
         while not self._ended and not self._notes.room(len(data)):
             await self._wait()
-        if self._error is not None:
-            raise self._error
+        if self._ended:
+            raise self._error or TransferError("the session has ended")
         self._link.send([self._notes.post(data)])
 
     async def next(self) -> bytes | None:

@@ -26,6 +26,8 @@ from localpair.limits import (
     BEACON_SLOW_AFTER_S,
     BEACON_SLOW_BEAT_S,
     DISCOVERY_PORT,
+    LOWEST_DIALLED_PORT,
+    NEWCOMERS_REFILL_S,
     PEER_ADDRESSES,
     PEER_EXPIRY_BEATS,
     PEERS,
@@ -186,6 +188,7 @@ class Discovery:
         self._transmits: deque[Transmit] = deque()
         self._events: deque[DiscoveryEvent] = deque()
         self._answers = Bucket(ANSWER_BURST, ANSWER_REFILL_S)
+        self._newcomers = Bucket(PEERS, NEWCOMERS_REFILL_S)
         self._sequence = 0
         self._turn = 0
         self._started = now
@@ -383,6 +386,8 @@ class Discovery:
             return
         first = peer is None
         if peer is None:
+            if secret is None and not self._newcomers.take(now):
+                return  # anybody can make up instances; an honest one is heard again with its next beat
             peer = self._remember(beacon, secret, now)
         changed = first or self._moved(peer.beacon, beacon)
         if beacon.sequence > peer.beacon.sequence:
@@ -446,7 +451,9 @@ class Discovery:
 
     def _answer(self, peer: _Peer, source: Source, now: float) -> None:
         """Tell a newcomer at once where we see it, at the address it was seen at and nowhere else."""
-        if self._next_beat is None or not self._answers.take(now):
+        # None of us sends from the port of a service: such a source is forged.
+        forged = source.port < LOWEST_DIALLED_PORT
+        if self._next_beat is None or forged or not self._answers.take(now):
             return
         seen = Seen(unscoped(source.address), source.port)
         beacon = replace(self._beacon(BeaconKind.ANSWER), seen=seen)
