@@ -192,6 +192,8 @@ def hosting(lan: Lan, environment: dict[str, str]) -> Iterator[Host]:
 def measure_idle(report: Report, lan: Lan, environment: dict[str, str], runs: int, settle_s: float) -> None:
     """Start a host several times and see what it holds when it waits."""
     found, spent = [], []
+    with hosting(lan, environment):
+        pass  # this one compiles, which takes memory of its own
     for number in range(runs):
         progress(f"idle, run {number + 1} of {runs}")
         with hosting(lan, environment) as host:

@@ -133,7 +133,7 @@ class Pairing:
 
     async def _end_when_revoked(self, device_id: str) -> None:
         """A pair that is revoked or forgotten, in whatever process, ends its session here too."""
-        while self._trusts(device_id):
+        while self._trusts(device_id):  # noqa: ASYNC110 - another process changes the file, and tells nobody
             await asyncio.sleep(REVOCATION_S)
         if self._session is not None:
             _log.warning("the session ends: this pair was revoked")

@@ -384,6 +384,8 @@ class Discovery:
             if peer is not None and place in peer.sources:
                 self._forget(beacon.instance)
             return
+        if peer is not None and peer.secret != secret:
+            peer = None  # it holds a secret of ours now, or another one: everything about it is to be learnt anew
         first = peer is None
         if peer is None:
             if secret is None and not self._newcomers.take(now):
@@ -401,9 +403,12 @@ class Discovery:
             self._answer(peer, source, now)
 
     def _is_news(self, peer: _Peer, beacon: Beacon, secret: str | None, now: float) -> bool:
-        """Whether a beacon of a known instance may change anything: same secret, and no replay."""
+        """Whether a beacon of a known instance may change anything: no replay, and no step back to an open hint.
+
+        A peer of flow post begins with hints and goes on with the offer's secret, then with the pair's.
+        """
         if secret != peer.secret:
-            return False
+            return secret is not None and beacon.sequence > peer.beacon.sequence
         return beacon.sequence > peer.beacon.sequence or (
             beacon.sequence == peer.beacon.sequence and now - peer.beat_at <= SAME_BEAT_S
         )
