@@ -18,9 +18,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 
-from measuring import Report, parser, print_table, progress, wait_for_calm
+from measuring import Report, parser, print_table, progress, undisturbed
 from virtual_lan import UDP_PORT, Device, VirtualLan
 
 from localpair.keys import Purpose, SharedSecret
@@ -235,9 +236,8 @@ def measure_beacons(report: Report, runs: int, count: int, calm_s: float) -> Non
     making: dict[str, list[float]] = {"making a sealed one": [], "making an open one": []}
     for number in range(runs):
         progress(f"beacons, run {number + 1} of {runs}")
-        wait_for_calm(calm_s)
         for name, (keyring, datagrams) in prepared.items():
-            found[name].append(hear(keyring, datagrams))
+            found[name].append(undisturbed(partial(hear, keyring, datagrams), calm_s))
         making["making a sealed one"].append(seal_one(offer_ring(), OFFER, count))
         making["making an open one"].append(seal_one(Keyring(), None, count))
     progress("")

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from measuring import Report, installed, parser, progress, wait_for_calm
+from measuring import Report, installed, parser, progress
 from netns import Lan, why_no_namespaces
 
 from localpair.keys import Purpose, SharedSecret, random_bytes
@@ -313,7 +313,6 @@ def main() -> int:
     if reason := why_no_namespaces():
         raise SystemExit(reason)
     report = Report("memory")
-    wait_for_calm(options.calm)
     with installed() as environment, Lan(2) as lan:
         measure_idle(report, lan, environment, options.runs, options.settle)
         if options.flood:

@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from measuring import Figure, Report, installed, parser, progress, wait_for_calm
+from measuring import Figure, Report, installed, parser, progress, undisturbed
 from netns import Lan, Namespace, why_no_namespaces
 
 BARE_CLIENT = """
@@ -223,20 +223,19 @@ class Pairings:
         for number in range(runs + 1):
             progress(f"run {number} of {runs}")
             for series in (self.bare, *self.joins.values()):
-                wait_for_calm(calm_s)
-                self._once(series, keep=number > 0)
+                self._once(series, calm_s if number else None)
         progress("")
         return self
 
-    def _once(self, series: Series, *, keep: bool) -> None:
+    def _once(self, series: Series, calm_s: float | None) -> None:
         try:
-            run = series.run()
+            run = undisturbed(series.run, calm_s or 0.0)
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             self.failures.append(str(error))
             if len(self.failures) >= _FAILURES:
                 raise SystemExit(f"{_FAILURES} runs failed, the last one with: {error}") from None
             return
-        if keep:
+        if calm_s is not None:
             series.runs.append(run)
 
     def tell(self, report: Report) -> None:

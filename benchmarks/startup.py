@@ -17,9 +17,10 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from typing import Any
 
-from measuring import Ran, Report, installed, parser, print_table, progress, run_process, wait_for_calm
+from measuring import Ran, Report, installed, parser, print_table, progress, run_process, undisturbed
 
 SCRIPT = "import re, sys; from localpair.cli import main; sys.exit(main())"
 JOIN_PATH = (
@@ -61,9 +62,8 @@ def measure(report: Report, runs: int, calm_s: float, environment: dict[str, str
     found: dict[str, list[Ran]] = {name: [] for name in COMMANDS}
     for number in range(runs + 1):
         progress(f"run {number} of {runs}")
-        wait_for_calm(calm_s)
         for name, words in COMMANDS.items():
-            ran = run_process([sys.executable, *words], environment)
+            ran = undisturbed(partial(run_process, [sys.executable, *words], environment), calm_s)
             if number:  # the first one compiles
                 found[name].append(ran)
     progress("")

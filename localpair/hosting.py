@@ -9,12 +9,13 @@ from localpair.address import unscoped
 from localpair.agreement import Agreed, Agreement
 from localpair.attempt import Pairing
 from localpair.candidate import Candidate
-from localpair.errors import Refusal, RefusedError, UnreachableError
+from localpair.errors import Refusal, RefusedError, RemoteError, UnreachableError
 from localpair.events import NearbyPeer, OfferIssued, Ready
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import (
     APPROVAL_S,
     OFFER_FAILED_CLAIMS,
+    OFFER_RENEWAL_S,
     SECRET_BYTES,
     SELF_CALL_S,
 )
@@ -97,6 +98,7 @@ class Hosting(Pairing):
             self._renew.clear()
             try:
                 async with asyncio.timeout(self._settings.lifetime):
+                    await asyncio.sleep(OFFER_RENEWAL_S)
                     await self._renew.wait()
             except TimeoutError:
                 pass
@@ -168,7 +170,7 @@ class Hosting(Pairing):
     def _conclusion(self, engine: Engine, active: asyncio.Task[Agreed], chosen: Lane | None) -> Agreed | None:
         try:
             return active.result()
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, RemoteError):
             if chosen is not None:
                 engine.lane_ended(chosen, OFFER)
             return None  # the same device will come again, on a path that lasts

@@ -113,7 +113,7 @@ class Listening(Pairing):
     ) -> None:
         peer = Peer(record.device_id, record.name)
         path = lane.path()
-        line = Line(lane.stream, Role.ISSUER, self._emit)
+        line = Line(lane.stream, Role.ISSUER, self._emit, engine.clock)
 
         async def reconnect() -> FrameStream:
             engine.wake()

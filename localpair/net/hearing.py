@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from localpair.address import IPAddress, unscoped
+from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.aliases import alias
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import LocalpairError
@@ -131,7 +131,9 @@ class Hearing:
             scope=scope_of(event.source.address, event.source.scope),
         )  # fmt: skip
         claims = [
-            Candidate(claim, event.tcp_port, origin=Origin.BEACON_CLAIM, via=via) for claim in event.claims
+            Candidate(claim, event.tcp_port, origin=Origin.BEACON_CLAIM, via=via)
+            for claim in event.claims
+            if self._is_near(claim)
         ]
         known = self.nearby.get(event.instance)
         found = {one.key: one for one in (*claims, *(known.addresses if known else ()), source)}
@@ -145,7 +147,8 @@ class Hearing:
         if event.udp_port >= LOWEST_DIALLED_PORT:
             discovery.add_target(Target(event.source.address, event.udp_port, event.source.scope), now)
         for claim in event.claims:
-            if Candidate(claim, event.udp_port).diallable and not self._finder.is_own(claim):
+            usable = Candidate(claim, event.udp_port).diallable and self._is_near(claim)
+            if usable and not self._finder.is_own(claim):
                 discovery.add_target(Target(claim, event.udp_port), now)
         if _COUNTERPART.get(self._part) is not event.part:
             return
@@ -172,6 +175,10 @@ class Hearing:
             via=event.carrier.value, dial_from=own_port,
         )  # fmt: skip
         self._checklists.add(secret, [candidate], delay=SIMULTANEOUS_AFTER_S)
+
+    def _is_near(self, claim: IPAddress) -> bool:
+        """A public address is on the local network only if it is in one of our own subnets."""
+        return classify(claim) is not AddressClass.GLOBAL or bool(self._finder.interfaces.on_link(claim))
 
     # -- confirmations ------------------------------------------------------------------------------------------
 

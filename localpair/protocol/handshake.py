@@ -271,11 +271,13 @@ class Handshake:
 
     @property
     def must_approve(self) -> bool:
-        """Whether this side's person is asked: who gives data is; where nobody does, the issuer is."""
-        if self._peer is None:
+        """Whether this side's person is asked: whoever gives data is, and the issuer besides, since its offer may
+        have been read by somebody else. Only an issuer that is there to take what the joiner gives is not asked.
+        """
+        local, peer = self._local, self._peer
+        if peer is None or local.gives:
             return True
-        nobody_gives = not (self._local.gives or self._peer.gives)
-        return self._local.gives or (nobody_gives and self._role is Role.ISSUER)
+        return self._role is Role.ISSUER and not (local.takes and peer.gives)
 
     # -- inside -------------------------------------------------------------------------------------------------
 
