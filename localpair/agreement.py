@@ -14,7 +14,7 @@ from localpair.errors import Refusal, RefusedError, RemoteError
 from localpair.events import CodeShown, Direction, Peer
 from localpair.keys import HASH_BYTES, Purpose, Role, SharedSecret, random_bytes
 from localpair.labels import clean_label
-from localpair.limits import APPROVAL_S, LOWEST_DIALLED_PORT
+from localpair.limits import APPROVAL_S, HANDSHAKE_S, LOWEST_DIALLED_PORT
 from localpair.net.lane import Lane
 from localpair.protocol.handshake import (
     ApprovalNeeded,
@@ -59,7 +59,13 @@ class Agreement:
         Raises RefusedError where a person or the peer says no, and ConnectionError where the connection ended;
         the same device may then try again.
         """
-        peer = self._known(lane)
+        try:
+            return await self._conclude(lane, self._known(lane))
+        except BaseException:
+            lane.stream.abort()  # a cancelled attempt, too, leaves no peer waiting
+            raise
+
+    async def _conclude(self, lane: Lane, peer: Verified) -> Agreed:
         await self._refuse_revoked(lane, peer)
         if self._role is Role.ISSUER:
             lane.handshake.nominate()
@@ -158,12 +164,17 @@ def _shown(peer: Verified) -> Peer:
 async def meet_again(lane: Lane, role: Role) -> None:
     """Conclude a lane between devices that are paired already: the issuer nominates, and that is all.
 
-    Raises RefusedError or ConnectionError.
+    Raises RefusedError, ConnectionError or TimeoutError.
     """
-    if role is Role.ISSUER:
-        lane.handshake.nominate()
-    while not isinstance(await lane.next_event(), Complete):
-        pass
+    try:
+        async with asyncio.timeout(HANDSHAKE_S):
+            if role is Role.ISSUER:
+                lane.handshake.nominate()
+            while not isinstance(await lane.next_event(), Complete):
+                pass
+    except BaseException:
+        lane.stream.abort()
+        raise
     lane.flush()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator
@@ -10,15 +11,19 @@ from types import TracebackType
 from typing import Self
 
 from localpair.agreement import Agreed
+from localpair.errors import StateError
 from localpair.events import Event, Paired, Progress
 from localpair.keys import Role
+from localpair.limits import REVOCATION_S
 from localpair.net.engine import Engine
 from localpair.resuming import Reconnector
 from localpair.session import Session
 from localpair.settings import Settings
-from localpair.trust import TrustStore
+from localpair.trust import DeviceState, TrustStore
 
+_log = logging.getLogger("localpair.pairing")
 _QUEUED_EVENTS = 4096  # progress is dropped beyond it: nobody is listening
+_QUEUED_EVENTS_MAX = 65_536  # and everything beyond this: a network can make events without end
 
 
 class Pairing:
@@ -74,7 +79,8 @@ class Pairing:
         """Do the attempt: set the session or raise."""
 
     def _emit(self, event: Event) -> None:
-        if isinstance(event, Progress) and len(self._queue) > _QUEUED_EVENTS:
+        limit = _QUEUED_EVENTS if isinstance(event, Progress) else _QUEUED_EVENTS_MAX
+        if len(self._queue) > limit:
             return
         self._queue.append(event)
         self._more.set()
@@ -114,6 +120,7 @@ class Pairing:
         engine.lane_won(agreed.lane)
         reconnector = Reconnector(engine, role, agreed, self._emit)
         group.create_task(reconnector.run())
+        group.create_task(self._end_when_revoked(agreed.peer.device_id))
         self._session = Session(
             agreed.lane.stream,
             peer=agreed.peer,
@@ -123,6 +130,22 @@ class Pairing:
         )
         self._emit(Paired(agreed.peer, path, self._elapsed_ms()))
         self._result.set_result(self._session)
+
+    async def _end_when_revoked(self, device_id: str) -> None:
+        """A pair that is revoked or forgotten, in whatever process, ends its session here too."""
+        while self._trusts(device_id):  # noqa: ASYNC110 - another process changes the file, and tells nobody
+            await asyncio.sleep(REVOCATION_S)
+        if self._session is not None:
+            _log.warning("the session ends: this pair was revoked")
+            await self._session.close()
+
+    def _trusts(self, device_id: str) -> bool:
+        try:
+            record = self._store.find(device_id)
+        except StateError as error:
+            _log.warning("the paired devices cannot be read just now: %s", error)
+            return True
+        return record is not None and record.state is not DeviceState.REVOKED
 
 
 def _first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:

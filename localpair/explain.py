@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from localpair.errors import UnreachableError
 from localpair.events import Attempt, Phase
 from localpair.net.engine import Engine
@@ -46,7 +48,7 @@ def describe(attempt: Attempt) -> str:
     return f"failed at {attempt.phase}: {attempt.errno or attempt.detail}"
 
 
-def _latest(attempts: list[Attempt]) -> list[Attempt]:
+def _latest(attempts: Iterable[Attempt]) -> list[Attempt]:
     latest = {attempt.candidate.key: attempt for attempt in attempts if attempt.outcome == "failed"}
     return list(latest.values())
 

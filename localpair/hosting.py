@@ -9,12 +9,13 @@ from localpair.address import unscoped
 from localpair.agreement import Agreed, Agreement
 from localpair.attempt import Pairing
 from localpair.candidate import Candidate
-from localpair.errors import Refusal, RefusedError, UnreachableError
+from localpair.errors import Refusal, RefusedError, RemoteError, UnreachableError
 from localpair.events import NearbyPeer, OfferIssued, Ready
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import (
     APPROVAL_S,
     OFFER_FAILED_CLAIMS,
+    OFFER_RENEWAL_S,
     SECRET_BYTES,
     SELF_CALL_S,
 )
@@ -91,10 +92,13 @@ class Hosting(Pairing):
     async def _keep_offering(self, engine: Engine) -> None:
         """Issue an offer, and a new one whenever it expires or was attacked. The old one stops working at once."""
         while True:
-            self._issue(engine)
+            # From COMMIT on its device may have to come again, with the secret that it has.
+            if not self._agreement.committed():
+                self._issue(engine)
             self._renew.clear()
             try:
                 async with asyncio.timeout(self._settings.lifetime):
+                    await asyncio.sleep(OFFER_RENEWAL_S)
                     await self._renew.wait()
             except TimeoutError:
                 pass
@@ -157,27 +161,42 @@ class Hosting(Pairing):
                     else:
                         await self._turn_away(engine, lane, chosen)
         finally:
-            arrival.cancel()
+            if not arrival.cancel() and not arrival.cancelled():
+                # It came at the last moment, and is turned away like all that come later.
+                engine.verified.put_nowait(arrival.result())
             if active is not None:
                 active.cancel()
 
     def _conclusion(self, engine: Engine, active: asyncio.Task[Agreed], chosen: Lane | None) -> Agreed | None:
         try:
             return active.result()
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, RemoteError):
             if chosen is not None:
                 engine.lane_ended(chosen, OFFER)
             return None  # the same device will come again, on a path that lasts
 
     def _may_claim(self, lane: Lane) -> bool:
         committed = self._agreement.committed()
+        if not self._is_meant(lane):
+            return False
         return not committed or (lane.verified is not None and lane.verified.device_id in committed)
 
     async def _turn_away(self, engine: Engine, lane: Lane, chosen: Lane | None) -> None:
-        same = chosen is None or lane.verified is None or chosen.verified is None
-        same = same or lane.verified.device_id == chosen.verified.device_id  # type: ignore[union-attr]
-        await lane.refuse(None if same else Refusal.ALREADY_CLAIMED)
+        await lane.refuse(self._why_not(lane, chosen))
         engine.lane_ended(lane, OFFER)
+
+    def _why_not(self, lane: Lane, chosen: Lane | None) -> Refusal | None:
+        """None where another lane of the same device is under way: this one merely lost."""
+        if not self._is_meant(lane):
+            return Refusal.OTHER_DEVICE
+        if chosen is None or lane.verified is None or chosen.verified is None:
+            return Refusal.ALREADY_CLAIMED
+        same = lane.verified.device_id == chosen.verified.device_id
+        return None if same else Refusal.ALREADY_CLAIMED
+
+    def _is_meant(self, lane: Lane) -> bool:
+        """Flow post: whether this is the device that was chosen. Its own word alone is not enough."""
+        return lane.verified is not None and lane.verified.instance.startswith(self._made_for)
 
     # -- flow post ----------------------------------------------------------------------------------------------
 

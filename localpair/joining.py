@@ -19,7 +19,7 @@ from localpair.net.lane import Lane, LaneRefusedError
 from localpair.protocol.handshake import Nominated
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.settings import Approver, Settings
-from localpair.trust import DeviceRecord, TrustStore
+from localpair.trust import DeviceRecord, DeviceState, TrustStore
 from localpair.wire.beacon import Part
 from localpair.wire.offer import INSTANCE_BYTES, Offer, fit_label
 
@@ -46,7 +46,8 @@ class Seeking(Pairing):
                     waiting[asyncio.create_task(self._nomination(lane))] = lane
                     arrival = asyncio.create_task(engine.verified.get())
         finally:
-            arrival.cancel()
+            if not arrival.cancel() and not arrival.cancelled():
+                arrival.result().stream.abort()  # it came at the last moment
             refused.cancel()
             for task, lane in waiting.items():
                 task.cancel()
@@ -173,6 +174,12 @@ class Reaching(Seeking):
 
     async def _run(self, group: asyncio.TaskGroup) -> None:
         record = await asyncio.to_thread(self._store.get, self._device_id)
+        if record.state is DeviceState.REVOKED:
+            raise RefusedError(
+                Refusal.REVOKED,
+                f"the device {record.name} has been revoked here",
+                hint="`localpair devices forget` makes it a stranger, which can pair again",
+            )
         raw = await asyncio.to_thread(self._store.identity)
         secret = SharedSecret(record.pair_key, Purpose.PAIR)
         wanted = Wanted(
@@ -185,6 +192,8 @@ class Reaching(Seeking):
         await engine.started.wait()
         self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
         lane = await self._meet(engine, record)
+        if record.state is DeviceState.UNCONFIRMED:
+            await asyncio.to_thread(self._store.confirm, record.device_id)  # it has proven the key just now
         agreed = Agreed(lane, Peer(record.device_id, record.name), secret)
         self._become_session(engine, Role.JOINER, agreed, group)
 

@@ -177,11 +177,15 @@ class SessionCertificate:
 
 
 def key_hash_of(certificate_der: bytes) -> bytes:
-    """The pin of a certificate: the first KEY_HASH_BYTES of SHA-256 over its SubjectPublicKeyInfo."""
+    """The pin of a certificate: the first KEY_HASH_BYTES of SHA-256 over its SubjectPublicKeyInfo.
+
+    Raises WireError for whatever is no certificate.
+    """
     try:
         public = x509.load_der_x509_certificate(certificate_der).public_key()
         spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except ValueError as error:
+    except Exception as error:
+        # A stranger's bytes: odd versions and kinds of keys raise errors that share no base.
         raise WireError("the peer's certificate cannot be read") from error
     return hashlib.sha256(spki).digest()[:KEY_HASH_BYTES]
 
@@ -215,6 +219,10 @@ class SharedSecret:
     def tag(self, nonce: bytes) -> bytes:
         """What makes a holder of the secret recognise a message; to anybody else it is random."""
         return hmac.digest(self._tag_key, nonce, "sha256")[:BEACON_TAG_BYTES]
+
+    def same_as(self, other: SharedSecret) -> bool:
+        """Whether both were made of the same material for the same purpose."""
+        return hmac.compare_digest(self._tag_key, other._tag_key)
 
     def recognises(self, nonce: bytes, tag: bytes) -> bool:
         """Whether ``tag`` was made with this secret. A first sieve; only ``open`` authenticates."""

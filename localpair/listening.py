@@ -80,7 +80,7 @@ class Listening(Pairing):
         except TimeoutError:
             self._sessions.put_nowait(None)
         finally:
-            for guest in self._guests.values():
+            for guest in list(self._guests.values()):  # each one is forgotten as it closes
                 await guest.session.close()
         raise _OverError
 
@@ -113,7 +113,7 @@ class Listening(Pairing):
     ) -> None:
         peer = Peer(record.device_id, record.name)
         path = lane.path()
-        line = Line(lane.stream, Role.ISSUER, self._emit)
+        line = Line(lane.stream, Role.ISSUER, self._emit, engine.clock)
 
         async def reconnect() -> FrameStream:
             engine.wake()
@@ -167,7 +167,7 @@ class Listening(Pairing):
                 engine.keyring.put(name, secret)
             for instance, guest in list(self._guests.items()):
                 if guest.device_id not in secrets:
-                    del self._guests[instance]
+                    self._guests.pop(instance, None)
                     await guest.session.close()
 
 

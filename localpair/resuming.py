@@ -14,6 +14,7 @@ from localpair.events import Direction, Event, Reconnected
 from localpair.keys import Role
 from localpair.limits import RESUME_S
 from localpair.net.engine import Engine
+from localpair.net.finder import Clock
 from localpair.net.interfaces import Interfaces
 from localpair.net.lane import Lane
 from localpair.net.stream import FrameStream
@@ -25,16 +26,18 @@ class Line:
     A lane that resumes replaces a connection that this side still believes in: its peer knows better.
     """
 
-    def __init__(self, stream: FrameStream, role: Role, emit: Callable[[Event], None]) -> None:
+    def __init__(self, stream: FrameStream, role: Role, emit: Callable[[Event], None], clock: Clock) -> None:
         self.stream = stream
         self.broken = False
-        self._role, self._emit = role, emit
+        self._role, self._emit, self._clock = role, emit, clock
+        self._since = clock()
         self._lanes: asyncio.Queue[Lane] = asyncio.Queue()
 
     def offer(self, lane: Lane) -> bool:
         """Take a verified lane of the session's peer if it is wanted; False where it is one too many."""
         resumes = lane.verified is not None and lane.verified.peer_resumes
-        if not (self.broken or resumes):
+        late = lane.since <= self._since  # it belongs to the search that found the present connection
+        if not self.broken and (late or not resumes):
             return False
         self._lanes.put_nowait(lane)
         if not self.broken:
@@ -61,7 +64,7 @@ class Line:
         finally:
             self.broken = False
             self._drop_rest()
-        self.stream = lane.stream
+        self.stream, self._since = lane.stream, self._clock()
         self._emit(Reconnected(lane.path()))
         return lane.stream
 
@@ -86,7 +89,7 @@ class Reconnector:
         self._engine, self._peer = engine, agreed.peer
         self._known = agreed.lane.candidate
         self._dialled = agreed.lane.direction is not Direction.IN
-        self._line = Line(agreed.lane.stream, role, emit)
+        self._line = Line(agreed.lane.stream, role, emit, engine.clock)
         engine.rekey(agreed.peer.device_id, agreed.secret)
         engine.settle()
         engine.rest()
@@ -97,7 +100,7 @@ class Reconnector:
         while True:
             lane = await self._engine.verified.get()
             if lane.verified is None or lane.verified.device_id != self._peer.device_id:
-                await lane.refuse(Refusal.WRONG_KEY)
+                await lane.refuse(Refusal.ALREADY_CLAIMED)
             elif not self._line.offer(lane):
                 await lane.refuse(None)
 

@@ -227,6 +227,7 @@ class _Supervisor:
             except ConnectionError as broken:
                 self._link.detach()
                 self.outgoing.detach()
+                self.mail.detach()
                 if self._closing or self._parted:
                     return
                 _log.info("the connection broke: %s", broken)

@@ -1,18 +1,21 @@
-"""What holds for every test: it runs in a network namespace of its own, where nothing leads outside.
+"""What holds for every test: a network namespace of its own, where nothing leads outside, and a state of its own.
 
 Several tests announce, broadcast and bind fixed ports. On Linux each test process (each worker, under xdist)
 therefore moves into a fresh namespace that has a loopback interface and nothing else. Where that is not allowed,
-tests marked ``isolated`` are skipped.
+tests marked ``isolated`` are skipped. Keys and trust of whoever runs the tests are out of reach: what a test, or
+a program that it starts, stores without saying where goes into a temporary folder of the test process.
 """
 
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
+import shutil
 import socket
 import struct
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +33,8 @@ def _isolate() -> bool:
         return False
     if uid != 0:
         _map_ids(uid, gid)
+    import fcntl  # there is none on Windows
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         request = struct.pack("16sH14x", b"lo", 0)
         flags = struct.unpack_from("16xH", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[0]
@@ -43,7 +48,17 @@ def _map_ids(uid: int, gid: int) -> None:
             file.write(text)
 
 
+# For `lab`, which is no part of the wheel. At the end of the path: `localpair` must come from where it is installed.
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+
 ISOLATED = _isolate()
+STATE = tempfile.mkdtemp(prefix="localpair-tests-")
+os.environ["LOCALPAIR_HOME"] = STATE
+
+
+def pytest_unconfigure() -> None:
+    """Remove what was stored."""
+    shutil.rmtree(STATE, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

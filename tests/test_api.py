@@ -109,9 +109,12 @@ def test_a_hostile_name_is_cleaned_before_anybody_sees_it(tmp_path: Path) -> Non
         settings = localpair.Settings(timeout=10)
         object.__setattr__(settings, "name", evil)  # a hostile peer does not clean its own name
         store = localpair.TrustStore(tmp_path / "b")
-        async with localpair.host(store=localpair.TrustStore(tmp_path / "a"), approve=remember) as hosting:
-            async with localpair.join(await offered(hosting), settings, store=store, approve=agree):
-                return await hosting.session()
+        host_store = localpair.TrustStore(tmp_path / "a")
+        async with (
+            localpair.host(store=host_store, approve=remember) as hosting,
+            localpair.join(await offered(hosting), settings, store=store, approve=agree),
+        ):
+            return await hosting.session()
 
     session = asyncio.run(run())
     for label in (
@@ -177,11 +180,12 @@ def test_own_addresses_without_a_network() -> None:
     assert report.attempts
 
 
-def test_a_port_that_is_taken_is_named() -> None:
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     import socket
 
     async def run() -> None:
-        async with localpair.host(localpair.Settings(port=47_001)) as hosting:
+        store = localpair.TrustStore(tmp_path)
+        async with localpair.host(localpair.Settings(port=47_001), store=store) as hosting:
             await hosting.session()
 
     with socket.create_server(("0.0.0.0", 47_001)), pytest.raises(localpair.LocalError, match="47001"):

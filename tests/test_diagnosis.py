@@ -7,6 +7,7 @@ import errno
 import json
 import logging
 import os
+import platform
 import signal
 import socket
 import struct
@@ -38,17 +39,21 @@ from localpair.diagnosis import (
     diagnose,
     probes_host,
     probes_links,
-    rules,
 )
-from localpair.diagnosis.evidence import plain
-from localpair.diagnosis.mirror import Mirror
+from localpair.diagnosis.evidence import outcome, plain, word
 from localpair.diagnosis.redaction import Redactor
+from localpair.diagnosis.rules import rule_facts
 from localpair.errors import LocalError
 from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import DIAGNOSIS_LEAST_S
+from localpair.net.bindings import can_pair, port_holders, try_discovery_port, try_port
 from localpair.net.calls import connect
 from localpair.net.interfaces import Interfaces, Skipped
+from localpair.net.mirror import Mirror
+from localpair.net.rules import parse_rule
+from localpair.net.sockets import open_sockets
+from localpair.net.tries import Try, attempt
 from localpair.trust import DeviceRecord, TrustStore
 
 SECRET = "correct-horse-battery-staple"
@@ -498,7 +503,7 @@ def test_no_local_or_global_address_survives_masking(address: Any, around: str) 
 def test_names_of_people_and_hosts_are_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     home = tmp_path / "anastasia"
     monkeypatch.setattr(Path, "home", lambda: home)
-    monkeypatch.setattr(socket, "gethostname", lambda: "anas-laptop.example.org")
+    monkeypatch.setattr(platform, "node", lambda: "anas-laptop.example.org")
     report = report_of(folder=str(home / ".local"), note="on ANAS-LAPTOP by anastasia", other="banastasian")
     shown = dict(report.redact().findings[0].facts)
     assert str(shown["folder"]).startswith("~")
@@ -605,6 +610,7 @@ def test_proxies_are_named_and_their_values_never_read(monkeypatch: pytest.Monke
     ):
         monkeypatch.setenv(name, f"http://user:{SECRET}@192.168.1.99:8080")
     monkeypatch.setenv("ALL_PROXY", "")
+    monkeypatch.delenv("LOCALPAIR_HOME", raising=False)
     (finding,) = run(Check("environment", probes_host.environment)).findings
     assert finding.facts["proxy_variables"] == ["https_proxy", "no_proxy"]
     assert finding.facts["variables"] == ["LOCALPAIR_OFFER", "SSLKEYLOGFILE", "SSH_CONNECTION"]
@@ -789,23 +795,36 @@ def test_a_call_is_confirmed_only_by_our_own_listener() -> None:
         await writer.drain()
         writer.close()
 
-    async def main() -> tuple[bool, bool]:
+    async def main() -> tuple[str, ...]:
         loopback = ip_address("127.0.0.1")
         async with Mirror() as mirror, await asyncio.start_server(parrot, "127.0.0.1", 0) as other:
-            own = await mirror.call(loopback, 0, mirror.sockets.tcp_port)
-            echoed = await mirror.call(loopback, 0, other.sockets[0].getsockname()[1])
-            await mirror.datagram(loopback, 0)
-            return own.confirmed, echoed.confirmed
+            own = await mirror.call(loopback)
+            echoed = await mirror.call(loopback, port=other.sockets[0].getsockname()[1])
+            return word(own.error), word(echoed.error), word((await mirror.datagram(loopback)).error)
 
-    assert asyncio.run(main()) == (True, False)
+    assert asyncio.run(main()) == ("ok", "ECONNRESET", "ok")
+
+
+@pytest.mark.isolated
+def test_a_call_that_nobody_answers_says_so() -> None:
+    async def main() -> tuple[str, str]:
+        loopback = ip_address("127.0.0.1")
+        with socket.socket() as silent, socket.socket() as closed:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            closed.bind(("127.0.0.1", 0))
+            async with Mirror() as mirror:
+                tries = [await mirror.call(loopback, port=one.getsockname()[1]) for one in (silent, closed)]
+        return word(tries[0].error), word(tries[1].error)
+
+    assert asyncio.run(main()) == ("ETIMEDOUT", "ECONNREFUSED")
 
 
 @pytest.mark.isolated
 def test_strangers_hear_nothing_and_do_not_keep_us_from_ourselves() -> None:
     async def main() -> None:
         async with Mirror() as mirror:
-            port = mirror.sockets.tcp_port
-            strangers = [await connect(ip_address("127.0.0.1"), port) for _ in range(40)]
+            strangers = [await connect(ip_address("127.0.0.1"), mirror.port) for _ in range(40)]
             loop = asyncio.get_running_loop()
             for stranger in strangers:
                 with stranger:
@@ -814,9 +833,59 @@ def test_strangers_hear_nothing_and_do_not_keep_us_from_ourselves() -> None:
                         assert await loop.sock_recv(stranger, 100) == b""
                     except (ConnectionResetError, BrokenPipeError):
                         pass  # closed before what it said was read
-            assert (await mirror.call(ip_address("127.0.0.1"), 0, port)).confirmed
+            assert (await mirror.call(ip_address("127.0.0.1"))).ok
 
     asyncio.run(main())
+
+
+# --- Ports -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.isolated
+def test_a_number_that_somebody_has_in_one_family_is_no_pairing_port() -> None:
+    with socket.socket() as held:
+        held.bind(("0.0.0.0", 0))
+        held.listen()
+        port = held.getsockname()[1]
+        taken = try_port(port)
+        (holder,) = port_holders({port})
+    assert {(one.kind, one.version) for one in taken if one.tried.refused} == {("tcp", 4)}
+    assert not can_pair(taken)
+    assert (holder.port, holder.process) == (port, os.getpid())
+    assert can_pair(try_port(port)), "it was held for a moment only"
+
+
+@pytest.mark.isolated
+def test_the_discovery_port_is_shared_with_another_instance() -> None:
+    assert not any(port.others for port in try_discovery_port())
+    other = open_sockets()
+    try:
+        seen = try_discovery_port()
+    finally:
+        other.close()
+    assert seen
+    assert all(port.shared.ok and port.others for port in seen)
+
+
+def test_where_no_socket_is_allowed_no_port_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    tried = try_port(46821)
+    assert {word(one.tried.error) for one in tried} == {"EPERM"}
+    assert not can_pair(tried)
+
+
+def test_a_try_keeps_what_the_system_said() -> None:
+    def fail() -> None:
+        raise OSError(errno.EHOSTUNREACH, SECRET)
+
+    refused = outcome(attempt(fail))
+    assert (refused["outcome"], refused["errno"]) == ("failed", "EHOSTUNREACH")
+    assert SECRET not in str(refused)
+    assert outcome(Try(None, 1.23456)) == {"outcome": "ok", "ms": 1.235}
+    assert word(OSError("no number at all")) == "failed"
 
 
 # --- Policy rules ----------------------------------------------------------------------------------------------
@@ -828,7 +897,7 @@ def rule(*attributes: tuple[int, bytes], to: int = 0, flags: int = 0) -> bytes:
 
 
 def test_a_policy_rule_is_read_with_what_restricts_it() -> None:
-    facts = rules.parse_rule(
+    read = parse_rule(
         rule(
             (6, struct.pack("=I", 5270)),
             (15, struct.pack("=I", 52)),
@@ -838,7 +907,7 @@ def test_a_policy_rule_is_read_with_what_restricts_it() -> None:
             flags=2,
         )
     )
-    assert facts == {
+    assert rule_facts(read) == {
         "family": 4,
         "priority": 5270,
         "table": 52,
@@ -846,10 +915,25 @@ def test_a_policy_rule_is_read_with_what_restricts_it() -> None:
         "to": "10.0.0.0/8",
         "mark": "0xca6c",
     }
-    assert not rules.is_usual(facts)
-    assert rules.is_usual(rules.parse_rule(rule((6, struct.pack("=I", 32766)))))
+    assert not read.usual
     with pytest.raises(ValueError, match="cut off"):
-        rules.parse_rule(b"short")
+        parse_rule(b"short")
+
+
+def test_only_an_unrestricted_rule_of_every_host_is_usual() -> None:
+    priority = (6, struct.pack("=I", 32766))
+    usual = parse_rule(rule(priority))
+    assert usual.usual
+    assert rule_facts(usual) == {"family": 4, "priority": 32766, "table": "main"}
+    assert parse_rule(rule(priority, (14, struct.pack("=I", 0xFFFFFFFF)))).usual
+    suppressing = parse_rule(rule(priority, (14, struct.pack("=I", 0))))
+    assert not suppressing.usual
+    assert rule_facts(suppressing)["suppresses_prefixes_up_to"] == 0
+    assert not parse_rule(rule(priority, (3, b"wg0\0"))).usual
+    assert not parse_rule(rule(priority, flags=2)).usual
+    for malformed in (rule(priority, (1, b"abc")), rule(priority, (1, bytes(4)), to=33)):
+        with pytest.raises(ValueError, match=r"."):
+            parse_rule(malformed)
 
 
 # --- Real networks ---------------------------------------------------------------------------------------------

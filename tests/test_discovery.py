@@ -191,6 +191,25 @@ def test_rest_means_silence_and_wake_means_a_burst() -> None:
     assert len({when for when, _ in host.sent}) == 3
 
 
+def test_a_hint_that_becomes_keyed_is_followed_at_once_and_never_back() -> None:
+    """Flow post: both were heard by open hints, then both read the offer's secret."""
+    lan = VirtualLan()
+    host, join = lan.add(Keyring(), Part.HOST), lan.add(Keyring(), Part.JOIN)
+    lan.run(5.0)
+    open_beacon = join.sent[-1][1]
+    for device in (host, join):
+        device.events.clear()
+        device.discovery.keyring.put(OFFER, SharedSecret(b"0123456789abcdef", Purpose.OFFER))
+        device.discovery.wake(lan.now)
+    lan.run(0.05)
+    for device in (host, join):
+        heard = device.of(Heard)[0]
+        assert isinstance(heard, Heard)
+        assert heard.secret == OFFER
+    host.discovery.receive(open_beacon.datagram, Source(join.address, UDP_PORT), Carrier.MULTICAST, lan.now)
+    assert host.discovery.take_events() == []
+
+
 # --- cost ------------------------------------------------------------------------------------------------------
 
 

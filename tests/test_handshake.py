@@ -47,7 +47,9 @@ ALICE = DeviceIdentity.from_private_bytes(bytes([1]) * 32)
 BOB = DeviceIdentity.from_private_bytes(bytes([2]) * 32)
 
 
-def side(role: Role, identity: DeviceIdentity, *, number: int = 0, gives: bool = False) -> LocalSide:
+def side(
+    role: Role, identity: DeviceIdentity, *, number: int = 0, gives: bool = False, takes: bool = False
+) -> LocalSide:
     """A side whose random values are numbers: every test is repeatable."""
     mark = 2 * number + (role is Role.JOINER) + 1
     return LocalSide(
@@ -56,9 +58,9 @@ def side(role: Role, identity: DeviceIdentity, *, number: int = 0, gives: bool =
         f"{role}'s label",
         bytes([mark]) * 16,
         bytes([mark]) * 32,
-        bytes([mark]) * 12,
-        gives=gives,
-    )
+        bytes([mark]) * 12, gives=gives,
+        takes=takes,
+    )  # fmt: skip
 
 
 def ring(material: bytes = SECRET, purpose: Purpose = Purpose.OFFER, name: str = OFFER) -> Keyring:
@@ -116,10 +118,16 @@ class Pair:
 
 def pair(
     *, joiner_ring: Keyring | None = None, issuer_ring: Keyring | None = None, certificate: bytes = CERTIFICATE,
-    issuer_gives: bool = False, joiner_gives: bool = False, joiner: DeviceIdentity = BOB, secret: str = OFFER,
+    issuer_gives: bool = False, issuer_takes: bool = False, joiner_gives: bool = False,
+    joiner: DeviceIdentity = BOB, secret: str = OFFER,
 ) -> Pair:  # fmt: skip
     return Pair(
-        Handshake(side(Role.ISSUER, ALICE, gives=issuer_gives), issuer_ring or ring(), CERTIFICATE, ADDRESS),
+        Handshake(
+            side(Role.ISSUER, ALICE, gives=issuer_gives, takes=issuer_takes),
+            issuer_ring or ring(),
+            CERTIFICATE,
+            ADDRESS,
+        ),
         Handshake(
             side(Role.JOINER, joiner, gives=joiner_gives), joiner_ring or ring(), certificate, ADDRESS, secret
         ),
@@ -157,16 +165,27 @@ def test_joiner_records_first_and_nobody_is_paired_before_both_have_recorded() -
 
 
 @pytest.mark.parametrize(
-    ("issuer_gives", "joiner_gives", "asked"),
+    ("issuer_gives", "issuer_takes", "joiner_gives", "asked"),
     [
-        (False, False, {Role.ISSUER}),
-        (True, False, {Role.ISSUER}),
-        (False, True, {Role.JOINER}),
-        (True, True, {Role.ISSUER, Role.JOINER}),
+        (False, False, False, {Role.ISSUER}),
+        (True, False, False, {Role.ISSUER}),
+        (False, True, True, {Role.JOINER}),
+        (True, True, True, {Role.ISSUER, Role.JOINER}),
+        (False, True, False, {Role.ISSUER}),
+        (False, False, True, {Role.ISSUER, Role.JOINER}),
+    ],
+    ids=[
+        "nobody gives",
+        "issuer gives",
+        "joiner gives to a taker",
+        "both",
+        "taker, nothing given",
+        "unwanted gift",
     ],
 )
-def test_whoever_gives_data_is_asked(issuer_gives: bool, joiner_gives: bool, asked: set[Role]) -> None:
-    both = pair(issuer_gives=issuer_gives, joiner_gives=joiner_gives)
+def test_who_is_asked(issuer_gives: bool, issuer_takes: bool, joiner_gives: bool, asked: set[Role]) -> None:
+    """A joiner that merely says it will give something does not spare a host its question."""
+    both = pair(issuer_gives=issuer_gives, issuer_takes=issuer_takes, joiner_gives=joiner_gives)
     both.run()
     both.issuer.nominate()
     both.run()
@@ -206,9 +225,14 @@ def test_every_message_of_an_old_session_is_useless_in_a_new_one(kind: int) -> N
     honest.finish()
     old = [(k, body) for role, k, body in honest.sent if role is Role.JOINER]
     issuer = Handshake(side(Role.ISSUER, ALICE, number=9), ring(), CERTIFICATE, ADDRESS)
-    with pytest.raises(LocalpairError):
-        for k, body in old if kind == Hello.TYPE else [entry for entry in old if entry[0] == kind]:
+    replayed = old if kind == Hello.TYPE else [entry for entry in old if entry[0] == kind]
+
+    def replay() -> None:
+        for k, body in replayed:
             issuer.receive(k, body)
+
+    with pytest.raises(LocalpairError):
+        replay()
     assert issuer.state not in (State.VERIFIED, State.DONE)
 
 

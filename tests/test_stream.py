@@ -36,6 +36,11 @@ async def end(*streams: FrameStream) -> None:
     await asyncio.gather(*(stream.close() for stream in streams))
 
 
+async def read_to_the_end(stream: FrameStream) -> None:
+    while True:
+        await stream.read()
+
+
 @pytest.mark.parametrize("server_dials", [False, True], ids=["accepts", "dials"])
 def test_the_tls_role_does_not_follow_the_tcp_direction(server_dials: bool) -> None:
     async def main() -> None:
@@ -321,8 +326,7 @@ def test_abort_with_much_queued_is_silent(caplog: pytest.LogCaptureFixture) -> N
             one.write(35, bytes(CHUNK_BYTES))
         one.abort()
         with pytest.raises(ConnectionError):
-            while True:
-                await other.read()
+            await read_to_the_end(other)
         await end(one, other)
 
     run(main())

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from localpair.diagnosis.record import Facts, Json
     from localpair.diagnosis.setting import Setting
 
+_LINUX: Final = sys.platform.startswith("linux")
+
 # One address for each class of destination: what the routing table says about it holds for its class.
 _OUTSIDE: Final[tuple[tuple[str, IPAddress], ...]] = (
     ("everybody", IPv4Address("255.255.255.255")),
@@ -122,7 +124,7 @@ def routes(setting: Setting, notes: Notes) -> None:
 
 def kernel(_: Setting, notes: Notes) -> None:
     """The kernel's settings that decide what becomes of packets: reverse path filter, bridges, IPv6."""
-    if not sys.platform.startswith("linux"):
+    if not _LINUX:
         notes.skip("these settings are Linux's")
         return
     settings = {name: _value(_KERNEL / name) for name in _SETTINGS}

@@ -43,9 +43,16 @@ class Batch:
         self._announced: dict[int, Source] = {}  # and not settled
         self._sent: dict[int, int] = {}  # bytes of those
         self._total: Total | None = None
+        self._open: Source | None = None  # a file whose chunks are on their way
+
+    @property
+    def refused(self) -> Source | None:
+        """The file of which the receiver wants no more, though it is still being read."""
+        return self._open if self._sender.refused else None
 
     def rewind(self) -> None:
         """A new connection stands: everything that the receiver has not seen is sent again."""
+        self._open = None
         again = sorted(number for number in self._announced if number >= self._sender.next_id)
         self.backlog.rewind([self._announced.pop(number) for number in again])
         self.tally.bytes -= sum(self._sent.pop(number) for number in again)
@@ -59,9 +66,16 @@ class Batch:
 
     def send(self, item: Item) -> None:
         """Send what was read. Raises LocalError where the reading thread met what no file explains."""
+        if self._sender.refused:
+            self._sender.abandon("the receiver refused it")
+            self._open = None
+        if isinstance(item, Chunk | Read | Unreadable) and self._open is None:
+            self._flush()
+            return
         match item:
             case Opened(source, size, mtime_ns, offset):
                 self._begin(source, size, mtime_ns, offset)
+                self._open = source
             case Whole(source, size, mtime_ns, data, sha256):
                 self._begin(source, size, mtime_ns)
                 if source.kind is Kind.FILE:
@@ -71,8 +85,10 @@ class Batch:
                 self._data(data)
             case Read(sha256):
                 self._sender.end(sha256)
+                self._open = None
             case Unreadable(reason):
                 self._sender.abandon(reason)
+                self._open = None
             case Skipped(path, reason):
                 _log.info("%s is not sent: %s", path, reason)
                 self.skipped.append(item)
@@ -136,7 +152,8 @@ class Counter:
     async def stop(self) -> None:
         """End the counting, finished or not."""
         self._stopped = True
-        await asyncio.to_thread(self._thread.close, STORE_END_S)
+        self._thread.end()
+        await asyncio.to_thread(self._thread.join, STORE_END_S)
 
     def _count(self) -> None:
         files = size = 0

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from localpair.address import IPAddress, unscoped
 from localpair.errors import LocalpairError, WireError
 from localpair.keys import Role, random_bytes
-from localpair.limits import SELF_CALL_S, SELF_CODE_BYTES
+from localpair.limits import IDENTIFY_S, SELF_CALL_S, SELF_CODE_BYTES
 from localpair.net.calls import Contexts, call, remote_address
 from localpair.net.finder import Clock, Finder
 from localpair.net.interfaces import describe
 from localpair.net.stages import CallOutcome
-from localpair.net.stream import FrameStream
+from localpair.net.stream import Frame, FrameStream
 from localpair.protocol.discovery import Carrier, Opened, Source
 from localpair.wire.beacon import BeaconKind, Seen
 from localpair.wire.messages import CallKind, CarriedBeacon, SelfAnswer, SelfCall, decode_message
@@ -63,7 +63,7 @@ class Confirmer:
 
     async def answer_self(self, stream: FrameStream) -> None:
         """Serve a call to oneself: only a code of ours, at the address that it was made for, is answered."""
-        frame = await stream.read()
+        frame = await _question(stream)
         message = decode_message(frame.type, frame.body)
         if not isinstance(message, SelfCall) or self.pending.get(message.code) != message.called:
             raise WireError("a call to oneself that this process did not make")
@@ -94,7 +94,7 @@ class Confirmer:
 
         Whoever does not hold the secret gets no answer.
         """
-        frame = await stream.read()
+        frame = await _question(stream)
         opened = self._hear(stream, frame.type, frame.body)
         if opened is not None:
             seen = Seen(remote_address(stream), stream.remote[1])
@@ -108,3 +108,9 @@ class Confirmer:
             raise WireError("not a confirmation")
         source = Source(remote_address(stream), stream.remote[1])
         return self.finder.discovery.receive(message.datagram, source, Carrier.TCP, self.clock())
+
+
+async def _question(stream: FrameStream) -> Frame:
+    """The one frame of whoever called: silence keeps no slot of the listener."""
+    async with asyncio.timeout(IDENTIFY_S):
+        return await stream.read()

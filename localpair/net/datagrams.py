@@ -20,6 +20,8 @@ _LINUX = sys.platform.startswith("linux")
 _IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)  # Linux; the name is missing from Python 3.11
 _READS_AT_ONCE = 64  # then other work has its turn, however many datagrams wait
 
+_PAUSE_S = 0.01
+
 Receiver = Callable[[bytes, Source, Carrier], None]
 FailureReporter = Callable[[Transmit, OSError], None]
 
@@ -129,7 +131,7 @@ class Datagrams:
             try:
                 data, address = await loop.sock_recvfrom(one, DATAGRAM_BYTES)
             except OSError:
-                await asyncio.sleep(0)  # Windows reports an earlier send's ICMP error here
+                await asyncio.sleep(_PAUSE_S)  # Windows reports an earlier send's ICMP error here
                 continue
             source = _source(address, 0)
             if source is not None:
@@ -140,7 +142,8 @@ def _want_interface(one: socket.socket) -> None:
     """Ask for the interface and the destination of every datagram, where the platform can tell."""
     with suppress(OSError, AttributeError):
         if one.family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            if sys.platform != "win32":
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         elif _LINUX:
             one.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
@@ -188,7 +191,7 @@ def _source(address: tuple[str, int] | tuple[str, int, int, int], index: int) ->
 def _send(one: socket.socket, transmit: Transmit) -> None:
     if one.family == socket.AF_INET6:
         one.sendto(transmit.datagram, (str(transmit.address), transmit.port, 0, transmit.interface))
-    elif transmit.interface and _LINUX:
+    elif transmit.interface and sys.platform == "linux":
         # Pins the packet to the interface, broadcasts on two links with one prefix included (ip(7), IP_PKTINFO).
         source = transmit.source.packed if transmit.source is not None else bytes(4)
         info = struct.pack("=I4s4s", transmit.interface, source, bytes(4))

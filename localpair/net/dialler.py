@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from localpair.net.stream import FrameStream
 from localpair.protocol.checklist import Checklist, Outcome
 from localpair.ranking import rank_peers, scope_of
 from localpair.wire.messages import CallKind, Preamble
+
+_log = logging.getLogger("localpair.dialler")
 
 LaneMaker = Callable[[FrameStream, Candidate, Direction, str | None], Lane]
 LaneVerifier = Callable[[Lane], Awaitable[None]]
@@ -125,6 +128,9 @@ class Dialler:
             trial.phase = Phase.HELLO
             await self._verify(lane)
         except (OSError, TimeoutError, LocalpairError) as error:
+            return self._failed(trial, error)
+        except Exception as error:  # noqa: BLE001 - our own fault, and still no host that is dialled may end the process
+            _log.exception("a dial ended by a fault of this side")
             return self._failed(trial, error)
         return lane
 

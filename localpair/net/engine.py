@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -49,6 +50,7 @@ from localpair.wire.messages import NONCE_BYTES, CallKind
 
 _log = logging.getLogger("localpair.engine")
 _KEY_NONCE_BYTES = 12
+_KEPT_ATTEMPTS = 512  # the latest ones: an explanation needs no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Tally:
     ``final`` is set once the offer's own issuer has refused: no other path will change its mind.
     """
 
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=_KEPT_ATTEMPTS))
     failed_claims: int = 0
     refusals: list[RefusedError] = field(default_factory=list)
     final: asyncio.Event = field(default_factory=asyncio.Event)

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from localpair.address import IPAddress, unscoped
+from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.aliases import alias
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import LocalpairError
@@ -16,6 +16,7 @@ from localpair.events import AddressAttempt, Event, NearbyPeer, OwnAddressSeen, 
 from localpair.labels import clean_label
 from localpair.limits import (
     CONFIRM_AFTER_S,
+    LOWEST_DIALLED_PORT,
     PACKET_DIALS_TOTAL,
     PEER_ADDRESSES,
     PEERS,
@@ -61,7 +62,7 @@ class Hearing:
     ) -> None:
         self.nearby: OrderedDict[bytes, NearbyPeer] = OrderedDict()
         self.foreign: OrderedDict[IPAddress, str] = OrderedDict()
-        self.seen_at: dict[IPAddress, OwnAddressSeen] = {}
+        self.seen_at: OrderedDict[IPAddress, OwnAddressSeen] = OrderedDict()
         self._part, self._finder, self._checklists = part, finder, checklists
         self._confirmer, self._emit = confirmer, emit
         self._budget = PerSource(total=PACKET_DIALS_TOTAL)
@@ -88,6 +89,8 @@ class Hearing:
                     self._noticed.set()
                 case Foreign(source, reason):
                     self.foreign[source] = reason
+                    while len(self.foreign) > PEERS:
+                        self.foreign.popitem(last=False)
         now = self._confirmer.clock()
         due = [call for call in self._calls if call.due <= now]
         self._calls = [call for call in self._calls if call.due > now]
@@ -128,7 +131,9 @@ class Hearing:
             scope=scope_of(event.source.address, event.source.scope),
         )  # fmt: skip
         claims = [
-            Candidate(claim, event.tcp_port, origin=Origin.BEACON_CLAIM, via=via) for claim in event.claims
+            Candidate(claim, event.tcp_port, origin=Origin.BEACON_CLAIM, via=via)
+            for claim in event.claims
+            if self._is_near(claim)
         ]
         known = self.nearby.get(event.instance)
         found = {one.key: one for one in (*claims, *(known.addresses if known else ()), source)}
@@ -139,9 +144,11 @@ class Hearing:
         """A peer that holds the secret is dialled and gets beacons by unicast, wherever it is known to be."""
         now = self._confirmer.clock()
         discovery = self._finder.discovery
-        discovery.add_target(Target(event.source.address, event.udp_port, event.source.scope), now)
+        if event.udp_port >= LOWEST_DIALLED_PORT:
+            discovery.add_target(Target(event.source.address, event.udp_port, event.source.scope), now)
         for claim in event.claims:
-            if not self._finder.is_own(claim):
+            usable = Candidate(claim, event.udp_port).diallable and self._is_near(claim)
+            if usable and not self._finder.is_own(claim):
                 discovery.add_target(Target(claim, event.udp_port), now)
         if _COUNTERPART.get(self._part) is not event.part:
             return
@@ -168,6 +175,10 @@ class Hearing:
             via=event.carrier.value, dial_from=own_port,
         )  # fmt: skip
         self._checklists.add(secret, [candidate], delay=SIMULTANEOUS_AFTER_S)
+
+    def _is_near(self, claim: IPAddress) -> bool:
+        """A public address is on the local network only if it is in one of our own subnets."""
+        return classify(claim) is not AddressClass.GLOBAL or bool(self._finder.interfaces.on_link(claim))
 
     # -- confirmations ------------------------------------------------------------------------------------------
 
@@ -201,6 +212,8 @@ class Hearing:
         known = self.seen_at.get(address)
         if known is None or known.evidence < evidence:
             self.seen_at[address] = seen
+            while len(self.seen_at) > PEERS:
+                self.seen_at.popitem(last=False)
             self._emit(seen)
         self._finder.learn(address, 0, evidence, Origin.STAGE_3)
         peer = self.nearby.get(event.instance)

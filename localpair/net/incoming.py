@@ -101,7 +101,7 @@ class Incoming:
                 raise self._error
             if self._ended:
                 return []
-            inbox = await asyncio.to_thread(Inbox, directory)
+            inbox = await _open(directory)
             tally = Tally("receive", self._emit, self._clock)
             reception = self._reception = _Reception(inbox, self._stored, tally)
             try:
@@ -175,6 +175,8 @@ class Incoming:
     # --- one batch
 
     async def _run(self, reception: _Reception) -> None:
+        if self._ended:  # while the folder was opened
+            reception.end(self._error)
         try:
             self._receiver.want()
             self._process()
@@ -249,3 +251,18 @@ class Incoming:
             )
         else:
             self._receiver.fail(outcome.id, outcome.reason)
+
+
+async def _open(directory: Path) -> Inbox:
+    """Open the folder on a thread; where this is cancelled meanwhile, it is let go of again."""
+    opening = asyncio.get_running_loop().run_in_executor(None, Inbox, directory)
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_let_go)
+        raise
+
+
+def _let_go(opening: asyncio.Future[Inbox]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

@@ -74,11 +74,11 @@ def _ask(asked: socket.socket, question: int, name: str, layout: str) -> int:
 
 
 def _ioctl(asked: socket.socket, question: int, entry: bytes) -> bytes:
-    if sys.platform == "win32":
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    import fcntl  # not every platform has it
+    if sys.platform != "win32":
+        import fcntl
 
-    return fcntl.ioctl(asked, question, entry)
+        return fcntl.ioctl(asked, question, entry)
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
 def _entry(name: str, value: bytes = b"") -> bytes:

@@ -81,12 +81,12 @@ class Listener:
             self._by_task[guest.task] = guest
 
     def _make_room(self, guest: _Guest) -> bool:
-        """Whether there is room for one more; a stalled guest is sent away for it, a busy source is not served."""
-        if sum(other.source == guest.source for other in self._guests) >= PREAUTH_PER_SOURCE:
-            return False
-        if len(self._guests) < PREAUTH_CONNECTIONS:
+        """Whether there is room for one more; a stalled guest is sent away for it, of the same source first."""
+        same = [other for other in self._guests if other.source == guest.source]
+        if len(same) < PREAUTH_PER_SOURCE and len(self._guests) < PREAUTH_CONNECTIONS:
             return True
-        oldest = self._guests[0]
+        # A whole /64 counts as one source: there a stalled neighbour must not keep the others out.
+        oldest = (same if len(same) >= PREAUTH_PER_SOURCE else self._guests)[0]
         if guest.since - oldest.since < _GRACE_S or oldest.task is None:
             return False
         self._guests.remove(oldest)
@@ -103,6 +103,8 @@ class Listener:
                 raise
         except (OSError, TimeoutError, LocalpairError) as error:
             _log.debug("a connection ended early: %s", error)
+        except Exception:  # noqa: BLE001 - our own fault, and still no caller may end the process
+            _log.exception("a connection ended by a fault of this side")
         finally:
             if guest in self._guests:
                 self._guests.remove(guest)

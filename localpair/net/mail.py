@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from localpair.errors import LocalpairError
+from localpair.errors import LocalpairError, TransferError
 from localpair.net.link import Link
 from localpair.protocol.notes import Notes
 from localpair.wire.payload import Note, NoteAck
@@ -19,6 +19,7 @@ class Mail:
         self._notes = Notes()
         self._queue: deque[bytes] = deque()
         self._changed = asyncio.Event()
+        self._attached = False
         self._ended = False
         self._error: LocalpairError | None = None
 
@@ -31,9 +32,12 @@ class Mail:
         """Queue a message, after those before it. Raises the session's error."""
         while not self._ended and not self._notes.room(len(data)):
             await self._wait()
-        if self._error is not None:
-            raise self._error
-        self._link.send([self._notes.post(data)])
+        if self._ended:
+            raise self._error or TransferError("the session has ended")
+        note = self._notes.post(data)
+        # Between two connections it waits behind the messages that must be sent again.
+        if self._attached:
+            self._link.send([note])
 
     async def next(self) -> bytes | None:
         """The next message; None after the last one. Raises the session's error where it did not end cleanly."""
@@ -64,8 +68,13 @@ class Mail:
             self._link.send([self._notes.ack()])
         self._changed.set()
 
+    def detach(self) -> None:
+        """The connection is gone."""
+        self._attached = False
+
     def attach(self, received: int) -> None:
         """A new connection stands and the peer has ``received`` messages. Raises WireError."""
+        self._attached = True
         self._link.send([*self._notes.resend(received), self._notes.ack()])
         self._changed.set()
 

@@ -127,6 +127,8 @@ class Outgoing:
                 if isinstance(item, Opened | Whole) and not self._sender.room:
                     await self._until(lambda: self._sender.room or self._connection is not connection)
                 self._require(connection)
+                if batch.refused is not None:
+                    reader.skip(batch.refused)
                 batch.send(item)
             batch.tally.show()
             await self._link.drain()
@@ -145,6 +147,7 @@ class Outgoing:
         self._changed.set()
 
     def _require(self, connection: object | None) -> None:
+        self._check()
         if self._connection is not connection:
             raise ConnectionResetError("the connection broke")
 

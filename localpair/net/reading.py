@@ -115,6 +115,7 @@ class FileReader:
         self._conveyor: Conveyor[list[Item]] = Conveyor(_SLOTS)
         self._pack: list[Item] = []
         self._pack_bytes = 0
+        self._skipped: Source | None = None
         self._thread = Workers(1, "read", self._crashed)
         self._thread.put(self._run)
 
@@ -122,10 +123,15 @@ class FileReader:
         """What was read next, in order."""
         return await self._conveyor.get()
 
+    def skip(self, source: Source) -> None:
+        """Read no more of this file, if it is still being read; `Unreadable` ends it."""
+        self._skipped = source
+
     async def stop(self) -> bool:
         """End the thread; False where a disk holds it longer than STORE_END_S."""
         self._conveyor.stop()
-        return await asyncio.to_thread(self._thread.close, STORE_END_S)
+        self._thread.end()
+        return await asyncio.to_thread(self._thread.join, STORE_END_S)
 
     def _run(self) -> None:
         try:
@@ -167,6 +173,9 @@ class FileReader:
                 checksum.update(chunk)
                 offset += len(chunk)
                 self._put(Chunk(chunk), last=True)
+                if self._skipped is source:
+                    self._put(Unreadable("it was skipped"))
+                    return
             changed = offset != status.st_size or _changed(fd, status)
         except OSError as error:
             self._put(Unreadable(error.strerror or str(error)))

@@ -62,9 +62,8 @@ def read_rules() -> tuple[PolicyRule, ...]:
 
     OSError where the kernel refuses the question, ValueError for a rule that cannot be read.
     """
-    if not sys.platform.startswith("linux"):
-        return ()
-    return tuple(rule for family in (_AF_INET, _AF_INET6) for rule in _dump(family))
+    families = (_AF_INET, _AF_INET6) if sys.platform.startswith("linux") else ()
+    return tuple(rule for family in families for rule in _dump(family))
 
 
 def parse_rule(body: bytes) -> PolicyRule:

@@ -122,7 +122,8 @@ class Storing:
         self._stopped = True
         self._changed.set()
         self._file = None
-        await asyncio.to_thread(self._threads.close)
+        self._threads.end()
+        await asyncio.to_thread(self._threads.join)
 
     # --- what has become of it
 
@@ -199,13 +200,17 @@ class _Threads:
         self._hasher.put(reached)
         await empty.wait()
 
-    def close(self) -> None:
+    def end(self) -> None:
         self._disk.stop()
+        # The last thread to end lets go of the folder, however long a disk holds it.
+        close = _Countdown(3, self._disk.close)
+        for lane in (self._writer, self._hasher, self._flushers):
+            lane.end(close)
+
+    def join(self) -> None:
         deadline = time.monotonic() + STORE_END_S
-        lanes = (self._writer, self._hasher, self._flushers)
-        ended = [lane.close(deadline - time.monotonic()) for lane in lanes]
-        if all(ended):
-            self._disk.close()
+        for lane in (self._writer, self._hasher, self._flushers):
+            lane.join(deadline - time.monotonic())
 
     @staticmethod
     def _then(

@@ -24,6 +24,9 @@ class Workers:
     def __init__(self, count: int, name: str, failed: Callable[[BaseException], None]) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._failed = failed
+        self._ended: Callable[[], None] = _nothing
+        self._lock = threading.Lock()
+        self._running = count
         self._threads = [
             threading.Thread(target=self._work, name=f"localpair-{name}-{number}", daemon=True)
             for number in range(count)
@@ -35,10 +38,14 @@ class Workers:
         """Queue a job."""
         self._jobs.put(job)
 
-    def close(self, timeout: float) -> bool:
-        """Let the threads finish what is queued and end; whether all have within ``timeout`` seconds."""
+    def end(self, then: Callable[[], None] | None = None) -> None:
+        """Let the threads finish what is queued and end; the last one does ``then``. Never blocks."""
+        self._ended = then or _nothing
         for _ in self._threads:
             self._jobs.put(None)
+
+    def join(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds; whether all threads have ended."""
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -52,6 +59,15 @@ class Workers:
                 self._failed(error)
             # A waiting thread must not keep the last job's bytes alive.
             del job
+        with self._lock:
+            self._running -= 1
+            last = self._running == 0
+        if last:
+            self._ended()
+
+
+def _nothing() -> None:
+    pass
 
 
 class Conveyor(Generic[_Item]):

@@ -58,8 +58,11 @@ class PerSource:
 
 
 def source_key(source: IPAddress) -> Hashable:
-    """What counts as one source: an IPv4 address, or the /64 of an IPv6 address (one host owns all of it)."""
+    """What counts as one source: an address, or the /64 of an IPv6 address that may be routed to one host.
+
+    All hosts of a link share fe80::/64: there each address counts alone, or one neighbour would speak for all.
+    """
     plain = unscoped(source)
-    if isinstance(plain, IPv6Address):
+    if isinstance(plain, IPv6Address) and not plain.is_link_local:
         return ip_network((int(plain), 64), strict=False)
     return plain

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from localpair.address import AddressClass, IPAddress, unscoped
 from localpair.candidate import Candidate
-from localpair.limits import LOWEST_DIALLED_PORT, PARALLEL_DIALS, RETRY_GAPS_S, STAGGER_S
+from localpair.limits import CANDIDATES, LOWEST_DIALLED_PORT, PARALLEL_DIALS, RETRY_GAPS_S, STAGGER_S
 
 Order: TypeAlias = Callable[[Sequence[Candidate]], Sequence[Candidate]]
 """Gives candidates best first."""
@@ -57,6 +57,8 @@ class Checklist:
         if entry is not None:
             if candidate.evidence > entry.candidate.evidence:
                 entry.candidate = replace(candidate, origin=entry.candidate.origin)
+            return False
+        if len(self._entries) >= CANDIDATES and not self._make_room():
             return False
         self._entries[candidate.key] = _Entry(candidate, now + delay)
         return True
@@ -113,6 +115,14 @@ class Checklist:
         fewest = min((entry.tries for entry in entries), default=0)
         ordered = self._order([entry.candidate for entry in entries if entry.tries == fewest])
         return self._entries[ordered[0].key] if ordered else None
+
+    def _make_room(self) -> bool:
+        """Give up the entry that promises least: the weakest evidence, then the most tries."""
+        idle = [entry for entry in self._entries.values() if not entry.running]
+        if not idle:
+            return False
+        del self._entries[min(idle, key=lambda one: (one.candidate.evidence, -one.tries)).candidate.key]
+        return True
 
     def _is_idle(self, entry: _Entry) -> bool:
         held = not self.same_host and unscoped(entry.candidate.address) in self._own

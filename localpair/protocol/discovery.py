@@ -26,6 +26,8 @@ from localpair.limits import (
     BEACON_SLOW_AFTER_S,
     BEACON_SLOW_BEAT_S,
     DISCOVERY_PORT,
+    LOWEST_DIALLED_PORT,
+    NEWCOMERS_REFILL_S,
     PEER_ADDRESSES,
     PEER_EXPIRY_BEATS,
     PEERS,
@@ -186,6 +188,7 @@ class Discovery:
         self._transmits: deque[Transmit] = deque()
         self._events: deque[DiscoveryEvent] = deque()
         self._answers = Bucket(ANSWER_BURST, ANSWER_REFILL_S)
+        self._newcomers = Bucket(PEERS, NEWCOMERS_REFILL_S)
         self._sequence = 0
         self._turn = 0
         self._started = now
@@ -381,8 +384,12 @@ class Discovery:
             if peer is not None and place in peer.sources:
                 self._forget(beacon.instance)
             return
+        if peer is not None and peer.secret != secret:
+            peer = None  # it holds a secret of ours now, or another one: everything about it is to be learnt anew
         first = peer is None
         if peer is None:
+            if secret is None and not self._newcomers.take(now):
+                return  # anybody can make up instances; an honest one is heard again with its next beat
             peer = self._remember(beacon, secret, now)
         changed = first or self._moved(peer.beacon, beacon)
         if beacon.sequence > peer.beacon.sequence:
@@ -396,9 +403,12 @@ class Discovery:
             self._answer(peer, source, now)
 
     def _is_news(self, peer: _Peer, beacon: Beacon, secret: str | None, now: float) -> bool:
-        """Whether a beacon of a known instance may change anything: same secret, and no replay."""
+        """Whether a beacon of a known instance may change anything: no replay, and no step back to an open hint.
+
+        A peer of flow post begins with hints and goes on with the offer's secret, then with the pair's.
+        """
         if secret != peer.secret:
-            return False
+            return secret is not None and beacon.sequence > peer.beacon.sequence
         return beacon.sequence > peer.beacon.sequence or (
             beacon.sequence == peer.beacon.sequence and now - peer.beat_at <= SAME_BEAT_S
         )
@@ -446,7 +456,9 @@ class Discovery:
 
     def _answer(self, peer: _Peer, source: Source, now: float) -> None:
         """Tell a newcomer at once where we see it, at the address it was seen at and nowhere else."""
-        if self._next_beat is None or not self._answers.take(now):
+        # None of us sends from the port of a service: such a source is forged.
+        forged = source.port < LOWEST_DIALLED_PORT
+        if self._next_beat is None or forged or not self._answers.take(now):
             return
         seen = Seen(unscoped(source.address), source.port)
         beacon = replace(self._beacon(BeaconKind.ANSWER), seen=seen)

@@ -35,6 +35,7 @@ from localpair.keys import (
     ProvingKeys,
     Purpose,
     Role,
+    SharedSecret,
     check_signature,
     device_id,
     digest,
@@ -186,6 +187,7 @@ class Handshake:
     ) -> None:
         self._local, self._keyring, self._certificate = local, keyring, certificate
         self._role, self._called, self._secret = local.role, called, secret
+        self._shared = keyring[secret] if secret is not None else None
         self.state = State.HELLO
         self._outgoing: deque[Message] = deque()
         self._events: deque[HandshakeEvent] = deque()
@@ -269,11 +271,13 @@ class Handshake:
 
     @property
     def must_approve(self) -> bool:
-        """Whether this side's person is asked: who gives data is; where nobody does, the issuer is."""
-        if self._peer is None:
+        """Whether this side's person is asked: whoever gives data is, and the issuer besides, since its offer may
+        have been read by somebody else. Only an issuer that is there to take what the joiner gives is not asked.
+        """
+        local, peer = self._local, self._peer
+        if peer is None or local.gives:
             return True
-        nobody_gives = not (self._local.gives or self._peer.gives)
-        return self._local.gives or (nobody_gives and self._role is Role.ISSUER)
+        return self._role is Role.ISSUER and not (local.takes and peer.gives)
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -308,20 +312,23 @@ class Handshake:
             if self._secret is None:
                 reason = self._keyring.why_unknown(hello.key_nonce, hello.key_tag)
                 raise RefusedError(reason, "the peer means another offer or another pair")
+            self._shared = self._keyring[self._secret]
             self._say_hello()
-        self._proving = self._keyring[self._name].proving(self._transcript())
+        self._proving = self._meant.proving(self._transcript())
         if self._role is Role.JOINER:
             self._send(Proof(self._proving.proof(Role.JOINER)))
         self.state = State.PROOF
 
     def _take_proof(self, proof: bytes) -> None:
         self._keys.check_proof(self._role.other, proof)
+        self._check_still_held()
         if self._role is Role.ISSUER:
             self._send(Proof(self._keys.proof(Role.ISSUER)))
             self._send_identity()
         self.state = State.IDENTITY
 
     def _take_identity(self, identity: Identity) -> None:
+        self._check_still_held()
         label = identity.label.encode()
         check_signature(identity.public_key, identity.signature, self._role.other, self._transcript(), label)
         own = self._local.identity.public
@@ -343,9 +350,16 @@ class Handshake:
             )
         )  # fmt: skip
 
+    def _check_still_held(self) -> None:
+        """Whoever began with a secret that has ended meanwhile (expired, used up, revoked) comes too late."""
+        if not self._keyring.holds(self._name, self._meant):
+            paired = self._meant.purpose is Purpose.PAIR
+            reason = Refusal.UNKNOWN_DEVICE if paired else Refusal.EXPIRED
+            raise RefusedError(reason, "the secret ended while the handshake was under way")
+
     def _nominated(self) -> None:
         self._events.append(Nominated())
-        if self._keyring[self._name].purpose is Purpose.PAIR:
+        if self._meant.purpose is Purpose.PAIR:
             self._meet_again()
             return
         self.state = State.APPROVAL
@@ -372,7 +386,7 @@ class Handshake:
         self._record(RecordUnconfirmed(pair_key))
 
     def _take_recorded(self) -> None:
-        if self._keyring[self._name].purpose is Purpose.PAIR:
+        if self._meant.purpose is Purpose.PAIR:
             self._complete()
         elif self._records:
             self._record(RecordPaired())
@@ -393,7 +407,7 @@ class Handshake:
 
     def _say_hello(self) -> None:
         local, nonce = self._local, self._local.key_nonce
-        tag = self._keyring[self._name].tag(nonce)
+        tag = self._meant.tag(nonce)
         hello = Hello(
             self._role, local.instance, local.nonce, nonce, tag, local.gives, local.takes, self._called, local.via,
             local.resumes,
@@ -410,7 +424,7 @@ class Handshake:
         """Everything that was said in clear inside TLS, in the order of roles, under the server's certificate."""
         hellos = (self._own_hello, self._peer_hello)
         issuer, joiner = hellos if self._role is Role.ISSUER else hellos[::-1]
-        purpose = self._keyring[self._name].purpose.encode()
+        purpose = self._meant.purpose.encode()
         return digest(b"localpair handshake v1", purpose, self._certificate, issuer, joiner)
 
     def _send(self, message: Message) -> None:
@@ -424,6 +438,11 @@ class Handshake:
     def _name(self) -> str:
         assert self._secret is not None, "the joiner names the secret, the issuer has found it"  # noqa: S101
         return self._secret
+
+    @property
+    def _meant(self) -> SharedSecret:
+        assert self._shared is not None, "the joiner names the secret, the issuer has found it"  # noqa: S101
+        return self._shared
 
     @property
     def _keys(self) -> ProvingKeys:

@@ -38,6 +38,11 @@ class Keyring:
     def __getitem__(self, name: str) -> SharedSecret:
         return self._secrets[name]
 
+    def holds(self, name: str, secret: SharedSecret) -> bool:
+        """Whether this very secret is still kept under this name, and was not replaced, revoked or used up."""
+        kept = self._secrets.get(name)
+        return kept is not None and kept.same_as(secret)
+
     def put(self, name: str, secret: SharedSecret) -> None:
         """Keep a secret under a name, in place of the one kept there before."""
         self._secrets[name] = secret

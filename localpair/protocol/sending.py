@@ -123,12 +123,18 @@ class Sender:
         """The open file is complete. Raises ValueError where announced bytes are missing."""
         if self._open is None or self._left:
             raise ValueError(f"{self._left} announced bytes are missing")
-        self._unsettled[self._open] = sha256
+        if self._open in self._unsettled:  # else it was refused while its bytes were on their way
+            self._unsettled[self._open] = sha256
         self.outbox.append(End(self._open, sha256))
         self._open = None
 
+    @property
+    def refused(self) -> bool:
+        """Whether the receiver wants no more of the open file."""
+        return self._open is not None and self._open not in self._unsettled
+
     def abandon(self, reason: str) -> None:
-        """The open file cannot be completed."""
+        """The open file cannot be completed, or was refused."""
         if self._open is None:
             raise ValueError("no file is open")
         self.outbox.append(Abandon(self._open, reason))
@@ -198,7 +204,7 @@ class Sender:
             self._settle(result)
         if peer.next_id > self.next_id or any(number < peer.next_id for number in self._unsettled):
             raise WireError("the receiver does not know what became of an entry")
-        if peer.partial is not None and not peer.partial.id == peer.next_id < self.next_id:
+        if peer.partial is not None and peer.partial.id != peer.next_id:
             raise WireError("the receiver has a part of a file that is not the next one")
         self.next_id = peer.next_id
         self._unsettled.clear()

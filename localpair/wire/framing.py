@@ -8,7 +8,7 @@ buffer, which is how a file passes through without being copied.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from localpair.errors import WireError
@@ -22,7 +22,7 @@ class Frame:
     """One whole frame. ``type`` 1-31 belongs to the handshake, 32-63 to the payload."""
 
     type: int
-    body: bytes
+    body: bytes = field(repr=False)  # it may hold a pair's key
 
 
 @dataclass(frozen=True, slots=True)
