@@ -4,6 +4,8 @@ change.
 
 from __future__ import annotations
 
+import dataclasses
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,11 +42,25 @@ def test_no_scenario_expects_what_its_network_cannot_give(cell: PlannedCell) -> 
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.title)
-def test_who_can_pair_does_not_hang_on_the_roles_where_addresses_are_learnt(cell: PlannedCell) -> None:
-    devices = [node.name for node in cell.plan.nodes if node.role == "device"][:2]
-    for state in (cell.plan,):
-        one, other = judge(state, *devices), judge(state, *reversed(devices))
-        assert one.open == other.open
+def test_an_open_path_is_open_whoever_made_the_offer(cell: PlannedCell) -> None:
+    devices = [node.name for node in cell.plan.nodes if node.role == "device"]
+    for first, second in pairwise(devices):
+        assert judge(cell.plan, first, second).open == judge(cell.plan, second, first).open
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.title)
+def test_verdicts_do_not_hang_on_the_order_of_machines_and_interfaces(cell: PlannedCell) -> None:
+    """An unrelated order must not decide, except where two interfaces share a subnet and the first route
+    wins.
+    """
+    plan = cell.plan
+    turned = dataclasses.replace(
+        plan, nodes=tuple(reversed(plan.nodes)), segments=tuple(reversed(plan.segments))
+    )
+    devices = [node.name for node in plan.nodes if node.role == "device"]
+    for first, second in pairwise(devices):
+        assert judge(turned, first, second).possible == judge(plan, first, second).possible
+        assert judge(turned, first, second).causes == judge(plan, first, second).causes
 
 
 @pytest.mark.parametrize(
