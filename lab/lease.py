@@ -53,7 +53,7 @@ class Lease:
     _file: TextIOWrapper | None = None
 
     def __post_init__(self) -> None:
-        file = (folder() / self.name).open("w")
+        file = _opened(self.name)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         file.write(f"{os.getpid()}\n")
         file.flush()
@@ -69,6 +69,23 @@ class Lease:
             (folder() / self.name).unlink(missing_ok=True)
             self._file.close()
             self._file = None
+            _leave()
+
+
+def _opened(name: str) -> TextIOWrapper:
+    while True:
+        try:
+            return (folder() / name).open("w")
+        except FileNotFoundError:  # somebody else's last lease ended, and took the folder with it
+            continue
+
+
+def _leave() -> None:
+    """Take the folder along if nobody has a lease in it."""
+    try:
+        folder().rmdir()
+    except OSError:
+        pass
 
 
 def is_free(name: str) -> bool:
@@ -90,4 +107,5 @@ def forget_free() -> list[str]:
     gone = [path for path in folder().iterdir() if is_free(path.name)]
     for path in gone:
         path.unlink(missing_ok=True)
+    _leave()
     return sorted(path.name for path in gone)

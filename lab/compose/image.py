@@ -36,7 +36,8 @@ _MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 
 @functools.cache
 def _ensured(address: str) -> str:
-    with (lease.folder() / "image.lock").open("w") as lock:
+    WHEELS.mkdir(parents=True, exist_ok=True)
+    with (WHEELS / ".image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _find_or_make(DockerHost(address))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -89,9 +90,12 @@ def wait_for(nothing: object) -> None:
     assert left == []
 
 
-def host_state() -> tuple[list[str], str]:
+def host_state() -> tuple[list[str], list[str]]:
+    """The host's links and mounts, without those of Docker, which other tests may be using just now."""
     links = sorted(path.name for path in Path("/sys/class/net").iterdir())
-    return links, Path("/proc/self/mounts").read_text()
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
+    own = re.compile(r"veth[0-9a-f]{7}|br-[0-9a-f]{12}")
+    return [link for link in links if not own.fullmatch(link)], [one for one in mounts if "docker" not in one]
 
 
 @pytest.mark.netns
