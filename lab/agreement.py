@@ -30,10 +30,10 @@ def _disagreements(scenario: Scenario, plan: Plan, expect: Expect) -> Iterator[s
 
 
 def _pair(acts: dict[str, Act], act: Act) -> tuple[Act, Act] | None:
-    """The issuer and the joiner that the act is one of, if both are there."""
+    """The issuer and the joiner that the act is one of, on two hosts: no walk leaves one host."""
     if act.do == "join" and act.offer is not None:
-        return acts[act.offer], act
-    joiners = [other for other in acts.values() if other.offer == act.identity]
+        return None if acts[act.offer].on == act.on else (acts[act.offer], act)
+    joiners = [other for other in acts.values() if other.offer == act.identity and other.on != act.on]
     return (act, joiners[0]) if act.do == "host" and joiners else None
 
 

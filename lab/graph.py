@@ -7,7 +7,7 @@ for places that draw it themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -62,9 +62,15 @@ class Layout:
     story_y: int
 
 
-def draw(plan: Plan, title: str, summary: str, prefixes: dict[str, str]) -> str:
-    """The plan as an SVG document; ``prefixes`` gives the subnets of each network as text."""
-    layout = _layout(plan, summary, prefixes)
+def draw(
+    plan: Plan, title: str, summary: str, prefixes: dict[str, str], *, happened: Sequence[str] = ()
+) -> str:
+    """The plan as an SVG document; ``prefixes`` gives the subnets of each network as text.
+
+    Below it stands what will happen, or, after a run, what ``happened``, line by line.
+    """
+    lines = tuple(happened) or tuple(story(plan))
+    layout = _layout(plan, summary, prefixes, lines)
     size = f"width='{layout.width}' height='{layout.height}' viewBox='0 0 {layout.width} {layout.height}'"
     parts = [
         f"<svg xmlns='http://www.w3.org/2000/svg' {size} {FONT} role='img'>",
@@ -76,7 +82,7 @@ def draw(plan: Plan, title: str, summary: str, prefixes: dict[str, str]) -> str:
         *(part for bar in layout.bars.values() for part in _bar(bar, layout.width)),
         *(part for spot in layout.spots for part in _box(plan, spot)),
         *_ends(layout),
-        *_story(plan, layout),
+        *_story(lines, layout),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -94,7 +100,7 @@ def _network_of(entry: Interface) -> str:
     return entry.segment or entry.far_end.partition("/")[0].removesuffix("-hub")
 
 
-def _layout(plan: Plan, summary: str, prefixes: dict[str, str]) -> Layout:
+def _layout(plan: Plan, summary: str, prefixes: dict[str, str], lines: Sequence[str]) -> Layout:
     upper = [node for node in plan.nodes if node.role == "router"]
     lower = [node for node in plan.nodes if node.role in ("device", "decoy")]
     heights = {node.name: _box_height(plan, node) for node in (*upper, *lower)}
@@ -104,10 +110,10 @@ def _layout(plan: Plan, summary: str, prefixes: dict[str, str]) -> Layout:
     below = max((bar.y for bar in bars.values()), default=top) + BAR + GAP + 26
     spots = [*_row(plan, upper, heights, y, bottom=top), *_row(plan, lower, heights, below, bottom=0)]
     texts = [_reach([bar.notes]) + MARGIN + LABELS for bar in bars.values()]
-    texts.append(_reach([summary]) + MARGIN)
+    texts.append(_reach([summary, *lines]) + MARGIN)
     width = max([*texts, *(spot.x + spot.width + MARGIN for spot in spots)]) + MARGIN
     bottom = below + max((heights[node.name] for node in lower), default=0)
-    return Layout(tuple(spots), bars, width, bottom + GAP + LINE * (len(list(story(plan))) + 2), bottom + GAP)
+    return Layout(tuple(spots), bars, width, bottom + GAP + LINE * (len(lines) + 2), bottom + GAP)
 
 
 def _reach(texts: list[str]) -> int:
@@ -226,8 +232,8 @@ def _box(plan: Plan, spot: Spot) -> Iterator[str]:
         yield _text(spot.x + 14, y, note, size=11, fill="#a03030")
 
 
-def _story(plan: Plan, layout: Layout) -> Iterator[str]:
-    for number, line in enumerate(story(plan), start=1):
+def _story(lines: Sequence[str], layout: Layout) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
         yield _text(MARGIN, layout.story_y + LINE * number, line, size=12, fill="#344")
 
 

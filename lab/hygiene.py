@@ -13,6 +13,7 @@ from lab.verdict import Failure
 
 NEVER_LOGGED = (
     "Traceback (most recent call last)",
+    "Exception in callback",
     "was never retrieved",
     "was never awaited",
     "ResourceWarning",

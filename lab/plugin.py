@@ -22,7 +22,7 @@ from lab.grid import Result, grid, reasons, totals
 from lab.problems import ScenarioError
 from lab.scenario import MARKERS
 from lab.tell import tell
-from lab.tokens import pool_size, taken
+from lab.tokens import claimed, pool_size, taken
 from lab.verdict import Outcome, ScenarioBrokenError, ScenarioFailedError, Verdict, VerdictError
 
 ENGINES = ("namespace", "compose")
@@ -187,7 +187,8 @@ class ScenarioItem(pytest.Item):
             pcap=self.config.getoption("--lab-pcap"),
             pause=_pause if self.config.getoption("--lab-pause") else None,
         )
-        return asyncio.run(conduct(self.cell, engine, self._folder(), wishes))
+        with claimed(self._folder()) as folder:
+            return asyncio.run(conduct(self.cell, engine, folder, wishes))
 
     def _engine(self) -> Engine:
         if self.engine not in _engines:

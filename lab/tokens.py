@@ -50,6 +50,24 @@ def _gather(folder: Path, wanted: int, size: int, files: list[IO[str]]) -> None:
             file.close()
 
 
+@contextmanager
+def claimed(folder: Path) -> Iterator[Path]:
+    """``folder``, or the same name with a number where another session writes there now."""
+    locks = folder.parent / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        mine = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        with (locks / mine.name).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                number += 1
+                continue
+            yield mine
+            return
+
+
 def pool_size() -> int:
     """One token for each core this process may use."""
     return max(1, len(os.sched_getaffinity(0)))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from lab.choice import WANTED
 from lab.cli import care, look, play
+from lab.cli.demo import demo
 from lab.cli.output import complain, talk
 from lab.engines.base import LabError
 from lab.problems import ScenarioError
@@ -84,6 +85,10 @@ def _add_playing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     running.add_argument("scenarios", nargs="*", help=SCENARIOS_HELP)
     running.add_argument("--cell", default="", help="only this cell of the matrix")
     running.add_argument("--keep", action="store_true", help="keep artifacts and captures")
+    showing = _add(commands, "demo", demo, "play one scenario and tell what happened, with a picture")
+    showing.add_argument("scenario", nargs="?", default="flow/showcase")
+    showing.add_argument("--cell", default="")
+    showing.add_argument("--engine", choices=WANTED, default="auto")
     holding = _add(commands, "up", play.up, "build a scenario's network and hold it")
     _add_scenario(holding)
     for one in (running, holding):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME: Final = "localpair-lab"
+LATEST: Final = f"{NAME}:latest"  # what projects rendered without an engine at hand name
 LOCAL_BASE: Final = "localpair-lab-base:latest"
 REGISTRY_BASE: Final = "python:3.12-slim"
 _HERE: Final = Path(__file__).resolve().parent
@@ -127,7 +128,8 @@ def _build(host: DockerHost, wheel: Path, base: str, tag: str) -> None:
         shutil.copy(_HERE / "Dockerfile", context)
         network = "none" if base == LOCAL_BASE else "host"
         command = ["docker", "build", "--quiet", "--network", network, "--build-arg", f"BASE={base}"]
-        command += ["--label", f"{lease.LABEL}=1", "--tag", tag, str(context)]
+        command += ["--label", f"{lease.LABEL}=1", "--tag", tag]
+        command += ["--tag", LATEST, str(context)]
         done = subprocess.run(
             command, env=host.environment(), timeout=_MAKE_S, check=False, capture_output=True, text=True
         )

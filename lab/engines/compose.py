@@ -261,6 +261,22 @@ class BridgedRunning(ComposeRunning):
         return macs
 
 
+def write_project(plan: Plan, folder: Path) -> Path:
+    """Write the plan's project into ``folder``; its Compose file, up with plain ``docker compose -f FILE up -d``.
+
+    Needs no engine; the image it names is made by ``script/bootstrap``.
+    """
+    wiring = Wiring(plan, _oracle_probes()(plan), _CAPTURES, has_tunnels=True)
+    labels = {lease.LABEL: "1"}
+    name = project_name(plan, plan.cell or "project")
+    rendered = render(plan, name=name, image=image.LATEST, labels=labels, project=wiring.project())
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STEPS_FILE).write_text(wiring.script())
+    file = folder / FILE
+    file.write_text(as_text(plan, rendered, FILE))
+    return file
+
+
 def answers(docker_host: str = "") -> bool:
     """Whether an engine with Compose v2 answers there (empty: where ``docker`` would look). Never raises."""
     try:

@@ -66,7 +66,8 @@ class DockerHost:
         chosen = ("-f", file) if file else ()
         process = await asyncio.create_subprocess_exec(
             "docker", "compose", "-p", project, *chosen, *words,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.environment(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=self.environment(),
         )  # fmt: skip
         try:
             output, _ = await asyncio.wait_for(process.communicate(), _WORK_S)

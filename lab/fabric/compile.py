@@ -73,10 +73,11 @@ class Compiler:
             mtu=segment.mtu,
             mac=f"0a:00:00:00:00:{number + 1:02x}",
             snooping=segment.snooping,
-            querier=segment.querier,
             query_interval_s=segment.query_interval_s,
             membership_s=segment.membership_s,
         )
+        if segment.querier:
+            yield steps.SetQuerier(FABRIC, self.names.bridges[segment.name], on=True)
         if segment.rules:
             yield self._segment_rules(segment.name, segment.rules)
 

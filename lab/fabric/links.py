@@ -53,7 +53,6 @@ def _described(name: str, mac: str, mtu: int) -> bytes:
 def add_bridge(places: Places, step: steps.Bridge) -> None:
     """A bridge that forwards at once and is up."""
     data = attribute(_BRIDGE_FORWARD_DELAY, 0) + attribute(_BRIDGE_SNOOPING, _byte(step.snooping))
-    data += attribute(_BRIDGE_QUERIER, _byte(step.querier))
     for word, seconds in step.intervals():
         data += attribute(_BRIDGE_INTERVALS[word], struct.pack("=Q", round(seconds * 100)))
     body = netlink.link(index=step.index, flags=netlink.FLAG_UP, change=netlink.FLAG_UP)

@@ -52,7 +52,10 @@ def _apply(*wanted: steps.Step) -> None:
 
 
 def _snooping() -> None:
-    _apply(steps.Bridge(_A, "br0", snooping=True, querier=True, query_interval_s=5.0, membership_s=10.0))
+    _apply(
+        steps.Bridge(_A, "br0", snooping=True, query_interval_s=5.0, membership_s=10.0),
+        steps.SetQuerier(_A, "br0", on=True),
+    )
 
 
 def _isolation() -> None:

@@ -45,7 +45,6 @@ class Bridge:
     index: int = 0
     mac: str = ""
     snooping: bool = False
-    querier: bool = False
     query_interval_s: float = 0.0
     membership_s: float = 0.0
 
@@ -55,7 +54,6 @@ class Bridge:
         parts += [f"index {self.index}"] if self.index else []
         parts += [f"address {self.mac}"] if self.mac else []
         parts.append(f"mtu {self.mtu} up type bridge forward_delay 0 mcast_snooping {int(self.snooping)}")
-        parts.append(f"mcast_querier {int(self.querier)}")
         for word, seconds in self.intervals():
             parts.append(f"{word} {round(seconds * 100)}")
         return " ".join(parts)
@@ -77,7 +75,10 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class SetQuerier:
-    """Start or stop a bridge's own querier."""
+    """Start or stop a bridge's own querier.
+
+    A step of its own: how long a new querier waits before it prunes follows from the intervals set before.
+    """
 
     place: str
     name: str
@@ -430,7 +431,8 @@ Step: TypeAlias = (
 _KINDS: Final[dict[str, type[Step]]] = {
     kind.__name__: kind
     for kind in (
-        Namespace, Bridge, SetQuerier, Veth, Tunnel, TakeLink, Wire, Impair, Attach, PortPolicy, LinkState, LinkOptions,
+        Namespace, Bridge, SetQuerier, Veth, Tunnel, TakeLink, Wire, Impair, Attach, PortPolicy, LinkState,
+        LinkOptions,
         DeleteLink, Address, FlushAddresses, Route, PolicyRule, Sysctl, Ruleset, Burst,
     )
 }  # fmt: skip

@@ -18,7 +18,7 @@ from lab_canaries import between, probe
 from lab import plan as p
 from lab.compose import image
 from lab.engines.base import LabError
-from lab.engines.compose import FILE, ComposeEngine, ComposeRunning, answers
+from lab.engines.compose import FILE, ComposeEngine, ComposeRunning, answers, write_project
 from lab.engines.docker_host import DockerHost
 from lab.engines.render import as_text, render
 from lab.engines.wiring import Wiring
@@ -158,16 +158,8 @@ def test_the_canary_watches_here_too(tmp_path: Path) -> None:
 
 @needs_engine
 def test_the_project_comes_up_by_hand(tmp_path: Path) -> None:
-    wiring = Wiring(plans.plan(), between(A, B), "/captures", has_tunnels=False)
-    made = render(
-        plans.plan(),
-        name="localpair-by-hand-test",
-        image=image.ensure(DockerHost()),
-        labels={"localpair.lab": "1"},
-        project=wiring.project(),
-    )
-    file = tmp_path / FILE
-    file.write_text(as_text(plans.plan(), made, FILE))
+    image.ensure(DockerHost())
+    file = write_project(plans.plan(), tmp_path)
     compose = ["docker", "compose", "-f", str(file)]
     try:
         subprocess.run([*compose, "up", "-d"], check=True, capture_output=True, timeout=60)
@@ -230,7 +222,17 @@ def two_homed() -> p.Plan:
 
 FILTER = (p.Segment("lan", rules=(p.SegmentRule(p.Match(cast="multicast")),)),)
 FOUR = [one for one in between(A, B, multicast=False, multicast_link=False) if ":" not in one.address]
-NONE = ("udp", "tcp", "udp6", "tcp6", "multicast", "multicast_link", "multicast6", "broadcast", "broadcast_subnet")
+NONE = (
+    "udp",
+    "tcp",
+    "udp6",
+    "tcp6",
+    "multicast",
+    "multicast_link",
+    "multicast6",
+    "broadcast",
+    "broadcast_subnet",
+)
 SIMPLE = {
     "flat": (plans.plan(), [*between(A, B), *between(B, A)]),
     "multicast blocked by port flag": (without_ipv6(segments=FILTER), FOUR),

@@ -67,13 +67,14 @@ expect:
         "5:8: networks.lan: 192.168.1.1/24 has host bits set; did you mean 192.168.1.0/24?",
         (
             "6:39: networks.guest.multicast: 'blocked' is not understood; "
-        "write pass, drop, or a mapping such as {ipv4: drop}",
+            "write pass, drop, or a mapping such as {ipv4: drop}"
+        ),
         "9:35: devices.alice.on.gest: there is no network 'gest' (did you mean guest?)",
         "10:5: devices.alice: unknown key 'fierwall' (did you mean firewall?)",
         "12:20: devices.bob.on.lan.ip: '12:34' is no address; write it as 192.168.1.10 or fd00:1::10",
         (
-            "12:33: devices.bob.on.lan.name: 'averyveryverylongname' is no interface name; use at most "
-            "digits, '_', '.' and '-'"
+            "12:33: devices.bob.on.lan.name: 'averyveryverylongname' is no interface name; "
+            "use at most 15 letters, digits, '_', '.' and '-'"
         ),
         "13:19: devices.bob.environment.A: there is no value here; write one or remove the key",
         "14:5: devices.bob: 'environment' stands here twice; first in line 13",

@@ -1,0 +1,74 @@
+"""Tokens and folders that several sessions share: never too many, never two in one place, free when the
+holder dies.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.tokens import claimed, taken
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_no_more_run_than_there_are_tokens(tmp_path: Path) -> None:
+    running, most, lock = 0, 0, threading.Lock()
+
+    def work(wanted: int) -> None:
+        nonlocal running, most
+        with taken(tmp_path, wanted, 2):
+            with lock:
+                running += wanted
+                most = max(most, running)
+            with lock:
+                running -= wanted
+
+    play(work, (1, 1, 2, 2, 1, 1))
+    assert most == 2
+
+
+def test_two_small_ones_run_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(2, timeout=10)
+    met: list[int] = []
+
+    def work(wanted: int) -> None:
+        with taken(tmp_path, wanted, 2):
+            met.append(together.wait())
+
+    play(work, (1, 1))
+    assert sorted(met) == [0, 1]
+
+
+def play(work: Callable[[int], None], wishes: tuple[int, ...]) -> None:
+    threads = [threading.Thread(target=work, args=(wanted,)) for wanted in wishes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_big_one_takes_what_there_is(tmp_path: Path) -> None:
+    with taken(tmp_path, 5, 1):
+        pass
+
+
+def test_a_dead_holder_gives_its_tokens_back(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, pathlib; from lab.tokens import taken\n"
+        "with taken(pathlib.Path(sys.argv[1]), 2, 2): os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)
+    with taken(tmp_path, 2, 2):
+        pass
+
+
+def test_two_sessions_never_write_into_one_folder(tmp_path: Path) -> None:
+    with claimed(tmp_path / "run") as first, claimed(tmp_path / "run") as second:
+        assert (first.name, second.name) == ("run", "run-2")
+    with claimed(tmp_path / "run") as again:
+        assert again.name == "run"
