@@ -22,9 +22,8 @@ from localpair.wire.framing import Frame, frame_header
 
 __all__ = ["Frame", "FrameStream", "Piece", "open_stream"]
 
-_JOINED_BYTES: Final = (
-    16 * 1024
-)  # smaller frames of one turn of the loop share a TLS record and a system call
+_TURN_BYTES: Final = 64 * 1024  # written in one turn of the loop by whoever drains
+_JOINED_BYTES: Final = 16 * 1024  # smaller frames of one turn share a TLS record and a system call
 
 
 async def open_stream(
