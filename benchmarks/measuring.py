@@ -117,14 +117,15 @@ class Report:
         }
 
 
-def parser(text: str | None, runs: int) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes."""
+def parser(text: str | None, runs: int, *, timed: bool = True) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes; ``timed`` where other programs on the machine disturb it."""
     made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--runs", type=_positive, default=runs, help=f"repetitions (default: {runs})")
-    made.add_argument(
-        "--calm", type=float, default=0.0, metavar="S",
-        help="wait up to so many seconds for a moment in which nothing else wants the cores (Linux; default: 0)",
-    )  # fmt: skip
+    if timed:
+        made.add_argument(
+            "--calm", type=float, default=0.0, metavar="S",
+            help="wait up to so many seconds for a moment in which nothing else wants the cores (Linux; default: 0)",
+        )  # fmt: skip
     made.add_argument(
         "--check", type=float, nargs="?", const=FACTOR, metavar="FACTOR",
         help=f"exit with 1 where a median misses its aim by more than this factor (default: {FACTOR:g})",

@@ -301,7 +301,7 @@ def main() -> int:
     if sys.argv[1:2] == ["virtual"]:
         virtual(sys.argv[2])
         return 0
-    options_parser = parser(__doc__, runs=5)
+    options_parser = parser(__doc__, runs=5, timed=False)
     options_parser.add_argument(
         "--settle", type=float, default=5.0, metavar="S", help="wait before looking (5)"
     )

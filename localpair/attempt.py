@@ -105,6 +105,8 @@ class Pairing:
 
     def _fail(self, error: BaseException) -> None:
         if self._result.done():
+            if not isinstance(error, asyncio.CancelledError):
+                _log.error("the session ended by a fault of this side", exc_info=error)
             return
         if isinstance(error, asyncio.CancelledError):
             self._result.cancel()

@@ -502,6 +502,12 @@ def test_a_cancellation_that_crosses_the_end_is_no_fault() -> None:
     assert receiver.phase is ReceivePhase.CLOSED
 
 
+def test_a_cancellation_whose_start_was_lost_is_no_fault() -> None:
+    receiver = begun(10)
+    receiver.receive(Cancel(2, "never mind"))
+    assert receiver.phase is ReceivePhase.OPEN
+
+
 def test_answers_to_a_cancelled_batch_are_passed_over() -> None:
     sender = Sender()
     sender.offer()
@@ -563,7 +569,6 @@ def test_an_abandoned_file_is_dropped_and_told() -> None:
         Abandon(7, "?"),
         Finish(1),
         Finish(2),
-        Cancel(2, "?"),
         Start(2),
         Start(0),
     ],

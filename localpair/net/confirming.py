@@ -74,10 +74,12 @@ class Confirmer:
     async def confirm_to(self, address: IPAddress, port: int, scope: int, secret: str | None) -> None:
         """Tell a discovered peer over TCP who we are and at which of its addresses we reached it.
 
-        Raises OSError, TimeoutError or LocalpairError where that did not work.
+        Raises OSError, TimeoutError or LocalpairError where that did not work, or the secret has ended meanwhile.
         """
         stream = await call(self.contexts, CallKind.CONFIRM, self.role, address, port, scope)
         try:
+            if secret is not None and secret not in self.finder.discovery.keyring:
+                raise WireError("the secret has ended")
             datagram = self.finder.discovery.carried(BeaconKind.CONFIRM, secret, unscoped(address), None)
             await self._exchange(stream, datagram)
         finally:

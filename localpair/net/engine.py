@@ -205,6 +205,7 @@ class Engine:
     def settle(self) -> None:
         """A session stands: dial nothing more."""
         self.checklists.clear()
+        self.hearing.settle()
         for task in list(self._dials):
             if task is not asyncio.current_task():
                 task.cancel()

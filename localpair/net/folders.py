@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,12 @@ from typing import Final, Protocol
 
 from localpair.limits import STALE_PART_S
 from localpair.protocol.names import PART_PREFIX
+
+# Windows has none of these, and no handle of this kind is opened there.
+_CLOEXEC: Final[int] = getattr(os, "O_CLOEXEC", 0)
+_NOFOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0) | _CLOEXEC
+_FOLDER: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _CLOEXEC
+_NONBLOCK: Final[int] = getattr(os, "O_NONBLOCK", 0)
 
 PART_SUFFIX: Final = ".part"
 _PART_TRIES: Final = 16
@@ -71,7 +78,7 @@ class _HandleFolder:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory
-        self._fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._fd = os.open(directory, _FOLDER)
 
     def make(self, parts: tuple[str, ...]) -> None:
         with self._opened(parts[:-1]) as parent:
@@ -80,8 +87,7 @@ class _HandleFolder:
     def create_part(self) -> tuple[int, str]:
         for _ in range(_PART_TRIES):
             name = _part_name()
-            fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666,
-                         dir_fd=self._fd)  # fmt: skip
+            fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o666, dir_fd=self._fd)
             # A sweep may come between creating and locking; then the file is lost, and a new one is made.
             if _hold(fd) is not False and os.fstat(fd).st_nlink:
                 return fd, name
@@ -111,6 +117,8 @@ class _HandleFolder:
             os.fsync(folder)
 
     def free(self) -> int:
+        if sys.platform == "win32":
+            raise NotImplementedError("no folder is held by its descriptor on Windows")
         numbers = os.fstatvfs(self._fd)
         return numbers.f_bavail * numbers.f_frsize
 
@@ -131,7 +139,7 @@ class _HandleFolder:
         fd = self._fd
         try:
             for part in parts:
-                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+                inner = os.open(part, _FOLDER | _NOFOLLOW, dir_fd=fd)
                 if fd != self._fd:
                     os.close(fd)
                 fd = inner
@@ -150,7 +158,7 @@ class _HandleFolder:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
 
     def _remove_stale(self, name: str) -> bool:
-        fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._fd)
+        fd = os.open(name, os.O_RDWR | _NOFOLLOW | _NONBLOCK, dir_fd=self._fd)
         try:
             status = os.fstat(fd)
             held = _hold(fd) if stat.S_ISREG(status.st_mode) else False
@@ -236,6 +244,8 @@ def _hold(fd: int) -> bool | None:
 
     False where another process holds it, None where the file system has no locks.
     """
+    if sys.platform == "win32":
+        return None
     import fcntl
 
     try:

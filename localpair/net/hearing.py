@@ -69,7 +69,6 @@ class Hearing:
         self._calls: list[_Call] = []
         self._called: OrderedDict[tuple[IPAddress, int], None] = OrderedDict()
         self._noticed = asyncio.Event()
-        self.confirming = True
 
     async def wait_for_change(self) -> None:
         """Wait until somebody comes, goes or moves."""
@@ -94,8 +93,13 @@ class Hearing:
         now = self._confirmer.clock()
         due = [call for call in self._calls if call.due <= now]
         self._calls = [call for call in self._calls if call.due > now]
-        for call in due if self.confirming else ():
-            group.create_task(self._confirm(call))
+        for call in due:
+            if call.secret is None or call.secret in self._finder.discovery.keyring:
+                group.create_task(self._confirm(call))
+
+    def settle(self) -> None:
+        """A session stands: nobody needs to be confirmed any more."""
+        self._calls.clear()
 
     def deadline(self) -> float | None:
         """When ``step`` wants to be called next."""

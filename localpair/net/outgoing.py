@@ -130,8 +130,8 @@ class Outgoing:
                 if batch.refused is not None:
                     reader.skip(batch.refused)
                 batch.send(item)
+                await self._link.drain()
             batch.tally.show()
-            await self._link.drain()
 
     # --- the machine
 

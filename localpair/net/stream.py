@@ -22,9 +22,8 @@ from localpair.wire.framing import Frame, frame_header
 
 __all__ = ["Frame", "FrameStream", "Piece", "open_stream"]
 
-_JOINED_BYTES: Final = (
-    16 * 1024
-)  # smaller frames of one turn of the loop share a TLS record and a system call
+_TURN_BYTES: Final = 64 * 1024  # written in one turn of the loop by whoever drains
+_JOINED_BYTES: Final = 16 * 1024  # smaller frames of one turn share a TLS record and a system call
 
 
 async def open_stream(
@@ -102,6 +101,10 @@ class FrameStream:
     async def drain(self) -> None:
         """Wait while more than SEND_BUFFER_BYTES are queued. Raises ConnectionError when the connection ended."""
         self._wire.flush()
+        if self._wire.unseen >= _TURN_BYTES:
+            # The loop sees a broken connection, and hears the peer, between two turns only.
+            self._wire.unseen = 0
+            await asyncio.sleep(0)
         await self._wire.writable.wait()
         if self._wire.ended.is_set():
             raise ConnectionResetError(f"the connection ended ({self._wire.reason})")
@@ -159,6 +162,7 @@ class _Wire(asyncio.BufferedProtocol):
         self.reason = "closed by the peer"
         self.received = 0
         self.sent = 0
+        self.unseen = 0  # sent in this turn of the loop
         self.stalled = False
         self._discarding = False
         self._joined: list[bytes] = []
@@ -211,8 +215,11 @@ class _Wire(asyncio.BufferedProtocol):
             raise
 
     def send(self, kind: int, parts: tuple[bytes | memoryview, ...]) -> None:
+        if self.ended.is_set() or self.transport.is_closing():
+            return  # nobody will read it, and asyncio would complain of each
         size = sum(map(len, parts))
         self.sent += size
+        self.unseen += size
         self._joined.append(frame_header(kind, size))
         if size < _JOINED_BYTES:
             if not self._joined_size:
@@ -228,7 +235,8 @@ class _Wire(asyncio.BufferedProtocol):
     def flush(self) -> None:
         if self._joined:
             joined, self._joined, self._joined_size = b"".join(self._joined), [], 0
-            self.transport.write(joined)
+            if not self.transport.is_closing():
+                self.transport.write(joined)
 
     async def close(self) -> None:
         """Wait until everything has left; input is thrown away, since unread input makes TLS drop the output."""

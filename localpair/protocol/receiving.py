@@ -328,10 +328,8 @@ class Receiver:
         self.events.append(BatchFinished())
 
     def _cancel(self, message: Cancel) -> None:
-        if message.batch != self.batch:
-            raise WireError(f"batch {message.batch} is cancelled, which is not under way")
-        if self.phase is ReceivePhase.CLOSED:
-            return  # crossed our Closed on the way
+        if message.batch != self.batch or self.phase is ReceivePhase.CLOSED:
+            return  # its Start was lost with a connection, or it crossed our Closed on the way
         if self.phase is ReceivePhase.OPEN:
             self._wanted = False
             self.events.append(BatchCancelled(message.reason))

@@ -19,7 +19,7 @@ PATH = {"local": "192.168.1.20:46821", "remote": "192.168.1.10:40000", "directio
 
 
 def say(event: str, **fields: object) -> None:
-    print(json.dumps({"event": event, "t": time.monotonic(), **fields}), flush=True)  # noqa: T201
+    print(json.dumps({"event": event, "t": time.monotonic(), **fields}), flush=True)
 
 
 def host(place: str) -> None:
@@ -58,9 +58,9 @@ def misbehave(mood: str) -> None:
         say("failed", reason="wrong-secret", exit_code=4, message="the offer is not ours")
         sys.exit(4)
     if mood == "leak":
-        print(f"debug: secret is {OFFER}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"debug: secret is {OFFER}", file=sys.stderr, flush=True)
     if mood == "stray":
-        print("hello", flush=True)  # noqa: T201
+        print("hello", flush=True)
     if mood == "hang":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         time.sleep(60)
