@@ -241,7 +241,7 @@ class _Supervisor:
         self._recognise(peer)
         self.incoming.attach(peer)
         self.outgoing.attach(peer)
-        self.mail.attach(peer.messages)
+        await self.mail.attach(peer.messages)
         if again:
             local, remote = _endpoint(self._stream.local), _endpoint(self._stream.remote)
             path = dataclasses.replace(self._session.path, local=local, remote=remote)

@@ -15,7 +15,6 @@ import socket
 import struct
 import sys
 import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -47,9 +46,6 @@ def _map_ids(uid: int, gid: int) -> None:
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123 - one write call, as proc wants
             file.write(text)
 
-
-# For `lab`, which is no part of the wheel. At the end of the path: `localpair` must come from where it is installed.
-sys.path.append(str(Path(__file__).resolve().parent.parent))
 
 ISOLATED = _isolate()
 STATE = tempfile.mkdtemp(prefix="localpair-tests-")

@@ -72,10 +72,17 @@ class Mail:
         """The connection is gone."""
         self._attached = False
 
-    def attach(self, received: int) -> None:
+    async def attach(self, received: int) -> None:
         """A new connection stands and the peer has ``received`` messages. Raises WireError."""
+        self._notes.acknowledge(NoteAck(received, 0))
+        number = received
+        while (note := self._notes.after(number)) is not None:
+            self._link.send([note])
+            number = note.number
+            # Nothing is read before this ends, so it must not wait; but the loop may see that it is in vain.
+            await asyncio.sleep(0)
         self._attached = True
-        self._link.send([*self._notes.resend(received), self._notes.ack()])
+        self._link.send([self._notes.ack()])
         self._changed.set()
 
     def end(self, error: LocalpairError | None) -> None:

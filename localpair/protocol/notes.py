@@ -54,10 +54,9 @@ class Notes:
         while self._posted and self._posted[0].number <= ack.taken:
             self._posted_bytes -= len(self._posted.popleft().data)
 
-    def resend(self, received: int) -> list[Note]:
-        """What a new connection must carry again when the peer has ``received`` messages. Raises like above."""
-        self.acknowledge(NoteAck(received, 0))
-        return [note for note in self._posted if note.number > received]
+    def after(self, number: int) -> Note | None:
+        """The next message behind ``number``: what a new connection must carry again when the peer has that many."""
+        return next((note for note in self._posted if note.number > number), None)
 
     # --- receiving
 
