@@ -95,7 +95,8 @@ class Candidate:
     ``address`` carries no scope; ``scope`` is the interface index on *this* host through which a link-local
     address is meant, or 0. ``port`` is TCP; 0 where none is known. ``via`` names what made it known: ``offer``,
     ``multicast``, ``broadcast``, ``unicast``, ``tcp`` or ``remembered``. ``dial_from`` is our own fixed port for a
-    simultaneous open, and 0 for an ordinary dial.
+    simultaneous open, and 0 for an ordinary dial. ``bind_to`` is the index of the interface that the dial is bound to
+    where the routing table would lead elsewhere, and 0 where it decides.
     """
 
     address: IPAddress
@@ -108,6 +109,7 @@ class Candidate:
     reasons: tuple[str, ...] = field(default=(), compare=False)
     via: str = field(default="", compare=False)
     dial_from: int = 0
+    bind_to: int = 0
 
     @property
     def cls(self) -> AddressClass:
@@ -120,9 +122,9 @@ class Candidate:
         return self.cls in DIALLABLE_CLASSES and self.port >= LOWEST_DIALLED_PORT
 
     @property
-    def key(self) -> tuple[IPAddress, int, int]:
-        """What makes two candidates the same target: address, scope and port."""
-        return (unscoped(self.address), self.scope, self.port)
+    def key(self) -> tuple[IPAddress, int, int, int]:
+        """What makes two candidates the same target by the same way: address, scope, port and bound interface."""
+        return (unscoped(self.address), self.scope, self.port, self.bind_to)
 
     def __str__(self) -> str:
         host = f"[{self.address}]" if self.address.version == 6 else str(self.address)

@@ -137,6 +137,20 @@ def test_a_tunnel_owns_the_default_route(net: Lan, tmp_path: Path) -> None:
     assert here["local"].startswith("192.168.1.")
 
 
+@pytest.mark.parametrize("number", [0, 1], ids=["host", "join"])
+def test_a_tunnel_steals_the_prefix_of_the_lan(net: Lan, tmp_path: Path, number: int) -> None:
+    """A policy rule sends everything for the LAN into a tunnel that swallows it; a socket bound to the LAN gets out."""
+    far = net.namespace("vpn")
+    net.cable(far, "far", net.host(number), "tun0")
+    far.ip("addr add 10.8.0.1/24 dev far")
+    net.host(number).ip(
+        "addr add 10.8.0.6/24 dev tun0", "rule add pref 5270 lookup 52",
+        "route add 192.168.1.0/24 via 10.8.0.1 dev tun0 table 52",
+    )  # fmt: skip
+    here, _ = assert_one_pair(net, tmp_path)
+    assert here["local"].startswith("192.168.1.")
+
+
 def test_routed_without_multicast(tmp_path: Path) -> None:
     """Two subnets and a router between: only the offered address helps."""
     with lan(2) as net:

@@ -16,6 +16,7 @@ from localpair.address import IPAddress, normalise
 from localpair.errors import WireError
 from localpair.keys import Role
 from localpair.limits import CONNECT_TIMEOUT_S, IDENTIFY_S
+from localpair.net.sockets import bind_to_interface
 from localpair.net.stream import FrameStream, open_stream
 from localpair.wire.messages import CallKind, Preamble
 
@@ -33,16 +34,20 @@ class Contexts:
 
 
 async def connect(
-    address: IPAddress, port: int, scope: int = 0, *, source_port: int = 0, timeout: float = CONNECT_TIMEOUT_S
-) -> socket.socket:
+    address: IPAddress, port: int, scope: int = 0, *, source_port: int = 0, bind_to: int = 0,
+    timeout: float = CONNECT_TIMEOUT_S,
+) -> socket.socket:  # fmt: skip
     """A connected, non-blocking socket. Raises OSError with its errno; ETIMEDOUT where our own timer ended it.
 
-    ``source_port`` binds the dialling end to a fixed port. No name is ever resolved.
+    ``source_port`` binds the dialling end to a fixed port, ``bind_to`` to an interface, by its index. No name is ever
+    resolved.
     """
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
         one.setblocking(False)
+        if bind_to:
+            bind_to_interface(one, bind_to)
         if source_port:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(("::", source_port) if family == socket.AF_INET6 else ("0.0.0.0", source_port))  # noqa: S104

@@ -17,9 +17,10 @@ from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
 from localpair.net.finder import Clock
 from localpair.net.interfaces import Interfaces
 from localpair.net.lane import Lane, LaneRefusedError
+from localpair.net.routes import NoRoute, preferred_source
 from localpair.net.stream import FrameStream
 from localpair.protocol.checklist import Checklist, Outcome
-from localpair.ranking import rank_peers, scope_of
+from localpair.ranking import is_tunnel, rank_peers, scope_of
 from localpair.wire.messages import CallKind, Preamble
 
 _log = logging.getLogger("localpair.dialler")
@@ -59,11 +60,11 @@ class Checklists:
         self._preference = tuple(addresses)
 
     def add(self, secret: str, candidates: Iterable[Candidate], delay: float = 0.0) -> None:
-        """Dial these for this secret. A link-local address without a scope is tried on each link."""
+        """Dial these for this secret, each by every way there is to it."""
         checklist = self._lists.setdefault(secret, self._new())
         for candidate in candidates:
-            for scoped in self._scoped(candidate):
-                checklist.add(scoped, self._clock(), delay)
+            for way in self._ways(candidate):
+                checklist.add(way, self._clock(), delay)
 
     def on_this_host(self, secret: str) -> None:
         """The peer proved to run on this host: its addresses are ours, and may be dialled."""
@@ -99,13 +100,32 @@ class Checklists:
 
         return Checklist(order, self._interfaces.own_addresses)
 
-    def _scoped(self, candidate: Candidate) -> list[Candidate]:
+    def _ways(self, candidate: Candidate) -> list[Candidate]:
+        """The ways to dial one candidate: a link-local address on each link, and an address that lies on a link of
+        ours both as the routing table says and, where that leads elsewhere, over the link itself.
+        """
         needs_scope = candidate.address.version == 6 and candidate.cls is AddressClass.LINK_LOCAL
-        if not needs_scope or candidate.scope:
+        if needs_scope and not candidate.scope:
+            links = self._interfaces.multicast_interfaces()
+            scopes = {scope_of(candidate.address, link.index) for link in links}
+            return [replace(candidate, scope=scope) for scope in sorted(scopes)]
+        if needs_scope or candidate.cls is AddressClass.LOOPBACK:
             return [candidate]
-        links = self._interfaces.multicast_interfaces()
-        scopes = {scope_of(candidate.address, link.index) for link in links}
-        return [replace(candidate, scope=scope) for scope in sorted(scopes)]
+        return [
+            candidate,
+            *(replace(candidate, bind_to=index) for index in self._bypassed(candidate.address)),
+        ]
+
+    def _bypassed(self, address: IPAddress) -> list[int]:
+        """The links on which an address lies and which the routing table nevertheless does not use for it."""
+        links = [link for link in self._interfaces.on_link(address) if not is_tunnel(link)]
+        answer = preferred_source(address)
+        if isinstance(answer, NoRoute) or address in self._interfaces.own_addresses:
+            return []
+        owner = self._interfaces.owner(answer.source)
+        if owner is None or owner.index in {link.index for link in links}:
+            return []
+        return [link.index for link in links if link.carrier is not False]
 
 
 class Dialler:
@@ -145,7 +165,7 @@ class Dialler:
 
     async def _open(self, trial: Trial, secret: str) -> Lane:
         to = trial.candidate
-        one = await connect(to.address, to.port, to.scope, source_port=to.dial_from)
+        one = await connect(to.address, to.port, to.scope, source_port=to.dial_from, bind_to=to.bind_to)
         try:
             trial.phase = Phase.PREAMBLE
             peer = await exchange_preambles(one, Preamble(CallKind.PAIR, self._role, True))

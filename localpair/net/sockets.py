@@ -154,6 +154,24 @@ def _allow_groups(one: socket.socket, family: socket.AddressFamily) -> None:
     one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 
 
+def bind_to_interface(one: socket.socket, index: int) -> None:
+    """Send and receive through one interface only, whatever the routing table says. Raises OSError.
+
+    Linux asks for no privilege since 5.7 (socket(7), SO_BINDTODEVICE); macOS has IP_BOUND_IF (ip(4), ip6(4)). Elsewhere
+    there is no such thing, and the attempt ends with ENOTSUP.
+    """
+    if sys.platform == "linux":
+        name = socket.if_indextoname(index).encode() + b"\0"
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
+    elif sys.platform == "darwin":
+        level, option = (
+            (socket.IPPROTO_IPV6, 125) if one.family == socket.AF_INET6 else (socket.IPPROTO_IP, 25)
+        )
+        one.setsockopt(level, option, index)
+    else:
+        raise OSError(errno.ENOTSUP, "a socket cannot be bound to an interface here")
+
+
 def _open_shared(notes: list[str]) -> Iterable[socket.socket]:
     """The discovery port, shared by every instance on this host: groups and broadcasts reach all of them."""
     for family, wildcard in families():

@@ -22,7 +22,7 @@ from localpair.wire.framing import Frame, frame_header
 
 __all__ = ["Frame", "FrameStream", "Piece", "open_stream"]
 
-_TURN_BYTES: Final = 64 * 1024  # written in one turn of the loop by whoever drains
+_TURN_BYTES: Final = 32 * 1024  # written in one turn of the loop by whoever drains
 _JOINED_BYTES: Final = 16 * 1024  # smaller frames of one turn share a TLS record and a system call
 
 

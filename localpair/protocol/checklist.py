@@ -18,7 +18,7 @@ from localpair.limits import CANDIDATES, LOWEST_DIALLED_PORT, PARALLEL_DIALS, RE
 
 Order: TypeAlias = Callable[[Sequence[Candidate]], Sequence[Candidate]]
 """Gives candidates best first."""
-Key: TypeAlias = tuple[IPAddress, int, int]
+Key: TypeAlias = tuple[IPAddress, int, int, int]
 
 
 class Outcome(StrEnum):
