@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import signal
 import socket
 import struct
 import sys
@@ -46,6 +47,11 @@ def _map_ids(uid: int, gid: int) -> None:
         with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123 - one write call, as proc wants
             file.write(text)
 
+
+# Whoever started this in the background may have had signals ignored, and what is started here would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ISOLATED = _isolate()
 STATE = tempfile.mkdtemp(prefix="localpair-tests-")
