@@ -37,19 +37,18 @@ def _gather(folder: Path, wanted: int, size: int, files: list[IO[str]]) -> None:
         for number in range(size):
             if len(files) == wanted:
                 return
-            file = (folder / f"token-{number}").open("w")
+            token: IO[str] = (folder / f"token-{number}").open("w")
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                files.append(file)
+                fcntl.flock(token, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                files.append(token)
             except BlockingIOError:
-                busy.append(file)
+                busy.append(token)
         while len(files) < wanted:
-            file = busy.pop(0)
-            files.append(file)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            files.append(busy.pop(0))
+            fcntl.flock(files[-1], fcntl.LOCK_EX)
     finally:
-        for file in busy:
-            file.close()
+        for token in busy:
+            token.close()
 
 
 @contextmanager
