@@ -107,14 +107,24 @@ def run_order(argv: list[str], text: str) -> dict[str, Any]:
     process.stdin.write(text)
     process.stdin.close()
     found: dict[str, Any] = {}
+    attempts: list[str] = []
     for said in process.stdout:
         moment = (time.monotonic() - started) * 1000
         event = json.loads(said)
+        if event["event"] == "attempt":
+            attempts.append(
+                f"{event['candidate']} {event['phase']} {event['outcome']} {event['errno']}".strip()
+            )
         if event["event"] in ("paired", "failed"):
             found = {"process": moment, **event, **found}
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return {"event": "nothing", **found, "cpu": (usage.ru_utime + usage.ru_stime) * 1000}
+    return {
+        "event": "nothing",
+        **found,
+        "attempts": attempts,
+        "cpu": (usage.ru_utime + usage.ru_stime) * 1000,
+    }
 
 
 # --- the one that measures
@@ -171,7 +181,7 @@ class Hosts:
         print(json.dumps({"argv": argv, "text": text}), file=self._runner.stdin, flush=True)
         said = json.loads(self._runner.stdout.readline())
         if said["event"] != "paired":
-            raise RuntimeError(f"no pair: {said.get('reason', said['event'])}")
+            raise RuntimeError(f"no pair: {said.get('reason', said['event'])}, {said['attempts'][-4:]}")
         path = said.get("path", {})
         way = f"{path.get('direction', '')} {path.get('carrier', '')}".strip()
         return Run(said["process"], said["elapsed_ms"], said["cpu"], way)

@@ -1,25 +1,28 @@
 """How close a transfer comes to the fastest bare TLS 1.3 loop in Python, and whether small files hit a cliff.
 
-    python benchmarks/transfer.py                       # 1 GiB, then 10,000 small files, over loopback
-    python benchmarks/transfer.py --veth                # between two network namespaces (Linux)
-    python benchmarks/transfer.py --size 256 --runs 3 --folder /dev/shm
+    python benchmarks/transfer.py                       # 1 GiB, then 10,000 small files, over a veth (Linux)
+    python benchmarks/transfer.py --loopback            # both ends on 127.0.0.1, on any system
+    python benchmarks/transfer.py --size 256 --runs 3 --calm 60 --folder /dev/shm
 
-Both ends are processes of their own on this machine. Every kind of run is repeated in turn, so that all see the same
-weather, and medians are compared. Three things are measured:
+Both ends are processes of their own on this machine. Every kind of run takes its turn in each round, so that all see
+the same weather. Measured are
 
-* **bare**: TLS 1.3 between two asyncio protocol objects, from memory to nowhere, with writes of 256 KiB, 512 KiB and
-  1 MiB; the fastest of them is the yardstick.
-* **session**: ``send_files`` of one file until it is stored, flushed and confirmed: reading, TLS, SHA-256 at both
-  ends, writing. ``extra`` is the peak of resident memory over what the process had before the transfer.
-* **small**: ``send_files`` of a folder of small files; the first and the last tenth of them are compared.
+* bare loops: TLS 1.3 between two asyncio protocol objects, from memory to nowhere, which send 256 KiB, 512 KiB and
+  1 MiB at a time. The receiver is a plain protocol, which asyncio hands bytes, or a buffered one, into whose memory TLS
+  decrypts: the fastest that Python's own library can do.
+* the session: ``send_files`` of one file until it is stored, flushed and confirmed, with SHA-256 at both ends.
+  ``added`` is the peak of resident memory over what the process held before.
+* small files: ``send_files`` of a folder; the last tenth of them is compared with the first. They are confirmed in
+  groups of up to 256, which blurs that where there are few.
 
-A bare loop does nothing else, so ``floor`` is given besides: the shortest time in which this machine's cores can do
-the bare loop's work and that of the disk and the checksums, both ends together.
+A bare loop reads no file, computes no checksum and writes nothing. ``least processor time`` is what the session cannot
+do without: the fastest bare loop's at both ends, and that of reading, hashing twice, writing and flushing. Where both
+ends share few cores it bounds the ratio: ``bound`` is the ratio of a session that costs no more than that and keeps
+all cores busy.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import hashlib
@@ -34,74 +37,103 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from measuring import Report, installed, parser, progress, undisturbed
 
-from localpair.events import Direction, Event, Peer, Received  # noqa: E402
-from localpair.events import Path as Way  # noqa: E402
-from localpair.keys import SessionCertificate  # noqa: E402
-from localpair.net.stream import open_stream  # noqa: E402
-from localpair.net.tls import client_context, server_context  # noqa: E402
-from localpair.session import Session  # noqa: E402
+from localpair.events import Direction, Event, Peer, Received
+from localpair.events import Path as Way
+from localpair.keys import SessionCertificate
+from localpair.net.stream import FrameStream, open_stream
+from localpair.net.tls import client_context, server_context
+from localpair.session import Session
 
 MIB = 1 << 20
 WRITES = (256 * 1024, 512 * 1024, MIB)
+RECEIVERS = ("plain", "buffered")
+ADDED_AIM_MIB = 64.0
 
 
-# --- both ends
+# --- what both ends measure
 
 
 def resident(field: str) -> float:
-    """VmRSS or VmHWM of this process in MiB; 0 where there is no such file."""
+    """VmRSS or VmHWM of this process in MiB; 0 where the system does not tell."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith(field):
                 return int(line.split()[1]) / 1024
     return 0.0
 
 
 class Cost:
-    """Seconds, processor seconds and memory between two moments."""
+    """Seconds, processor seconds and memory from now on."""
 
     def __init__(self) -> None:
         self.rss = resident("VmRSS")
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
     def so_far(self, **more: Any) -> dict[str, Any]:
+        """What has been spent."""
         return {
             "wall": time.perf_counter() - self.wall,
             "cpu": time.process_time() - self.cpu,
-            "extra": resident("VmHWM") - self.rss,
+            "added": resident("VmHWM") - self.rss,
             **more,
         }
 
 
-class BareReceiver(asyncio.BufferedProtocol):
-    """Decrypts into one buffer and counts."""
+# --- bare loops
+
+
+class Counting:
+    """Counts to the end, confirms and closes."""
 
     def __init__(self, size: int) -> None:
         self.left = size
-        self.buffer = memoryview(bytearray(256 * 1024))
-        self.done = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: Any) -> None:
+        """TLS stands."""
         self.transport = transport
         self.cost = Cost()
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self.buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self.left -= nbytes
+    def count(self, size: int) -> None:
+        """So many bytes more."""
+        self.left -= size
         if self.left == 0:
             self.transport.write(b"!")
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The end."""
         self.done.set_result(self.cost.so_far())
+
+
+class BufferedReceiver(Counting, asyncio.BufferedProtocol):
+    """TLS decrypts into one buffer."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.buffer = memoryview(bytearray(256 * 1024))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Always the same one."""
+        return self.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """The buffer was filled."""
+        self.count(nbytes)
+
+
+class PlainReceiver(Counting, asyncio.Protocol):
+    """Gets bytes."""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes."""
+        self.count(len(data))
 
 
 class BareSender(asyncio.Protocol):
@@ -112,22 +144,25 @@ class BareSender(asyncio.Protocol):
         self.writable.set()
         self.confirmed = asyncio.Event()
 
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-
     def pause_writing(self) -> None:
+        """The buffer is full."""
         self.writable.clear()
 
     def resume_writing(self) -> None:
+        """There is room again."""
         self.writable.set()
 
     def data_received(self, data: bytes) -> None:
+        """The receiver has everything."""
         self.confirmed.set()
 
 
-async def bare_serve(connection: socket.socket, context: ssl.SSLContext, size: int) -> dict[str, Any]:
+async def bare_serve(
+    connection: socket.socket, context: ssl.SSLContext, kind: str, size: int
+) -> dict[str, Any]:
+    made = BufferedReceiver if kind == "buffered" else PlainReceiver
     loop = asyncio.get_running_loop()
-    _, receiver = await loop.connect_accepted_socket(lambda: BareReceiver(size), connection, ssl=context)
+    _, receiver = await loop.connect_accepted_socket(lambda: made(size), connection, ssl=context)
     return await receiver.done
 
 
@@ -147,7 +182,10 @@ async def bare_call(connection: socket.socket, size: int, chunk: int) -> dict[st
     return spent
 
 
-def new_session(stream: Any, on_event: Callable[[Event], None] | None = None) -> Session:
+# --- sessions
+
+
+def new_session(stream: FrameStream, on_event: Callable[[Event], None] | None = None) -> Session:
     way = Way("", "", Direction.OUT, "offer")
     return Session(stream, peer=Peer("bench", ""), path=way, on_event=on_event)
 
@@ -163,7 +201,9 @@ async def session_serve(connection: socket.socket, context: ssl.SSLContext, fold
     async with new_session(stream, note) as session:
         cost = Cost()
         await session.receive_files(Path(folder))
-        spent = cost.so_far(moments=[moment - cost.wall for moment in moments[:: max(1, len(moments) // 10)]])
+        tenth = max(1, (len(moments) - 1) // 10)
+        moments.insert(0, cost.wall)
+        spent = cost.so_far(first=moments[tenth] - moments[0], last=moments[-1] - moments[-tenth - 1])
         await session.wait_closed()
     return spent
 
@@ -171,88 +211,148 @@ async def session_serve(connection: socket.socket, context: ssl.SSLContext, fold
 async def session_call(connection: socket.socket, path: str) -> dict[str, Any]:
     stream = await open_stream(connection, client_context(), server_side=False, timeout=10)
     async with new_session(stream) as session:
-        await session.send_message(b"")  # the connection is ready
+        await session.send_message(b"")  # both sides are up
         cost = Cost()
         await session.send_files([Path(path)])
         return cost.so_far()
 
 
 async def serve(kind: str, address: str, argument: str) -> dict[str, Any]:
-    """Accept one connection and receive."""
+    """Accept one connection and receive; the port goes out first."""
     with socket.create_server((address, 0)) as listener:
         listener.setblocking(False)
         context = server_context(SessionCertificate.generate())
         print(listener.getsockname()[1], flush=True)
         connection, _ = await asyncio.get_running_loop().sock_accept(listener)
-    if kind == "bare":
-        return await bare_serve(connection, context, int(argument))
+    if kind in RECEIVERS:
+        return await bare_serve(connection, context, kind, int(argument))
     return await session_serve(connection, context, argument)
 
 
-async def call(kind: str, address: str, port: int, argument: str) -> dict[str, Any]:
+async def call(kind: str, address: str, port: str, argument: str) -> dict[str, Any]:
     """Connect and send."""
-    connection = socket.create_connection((address, port))
+    connection = socket.create_connection((address, int(port)))
     connection.setblocking(False)
-    if kind == "bare":
+    if kind in RECEIVERS:
         size, _, chunk = argument.partition("/")
         return await bare_call(connection, int(size), int(chunk))
     return await session_call(connection, argument)
 
 
-# --- the one that measures
+# --- where the two ends run
 
 
+@dataclass(frozen=True, slots=True)
 class Place:
-    """Where the two ends run: how to start a program there, and the receiver's address."""
+    """How to start a program at either end, and the receiver's address."""
 
-    def __init__(self) -> None:
-        self.address = "127.0.0.1"
+    address: str
+    command: Callable[[int, list[str]], list[str]]
+    environment: dict[str, str]
 
-    def start(self, end: int, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, __file__, *arguments]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def start(self, end: int, *words: str) -> subprocess.Popen[str]:
+        """Start this file at one end."""
+        command = self.command(end, [sys.executable, __file__, *words])
+        environment = {**os.environ, **self.environment}
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
-
-class VethPlace(Place):
-    """Two network namespaces and one cable."""
-
-    def __init__(self, network: Any) -> None:
-        self.ends = [network.namespace(f"end{number}") for number in range(2)]
-        network.cable(self.ends[0], "eth0", self.ends[1], "eth0")
-        for number, end in enumerate(self.ends):
-            end.ip(f"addr add 192.168.7.{number + 1}/24 dev eth0", "link set eth0 up", "link set lo up")
-        self.address = "192.168.7.1"
-
-    def start(self, end: int, *arguments: str) -> subprocess.Popen[str]:
-        command = self.ends[end].command([sys.executable, __file__, *arguments])
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def transfer(self, kind: str, receive: str, send: str) -> dict[str, Any]:
+        """One transfer: the sender's cost, and the receiver's under ``receiver``."""
+        receiver = self.start(0, "serve", kind, self.address, receive)
+        assert receiver.stdout is not None
+        port = receiver.stdout.readline().strip()
+        sender = self.start(1, "call", kind, self.address, port, send)
+        said, _ = sender.communicate(timeout=900)
+        heard, _ = receiver.communicate(timeout=60)
+        if sender.returncode or receiver.returncode:
+            raise SystemExit(f"a transfer failed ({kind})")
+        return {**json.loads(said), "receiver": json.loads(heard)}
 
 
 @contextlib.contextmanager
-def place(veth: bool) -> Iterator[Place]:
-    if not veth:
-        yield Place()
-        return
+def on_loopback(environment: dict[str, str]) -> Iterator[Place]:
+    yield Place("127.0.0.1", lambda _, words: words, environment)
+
+
+@contextlib.contextmanager
+def on_a_cable(environment: dict[str, str]) -> Iterator[Place]:
+    """Two network namespaces and one veth between them."""
     from netns import Network
 
     with Network() as network:
-        yield VethPlace(network)
+        ends = [network.namespace(f"end{number}") for number in range(2)]
+        network.cable(ends[0], "eth0", ends[1], "eth0")
+        for number, end in enumerate(ends):
+            end.ip(f"addr add 192.168.7.{number + 1}/24 dev eth0", "link set eth0 up", "link set lo up")
+        yield Place("192.168.7.1", lambda end, words: ends[end].command(words), environment)
 
 
-def run(where: Place, kind: str, receive: str, send: str) -> dict[str, Any]:
-    """One transfer; the sender's cost, with the receiver's beside it."""
-    receiver = where.start(0, "serve", kind, where.address, receive)
-    assert receiver.stdout is not None
-    port = receiver.stdout.readline().strip()
-    sender = where.start(1, "call", kind, where.address, port, send)
-    said, _ = sender.communicate(timeout=600)
-    heard, _ = receiver.communicate(timeout=60)
-    if sender.returncode or receiver.returncode:
-        raise SystemExit("a run failed")
-    return {**json.loads(said), "receiver": json.loads(heard)}
+# --- the measurements
 
 
-def local_costs(file: Path, folder: Path) -> float:
+def measure_large(report: Report, place: Place, folder: Path, size: int, runs: int, calm_s: float) -> None:
+    """One large file, beside bare loops of its size."""
+    file = folder / "large"
+    with file.open("wb") as target:
+        for _ in range(size // MIB):
+            target.write(os.urandom(MIB))
+    bare: dict[tuple[str, int], list[dict[str, Any]]] = {
+        (kind, chunk): [] for kind in RECEIVERS for chunk in WRITES
+    }
+    sessions: list[dict[str, Any]] = []
+    local: list[float] = []
+    for number in range(runs):
+        progress(f"large file, round {number + 1} of {runs}")
+        for kind, chunk in bare:
+            send = f"{size}/{chunk}"
+            found = undisturbed(lambda k=kind, s=send: place.transfer(k, str(size), s), calm_s)  # type: ignore[misc]
+            bare[kind, chunk].append(found)
+        sessions.append(undisturbed(lambda: receive_in(place, folder, file), calm_s))
+        local.append(local_cost(file, folder))
+    progress("")
+    file.unlink()
+    _tell_large(report, bare, sessions, local)
+
+
+def receive_in(place: Place, folder: Path, sent: Path) -> dict[str, Any]:
+    """Send ``sent`` into a new folder."""
+    with tempfile.TemporaryDirectory(dir=folder) as target:
+        return place.transfer("session", target, str(sent))
+
+
+def _tell_large(
+    report: Report,
+    bare: dict[tuple[str, int], list[dict[str, Any]]],
+    sessions: list[dict[str, Any]],
+    local: list[float],
+) -> None:
+    fastest = {}
+    for kind in RECEIVERS:
+        chunk = min(WRITES, key=lambda one: statistics.median(run["wall"] for run in bare[kind, one]))
+        runs = bare[kind, chunk]
+        name = f"bare loop, {kind} protocol, {chunk // 1024} KiB writes"
+        fastest[kind] = report.add(name, "s", [run["wall"] for run in runs])
+        spent = report.add(f"{name}: processor", "s", [run["cpu"] + run["receiver"]["cpu"] for run in runs])
+    session = report.add("session", "s", [run["wall"] for run in sessions])
+    report.add("session: sender's processor", "s", [run["cpu"] for run in sessions])
+    report.add("session: receiver's processor", "s", [run["receiver"]["cpu"] for run in sessions])
+    least = report.add("session: least processor time", "s", [spent.median + one for one in local])
+    _tell_memory(report, "session", sessions)
+    for kind, figure in fastest.items():
+        report.ratio(f"session's rate / bare loop's, {kind} protocol", figure, session)
+    cores = os.cpu_count() or 1
+    bound = min(1.0, fastest["buffered"].median / (least.median / cores))
+    report.ratios[f"bound of that ratio on {cores} cores, buffered protocol"] = round(bound, 2)
+
+
+def _tell_memory(report: Report, name: str, runs: list[dict[str, Any]]) -> None:
+    report.add(f"{name}: added at the sender", "MiB", [run["added"] for run in runs], ADDED_AIM_MIB)
+    report.add(
+        f"{name}: added at the receiver", "MiB", [run["receiver"]["added"] for run in runs], ADDED_AIM_MIB
+    )
+
+
+def local_cost(file: Path, folder: Path) -> float:
     """Processor seconds for reading, hashing twice, writing and flushing ``file`` without any network."""
     before = time.process_time()
     with file.open("rb", buffering=0) as source, (folder / "copy").open("wb", buffering=0) as target:
@@ -266,99 +366,61 @@ def local_costs(file: Path, folder: Path) -> float:
     return time.process_time() - before
 
 
-def measure_large(where: Place, folder: Path, size: int, runs: int) -> dict[str, Any]:
-    file = folder / "large"
-    with file.open("wb") as target:
-        for _ in range(size // MIB):
-            target.write(os.urandom(MIB))
-    bare: dict[int, list[dict[str, Any]]] = {chunk: [] for chunk in WRITES}
-    sessions: list[dict[str, Any]] = []
-    floors: list[float] = []
-    for _ in range(runs):
-        for chunk in WRITES:
-            bare[chunk].append(run(where, "bare", str(size), f"{size}/{chunk}"))
-        with tempfile.TemporaryDirectory(dir=folder) as target_folder:
-            sessions.append(run(where, "session", target_folder, str(file)))
-        floors.append(local_costs(file, folder))
-    file.unlink()
-    best = min(WRITES, key=lambda chunk: median(bare[chunk], "wall"))
-    work = median(bare[best], "cpu") + statistics.median(one["receiver"]["cpu"] for one in bare[best])
-    floor = max(median(bare[best], "wall"), (work + statistics.median(floors)) / len(os.sched_getaffinity(0)))
-    wall = median(sessions, "wall")
-    return {
-        "bare MB/s": {
-            f"{chunk // 1024} KiB": round(size / median(bare[chunk], "wall") / 1e6) for chunk in WRITES
-        },
-        "session MB/s": round(size / wall / 1e6),
-        "session / fastest bare": round(median(bare[best], "wall") / wall, 3),
-        "floor MB/s": round(size / floor / 1e6),
-        "session / floor": round(floor / wall, 3),
-        "sender extra MiB": round(max(one["extra"] for one in sessions), 1),
-        "receiver extra MiB": round(max(one["receiver"]["extra"] for one in sessions), 1),
-        "sender cpu s": round(median(sessions, "cpu"), 2),
-        "receiver cpu s": round(statistics.median(one["receiver"]["cpu"] for one in sessions), 2),
-    }
-
-
-def measure_small(where: Place, folder: Path, count: int, runs: int) -> dict[str, Any]:
+def measure_small(report: Report, place: Place, folder: Path, count: int, runs: int, calm_s: float) -> None:
+    """Many small files in folders of a hundred."""
     source = folder / "small"
     for number in range(count):
         inner = source / f"{number // 100:03}"
         inner.mkdir(parents=True, exist_ok=True)
         (inner / f"{number:05}.bin").write_bytes(os.urandom(200 + number % 4000))
-    results = []
-    for _ in range(runs):
-        with tempfile.TemporaryDirectory(dir=folder) as target_folder:
-            results.append(run(where, "session", target_folder, str(source)))
+    found = []
+    for number in range(runs):
+        progress(f"small files, round {number + 1} of {runs}")
+        found.append(undisturbed(lambda: receive_in(place, folder, source), calm_s))
+    progress("")
     shutil.rmtree(source)
-    ratios = []
-    for result in results:
-        marks = result["receiver"]["moments"]
-        ratios.append((marks[1] - marks[0]) / (marks[-1] - marks[-2]))
-    return {
-        "files/s": round(count / median(results, "wall")),
-        "last tenth / first tenth": round(statistics.median(ratios), 2),
-        "sender extra MiB": round(max(one["extra"] for one in results), 1),
-        "receiver extra MiB": round(max(one["receiver"]["extra"] for one in results), 1),
-    }
+    name = f"{count} small files"
+    report.add(name, "s", [run["wall"] for run in found])
+    report.add(f"{name}: rate", "files/s", [count / run["wall"] for run in found])
+    first = report.add(f"{name}: first tenth", "s", [run["receiver"]["first"] for run in found])
+    last = report.add(f"{name}: last tenth", "s", [run["receiver"]["last"] for run in found])
+    report.ratio("last tenth / first tenth", last, first)
+    _tell_memory(report, name, found)
 
 
-def median(results: list[dict[str, Any]], key: str) -> float:
-    return statistics.median(result[key] for result in results)
-
-
-def main() -> None:
-    if len(sys.argv) > 1 and sys.argv[1] == "serve":
-        print(json.dumps(asyncio.run(serve(*sys.argv[2:5]))))
-        return
-    if len(sys.argv) > 1 and sys.argv[1] == "call":
-        kind, address, port, argument = sys.argv[2:6]
-        print(json.dumps(asyncio.run(call(kind, address, int(port), argument))))
-        return
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def main() -> int:
+    if sys.argv[1:2] == ["serve"]:
+        print(json.dumps(asyncio.run(serve(*sys.argv[2:]))))
+        return 0
+    if sys.argv[1:2] == ["call"]:
+        print(json.dumps(asyncio.run(call(*sys.argv[2:]))))
+        return 0
+    made = parser(__doc__, runs=5)
+    made.add_argument("--loopback", action="store_true", help="on 127.0.0.1 instead of a veth")
+    made.add_argument(
+        "--size", type=int, default=1024, help="MiB of the large file; 0 leaves it out (default: 1024)"
     )
-    parser.add_argument("--veth", action="store_true", help="between two network namespaces")
-    parser.add_argument("--size", type=int, default=1024, help="MiB of the large file")
-    parser.add_argument("--small", type=int, default=10_000, help="number of small files; 0 leaves them out")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument(
-        "--folder", type=Path, help="where files are read and written; default: a temporary one"
+    made.add_argument(
+        "--small", type=int, default=10_000, help="small files; 0 leaves them out (default: 10000)"
     )
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as name, place(options.veth) as where:
-        folder = Path(name)
-        cores = len(os.sched_getaffinity(0))
-        print(f"{cores} cores, {'veth' if options.veth else 'loopback'}, Python {sys.version.split()[0]}, "
-              f"{ssl.OPENSSL_VERSION}")  # fmt: skip
+    made.add_argument(
+        "--folder", type=Path, help="where files are read and written (default: a temporary one)"
+    )
+    options = made.parse_args()
+    report = Report("transfer")
+    where = on_loopback if options.loopback else on_a_cable
+    with (
+        tempfile.TemporaryDirectory(dir=options.folder, prefix="localpair-transfer-") as folder,
+        installed() as environment,
+        where(environment) as place,
+    ):
         if options.size:
-            for key, value in measure_large(where, folder, options.size * MIB, options.runs).items():
-                print(f"  {key}: {value}")
+            measure_large(report, place, Path(folder), options.size * MIB, options.runs, options.calm)
         if options.small:
-            print(f"{options.small} small files")
-            for key, value in measure_small(where, folder, options.small, options.runs).items():
-                print(f"  {key}: {value}")
+            measure_small(report, place, Path(folder), options.small, options.runs, options.calm)
+    report.facts["openssl"] = ssl.OPENSSL_VERSION
+    return report.finish(options.check)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

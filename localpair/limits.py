@@ -111,7 +111,9 @@ RESUME_S: Final = 20.0  # how long both sides look for each other after a broken
 CHUNK_BYTES: Final = (
     512 * 1024
 )  # one read of a file and one write to TLS; measured best between 256 KiB and 1 MiB
-SEND_BUFFER_BYTES: Final = 4 * 1024 * 1024  # ahead of the socket, then the sender waits
+SEND_BUFFER_BYTES: Final = (
+    1024 * 1024
+)  # ahead of the socket, then the sender waits; more costs fresh memory, measured
 ATTACH_S: Final = (
     20.0  # for the first message on a new connection: a slow disk has to settle before it is sent
 )
@@ -122,6 +124,7 @@ USER_TIMEOUT_S: Final = 30.0  # sent and not acknowledged by the peer's kernel: 
 NAME_BYTES: Final = 255  # UTF-8; what every common file system stores
 NAME_WIRE_BYTES: Final = 1024  # a name of NTFS may have 765 bytes in UTF-8; it is shortened on arrival
 PATH_DEPTH: Final = 64  # folders in folders; deeper ones are refused
+SHOWN_PATH_BYTES: Final = 300  # of a path that did not arrive
 REASON_BYTES: Final = 200  # why something failed, told to the peer
 UNSETTLED_ENTRIES: Final = 1024  # files sent and not yet confirmed as stored; all of them may be sent again
 NOTES_AHEAD: Final = 64  # messages sent that the peer's application has not taken

@@ -151,6 +151,7 @@ class _Supervisor:
         self._own = os.urandom(TOKEN_BYTES)
         self._peer = b""
         self._closing = False
+        self._hurried = False  # saying goodbye took too long for whoever closed
         self._parted = False  # the peer has said goodbye
 
     def start(self) -> None:
@@ -166,10 +167,16 @@ class _Supervisor:
             self.ended.set()
             await self._stream.close()
             return
-        if not self.ended.is_set():
-            await self._say_goodbye()
+        if not self.ended.is_set() and not self._hurried:
+            try:
+                await self._say_goodbye()
+            except asyncio.CancelledError:
+                self._hurried = True
+                raise
         self._task.cancel()
         await asyncio.wait([self._task])
+        if self._hurried:
+            self._stream.abort()
         await self._stream.close()
 
     async def _say_goodbye(self) -> None:
@@ -232,8 +239,7 @@ class _Supervisor:
                     return
                 _log.info("the connection broke: %s", broken)
                 deadline = deadline or loop.time() + RESUME_S
-                await self.incoming.detach()
-                self._stream = await self._again(broken, deadline)
+                self._stream = await self._settle_and_find(broken, deadline)
 
     async def _attach(self, *, again: bool) -> None:
         own = self.incoming.state(self._own, self._peer, self.mail.received, self.outgoing.state)
@@ -261,6 +267,8 @@ class _Supervisor:
                 self._dispatch(await self._link.receive())
                 if self.incoming.crowded:
                     await self.incoming.room()
+                if self._link.flooded:
+                    await self._link.drain()
             if not self._closing:
                 self._link.send([Bye()])
                 await self._stream.close()
@@ -286,6 +294,21 @@ class _Supervisor:
                 self.incoming.receive_message(part)
 
     # --- a broken connection
+
+    async def _settle_and_find(self, broken: ConnectionError, deadline: float) -> FrameStream:
+        """Look for the peer while the disk takes in what has arrived."""
+        settling = asyncio.create_task(self.incoming.detach(), name="localpair-settle")
+        try:
+            stream = await self._again(broken, deadline)
+            try:
+                await asyncio.shield(settling)
+            except BaseException:
+                stream.abort()
+                raise
+            return stream
+        finally:
+            settling.cancel()
+            await asyncio.wait([settling])
 
     async def _again(self, broken: ConnectionError, deadline: float) -> FrameStream:
         """Another connection to the same peer, whichever side makes it. Raises TransferError."""

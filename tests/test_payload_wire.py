@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localpair.errors import WireError
+from localpair.labels import clean_label
 from localpair.limits import FRAME_BYTES, NAME_WIRE_BYTES, PATH_DEPTH, REASON_BYTES, UNSETTLED_ENTRIES
 from localpair.wire.framing import Frame
 from localpair.wire.payload import (
@@ -76,11 +77,12 @@ u64 = st.integers(0, 2**64 - 1)
 u32 = st.integers(0, 2**32 - 1)
 hashes = st.binary(min_size=32, max_size=32)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-results = st.builds(Result, u64, hashes, texts)
+reasons = st.text("abc. äж/", max_size=40).map(clean_label)
+results = st.builds(Result, u64, hashes, reasons)
 payloads = st.one_of(
     st.builds(
         Attach, st.binary(min_size=16, max_size=16), st.just(b"") | st.binary(min_size=16, max_size=16), u64,
-        u32, st.sampled_from(SendPhase), u32, st.sampled_from(ReceivePhase), texts, u64,
+        u32, st.sampled_from(SendPhase), u32, st.sampled_from(ReceivePhase), reasons, u64,
         st.none() | st.builds(Partial, u64, u64, hashes), st.lists(results, max_size=5).map(tuple),
     ),
     st.builds(Note, u64, st.binary(max_size=200)),
@@ -88,10 +90,10 @@ payloads = st.one_of(
     st.builds(Start, u32) | st.builds(Accept, u32) | st.builds(Finish, u32) | st.builds(Closed, u32),
     st.builds(
         Begin, u64, st.sampled_from(Kind), st.lists(texts, min_size=1, max_size=PATH_DEPTH).map(tuple), u64, u64,
-        u64, texts,
+        u64, reasons,
     ),
     st.builds(End, u64, hashes),
-    st.builds(Abandon, u64, texts) | st.builds(Cancel, u32, texts) | st.builds(Stop, u32, texts),
+    st.builds(Abandon, u64, reasons) | st.builds(Cancel, u32, reasons) | st.builds(Stop, u32, reasons),
     st.builds(Total, u64, u64),
     st.builds(Settled, u32, st.lists(results, max_size=5).map(tuple)),
 )  # fmt: skip
@@ -148,6 +150,16 @@ def test_reasons_are_clipped_to_whole_characters() -> None:
     assert len(clipped.encode()) <= REASON_BYTES
     assert set(clipped) == {"ä"}
     assert clip("a lone \ud800 surrogate") == "a lone ? surrogate"
+
+
+@pytest.mark.parametrize("kind", [Stop, Cancel, Abandon])
+def test_reasons_of_the_peer_are_fit_for_a_screen(kind: type[Stop | Cancel | Abandon]) -> None:
+    message = again(kind(1, "\x1b[2Jfree\u202e\nmoney"))
+    assert isinstance(message, kind)
+    assert (
+        message.reason
+        == "\N{REPLACEMENT CHARACTER}[2Jfree\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}money"
+    )
 
 
 def test_the_largest_state_fits_a_frame() -> None:

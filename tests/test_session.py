@@ -368,6 +368,26 @@ def test_a_file_larger_than_the_disk_is_refused_at_once(
     run(main())
 
 
+def test_a_refused_file_is_not_sent_to_its_end(
+    source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(localpair.net.files.Inbox, "has_room", lambda self, size: size < 1 << 30)
+
+    async def main() -> None:
+        folder = plant(source)
+        with (folder / "a huge one").open("wb") as file:
+            file.truncate(4 << 30)
+        async with pair() as (one, other):
+            outcomes = await asyncio.gather(
+                one.send_files([folder]), other.receive_files(target), return_exceptions=True
+            )
+            assert one._supervisor._stream.sent < 200 << 20
+        assert all(isinstance(outcome, TransferError) for outcome in outcomes)
+        assert harvest(target) == TREE
+
+    run(main())
+
+
 def test_bytes_that_changed_on_the_way_to_the_disk_are_not_given_a_name(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -605,6 +625,24 @@ def test_closing_in_the_middle_of_a_transfer_is_told(source: Path, target: Path)
     run(main())
 
 
+def test_closing_in_a_hurry_does_not_wait_for_a_dead_peer() -> None:
+    async def main() -> None:
+        net = Net()
+        async with pair(net) as (one, _):
+            await one.send_message(b"x")
+            net.wires[0].frozen.clear()
+            await one.send_message(b"never received")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await one.close()
+            async with asyncio.timeout(0.5):
+                await one.close()
+            net.wires[0].frozen.set()
+            net.broken = UnreachableError("gone")
+
+    run(main())
+
+
 def test_a_peer_that_vanishes_is_a_transfer_error_everywhere(source: Path, target: Path) -> None:
     async def main() -> None:
         big = plant(source, {"big": bytes(200 << 20)})
@@ -699,6 +737,50 @@ def test_many_breaks_both_ways(tmp_path: Path) -> None:
         assert not net.cuts
         for folder in targets:
             assert harvest(folder) == TREE
+
+    run(main())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_everything_at_once_over_breaking_connections(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    sizes = [0, 10, 3000, 70_000, 300_000, 1_500_000]
+    tree: Tree = {
+        f"d/{number % 5}/{number}": chance.randbytes(chance.choice(sizes))
+        for number in range(chance.randrange(1, 40))
+    }
+    messages = [chance.randbytes(chance.choice([0, 5, 2000, 300_000])) for _ in range(40)]
+    cuts = [
+        chance.randrange(1, chance.choice([300, 5000, 100_000, 1_000_000]))
+        for _ in range(chance.randrange(3, 10))
+    ]
+
+    async def talk(sender: Session, receiver: Session) -> None:
+        async def listen() -> list[bytes]:
+            found = receiver.messages()
+            return [await anext(found) for _ in messages]
+
+        listening = asyncio.create_task(listen())
+        for message in messages:
+            await sender.send_message(message)
+            await asyncio.sleep(0)
+        assert await listening == messages
+
+    async def main() -> None:
+        net = Net(cuts)
+        sources = [plant(tmp_path / f"source{number}", tree).parent.parent for number in range(2)]
+        targets = [tmp_path / f"target{number}" for number in range(2)]
+        for folder in targets:
+            folder.mkdir()
+        async with pair(net) as (one, other):
+            await asyncio.gather(
+                transfer(one, other, [sources[0]], targets[1]),
+                transfer(other, one, [sources[1]], targets[0]),
+                talk(one, other),
+                talk(other, one),
+            )
+        for folder in targets:
+            assert {name: data for name, data in harvest(folder).items() if data is not None} == tree
 
     run(main())
 

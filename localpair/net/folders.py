@@ -119,8 +119,7 @@ class _HandleFolder:
     def free(self) -> int:
         if sys.platform == "win32":
             raise NotImplementedError("no folder is held by its descriptor on Windows")
-        numbers = os.fstatvfs(self._fd)
-        return numbers.f_bavail * numbers.f_frsize
+        return shutil.disk_usage(self._fd).free
 
     def sweep(self) -> int:
         removed = 0

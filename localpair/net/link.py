@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from localpair.errors import WireError
-from localpair.limits import DEAD_S, FRAME_BYTES, PING_S
+from localpair.limits import DEAD_S, FRAME_BYTES, PING_S, SEND_BUFFER_BYTES
 from localpair.net.stream import Frame, FrameStream, Piece
 from localpair.wire.payload import DATA, Attach, Payload, Ping, decode_payload
 
@@ -63,6 +63,11 @@ class Link:
         if self._stream is None:
             raise ConnectionResetError("the connection is broken")
         await self._stream.drain()
+
+    @property
+    def flooded(self) -> bool:
+        """Whether answers pile up, beyond anything that is sent in bulk: the peer does not read them."""
+        return self._stream is not None and self._stream.queued > 2 * SEND_BUFFER_BYTES
 
     async def receive(self) -> Payload | Piece:
         """The next message or piece of a file. Raises ConnectionError and WireError."""

@@ -128,6 +128,11 @@ class FrameStream:
         return self._wire.sent
 
     @property
+    def queued(self) -> int:
+        """Bytes that wait to leave."""
+        return self._wire.transport.get_write_buffer_size()
+
+    @property
     def stalled(self) -> bool:
         """Whether reading is paused because received bytes wait for their reader."""
         return self._wire.stalled

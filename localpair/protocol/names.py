@@ -11,7 +11,8 @@ import unicodedata
 from typing import Final
 
 from localpair.errors import WireError
-from localpair.limits import NAME_BYTES
+from localpair.labels import clean_label
+from localpair.limits import NAME_BYTES, SHOWN_PATH_BYTES
 
 PART_PREFIX: Final = ".localpair-"
 """Names of files under way begin so; no received name may."""
@@ -61,6 +62,11 @@ def numbered(name: str, number: int) -> str:
 def name_key(name: str) -> str:
     """Equal for names that a file system without case, or without Unicode forms, takes for one."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+def shown_path(parts: tuple[str, ...]) -> str:
+    """A path as a person may see it, whatever the peer wrote into it; cut to SHOWN_PATH_BYTES."""
+    return clean_label("/".join(parts), SHOWN_PATH_BYTES)
 
 
 class NameTree:

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from localpair.errors import WireError
 from localpair.limits import UNSETTLED_ENTRIES
-from localpair.protocol.names import NameTree
+from localpair.protocol.names import NameTree, shown_path
 from localpair.wire.payload import (
     Abandon,
     Accept,
@@ -79,7 +79,7 @@ class FileDropped:
 
 @dataclass(frozen=True, slots=True)
 class EntryFailed:
-    """An entry will not arrive. ``name`` is the peer's own path for it: escape it before showing it."""
+    """An entry will not arrive. ``name`` is the peer's own path for it, fit to be shown."""
 
     id: int
     name: str
@@ -202,7 +202,7 @@ class Receiver:
         if self._open is not None and self._open.id == number and self._open.wanted:
             self._refuse(self._open, reason)
         elif number in self._paths and self.phase is ReceivePhase.OPEN:
-            self.events.append(EntryFailed(number, "/".join(self._paths[number]), reason))
+            self.events.append(EntryFailed(number, shown_path(self._paths[number]), reason))
             self.settle([Result(number, reason=reason)])
 
     def settle(self, results: list[Result]) -> None:
@@ -281,7 +281,7 @@ class Receiver:
         if partial is not None and message.kind is not Kind.FILE:
             self.events.append(FileDropped(message.id))
         if message.kind is Kind.FILE:
-            self._open = _Open(message.id, "/".join(message.parts), message.size, message.offset)
+            self._open = _Open(message.id, shown_path(message.parts), message.size, message.offset)
         self._place(message)
 
     def _place(self, message: Begin) -> None:
@@ -299,7 +299,7 @@ class Receiver:
         except WireError as error:
             if self._open is not None:
                 self._open.wanted = False
-            self.events.append(EntryFailed(message.id, "/".join(message.parts), error.message))
+            self.events.append(EntryFailed(message.id, shown_path(message.parts), error.message))
             self.settle([Result(message.id, reason=error.message)])
             return
         self.events.append(

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import ClassVar, Final, Self, TypeAlias, TypeVar
 
 from localpair.errors import WireError
+from localpair.labels import clean_label
 from localpair.limits import NAME_WIRE_BYTES, PATH_DEPTH, REASON_BYTES
 from localpair.wire.codec import Reader, Writer
 from localpair.wire.framing import Frame
@@ -68,7 +69,7 @@ class Result:
     @classmethod
     def read(cls, reader: Reader) -> Result:
         """Take one result."""
-        return cls(reader.u64(), reader.raw(SHA256_BYTES), reader.text8())
+        return cls(reader.u64(), reader.raw(SHA256_BYTES), _reason(reader))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class _EndOfBatch:
     @classmethod
     def decode(cls, reader: Reader) -> Self:
         """Read a body."""
-        return cls(reader.u32(), reader.text8())
+        return cls(reader.u32(), _reason(reader))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class Attach:
             raise WireError("a session token of the wrong size")
         send_batch, send_phase = reader.u32(), _choice(SendPhase, reader.u8())
         receive_batch, receive_phase = reader.u32(), _choice(ReceivePhase, reader.u8())
-        reason, next_id, partial = reader.text8(), reader.u64(), None
+        reason, next_id, partial = _reason(reader), reader.u64(), None
         if reader.u8():
             partial = Partial(reader.u64(), reader.u64(), reader.raw(SHA256_BYTES))
         results = tuple(Result.read(reader) for _ in range(reader.u16()))
@@ -274,7 +275,7 @@ class Begin:
         if not 1 <= len(parts) <= PATH_DEPTH or any(len(part) > NAME_WIRE_BYTES for part in parts):
             raise WireError(f"a path of {len(parts)} names, or one with a name far too long")
         size, mtime_ns, offset = reader.u64(), reader.u64(), reader.u64()
-        return cls(number, kind, parts, size, mtime_ns, offset, reader.text8())
+        return cls(number, kind, parts, size, mtime_ns, offset, _reason(reader))
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +311,7 @@ class Abandon:
     @classmethod
     def decode(cls, reader: Reader) -> Abandon:
         """Read a body."""
-        return cls(reader.u64(), reader.text8())
+        return cls(reader.u64(), _reason(reader))
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +406,12 @@ def decode_payload(frame: Frame) -> Payload:
 def clip(reason: str) -> str:
     """``reason`` cut to what a message carries; text that is no Unicode comes out as question marks."""
     return reason.encode(errors="replace")[:REASON_BYTES].decode(errors="ignore")
+
+
+def _reason(reader: Reader) -> str:
+    """What the peer gives as a reason: text for people, with nothing in it that moves a cursor or hides."""
+    text = reader.text8()
+    return clean_label(text, REASON_BYTES) if text else ""
 
 
 _Choice = TypeVar("_Choice", bound=IntEnum)

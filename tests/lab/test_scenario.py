@@ -35,6 +35,7 @@ def test_the_schema_describes_the_short_forms_and_the_conditions() -> None:
 )
 def test_editors_find_no_fault_with_the_scenarios(path: Path) -> None:
     import jsonschema
+
     content = yaml.load(path.read_text(), Loader=EditorLoader)  # noqa: S506 - our own files
     assert [error.message for error in jsonschema.Draft202012Validator(schema()).iter_errors(content)] == []
 
