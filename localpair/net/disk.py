@@ -8,10 +8,11 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from localpair.limits import SMALL_FILE_BYTES
+from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
 from localpair.net.files import Inbox, PartFile, is_disk_full
 from localpair.protocol.receiving import FileBegun
 
@@ -41,7 +42,7 @@ Outcome: TypeAlias = Stored | NotStored
 class FileUnderWay:
     """One file. ``data`` collects a small one; a large one has a part file and a running checksum."""
 
-    __slots__ = ("begun", "data", "expected", "failed", "hash", "part", "small")
+    __slots__ = ("begun", "data", "expected", "failed", "flushed", "hash", "part", "small")
 
     def __init__(self, begun: FileBegun) -> None:
         self.begun = begun
@@ -50,18 +51,25 @@ class FileUnderWay:
         self.hash = hashlib.sha256()
         self.part: PartFile | None = None
         self.failed = False
+        self.flushed = 0  # bytes that the disk has been asked to take in
         self.expected = b""
 
 
 class Disk:
     """The jobs. ``report`` is called once for each entry that was placed or failed, on the thread that did it.
 
-    After ``stop`` jobs do nothing but clean up.
+    ``later`` has a job done on another thread. After ``stop`` jobs do nothing but clean up.
     """
 
-    def __init__(self, inbox: Inbox, report: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        report: Callable[[Outcome], None],
+        later: Callable[[Callable[[], None]], None],
+    ) -> None:
         self._inbox = inbox
         self._report = report
+        self._later = later
         self._lock = threading.Lock()
         self._parts: set[PartFile] = set()
         self._stopped = False
@@ -85,6 +93,9 @@ class Disk:
         with self._failing(file.begun.id, file):
             if file.part is not None and not file.failed and not self._stopped:
                 file.part.write(data)
+                if file.part.size - file.flushed >= FLUSH_BYTES:
+                    file.flushed = file.part.size
+                    self._later(partial(self._flush_early, file, file.part))
 
     def hash(self, file: FileUnderWay, data: memoryview) -> None:
         """Append to the checksum."""
@@ -141,6 +152,15 @@ class Disk:
         for part in self._parts:
             part.discard()
         self._inbox.close()
+
+    def _flush_early(self, file: FileUnderWay, part: PartFile) -> None:
+        """Have the disk work while more arrives, so that the last flush is short.
+
+        An error counts here: the system tells each only once.
+        """
+        with self._failing(file.begun.id, file):
+            if not file.failed and not self._stopped:
+                part.flush_data()
 
     def _new_part(self, file: FileUnderWay) -> PartFile:
         part = self._inbox.part()

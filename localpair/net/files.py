@@ -46,6 +46,12 @@ class PartFile:
             self.size += written
             view = view[written:]
 
+    def flush_data(self) -> None:
+        """Have the contents so far written out, where the system can do that alone. Raises OSError."""
+        with self._lock:
+            if not self._closed and hasattr(os, "fdatasync"):
+                os.fdatasync(self.fd)
+
     def flush(self, mtime_ns: int) -> None:
         """Make the contents durable, with the sender's time of change. Raises OSError."""
         if os.utime in os.supports_fd:

@@ -162,10 +162,10 @@ class _Threads:
         self._loop = asyncio.get_running_loop()
         self._done = done
         self._synced = synced
-        self._disk = Disk(inbox, partial(self._call, done))
         self._writer = Workers(1, "write", self._crashed)
         self._hasher = Workers(1, "hash", self._crashed)
         self._flushers = Workers(_FLUSHING_THREADS, "flush", self._crashed)
+        self._disk = Disk(inbox, partial(self._call, done), self._flushers.put)
 
     def make_folder(self, number: int, parts: tuple[str, ...]) -> None:
         self._flushers.put(partial(self._disk.make_folder, number, parts))
