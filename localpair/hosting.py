@@ -51,7 +51,9 @@ class Hosting(Pairing):
             fit_label(settings.name) if settings.announce_name else "",
             settings.gives, settings.takes, port=settings.port,
         )  # fmt: skip
-        engine = Engine(wanted, Keyring(), on_event=self._emit)
+        engine = Engine(wanted, self._first_keyring(), on_event=self._emit)
+        if settings.flow == "pre":
+            engine.rest()  # until there is an offer
         engine.on_failed_claim = lambda: self._after_failed_claim(engine)
         group.create_task(engine.run())
         await engine.started.wait()
@@ -59,6 +61,12 @@ class Hosting(Pairing):
         self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
         agreed = await self._pair(engine)
         self._become_session(engine, Role.ISSUER, agreed, group)
+
+    def _first_keyring(self) -> Keyring:
+        """Flow pre never sends nor hears an open beacon, not even before its offer: nobody holds this secret."""
+        if self._settings.flow == "post":
+            return Keyring()
+        return Keyring([(OFFER, SharedSecret(random_bytes(SECRET_BYTES), Purpose.OFFER))])
 
     async def _pair(self, engine: Engine) -> Agreed:
         try:

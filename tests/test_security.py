@@ -341,3 +341,14 @@ def test_a_clone_of_this_device_is_named(net: Lan, tmp_path: Path) -> None:
     assert clone.end() == 4
     assert clone.wait("failed")["reason"] == "self"
     hosting.interrupt()
+
+
+def test_4_a_host_of_flow_pre_is_never_seen_by_whoever_looks_around(net: Lan, tmp_path: Path) -> None:
+    host, _, other = trio(net, tmp_path)
+    looking = other.run("discover", "--timeout", "3")
+    looking.wait("ready")
+    hosting = host.host("--timeout", "1")
+    assert looking.end() == 0
+    assert not looking.of("peer")
+    assert not hosting.of("peer")
+    hosting.end()
