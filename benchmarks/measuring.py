@@ -153,6 +153,13 @@ def _after_calm(run: Callable[[], Result], calm_s: float) -> Result:
     return run()
 
 
+def idle_share(run: Callable[[], Result]) -> tuple[Result, float]:
+    """What ``run`` gives, and the part of all cores' time that was left over meanwhile; 0 where nobody tells."""
+    before, started = _idle_s(), time.monotonic()
+    result = run()
+    return result, (_idle_s() - before) / ((time.monotonic() - started) * (os.cpu_count() or 1))
+
+
 def calm() -> bool:
     """Whether the cores have next to nothing to do just now."""
     before = _idle_s()
@@ -161,8 +168,11 @@ def calm() -> bool:
 
 
 def _idle_s() -> float:
-    """Seconds that all cores together have been idle since the system started (Linux)."""
-    words = Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=6)
+    """Seconds that all cores together have been idle since the system started; always 0 but on Linux."""
+    try:
+        words = Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=6)
+    except OSError:
+        return 0.0
     return (int(words[4]) + int(words[5])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -13,7 +13,8 @@ Three things are run in turn, so that all see the same weather:
 
 `process` is the time from starting the process to its `paired` line (bare: to the finished handshake) and includes
 the interpreter and the imports; `elapsed` is what the process itself says of the time after them; `cpu` is the
-processor time of the whole process to its end. Modules are compiled before, as an installation leaves them.
+processor time of the whole process to its end. With `--calm`, pairings during which other programs wanted the same
+cores are left out and counted as `disturbed`. Modules are compiled before, as an installation leaves them.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from measuring import Figure, Report, installed, parser, progress, undisturbed
+from measuring import Figure, Report, idle_share, installed, parser, progress, undisturbed
 from netns import Lan, Namespace, why_no_namespaces
 
 BARE_CLIENT = """
@@ -65,6 +66,7 @@ asyncio.run(main())
 """
 LOCALPAIR = [sys.executable, "-m", "localpair"]
 ELAPSED_AIM_MS, PROCESS_AIM_MS = 60.0, 350.0
+_QUIET = 0.3  # of all cores' time left over: a pairing keeps about one core busy, the rest were others
 _LIMIT_S = 60  # for one run; both command lines give up sooner
 _FAILURES = 5  # then something else is wrong
 
@@ -138,6 +140,7 @@ class Run:
     elapsed: float
     cpu: float
     way: str = ""
+    idle: float = 1.0  # the part of all cores' time that nobody wanted
 
 
 class Hosts:
@@ -204,6 +207,18 @@ class Series:
 
     run: Callable[[], Run]
     runs: list[Run]
+    disturbed: int = 0
+
+    def measure(self) -> Run:
+        """One run, with what it left of the cores."""
+        run, idle = idle_share(self.run)
+        return replace(run, idle=idle)
+
+    def leave_out_disturbed(self) -> None:
+        """Keep the runs that had the cores for themselves, if there are any."""
+        quiet = [one for one in self.runs if one.idle >= _QUIET]
+        if quiet:
+            self.disturbed, self.runs = len(self.runs) - len(quiet), quiet
 
     def figures(self, report: Report, name: str, *, aims: bool) -> tuple[Figure, Figure]:
         """Keep the figures of this kind; the whole process and the part after the imports."""
@@ -235,11 +250,14 @@ class Pairings:
             for series in (self.bare, *self.joins.values()):
                 self._once(series, calm_s if number else None)
         progress("")
+        if calm_s:
+            for series in (self.bare, *self.joins.values()):
+                series.leave_out_disturbed()
         return self
 
     def _once(self, series: Series, calm_s: float | None) -> None:
         try:
-            run = undisturbed(series.run, calm_s or 0.0)
+            run = undisturbed(series.measure, calm_s or 0.0)
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             self.failures.append(str(error))
             if len(self.failures) >= _FAILURES:
@@ -258,6 +276,7 @@ class Pairings:
         report.facts["ways"] = {
             name: dict(Counter(one.way for one in series.runs)) for name, series in self.joins.items()
         }
+        report.facts["disturbed"] = {name: series.disturbed for name, series in self.joins.items()}
         report.facts["failures"] = self.failures
 
 

@@ -135,7 +135,7 @@ SMALL_FILE_BYTES: Final = (
 )  # received in memory and written by one of several threads, since each is flushed
 STORING_AHEAD: Final = 256  # small files in memory that wait for the disk; then the sender waits
 STORE_END_S: Final = 0.3  # for the threads to let go of the disk when a transfer is cancelled
-FLUSH_BYTES: Final = 32 * 1024 * 1024  # of a file under way are handed to the disk, so that the last flush is short
+FLUSH_BYTES: Final = 32 * 1024 * 1024  # of a file under way go to the disk, so that the last flush is short
 FREE_NAMES: Final = 10_000  # "name (n)" tried before a file is refused
 STALE_PART_S: Final = 86_400.0  # part files are removed by lock; by age only where a file system has no locks
 
