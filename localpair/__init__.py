@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Ready,
         Received,
         Reconnected,
+        SealedHeard,
         Sent,
     )
     from localpair.exploring import acquire_addresses, discover
@@ -63,7 +64,8 @@ _WHERE = {
     "localpair.errors": "LocalError LocalpairError OfferError Refusal RefusedError RemoteError StateError "
     "TransferError UnreachableError UsageError WireError",
     "localpair.events": "AddressAttempt Attempt CodeShown Direction Event NearbyPeer OfferIssued OwnAddressSeen "
-    "Paired Path Peer PeerFound Phase Progress Ready Received Reconnected Sent",
+    "Paired Path Peer PeerFound Phase Progress Ready Received Reconnected SealedHeard "
+    "Sent",
     "localpair.exploring": "acquire_addresses discover",
     "localpair.listening": "Listening",
     "localpair.net.stages": "AddressReport",
@@ -114,6 +116,7 @@ __all__ = [
     "RefusedError",
     "RemoteError",
     "Report",
+    "SealedHeard",
     "Sent",
     "Session",
     "Settings",

@@ -113,6 +113,14 @@ class PeerFound:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedHeard:
+    """Somebody near holds a secret that this side does not: a pair listens or sends, or an offer is out.
+
+    Whoever looks around is told so once, and nothing more can be told: not who, how many or where.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class OwnAddressSeen:
     """A peer told us at which of our addresses it sees us, and how it knows."""
 
@@ -196,6 +204,7 @@ Event: TypeAlias = (
     | OfferIssued
     | AddressAttempt
     | PeerFound
+    | SealedHeard
     | OwnAddressSeen
     | Attempt
     | CodeShown
@@ -226,5 +235,6 @@ __all__ = [
     "Ready",
     "Received",
     "Reconnected",
+    "SealedHeard",
     "Sent",
 ]

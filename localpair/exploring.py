@@ -18,8 +18,9 @@ from localpair.wire.beacon import Part
 async def discover(timeout: float = DISCOVERY_VERDICT_S, *, port: int = 0) -> AsyncIterator[Event]:
     """Announce this device anonymously for ``timeout`` seconds and give what is heard of others, as it happens.
 
-    Devices in flow ``pre`` keep to themselves and are not among them. ``port`` as in ``Settings``. Raises
-    LocalError where no port can be opened.
+    Devices that hold a secret (paired ones, and those in flow ``pre``) keep to themselves: of all of them together
+    one SealedHeard tells that there are any. ``port`` as in ``Settings``. Raises LocalError where no port can be
+    opened.
     """
     queue: asyncio.Queue[Event | None] = asyncio.Queue()
     async with _exploring(queue.put_nowait, port) as engine:

@@ -83,7 +83,9 @@ CONFIRM_AFTER_S: Final = (
     0.3  # a confirmation over TCP waits: pairing itself usually answers the question first
 )
 SIMULTANEOUS_AFTER_S: Final = 0.8  # dials between the two fixed ports wait: one ordinary dial usually does
-DISCOVERY_VERDICT_S: Final = 5.0
+DISCOVERY_VERDICT_S: Final = (
+    6.5  # the slowest beat with its jitter: whoever announces at all is heard by then
+)
 ATTEMPT_S: Final = 20.0  # the whole attempt, unless the person waits longer
 CANCEL_S: Final = 0.5
 

@@ -601,7 +601,22 @@ def test_discover_lists_who_is_near(api: Api, capsys: pytest.CaptureFixture[str]
     assert (lines[-2]["verdict"], lines[-2]["devices"]) == ("heard", 1)
     api.heard = []
     assert main(["discover", "--json", "--timeout", "0.1"], api) == 0
-    assert _json(capsys)[-2]["verdict"] == "nobody-heard"
+    assert (_json(capsys)[-2]["verdict"], api.heard) == ("nobody-heard", [])
+
+
+def test_discover_tells_that_sealed_devices_are_near(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.heard = [READY, events.SealedHeard()]
+    assert main(["discover"], api) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Somebody is near, but keeps to itself")
+    assert "No device" not in said
+    assert main(["discover", "--json"], api) == 0
+    _, sealed, verdict, _ = _json(capsys)
+    assert sealed.keys() == {"event", "t"}
+    assert (verdict["verdict"], verdict["devices"], verdict["sealed"]) == ("only-sealed", 0, True)
+    api.heard = [READY, events.PeerFound(NEARBY), events.SealedHeard()]
+    assert main(["discover"], api) == 0
+    assert "1 device heard. Others are near" in capsys.readouterr().out
 
 
 def test_addresses_shows_every_try_and_the_best(api: Api, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,7 @@ from localpair.diagnosis.evidence import outcome, plain, word
 from localpair.diagnosis.redaction import Redactor
 from localpair.diagnosis.rules import rule_facts
 from localpair.errors import LocalError
-from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound
+from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import DIAGNOSIS_LEAST_S
 from localpair.net.bindings import can_pair, port_holders, try_discovery_port, try_port
@@ -749,6 +749,14 @@ def test_discovery_counts_who_is_found_and_who_hears_us() -> None:
     ]
     masked = Report("i", "1", "", 0, (finding,)).to_json(redact=True)
     assert "Ana" not in masked
+
+
+def test_discovery_says_that_sealed_devices_are_near_and_nothing_else() -> None:
+    finding = discovery_with(SealedHeard())
+    assert finding.status is Status.OK
+    assert "somebody is near, but keeps to itself" in finding.summary
+    assert {name: value for name, value in finding.facts.items() if name != "seconds"} == {"sealed": True}
+    assert "others are near" in discovery_with(SealedHeard(), PeerFound(nearby("aa"))).summary
 
 
 @pytest.mark.parametrize("hang", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import time
@@ -74,6 +75,25 @@ def kitchen_id(phone: Home) -> str:
     assert listing.end() == 0
     (device,) = listing.of("device")
     return str(device["device_id"])
+
+
+def test_a_stranger_learns_that_somebody_listens_and_nothing_else(
+    paired: tuple[Home, Home], net: Lan, tmp_path: Path
+) -> None:
+    kitchen, phone = paired
+    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening.wait("ready")
+    looking = Home(phone.namespace, tmp_path / "stranger").run("discover")
+    assert looking.end() == 0
+    assert looking.wait("verdict")["verdict"] == "only-sealed"
+    assert [event["event"] for event in looking.events] == ["ready", "sealed", "verdict", "done"]
+    told = json.dumps(looking.events[1:])
+    assert "192.168.1.10" not in told
+    assert "kitchen" not in told
+    here = Home(kitchen.namespace, tmp_path / "same host").run("discover", "--timeout", "2")
+    assert here.end() == 0
+    assert here.wait("verdict")["verdict"] == "nobody-heard"  # what this very device does is no news
+    listening.interrupt()
 
 
 def test_several_transfers_one_after_the_other(paired: tuple[Home, Home], tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ def _of_pairing(
     item: events.Ready
     | events.OfferIssued
     | events.PeerFound
+    | events.SealedHeard
     | events.Attempt
     | events.CodeShown
     | events.Paired
@@ -149,6 +150,8 @@ def _of_pairing(
             return "offer", {"offer": item.text, "expires_in": item.expires_in}
         case events.PeerFound():
             return "peer", _of_nearby(item)
+        case events.SealedHeard():
+            return "sealed", {}
         case events.Attempt():
             return "attempt", _of_attempt(item)
         case events.CodeShown():

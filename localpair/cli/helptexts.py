@@ -51,7 +51,8 @@ examples:
         "list the devices that are near",
         """\
 Lists the devices that announce themselves on this network, without their being paired. What is
-heard here proves nothing about who they are.
+heard here proves nothing about who they are. Paired devices, and those that show an offer, keep to
+themselves: all that is said of them is that somebody is there.
 
 examples:
   localpair discover --timeout 10

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final
 
 from localpair.diagnosis.evidence import plain, word
-from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound
+from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
 from localpair.limits import (
     DIAGNOSIS_LISTEN_S,
     DISCOVERY_VERDICT_S,
@@ -65,19 +65,30 @@ async def discovery(setting: Setting, notes: Notes) -> None:
         notes.skip("discovery was left out")
         return
     peers: dict[str, PeerFound] = {}
+    sealed = False
     window = max(0.0, min(DISCOVERY_VERDICT_S, notes.left() - 2 * _LEAVE_S))
     try:
         async with asyncio.timeout(window + _LEAVE_S):
             async for event in setting.discover(window):
                 _note(event, peers, notes)
+                sealed = sealed or isinstance(event, SealedHeard)
     except TimeoutError:
         pass  # it was asked for a bounded time and took longer; what it told counts
     notes.fact("seconds", window)
-    mutual = sum(one.hears_us for one in peers.values())
+    notes.fact("sealed", sealed)
+    notes.say(_summary(list(peers.values()), window, sealed=sealed))
+
+
+def _summary(peers: list[PeerFound], window: float, *, sealed: bool) -> str:
     if peers:
-        notes.say(f"{len(peers)} found, {mutual} of them told that they hear us")
-    else:
-        notes.say(f"nobody was found in {window:.1f} s; another device has to run localpair at the same time")
+        mutual = sum(one.hears_us for one in peers)
+        others = "; others are near that keep to themselves" if sealed else ""
+        return f"{len(peers)} found, {mutual} of them told that they hear us{others}"
+    if sealed:
+        return (
+            "somebody is near, but keeps to itself, as paired devices do and those with an offer between them"
+        )
+    return f"nobody was found in {window:.1f} s; another device has to run localpair at the same time"
 
 
 def _note(event: Event, peers: dict[str, PeerFound], notes: Notes) -> None:

@@ -12,7 +12,7 @@ from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.aliases import alias
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import LocalpairError
-from localpair.events import AddressAttempt, Event, NearbyPeer, OwnAddressSeen, PeerFound
+from localpair.events import AddressAttempt, Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
 from localpair.labels import clean_label
 from localpair.limits import (
     CONFIRM_AFTER_S,
@@ -69,6 +69,7 @@ class Hearing:
         self._calls: list[_Call] = []
         self._called: OrderedDict[tuple[IPAddress, int], None] = OrderedDict()
         self._noticed = asyncio.Event()
+        self._told_of_sealed = False
 
     async def wait_for_change(self) -> None:
         """Wait until somebody comes, goes or moves."""
@@ -87,9 +88,7 @@ class Hearing:
                     self.nearby.pop(instance, None)
                     self._noticed.set()
                 case Foreign(source, reason):
-                    self.foreign[source] = reason
-                    while len(self.foreign) > PEERS:
-                        self.foreign.popitem(last=False)
+                    self._note_foreign(source, reason)
         now = self._confirmer.clock()
         due = [call for call in self._calls if call.due <= now]
         self._calls = [call for call in self._calls if call.due > now]
@@ -183,6 +182,16 @@ class Hearing:
     def _is_near(self, claim: IPAddress) -> bool:
         """A public address is on the local network only if it is in one of our own subnets."""
         return classify(claim) is not AddressClass.GLOBAL or bool(self._finder.interfaces.on_link(claim))
+
+    def _note_foreign(self, source: IPAddress, reason: str) -> None:
+        """Keep what cannot be read. Whoever looks around is told that others are near, and no more."""
+        self.foreign[source] = reason
+        while len(self.foreign) > PEERS:
+            self.foreign.popitem(last=False)
+        sealed = reason == "stranger" and not self._finder.is_own(source)
+        if sealed and self._part is Part.DISCOVER and not self._told_of_sealed:
+            self._told_of_sealed = True
+            self._emit(SealedHeard())
 
     # -- confirmations ------------------------------------------------------------------------------------------
 
