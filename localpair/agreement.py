@@ -13,7 +13,7 @@ from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import Refusal, RefusedError, RemoteError
 from localpair.events import CodeShown, Direction, Peer
 from localpair.keys import HASH_BYTES, Purpose, Role, SharedSecret, random_bytes
-from localpair.labels import clean_label
+from localpair.labels import better_label, clean_label
 from localpair.limits import APPROVAL_S, HANDSHAKE_S, LOWEST_DIALLED_PORT
 from localpair.net.lane import Lane
 from localpair.protocol.handshake import (
@@ -98,12 +98,12 @@ class Agreement:
         self.on_nominated()
         if not lane.handshake.must_approve:
             doing = direction(self._gives, self._takes)
-            self.on_code(CodeShown(_shown(peer), peer.code, doing, lane.path()))
+            self.on_code(CodeShown(self._shown(peer), peer.code, doing, lane.path()))
 
     async def _ask(self, lane: Lane, peer: Verified) -> None:
         if peer.device_id not in self._approved:
             request = ApprovalRequest(
-                _shown(peer), peer.code, direction(self._gives, self._takes), lane.path()
+                self._shown(peer), peer.code, direction(self._gives, self._takes), lane.path()
             )
             if not await self._answer(request):
                 await lane.refuse(Refusal.NOT_APPROVED)
@@ -153,12 +153,14 @@ class Agreement:
 
     def _agreed(self, lane: Lane, peer: Verified) -> Agreed:
         secret = SharedSecret(self._pair_keys[peer.device_id], Purpose.PAIR)
-        return Agreed(lane, _shown(peer), secret)
+        return Agreed(lane, self._shown(peer), secret)
 
-
-def _shown(peer: Verified) -> Peer:
-    """The peer as it may be shown: its name is its claim, and may hold anything."""
-    return Peer(peer.device_id, clean_label(peer.label))
+    def _shown(self, peer: Verified) -> Peer:
+        """The peer as a person knows it: by the name it has here, else by its claim, which may hold anything."""
+        label, known = clean_label(peer.label), self._store.find(peer.device_id)
+        if known is not None:
+            label = known.alias or better_label(label, known.label)
+        return Peer(peer.device_id, label)
 
 
 async def meet_again(lane: Lane, role: Role) -> None:

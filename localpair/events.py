@@ -50,7 +50,8 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A device that proved who it is. ``device_id`` is the hash of its long-term key; ``label`` is its claim."""
+    """A device that proved who it is. ``device_id`` is the hash of its long-term key; ``label`` is the name that it
+    has here, else its claim."""
 
     device_id: str
     label: str

@@ -6,13 +6,36 @@ direction of the text around it or hide.
 
 from __future__ import annotations
 
+import sys
 import unicodedata
+from typing import Final
 
 from localpair.limits import LABEL_BYTES
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # Cc control, Cf format (bidirectional marks, zero width), Cs lone surrogates, Co private use, Cn unassigned.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+# What a device calls itself whose owner gave it no name: the same for all of its kind, and so no identifier.
+_GENERAL: Final = {
+    "linux": "Linux device",
+    "darwin": "Mac",
+    "win32": "Windows PC",
+    "android": "Android device",
+    "ios": "iOS device",
+}
+_ANY: Final = "device"
+
+
+def general_name(platform: str = sys.platform) -> str:
+    """The kind of this device in a word or two."""
+    return _GENERAL.get(platform, _ANY)
+
+
+def better_label(new: str, known: str) -> str:
+    """The label to keep of a device: a name that somebody gave it gives way to another such name only."""
+    general = not new or new in {*_GENERAL.values(), _ANY}
+    return known if general and known else new
 
 
 def clean_label(text: str, limit: int = LABEL_BYTES) -> str:

@@ -18,7 +18,8 @@ class Settings:
 
     ``flow``: ``pre`` (the offer first) or ``post`` (discovery first). ``offer_addresses``: ``all``, or ``none`` for
     an offer that leaves finding the address to discovery. ``name`` is what the peer is told once it has proven the
-    secret, and, with ``announce_name``, everybody in flow post. ``port`` 0 means the first free one of
+    secret (a general word such as "Linux device" where it is empty), and, with ``announce_name``, everybody in flow
+    post. ``port`` 0 means the first free one of
     ``PAIRING_PORTS``. ``timeout`` in seconds bounds the search for the peer; None means 20 s for whoever joins and
     the offer's lifetime for whoever hosts. ``gives`` and ``takes`` say what this side wants to do with the session:
     who gives data is asked for approval. ``lifetime`` is that of an offer, in seconds.

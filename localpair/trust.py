@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.errors import Refusal, RefusedError, StateError, UsageError
 from localpair.keys import DeviceIdentity, Role
-from localpair.labels import clean_label
+from localpair.labels import better_label, clean_label
 from localpair.state import create_private, locked, make_folder, read_private, remove_leftovers, state_path
 from localpair.trust_file import DeviceRecord, DeviceState, Document, TrustFile, remembered
 
@@ -250,5 +250,6 @@ def _confirmed(document: Document, device_id: str) -> Document:
     earlier = document.find(device_id, pending=False)
     if earlier is not None:
         known = (*pending.addresses, *earlier.addresses)
-        pair = replace(pair, alias=pending.alias or earlier.alias, addresses=remembered(known))
+        label = better_label(pending.label, earlier.label)
+        pair = replace(pair, label=label, alias=pending.alias or earlier.alias, addresses=remembered(known))
     return document.settle(pair).advanced()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 import localpair
 from localpair.errors import Refusal, RefusedError, UnreachableError
+from localpair.labels import general_name
 from localpair.settings import nobody
 
 pytestmark = pytest.mark.isolated
@@ -133,6 +134,50 @@ def test_pairing_again_is_harmless(tmp_path: Path) -> None:
         assert isinstance(there, localpair.Session)
     for name in "ab":
         assert len(localpair.TrustStore(tmp_path / name).devices()) == 1
+
+
+def test_pairing_again_without_a_name_keeps_the_one_that_is_known(tmp_path: Path) -> None:
+    def labels() -> tuple[str, ...]:
+        return tuple(localpair.TrustStore(tmp_path / name).devices()[0].label for name in "ab")
+
+    here, there = asyncio.run(meet(tmp_path))
+    assert {here.peer.label, there.peer.label, *labels()} == {general_name()}, "a kind, until there is a name"
+    asyncio.run(meet(tmp_path, host_with={"name": "kitchen"}, join_with={"name": "phone"}))
+    assert labels() == ("phone", "kitchen")
+    here, there = asyncio.run(meet(tmp_path))
+    assert labels() == ("phone", "kitchen")
+    assert (here.peer.label, there.peer.label) == ("phone", "kitchen"), (
+        "a screen shows the name that is known"
+    )
+    asyncio.run(meet(tmp_path, host_with={"name": "bakery"}))
+    assert labels() == ("phone", "bakery"), "a new name replaces it"
+    store = localpair.TrustStore(tmp_path / "b")
+    store.rename(store.devices()[0].device_id, "my own")
+    _, there = asyncio.run(meet(tmp_path, host_with={"name": "bistro"}))
+    assert there.peer.label == store.devices()[0].name == "my own"
+
+
+def test_no_name_stands_in_an_offer_or_a_beacon_unless_asked_for(tmp_path: Path) -> None:
+    async def run() -> tuple[str, set[str]]:
+        stores = [localpair.TrustStore(tmp_path / name) for name in "ab"]
+
+        async def choose(peers: Sequence[localpair.NearbyPeer]) -> localpair.NearbyPeer | None:
+            return peers[0]
+
+        post = localpair.Settings(flow="post", timeout=15)
+        pending: asyncio.Future[localpair.Offer] = asyncio.get_running_loop().create_future()
+        async with (
+            localpair.join(pending, post, store=stores[1], approve=agree) as joining,
+            localpair.host(post, store=stores[0], approve=agree, choose=choose) as hosting,
+        ):
+            pending.set_result(await offered(hosting))
+            await asyncio.gather(hosting.session(), joining.session())
+        seen = [event for side in (hosting, joining) async for event in side.events()]
+        return pending.result().label, {
+            event.peer.label for event in seen if isinstance(event, localpair.PeerFound)
+        }
+
+    assert asyncio.run(run()) == ("", {""})
 
 
 def test_nobody_comes(tmp_path: Path) -> None:

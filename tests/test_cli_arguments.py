@@ -52,7 +52,7 @@ _ALL_OPTIONS = PairOptions(
         ("join - --json", Join(PairOptions(json=True), stdin=True)),
         ("join --json -", Join(PairOptions(json=True), stdin=True)),
         ("join --image p.png --flow post", Join(PairOptions(flow="post"), image=Path("p.png"))),
-        ("discover", Discover(5.0)),
+        ("discover", Discover(6.5)),
         ("discover --timeout 1 --json", Discover(1.0, json=True)),
         ("addresses", Addresses(5.0)),
         ("addresses --timeout 9 --json", Addresses(9.0, json=True)),

@@ -25,7 +25,7 @@ from localpair import state, trust_file
 from localpair.candidate import Candidate, Origin
 from localpair.errors import Refusal, RefusedError, StateError, UsageError
 from localpair.keys import DeviceIdentity, Role, device_id
-from localpair.labels import clean_label
+from localpair.labels import better_label, clean_label, general_name
 from localpair.limits import LABEL_BYTES, REMEMBERED_ADDRESSES, TRUST_BYTES
 from localpair.trust import DeviceRecord, DeviceState, TrustStore
 from localpair.trust_file import Document, dump, parse
@@ -883,3 +883,14 @@ def test_no_secret_in_any_representation_or_log(
         assert key.hex() not in shown
         assert repr(key)[2:-1] not in shown
     assert "abcdabcd" not in shown
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32", "android", "ios", "freebsd14"])
+def test_a_general_name_says_the_kind_and_gives_way_to_every_other(platform: str) -> None:
+    general = general_name(platform)
+    assert clean_label(general) == general
+    assert os.uname().nodename not in general
+    assert better_label(general, "kitchen") == better_label("", "kitchen") == "kitchen"
+    assert better_label("kitchen", general) == "kitchen"
+    assert better_label("bakery", "kitchen") == "bakery"
+    assert better_label(general, "") == general

@@ -25,6 +25,7 @@ from localpair.keys import (
     check_pin,
     random_bytes,
 )
+from localpair.labels import general_name
 from localpair.limits import FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
 from localpair.net.calls import Contexts, local_address, remote_address
 from localpair.net.confirming import Confirmer
@@ -58,7 +59,8 @@ class Wanted:
     """What an engine is for.
 
     ``secret`` names the secret that a joiner means; ``pin`` is the issuer's key hash where the offer gave one.
-    ``announced`` is the name that beacons carry, empty by default.
+    ``label`` is what a peer is told that has proven the secret, a general name where it is empty; ``announced`` is
+    the name that beacons carry, empty by default.
     """
 
     role: Role
@@ -311,7 +313,7 @@ class Engine:
             fingerprint = certificate_fingerprint(stream.certificate or b"")
         stream.set_limit(FRAME_PREAUTH_BYTES)
         local = LocalSide(
-            wanted.role, wanted.identity, wanted.label, self.instance, random_bytes(NONCE_BYTES),
+            wanted.role, wanted.identity, wanted.label or general_name(), self.instance, random_bytes(NONCE_BYTES),
             random_bytes(_KEY_NONCE_BYTES), wanted.gives, wanted.takes,
             via="" if direction is Direction.IN else candidate.via, resumes=self.resuming,
         )  # fmt: skip
