@@ -35,11 +35,15 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What both sides have recorded: the peer, and the secret under which they will meet again."""
+    """What both sides have recorded: the peer, and the secret under which they will meet again.
+
+    ``asked_ms`` is how long persons, here or there, took to agree.
+    """
 
     lane: Lane
     peer: Peer
     secret: SharedSecret
+    asked_ms: float = 0.0
 
 
 class Agreement:
@@ -50,6 +54,7 @@ class Agreement:
         self._gives, self._takes = gives, takes
         self._approved: set[str] = set()
         self._pair_keys: dict[str, bytes] = {}
+        self._asked_since = self._asked_until = 0.0
         self.on_nominated: Callable[[], None] = lambda: None
         self.on_code: Callable[[CodeShown], None] = lambda _: None
 
@@ -87,8 +92,10 @@ class Agreement:
             case ApprovalNeeded():
                 await self._ask(lane, peer)
             case CommitNeeded():
+                self._asked_until = _now()
                 lane.handshake.commit(self._pair_keys.setdefault(peer.device_id, random_bytes(HASH_BYTES)))
             case RecordUnconfirmed(pair_key):
+                self._asked_until = self._asked_until or _now()
                 await self._record(lane, peer, pair_key)
             case RecordPaired():
                 await _in_thread(lambda: self._store.confirm(peer.device_id))
@@ -96,6 +103,7 @@ class Agreement:
 
     def _nominated(self, lane: Lane, peer: Verified) -> None:
         self.on_nominated()
+        self._asked_since, self._asked_until = _now(), 0.0
         if not lane.handshake.must_approve:
             doing = direction(self._gives, self._takes)
             self.on_code(CodeShown(self._shown(peer), peer.code, doing, lane.path()))
@@ -153,7 +161,8 @@ class Agreement:
 
     def _agreed(self, lane: Lane, peer: Verified) -> Agreed:
         secret = SharedSecret(self._pair_keys[peer.device_id], Purpose.PAIR)
-        return Agreed(lane, self._shown(peer), secret)
+        asked_ms = (self._asked_until - self._asked_since) * 1000
+        return Agreed(lane, self._shown(peer), secret, asked_ms)
 
     def _shown(self, peer: Verified) -> Peer:
         """The peer as a person knows it: by the name it has here, else by its claim, which may hold anything."""
@@ -186,6 +195,10 @@ def remembered(lane: Lane) -> tuple[Candidate, ...]:
     if lane.direction is Direction.IN or candidate.port < LOWEST_DIALLED_PORT:
         return ()
     return (replace(candidate, origin=Origin.REMEMBERED, evidence=Evidence.ASSIGNED, via="remembered"),)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def direction(gives: bool, takes: bool) -> str:

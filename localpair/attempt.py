@@ -113,8 +113,13 @@ class Pairing:
         else:
             self._result.set_exception(error)
 
-    def _elapsed_ms(self) -> float:
-        return (asyncio.get_running_loop().time() - self._started) * 1000
+    def _elapsed_ms(self, engine: Engine, role: Role, agreed: Agreed) -> float:
+        """How long the devices took: whoever waits does not count the waiting, and persons may take their time."""
+        if role is Role.ISSUER:
+            whole = engine.ms_since_first_sign(agreed.lane)
+        else:
+            whole = (asyncio.get_running_loop().time() - self._started) * 1000
+        return max(0.0, whole - agreed.asked_ms)
 
     def _become_session(self, engine: Engine, role: Role, agreed: Agreed, group: asyncio.TaskGroup) -> None:
         """The pair stands: end the search and hand out the session."""
@@ -130,7 +135,7 @@ class Pairing:
             reconnect=reconnector.reconnect,
             on_event=self._emit,
         )
-        self._emit(Paired(agreed.peer, path, self._elapsed_ms()))
+        self._emit(Paired(agreed.peer, path, self._elapsed_ms(engine, role, agreed)))
         self._result.set_result(self._session)
 
     async def _end_when_revoked(self, device_id: str) -> None:

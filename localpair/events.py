@@ -157,7 +157,12 @@ class CodeShown:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """Both sides have recorded the pair. ``elapsed_ms`` counts from the start of this side's attempt."""
+    """Both sides have recorded the pair, or have met again.
+
+    ``elapsed_ms`` is how long the devices took, without the time in which persons were asked: whoever joins counts
+    from when it has the offer, whoever reaches from its start, and whoever waits (host, listen) from the first sign
+    of the other one: a beacon of its that holds the secret, or its connection.
+    """
 
     peer: Peer
     path: Path

@@ -116,8 +116,11 @@ class Joining(Seeking):
         return Engine(wanted, keyring, on_event=self._emit)
 
     async def _read_offer(self) -> Offer:
-        offer = self._offer
-        return offer if isinstance(offer, Offer) else await offer
+        if isinstance(self._offer, Offer):
+            return self._offer
+        offer = await self._offer
+        self._started = asyncio.get_running_loop().time()  # the search begins now
+        return offer
 
     def _check_made_for_us(self, engine: Engine, offer: Offer) -> None:
         if offer.made_for is not None and offer.made_for != engine.instance[:INSTANCE_BYTES]:

@@ -116,8 +116,12 @@ class Listening(Pairing):
         line = Line(lane.stream, Role.ISSUER, self._emit, engine.clock)
 
         async def reconnect() -> FrameStream:
+            engine.hearing.resume(verified.instance)
             engine.wake()
-            return await line.replace()
+            try:
+                return await line.replace()
+            finally:
+                engine.hearing.pause(verified.instance)
 
         session = Session(lane.stream, peer=peer, path=path, reconnect=reconnect, on_event=self._emit)
         guest = _Guest(record.device_id, session, line)
@@ -131,13 +135,15 @@ class Listening(Pairing):
             self._guests.pop(verified.instance, None)
             lane.stream.abort()
             return
-        self._emit(Paired(peer, path, self._elapsed_ms()))
+        engine.hearing.pause(verified.instance)
+        self._emit(Paired(peer, path, engine.ms_since_first_sign(lane)))
         self._sessions.put_nowait(session)
-        group.create_task(self._forget_when_closed(verified.instance, session))
+        group.create_task(self._forget_when_closed(engine, verified.instance, session))
 
-    async def _forget_when_closed(self, instance: bytes, session: Session) -> None:
+    async def _forget_when_closed(self, engine: Engine, instance: bytes, session: Session) -> None:
         await session.wait_closed()
         self._guests.pop(instance, None)
+        engine.hearing.ended(instance)
 
     def _record_of(self, verified: Verified) -> DeviceRecord | None:
         """The record that stands for this peer now: not revoked, and with the very key that it has proven."""

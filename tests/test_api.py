@@ -180,6 +180,32 @@ def test_no_name_stands_in_an_offer_or_a_beacon_unless_asked_for(tmp_path: Path)
     assert asyncio.run(run()) == ("", {""})
 
 
+def test_the_time_that_pairing_took_leaves_out_waiting_and_persons(tmp_path: Path) -> None:
+    waited_s = 3.0
+
+    async def slow(_: localpair.ApprovalRequest) -> bool:
+        await asyncio.sleep(waited_s)
+        return True
+
+    async def run() -> list[localpair.Paired]:
+        stores = [localpair.TrustStore(tmp_path / name) for name in "ab"]
+        async with localpair.host(store=stores[0], approve=slow) as hosting:
+            offer = await offered(hosting)
+
+            async def read_slowly() -> localpair.Offer:
+                await asyncio.sleep(waited_s)
+                return offer
+
+            async with localpair.join(read_slowly(), store=stores[1], approve=agree) as joining:
+                await asyncio.gather(hosting.session(), joining.session())
+        both = [event for side in (hosting, joining) async for event in side.events()]
+        return [event for event in both if isinstance(event, localpair.Paired)]
+
+    took = [paired.elapsed_ms for paired in asyncio.run(run())]
+    assert len(took) == 2
+    assert all(0 < ms < waited_s * 1000 for ms in took), took
+
+
 def test_nobody_comes(tmp_path: Path) -> None:
     async def run() -> None:
         settings = localpair.Settings(timeout=0.5)

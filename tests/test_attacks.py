@@ -287,6 +287,36 @@ def test_strangers_with_ever_new_addresses_instances_and_lies_fill_no_memory_and
     assert len(events) < 2_000, "64 at once and 20 each second, a few events each"
 
 
+def test_whoever_says_goodbye_or_has_a_session_is_dialled_no_more() -> None:
+    ring = Keyring([(OFFER, SECRET)])
+    instance, other = bytes([1] * 16), bytes([2] * 16)
+
+    async def run() -> None:
+        async with hearing(ring, Role.ISSUER, Part.LISTEN, []) as engine:
+
+            def hear(who: bytes, sequence: int, source: str, **more: Any) -> set[str]:
+                said = beacon(who, sequence, **{"part": Part.SEND, "dial_port": 46830} | more)
+                feed(engine, ring.seal(OFFER, said, bytes([*who[:1], sequence] * 6)), source)
+                engine.hearing.step(None)  # type: ignore[arg-type]
+                return {str(one.address) for one in engine.checklists.candidates()}
+
+            assert hear(instance, 1, "10.0.0.7", addresses=(ip_address("10.0.0.8"),)) == {
+                "10.0.0.7",
+                "10.0.0.8",
+            }
+            assert "10.0.0.9" in hear(other, 1, "10.0.0.9")
+            engine.hearing.pause(instance)
+            assert hear(other, 2, "10.0.0.9") == {"10.0.0.9"}, "it has a session"
+            assert hear(instance, 2, "10.0.0.17") == {"10.0.0.9", "10.0.0.17"}, "it has moved, perhaps"
+            engine.hearing.resume(instance)
+            everywhere = {"10.0.0.7", "10.0.0.8", "10.0.0.17"}
+            assert hear(other, 3, "10.0.0.9") == {"10.0.0.9"} | everywhere, "its connection is lost"
+            assert hear(instance, 3, "10.0.0.7", kind=BeaconKind.GOODBYE) == {"10.0.0.9"}
+            assert hear(other, 4, "10.0.0.9", kind=BeaconKind.GOODBYE) == set()
+
+    asyncio.run(run())
+
+
 def test_a_holder_of_the_secret_aims_no_datagram_at_groups_services_or_the_loopback() -> None:
     claims = tuple(map(ip_address, ("224.0.0.251", "255.255.255.255", "127.0.0.1", "0.0.0.0", "ff02::1")))
     ring = Keyring([(OFFER, SECRET)])

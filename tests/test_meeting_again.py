@@ -96,6 +96,23 @@ def test_a_stranger_learns_that_somebody_listens_and_nothing_else(
     listening.interrupt()
 
 
+def test_a_listener_stops_dialling_at_goodbye_and_counts_from_the_first_sign(
+    paired: tuple[Home, Home], tmp_path: Path
+) -> None:
+    kitchen, phone = paired
+    make_file(tmp_path / "note", 1000)
+    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"), "--timeout", "9")
+    ready = listening.wait("ready")
+    sending = phone.run("send", "kitchen", str(tmp_path / "note"))
+    assert sending.end() == 0, sending.output()
+    closed = listening.wait("closed")
+    assert listening.end() == 0
+    late = [one for one in listening.of("attempt") if one["t"] > closed["t"] + 1]
+    assert late == [], "nobody listens there any more"
+    (met,) = listening.of("paired")
+    assert 0 < met["elapsed_ms"] < (met["t"] - ready["t"]) * 1000
+
+
 def test_several_transfers_one_after_the_other(paired: tuple[Home, Home], tmp_path: Path) -> None:
     kitchen, phone = paired
     listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"))

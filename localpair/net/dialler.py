@@ -66,6 +66,12 @@ class Checklists:
             for way in self._ways(candidate):
                 checklist.add(way, self._clock(), delay)
 
+    def drop(self, secret: str, candidates: Iterable[Candidate]) -> None:
+        """Dial these no more for this secret."""
+        if secret in self._lists:
+            for candidate in candidates:
+                self._lists[secret].drop(candidate)
+
     def on_this_host(self, secret: str) -> None:
         """The peer proved to run on this host: its addresses are ours, and may be dialled."""
         self._lists.setdefault(secret, self._new()).same_host = True

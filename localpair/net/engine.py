@@ -234,6 +234,11 @@ class Engine:
             Attempt(lane.candidate, lane.direction, Phase.NOMINATION, "ok", lane.age_ms(self.clock()))
         )
 
+    def ms_since_first_sign(self, lane: Lane) -> float:
+        """Milliseconds since the peer of a lane was first heard, or since the lane stood."""
+        heard = self.hearing.heard_since(lane.verified.instance) if lane.verified is not None else None
+        return (self.clock() - min(lane.since, heard or lane.since)) * 1000
+
     def lane_ended(self, lane: Lane, secret: str, outcome: Outcome = Outcome.FAILED) -> None:
         """A lane that was taken from ``verified`` ended without a session; its address may be tried again."""
         lane.stream.abort()

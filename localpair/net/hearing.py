@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.aliases import alias
@@ -15,6 +15,7 @@ from localpair.errors import LocalpairError
 from localpair.events import AddressAttempt, Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
 from localpair.labels import clean_label
 from localpair.limits import (
+    CANDIDATES,
     CONFIRM_AFTER_S,
     LOWEST_DIALLED_PORT,
     PACKET_DIALS_TOTAL,
@@ -33,6 +34,16 @@ from localpair.wire.beacon import Part
 
 _log = logging.getLogger("localpair.discovery")
 _COUNTERPART = {Part.HOST: Part.JOIN, Part.JOIN: Part.HOST, Part.LISTEN: Part.SEND, Part.SEND: Part.LISTEN}
+
+
+@dataclass(slots=True)
+class _Pursuit:
+    """What is dialled for one instance of a peer, first heard at ``since``. ``paused`` while it has a session."""
+
+    secret: str
+    since: float
+    candidates: dict[tuple[IPAddress, int, int], Candidate] = field(default_factory=dict)
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,7 @@ class Hearing:
         self._part, self._finder, self._checklists = part, finder, checklists
         self._confirmer, self._emit = confirmer, emit
         self._budget = PerSource(total=PACKET_DIALS_TOTAL)
+        self._pursuits: OrderedDict[bytes, _Pursuit] = OrderedDict()
         self._calls: list[_Call] = []
         self._called: OrderedDict[tuple[IPAddress, int], None] = OrderedDict()
         self._noticed = asyncio.Event()
@@ -84,9 +96,11 @@ class Hearing:
                     self._heard(event)
                 case HearsUs():
                     self._hears_us(event, group)
-                case Gone(instance):
+                case Gone(instance, said_goodbye):
                     self.nearby.pop(instance, None)
                     self._noticed.set()
+                    if said_goodbye:
+                        self.ended(instance)
                 case Foreign(source, reason):
                     self._note_foreign(source, reason)
         now = self._confirmer.clock()
@@ -99,6 +113,30 @@ class Hearing:
     def settle(self) -> None:
         """A session stands: nobody needs to be confirmed any more."""
         self._calls.clear()
+
+    def heard_since(self, instance: bytes) -> float | None:
+        """When this peer was first heard with a secret of ours."""
+        pursuit = self._pursuits.get(instance)
+        return pursuit.since if pursuit is not None else None
+
+    def pause(self, instance: bytes) -> None:
+        """It has a session: dial it no more where it is known to be, until ``resume``."""
+        pursuit = self._pursuits.get(instance)
+        if pursuit is not None:
+            pursuit.paused = True
+            self._checklists.drop(pursuit.secret, pursuit.candidates.values())
+
+    def resume(self, instance: bytes) -> None:
+        """Its session has lost its connection: dial it again wherever it was heard."""
+        pursuit = self._pursuits.get(instance)
+        if pursuit is not None:
+            pursuit.paused = False
+            self._checklists.add(pursuit.secret, pursuit.candidates.values())
+
+    def ended(self, instance: bytes) -> None:
+        """It said goodbye: nobody listens there any more."""
+        self.pause(instance)
+        self._pursuits.pop(instance, None)
 
     def deadline(self) -> float | None:
         """When ``step`` wants to be called next."""
@@ -159,8 +197,21 @@ class Hearing:
             self._checklists.on_this_host(secret)
         # Whoever shows the offer gives the other side's dial a head start: usually it is under way already.
         first = self._part in (Part.JOIN, Part.SEND)
-        self._checklists.add(secret, candidates, delay=0.0 if first else REVERSE_DIAL_AFTER_S)
+        self._dial(event.instance, secret, candidates, 0.0 if first else REVERSE_DIAL_AFTER_S)
         self._open_simultaneously(event, secret)
+
+    def _dial(self, instance: bytes, secret: str, candidates: Sequence[Candidate], delay: float) -> None:
+        """Dial a peer; one that has a session only where it was not known to be: it may have moved."""
+        pursuit = self._pursuits.setdefault(instance, _Pursuit(secret, self._confirmer.clock()))
+        pursuit.secret = secret
+        found = {(one.address, one.port, one.dial_from): one for one in candidates}
+        new = [one for key, one in found.items() if key not in pursuit.candidates]
+        pursuit.candidates |= found
+        while len(pursuit.candidates) > CANDIDATES:
+            pursuit.candidates.pop(next(iter(pursuit.candidates)))
+        while len(self._pursuits) > PEERS:
+            self._pursuits.popitem(last=False)
+        self._checklists.add(secret, new if pursuit.paused else candidates, delay)
 
     def _open_simultaneously(self, event: Heard, secret: str) -> None:
         """Both sides dial from one fixed port to the other's: two closed firewalls let that through."""
@@ -177,7 +228,7 @@ class Hearing:
             unscoped(source.address), event.dial_port, scope=scope, origin=Origin.BEACON_SOURCE,
             via=event.carrier.value, dial_from=own_port,
         )  # fmt: skip
-        self._checklists.add(secret, [candidate], delay=SIMULTANEOUS_AFTER_S)
+        self._dial(event.instance, secret, [candidate], SIMULTANEOUS_AFTER_S)
 
     def _is_near(self, claim: IPAddress) -> bool:
         """A public address is on the local network only if it is in one of our own subnets."""

@@ -63,6 +63,13 @@ class Checklist:
         self._entries[candidate.key] = _Entry(candidate, now + delay)
         return True
 
+    def drop(self, candidate: Candidate) -> None:
+        """Dial this target no more, by whatever way it was dialled. What is under way may end."""
+        for key, entry in list(self._entries.items()):
+            one = entry.candidate
+            if (one.address, one.port) == (candidate.address, candidate.port):
+                del self._entries[key]
+
     def set_own(self, own: Iterable[IPAddress]) -> None:
         """This host's addresses have changed."""
         self._own = frozenset(unscoped(address) for address in own)

@@ -136,6 +136,7 @@ class Gone:
     """A peer said goodbye or has not been heard for PEER_EXPIRY_BEATS of its beats."""
 
     instance: bytes
+    said_goodbye: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +383,7 @@ class Discovery:
             return
         if beacon.kind is BeaconKind.GOODBYE:
             if peer is not None and place in peer.sources:
-                self._forget(beacon.instance)
+                self._forget(beacon.instance, said_goodbye=True)
             return
         if peer is not None and peer.secret != secret:
             peer = None  # it holds a secret of ours now, or another one: everything about it is to be learnt anew
@@ -464,9 +465,9 @@ class Discovery:
         beacon = replace(self._beacon(BeaconKind.ANSWER), seen=seen)
         self._send(beacon, peer.secret, [Target(source.address, source.port, source.scope)])
 
-    def _forget(self, instance: bytes) -> None:
+    def _forget(self, instance: bytes, *, said_goodbye: bool = False) -> None:
         del self._peers[instance]
-        self._events.append(Gone(instance))
+        self._events.append(Gone(instance, said_goodbye))
 
     def _expiry(self, peer: _Peer) -> float:
         return peer.heard_at + PEER_EXPIRY_BEATS * max(BEACON_BEAT_S, peer.beacon.beat_ms / 1000)
