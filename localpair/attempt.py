@@ -134,6 +134,8 @@ class Pairing:
             path=path,
             reconnect=reconnector.reconnect,
             on_event=self._emit,
+            peer_gives=agreed.lane.peer_gives,
+            peer_takes=agreed.lane.peer_takes,
         )
         self._emit(Paired(agreed.peer, path, self._elapsed_ms(engine, role, agreed)))
         self._result.set_result(self._session)

@@ -8,6 +8,7 @@ from localpair.errors import UnreachableError
 from localpair.events import Attempt, Phase
 from localpair.net.engine import Engine
 from localpair.protocol.discovery import Carrier
+from localpair.wire.beacon import Part
 
 # Linux gives EHOSTUNREACH at once where a firewall answered, and after three seconds where nobody answered ARP; our
 # own timer ends a dial before that.
@@ -59,8 +60,9 @@ def _hint(engine: Engine, tried: list[Attempt], *, heard: bool) -> str:
         return "this host refuses to send to its own network: look for a VPN kill switch or a local firewall"
     if heard:
         return "it is near, but takes no connection: allow TCP and UDP 46820-46829 in its firewall, and in this one's"
-    if tried:
+    if tried and engine.wanted.part is not Part.SEND:
         return (
             "are both on the same network? `localpair diagnose` on both devices shows what each of them sees"
         )
-    return "is the other device still showing its offer, on the same network? `localpair diagnose` shows more"
+    doing = "running `localpair listen`" if engine.wanted.part is Part.SEND else "still showing its offer"
+    return f"is the other device {doing}, on the same network? `localpair diagnose` shows more"

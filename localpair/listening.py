@@ -123,7 +123,10 @@ class Listening(Pairing):
             finally:
                 engine.hearing.pause(verified.instance)
 
-        session = Session(lane.stream, peer=peer, path=path, reconnect=reconnect, on_event=self._emit)
+        session = Session(
+            lane.stream, peer=peer, path=path, reconnect=reconnect, on_event=self._emit,
+            peer_gives=verified.peer_gives, peer_takes=verified.peer_takes,
+        )  # fmt: skip
         guest = _Guest(record.device_id, session, line)
         self._guests[verified.instance] = guest
         try:

@@ -50,7 +50,8 @@ class Session:
     """An authenticated connection to one peer, for messages and files.
 
     ``async with session`` (or ``start`` and ``close``) owns its tasks. ``on_event`` is called on the event loop with
-    `Progress`, `Sent`, `Received` and `Reconnected`. Sending and receiving may run at once.
+    `Progress`, `Sent`, `Received` and `Reconnected`. Sending and receiving may run at once. ``peer_gives`` and
+    ``peer_takes`` are what the peer said it is there for (its ``Settings``), before anything is carried.
     """
 
     def __init__(
@@ -62,8 +63,11 @@ class Session:
         reconnect: Reconnect | None = None,
         on_event: Callable[[Event], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        peer_gives: bool = True,
+        peer_takes: bool = True,
     ) -> None:
         self.peer = peer
+        self.peer_gives, self.peer_takes = peer_gives, peer_takes
         self.path = path
         self.on_event = on_event
         self._stream = stream

@@ -69,6 +69,7 @@ class Session:
         self.sent: list[Path] = []
         self.received_into: Path | None = None
         self.started = self.closed = 0
+        self.peer_gives, self.peer_takes = False, True
         self.on_event: Callable[[events.Event], None] = lambda _: None
 
     def start(self) -> None:

@@ -142,6 +142,58 @@ def test_both_ways_at_once(pair: tuple[Device, Device], folder: Path, tmp_path: 
     assert _contents(two.home / "in" / "photos") == _contents(folder)
 
 
+def test_what_nobody_takes_fails_clearly_on_both_sides_and_can_be_sent_later(
+    pair: tuple[Device, Device], folder: Path
+) -> None:
+    one, two = pair
+    host = one.start("host", "--json", "--yes", "--name", "Anna", "--send", folder)
+    offer = host.until("offer")
+    join = two.run("join", "-", "--json", "--name", "Bert", stdin=json.dumps(offer))
+    assert (join.code, host.end()) == (5, 5), join.err + host.err
+    for side, message in ((host, "nothing was sent"), (join, "nothing was received")):
+        assert len(side.all("paired")) == 1
+        assert side.last["reason"] == "transfer"
+        assert message in side.last["message"]
+        assert "localpair listen" in side.last["hint"]
+        assert side.err.count("error:") == side.err.count("hint:") == 1, side.err
+    listening = two.start("listen", "--json", "--once", "--receive", "in")
+    listening.until("ready")
+    sending = one.run("send", "Bert", folder, "--json")
+    assert (sending.code, listening.end()) == (0, 0), sending.err + listening.err
+    assert _contents(two.home / "in" / "photos") == _contents(folder)
+
+
+def test_the_way_that_is_wanted_on_both_sides_is_carried_all_the_same(
+    pair: tuple[Device, Device], folder: Path
+) -> None:
+    one, two = pair
+    host = one.start("host", "--json", "--yes", "--send", folder, "--receive", "in")
+    offer = host.until("offer")
+    join = two.run("join", "-", "--json", "--yes", "--send", folder, stdin=json.dumps(offer))
+    assert (join.code, host.end()) == (5, 5), join.err + host.err
+    assert _contents(one.home / "in" / "photos") == _contents(folder)
+
+
+def test_send_says_what_a_paired_device_has_to_do(pair: tuple[Device, Device], folder: Path) -> None:
+    one, two = pair
+    host = one.start("host", "--json", "--yes", "--name", "Anna")
+    join = two.run("join", "-", "--json", stdin=json.dumps(host.until("offer")))
+    assert (join.code, host.end()) == (0, 0), join.err + host.err
+    nobody = two.run("send", "Anna", folder, "--json", "--timeout", "3")
+    assert nobody.code == 3
+    assert "running `localpair listen`" in nobody.last["hint"]
+    busy = one.start("host", "--json", "--yes", "--timeout", "30")
+    busy.until("offer")
+    sending = two.run("send", "Anna", folder, "--json", "--timeout", "3")
+    assert sending.code in {3, 4}
+    assert "localpair listen" in sending.last["hint"], sending.last
+    for said in (nobody, sending):
+        assert "its offer" not in said.last["hint"]
+        assert "read the offer" not in said.last["hint"]
+    busy.process.send_signal(signal.SIGINT)
+    busy.end()
+
+
 def test_the_post_flow_over_a_picture(pair: tuple[Device, Device]) -> None:
     one, two = pair
     picture = one.home / "offer.png"

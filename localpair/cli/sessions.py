@@ -86,6 +86,7 @@ async def carry(
 ) -> None:
     """Send and receive, both at once, and close the session; its end is shown in any case.
 
+    What one side wants to send and the other one does not take fails the same way on both, after all the rest.
     Raises TransferError where the other side or the way to it failed, LocalError where this side did.
     """
     tally = Tally(output)
@@ -93,8 +94,9 @@ async def carry(
     session.start()  # even with nothing to carry: the other side is to hear a goodbye
     failure: facts.Failure | None = None
     try:
-        await _exchange(session, send, receive)
+        await _exchange(session, send if session.peer_takes else (), receive)
         await session.close()
+        _check_taken(session, send, receive)
     except BaseException as error:
         failure = _INTERRUPTED if isinstance(error, asyncio.CancelledError) else explain(error)
         await _close_soon(session)
@@ -122,6 +124,19 @@ async def _exchange(session: Session, send: Sequence[Path], receive: Path | None
     except* (UnreachableError, RemoteError, ConnectionError) as group:
         failure = explain(group)
         raise TransferError(f"the transfer failed: {failure.message}", hint=failure.hint) from group
+
+
+def _check_taken(session: Session, send: Sequence[Path], receive: Path | None) -> None:
+    if send and not session.peer_takes:
+        raise TransferError(
+            "nothing was sent: the other device was started without --receive",
+            hint="The two are paired. Run `localpair listen` there and `localpair send` here.",
+        )
+    if session.peer_gives and receive is None:
+        raise TransferError(
+            "nothing was received: the other device wants to send, and this one was started without --receive",
+            hint="The two are paired. Run `localpair listen` here and `localpair send` there.",
+        )
 
 
 class Tally:

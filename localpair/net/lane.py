@@ -74,6 +74,16 @@ class Lane:
         local, remote = (_join(*end) for end in (self.stream.local, self.stream.remote))
         return Path(local, remote, self.direction, via or self.candidate.via or "tcp")
 
+    @property
+    def peer_gives(self) -> bool:
+        """Whether the peer is there to send."""
+        return self.verified is not None and self.verified.peer_gives
+
+    @property
+    def peer_takes(self) -> bool:
+        """Whether the peer is there to receive."""
+        return self.verified is not None and self.verified.peer_takes
+
     def _take(self, kind: int, body: bytes) -> None:
         try:
             self.handshake.receive(kind, body)
