@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from dataclasses import replace
 from ipaddress import ip_address
@@ -22,6 +23,7 @@ from localpair.cli.failures import explain
 from localpair.cli.fields import of_item
 from localpair.cli.jsonl import JsonLines
 from localpair.cli.output import Output
+from localpair.cli.talk import Talk
 from localpair.cli.text import count, printable, seconds, size, table
 from localpair.diagnosis.record import Finding, Status
 from localpair.errors import (
@@ -324,3 +326,43 @@ def test_an_unexpected_error_tells_its_place_and_not_its_message() -> None:
 def test_an_error_of_the_system_tells_the_file() -> None:
     failure = explain(_failing(PermissionError(13, "Permission denied", "/x")))
     assert (failure.reason, failure.exit_code, failure.message) == ("local", 1, "Permission denied: /x")
+
+
+class _Terminal(io.StringIO):
+    """A stream that claims to be a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 2
+
+
+def test_long_sentences_break_between_words_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((40, 24)))
+    sentence = "Paired with Anna's laptop (3f2a-9c11-07de) in 0.21 s, over 192.168.1.7:46821 (multicast)."
+    for wide in (sentence, "LP:" + "A" * 100):
+        for narrow in (io.StringIO(), _Terminal()):
+            Talk(narrow).note(wide)
+            said = narrow.getvalue().splitlines()
+            assert " ".join(said) == wide
+            assert (len(said) > 1) is (narrow.isatty() and " " in wide)
+            assert len(said) == 1 or max(map(len, said)) <= 40
+    screen = _Terminal()
+    Output(screen, io.StringIO(), json=False).show(PAIRED)
+    assert len(screen.getvalue().splitlines()) == 3
+
+
+def test_what_is_said_while_a_question_is_open_stands_above_it() -> None:
+    stream = io.StringIO()
+    talk = Talk(stream)
+    talk.ask("Offer:")
+    talk.note("Heard somebody.")
+    assert stream.getvalue() == "Offer: \nHeard somebody.\nOffer: "
+    talk.answered()
+    talk.note("Thanks.")
+    assert stream.getvalue().endswith("\nOffer: Thanks.\n"), "the person has ended the line"
+    talk.ask("Which one?")
+    talk.answered(typed=False)
+    talk.note("Others are near.")
+    assert stream.getvalue().endswith("Which one? \nOthers are near.\n")

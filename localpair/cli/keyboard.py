@@ -48,7 +48,12 @@ class Keyboard:
         """What is typed after ``question``, not before it: an answer is to this question."""
         self._forget_typed()
         self._talk.ask(question)
-        return await self.line()
+        line: str | None = None
+        try:
+            line = await self.line()
+        finally:
+            self._talk.answered(typed=line is not None)
+        return line
 
     def ignore(self) -> None:
         """Read on and keep nothing, so that the writer of a pipe is never held up."""

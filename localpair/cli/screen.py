@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from localpair import events
 from localpair.cli import facts
-from localpair.cli.text import count, printable, seconds, size, table
+from localpair.cli.text import count, printable, seconds, size, table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +53,8 @@ class Screen:
                 )
             case events.Reconnected():
                 self._talk.note(f"The connection broke; it goes on over {item.path.remote}.")
+            case events.Paired() | facts.Verdict():
+                self._lines([wrapped(line, self._out) for line in _result(item)])
             case _:
                 self._lines(_result(item))
 
@@ -138,7 +140,7 @@ def _closed(item: facts.Closed) -> list[str]:
 def _row(item: facts.Item) -> tuple[str, ...]:
     match item:
         case facts.Device():
-            since, met = f"since {_day(item.created)}", f"last met {_day(item.last_seen)}"
+            since, met = f"since {_day(item.created)[:10]}", f"met {_day(item.last_seen)}"
             return (printable(item.name, 40), item.device_id, item.state, since, met)
         case events.AddressAttempt():
             where = str(item.address) if item.address is not None else "-"

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from localpair.cli.text import printable
+from localpair.cli.text import printable, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,7 @@ class Talk:
         self._stream = stream
         self.pause: Callable[[], Callable[[], None]] = lambda: lambda: None
         self._coloured = _takes_colour(stream)
+        self._question = ""  # whose answer is awaited
 
     def note(self, text: str) -> None:
         """A line of talk; the caller has made names in it printable."""
@@ -49,8 +50,15 @@ class Talk:
             self._line(f"{self._paint('hint:', _CYAN)} {printable(failure.hint, _MESSAGE_CHARS)}")
 
     def ask(self, question: str) -> None:
-        """A question whose answer is typed behind it."""
-        self._write(question + " ")
+        """A question whose answer is typed behind it. What is said before ``answered`` stands above it."""
+        self._question = question + " "
+        self._write(self._question)
+
+    def answered(self, *, typed: bool = True) -> None:
+        """The question is over: its answer was ``typed``, and so the line has ended, or none is wanted any more."""
+        if self._question and not typed:
+            self._write("\n")
+        self._question = ""
 
     def strong(self, text: str) -> str:
         """``text`` in bold where the stream shows that."""
@@ -61,7 +69,8 @@ class Talk:
 
     def _line(self, text: str) -> None:
         resume = self.pause()
-        self._write(text + "\n")
+        above = "\n" if self._question else ""
+        self._write(f"{above}{wrapped(text, self._stream)}\n{self._question}")
         resume()
 
     def _write(self, text: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
-from typing import Final
+from typing import Final, TextIO
 
 # Cc control, Cf format (bidirectional marks, zero width), Cs lone surrogates, Co private use, Cn unassigned.
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_NARROWEST: Final = 20  # columns; a terminal that says less does not know
 _SIZES: Final = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -41,6 +43,21 @@ def size(count: int) -> str:
 def seconds(ms: float) -> str:
     """A duration given in milliseconds, such as ``0.21 s``."""
     return f"{ms / 1000:.2f} s"
+
+
+def wrapped(text: str, stream: TextIO) -> str:
+    """``text`` broken between words where ``stream`` is a terminal and too narrow for it; one line otherwise."""
+    if len(text) < _NARROWEST or "\n" in text or not stream.isatty():
+        return text
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return text
+    if not _NARROWEST <= width < len(text):
+        return text
+    import textwrap
+
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def count(number: int, noun: str) -> str:
