@@ -24,13 +24,13 @@ def check_machines(scenario: Scenario) -> Iterator[Slip]:
             if name in RESERVED:
                 yield Slip((group, name), f"{name!r} is a name that the lab keeps for itself")
             yield from _check_machine(scenario, (group, name), machine)
-    for name, router in scenario.routers.items():
-        for key, entries in (("nat", router.nat), ("publish", router.publish), ("one_way", router.one_way)):
-            yield from _check_router_networks(scenario, ("routers", name, key), entries)
+        for name, machine in getattr(scenario, group).items() if group != "decoys" else ():
+            for key in ("nat", "publish", "one_way"):
+                yield from _check_crossings(scenario, (group, name, key), getattr(machine, key))
     yield from _check_twins(scenario)
 
 
-def _check_router_networks(scenario: Scenario, where: Where, entries: Iterable[object]) -> Iterator[Slip]:
+def _check_crossings(scenario: Scenario, where: Where, entries: Iterable[object]) -> Iterator[Slip]:
     for number, entry in enumerate(entries):
         for key in ("out", "on", "source", "to"):
             value = getattr(entry, key, None)

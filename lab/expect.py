@@ -201,6 +201,9 @@ def _addresses(expect: Expect, action: ActionRecord, where: Where) -> Iterator[F
     for address in expect.offers:
         if address not in offered:
             yield Failure((*where, "offers"), f"{action.node} should offer {address}", f"it offers {offered}")
+    if expect.offers_first and (offered[:1] or ("",))[0] not in expect.offers_first:
+        wanted = f"{action.node} should offer {' or '.join(expect.offers_first)} first"
+        yield Failure((*where, "offers_first"), wanted, f"it offers {offered}")
     for address in expect.not_offers:
         if address in offered:
             yield Failure((*where, "not_offers"), f"{action.node} should not offer {address}", "it does")

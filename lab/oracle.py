@@ -21,7 +21,7 @@ from ipaddress import ip_address, ip_interface
 from lab.engines.base import Probe
 from lab.plan import Action, Node, Plan
 from lab.reach.groups import Hearing, announced, hears
-from lab.reach.opening import Opening, Way, opens, ways
+from lab.reach.opening import Opening, Way, meets, opens, published_addresses, ways
 from lab.reach.packet import Answer
 from lab.reach.probes import probes
 from lab.reach.routing import own_addresses
@@ -103,12 +103,14 @@ def _is_known(plan: Plan, way: Way, host: str, join: str, *, offered: bool) -> b
 
 def _learns(plan: Plan, who: str, whom: str, address: str, host: str, *, offered: bool) -> bool:
     """By the offer, by a beacon, by a datagram that came in, or by sweeping one's own small subnets."""
-    if whom == host and offered:
-        return True
     learner, other = plan.node(who), plan.node(whom)
-    if announced(plan, other, learner) is not Answer.NO:
+    if sweeps(learner, address) and _exchange(plan, who, whom, address):
         return True
-    return sweeps(learner, address) or (offered and whom != host and _is_written_to(plan, whom, who))
+    if address in published_addresses(plan, whom):
+        return False
+    if (whom == host and offered) or announced(plan, other, learner) is not Answer.NO:
+        return True
+    return offered and whom != host and _is_written_to(plan, whom, who)
 
 
 def sweeps(node: Node, address: str) -> bool:
@@ -122,6 +124,12 @@ def sweeps(node: Node, address: str) -> bool:
             if small and ip_address(address) in network:
                 return True
     return False
+
+
+def _exchange(plan: Plan, who: str, whom: str, address: str) -> bool:
+    """Whether a datagram to ``address`` is answered, or both write and each one's makes the other's an answer."""
+    found = (exchange(plan, who, whom, address, protocol="udp") for exchange in (opens, meets))
+    return any(opening.answer is not Answer.NO for opening in found)
 
 
 def _is_written_to(plan: Plan, sender: str, receiver: str) -> bool:

@@ -42,6 +42,7 @@ State: TypeAlias = Literal["", "new", "established", "invalid"]
 Verdict: TypeAlias = Literal[
     "accept", "drop", "reject-reset", "reject-port", "reject-admin", "reject-host", "reject-route"
 ]
+Role: TypeAlias = Literal["device", "router", "hub", "decoy"]
 Level: TypeAlias = Literal["cable", "interface"]
 
 
@@ -241,7 +242,7 @@ class Node:
     """
 
     name: str
-    role: Literal["device", "router", "hub", "decoy"]
+    role: Role
     interfaces: tuple[Interface, ...]
     routes: tuple[Route, ...] = ()
     routing_rules: tuple[RoutingRule, ...] = ()

@@ -151,6 +151,18 @@ def test_a_tunnel_steals_the_prefix_of_the_lan(net: Lan, tmp_path: Path, number:
     assert here["local"].startswith("192.168.1.")
 
 
+@pytest.mark.parametrize("number", [0, 1], ids=["host", "join"])
+def test_another_link_has_the_same_prefix_and_the_better_route(net: Lan, tmp_path: Path, number: int) -> None:
+    """Two LANs with one prefix, as two home routers give: the routing table knows one of them only."""
+    net.cable(net.namespace("other"), "far", net.host(number), "eth9")
+    net.host(number).ip(
+        "route del 192.168.1.0/24 dev eth0", "addr add 192.168.1.99/24 dev eth9",
+        "route add 192.168.1.0/24 dev eth0 metric 100",
+    )  # fmt: skip
+    here, there = assert_one_pair(net, tmp_path)
+    assert "192.168.1.99" not in here["local"] + there["local"]
+
+
 def test_routed_without_multicast(tmp_path: Path) -> None:
     """Two subnets and a router between: only the offered address helps."""
     with lan(2) as net:

@@ -53,6 +53,7 @@ class Expect(Model):
     stage: Many[Literal["1", "2", "3"]] = ()
     address: Many[Address] = ()
     offers: Many[Address] = ()
+    offers_first: Many[Address] = ()
     not_offers: Many[Address] = ()
     not_dialled: Many[Address] = ()
     finds: Many[Name] = ()

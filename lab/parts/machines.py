@@ -138,15 +138,6 @@ class Machine(Model):
         return (*self.on.values(), *self.interfaces)
 
 
-class Device(Machine):
-    """A machine that runs localpair."""
-
-    environment: dict[str, str] = Field(default_factory=dict)
-    resolver: Text | None = None
-    clock: Offset = 0.0
-    forwards: Flag = False
-
-
 class Nat(Model):
     """Address translation: what leaves towards the network ``out`` takes the router's address there."""
 
@@ -172,13 +163,27 @@ class OneWay(Model):
     to: Name
 
 
-class Router(Machine):
-    """A machine that forwards between its networks."""
+class Forwarder(Machine):
+    """A machine that may forward between its networks, and what it does to the packets then."""
 
-    forwards: Flag = True
+    forwards: Flag = False
     nat: Many[Nat] = ()
     publish: Many[Publish] = ()
     one_way: Many[OneWay] = ()
+
+
+class Device(Forwarder):
+    """A machine that runs localpair; it forwards where it shares its line or runs containers."""
+
+    environment: dict[str, str] = Field(default_factory=dict)
+    resolver: Text | None = None
+    clock: Offset = 0.0
+
+
+class Router(Forwarder):
+    """A machine that forwards between its networks."""
+
+    forwards: Flag = True
 
 
 class Decoy(Machine):

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from lab.parts.machines import Firewall, FirewallChain, FirewallRule, Router
+from lab.parts.machines import Firewall, FirewallChain, FirewallRule, Forwarder, Router
 from lab.plan import Chain, Match, PortForward, Rule, SourceNat
 from lab.planning.networks import match_of
 
@@ -68,7 +68,7 @@ class RouterSide:
     prefixes: tuple[str, ...]
 
 
-def plan_nat(router: Router, sides: Mapping[str, RouterSide]) -> tuple[SourceNat, ...]:
+def plan_nat(router: Forwarder, sides: Mapping[str, RouterSide]) -> tuple[SourceNat, ...]:
     """The router's translation; without named sources, everything of its other networks."""
     return tuple(
         SourceNat(
@@ -85,7 +85,7 @@ def _other_prefixes(out: str, sides: Mapping[str, RouterSide]) -> tuple[str, ...
     return tuple(dict.fromkeys(prefix for prefix in prefixes if ":" not in prefix))
 
 
-def plan_forwards(router: Router, sides: Mapping[str, RouterSide]) -> tuple[PortForward, ...]:
+def plan_forwards(router: Forwarder, sides: Mapping[str, RouterSide]) -> tuple[PortForward, ...]:
     """The router's published ports."""
     return tuple(
         PortForward(
@@ -95,14 +95,14 @@ def plan_forwards(router: Router, sides: Mapping[str, RouterSide]) -> tuple[Port
     )
 
 
-def plan_router_chains(router: Router, sides: Mapping[str, RouterSide]) -> tuple[Chain, ...]:
+def plan_router_chains(router: Forwarder, sides: Mapping[str, RouterSide]) -> tuple[Chain, ...]:
     """A router's firewall: its own, else what translation and one-way forwarding ask for.
 
     A translating router answers nothing of its own on the outer side: with an open one, the first packet
-    from outside would claim the port that a punched hole needs.
+    from outside would claim the port that a punched hole needs. A device that shares its line does answer.
     """
     chains = {chain.hook: chain for chain in plan_chains(router.firewall)}
-    if "in" not in chains and router.nat:
+    if "in" not in chains and router.nat and isinstance(router, Router):
         chains["in"] = Chain("in", "accept", tuple(_outer_input(router, sides)))
     if "through" not in chains and (router.nat or router.one_way):
         default: Literal["accept", "drop"] = "drop" if router.one_way else "accept"
@@ -110,7 +110,7 @@ def plan_router_chains(router: Router, sides: Mapping[str, RouterSide]) -> tuple
     return tuple(chains.values())
 
 
-def _outer_input(router: Router, sides: Mapping[str, RouterSide]) -> Iterator[Rule]:
+def _outer_input(router: Forwarder, sides: Mapping[str, RouterSide]) -> Iterator[Rule]:
     yield ESTABLISHED
     yield NEIGHBOURS
     for nat in router.nat:
@@ -119,7 +119,7 @@ def _outer_input(router: Router, sides: Mapping[str, RouterSide]) -> Iterator[Ru
         yield Rule(Match(interface_in=outer, cast="unicast"), "drop", "nothing of the router's own outside")
 
 
-def _crossings(router: Router, sides: Mapping[str, RouterSide]) -> Iterator[Rule]:
+def _crossings(router: Forwarder, sides: Mapping[str, RouterSide]) -> Iterator[Rule]:
     for entry in router.publish:
         match = Match(
             interface_in=sides[entry.on].interface,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from lab.interfaces import named_interfaces
-from lab.parts.machines import Device, Helper, Machine, Router
-from lab.plan import Node, Program
+from lab.parts.machines import Device, Forwarder, Helper, Machine
+from lab.plan import Node, Program, Role
 from lab.planning.firewalls import RouterSide, plan_chains, plan_forwards, plan_nat, plan_router_chains
 from lab.planning.hubs import plan_hubs
 from lab.planning.interfaces import plan_interface
@@ -20,7 +20,7 @@ def plan_nodes(scenario: Scenario, ports: Ports) -> tuple[Node, ...]:
     """Routers first, then decoys, then hubs, then devices: what others need stands before them."""
     names = [*scenario.routers, *scenario.decoys, *scenario.devices]
     site = Site(scenario, ports, {name: number for number, name in enumerate(names, start=1)})
-    routers = tuple(_router(site, name, router) for name, router in scenario.routers.items())
+    routers = tuple(_forwarder(site, name, router, "router") for name, router in scenario.routers.items())
     decoys = tuple(_machine(site, name, decoy, "decoy") for name, decoy in scenario.decoys.items())
     devices = tuple(_device(site, name, device) for name, device in scenario.devices.items())
     hubs = tuple(plan_hubs(site, (*routers, *decoys, *devices)))
@@ -28,41 +28,40 @@ def plan_nodes(scenario: Scenario, ports: Ports) -> tuple[Node, ...]:
 
 
 def _device(site: Site, name: str, device: Device) -> Node:
-    node = _machine(site, name, device, "device")
+    node = _forwarder(site, name, device, "device")
     resolver = device.resolver or "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
     return dataclasses.replace(
         node,
-        sysctls=plan_sysctls(device, node.interfaces, forwards=device.forwards),
         environment=tuple(sorted(device.environment.items())),
         resolver=resolver,
         clock_offset_s=device.clock,
     )
 
 
-def _router(site: Site, name: str, router: Router) -> Node:
-    node = _machine(site, name, router, "router")
+def _forwarder(site: Site, name: str, machine: Forwarder, role: Role) -> Node:
+    node = _machine(site, name, machine, role)
     sides = {
         entry.network: RouterSide(planned.name, site.scenario.networks[entry.network].ip)
-        for planned, (_, entry) in zip(node.interfaces, named_interfaces(router), strict=True)
+        for planned, (_, entry) in zip(node.interfaces, named_interfaces(machine), strict=True)
         if entry.network is not None
     }
     return dataclasses.replace(
         node,
-        sysctls=plan_sysctls(router, node.interfaces, forwards=router.forwards),
-        chains=plan_router_chains(router, sides),
-        source_nat=plan_nat(router, sides),
-        port_forwards=plan_forwards(router, sides),
+        sysctls=plan_sysctls(machine, node.interfaces, forwards=machine.forwards),
+        chains=plan_router_chains(machine, sides),
+        source_nat=plan_nat(machine, sides),
+        port_forwards=plan_forwards(machine, sides),
     )
 
 
-def _machine(site: Site, name: str, machine: Machine, role: str) -> Node:
+def _machine(site: Site, name: str, machine: Machine, role: Role) -> Node:
     interfaces = tuple(
         plan_interface(site, name, number, interface_name, entry)
         for number, (interface_name, entry) in enumerate(named_interfaces(machine))
     )
     return Node(
         name=name,
-        role="router" if role == "router" else "decoy" if role == "decoy" else "device",
+        role=role,
         interfaces=interfaces,
         routes=tuple(plan_routes(machine, interfaces)),
         routing_rules=tuple(plan_routing_rule(policy) for policy in machine.routing_policy),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from lab.plan import Node, Plan, State
+from lab.plan import Interface, Node, Plan, State
 from lab.reach.packet import Answer, Packet, family
 from lab.reach.routing import live_interfaces, own_addresses
 from lab.reach.walk import StateAt, Walk, walk
@@ -45,7 +45,7 @@ class Way:
 
 def ways(plan: Plan, first: str, second: str) -> Iterator[Way]:
     """Every way in which ``first`` opens to an address of ``second``, and both at once."""
-    for address, at in own_addresses(plan.node(second)).items():
+    for address, at in {**own_addresses(plan.node(second)), **published_addresses(plan, second)}.items():
         if at.kind == "bridge" and not at.carrier:
             continue
         for bound in ("", *_bindings(plan.node(first))):
@@ -57,6 +57,24 @@ def ways(plan: Plan, first: str, second: str) -> Iterator[Way]:
             met = meets(plan, first, second, address, bound=bound)
             if met.answer is not Answer.NO:
                 yield Way("simultaneous", first, second, met, ("dialler",) if bound else ())
+
+
+def published_addresses(plan: Plan, name: str) -> dict[str, Interface]:
+    """The addresses at which other machines publish the node's pairing port, and the node's interface behind
+    each.
+    """
+    owned = own_addresses(plan.node(name))
+    return {
+        text.partition("/")[0]: owned[forward.address]
+        for node in plan.nodes
+        for forward in node.port_forwards
+        for text in _addresses(node, forward.interface_in)
+        if forward.address in owned and (forward.protocol, forward.port) == ("tcp", PAIRING_PORT)
+    }
+
+
+def _addresses(node: Node, interface: str) -> tuple[str, ...]:
+    return next(entry.addresses for entry in node.interfaces if entry.name == interface)
 
 
 def _bindings(node: Node) -> tuple[str, ...]:
@@ -86,14 +104,21 @@ def opens(
 
 
 def meets(
-    plan: Plan, first: str, second: str, address: str, *, port: int = PAIRING_PORT, bound: str = ""
+    plan: Plan,
+    first: str,
+    second: str,
+    address: str,
+    *,
+    port: int = PAIRING_PORT,
+    bound: str = "",
+    protocol: Literal["tcp", "udp"] = "tcp",
 ) -> Opening:
     """Whether both open at once from fixed ports: each side's own packets make the other's an answer."""
 
     def going(node: str) -> State:
         return "established" if node == second else "new"
 
-    packet = _packet(plan.node(first), address, port, "tcp")
+    packet = _packet(plan.node(first), address, port, protocol)
     there = walk(plan, first, packet, going, bound=_scope(plan, first, address, bound))
     if there.answer is Answer.NO or there.at != second:
         return _failed(there, address)

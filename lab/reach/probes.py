@@ -85,9 +85,13 @@ def _unicast(
     packet = Packet(family(address), kind, own, address, PAIRING_PORT, PAIRING_PORT, syn=kind == "tcp")
     there = walk(plan, origin, packet, lambda _: "new")
     answer = there.answer if there.at == goal else Answer.NO
-    if there.reason == "no-neighbour":  # another probe, the other way, may have made the two acquainted
+    if (
+        there.at != goal and there.translations and not there.reason
+    ):  # a published port: it ends at another node
         answer = Answer.MAYBE
-    if kind == "tcp" and there.answer is not Answer.NO and there.arrived is not None:
+    elif there.reason == "no-neighbour":  # another probe, the other way, may have made the two acquainted
+        answer = Answer.MAYBE
+    if kind == "tcp" and there.at == goal and there.answer is not Answer.NO and there.arrived is not None:
         reply = there.arrived.reply()
         back = walk(plan, goal, reply, _answering(there), answers=there)
 

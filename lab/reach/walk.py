@@ -156,6 +156,8 @@ def _arrive(walker: _Walker, interface: Interface) -> str:
     _translate_back(walker)
     for forward in walker.node.port_forwards:
         wanted = (forward.interface_in, forward.protocol, forward.port)
+        if walker.state_at(walker.node.name) != "new":  # answers go where their question came from
+            break
         if wanted == (interface.name, walker.packet.protocol, walker.packet.destination_port):
             before = walker.packet
             walker.packet = replace(before, destination=forward.address, destination_port=forward.to_port)
@@ -179,9 +181,13 @@ def _forwards(node: Node, packet: Packet) -> bool:
 
 
 def passes_reverse_path(node: Node, packet: Packet, interface: Interface) -> bool:
-    """Whether the node's reverse path filter lets ``packet`` in by ``interface`` (RFC 3704)."""
+    """Whether the node's reverse path filter lets ``packet`` in by ``interface`` (RFC 3704); an address of its own
+    is never believed as a source from outside.
+    """
     if packet.family == "ipv6":
         return True
+    if packet.source in own_addresses(node):
+        return False
     settings = dict(node.sysctls)
     own = settings.get(f"net.ipv4.conf.{interface.name}.rp_filter", "0")
     mode = max(int(settings.get("net.ipv4.conf.all.rp_filter", "0")), int(own))

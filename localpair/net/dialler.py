@@ -123,15 +123,17 @@ class Checklists:
         ]
 
     def _bypassed(self, address: IPAddress) -> list[int]:
-        """The links on which an address lies and which the routing table nevertheless does not use for it."""
+        """The links on which an address lies and which the routing table nevertheless does not use for it: a tunnel has
+        taken the subnet, or several links have the same one, be they one segment or not.
+        """
         links = [link for link in self._interfaces.on_link(address) if not is_tunnel(link)]
         answer = preferred_source(address)
         if isinstance(answer, NoRoute) or address in self._interfaces.own_addresses:
             return []
         owner = self._interfaces.owner(answer.source)
-        if owner is None or owner.index in {link.index for link in links}:
+        if owner is None:
             return []
-        return [link.index for link in links if link.carrier is not False]
+        return [link.index for link in links if link.index != owner.index and link.carrier is not False]
 
 
 class Dialler:
