@@ -64,6 +64,7 @@ async def _play(cell: PlannedCell, engine: Engine, folder: Path, wishes: Wishes)
     running = await engine.up(cell.plan, folder)
     try:
         record = await play(cell.plan, running)
+        await running.captured()
         outcome = judged(cell, engine.name, folder, record)
         if outcome.verdict is not Verdict.PASSED or wishes.keep:
             await running.collect()

@@ -1,6 +1,6 @@
 """Programs that play a part beside the devices: strangers, squatters, noise, a multicast relay.
 
-    python decoy.py KIND [--ports 46821-46829] [--rate 20] [--protocol both|tcp|udp]
+    python decoy.py KIND [--ports 46821-46829] [--rate 20] [--count 50] [--protocol both|tcp|udp]
 
 One file on the standard library alone, so that it runs wherever a Python is. It writes ``ready`` when it
 plays its part, then one line for each thing that happened, and runs until it is ended.
@@ -9,6 +9,7 @@ plays its part, then one line for each thing that happened, and runs until it is
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import random
 import select
@@ -147,15 +148,46 @@ def noise(rate: int) -> None:
     chance = random.Random(1)  # noqa: S311 - noise, and the same noise every time
     say("ready")
     while True:
-        for index, _ in interfaces():
-            pinned = struct.pack("4s4si", bytes(4), bytes(4), index)
-            sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, pinned)
-            for group in (*GROUPS, "255.255.255.255"):
-                try:
-                    sender.sendto(chance.randbytes(chance.randint(0, 600)), (group, DISCOVERY_PORT))
-                except OSError:
-                    continue
+        shout(sender, lambda: chance.randbytes(chance.randint(0, 600)))
         time.sleep(1 / max(1, rate))
+
+
+def shout(sender: socket.socket, data: Callable[[], bytes]) -> None:
+    """Send to every group and to broadcast on every interface."""
+    for index, _ in interfaces():
+        pinned = struct.pack("4s4si", bytes(4), bytes(4), index)
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, pinned)
+        for group in (*GROUPS, "255.255.255.255"):
+            try:
+                sender.sendto(data(), (group, DISCOVERY_PORT))
+            except OSError:
+                continue
+
+
+def crowd(count: int) -> None:
+    """Announce ``count`` devices that show an offer and pair with nobody, each with a port of its own, every second."""
+    members = [(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), os.urandom(16)) for _ in range(count)]
+    for member, _ in members:
+        member.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        member.bind(("", 0))
+    say("ready")
+    sequence = 0
+    while True:
+        sequence += 1
+        for member, instance in members:
+            data = beacon(instance, sequence, member.getsockname()[1])
+            shout(member, lambda data=data: data)  # type: ignore[misc]
+        time.sleep(1)
+
+
+def beacon(instance: bytes, sequence: int, port: int) -> bytes:
+    """An open announcement, as ``docs/protocol.md`` describes it; without addresses, feedback or label."""
+    announce, host, nothing = 1, 0, bytes(3)
+    body = bytes([announce, host]) + instance + struct.pack("!IHHHH", sequence, port, port, 0, 1000) + nothing
+    nonce = os.urandom(12)
+    fields = (b"localpair open beacon", nonce)
+    tag = hashlib.sha256(b"".join(len(one).to_bytes(8, "big") + one for one in fields)).digest()[:8]
+    return b"LP\x01\x00" + nonce + tag + body.ljust(280, b"\0") + bytes(16)
 
 
 def group_socket(index: int) -> socket.socket:
@@ -208,10 +240,11 @@ def main() -> None:
     """Play one part."""
     parser = argparse.ArgumentParser()
     parser.add_argument(
-        "kind", choices=["tcp-silent", "tcp-garbage", "tls-stranger", "squat", "noise", "relay"]
+        "kind", choices=["tcp-silent", "tcp-garbage", "tls-stranger", "squat", "noise", "crowd", "relay"]
     )
     parser.add_argument("--ports", default="46821-46829")
     parser.add_argument("--rate", type=int, default=20)
+    parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--protocol", choices=["both", "tcp", "udp"], default="both")
     options = parser.parse_args()
     first, _, last = options.ports.partition("-")
@@ -222,6 +255,7 @@ def main() -> None:
         "tls-stranger": lambda: serve(ports, stranger()),
         "squat": lambda: squat(ports, options.protocol),
         "noise": lambda: noise(options.rate),
+        "crowd": lambda: crowd(options.count),
         "relay": relay,
     }
     try:

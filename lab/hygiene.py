@@ -1,5 +1,5 @@
 """What every run must keep to without being asked: clean logs, no secret in them, whole files, ends in
-time.
+time, and no packet too many or to a wrong place.
 """
 
 from __future__ import annotations
@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from lab.manners import check_manners, circumstances
 from lab.plan import Plan
 from lab.record import ActionRecord, Record
+from lab.sightings import read_node
 from lab.verdict import Failure
 
 NEVER_LOGGED = (
@@ -25,6 +27,7 @@ SECRET_PIECE = 24  # characters of an offer that nothing else says by chance
 def check_hygiene(plan: Plan, record: Record, folder: Path) -> Iterator[Failure]:
     """Everything that is wrong in any run of any scenario; ``folder`` holds its captures."""
     yield from _silent_on_the_wire(record, folder)
+    yield from _mannerly(plan, record, folder)
     for action in record.actions.values():
         yield from _clean(action)
         yield from _silent_about_secrets(record, action)
@@ -68,6 +71,14 @@ def _silent_on_the_wire(record: Record, folder: Path) -> Iterator[Failure]:
         seen = path.read_bytes()
         if any(piece in seen for piece in pieces):
             yield Failure(EXPECT, "no offer should cross the wire in plain text", f"one is in {path.name}")
+
+
+def _mannerly(plan: Plan, record: Record, folder: Path) -> Iterator[Failure]:
+    for node in plan.nodes:
+        if node.role == "device":
+            seen = read_node(folder / "captures", node.name)
+            for wanted, came in check_manners(circumstances(plan, record, node), seen):
+                yield Failure(EXPECT, f"{node.name} should {wanted}", came)
 
 
 def _whole(record: Record, action: ActionRecord) -> Iterator[Failure]:

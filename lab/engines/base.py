@@ -126,6 +126,10 @@ class Running(Protocol):
         """Carry one change out; returns when it stands."""
         ...
 
+    async def captured(self) -> None:
+        """End the captures: ``folder/captures`` holds all of them, complete, when this returns. May be called twice."""
+        ...
+
     async def collect(self) -> None:
         """Bring captures, logs, and the state of every node into ``folder``. Errors are written there,
         never raised.

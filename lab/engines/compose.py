@@ -95,6 +95,7 @@ class ComposeRunning:
         self._voice: FabricVoice | None = None
         self._executions: list[Execution] = []
         self._is_down = False
+        self._has_captures = False
 
     @property
     def folder(self) -> Path:
@@ -186,6 +187,19 @@ class ComposeRunning:
         """See ``Running``."""
         return ["docker", "--host", self._host.address, "exec", "-it", self._container(node)]
 
+    async def captured(self) -> None:
+        """See ``Running``."""
+        if self._voice is not None:
+            await self._voice.ask({"do": "stop-capture"})
+            await asyncio.to_thread(self._bring_captures)
+
+    def _bring_captures(self) -> None:
+        if self._has_captures:
+            return
+        with tarfile.open(fileobj=io.BytesIO(self._archive(FABRIC, _CAPTURES))) as archive:
+            archive.extractall(self._folder, filter="data")
+        self._has_captures = True
+
     async def collect(self) -> None:
         """See ``Running``."""
         await asyncio.to_thread((self._folder / STEPS_FILE).write_text, self._wiring.script())
@@ -202,8 +216,7 @@ class ComposeRunning:
             except Exception as error:  # noqa: BLE001 - what cannot be collected must not hide the rest
                 problems.append(f"logs of {node}: {error}")
         try:
-            with tarfile.open(fileobj=io.BytesIO(self._archive(FABRIC, _CAPTURES))) as archive:
-                archive.extractall(self._folder, filter="data")
+            self._bring_captures()
         except Exception as error:  # noqa: BLE001 - as above
             problems.append(f"captures: {error}")
         if problems:

@@ -277,6 +277,10 @@ class NamespaceRunning:
         flags += [] if os.getuid() == 0 else ["--user", "--preserve-credentials"]
         return ["nsenter", "--target", str(self._fabric.outer_pid(self._pids[node])), *flags]
 
+    async def captured(self) -> None:
+        """See ``Running``."""
+        await self._fabric.ask({"do": "stop-capture"})
+
     async def collect(self) -> None:
         """See ``Running``."""
         await asyncio.to_thread((self._folder / STEPS_FILE).write_text, self._wiring.script())

@@ -63,10 +63,10 @@ class Wiring:
     def project(self) -> dict[str, Any]:
         """Everything a fabric needs to build the network, check it and begin, without being asked again."""
         ports = {
-            f"{node.name}/{interface.name}": self._parts.names.outer(f"{node.name}/{interface.name}")
+            f"{node.name}/{interface.name}": self._tapped(node.name, interface)
             for node in self._plan.nodes
             for interface in node.interfaces
-            if interface.kind == "segment" and interface.present
+            if interface.present
         }
         return {
             "nodes": [node.name for node in held_nodes(self._plan)],
@@ -113,10 +113,16 @@ class Wiring:
         await voice.ask({"do": "apply", "steps": [steps.encode(step) for step in wanted]})
         links = _links_after(change)
         await voice.ask({"do": "settle", "links": links, "places": [place for place, _ in links]})
-        if isinstance(change, p.CreateInterface) and change.interface.kind == "segment":
+        if isinstance(change, p.CreateInterface):
             port = f"{change.node}/{change.interface.name}"
-            link = self._parts.names.outer(port)
-            await voice.ask({"do": "capture", "folder": self._captures, "ports": {port: link}})
+            ports = {port: self._tapped(change.node, change.interface)}
+            await voice.ask({"do": "capture", "folder": self._captures, "ports": ports})
+
+    def _tapped(self, node: str, interface: p.Interface) -> tuple[str, str]:
+        """Where a port is captured: at the fabric's end of its cable, or inside where there is none."""
+        if interface.kind == "segment":
+            return steps.FABRIC, self._parts.names.outer(f"{node}/{interface.name}")
+        return node, interface.name
 
     def script(self) -> str:
         """Everything applied so far as a shell script that a person can replay."""

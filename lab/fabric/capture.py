@@ -1,6 +1,7 @@
 """Captures on the ports of the fabric: packet sockets in, pcapng files out. Needs no other program.
 
-Directions are the node's: what comes out of it is outbound.
+A port on a segment is tapped on the fabric's side, an interface that has none (a tunnel, a bridge of the node's own)
+inside the node. Directions are the node's: what comes out of it is outbound.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _EVERYTHING: Final = 0x0003
-_OUTGOING: Final = 4  # PACKET_OUTGOING: sent by the fabric's side, so towards the node
+_OUTGOING: Final = 4  # PACKET_OUTGOING: sent by the tapped side
+_BARE: Final = 0xFFFE  # ARPHRD_NONE: a device of IP packets without a link's header
 _SO_TIMESTAMPNS: Final = 35
 _TIME: Final = struct.Struct("=qq")
 _FILE_LIMIT_BYTES: Final = 16 << 20  # of one port; artifacts must stay small enough to send to somebody
@@ -45,6 +47,7 @@ class Tap:
     socket: socket.socket
     file: BinaryIO
     writer: Writer
+    is_inner: bool
     written: int = 0
 
     def take(self) -> None:
@@ -66,13 +69,14 @@ class Tap:
                 at_ns = seconds * 1_000_000_000 + nanoseconds
         kept = frame[:SNAP_BYTES]
         self.written += len(kept)
-        self.writer.packet(at_ns, kept, len(frame), INBOUND if kind == _OUTGOING else OUTBOUND)
+        came_out = (kind == _OUTGOING) == self.is_inner
+        self.writer.packet(at_ns, kept, len(frame), OUTBOUND if came_out else INBOUND)
 
 
 def run(control: socket.socket, open_file: Callable[[str], BinaryIO]) -> None:
     """Capture until ``control`` closes or says stop.
 
-    ``{"do": "tap", "port"}`` + socket begins one; ``{"do": "stop"}`` writes everything out and is answered.
+    ``{"do": "tap", "port", "inner"}`` + socket begins one; ``{"do": "stop"}`` writes everything out and is answered.
     """
     taps: dict[int, Tap] = {}
     while True:
@@ -89,7 +93,8 @@ def run(control: socket.socket, open_file: Callable[[str], BinaryIO]) -> None:
         if message["do"] == "tap":
             tap = socket.socket(fileno=descriptors[0])
             file = open_file(message["port"])
-            taps[tap.fileno()] = Tap(tap, file, Writer(file, message["port"]))
+            writer = Writer(file, message["port"], bare=tap.getsockname()[3] == _BARE)
+            taps[tap.fileno()] = Tap(tap, file, writer, message["inner"])
         else:
             _finish(taps)
         channel.send(control, {"ok": True})

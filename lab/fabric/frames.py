@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypedDict
 
 _IPV4: Final = 0x0800
 _ARP: Final = 0x0806
@@ -26,7 +26,10 @@ _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One frame's header fields. ``length`` is the IP packet's; ports are 0 where there are none."""
+    """One frame's header fields. ``length`` is the IP packet's; ports are 0 where there are none.
+
+    ``hops`` is the hop limit. ``first``: the first four bytes of a datagram's payload, or a segment's sequence number.
+    """
 
     family: str = ""
     protocol: str = ""
@@ -37,6 +40,8 @@ class Packet:
     destination_port: int = 0
     length: int = 0
     syn: bool = False
+    hops: int = 0
+    first: bytes = b""
 
 
 def parse(frame: bytes | memoryview) -> Packet:
@@ -61,13 +66,13 @@ def _parse_ipv4(body: bytes, to_everybody: bool) -> Packet:
     length, fragment = struct.unpack_from("!H2xH", body, 2)
     protocol = _PROTOCOLS.get(body[9], "other")
     first = not fragment & 0x1FFF
-    source_port, destination_port, syn = _ports(protocol, body[header:]) if first else (0, 0, False)
+    transport = _transport(protocol, body[header:]) if first else _NO_TRANSPORT
     if body[16] & 0xF0 == 0xE0:
         cast = "" if protocol == "igmp" else "multicast"
     else:
         cast = "broadcast" if to_everybody else "unicast"
     return Packet(
-        "ipv4", protocol, cast, body[12:16], body[16:20], source_port, destination_port, length, syn
+        "ipv4", protocol, cast, body[12:16], body[16:20], **transport, length=length, hops=body[8]
     )  # fmt: skip
 
 
@@ -82,20 +87,31 @@ def _parse_ipv6(body: bytes) -> Packet:
     if protocol == "icmp6":
         kind = body[offset]
         protocol = "nd" if kind in _NEIGHBOUR else "mld" if kind in _LISTENER else "icmp"
-    source_port, destination_port, syn = _ports(protocol, body[offset:])
+    transport = _transport(protocol, body[offset:])
     to_many = "" if protocol in {"nd", "mld"} else "multicast"
     cast = to_many if body[24] == 0xFF else "unicast"
     return Packet(
-        "ipv6", protocol, cast, body[8:24], body[24:40], source_port, destination_port, length + 40, syn
+        "ipv6", protocol, cast, body[8:24], body[24:40], **transport, length=length + 40, hops=body[7]
     )  # fmt: skip
 
 
-def _ports(protocol: str, body: bytes) -> tuple[int, int, bool]:
+class _Transport(TypedDict, total=False):
+    source_port: int
+    destination_port: int
+    syn: bool
+    first: bytes
+
+
+_NO_TRANSPORT: Final = _Transport()
+
+
+def _transport(protocol: str, body: bytes) -> _Transport:
     if protocol not in {"tcp", "udp"} or len(body) < 8:
-        return 0, 0, False
+        return _NO_TRANSPORT
     source, destination = struct.unpack_from("!HH", body)
     syn = protocol == "tcp" and len(body) > 13 and body[13] & 0x12 == 0x02
-    return source, destination, syn
+    first = body[4:8] if protocol == "tcp" else body[8:12]
+    return _Transport(source_port=source, destination_port=destination, syn=syn, first=first)
 
 
 class Matcher:

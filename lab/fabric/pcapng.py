@@ -1,14 +1,19 @@
-"""Writes packets as pcapng (draft-ietf-opsawg-pcapng), little endian, one interface a file."""
+"""Writes packets as pcapng (draft-ietf-opsawg-pcapng), little endian, one interface a file, and reads such files."""
 
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SECTION: Final = 0x0A0D0D0A
 _INTERFACE: Final = 1
 _PACKET: Final = 6
 _ETHERNET: Final = 1
+_RAW: Final = 101  # LINKTYPE_RAW: IP without a link's header, as tunnels carry it
 _OPTION_NAME: Final = 2
 _OPTION_RESOLUTION: Final = 9
 _OPTION_FLAGS: Final = 2
@@ -32,15 +37,16 @@ def _block(kind: int, body: bytes) -> bytes:
 
 
 class Writer:
-    """One capture file; ``name`` is the interface's, shown by the programs that read it."""
+    """One capture file; ``name`` is the interface's, shown by the programs that read it. ``bare``: IP only."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, *, bare: bool = False) -> None:
         self._file = file
         file.write(_block(_SECTION, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)))
         options = (
             _option(_OPTION_NAME, name.encode()) + _option(_OPTION_RESOLUTION, b"\x09") + _option(0, b"")
         )
-        file.write(_block(_INTERFACE, struct.pack("<HHI", _ETHERNET, 0, SNAP_BYTES) + options))
+        head = struct.pack("<HHI", _RAW if bare else _ETHERNET, 0, SNAP_BYTES)
+        file.write(_block(_INTERFACE, head + options))
 
     def packet(self, at_ns: int, frame: bytes, length: int, direction: int) -> None:
         """One frame: wall-clock time in nanoseconds, what was kept of it, its whole length, ``INBOUND`` or
@@ -49,3 +55,43 @@ class Writer:
         options = _option(_OPTION_FLAGS, struct.pack("<I", direction)) + _option(0, b"")
         head = struct.pack("<IIIII", 0, at_ns >> 32, at_ns & 0xFFFFFFFF, len(frame), length)
         self._file.write(_block(_PACKET, head + _padded(frame) + options))
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """One frame of a file: the interface's name as it was given to ``Writer``, wall-clock time in nanoseconds, its
+    Ethernet frame as far as it was kept, and whether it came out of the node.
+    """
+
+    name: str
+    at_ns: int
+    frame: bytes
+    outbound: bool
+
+
+def packets(data: bytes) -> Iterator[Captured]:
+    """The frames of a file that ``Writer`` made, in its order; what was cut off at the end is left out.
+
+    A frame of a link without headers gets one of zeros with the type of its IP version.
+    """
+    name, bare, at = "", False, 0
+    while at + 12 <= len(data):
+        kind, length = struct.unpack_from("<II", data, at)
+        if length < 12 or at + length > len(data):
+            return
+        if kind == _INTERFACE:
+            bare = struct.unpack_from("<H", data, at + 8) == (_RAW,)
+            (size,) = struct.unpack_from("<H", data, at + 18)
+            name = data[at + 20 : at + 20 + size].decode()
+        elif kind == _PACKET:
+            yield _captured(data, at + 8, name, bare=bare)
+        at += length
+
+
+def _captured(data: bytes, at: int, name: str, *, bare: bool) -> Captured:
+    _, high, low, kept, _ = struct.unpack_from("<IIIII", data, at)
+    frame = data[at + 20 : at + 20 + kept]
+    (flags,) = struct.unpack_from("<I", data, at + 20 + kept + -kept % 4 + 4)
+    if bare:
+        frame = bytes(12) + (b"\x86\xdd" if frame[:1] >= b"\x60" else b"\x08\x00") + frame
+    return Captured(name, high << 32 | low, frame, flags == OUTBOUND)

@@ -36,12 +36,12 @@ class Recorder:
         self._process = 0
 
     def begin(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Capture ``ports`` (name of the port -> link in the fabric) into files of ``folder``."""
+        """Capture ``ports`` (name of the port -> its place and the link there) into files of ``folder``."""
         control = self._control or self._start(Path(message["folder"]))
-        for port, link in message["ports"].items():
-            with self._places.inside(FABRIC):
-                tap = capture.open_tap(socket.if_indextoname(self._places.channel(FABRIC).index(link)))
-            channel.ask(control, {"do": "tap", "port": port}, [tap.fileno()])
+        for port, (place, link) in message["ports"].items():
+            with self._places.inside(place):
+                tap = capture.open_tap(socket.if_indextoname(self._places.channel(place).index(link)))
+            channel.ask(control, {"do": "tap", "port": port, "inner": place != FABRIC}, [tap.fileno()])
             tap.close()
         return {}
 
@@ -60,9 +60,8 @@ class Recorder:
 
         def open_file(port: str) -> BinaryIO:
             name = port.replace("/", ".")
-            known = len(
-                list(folder.glob(f"{name}*.pcapng"))
-            )  # an interface that came back gets a file of its own
+            taken = [folder / f"{name}.pcapng", *folder.glob(f"{name}-[0-9]*.pcapng")]
+            known = sum(path.exists() for path in taken)  # an interface that came back gets a file of its own
             return (folder / (f"{name}-{known + 1}.pcapng" if known else f"{name}.pcapng")).open("wb")
 
         def work() -> None:

@@ -92,13 +92,14 @@ class Helper(Model):
 
     ``tcp-silent`` accepts and says nothing; ``tcp-garbage`` answers nonsense; ``tls-stranger`` finishes TLS
     with a key of its own; ``squat`` holds a port, TCP and UDP; ``noise`` announces foreign things;
-    ``relay`` repeats multicast between the host's networks.
+    ``crowd`` announces ``count`` further devices; ``relay`` repeats multicast between the host's networks.
     """
 
     short_key = "run"
-    run: Literal["tcp-silent", "tcp-garbage", "tls-stranger", "squat", "noise", "relay"]
+    run: Literal["tcp-silent", "tcp-garbage", "tls-stranger", "squat", "noise", "crowd", "relay"]
     port: Ports = (46821, 46829)
     rate: Count = 20
+    count: Count = 50
     protocol: Literal["both", "tcp", "udp"] = "both"
 
 

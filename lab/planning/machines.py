@@ -80,4 +80,5 @@ def _hosts_file(name: str, machine: Machine) -> str:
 def _program(number: int, helper: Helper) -> Program:
     first, last = helper.port
     options = ("--ports", f"{first}-{last}", "--rate", str(helper.rate), "--protocol", helper.protocol)
-    return Program(name=f"{helper.run}-{number}", argv=("@decoy", helper.run, *options))
+    many = ("--count", str(helper.count)) if helper.run == "crowd" else ()
+    return Program(name=f"{helper.run}-{number}", argv=("@decoy", helper.run, *options, *many))

@@ -117,6 +117,9 @@ class FakeRunning:
     async def apply(self, change: Change) -> None:
         self.changes.append(change)
 
+    async def captured(self) -> None:
+        pass
+
     async def collect(self) -> None:
         (self.folder / "collected").write_text("yes")
 

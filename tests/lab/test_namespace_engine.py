@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from lab_canaries import between, play, probe
 
 from lab import plan as p
 from lab.engines.namespace import NamespaceEngine, NamespaceRunning
+from lab.sightings import read_node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -375,7 +377,8 @@ def test_captures_hold_both_directions(tmp_path: Path) -> None:
     assert directions == {1: 3, 2: 3}
 
 
-def test_tunnels_bridges_and_policy_routes(tmp_path: Path) -> None:
+def tunnelled() -> p.Plan:
+    """A device with a container bridge that is used, one that is not, and a tunnel that owns the default route."""
     docker = p.Interface(
         "docker0",
         plans.mac(50),
@@ -416,7 +419,11 @@ def test_tunnels_bridges_and_policy_routes(tmp_path: Path) -> None:
         routing_rules=rules,
     )
     hub = p.Node("vpn-hub", "hub", (far,), routes=(p.Route("0.0.0.0/0", kind="blackhole"),))
-    whole = plans.plan(node, plans.bob(), hub)
+    return plans.plan(node, plans.bob(), hub)
+
+
+def test_tunnels_bridges_and_policy_routes(tmp_path: Path) -> None:
+    whole = tunnelled()
 
     async def run() -> None:
         async with running(whole, tmp_path) as up:
@@ -449,6 +456,32 @@ def test_tunnels_bridges_and_policy_routes(tmp_path: Path) -> None:
         ],
         tmp_path,
     )
+
+
+SEND_TO = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for address in sys.argv[1:]: s.sendto(b'LP', (address, 46822))
+"""
+
+
+def test_every_port_is_captured_whole_and_with_the_right_direction(tmp_path: Path) -> None:
+    places = {"alice/tun0": "10.8.0.1", "alice/docker0": "172.17.0.2", "alice/eth0": "192.168.1.11"}
+
+    async def run() -> None:
+        async with running(tunnelled(), tmp_path) as up:
+            assert await output(up, "alice", PYTHON, "-S", "-c", SEND_TO, *places.values()) == []
+            await up.captured()
+            await up.captured()
+
+    asyncio.run(run())
+    captures = tmp_path / "captures"
+    sent = [one for one in read_node(captures, "alice") if one.packet.destination_port == 46822]
+    assert {one.port: str(ip_address(one.packet.destination)) for one in sent} == places
+    assert [one.packet.first for one in sent] == [b"LP"] * 3
+    assert all(one.outbound for one in sent)
+    came = [one for one in read_node(captures, "vpn-hub") if one.packet.destination_port == 46822]
+    assert [(one.port, one.outbound) for one in came] == [("vpn-hub/m0", False)]
 
 
 HEAR_GROUPS = """

@@ -1,0 +1,94 @@
+"""How much a device may send: the product's documented limits as the lab's own numbers, and what follows from them.
+
+A test holds the numbers against the product's. Pure: everything is a function of time and of how often the network
+changed. ``docs/protocol.md`` tells the same in words.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import accumulate, chain, repeat, takewhile
+
+from lab.reach.groups import DISCOVERY_PORT, GROUPS
+
+PAIRING_PORTS = range(46821, 46830)
+DIAL_PORTS = range(46830, 46840)
+LOWEST_PORT = 1024
+MULTICAST_HOPS = 1
+BEACON_BYTES = 320
+
+BURST_S = (0.0, 0.1, 0.6, 2.6)
+BEAT_S = 1.0
+JITTER = 0.2
+SLOW_AFTER_S = 30.0
+SLOW_BEAT_S = 5.0
+ANSWER_BURST = 4
+ANSWER_REFILL_S = 5.0
+PROBE_GAPS_S = (1.0, 4.0, 16.0)
+SWEEP_ADDRESSES = 1024
+SWEEP_AFTER_S = (1.0, 8.0)
+TARGETS = 32
+SECRETS_PER_BEAT = 4
+RETRY_GAPS_S = (0.5, 1.0, 2.0)
+PACKET_DIALS_PER_SOURCE = 4
+PACKET_DIALS_WINDOW_S = 10.0
+PACKET_DIALS_TOTAL = 20
+RESUME_S = 20.0
+
+PROBES = 1 + len(PROBE_GAPS_S)  # of one address that does not answer
+SLACK_S = 1.0  # the lab learns of a start, a pair and an end a little late
+SYNS = 3  # that a kernel sends within the time of one dial
+QUESTIONS = 3  # that a kernel asks for one hardware address (mcast_solicit)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One process's time of searching and announcing: ``seconds`` in all, in which it had ``bursts`` reasons to
+    begin anew (its start, an offer, a change of the network), with ``secrets`` to announce in every beat.
+    """
+
+    seconds: float
+    bursts: int = 1
+    secrets: int = 1
+
+    @property
+    def beats(self) -> int:
+        """The most datagrams for one group, one broadcast address or one target.
+
+        Besides bursts and beats: the goodbye, and the first beat of a joiner, which its offer's burst cuts off.
+        """
+        time, last = self.seconds + SLACK_S, BURST_S[-1]
+        burst = sum(at <= time for at in BURST_S) + (self.bursts - 1) * len(BURST_S)
+        quick = min(max(0.0, time - last), SLOW_AFTER_S * self.bursts)
+        slow = max(0.0, time - last - quick)
+        shortest = 1.0 - JITTER
+        steady = math.floor(quick / (BEAT_S * shortest)) + math.ceil(slow / (SLOW_BEAT_S * shortest))
+        return self.secrets * (burst + steady + 2)
+
+    @property
+    def answers(self) -> int:
+        """The most answers to newcomers, wherever they are."""
+        return ANSWER_BURST + math.floor((self.seconds + SLACK_S) / ANSWER_REFILL_S)
+
+    @property
+    def probes(self) -> int:
+        """The most datagrams for an address where the peer merely might be."""
+        return PROBES * self.secrets
+
+    @property
+    def tries(self) -> int:
+        """The most dials to one address and port by one way."""
+        gaps = chain(RETRY_GAPS_S, repeat(RETRY_GAPS_S[-1]))
+        time = self.seconds + SLACK_S
+        once = 1 + sum(1 for _ in takewhile(lambda at: at <= time, accumulate(gaps)))
+        return once + (self.bursts - 1) * (1 + len(RETRY_GAPS_S))
+
+    @property
+    def calls(self) -> int:
+        """The most confirmations over TCP to one source."""
+        per_second = PACKET_DIALS_PER_SOURCE / PACKET_DIALS_WINDOW_S
+        return PACKET_DIALS_PER_SOURCE + math.floor((self.seconds + SLACK_S) * per_second)
+
+
+__all__ = ["DISCOVERY_PORT", "GROUPS", "Span"]

@@ -1,0 +1,373 @@
+"""What a device may send: the numbers are the product's, every kind of violation is found, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import struct
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import budget, decoy
+from lab.budget import Span
+from lab.fabric.frames import Packet
+from lab.fabric.pcapng import INBOUND, OUTBOUND, Writer, packets
+from lab.manners import Circumstances, check_manners, circumstances
+from lab.reach.groups import DISCOVERY_PORT, GROUPS
+from lab.record import ActionRecord, Record, Seen
+from lab.sightings import Sighting, read_node
+from localpair import limits
+from localpair.protocol.discovery import Carrier, Discovery, Heard, Self, Source
+from localpair.protocol.keyring import Keyring
+from localpair.wire.beacon import INSTANCE_BYTES, Part
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import PlanOf
+
+ALICE, BOB, STRANGER, GATE, FAR = "192.168.1.10", "192.168.1.20", "192.168.1.66", "192.168.1.1", "203.0.113.9"
+GROUP, BROADCAST = "224.0.0.171", "192.168.1.255"
+HERE = Circumstances(
+    node="alice",
+    own=frozenset({ALICE}),
+    subnets=(ip_network("192.168.1.0/24"), ip_network("198.51.100.0/24")),
+    broadcasts=frozenset({BROADCAST}),
+    tunnels=frozenset({"alice/tun0"}),
+    known=frozenset({BOB}),
+    gateways=frozenset({GATE}),
+    ports=frozenset({DISCOVERY_PORT, *budget.PAIRING_PORTS}),
+    spans=(Span(10.0),),
+)
+
+
+def packet(source: str, to: str, port: int, **more: object) -> Packet:
+    """A datagram; ``more`` are further fields of it."""
+    address = ip_address(to)
+    cast = "multicast" if address.is_multicast else "broadcast" if to == BROADCAST else "unicast"
+    plain = Packet(
+        f"ipv{address.version}",
+        "udp",
+        cast,
+        ip_address(source).packed,
+        address.packed,
+        46821,
+        port,
+        348,
+        hops=1,
+    )
+    return dataclasses.replace(plain, **more)  # type: ignore[arg-type]
+
+
+def out(
+    to: str, port: int = 46821, *, on: str = "alice/eth0", times: int = 1, **more: object
+) -> list[Sighting]:
+    return [Sighting(0, on, True, packet(ALICE, to, port, **more))] * times
+
+
+def heard(source: str, first: bytes = b"LP\x01\x00") -> list[Sighting]:
+    return [Sighting(0, "alice/eth0", False, packet(source, GROUP, DISCOVERY_PORT, first=first))]
+
+
+def dials(to: str, port: int, times: int, *, syns: int = 1) -> list[Sighting]:
+    return [
+        one
+        for number in range(times)
+        for one in out(
+            to,
+            port,
+            times=syns,
+            protocol="tcp",
+            syn=True,
+            source_port=40_000 + number,
+            first=struct.pack("!I", number),
+        )
+    ]
+
+
+def asked(address: str, times: int = 1) -> list[Sighting]:
+    question = Packet(protocol="arp", source=ip_address(ALICE).packed, destination=ip_address(address).packed)
+    return [Sighting(0, "alice/eth0", True, question)] * times
+
+
+def wanted(*seen: list[Sighting], of: Circumstances = HERE) -> list[str]:
+    return [fault[0] for fault in check_manners(of, [one for part in seen for one in part])]
+
+
+# --- the numbers ---
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DISCOVERY_PORT", "PAIRING_PORTS", "DIAL_PORTS", "MULTICAST_HOPS", "BEACON_BYTES", "ANSWER_BURST",
+        "ANSWER_REFILL_S", "PROBE_GAPS_S", "SWEEP_ADDRESSES", "SWEEP_AFTER_S", "TARGETS", "SECRETS_PER_BEAT",
+        "RETRY_GAPS_S", "PACKET_DIALS_PER_SOURCE", "PACKET_DIALS_WINDOW_S", "RESUME_S",
+    ],
+)  # fmt: skip
+def test_the_labs_numbers_are_the_products(name: str) -> None:
+    assert getattr(budget, name) == getattr(limits, name)
+
+
+def test_the_numbers_of_other_names_are_the_products_too() -> None:
+    beat = (budget.BURST_S, budget.BEAT_S, budget.JITTER, budget.SLOW_AFTER_S, budget.SLOW_BEAT_S)
+    assert beat == (
+        limits.BEACON_BURST_S, limits.BEACON_BEAT_S, limits.BEACON_JITTER, limits.BEACON_SLOW_AFTER_S,
+        limits.BEACON_SLOW_BEAT_S,
+    )  # fmt: skip
+    assert budget.LOWEST_PORT == limits.LOWEST_DIALLED_PORT
+    assert set(GROUPS) == {limits.GROUP_LINK_LOCAL, limits.GROUP_SCOPED, limits.GROUP_IPV6}
+
+
+def discovery(seed: int) -> Discovery:
+    me = Self(Part.HOST, bytes(INSTANCE_BYTES), bytes([seed]) * 32, 46821, 46821)
+    return Discovery(me, Keyring(), 0.0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 2.0, 5.0, 20.0, 29.0, 31.0, 60.0, 300.0])
+@pytest.mark.parametrize("seed", range(8))
+def test_the_machine_keeps_to_the_budget_and_comes_near_to_it(seconds: float, seed: int) -> None:
+    machine, now, beats = discovery(seed), 0.0, 0
+    while now <= seconds:
+        before = machine._beats
+        machine.timer(now)
+        beats += machine._beats - before
+        now = machine.deadline() or seconds + 1
+    most = Span(seconds).beats
+    assert beats < most
+    assert most <= beats * 1.4 + 4, "a budget that nothing can break is none"
+
+
+def test_a_beat_three_times_as_fast_breaks_the_budget() -> None:
+    usual = Span(20.0).beats
+    assert len(budget.BURST_S) + 3 * (20.0 - budget.BURST_S[-1]) / budget.BEAT_S > 1.5 * usual
+
+
+def test_budgets_grow_with_what_happens() -> None:
+    once = Span(10.0)
+    assert Span(10.0, bursts=2).beats == once.beats + len(budget.BURST_S)
+    assert Span(10.0, secrets=3).beats == 3 * once.beats
+    assert Span(70.0).beats - Span(60.0).beats <= 3
+    assert (once.probes, once.answers, once.calls) == (4, 6, 8)
+    assert [Span(s).tries for s in (0.0, 1.0, 3.0, 5.0)] == [2, 3, 4, 5]
+
+
+# --- what is right ---
+
+
+def test_a_usual_search_is_right() -> None:
+    carried = [out(group, DISCOVERY_PORT, times=Span(10.0).beats) for group in (*GROUPS, BROADCAST)]
+    probes = [out(f"192.168.1.{number}", times=4) for number in range(100, 200)]
+    questions = [asked(f"192.168.1.{number}", 12) for number in range(100, 200)]
+    rest = [heard(BOB), dials(BOB, 46821, 5), dials(BOB, 46831, 5), asked(GATE), asked(BOB)]
+    assert wanted(*carried, *probes, *questions, *rest) == []
+
+
+def test_what_was_heard_may_be_answered_and_dialled() -> None:
+    answer = out(FAR, 50_000)
+    assert wanted(heard(FAR), answer, out(FAR), dials(FAR, 46822, 1)) == []
+    assert wanted(answer) == ["answer only where a beacon came from"]
+
+
+def test_what_comes_in_is_nobodys_fault() -> None:
+    inbound = [dataclasses.replace(one, outbound=False) for one in out("127.0.0.1", 80, times=500)]
+    assert wanted(inbound) == []
+
+
+def test_another_program_on_the_device_is_not_localpair() -> None:
+    other = out(GROUP, DISCOVERY_PORT, source_port=5353, times=500)
+    assert wanted(other) == ["send datagrams from its own ports only"]
+    assert wanted(other, of=dataclasses.replace(HERE, alone=False)) == []
+
+
+# --- what is wrong ---
+
+PRIVATE = "write to its own links and to known addresses only"
+NOBODY = "never write to an address that is nobody's"
+KNOWN = "call offered addresses and heard devices only"
+
+
+@pytest.mark.parametrize(
+    ("seen", "fault"),
+    [
+        (out("239.1.2.3", DISCOVERY_PORT), "multicast to its own groups only"),
+        (out(GROUP, 5353), "multicast to its own groups only"),
+        (out(GROUP, DISCOVERY_PORT, hops=4), "multicast with the hop limit 1"),
+        (out("255.255.255.255", DISCOVERY_PORT), NOBODY),
+        (out("127.0.0.1"), NOBODY),
+        (out("0.0.0.0"), NOBODY),
+        (out("::1"), NOBODY),
+        (out(BOB, 53), "never call a system service"),
+        (out("8.8.8.8"), PRIVATE),
+        (out("10.1.1.1"), PRIVATE),
+        (out("198.51.100.7"), PRIVATE),  # on an own link, but public: nobody is looked for there
+        (heard(STRANGER, b"junk") + out("10.9.9.9"), PRIVATE),
+        (out(STRANGER, on="alice/tun0"), "never probe over a tunnel"),
+        (asked("198.51.100.7"), "ask for addresses of its own private links only"),
+        (asked("10.1.1.1"), "ask for addresses of its own private links only"),
+        (dials("127.0.0.1", 46821, 1), NOBODY),
+        (dials(BOB, 22, 1), "never call a system service"),
+        (dials("8.8.8.8", 46821, 1), KNOWN),
+        (dials(STRANGER, 46821, 1), KNOWN),
+    ],
+)
+def test_a_packet_to_a_wrong_place_is_found(seen: list[Sighting], fault: str) -> None:
+    assert wanted(seen) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("seen", "fault"),
+    [
+        (out(GROUP, DISCOVERY_PORT, times=17), "send at most 16 datagrams to 224.0.0.171 out of alice/eth0"),
+        (
+            out(BROADCAST, DISCOVERY_PORT, times=17),
+            "send at most 16 datagrams to 192.168.1.255 out of alice/eth0",
+        ),
+        (out(BOB, times=27), "send at most 26 datagrams to 192.168.1.20"),
+        (out(STRANGER, times=5), "send at most 4 probes of 192.168.1.66"),
+        (asked(STRANGER, 13), "send at most 12 questions for 192.168.1.66"),
+        (heard(FAR) + out(FAR, 50_000, times=7), "send at most 6 answers"),
+        (dials(BOB, 46821, 23), "send at most 22 dials to 192.168.1.20 port 46821"),
+        (dials(BOB, 46821, 1, syns=4), "send at most 3 SYNs of one dial to 192.168.1.20 port 46821"),
+        (
+            heard(STRANGER) + [one for port in range(9) for one in dials(STRANGER, 50_000 + port, 1)],
+            "send at most 8 confirmations to 192.168.1.66",
+        ),
+    ],
+)
+def test_a_packet_too_many_is_found(seen: list[Sighting], fault: str) -> None:
+    assert wanted(seen) == [fault]
+    assert wanted(seen[:-1]) == [], "and the one before it is within the budget"
+
+
+def test_a_sweep_too_wide_is_found() -> None:
+    wide = dataclasses.replace(HERE, subnets=(ip_network("10.20.0.0/16"),))
+    places = [f"10.20.{number >> 8}.{number & 255}" for number in range(1, 1026)]
+    assert wanted(*(asked(one) for one in places), of=wide) == ["send at most 1024 addresses probed"]
+    half = [asked(one) if number % 2 else out(one) for number, one in enumerate(places)]
+    assert wanted(*half, of=wide) == ["send at most 1024 addresses probed"]
+    assert wanted(*half[:1024], of=wide) == []
+
+
+def test_too_many_targets_are_found() -> None:
+    known = [f"10.0.0.{number}" for number in range(1, 34)]
+    here = dataclasses.replace(HERE, known=frozenset(known))
+    assert wanted(*(out(one) for one in known), of=here) == ["send at most 32 addresses written to"]
+
+
+def test_many_violations_of_a_kind_are_told_once() -> None:
+    (fault,) = check_manners(HERE, [one for number in range(9) for one in out(f"8.8.8.{number}")])
+    assert fault[1].startswith("udp from port 46821 to 8.8.8.0 port 46821, out of alice/eth0; ")
+    assert fault[1].endswith(", and 6 more")
+
+
+# --- what a run says of a device ---
+
+TWO = """
+networks: {lan: 192.168.1.0/24, guest: 10.0.0.0/24, corp: {kind: tunnel, ip: 10.8.0.0/24, hub: 10.8.0.1}}
+devices:
+  alice: {interfaces: [{network: lan, ip: 192.168.1.10}, {network: corp, name: tun0, ip: 10.8.0.6}]}
+  bob: {on: {lan: 192.168.1.20}}
+events: [{at: 3s, do: roam, interface: alice/eth0, to: guest, ip: 10.0.0.7}]
+pair: {host: bob, join: alice}
+expect: [{of: join, outcome: paired}]
+"""
+
+
+def record(**times: float) -> Record:
+    """Both actions start at 1 s; ``times`` are those of the joiner."""
+    ready = Seen(1.0, "ready", {"ports": {"tcp": 50_100, "udp": 50_100}, "addresses": [{"address": FAR}]})
+    host = ActionRecord("host", "bob", "host", started=1.0, ended=9.0, exit=0, seen=[ready])
+    join = ActionRecord("join", "alice", "join", started=1.0, ended=times.get("ended"), exit=0)
+    for name in ("paired", "reconnected"):
+        if name in times:
+            join.seen.append(Seen(times[name], name, {}))
+    return Record(actions={"host": host, "join": join}, elapsed_s=30.0)
+
+
+def test_circumstances_are_those_of_all_the_time(plan_of: PlanOf) -> None:
+    plan = plan_of(TWO)
+    found = circumstances(plan, record(ended=21.0), plan.node("alice"))
+    assert {"192.168.1.10", "10.0.0.7", "10.8.0.6"} <= found.own
+    assert set(found.subnets) == {ip_network("192.168.1.0/24"), ip_network("10.0.0.0/24")}
+    assert found.broadcasts == {"192.168.1.255", "10.0.0.255"}
+    assert found.tunnels == {"alice/tun0"}
+    assert found.known == {BOB, FAR}
+    assert 50_100 in found.ports
+    assert found.spans == (Span(20.0, bursts=4),)
+
+
+def test_a_pair_is_silent_until_it_is_lost(plan_of: PlanOf) -> None:
+    plan = plan_of(TWO.replace("at: 3s, do: roam, interface: alice/eth0", "at: 3s, do: roam, interface: bob"))
+    node = plan.node("alice")
+    assert circumstances(plan, record(paired=2.5, ended=29.0), node).spans == (Span(1.5),)
+    again = record(paired=2.5, reconnected=8.0, ended=29.0)
+    assert circumstances(plan, again, node).spans == (Span(21.5, bursts=2),)
+
+
+def test_an_offer_without_addresses_makes_nothing_known(plan_of: PlanOf) -> None:
+    plan = plan_of(TWO.replace("join: alice}", "join: alice, offer_addresses: none}"))
+    assert FAR not in circumstances(plan, record(ended=9.0), plan.node("alice")).known
+
+
+# --- captures ---
+
+
+def ethernet(kind: int, body: bytes) -> bytes:
+    return bytes(12) + kind.to_bytes(2, "big") + body
+
+
+def datagram(source: str, to: str, port: int, payload: bytes, *, hops: int = 1) -> bytes:
+    udp = struct.pack("!HHHH", 46821, port, 8 + len(payload), 0) + payload
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, hops, 17, 0)
+    return head + ip_address(source).packed + ip_address(to).packed + udp
+
+
+def test_captures_are_read_in_the_order_of_time(tmp_path: Path) -> None:
+    question = struct.pack("!HHBBH", 1, 0x800, 6, 4, 1) + bytes(6) + ip_address(ALICE).packed + bytes(6)
+    with (tmp_path / "alice.eth0.pcapng").open("wb") as file:
+        writer = Writer(file, "alice/eth0")
+        writer.packet(
+            10, ethernet(0x800, datagram(ALICE, GROUP, DISCOVERY_PORT, b"LP\x01\x00")), 400, OUTBOUND
+        )
+        writer.packet(30, ethernet(0x806, question + ip_address(BOB).packed), 42, OUTBOUND)
+    with (tmp_path / "alice.tun0-2.pcapng").open("wb") as file:
+        Writer(file, "alice/tun0", bare=True).packet(20, datagram(FAR, ALICE, 9, b"", hops=64), 28, INBOUND)
+    (tmp_path / "alicia.eth0.pcapng").write_bytes(b"")
+    first, second, third = read_node(tmp_path, "alice")
+    assert [one.at_ns for one in (first, second, third)] == [10, 20, 30]
+    assert [one.port for one in (first, second, third)] == ["alice/eth0", "alice/tun0", "alice/eth0"]
+    assert [one.outbound for one in (first, second, third)] == [True, False, True]
+    assert (first.packet.hops, first.packet.first, first.packet.cast) == (1, b"LP\x01\x00", "multicast")
+    assert (second.packet.family, second.packet.source) == ("ipv4", ip_address(FAR).packed)
+    assert third.packet.destination == ip_address(BOB).packed
+
+
+def test_a_capture_that_was_cut_off_is_read_as_far_as_it_goes() -> None:
+    file = io.BytesIO()
+    writer = Writer(file, "alice/eth0")
+    writer.packet(1, b"12345", 5, INBOUND)
+    writer.packet(2, b"1234", 4, OUTBOUND)
+    whole = file.getvalue()
+    assert [(one.name, one.at_ns, one.frame) for one in packets(whole)] == [
+        ("alice/eth0", 1, b"12345"), ("alice/eth0", 2, b"1234"),
+    ]  # fmt: skip
+    for cut in range(1, len(whole)):
+        assert len(list(packets(whole[:-cut]))) < 2
+
+
+# --- the crowd ---
+
+
+def test_the_crowd_of_the_lab_is_heard_by_the_product() -> None:
+    machine = discovery(1)
+    for number in range(50):
+        data = decoy.beacon(bytes([number + 1]) * 16, 1, 50_000 + number)
+        assert len(data) == budget.BEACON_BYTES
+        machine.receive(data, Source(ip_address(STRANGER), 50_000 + number), Carrier.MULTICAST, 1.0)
+    heard = [event for event in machine.take_events() if isinstance(event, Heard)]
+    assert len({event.instance for event in heard}) == 50
+    answers = [one for one in machine.take_transmits() if one.carrier is Carrier.UNICAST]
+    assert len(answers) == budget.ANSWER_BURST
