@@ -9,7 +9,7 @@ from cli_fakes import TYPICAL
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localpair.cli import main
+from localpair.cli import helptexts, main
 from localpair.cli.arguments import parse
 from localpair.cli.commands import (
     Addresses,
@@ -159,3 +159,15 @@ def test_help_names_every_option_of_the_interface(capsys: pytest.CaptureFixture[
     commands = capsys.readouterr().out
     names = "host join discover addresses diagnose devices send listen"
     assert all(f"    {name}" in commands for name in names.split())
+
+
+@pytest.mark.parametrize("command", ["", *helptexts.COMMANDS])
+def test_the_help_fits_a_narrow_terminal(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        parse([*command.split(), "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert [line for line in lines if len(line) > 80] == []

@@ -348,6 +348,11 @@ def test_long_sentences_break_between_words_on_a_terminal_only(monkeypatch: pyte
             assert " ".join(said) == wide
             assert (len(said) > 1) is (narrow.isatty() and " " in wide)
             assert len(said) == 1 or max(map(len, said)) <= 40
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    coloured = _Terminal()
+    Talk(coloured).failure(facts.Failure("local", "a sentence that is as wide as it", None, 1))
+    assert coloured.getvalue().count("\n") == 1, "colours take no room: 39 columns of 40"
     screen = _Terminal()
     Output(screen, io.StringIO(), json=False).show(PAIRED)
     assert len(screen.getvalue().splitlines()) == 3

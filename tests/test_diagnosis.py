@@ -413,7 +413,7 @@ def test_the_text_form_is_for_people_and_harmless() -> None:
     assert "nothing" not in text
     assert all(character == "\n" or character.isprintable() for character in text)
     assert "\u202e" not in text
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 80
 
 
 @given(

@@ -5,41 +5,46 @@ from __future__ import annotations
 from typing import Final
 
 PROGRAM: Final = """\
-Pairs two devices on one local network, sends files between them, and says why where that fails.
+Pairs two devices on one local network, sends files between them, and says why
+where that fails.
 
 examples:
-  localpair host --send holiday.zip      on one device: shows a QR code and a text
-  localpair join --receive ~/Downloads   on the other one: asks for that text
-  localpair send kitchen more.zip        later on: no code is needed between paired devices
-  localpair diagnose                     when two devices do not find each other
+  localpair host --name kitchen --send a.zip   shows a QR code and a text
+  localpair join --receive ~/Downloads         on the other one: asks for it
+  localpair listen                             later, on the kitchen's device
+  localpair send kitchen more.zip              on the other one: needs no code
+  localpair diagnose                           when two do not find each other
 
-exit codes: 0 done, 1 a fault of this device, 2 wrong usage or an unreadable offer, 3 no path to
-the other device, 4 refused, 5 paired but the transfer failed, 130 interrupted.
-environment: LOCALPAIR_HOME (where keys and devices are kept), LOCALPAIR_OFFER (read by join),
-NO_COLOR, LOCALPAIR_DEBUG=1 (a log on standard error).
+exit codes: 0 done, 1 a fault of this device, 2 wrong usage or an unreadable
+offer, 3 no path to the other device, 4 refused, 5 paired but the transfer
+failed, 130 interrupted.
+environment: LOCALPAIR_HOME (where keys and devices are kept), LOCALPAIR_OFFER
+(read by join), NO_COLOR, LOCALPAIR_DEBUG=1 (a log on standard error).
 """
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "host": (
         "show an offer and wait for the other device",
         """\
-Shows an offer, as a QR code and as text, and waits for the other device to read it.
-The offer works once and for two minutes; a new one is shown when it is used up.
+Shows an offer, as a QR code and as text, and waits for the other device to
+read it. The offer works once and for two minutes; a new one is shown when it
+is used up.
 
 examples:
   localpair host                               only pair
   localpair host --send photos/ --send a.pdf   pair, then send
   localpair host --receive ~/Downloads         pair, then receive
   localpair host --qr offer.png --json         for programs
-  localpair host --flow post                   first see who is near, then show the offer
+  localpair host --flow post                   first see who is near, then offer
 """,
     ),
     "join": (
         "read the offer of the other device and pair",
         """\
-Reads the offer that the other device shows and pairs with it. It is pasted at the prompt, piped
-in with `-`, taken from a picture with --image, or from the variable LOCALPAIR_OFFER; never from
-the command line, which other users can read.
+Reads the offer that the other device shows and pairs with it. It is pasted at
+the prompt, piped in with `-`, taken from a picture with --image, or from the
+variable LOCALPAIR_OFFER; never from the command line, which other users can
+read.
 
 examples:
   localpair join --receive ~/Downloads    asks for the offer
@@ -50,9 +55,10 @@ examples:
     "discover": (
         "list the devices that are near",
         """\
-Lists the devices that announce themselves on this network, without their being paired. What is
-heard here proves nothing about who they are. Paired devices, and those that show an offer, keep to
-themselves: all that is said of them is that somebody is there.
+Lists the devices that announce themselves on this network, without their being
+paired. What is heard here proves nothing about who they are. Paired devices,
+and those that show an offer, keep to themselves: all that is said of them is
+that somebody is there.
 
 examples:
   localpair discover --timeout 10
@@ -62,8 +68,9 @@ examples:
     "addresses": (
         "show the addresses of this device and what is known about each",
         """\
-Finds this device's own addresses in three stages: the one that traffic would leave from, all that
-the interfaces have, and what another device sees. Each try is shown with what came of it.
+Finds this device's own addresses in three stages: the one that traffic would
+leave from, all that the interfaces have, and what another device sees. Each
+try is shown with what came of it.
 
 examples:
   localpair addresses
@@ -73,8 +80,8 @@ examples:
     "diagnose": (
         "run every check of this device's network, and report",
         """\
-Runs every check in series and reports all of them, also those that fail, also when interrupted.
-The report holds no secret and can be handed on.
+Runs every check in series and reports all of them, also those that fail, also
+when interrupted. The report holds no secret and can be handed on.
 
 examples:
   localpair diagnose
@@ -84,21 +91,21 @@ examples:
     "devices": (
         "list, rename, forget or revoke paired devices",
         """\
-Shows the devices that this one is paired with, and changes what is kept about them. A device is
-named by its name, its id, or the beginning of its id.
+Shows the devices that this one is paired with, and changes what is kept about
+them. A device is named by its name, its id, or the beginning of its id.
 
 examples:
   localpair devices
   localpair devices rename 3f2a kitchen
-  localpair devices forget kitchen     remove it and its keys: it is a stranger from then on
+  localpair devices forget kitchen     it and its keys: it is a stranger then
   localpair devices revoke kitchen     refuse it from now on
 """,
     ),
     "send": (
         "send files to a paired device that listens",
         """\
-Finds a paired device again, wherever it is on the network now, and sends it files and folders.
-It must run `localpair listen`.
+Finds a paired device again, wherever it is on the network now, and sends it
+files and folders. It must run `localpair listen`.
 
 examples:
   localpair send kitchen report.pdf photos/

@@ -37,17 +37,17 @@ class Talk:
 
     def note(self, text: str) -> None:
         """A line of talk; the caller has made names in it printable."""
-        self._line(text)
+        self._line(wrapped(text, self._stream))
 
     def warning(self, text: str) -> None:
         """Something that is not as it should be, while work goes on."""
-        self._line(f"{self._paint('warning:', _YELLOW)} {text}")
+        self._labelled("warning:", _YELLOW, text)
 
     def failure(self, failure: Failure) -> None:
         """An error, and what to do about it."""
-        self._line(f"{self._paint('error:', _RED)} {printable(failure.message, _MESSAGE_CHARS)}")
+        self._labelled("error:", _RED, printable(failure.message, _MESSAGE_CHARS))
         if failure.hint:
-            self._line(f"{self._paint('hint:', _CYAN)} {printable(failure.hint, _MESSAGE_CHARS)}")
+            self._labelled("hint:", _CYAN, printable(failure.hint, _MESSAGE_CHARS))
 
     def ask(self, question: str) -> None:
         """A question whose answer is typed behind it. What is said before ``answered`` stands above it."""
@@ -67,10 +67,14 @@ class Talk:
     def _paint(self, text: str, colour: str) -> str:
         return f"{colour}{text}{_RESET}" if self._coloured else text
 
+    def _labelled(self, label: str, colour: str, text: str) -> None:
+        shown = wrapped(f"{label} {text}", self._stream)  # before colours, which take no room
+        self._line(self._paint(label, colour) + shown.removeprefix(label))
+
     def _line(self, text: str) -> None:
         resume = self.pause()
         above = "\n" if self._question else ""
-        self._write(f"{above}{wrapped(text, self._stream)}\n{self._question}")
+        self._write(f"{above}{text}\n{self._question}")
         resume()
 
     def _write(self, text: str) -> None:

@@ -12,7 +12,7 @@ from localpair.diagnosis.record import Status
 if TYPE_CHECKING:
     from localpair.diagnosis.record import Facts, Finding, Json, Report
 
-_WIDTH: Final = 100
+_WIDTH: Final = 80
 # Faults stand out by their letters, where there is no colour.
 _SHOWN: Final = {Status.OK: "ok", Status.SKIPPED: "skipped", Status.CUT: "cut"}
 
