@@ -28,7 +28,10 @@ from typing import IO, Any, Self
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+import localpair
+
+# Devices run the localpair that the tests run on: the installed wheel, and not the tree that they may stand in.
+PACKAGES = Path(localpair.__file__).resolve().parent.parent
 READY_S = 10.0
 TOOLS = ("unshare", "nsenter", "ip")
 
@@ -320,7 +323,7 @@ def _die_with_us() -> tuple[str, ...]:
 
 
 def _environment(more: dict[str, str] | None) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}
+    return {**os.environ, "PYTHONPATH": str(PACKAGES), "PYTHONSAFEPATH": "1", **(more or {})}
 
 
 def _end_group(process: subprocess.Popen[Any]) -> None:
