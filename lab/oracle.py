@@ -21,7 +21,7 @@ from ipaddress import ip_address, ip_interface
 from lab.engines.base import Probe
 from lab.plan import Action, Node, Plan
 from lab.reach.groups import Hearing, announced, hears
-from lab.reach.opening import Opening, Way, meets, opens, published_addresses, ways
+from lab.reach.opening import Opening, Way, bindings, meets, opens, published_addresses, ways
 from lab.reach.packet import Answer
 from lab.reach.probes import probes
 from lab.reach.routing import own_addresses
@@ -127,9 +127,20 @@ def sweeps(node: Node, address: str) -> bool:
 
 
 def _exchange(plan: Plan, who: str, whom: str, address: str) -> bool:
-    """Whether a datagram to ``address`` is answered, or both write and each one's makes the other's an answer."""
-    found = (exchange(plan, who, whom, address, protocol="udp") for exchange in (opens, meets))
-    return any(opening.answer is not Answer.NO for opening in found)
+    """Whether a datagram to ``address`` is answered, or both write and each one's makes the other's an answer.
+
+    Probes go out by the link they are meant for; so do those to whoever has become a neighbour by asking.
+    """
+    at = own_addresses(plan.node(whom)).get(address)
+    for bound in ("", *bindings(plan.node(who))):
+        met = meets(plan, who, whom, address, bound=bound, protocol="udp")
+        answered = (
+            opens(plan, who, whom, address, bound=bound, listener=listener, protocol="udp")
+            for listener in ("", at.name if at is not None else "")
+        )
+        if any(opening.answer is not Answer.NO for opening in (met, *answered)):
+            return True
+    return False
 
 
 def _is_written_to(plan: Plan, sender: str, receiver: str) -> bool:

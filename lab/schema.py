@@ -78,6 +78,7 @@ def _as_editors_read(entry: Any) -> None:
         entry.pop("type", None)
     if entry.get("additionalProperties") == {"type": "string"}:
         entry["additionalProperties"] = _ANY_SCALAR
+        entry["properties"] = {"cells": _CELLS}
     for value in entry.values():
         _as_editors_read(value)
 

@@ -48,7 +48,7 @@ def ways(plan: Plan, first: str, second: str) -> Iterator[Way]:
     for address, at in {**own_addresses(plan.node(second)), **published_addresses(plan, second)}.items():
         if at.kind == "bridge" and not at.carrier:
             continue
-        for bound in ("", *_bindings(plan.node(first))):
+        for bound in ("", *bindings(plan.node(first))):
             for listener in ("", at.name):
                 opening = opens(plan, first, second, address, bound=bound, listener=listener)
                 notes = tuple(note for note, on in (("dialler", bound), ("listener", listener)) if on)
@@ -77,7 +77,8 @@ def _addresses(node: Node, interface: str) -> tuple[str, ...]:
     return next(entry.addresses for entry in node.interfaces if entry.name == interface)
 
 
-def _bindings(node: Node) -> tuple[str, ...]:
+def bindings(node: Node) -> tuple[str, ...]:
+    """The interfaces that a socket of the node may be bound to."""
     return tuple(interface.name for interface in live_interfaces(node) if interface.kind != "bridge")
 
 

@@ -17,7 +17,7 @@ from localpair.limits import NEIGHBOUR_POLL_S, SWEEP_ADDRESSES, SWEEP_AFTER_S, S
 from localpair.net.finder import Finder
 from localpair.net.interfaces import Interfaces, neighbours
 from localpair.protocol.discovery import Target
-from localpair.ranking import is_tunnel, scope_of
+from localpair.ranking import is_tunnel
 
 _SWEPT = frozenset({AddressClass.PRIVATE, AddressClass.LINK_LOCAL})
 _PROBED = _SWEPT | {AddressClass.UNIQUE_LOCAL, AddressClass.GLOBAL}
@@ -68,7 +68,7 @@ class Prober:
     def _probe(self, address: IPAddress, index: int) -> None:
         if self._finder.is_own(address):
             return
-        target = Target(address, self.port, scope_of(address, index))
+        target = Target(address, self.port, index)  # over its own link, wherever the routing table would lead
         self._finder.discovery.probe(target, self._finder.now())
 
 
