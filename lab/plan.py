@@ -238,7 +238,8 @@ class Node:
     right after the interface is made. ``chains`` hold at most one chain per hook. ``hosts_file`` is the
     whole text of ``/etc/hosts``; ``resolver`` of ``/etc/resolv.conf`` (soft: capability ``files``).
     ``environment`` is added to every process of the node. ``clock_offset_s`` shifts the wall clock
-    (capability ``clock`` if not 0).
+    (capability ``clock`` if not 0). ``identity``: nodes with the same word have the same device key; empty:
+    a new one of its own.
     """
 
     name: str
@@ -255,6 +256,7 @@ class Node:
     resolver: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     clock_offset_s: float = 0.0
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from lab.plan import Action, Event, Plan, SampleFile
 from lab.record import ActionRecord, Record
 
 HELPER_READY_S = 10.0
+KEY_FILE = "home/device.key"
 TURN_S = 0.1  # how often the lab looks at its own delay
 
 
@@ -30,6 +31,7 @@ async def play(plan: Plan, running: Running) -> Record:
     watch = asyncio.create_task(_watch_turns(player.record))
     try:
         await player.start_helpers()
+        await player.put_identities()
         player.board.begin = time.monotonic()
         await player.play()
     finally:
@@ -77,6 +79,13 @@ class _Player:
             self.record.note(self.board.now(), "helper", name, line.text)
             if line.text == "ready":
                 ready.set()
+
+    async def put_identities(self) -> None:
+        """The device keys that the scenario gives, where localpair keeps its own."""
+        for node in self.plan.nodes:
+            if node.identity:
+                key = hashlib.sha256(f"identity {node.identity}".encode()).digest()
+                await self.running.put(node.name, KEY_FILE, key)
 
     # --- The loop ---
 

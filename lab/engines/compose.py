@@ -149,6 +149,10 @@ class ComposeRunning:
         """See ``Running``."""
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
+            for parent in reversed(PurePosixPath(name).parents[:-1]):
+                folder = tarfile.TarInfo(str(parent))
+                folder.type, folder.mode = tarfile.DIRTYPE, 0o700
+                archive.addfile(folder)
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(data), 0o600
             archive.addfile(entry, io.BytesIO(data))

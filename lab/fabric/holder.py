@@ -187,7 +187,7 @@ def _open(name: str, write: bool) -> int:
     target = STATE / name
     flags = os.O_CLOEXEC | (os.O_WRONLY | os.O_CREAT | os.O_TRUNC if write else os.O_RDONLY)
     if write:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return os.open(target, flags, 0o600)
 
 

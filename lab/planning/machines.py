@@ -35,6 +35,7 @@ def _device(site: Site, name: str, device: Device) -> Node:
         environment=tuple(sorted(device.environment.items())),
         resolver=resolver,
         clock_offset_s=device.clock,
+        identity=device.identity or "",
     )
 
 
