@@ -39,6 +39,7 @@ _RESTS_ON: Final[dict[str, tuple[str, ...]]] = {
     "isolation": ("isolation",),
     "tunnel-device": ("tunnel-device",),
     "clock": ("clock",),
+    "sandbox": ("sandbox",),
     "files": (),
     "events": ("events",),
 }

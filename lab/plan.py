@@ -239,7 +239,7 @@ class Node:
     whole text of ``/etc/hosts``; ``resolver`` of ``/etc/resolv.conf`` (soft: capability ``files``).
     ``environment`` is added to every process of the node. ``clock_offset_s`` shifts the wall clock
     (capability ``clock`` if not 0). ``identity``: nodes with the same word have the same device key; empty:
-    a new one of its own.
+    a new one of its own. ``sandbox`` names what the product is denied (capability ``sandbox``).
     """
 
     name: str
@@ -257,6 +257,7 @@ class Node:
     environment: tuple[tuple[str, str], ...] = ()
     clock_offset_s: float = 0.0
     identity: str = ""
+    sandbox: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -562,6 +563,7 @@ CAPABILITIES = {
     "tunnel-device": "a real point-to-point device",
     "clock": "a shifted wall clock",
     "files": "an /etc/hosts and a resolver of one's own per node",
+    "sandbox": "a program that is denied system calls",
     "events": "changes while the devices run",
 }
 """Every capability a plan can need, with what it means; an engine answers ``supports`` in these words."""

@@ -77,6 +77,8 @@ def _node_needs(nodes: tuple[Node, ...]) -> Iterator[str]:
             yield "policy-routing"
         if node.clock_offset_s:
             yield "clock"
+        if node.sandbox:
+            yield "sandbox"
         for interface in node.interfaces:
             if interface.link_local:
                 yield "ipv6"

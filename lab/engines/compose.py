@@ -37,6 +37,7 @@ FILE: Final = "compose.yaml"
 _PRODUCT: Final = ("python3", "-m", "localpair")
 _PATHS: Final = {"PYTHONPATH": "/opt/localpair"}
 _DECOY: Final = ("python3", "-S", "/opt/lab/lab/decoy.py")
+_SANDBOX: Final = ("python3", "-I", "-S", "/opt/lab/lab/fabric/sandbox.py")
 _LIBRARY: Final = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 _CAPTURES: Final = "/captures"
 _SIGNALS: Final = {"kill": 9, "pause": 19, "resume": 18}
@@ -132,6 +133,8 @@ class ComposeRunning:
         merged = {**_PATHS, **shift, **dict(machine.environment), **environment}
         words = [self._replaced(word) for word in argv]
         command = [*{"@localpair": _PRODUCT, "@decoy": _DECOY}.get(words[0], (words[0],)), *words[1:]]
+        if machine.sandbox and words[0] == "@localpair":
+            command = [*_SANDBOX, *machine.sandbox, "--", *command]
         values = {name: self._replaced(value) for name, value in merged.items()}
         is_product = argv[0] == "@localpair"
         started = await asyncio.to_thread(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DECOY = _ROOT / "lab" / "decoy.py"
+_SANDBOX = _ROOT / "lab" / "fabric" / "sandbox.py"
 _END_S = 5.0
 _SIGNALS = {"kill": 9, "pause": 19, "resume": 18}
 
@@ -245,6 +246,8 @@ class NamespaceRunning:
         words = [self._replaced(word) for word in argv]
         commands = {"@localpair": self._product, "@decoy": [sys.executable, str(_DECOY)]}
         command = [*commands.get(words[0], [words[0]]), *words[1:]]
+        if place.node.sandbox and words[0] == "@localpair":
+            command = [sys.executable, "-I", "-S", str(_SANDBOX), *place.node.sandbox, "--", *command]
         values = {name: self._replaced(value) for name, value in merged.items()}
         return await place.start(command, values, is_product=argv[0] == "@localpair")
 

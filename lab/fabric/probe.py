@@ -10,7 +10,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Final
 
-from lab.fabric import namespaces, steps, tunnel, wire
+from lab.fabric import namespaces, sandbox, steps, tunnel, wire
 from lab.fabric.apply import Applier
 from lab.fabric.places import Places
 
@@ -100,6 +100,7 @@ _TRIALS: Final[dict[str, Callable[[], None]]] = {
     "segment-rules": lambda: _apply(_SEGMENT),
     "wire": _wire,
     "tunnel-device": _tunnel_device,
+    "sandbox": sandbox.try_out,
 }
 
 

@@ -176,13 +176,15 @@ class Forwarder(Machine):
 class Device(Forwarder):
     """A machine that runs localpair; it forwards where it shares its line or runs containers.
 
-    Devices of one ``identity`` have the same long-term key, as clones of one disk have.
+    Devices of one ``identity`` have the same long-term key, as clones of one disk have. ``sandbox`` names what
+    localpair is denied there.
     """
 
     environment: dict[str, str] = Field(default_factory=dict)
     resolver: Text | None = None
     clock: Offset = 0.0
     identity: Name | None = None
+    sandbox: Many[Literal["netlink"]] = ()
 
 
 class Router(Forwarder):

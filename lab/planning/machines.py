@@ -36,6 +36,7 @@ def _device(site: Site, name: str, device: Device) -> Node:
         resolver=resolver,
         clock_offset_s=device.clock,
         identity=device.identity or "",
+        sandbox=device.sandbox,
     )
 
 

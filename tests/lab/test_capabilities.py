@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lab import capabilities
-from lab.fabric import clock
+from lab.fabric import clock, sandbox
 from lab.plan import CAPABILITIES
 
 if TYPE_CHECKING:
@@ -66,3 +68,36 @@ def test_the_clock_shift_leaves_monotonic_time_alone() -> None:
         {"FAKETIME": "-90000s", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "LD_PRELOAD": "/lib/x.so"},
         sort_keys=True,
     )
+
+
+@pytest.mark.netns
+def test_a_sandbox_withholds_the_routing_socket_from_all_that_it_starts() -> None:
+    attempts = """
+import socket
+for family in (socket.AF_NETLINK, socket.AF_INET, socket.AF_UNIX):
+    try:
+        socket.socket(family, socket.SOCK_DGRAM).close()
+    except OSError as error:
+        print(error.errno)
+    else:
+        print("ok")
+"""
+    confined = [
+        sys.executable,
+        "-I",
+        "-S",
+        sandbox.__file__,
+        "netlink",
+        "--",
+        "env",
+        sys.executable,
+        "-c",
+        attempts,
+    ]
+    done = subprocess.run(confined, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["13", "ok", "ok"]
+
+
+def test_a_sandbox_on_an_unknown_machine_is_no_sandbox() -> None:
+    with pytest.raises(OSError, match="no filter is known for pdp11"):
+        sandbox.filter_program("pdp11")

@@ -5,6 +5,7 @@ change.
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ import pytest
 from lab.agreement import disagreements
 from lab.cells import PlannedCell, all_cells
 from lab.oracle import Answer, hears, judge, judge_all, opens, probes, stage_of
+from lab.reach.packet import Packet
+from lab.reach.walk import passes_reverse_path
 
 if TYPE_CHECKING:
     from conftest import PlanOf
@@ -162,6 +165,55 @@ def test_a_stolen_prefix_needs_a_bound_socket() -> None:
             judgement = judge(cell.plan, "bob", "alice")
             assert judgement.possible
             assert all(way.bound for way in judgement.ways if way.kind == "dial")
+
+
+@pytest.mark.parametrize("protocols", ["tcp", "both"])
+def test_a_published_port_is_found_by_asking_and_asking_needs_udp(plan_of: PlanOf, protocols: str) -> None:
+    udp = ", {on: lan, port: 46821, to: 172.18.0.2, protocol: udp}" if protocols == "both" else ""
+    judgement = judge(
+        plan_of(f"""
+networks: {{lan: 192.168.1.0/24, inner: 172.18.0.0/16}}
+routers:
+  box:
+    on: {{lan: 192.168.1.20, inner: 172.18.0.1}}
+    nat: {{out: lan}}
+    publish: [{{on: lan, port: 46821, to: 172.18.0.2}}{udp}]
+devices:
+  alice: {{on: {{lan: 192.168.1.10}}}}
+  bob: {{on: {{inner: 172.18.0.2}}, gateway: 172.18.0.1}}
+{PAIR}"""),
+        "bob",
+        "alice",
+    )
+    assert judgement.open
+    assert judgement.possible == (protocols == "both")
+
+
+def test_nobody_believes_an_own_address_as_a_source(plan_of: PlanOf) -> None:
+    plan = plan_of(f"""
+networks: {{lan: 192.168.1.0/24, left: 192.168.56.0/24, right: 192.168.56.0/24}}
+devices:
+  alice: {{on: {{lan: 192.168.1.10, left: 192.168.56.1}}, routes: {{to: 192.168.1.20/32, on: eth1, metric: 1}}}}
+  bob: {{on: {{lan: 192.168.1.20, right: 192.168.56.1}}}}
+{PAIR}""")
+    packet = Packet("ipv4", "tcp", "192.168.56.1", "192.168.1.20", 1, 46821)
+    assert not passes_reverse_path(plan.node("bob"), packet, plan.interface("bob/eth0"))
+    assert passes_reverse_path(
+        plan.node("bob"), replace(packet, source="192.168.1.10"), plan.interface("bob/eth0")
+    )
+
+
+def test_a_device_that_shares_its_line_takes_calls_where_a_router_takes_none(plan_of: PlanOf) -> None:
+    plan = plan_of(f"""
+networks: {{lan: 192.168.1.0/24, hotspot: 192.168.137.0/24}}
+devices:
+  alice: {{on: {{lan: 192.168.1.10}}}}
+  bob: {{on: {{lan: 192.168.1.20, hotspot: 192.168.137.1}}, forwards: true, nat: {{out: lan}}}}
+  carol: {{on: {{hotspot: 192.168.137.8}}, gateway: 192.168.137.1}}
+{PAIR}""")
+    assert opens(plan, "alice", "bob", "192.168.1.20").answer is Answer.YES
+    assert opens(plan, "carol", "alice", "192.168.1.10").seen == "192.168.1.20"
+    assert opens(plan, "alice", "carol", "192.168.137.8").answer is Answer.NO
 
 
 def test_own_addresses_are_never_dialled() -> None:

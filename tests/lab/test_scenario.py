@@ -71,3 +71,11 @@ def test_each_scenario_has_a_sentence_and_a_public_thread(path: Path) -> None:
 def test_titles_are_unique() -> None:
     titles = [cell.title for cell in all_cells()]
     assert len(titles) == len(set(titles))
+
+
+def test_the_page_of_field_failures_names_scenarios_that_exist() -> None:
+    page = (LAB.parent / "docs" / "field-failures.md").read_text()
+    named = set(re.findall(r"`([a-z0-9]+/[a-z0-9-]+)`", page)) - {"lab/scenarios"}
+    there = {str(path.relative_to(LAB / "scenarios").with_suffix("")) for path in find(LAB / "scenarios")}
+    assert len(named) > 90
+    assert named - there == set()
