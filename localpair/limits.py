@@ -35,6 +35,10 @@ QR_IMAGE_PIXELS: Final = 80_000_000  # of a picture to read: any phone's photo, 
 # --- Datagrams -------------------------------------------------------------------------------------------------
 BEACON_BYTES: Final = 320  # every beacon has this size: an answer is never larger than its question
 DATAGRAM_BYTES: Final = 400  # what is read of one datagram; more cannot be ours
+DATAGRAM_SEND_BYTES: Final = (
+    2 * 1024 * 1024
+)  # may wait in a socket: Linux charges 1,280 bytes for a beacon until ARP has an answer, or gives up after 3 s
+DATAGRAM_RESERVE_BYTES: Final = 64 * 1280  # of these, kept free by a sweep for our own beats and answers
 BEACON_ADDRESSES: Final = 8
 BEACON_BURST_S: Final = (0.0, 0.1, 0.6, 2.6)  # after the start and after every change of the network
 BEACON_BEAT_S: Final = 1.0

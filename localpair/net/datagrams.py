@@ -12,7 +12,7 @@ from contextlib import suppress
 from ipaddress import IPv4Address, ip_address
 
 from localpair.address import IPAddress, normalise
-from localpair.limits import DATAGRAM_BYTES
+from localpair.limits import DATAGRAM_BYTES, DATAGRAM_RESERVE_BYTES
 from localpair.net.sockets import Sockets
 from localpair.protocol.discovery import Carrier, Source, Transmit
 
@@ -102,6 +102,10 @@ class Datagrams:
         except OSError as error:
             self._on_failure(transmit, error)
 
+    def has_room(self) -> bool:
+        """Whether what waits for hardware addresses leaves enough of the buffers for beats and answers."""
+        return all(_has_room(one) for one in self._by_version.values())
+
     def _membership(
         self, index: int, group: IPAddress, address: IPv4Address | None, *, leave: bool
     ) -> OSError | None:
@@ -136,6 +140,18 @@ class Datagrams:
             source = _source(address, 0)
             if source is not None:
                 self._on_datagram(data, source, Carrier.MULTICAST if shared else Carrier.UNICAST)
+
+
+def _has_room(one: socket.socket) -> bool:
+    """Linux charges a datagram to its socket until its neighbour is found (udp(7), SIOCOUTQ)."""
+    if sys.platform != "linux":
+        return True  # elsewhere what waits is the kernel's own business
+    import fcntl
+    import termios
+
+    (waiting,) = struct.unpack("=i", fcntl.ioctl(one.fileno(), termios.TIOCOUTQ, bytes(4)))
+    granted = one.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    return bool(waiting + DATAGRAM_RESERVE_BYTES < granted)
 
 
 def _want_interface(one: socket.socket) -> None:

@@ -73,6 +73,10 @@ class Finder:
         for transmit in self.discovery.take_transmits():
             self._datagrams.send(transmit)
 
+    def has_room(self) -> bool:
+        """Whether a sweep may go on: see ``Datagrams.has_room``."""
+        return self._datagrams.has_room()
+
     def learn(self, address: IPAddress, scope: int, evidence: Evidence, origin: Origin) -> bool:
         """Keep better evidence about one of our own addresses; True where it is news."""
         key = (unscoped(address), scope)

@@ -62,8 +62,15 @@ class Prober:
             self._probe(address, index)
             if count % SWEEP_STEP == SWEEP_STEP - 1:
                 self._finder.flush()
-                await asyncio.sleep(SWEEP_STEP_S)
+                await self._pause()
         self._finder.flush()
+
+    async def _pause(self) -> None:
+        """Until the next step; longer while so many probes wait for hardware addresses that no beat could leave."""
+        while True:
+            await asyncio.sleep(SWEEP_STEP_S)
+            if self._finder.has_room() or self._finder.discovery.heard_anybody:
+                return
 
     def _probe(self, address: IPAddress, index: int) -> None:
         if self._finder.is_own(address):

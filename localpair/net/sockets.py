@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from localpair.address import IPAddress
 from localpair.errors import LocalError
-from localpair.limits import DIAL_PORTS, DISCOVERY_PORT, PAIRING_PORTS
+from localpair.limits import DATAGRAM_SEND_BYTES, DIAL_PORTS, DISCOVERY_PORT, MULTICAST_HOPS, PAIRING_PORTS
 
 _BACKLOG = 32
 _WINDOWS = sys.platform == "win32"
@@ -125,6 +125,8 @@ def _open(
         _claim(one, kind)
         if kind is socket.SOCK_DGRAM:
             _allow_groups(one, family)
+            with suppress(OSError):  # the system grants less where it has to
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, DATAGRAM_SEND_BYTES)
         one.bind((host, port, 0, scope) if family == socket.AF_INET6 else (host, port))
         if kind is socket.SOCK_STREAM:
             one.listen(_BACKLOG)
@@ -146,10 +148,10 @@ def _claim(one: socket.socket, kind: socket.SocketKind) -> None:
 def _allow_groups(one: socket.socket, family: socket.AddressFamily) -> None:
     """Hop limit 1, own copies wanted (two instances may share a host), broadcast allowed."""
     if family == socket.AF_INET6:
-        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 1)
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, MULTICAST_HOPS)
         one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 1)
         return
-    one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+    one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, MULTICAST_HOPS)
     one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 
