@@ -3,35 +3,57 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lab.cli.output import DIM, GREEN, RED, out, painted, talk
 from lab.engines.base import LabError
+
+if TYPE_CHECKING:
+    from lab.capabilities import Finding
 
 
 def doctor(options: argparse.Namespace) -> int:
     """What this machine can and cannot play, and the one command that mends each gap."""
     del options
     from lab.capabilities import doctor as examine
-    from lab.plan import CAPABILITIES
 
     findings = examine()
+    for line in diagnosed(findings):
+        out(line)
+    return 0 if any(finding.works for finding in findings) else 1
+
+
+def diagnosed(findings: list[Finding]) -> Iterator[str]:
+    """Capabilities down, engines across; then each engine's gaps with their reasons and what mends them."""
+    from lab.plan import CAPABILITIES
+
     engines = list(dict.fromkeys(finding.engine for finding in findings))
+    works = {(finding.capability, finding.engine): finding.works for finding in findings}
+    yield " " * 18 + "".join(f"{engine:<12}" for engine in engines).rstrip()
+    for capability in dict.fromkeys(finding.capability for finding in findings):
+        marks = "".join(_mark(works.get((capability, engine))) for engine in engines)
+        yield f"  {capability:<16}{marks}{painted(CAPABILITIES.get(capability, ''), DIM)}".rstrip()
     for engine in engines:
-        mine = [finding for finding in findings if finding.engine == engine]
-        lacking = [finding for finding in mine if not finding.works]
-        summary = "plays everything" if not lacking else f"lacks {len(lacking)} of {len(mine)}"
-        out(f"{engine}: {painted(summary, GREEN if not lacking else RED)}")
-        for finding in mine:
-            mark = painted("yes", GREEN) if finding.works else painted("no ", RED)
-            out(
-                f"  {mark}  {finding.capability:<15} {painted(CAPABILITIES.get(finding.capability, ''), DIM)}"
-            )
-            if finding.reason:
-                out(f"       {'':<15} {finding.reason}")
-        for mend in dict.fromkeys(finding.mend for finding in lacking if finding.mend):
-            out(f"  hint: {mend}")
-    playable = [engine for engine in engines if any(f.works for f in findings if f.engine == engine)]
-    return 0 if playable else 1
+        lacking = [finding for finding in findings if finding.engine == engine and not finding.works]
+        summary = f"lacks {len(lacking)}" if lacking else "plays everything"
+        yield ""
+        yield f"{engine}: {painted(summary, RED if lacking else GREEN)}"
+        yield from _told_once(lacking)
+
+
+def _mark(works: bool | None) -> str:
+    word = "-" if works is None else "yes" if works else "no"
+    return painted(f"{word:<12}", GREEN if works else RED if works is False else DIM)
+
+
+def _told_once(lacking: list[Finding]) -> Iterator[str]:
+    """Each reason with all that is missing for it, then what mends it."""
+    for reason in dict.fromkeys(finding.reason for finding in lacking):
+        names = [finding.capability for finding in lacking if finding.reason == reason]
+        yield f"  {', '.join(names)}: {reason}" if reason else f"  {', '.join(names)}"
+    for mend in dict.fromkeys(finding.mend for finding in lacking if finding.mend):
+        yield f"  hint: {mend}"
 
 
 def gc(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab import capabilities
+from lab.cli.care import diagnosed
 from lab.fabric import clock, sandbox
 from lab.plan import CAPABILITIES
 
@@ -101,3 +102,18 @@ for family in (socket.AF_NETLINK, socket.AF_INET, socket.AF_UNIX):
 def test_a_sandbox_on_an_unknown_machine_is_no_sandbox() -> None:
     with pytest.raises(OSError, match="no filter is known for pdp11"):
         sandbox.filter_program("pdp11")
+
+
+def test_the_doctor_shows_engines_side_by_side_and_each_reason_once() -> None:
+    findings = [
+        capabilities.Finding("namespace", "loss", True),
+        capabilities.Finding("namespace", "rate", True),
+        capabilities.Finding("compose", "loss", False, "no Docker engine answers", "start it"),
+        capabilities.Finding("compose", "rate", False, "no Docker engine answers", "start it"),
+    ]
+    lines = [" ".join(line.split()) for line in diagnosed(findings)]
+    assert lines[:2] == ["namespace compose", f"loss yes no {CAPABILITIES['loss']}"]
+    assert lines[3:] == [
+        "", "namespace: plays everything", "", "compose: lacks 2", "loss, rate: no Docker engine answers",
+        "hint: start it",
+    ]  # fmt: skip
