@@ -52,7 +52,8 @@ def _pairing(
     scenario: Scenario, plan: Plan, expect: Expect, act: Act, pair: tuple[Act, Act]
 ) -> Iterator[str]:
     host, join = pair
-    judged = judge_all(plan, host.on, join.on, offered=host.offer_addresses != "none")
+    offered, answered = host.offer_addresses != "none", host.answer == join.identity
+    judged = judge_all(plan, host.on, join.on, offered=offered, answered=answered)
     possible = [judgement for judgement in judged if judgement.possible]
     if expect.outcome == "paired" and not possible:
         causes = ", ".join(sorted(set().union(*(judgement.causes for judgement in judged))))

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.board import Board, NeverError
 from lab.engines.base import Line, Process
-from lab.plan import Action
+from lab.plan import Action, When
 from lab.record import ActionRecord, Record, Seen, shown
 
 GRACE_S = 2.0  # from the interrupt to the kill
@@ -56,16 +56,22 @@ class Attendant:
             return await self.process.wait()
 
     async def _feed(self) -> None:
-        """The offer, at its moment, and then the end of stdin."""
-        if self.action.offer_at is not None:
-            try:
-                await self.board.wait(self.action.offer_at)
-                offer = self.run.offers[self.action.offer_from][-1]
-                self._note(f"gets the offer of {self.action.offer_from}")
-                await self.process.write(f"{offer}\n".encode())
-            except NeverError as never:
-                self._note(f"gets no offer: {never}")
+        """The offer or the answer code, each at its moment, and then the end of stdin."""
+        action, run = self.action, self.run
+        await self._carry("offer", action.offer_at, action.offer_from, run.offers)
+        await self._carry("answer", action.answer_at, action.answer_from, run.answers)
         await self.process.close_stdin()
+
+    async def _carry(self, what: str, at: When | None, source: str, texts: dict[str, list[str]]) -> None:
+        if at is None:
+            return
+        try:
+            await self.board.wait(at)
+        except NeverError as never:
+            self._note(f"gets no {what}: {never}")
+            return
+        self._note(f"gets the {what} of {source}")
+        await self.process.write(f"{texts[source][-1]}\n".encode())
 
     async def _stop(self) -> None:
         if self.action.stop_at is None:
@@ -96,8 +102,9 @@ class Attendant:
         name = str(event["event"])
         self.record.seen.append(Seen(at, name, event))
         self.run.note(at, "json", self.action.id, shown(name, event))
-        if name == "offer":
-            self.run.offers.setdefault(self.action.id, []).append(str(event.get("offer", "")))
+        for carried, texts in (("offer", self.run.offers), ("answer", self.run.answers)):
+            if name == carried:
+                texts.setdefault(self.action.id, []).append(str(event.get(name, "")))
         await self.board.post(f"{self.action.id}.{name}", line.at)
 
     def _take_text(self, line: Line, at: float) -> None:

@@ -93,8 +93,20 @@ def _check_act(scenario: Scenario, where: Where, act: Act) -> Iterator[Slip]:
         yield from known((*where, "offer"), "action", act.offer, _identities(scenario))
     if act.do == "join" and act.offer is None:
         yield Slip(where, "a joiner needs an `offer`: the id of the action that shows it")
+    yield from _check_answer(scenario, where, act)
     if act.stop is not None:
         yield from _check_moment(scenario, (*where, "stop", "at"), act.stop.at)
+
+
+def _check_answer(scenario: Scenario, where: Where, act: Act) -> Iterator[Slip]:
+    if act.answer is not None:
+        yield from known((*where, "answer"), "action", act.answer, _identities(scenario))
+        if act.do != "host":
+            yield Slip((*where, "answer"), f"only a host takes an answer code; {act.identity} runs {act.do}")
+    if act.answer_at is not None:
+        yield from _check_moment(scenario, (*where, "answer_at"), act.answer_at)
+        if act.answer is None:
+            yield Slip((*where, "answer_at"), "a moment for which answer code? write `answer: <action>`, too")
 
 
 def _check_moment(scenario: Scenario, where: Where, moment: Moment) -> Iterator[Slip]:

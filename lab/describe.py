@@ -100,5 +100,7 @@ def story(plan: Plan) -> Iterator[str]:
     """Actions and changes in the order of writing."""
     for action in plan.actions:
         yield f"{moment_words(action.when)}: {action.node} runs {action.verb}"
+        if action.answer_at is not None:
+            yield f"{moment_words(action.answer_at)}: the answer code of {action.answer_from} is typed at {action.id}"
     for event in plan.events:
         yield f"{moment_words(event.when)}: {event.text}"

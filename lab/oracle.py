@@ -19,7 +19,7 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_interface
 
 from lab.engines.base import Probe
-from lab.plan import Action, Node, Plan
+from lab.plan import Action, Interface, Node, Plan
 from lab.reach.groups import Hearing, announced, hears
 from lab.reach.opening import Opening, Way, bindings, meets, opens, published_addresses, ways
 from lab.reach.packet import Answer
@@ -66,12 +66,13 @@ class Judgement:
 
 
 @lru_cache(maxsize=512)
-def judge(plan: Plan, host: str, join: str, *, offered: bool = True) -> Judgement:
+def judge(plan: Plan, host: str, join: str, *, offered: bool = True, answered: bool = False) -> Judgement:
     """Whether the offer's issuer ``host`` and the joiner ``join`` can pair; ``offered``: the offer holds
-    addresses.
+    addresses; ``answered``: a person carries the joiner's to the issuer.
     """
+    told = frozenset(name for name, is_told in ((host, offered), (join, answered)) if is_told)
     found = (*ways(plan, join, host), *ways(plan, host, join))
-    usable = tuple(way for way in found if _is_known(plan, way, host, join, offered=offered))
+    usable = tuple(way for way in found if _is_known(plan, way, told))
     return Judgement(
         possible=bool(usable),
         open=bool(found),
@@ -80,9 +81,17 @@ def judge(plan: Plan, host: str, join: str, *, offered: bool = True) -> Judgemen
     )
 
 
-def judge_all(plan: Plan, host: str, join: str, *, offered: bool = True) -> tuple[Judgement, ...]:
+def judge_all(
+    plan: Plan, host: str, join: str, *, offered: bool = True, answered: bool = False
+) -> tuple[Judgement, ...]:
     """The judgement for every state the network goes through."""
-    return tuple(judge(state, host, join, offered=offered) for state in states(plan))
+    return tuple(judge(state, host, join, offered=offered, answered=answered) for state in states(plan))
+
+
+def judge_actions(plan: Plan, host: Action, join: Action) -> tuple[Judgement, ...]:
+    """The same for two actions of the plan, by what is carried between them."""
+    offered, answered = holds_addresses(host), host.answer_from == join.id
+    return judge_all(plan, host.node, join.node, offered=offered, answered=answered)
 
 
 def holds_addresses(host: Action) -> bool:
@@ -90,34 +99,52 @@ def holds_addresses(host: Action) -> bool:
     return ("--offer-addresses", "none") not in zip(host.argv, host.argv[1:], strict=False)
 
 
-def _is_known(plan: Plan, way: Way, host: str, join: str, *, offered: bool) -> bool:
-    """Whether the dialler can learn the address it must dial."""
+def _is_known(plan: Plan, way: Way, told: frozenset[str]) -> bool:
+    """Whether the dialler can learn the address it must dial; ``told`` are those whose addresses are carried."""
     address = way.opening.remote
     if way.kind == "simultaneous":
         other = way.opening.seen
-        return _learns(plan, way.first, way.second, address, host, offered=offered) and _learns(
-            plan, way.second, way.first, other, host, offered=offered
+        return _learns(plan, way.first, way.second, address, told) and _learns(
+            plan, way.second, way.first, other, told
         )
-    return _learns(plan, way.first, way.second, address, host, offered=offered)
+    return _learns(plan, way.first, way.second, address, told)
 
 
-def _learns(plan: Plan, who: str, whom: str, address: str, host: str, *, offered: bool) -> bool:
-    """By the offer, by a beacon, by a datagram that came in, or by sweeping one's own small subnets."""
+def _learns(plan: Plan, who: str, whom: str, address: str, told: frozenset[str]) -> bool:
+    """By sweeping one's own small subnets, by the offer or the answer, by a beacon, by a datagram that came in, or
+    by the question for one's own hardware address that shows a neighbour.
+    """
     learner, other = plan.node(who), plan.node(whom)
     if sweeps(learner, address) and _exchange(plan, who, whom, address):
         return True
     if address in published_addresses(plan, whom):
         return False
-    if (whom == host and offered) or announced(plan, other, learner) is not Answer.NO:
+    if whom in told or announced(plan, other, learner) is not Answer.NO:
         return True
-    return offered and whom != host and _is_written_to(plan, whom, who)
+    if who not in told:
+        return False
+    neighbour = _are_neighbours(other, learner) and _exchange(plan, who, whom, address)
+    return neighbour or _is_written_to(plan, whom, who)
+
+
+def _are_neighbours(one: Node, other: Node) -> bool:
+    """Whether ``one``, which knows where ``other`` is, asks for its hardware address to get there."""
+    for mine in _segments(one):
+        for yours in _segments(other):
+            networks = [ip_interface(text).network for text in mine.addresses]
+            hosts = [ip_interface(text).ip for text in yours.addresses]
+            if mine.segment == yours.segment and any(host in net for net in networks for host in hosts):
+                return True
+    return False
+
+
+def _segments(node: Node) -> Iterator[Interface]:
+    return (interface for interface in node.interfaces if interface.kind == "segment")
 
 
 def sweeps(node: Node, address: str) -> bool:
     """Whether ``address`` is on a link of the node whose subnet is small enough to be asked one by one."""
-    for interface in node.interfaces:
-        if interface.kind != "segment":
-            continue
+    for interface in _segments(node):
         for text in interface.addresses:
             network = ip_interface(text).network
             small = network.version == 4 and network.num_addresses <= SWEPT_ADDRESSES
@@ -187,6 +214,7 @@ __all__ = [
     "hears",
     "holds_addresses",
     "judge",
+    "judge_actions",
     "judge_all",
     "opens",
     "probes",

@@ -475,7 +475,8 @@ class Action:
 
     ``argv`` is complete, ``@localpair`` first. ``offer_from`` names the action whose last ``offer`` event
     is written to this one's stdin (with a line feed; stdin is then closed), at the moment ``offer_at``;
-    empty: stdin is empty. ``stop`` is the signal that ends the process at the moment ``stop_at`` (both
+    empty: nothing is. ``answer_from`` names the action whose last ``answer`` event is written there likewise, at
+    ``answer_at``. ``stop`` is the signal that ends the process at the moment ``stop_at`` (both
     None: it ends by itself or at the end of the run, when what still runs is interrupted with SIGINT).
     ``deadline_s`` counts from its start: a process that still runs then and is not ``background`` is a
     failure.
@@ -489,6 +490,8 @@ class Action:
     deadline_s: float
     offer_from: str = ""
     offer_at: When | None = None
+    answer_from: str = ""
+    answer_at: When | None = None
     files: tuple[SampleFile, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     stop: Literal["", "interrupt", "kill"] = ""

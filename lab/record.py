@@ -66,11 +66,14 @@ class ActionRecord:
 
 @dataclass(slots=True)
 class Record:
-    """A whole run. ``offers`` holds the offers' texts, to be searched for where they must not be."""
+    """A whole run. ``offers`` holds the offers' texts, to be searched for where they must not be, ``answers`` the
+    answer codes.
+    """
 
     actions: dict[str, ActionRecord] = field(default_factory=dict)
     timeline: list[Entry] = field(default_factory=list)
     offers: dict[str, list[str]] = field(default_factory=dict)
+    answers: dict[str, list[str]] = field(default_factory=dict)
     sent: dict[str, str] = field(default_factory=dict)
     unreached: list[str] = field(default_factory=list)
     slowest_turn_s: float = 0.0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.cells import PlannedCell
-from lab.oracle import holds_addresses, judge_all
+from lab.oracle import judge_actions
 from lab.verdict import Failure, Outcome, Verdict
 
 TIMELINE_LINES = 14
@@ -68,8 +68,7 @@ def _oracle(cell: PlannedCell) -> Iterator[str]:
     if pair is None:
         return
     host = next(action for action in cell.plan.actions if action.id == pair.offer_from)
-    offered = holds_addresses(host)
-    for number, judgement in enumerate(judge_all(cell.plan, host.node, pair.node, offered=offered)):
+    for number, judgement in enumerate(judge_actions(cell.plan, host, pair)):
         state = "at the start" if number == 0 else f"after change {number}"
         if judgement.possible:
             way = judgement.ways[0]

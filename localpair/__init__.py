@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from localpair.candidate import Candidate, Evidence, Origin
     from localpair.diagnosis import Report, diagnose
     from localpair.errors import (
+        AnswerError,
         LocalError,
         LocalpairError,
         OfferError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     )
     from localpair.events import (
         AddressAttempt,
+        AnswerIssued,
         Attempt,
         CodeShown,
         Direction,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         Sent,
     )
     from localpair.exploring import acquire_addresses, discover
+    from localpair.hosting import Hosting
     from localpair.listening import Listening
     from localpair.net.stages import AddressReport
     from localpair.pairing import host, join, listen, reach
@@ -61,12 +64,12 @@ if TYPE_CHECKING:
 _WHERE = {
     "localpair.candidate": "Candidate Evidence Origin",
     "localpair.diagnosis": "Report diagnose",
-    "localpair.errors": "LocalError LocalpairError OfferError Refusal RefusedError RemoteError StateError "
+    "localpair.errors": "AnswerError LocalError LocalpairError OfferError Refusal RefusedError RemoteError StateError "
     "TransferError UnreachableError UsageError WireError",
-    "localpair.events": "AddressAttempt Attempt CodeShown Direction Event NearbyPeer OfferIssued OwnAddressSeen "
-    "Paired Path Peer PeerFound Phase Progress Ready Received Reconnected SealedHeard "
-    "Sent",
+    "localpair.events": "AddressAttempt AnswerIssued Attempt CodeShown Direction Event NearbyPeer OfferIssued "
+    "OwnAddressSeen Paired Path Peer PeerFound Phase Progress Ready Received Reconnected SealedHeard Sent",
     "localpair.exploring": "acquire_addresses discover",
+    "localpair.hosting": "Hosting",
     "localpair.listening": "Listening",
     "localpair.net.stages": "AddressReport",
     "localpair.attempt": "Pairing",
@@ -82,6 +85,8 @@ _MODULES = {name: module for module, names in _WHERE.items() for name in names.s
 __all__ = [
     "AddressAttempt",
     "AddressReport",
+    "AnswerError",
+    "AnswerIssued",
     "ApprovalRequest",
     "Approver",
     "Attempt",
@@ -93,6 +98,7 @@ __all__ = [
     "Direction",
     "Event",
     "Evidence",
+    "Hosting",
     "Listening",
     "LocalError",
     "LocalpairError",

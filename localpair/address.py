@@ -45,6 +45,9 @@ LOOPBACK = IPv4Address("127.0.0.1")
 DIALLABLE_CLASSES = LOCAL_CLASSES | {AddressClass.GLOBAL}
 """No other class is ever dialled because a packet or an offer said so."""
 
+# They answer on every cloud host, to any caller, with credentials.
+_METADATA = frozenset({IPv4Address("169.254.169.254"), IPv6Address("fd00:ec2::254")})
+
 # The first set that holds the address decides, so the narrow ones stand first.
 _TABLE: tuple[tuple[AddressClass, IPSet], ...] = (
     (AddressClass.UNSPECIFIED, IPSet(["0.0.0.0/32", "::/128"])),
@@ -77,6 +80,16 @@ def classify(address: IPAddress) -> AddressClass:
         if family == version and first <= number <= last:
             return cls
     return AddressClass.GLOBAL
+
+
+def why_never_dialled(address: IPAddress) -> str:
+    """Why nobody's word makes us dial ``address``; empty where it may be dialled."""
+    cls = classify(address)
+    if cls not in DIALLABLE_CLASSES:
+        return f"{cls} addresses are never called"
+    if address in _METADATA:
+        return "a cloud's metadata service answers there"
+    return ""
 
 
 def normalise(text: str) -> IPAddress:

@@ -37,6 +37,7 @@ class Origin(StrEnum):
     STAGE_3 = "stage-3"
     INTERFACE = "interface"
     OFFER = "offer"
+    ANSWER = "answer"
     BEACON_CLAIM = "beacon-claim"
     BEACON_SOURCE = "beacon-source"
     TCP_SOURCE = "tcp-source"
@@ -94,9 +95,9 @@ class Candidate:
 
     ``address`` carries no scope; ``scope`` is the interface index on *this* host through which a link-local
     address is meant, or 0. ``port`` is TCP; 0 where none is known. ``via`` names what made it known: ``offer``,
-    ``multicast``, ``broadcast``, ``unicast``, ``tcp`` or ``remembered``. ``dial_from`` is our own fixed port for a
-    simultaneous open, and 0 for an ordinary dial. ``bind_to`` is the index of the interface that the dial is bound to
-    where the routing table would lead elsewhere, and 0 where it decides.
+    ``answer``, ``multicast``, ``broadcast``, ``unicast``, ``tcp`` or ``remembered``. ``dial_from`` is our own fixed
+    port for a simultaneous open, and 0 for an ordinary dial. ``bind_to`` is the index of the interface that the dial
+    is bound to where the routing table would lead elsewhere, and 0 where it decides.
     """
 
     address: IPAddress

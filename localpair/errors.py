@@ -4,7 +4,8 @@
     ├── LocalError              our own side: a port, a disk, a permission          exit 1
     │   └── StateError          a key file or the trust store cannot be used
     ├── UsageError              the caller asked for something impossible           exit 2
-    │   └── OfferError          a text or picture that is no readable offer
+    │   ├── OfferError          a text or picture that is no readable offer
+    │   └── AnswerError         a text that is no answer code to the offer that is shown
     ├── UnreachableError        no path led to the peer within the bound            exit 3
     ├── RefusedError            a peer was reached and one side said no             exit 4
     ├── RemoteError             the peer broke the protocol                         exit 4
@@ -50,6 +51,10 @@ class UsageError(LocalpairError):
 
 class OfferError(UsageError):
     """A text, a picture or an environment variable that holds no readable offer."""
+
+
+class AnswerError(UsageError):
+    """A text that is no answer code to the offer that is shown. The host goes on."""
 
 
 class UnreachableError(LocalpairError):

@@ -38,8 +38,8 @@ class Direction(StrEnum):
 class Path:
     """The way a session runs: both ends as address and port, who dialled, and what made the peer known.
 
-    ``carrier`` says how whoever dialled knew the address: ``offer``, ``multicast``, ``broadcast``, ``unicast``,
-    ``tcp`` or ``remembered``; both sides name the same one.
+    ``carrier`` says how whoever dialled knew the address: ``offer``, ``answer``, ``multicast``, ``broadcast``,
+    ``unicast``, ``tcp`` or ``remembered``; both sides name the same one.
     """
 
     local: str
@@ -88,6 +88,18 @@ class OfferIssued:
 
     text: str = field(repr=False)
     expires_in: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerIssued:
+    """An answer code to show: where the issuer can call this side, for a person to carry to the other device.
+
+    ``text`` is no secret; an earlier one names addresses that this side no longer has. ``expires_in`` is the
+    longest time, in seconds, for which the other device can take it.
+    """
+
+    text: str
+    expires_in: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +220,7 @@ class Reconnected:
 Event: TypeAlias = (
     Ready
     | OfferIssued
+    | AnswerIssued
     | AddressAttempt
     | PeerFound
     | SealedHeard
@@ -223,6 +236,7 @@ Event: TypeAlias = (
 
 __all__ = [
     "AddressAttempt",
+    "AnswerIssued",
     "Attempt",
     "CodeShown",
     "Direction",

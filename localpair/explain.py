@@ -24,8 +24,8 @@ _SAID = {
 }
 
 
-def no_path(engine: Engine) -> UnreachableError:
-    """The error for an attempt that ran out of time."""
+def no_path(engine: Engine, *, answered: bool = False) -> UnreachableError:
+    """The error for an attempt that ran out of time. ``answered``: it showed an answer code, and nobody came."""
     tried = _latest(engine.tally.attempts)
     heard = bool(engine.hearing.nearby)
     if not tried and not heard:
@@ -36,7 +36,7 @@ def no_path(engine: Engine) -> UnreachableError:
         listing = "; ".join(f"{attempt.candidate} {describe(attempt)}" for attempt in tried)
         how = "heard, but not reached" if heard else "not reached, and nothing was heard from it"
         message = f"the other device was {how}: {listing}"
-    return UnreachableError(message, hint=_hint(engine, tried, heard=heard))
+    return UnreachableError(message, hint=_hint(engine, tried, heard=heard, answered=answered))
 
 
 def describe(attempt: Attempt) -> str:
@@ -54,12 +54,17 @@ def _latest(attempts: Iterable[Attempt]) -> list[Attempt]:
     return list(latest.values())
 
 
-def _hint(engine: Engine, tried: list[Attempt], *, heard: bool) -> str:
+def _hint(engine: Engine, tried: list[Attempt], *, heard: bool, answered: bool) -> str:
     refused = {name for (_, carrier), name in engine.finder.failures.items() if carrier is not Carrier.TCP}
     if refused & {"EPERM", "EACCES"}:
         return "this host refuses to send to its own network: look for a VPN kill switch or a local firewall"
     if heard:
         return "it is near, but takes no connection: allow TCP and UDP 46820-46829 in its firewall, and in this one's"
+    if answered:
+        return (
+            "perhaps only the other device can open connections: join again with `--timeout 120` and type the answer "
+            "code there in time; else `localpair diagnose` on both devices shows what each of them sees"
+        )
     if tried and engine.wanted.part is not Part.SEND:
         return (
             "are both on the same network? `localpair diagnose` on both devices shows what each of them sees"

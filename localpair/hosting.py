@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 
 from localpair.address import unscoped
 from localpair.agreement import Agreed, Agreement
+from localpair.answering import heed
 from localpair.attempt import Pairing
 from localpair.candidate import Candidate
-from localpair.errors import Refusal, RefusedError, RemoteError, UnreachableError
+from localpair.errors import AnswerError, Refusal, RefusedError, RemoteError, UnreachableError
 from localpair.events import NearbyPeer, OfferIssued, Ready
+from localpair.explain import no_path
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import (
+    ANSWER_CODES,
     APPROVAL_S,
     OFFER_FAILED_CLAIMS,
     OFFER_RENEWAL_S,
@@ -25,8 +29,11 @@ from localpair.protocol.keyring import OFFER, Keyring
 from localpair.ranking import select_for_offer
 from localpair.settings import Approver, Chooser, Settings
 from localpair.trust import TrustStore
+from localpair.wire.answer import Answer
 from localpair.wire.beacon import Part
 from localpair.wire.offer import INSTANCE_BYTES, Offer, OfferedAddress, fit_label
+
+_VOID_OFFERS = 4  # earlier ones whose answer codes are still told from typing errors
 
 
 class Hosting(Pairing):
@@ -41,7 +48,41 @@ class Hosting(Pairing):
         self._agreement.on_code = self._emit
         self._renew = asyncio.Event()
         self._made_for = b""
+        self._engine: Engine | None = None
+        self._shown: SharedSecret | None = None  # the secret of the offer that is shown now
+        self._void: deque[SharedSecret] = deque(maxlen=_VOID_OFFERS)
+        self._answers: set[Answer] = set()
         self._only: Candidate | None = None
+
+    def answer(self, text: str) -> tuple[Candidate, ...]:
+        """Take the answer code that the joining device shows, and call that device from now on.
+
+        Returns where it is called. It still has to prove that it holds the offer's secret. Raises AnswerError, and
+        the hosting goes on, where ``text`` is no answer code to the offer that is shown now.
+        """
+        engine, secret = self._engine, self._shown
+        if engine is None or secret is None:
+            raise AnswerError("no offer is shown yet that a code could answer")
+        if self._result.done():
+            raise AnswerError("no answer code is needed any more")
+        answer = self._read_answer(text, secret)
+        if not answer.addresses:
+            raise AnswerError(f"nothing in the answer code can be called: {'; '.join(answer.dropped)}")
+        if len(self._answers | {answer}) > ANSWER_CODES:
+            raise AnswerError("too many answer codes were given for this offer", hint="Host again.")
+        self._answers.add(answer)
+        return heed(engine, answer)
+
+    def _read_answer(self, text: str, secret: SharedSecret) -> Answer:
+        try:
+            return Answer.parse(text, secret)
+        except AnswerError:
+            if any(_answers(text, void) for void in self._void):
+                raise AnswerError(
+                    "the code answers an offer that works no more",
+                    hint="Read the offer that is shown now with the other device, and type the code that comes then.",
+                ) from None
+            raise
 
     async def _run(self, group: asyncio.TaskGroup) -> None:
         settings = self._settings
@@ -51,7 +92,7 @@ class Hosting(Pairing):
             fit_label(settings.name) if settings.announce_name else "",
             settings.gives, settings.takes, port=settings.port,
         )  # fmt: skip
-        engine = Engine(wanted, self._first_keyring(), on_event=self._emit)
+        engine = self._engine = Engine(wanted, self._first_keyring(), on_event=self._emit)
         if settings.flow == "pre":
             engine.rest()  # until there is an offer
         engine.on_failed_claim = lambda: self._after_failed_claim(engine)
@@ -83,10 +124,15 @@ class Hosting(Pairing):
                 finally:
                     offers.cancel()
         except TimeoutError:
-            raise UnreachableError(
-                "no device joined in time",
-                hint="see on the other device what it tried, or run `localpair diagnose`",
-            ) from None
+            raise self._nobody_came(engine) from None
+
+    def _nobody_came(self, engine: Engine) -> UnreachableError:
+        if self._answers:
+            return no_path(engine)  # it was called, so there is more to say
+        return UnreachableError(
+            "no device joined in time",
+            hint="see on the other device what it tried, or run `localpair diagnose`",
+        )
 
     async def _find_own_addresses(self, engine: Engine) -> None:
         try:
@@ -114,7 +160,11 @@ class Hosting(Pairing):
     def _issue(self, engine: Engine) -> None:
         secret = random_bytes(SECRET_BYTES)
         engine.keyring.retire(OFFER)
-        engine.keyring.put(OFFER, SharedSecret(secret, Purpose.OFFER))
+        if self._shown is not None:
+            self._void.append(self._shown)
+        self._shown = SharedSecret(secret, Purpose.OFFER)
+        self._answers.clear()
+        engine.keyring.put(OFFER, self._shown)
         engine.tally.failed_claims = 0
         engine.wake()
         offer = Offer(
@@ -234,3 +284,12 @@ class Hosting(Pairing):
             finally:
                 for task in waiting:
                     task.cancel()
+
+
+def _answers(text: str, secret: SharedSecret) -> bool:
+    """Whether ``text`` is an answer code to the offer of ``secret``."""
+    try:
+        Answer.parse(text, secret)
+    except AnswerError:
+        return False
+    return True

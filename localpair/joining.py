@@ -7,10 +7,11 @@ from collections.abc import Awaitable
 from dataclasses import replace
 
 from localpair.agreement import Agreed, Agreement, meet_again
+from localpair.answering import answer_codes
 from localpair.attempt import Pairing
 from localpair.candidate import Candidate, Origin
 from localpair.errors import Refusal, RefusedError
-from localpair.events import Peer, Ready
+from localpair.events import AnswerIssued, Peer, Ready
 from localpair.explain import no_path
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
 from localpair.limits import APPROVAL_S, ATTEMPT_S, DISCOVERY_PORT, PAIRING_PORTS
@@ -71,11 +72,11 @@ class Seeking(Pairing):
             engine.lane_ended(lane, secret)
         return False
 
-    def _give_up(self, engine: Engine) -> BaseException:
+    def _give_up(self, engine: Engine, *, answered: bool = False) -> BaseException:
         """The error for a search that ran out of time: a refusal that was heard says more than silence."""
         if engine.tally.refusals:
             return engine.tally.refusals[-1]
-        return no_path(engine)
+        return no_path(engine, answered=answered)
 
 
 class Joining(Seeking):
@@ -86,6 +87,7 @@ class Joining(Seeking):
     ) -> None:
         super().__init__(settings, store)
         self._offer = offer
+        self._has_answered = False
         self._agreement = Agreement(store, Role.JOINER, approve, gives=settings.gives, takes=settings.takes)
         self._agreement.on_code = self._emit
 
@@ -131,11 +133,12 @@ class Joining(Seeking):
             )
 
     async def _pair(self, engine: Engine, offer: Offer, group: asyncio.TaskGroup) -> Agreed:
-        self._aim(engine, offer)
-        background = group.create_task(self._learn_own_addresses(engine))
+        offered = self._aim(engine, offer)
+        background = [group.create_task(self._learn_own_addresses(engine))]
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._settings.timeout or ATTEMPT_S) as limit:
+                background.append(group.create_task(self._keep_answering(engine, offer, offered, limit)))
                 while True:
                     lane = await self._seek(engine, OFFER)
                     limit.reschedule(loop.time() + 2 * APPROVAL_S)  # a person may be asked now
@@ -144,11 +147,24 @@ class Joining(Seeking):
                     except (OSError, TimeoutError):
                         engine.lane_ended(lane, OFFER)
         except TimeoutError:
-            raise self._give_up(engine) from None
+            raise self._give_up(engine, answered=self._has_answered) from None
         finally:
-            background.cancel()
+            for task in background:
+                task.cancel()
 
-    def _aim(self, engine: Engine, offer: Offer) -> None:
+    async def _keep_answering(
+        self, engine: Engine, offer: Offer, offered: list[Candidate], limit: asyncio.Timeout
+    ) -> None:
+        """Show where we are, for a person to carry; who watches gets the time that the offer leaves for it."""
+        clock = asyncio.get_running_loop().time
+        ends = clock() + offer.lifetime
+        async for text in answer_codes(engine, SharedSecret(offer.secret, Purpose.OFFER), offered):
+            if self._settings.attended and self._settings.timeout is None and not limit.expired():
+                limit.reschedule(max(ends, limit.when() or 0.0))
+            self._emit(AnswerIssued(text, max(0.0, ends - clock())))
+            self._has_answered = True
+
+    def _aim(self, engine: Engine, offer: Offer) -> list[Candidate]:
         """Dial the offered addresses, send beacons to them, and to this host itself: the issuer may be here."""
         engine.pin = offer.key_hash
         if OFFER not in engine.keyring:
@@ -161,6 +177,7 @@ class Joining(Seeking):
         engine.add(OFFER, candidates)
         engine.aim([one.address for one in candidates], offer.udp_port)
         engine.wake()
+        return candidates
 
     async def _learn_own_addresses(self, engine: Engine) -> None:
         """The joiner's own addresses matter only where its first dials did not do: they must not slow those down."""

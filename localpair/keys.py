@@ -6,6 +6,7 @@ Key schedule (docs/protocol.md, "Keys"); ``material`` is the offer's secret or a
 
     root       = HKDF-Extract(salt = "localpair v1 " + purpose, material)
     tag key    = HKDF-Expand(root, "beacon tag")      beacon key = HKDF-Expand(root, "beacon seal")
+    answer key = HKDF-Expand(root, "answer code")
     proving    = HKDF-Extract(salt = transcript, HKDF-Expand(root, "handshake"))
     proof key  = HKDF-Expand(proving, role + " proof")
     short code = HKDF-Expand(proving, "short code" + both identities) mod 1,000,000
@@ -38,7 +39,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from localpair.errors import Refusal, RefusedError, StateError, WireError
-from localpair.limits import KEY_HASH_BYTES
+from localpair.limits import ANSWER_CODE_CHECK_BYTES, KEY_HASH_BYTES
 
 HASH_BYTES = 32
 BEACON_NONCE_BYTES = 12
@@ -204,7 +205,7 @@ def certificate_fingerprint(certificate_der: bytes) -> bytes:
 class SharedSecret:
     """A secret that both devices hold, and what is derived from it. Its bytes never leave this object."""
 
-    __slots__ = ("_aead", "_handshake", "_tag_key", "purpose")
+    __slots__ = ("_aead", "_answer_key", "_handshake", "_tag_key", "purpose")
 
     def __init__(self, material: bytes, purpose: Purpose) -> None:
         root = _extract(b"localpair v1 " + purpose.encode(), material)
@@ -212,6 +213,7 @@ class SharedSecret:
         self._tag_key = _expand(root, b"beacon tag")
         self._aead = AESGCM(_expand(root, b"beacon seal"))
         self._handshake = _expand(root, b"handshake")
+        self._answer_key = _expand(root, b"answer code")
 
     def __repr__(self) -> str:
         return f"<SharedSecret {self.purpose}>"
@@ -227,6 +229,14 @@ class SharedSecret:
     def recognises(self, nonce: bytes, tag: bytes) -> bool:
         """Whether ``tag`` was made with this secret. A first sieve; only ``open`` authenticates."""
         return hmac.compare_digest(self.tag(nonce), tag)
+
+    def answer_check(self, body: bytes) -> bytes:
+        """What binds an answer code to the offer of this secret, short enough to be typed."""
+        return hmac.digest(self._answer_key, body, "sha256")[:ANSWER_CODE_CHECK_BYTES]
+
+    def is_answer_check(self, body: bytes, check: bytes) -> bool:
+        """Whether ``check`` was made with this secret. It sorts out slips of the fingers and authenticates nobody."""
+        return hmac.compare_digest(self.answer_check(body), check)
 
     def seal(self, nonce: bytes, plaintext: bytes, header: bytes) -> bytes:
         """Encrypt and authenticate; the result is SEAL_OVERHEAD_BYTES longer. A nonce is used once."""

@@ -32,6 +32,16 @@ OFFER_RENEWAL_S: Final = 10.0  # between replacements: a neighbour must not outr
 OFFER_FAILED_CLAIMS: Final = 10  # then the secret is replaced by a new one
 QR_IMAGE_PIXELS: Final = 80_000_000  # of a picture to read: any phone's photo, and no decompression bomb
 
+# --- Answer code -----------------------------------------------------------------------------------------------
+ANSWER_CODE_ADDRESSES: Final = 3  # a person types them: each IPv4 address costs six or seven letters
+ANSWER_CODE_CHECK_BYTES: Final = 4  # a slip of the fingers passes once in four thousand million
+ANSWER_CODE_CHARS: Final = 400  # longer input is no answer code; nothing is parsed
+ANSWER_CODE_AFTER_S: Final = (
+    5.0  # without a verified connection: whoever can be found without a person has been by then
+)
+ANSWER_CODE_LOOK_S: Final = 0.5  # between two looks whether a person is needed
+ANSWER_CODES: Final = 8  # different ones heeded for one offer; addresses change now and then
+
 # --- Datagrams -------------------------------------------------------------------------------------------------
 BEACON_BYTES: Final = 320  # every beacon has this size: an answer is never larger than its question
 DATAGRAM_BYTES: Final = 400  # what is read of one datagram; more cannot be ours

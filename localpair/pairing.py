@@ -25,11 +25,12 @@ def host(
     store: TrustStore | None = None,
     approve: Approver = nobody,
     choose: Chooser | None = None,
-) -> Pairing:
+) -> Hosting:
     """Issue an offer and pair with whoever reads it. To be used as an async context manager.
 
     ``approve`` asks this side's person; without one every request is refused. ``choose`` picks the device in flow
-    post. Called inside a running event loop.
+    post. Called inside a running event loop. Where only this side can open connections, ``Hosting.answer`` takes the
+    answer code that the other device shows.
     """
     return Hosting(settings or Settings(), store or TrustStore(), approve, choose)
 

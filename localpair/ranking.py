@@ -7,7 +7,7 @@ addresses that cannot be of use to a peer are named by ``why_not_offered``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -20,10 +20,11 @@ from localpair.candidate import (
     InterfaceKind,
     Origin,
 )
-from localpair.limits import OFFER_CANDIDATES
+from localpair.limits import ANSWER_CODE_ADDRESSES, OFFER_CANDIDATES
 
 _LAN_CLASSES: Final = frozenset({AddressClass.PRIVATE, AddressClass.UNIQUE_LOCAL})
 _WIRES: Final = frozenset({InterfaceKind.ETHERNET, InterfaceKind.WIRELESS, InterfaceKind.VETH})
+_ORDINARY_PLACE: Final = 2  # of ``_place``: what lies behind it is a bridge, a tunnel, or no address of a LAN
 _CLASS_ORDER: Final = (
     AddressClass.PRIVATE,
     AddressClass.UNIQUE_LOCAL,
@@ -153,6 +154,32 @@ def select_for_offer(candidates: Sequence[Candidate], limit: int = OFFER_CANDIDA
                 taken.add(unscoped(candidate.address))
                 seen.add(key(candidate))
     return tuple(candidates[place] for place in sorted(chosen))
+
+
+def select_for_answer(
+    candidates: Sequence[Candidate],
+    interfaces: Sequence[Interface],
+    towards_peer: Collection[IPAddress] = (),
+    limit: int = ANSWER_CODE_ADDRESSES,
+) -> tuple[IPAddress, ...]:
+    """The few of our ranked ``candidates`` that are worth being typed by hand, IPv4 first.
+
+    ``towards_peer`` are those that the routing table uses towards the peer's addresses. Beside them stand only
+    addresses of ordinary interfaces, since a container bridge or a tunnel would cost letters and lead nowhere; IPv6,
+    four times as long, stands there only where nothing else does.
+    """
+    by_name = {interface.name: interface for interface in interfaces}
+    routed = [one for one in candidates if unscoped(one.address) in towards_peer]
+    plain = [one for one in candidates if _is_ordinary(one, by_name.get(one.interface or ""))]
+    of4 = [one for one in plain if one.address.version == 4]
+    chosen = [*routed, *of4] or plain or list(candidates)
+    best = list(dict.fromkeys(unscoped(one.address) for one in chosen))[:limit]
+    return tuple(sorted(best, key=lambda address: address.version))
+
+
+def _is_ordinary(candidate: Candidate, interface: Interface | None) -> bool:
+    alive = interface is not None and interface.up and interface.carrier is not False
+    return alive and _place(candidate, interface).value <= _ORDINARY_PLACE
 
 
 def _own_candidate(

@@ -21,8 +21,10 @@ class Settings:
     secret (a general word such as "Linux device" where it is empty), and, with ``announce_name``, everybody in flow
     post. ``port`` 0 means the first free one of
     ``PAIRING_PORTS``. ``timeout`` in seconds bounds the search for the peer; None means 20 s for whoever joins and
-    the offer's lifetime for whoever hosts. ``gives`` and ``takes`` say what this side wants to do with the session:
-    who gives data is asked for approval. ``lifetime`` is that of an offer, in seconds.
+    the offer's lifetime for whoever hosts. ``attended`` says that a person watches: once only an answer code can help,
+    whoever joins without a ``timeout`` waits for as long as the offer may live. ``gives`` and ``takes`` say what this
+    side wants to do with the session: who gives data is asked for approval. ``lifetime`` is that of an offer, in
+    seconds.
     """
 
     flow: str = "pre"
@@ -33,6 +35,7 @@ class Settings:
     gives: bool = False
     takes: bool = False
     announce_name: bool = False
+    attended: bool = False
     lifetime: float = OFFER_LIFETIME_S
 
     def __post_init__(self) -> None:

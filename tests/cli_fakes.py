@@ -7,15 +7,25 @@ import json
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localpair import events
 from localpair.candidate import Candidate, Evidence, Origin
+from localpair.errors import AnswerError
 from localpair.trust import TrustStore
 
-__all__ = ["OFFER", "PAIRED", "READY", "events", "program", "replace"]  # for programs that tests start
+__all__ = [
+    "ANSWER",
+    "OFFER",
+    "PAIRED",
+    "READY",
+    "events",
+    "program",
+    "replace",
+]  # for programs that tests start
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,6 +39,7 @@ OWN = Candidate(ip_address("192.168.1.20"), 46821, 24, interface="eth0", evidenc
 THEIRS = Candidate(ip_address("192.168.1.7"), 46821, 24, origin=Origin.OFFER)
 READY = events.Ready(46821, 46821, (OWN,))
 OFFER = events.OfferIssued(TYPICAL, 120.0)
+ANSWER = events.AnswerIssued("LA:CEA4-BKAC-CR7X-U6N2", 100.0)
 PAIRED = events.Paired(PEER, PATH, 212.5)
 NEARBY = events.NearbyPeer("a1b2", "amber falcon", "join", 46821, (THEIRS,))
 ATTEMPT = events.Attempt(
@@ -48,6 +59,7 @@ class Settings:
     gives: bool = False
     takes: bool = False
     announce_name: bool = False
+    attended: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +123,19 @@ class Pairing:
     chosen: list[Any] = field(default_factory=list)
     offer: Any = None
     approved: bool | None = None
+    answers: list[str] = field(default_factory=list)
+    answers_wanted: int = 0
+
+    def answer(self, text: str) -> tuple[Candidate, ...]:
+        self.answers.append(text)
+        self.heeded.set()
+        if not text.upper().startswith("LA:"):
+            raise AnswerError("that is no answer code", hint="Compare it.")
+        return (THEIRS,)
+
+    @cached_property
+    def heeded(self) -> asyncio.Event:
+        return asyncio.Event()
 
     async def events(self) -> AsyncIterator[events.Event]:
         for event in self.stream:
@@ -125,6 +150,9 @@ class Pairing:
             time.sleep(self.block_s)  # noqa: ASYNC251 - a program that hangs is what is tested
         if self.hang:
             await asyncio.Event().wait()
+        while len(self.answers) < self.answers_wanted:
+            self.heeded.clear()
+            await self.heeded.wait()
         if self.nearby is not None:
             self.chosen.append(await self.choose(self.nearby))
         if self.offer is not None and not isinstance(self.offer, str):

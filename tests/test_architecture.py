@@ -21,8 +21,8 @@ LAYERS = (
     ("protocol",),
     ("net",),
     (
-        "agreement", "attempt", "diagnosis", "explain", "exploring", "hosting", "joining", "listening", "pairing", "qr",
-        "resuming", "session", "settings", "state", "trust", "trust_file",
+        "agreement", "answering", "attempt", "diagnosis", "explain", "exploring", "hosting", "joining", "listening",
+        "pairing", "qr", "resuming", "session", "settings", "state", "trust", "trust_file",
     ),
     ("cli", "__main__"),
 )  # fmt: skip

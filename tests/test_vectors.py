@@ -23,8 +23,10 @@ from localpair.keys import (
 )
 from localpair.protocol.handshake import Handshake, LocalSide, Verified
 from localpair.protocol.keyring import OFFER, Keyring
+from localpair.wire.answer import Answer
 from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Part, Seen
 from localpair.wire.messages import CallKind, Identity, Preamble, decode_message
+from localpair.wire.spelling import unspell
 
 FOLDER = Path(__file__).parent / "vectors"
 SECRET = bytes(range(16))
@@ -44,6 +46,7 @@ def keys() -> dict[str, Any]:
             "transcript": transcript.hex(),
             "tag_of_nonce_zero": secret.tag(bytes(12)).hex(),
             "sealed_hello_with_nonce_zero_and_header_x": secret.seal(bytes(12), b"hello", b"x").hex(),
+            "answer_check_of_hello": secret.answer_check(b"hello").hex(),
             "proof_issuer": proving.proof(Role.ISSUER).hex(),
             "proof_joiner": proving.proof(Role.JOINER).hex(),
             "short_code_of_keys_1_and_2": proving.short_code(bytes([1]) * 32, bytes([2]) * 32),
@@ -113,7 +116,27 @@ def preambles() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-FILES = {"keys": keys, "beacons": beacons, "handshake": handshake, "preambles": preambles}
+def answers() -> dict[str, Any]:
+    """Answer codes to the offer of one secret: short, with other ports, and with the most that one may hold."""
+    secret = SharedSecret(SECRET, Purpose.OFFER)
+    made = []
+    for name, port, dial_port, *addresses in (
+        ("one IPv4 address", 46_821, 46_830, "192.168.2.20"),
+        ("the last ports of their ranges", 46_829, 46_839, "10.64.3.10"),
+        ("no dial port", 46_822, 0, "172.20.10.4"),
+        ("ports in full", 50_000, 1024, "192.168.2.20"),
+        ("three addresses", 46_821, 46_830, "192.168.2.20", "10.0.0.7", "fd12::20"),
+        ("IPv6 link-local alone", 46_821, 46_830, "fe80::1c2:3ff:fe04:506"),
+    ):
+        text = Answer(port, dial_port, tuple(map(ip_address, addresses))).text(secret)
+        made.append(
+            {"name": name, "port": port, "dial_port": dial_port, "addresses": addresses,
+             "bytes": (unspell(text.removeprefix("LA:").replace("-", "")) or b"").hex(), "text": text}
+        )  # fmt: skip
+    return {"secret": SECRET.hex(), "answers": made}
+
+
+FILES = {"keys": keys, "answers": answers, "beacons": beacons, "handshake": handshake, "preambles": preambles}
 
 
 @pytest.mark.parametrize("name", FILES)

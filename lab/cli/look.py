@@ -13,7 +13,8 @@ from lab.cli.choose import chosen, files, subnets
 from lab.cli.output import GREEN, out, painted, talk
 from lab.describe import story
 from lab.graph import draw, mermaid
-from lab.oracle import holds_addresses, judge_all, stage_of
+from lab.oracle import judge_actions, stage_of
+from lab.plan import Action
 from lab.problems import Problem, ScenarioError
 from lab.schema import FILE, schema_text
 
@@ -101,15 +102,14 @@ def explain(options: argparse.Namespace) -> int:
             out(f"{node.name}: stage {stage.number} gives {gives}")
     for action in cell.plan.actions:
         if action.verb == "join" and action.offer_from:
-            _explain_pair(cell, action.offer_from, action.node)
+            _explain_pair(cell, action)
     return 0
 
 
-def _explain_pair(cell: PlannedCell, offer_from: str, join: str) -> None:
-    host = next(action for action in cell.plan.actions if action.id == offer_from)
-    offered = holds_addresses(host)
-    for number, judgement in enumerate(judge_all(cell.plan, host.node, join, offered=offered)):
-        out(f"{host.node} and {join}, {f'after change {number}' if number else 'at the start'}:")
+def _explain_pair(cell: PlannedCell, join: Action) -> None:
+    host = next(action for action in cell.plan.actions if action.id == join.offer_from)
+    for number, judgement in enumerate(judge_actions(cell.plan, host, join)):
+        out(f"{host.node} and {join.node}, {f'after change {number}' if number else 'at the start'}:")
         if not judgement.possible:
             learnt = ", but no address is learnt" if judgement.open else ""
             out(f"  no way{learnt}: {', '.join(sorted(judgement.causes)) or '-'}")

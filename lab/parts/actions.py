@@ -35,6 +35,8 @@ class Act(Model):
     flow: Literal["", "pre", "post"] = ""
     offer: Name | None = None
     offer_at: Moment | None = None
+    answer: Name | None = None
+    answer_at: Moment | None = None
     offer_addresses: Literal["", "all", "none"] = ""
     name: Text | None = None
     port: Count | None = None
@@ -58,13 +60,14 @@ class Pair(Model):
     """The usual two actions in one: ``host`` on one device, ``join`` on another, started together.
 
     Flow ``post`` starts both before the offer exists and gives it to the joiner when it does; flow ``pre``
-    starts the joiner with the offer in hand.
+    starts the joiner with the offer in hand. ``answer``: a person carries the joiner's answer code to the host.
     """
 
     host: Name
     join: Name
     flow: Literal["pre", "post"] = "pre"
     offer_addresses: Literal["", "all", "none"] = ""
+    answer: Flag = False
     join_at: Moment | None = None
     timeout: Duration | None = None
     send: Many[SentFile] = ()
@@ -84,4 +87,5 @@ def _paired_acts(pair: Pair | None) -> tuple[Act, ...]:
     else:
         start = pair.join_at or Moment(who="host", what="offer")
         join = Act(do="join", on=pair.join, at=start, offer="host", receive=bool(pair.send), **common)
-    return (Act(do="host", on=pair.host, send=pair.send, **common), join)
+    answer = "join" if pair.answer else None
+    return (Act(do="host", on=pair.host, send=pair.send, answer=answer, **common), join)

@@ -19,7 +19,7 @@ class PathWanted(Model):
     not_remote: Many[Address] = ()
     direction: Many[Literal["in", "out", "simultaneous"]] = ()
     carrier: Many[
-        Literal["offer", "multicast", "broadcast", "unicast", "confirmation", "tcp", "remembered"]
+        Literal["offer", "answer", "multicast", "broadcast", "unicast", "confirmation", "tcp", "remembered"]
     ] = ()
     family: Literal["", "ipv4", "ipv6"] = ""
 

@@ -11,8 +11,8 @@ from lab.parts.common import Model
 from lab.values import Duration
 
 ACTION_EVENTS = (
-    "started", "ready", "offer", "address", "peer", "attempt", "paired", "progress", "sent", "received",
-    "verdict", "failed", "done", "ended",
+    "started", "ready", "offer", "answer", "answered", "address", "peer", "attempt", "paired", "progress", "sent",
+    "received", "verdict", "failed", "done", "ended",
 )  # fmt: skip
 """What an action can be waited for: the product's JSON events, and the start and end of its process."""
 

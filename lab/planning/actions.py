@@ -31,6 +31,8 @@ def _action(act: Act) -> Action:
         deadline_s=act.deadline or (act.timeout + GRACE_S if act.timeout else DEADLINE_S),
         offer_from=act.offer or "",
         offer_at=when(act.offer_at or Moment(who=act.offer, what="offer")) if act.offer else None,
+        answer_from=act.answer or "",
+        answer_at=when(act.answer_at or Moment(who=act.answer, what="answer")) if act.answer else None,
         files=tuple(SampleFile(entry.name, entry.size) for entry in act.send),
         environment=(
             ("LOCALPAIR_HOME", "@state/home"),

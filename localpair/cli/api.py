@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from localpair.attempt import Pairing
     from localpair.diagnosis.record import Finding, Report
     from localpair.events import AddressAttempt, Event
+    from localpair.hosting import Hosting
     from localpair.listening import Listening
     from localpair.net.stages import AddressReport
     from localpair.settings import Approver, Chooser
@@ -27,7 +28,7 @@ class Api(Protocol):
     def TrustStore(self) -> Callable[[], trust.TrustStore]: ...  # noqa: N802
     def host(
         self, settings: settings.Settings, *, store: trust.TrustStore, approve: Approver, choose: Chooser
-    ) -> AbstractAsyncContextManager[Pairing]: ...
+    ) -> AbstractAsyncContextManager[Hosting]: ...
     def join(
         self,
         offer: Offer | Awaitable[Offer],

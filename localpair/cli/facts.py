@@ -10,7 +10,9 @@ from localpair.events import Event
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from localpair.candidate import Candidate
     from localpair.diagnosis.record import Finding
+    from localpair.errors import AnswerError
     from localpair.events import Path, Peer, Received, Sent
 
 
@@ -72,5 +74,13 @@ class Checked:
     finding: Finding
 
 
-Fact: TypeAlias = Device | Checked | ApprovalAsked | Verdict | Closed
+@dataclass(frozen=True, slots=True)
+class AnswerTaken:
+    """An answer code was typed or read: where the other device is called now, or what is wrong with the code."""
+
+    addresses: tuple[Candidate, ...] = ()
+    problem: AnswerError | None = None
+
+
+Fact: TypeAlias = Device | Checked | ApprovalAsked | AnswerTaken | Verdict | Closed
 Item: TypeAlias = Event | Fact

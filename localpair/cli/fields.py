@@ -18,8 +18,10 @@ Fields: TypeAlias = dict[str, object]
 def of_item(item: facts.Item) -> tuple[str, Fields]:
     """The name of the event of ``item`` and its fields, without ``event`` and ``t``."""
     match item:
-        case facts.Device() | facts.Checked() | facts.ApprovalAsked() | facts.Verdict() | facts.Closed():
+        case facts.Device() | facts.Checked() | facts.Verdict() | facts.Closed():
             return _of_command_line(item)
+        case facts.ApprovalAsked() | facts.AnswerTaken():
+            return _of_prompt(item)
         case events.Progress() | events.Sent() | events.Received():
             return _of_payload(item)
         case events.AddressAttempt() | events.OwnAddressSeen():
@@ -65,20 +67,38 @@ def _of_path(path: events.Path) -> Fields:
     }
 
 
-def _of_command_line(item: facts.Fact) -> tuple[str, Fields]:
+def _of_prompt(item: facts.ApprovalAsked | facts.AnswerTaken) -> tuple[str, Fields]:
+    match item:
+        case facts.ApprovalAsked():
+            return "approval", _of_approval(item, asked=True)
+        case facts.AnswerTaken():
+            problem = item.problem
+            return "answered", {
+                "accepted": problem is None,
+                "addresses": [of_candidate(one) for one in item.addresses],
+                "message": problem.message if problem is not None else None,
+                "hint": problem.hint if problem is not None else None,
+            }
+
+
+def _of_approval(item: facts.ApprovalAsked | events.CodeShown, *, asked: bool) -> Fields:
+    return {
+        "peer": _of_peer(item.peer),
+        "code": item.code,
+        "direction": item.direction,
+        "path": _of_path(item.path),
+        "asked": asked,
+    }
+
+
+def _of_command_line(
+    item: facts.Device | facts.Checked | facts.Verdict | facts.Closed,
+) -> tuple[str, Fields]:
     match item:
         case facts.Device():
             return "device", {name: getattr(item, name) for name in item.__slots__}
         case facts.Checked():
             return "check", dict(item.finding.to_dict())
-        case facts.ApprovalAsked():
-            return "approval", {
-                "peer": _of_peer(item.peer),
-                "code": item.code,
-                "direction": item.direction,
-                "path": _of_path(item.path),
-                "asked": True,
-            }
         case facts.Verdict():
             return "verdict", {"verdict": item.verdict, "text": item.text, **item.evidence}
         case facts.Closed():
@@ -135,6 +155,7 @@ def _of_address(item: events.AddressAttempt | events.OwnAddressSeen) -> Fields:
 def _of_pairing(
     item: events.Ready
     | events.OfferIssued
+    | events.AnswerIssued
     | events.PeerFound
     | events.SealedHeard
     | events.Attempt
@@ -148,6 +169,8 @@ def _of_pairing(
             return "ready", {"ports": ports, "addresses": [of_candidate(own) for own in item.addresses]}
         case events.OfferIssued():
             return "offer", {"offer": item.text, "expires_in": item.expires_in}
+        case events.AnswerIssued():
+            return "answer", {"answer": item.text, "expires_in": round(item.expires_in, 3)}
         case events.PeerFound():
             return "peer", _of_nearby(item)
         case events.SealedHeard():
@@ -155,13 +178,7 @@ def _of_pairing(
         case events.Attempt():
             return "attempt", _of_attempt(item)
         case events.CodeShown():
-            return "approval", {
-                "peer": _of_peer(item.peer),
-                "code": item.code,
-                "direction": item.direction,
-                "path": _of_path(item.path),
-                "asked": False,
-            }
+            return "approval", _of_approval(item, asked=False)
         case events.Paired():
             return "paired", {
                 "peer": _of_peer(item.peer),

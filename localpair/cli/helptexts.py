@@ -28,7 +28,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         """\
 Shows an offer, as a QR code and as text, and waits for the other device to
 read it. The offer works once and for two minutes; a new one is shown when it
-is used up.
+is used up. If the other device shows a code that begins with LA:, type it here
+and press Enter.
 
 examples:
   localpair host                               only pair
@@ -44,7 +45,8 @@ examples:
 Reads the offer that the other device shows and pairs with it. It is pasted at
 the prompt, piped in with `-`, taken from a picture with --image, or from the
 variable LOCALPAIR_OFFER; never from the command line, which other users can
-read.
+read. Where only the other device can open connections, a code is shown to be
+typed there.
 
 examples:
   localpair join --receive ~/Downloads    asks for the offer

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localpair.cli import files
+from localpair.cli import facts, files
+from localpair.cli.codes import Codes
 from localpair.cli.prompts import Prompts
 from localpair.cli.sessions import pair_and_carry
-from localpair.cli.text import printable
+from localpair.errors import AnswerError
+from localpair.wire.answer import PREFIX
 
 if TYPE_CHECKING:
     from localpair.cli.commands import Host, PairOptions
     from localpair.cli.context import Context
     from localpair.cli.output import Output
     from localpair.events import OfferIssued
+    from localpair.hosting import Hosting
     from localpair.settings import Settings
 
 
@@ -30,10 +32,18 @@ async def run(command: Host, context: Context) -> None:
         approve=prompts.approve,
         choose=prompts.choose,
     )
-    show = ShownOffer(_qr(options, context.output), context.output)
-    await pair_and_carry(
-        opening, context.output, send=options.send, receive=options.receive, on_offer=show.show
-    )
+    offers = ShownOffer(Codes(options.qr, context.output), context.output)
+    answers = TypedAnswers(context)
+
+    def show(offer: OfferIssued) -> None:
+        offers.show(offer)
+        answers.listen()
+
+    async with opening as hosting:
+        answers.open(hosting)
+        await pair_and_carry(
+            hosting, context.output, send=options.send, receive=options.receive, on_offer=show
+        )
 
 
 def prepare(options: PairOptions, prompts: Prompts) -> None:
@@ -56,21 +66,15 @@ def settings(options: PairOptions, context: Context) -> Settings:
         gives=bool(options.send),
         takes=options.receive is not None,
         announce_name=bool(options.name) and options.flow == "post",
+        attended=not options.json and sys.stdout.isatty(),
     )
-
-
-def _qr(options: PairOptions, output: Output) -> str:
-    """Where the code goes: by default to a person who looks at a terminal."""
-    if options.qr is not None:
-        return options.qr
-    return "terminal" if not output.json and sys.stdout.isatty() else "none"
 
 
 class ShownOffer:
     """Shows each new offer: what to do with it, its text, its code. The code comes last: it needs the screen."""
 
-    def __init__(self, qr: str, output: Output) -> None:
-        self._qr = qr
+    def __init__(self, codes: Codes, output: Output) -> None:
+        self._codes = codes
         self._output = output
         self._is_first = True
 
@@ -80,27 +84,37 @@ class ShownOffer:
         if not self._is_first:
             talk.note("That offer works no more. A new one:")
         self._is_first = False
-        if self._qr not in {"terminal", "none"}:
-            self._write(offer.text)
+        self._codes.write(offer.text)
         talk.note(
             "Read the code with the other device, or run `localpair join` there and paste the text. "
             f"It works once, for {offer.expires_in:.0f} s."
         )
         self._output.show(offer)
-        if self._qr == "terminal":
-            self._draw(offer.text)
+        self._codes.draw(offer.text)
 
-    def _write(self, text: str) -> None:
-        from localpair.qr import write_image
 
-        write_image(text, Path(self._qr))
-        self._output.talk.note(f"The code is in {printable(self._qr)}.")
+class TypedAnswers:
+    """Answer codes from standard input: what a person types while the offer is shown, or a line of a program."""
 
-    def _draw(self, text: str) -> None:
-        from localpair.qr import colour_wanted, render_terminal
+    def __init__(self, context: Context) -> None:
+        self._keyboard, self._output = context.keyboard, context.output
+        self._hosting: Hosting | None = None
 
-        drawing = render_terminal(text, colour=colour_wanted() and not self._output.json)
-        if self._output.can_show(drawing):
-            self._output.draw(drawing)
-        else:
-            self._output.talk.warning("this terminal cannot draw the code: use --qr FILE, or the text")
+    def open(self, hosting: Hosting) -> None:
+        """The hosting that they are for."""
+        self._hosting = hosting
+
+    def listen(self) -> None:
+        """Heed them from now on. Nobody is asked: a question would stand in the way of the code on the screen."""
+        self._keyboard.listen(self._heed)
+
+    def _heed(self, line: str) -> None:
+        """A program may write other lines, too. A person means whatever is typed."""
+        meant = bool(line.strip()) if self._keyboard.interactive else PREFIX in line.upper()
+        if self._hosting is None or not meant:
+            return
+        try:
+            taken = facts.AnswerTaken(self._hosting.answer(line))
+        except AnswerError as error:
+            taken = facts.AnswerTaken(problem=error)
+        self._output.show(taken)

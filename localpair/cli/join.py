@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from localpair.cli import offers
+from localpair.cli.codes import Codes
 from localpair.cli.host import prepare, settings
 from localpair.cli.prompts import Prompts
 from localpair.cli.sessions import pair_and_carry
@@ -12,6 +13,8 @@ from localpair.cli.sessions import pair_and_carry
 if TYPE_CHECKING:
     from localpair.cli.commands import Join
     from localpair.cli.context import Context
+    from localpair.cli.output import Output
+    from localpair.events import AnswerIssued
     from localpair.wire.offer import Offer
 
 
@@ -23,13 +26,16 @@ async def run(command: Join, context: Context) -> None:
     prepare(options, prompts)
     # In the post flow this device is found first, and the offer is made for it.
     offer = source if options.flow == "post" else _considered(await source, command, context)
-    opening = context.api.join(
+    show = ShownAnswer(Codes(options.qr, context.output), context.output)
+    async with context.api.join(
         offer,
         settings(options, context),
         store=context.api.TrustStore(),
         approve=prompts.approve,
-    )
-    await pair_and_carry(opening, context.output, send=options.send, receive=options.receive)
+    ) as joining:
+        await pair_and_carry(
+            joining, context.output, send=options.send, receive=options.receive, on_answer=show.show
+        )
 
 
 def _considered(offer: Offer, command: Join, context: Context) -> Offer:
@@ -37,3 +43,28 @@ def _considered(offer: Offer, command: Join, context: Context) -> Offer:
     if offer.gives and command.options.receive is None:
         context.output.talk.warning("the other device wants to send something: --receive DIR would take it")
     return offer
+
+
+class ShownAnswer:
+    """Shows each answer code: what to do with it, its text, its QR code."""
+
+    def __init__(self, codes: Codes, output: Output) -> None:
+        self._codes = codes
+        self._output = output
+        self._is_first = True
+
+    def show(self, answer: AnswerIssued) -> None:
+        """Show ``answer``. Raises LocalError where the picture of its code cannot be written."""
+        talk, text = self._output.talk, answer.text.replace("-", "")
+        if self._is_first:
+            talk.note(
+                "No way there yet. If the other device still shows its offer, type this there, and Enter:"
+            )
+        else:
+            talk.note(
+                "The addresses here have changed. If the other device still shows its offer, type this there:"
+            )
+        self._is_first = False
+        self._codes.write(text)
+        self._output.show(answer)
+        self._codes.draw(text)

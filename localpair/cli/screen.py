@@ -51,6 +51,8 @@ class Screen:
                 self._talk.note(
                     f"Code: {self._talk.strong(item.code)}   The other screen must show the same."
                 )
+            case facts.AnswerTaken():
+                self._show_answer(item)
             case events.Reconnected():
                 self._talk.note(f"The connection broke; it goes on over {item.path.remote}.")
             case events.Paired() | facts.Verdict():
@@ -71,6 +73,15 @@ class Screen:
     def failed(self, _: facts.Failure) -> None:
         """End the run: the error is talk, and said by the caller."""
         self._bars.end()
+
+    def _show_answer(self, item: facts.AnswerTaken) -> None:
+        if item.problem is not None:
+            self._talk.warning(item.problem.message)
+            if item.problem.hint:
+                self._talk.hint(item.problem.hint)
+            return
+        where = ", ".join(str(one.address) for one in item.addresses)
+        self._talk.note(f"Thank you. Calling the other device at {where} ...")
 
     def _show_nearby(self, item: events.PeerFound) -> None:
         if item.peer.instance in self._heard:
@@ -107,7 +118,7 @@ _ROLES: Final = {
 
 def _result(item: facts.Item) -> list[str]:
     match item:
-        case events.OfferIssued():
+        case events.OfferIssued() | events.AnswerIssued():
             return [item.text]
         case events.Paired():
             how = f"over {item.path.remote} ({item.path.carrier})"

@@ -18,5 +18,5 @@ async def run(command: Send, context: Context) -> None:
     store = context.api.TrustStore()
     record = store.get(command.device)
     settings = context.api.Settings(timeout=command.timeout, port=command.port, gives=True)
-    opening = context.api.reach(record.device_id, settings, store=store)
-    await pair_and_carry(opening, context.output, send=command.paths)
+    async with context.api.reach(record.device_id, settings, store=store) as reaching:
+        await pair_and_carry(reaching, context.output, send=command.paths)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Final
 from localpair.cli import facts
 from localpair.cli.failures import explain
 from localpair.errors import LocalpairError, RemoteError, TransferError, UnreachableError
-from localpair.events import OfferIssued, Paired, Received, Reconnected, Sent
+from localpair.events import AnswerIssued, OfferIssued, Paired, Received, Reconnected, Sent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from localpair.attempt import Pairing
@@ -26,16 +25,17 @@ _LAST_EVENTS_S: Final = 0.2  # for events that explain a failure and are still o
 
 
 async def pair_and_carry(
-    opening: AbstractAsyncContextManager[Pairing],
+    pairing: Pairing,
     output: Output,
     *,
     send: Sequence[Path] = (),
     receive: Path | None = None,
     on_offer: Callable[[OfferIssued], None] | None = None,
+    on_answer: Callable[[AnswerIssued], None] | None = None,
 ) -> None:
     """Pair, carry what there is to carry, and say goodbye. Raises what the library raises."""
-    async with opening as pairing, asyncio.TaskGroup() as tasks:
-        watch = Watch(output, on_offer)
+    async with asyncio.TaskGroup() as tasks:
+        watch = Watch(output, on_offer, on_answer)
         watching = tasks.create_task(watch.run(pairing.events()))
         try:
             session = await pairing.session()
@@ -50,19 +50,28 @@ async def pair_and_carry(
 class Watch:
     """Shows the events of a pairing, or of a listener, as they come."""
 
-    def __init__(self, output: Output, on_offer: Callable[[OfferIssued], None] | None = None) -> None:
+    def __init__(
+        self,
+        output: Output,
+        on_offer: Callable[[OfferIssued], None] | None = None,
+        on_answer: Callable[[AnswerIssued], None] | None = None,
+    ) -> None:
         self._output = output
         self._on_offer = on_offer or output.show
+        self._on_answer = on_answer or output.show
         self._met: list[str] = []  # devices whose pair was shown and whose session has not begun
         self._more = asyncio.Event()
 
     async def run(self, stream: AsyncIterator[Event]) -> None:
         """Show all events of ``stream``."""
         async for event in stream:
-            if isinstance(event, OfferIssued):
-                self._on_offer(event)
-                continue
-            self._output.show(event)
+            match event:
+                case OfferIssued():
+                    self._on_offer(event)
+                case AnswerIssued():
+                    self._on_answer(event)
+                case _:
+                    self._output.show(event)
             if isinstance(event, Paired):
                 self._met.append(event.peer.device_id)
                 self._more.set()

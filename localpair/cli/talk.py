@@ -47,7 +47,11 @@ class Talk:
         """An error, and what to do about it."""
         self._labelled("error:", _RED, printable(failure.message, _MESSAGE_CHARS))
         if failure.hint:
-            self._labelled("hint:", _CYAN, printable(failure.hint, _MESSAGE_CHARS))
+            self.hint(failure.hint)
+
+    def hint(self, text: str) -> None:
+        """What to do about the error or the warning before."""
+        self._labelled("hint:", _CYAN, printable(text, _MESSAGE_CHARS))
 
     def ask(self, question: str) -> None:
         """A question whose answer is typed behind it. What is said before ``answered`` stands above it."""

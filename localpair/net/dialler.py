@@ -20,7 +20,7 @@ from localpair.net.lane import Lane, LaneRefusedError
 from localpair.net.routes import NoRoute, preferred_source
 from localpair.net.stream import FrameStream
 from localpair.protocol.checklist import Checklist, Outcome
-from localpair.ranking import is_tunnel, rank_peers, scope_of
+from localpair.ranking import is_tunnel, rank_peers
 from localpair.wire.messages import CallKind, Preamble
 
 _log = logging.getLogger("localpair.dialler")
@@ -112,9 +112,9 @@ class Checklists:
         """
         needs_scope = candidate.address.version == 6 and candidate.cls is AddressClass.LINK_LOCAL
         if needs_scope and not candidate.scope:
-            links = self._interfaces.multicast_interfaces()
-            scopes = {scope_of(candidate.address, link.index) for link in links}
-            return [replace(candidate, scope=scope) for scope in sorted(scopes)]
+            return [
+                replace(candidate, scope=scope) for scope in self._interfaces.scopes_of(candidate.address)
+            ]
         if needs_scope or candidate.cls is AddressClass.LOOPBACK:
             return [candidate]
         return [

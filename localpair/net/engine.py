@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from localpair.address import LOOPBACK, IPAddress, unscoped
@@ -115,6 +115,7 @@ class Engine:
         self.on_failed_claim: Callable[[], None] = lambda: None
         self.on_network: Callable[[Interfaces], None] = lambda _: None
         self.resuming = False
+        self._lanes: set[Lane] = set()
         self._on_event = on_event
         self._changed = asyncio.Event()
         self._dials: set[asyncio.Task[None]] = set()
@@ -183,9 +184,9 @@ class Engine:
         """Our own addresses with the listener's port, best first."""
         return self.finder.own(self.sockets.tcp_port)
 
-    def add(self, secret: str, candidates: list[Candidate]) -> None:
-        """Dial these addresses for a secret."""
-        self.checklists.add(secret, candidates)
+    def add(self, secret: str, candidates: list[Candidate], delay: float = 0.0) -> None:
+        """Dial these addresses for a secret, in ``delay`` seconds at the earliest."""
+        self.checklists.add(secret, candidates, delay)
         self._changed.set()
 
     def aim(self, addresses: Iterable[IPAddress], udp_port: int) -> None:
@@ -193,16 +194,27 @@ class Engine:
         now = self.clock()
         self._prober.port = udp_port
         for address in (*addresses, LOOPBACK):
-            self.finder.discovery.add_target(Target(address, udp_port), now)
+            for scope in self.finder.interfaces.scopes_of(address):
+                self.finder.discovery.add_target(Target(address, udp_port, scope), now)
         self._changed.set()
+
+    def meets_somebody(self) -> bool:
+        """Whether a connection is open on which the peer speaks TLS, with the pinned key where one is known."""
+        return any(self._open_lanes())
+
+    def _open_lanes(self) -> Iterator[Lane]:
+        return (lane for lane in self._lanes if not lane.stream.is_closing())
 
     def source_for(self, peer: Iterable[Candidate]) -> IPAddress | None:
         """The own address that the routing table uses towards a peer; None where no route leads to it."""
+        return next(self.sources_for(peer), None)
+
+    def sources_for(self, peer: Iterable[Candidate]) -> Iterator[IPAddress]:
+        """The own address that the routing table uses towards each address of a peer to which a route leads."""
         for candidate in peer:
             answer = preferred_source(candidate.address, scope=candidate.scope)
             if not isinstance(answer, NoRoute):
-                return unscoped(answer.source)
-        return None
+                yield unscoped(answer.source)
 
     def settle(self) -> None:
         """A session stands: dial nothing more."""
@@ -273,6 +285,8 @@ class Engine:
             self._changed.set()
 
     def _set_interfaces(self, interfaces: Interfaces) -> None:
+        if interfaces.own_addresses != self.finder.interfaces.own_addresses:
+            self.hearing.heard_by.clear()
         self.finder.set_interfaces(interfaces)
         self.checklists.set_interfaces(interfaces)
         if self.pair_at is not None and self.pair_at not in interfaces.own_addresses:
@@ -328,6 +342,7 @@ class Engine:
 
     async def verify(self, lane: Lane) -> None:
         """Drive a lane until its peer is verified. A claim that fails is counted."""
+        self._lanes = {*self._open_lanes(), lane}
         try:
             async with asyncio.timeout(HANDSHAKE_S):
                 while not isinstance(await lane.next_event(), Verified):

@@ -60,7 +60,8 @@ class _Call:
 class Hearing:
     """Turns discovery events into dials, confirmations and events for the person.
 
-    ``nearby`` holds the peers that can be chosen, by instance; ``foreign`` what else was heard, by address.
+    ``nearby`` holds the peers that can be chosen, by instance; ``foreign`` what else was heard, by address;
+    ``heard_by`` the secrets whose other holder has said that it hears us at the addresses that we have now.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Hearing:
         self.nearby: OrderedDict[bytes, NearbyPeer] = OrderedDict()
         self.foreign: OrderedDict[IPAddress, str] = OrderedDict()
         self.seen_at: OrderedDict[IPAddress, OwnAddressSeen] = OrderedDict()
+        self.heard_by: set[str] = set()
         self._part, self._finder, self._checklists = part, finder, checklists
         self._confirmer, self._emit = confirmer, emit
         self._budget = PerSource(total=PACKET_DIALS_TOTAL)
@@ -270,6 +272,8 @@ class Hearing:
     def _hears_us(self, event: HearsUs, group: asyncio.TaskGroup) -> None:
         """Keep where the peer sees us; where it dialled us, also call ourselves there, as the origin asks."""
         address = unscoped(event.address)
+        if event.secret is not None:
+            self.heard_by.add(event.secret)
         over_tcp = event.called or event.carrier is Carrier.TCP
         evidence = Evidence.DIALLED_OVER_TCP if over_tcp else Evidence.SEEN_OVER_UDP
         seen = OwnAddressSeen(address, evidence, str(event.by))

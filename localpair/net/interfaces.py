@@ -16,7 +16,7 @@ from typing import Final
 
 from localpair.address import AddressClass, IPAddress, classify, subnet_hosts, unscoped
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
-from localpair.ranking import links_to
+from localpair.ranking import links_to, scope_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,12 @@ class Interfaces:
     def multicast_interfaces(self) -> tuple[Interface, ...]:
         """The interfaces to join groups on and to send to groups from, each with at least one usable address."""
         return tuple(one for one in self.interfaces if not _why_unused(one))
+
+    def scopes_of(self, address: IPAddress) -> tuple[int, ...]:
+        """The scopes with which to use a peer's ``address``: every link for link-local IPv6, else 0 alone."""
+        if not scope_of(address, 1):
+            return (0,)
+        return tuple(sorted(link.index for link in self.multicast_interfaces()))
 
     def unused(self) -> tuple[Skipped, ...]:
         """The interfaces that carry no multicast of ours, each with the reason."""

@@ -21,7 +21,7 @@ VERSION = 1
 NONCE_BYTES = 32
 PUBLIC_KEY_BYTES = 32
 SIGNATURE_BYTES = 64
-VIA = ("", "offer", "multicast", "broadcast", "unicast", "tcp", "remembered")
+VIA = ("", "offer", "multicast", "broadcast", "unicast", "tcp", "remembered", "answer")
 """How an address may have become known."""
 _ROLES = (Role.ISSUER, Role.JOINER)
 

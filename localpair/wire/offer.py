@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from localpair.address import DIALLABLE_CLASSES, classify, subnet_hosts, unscoped
+from localpair.address import subnet_hosts, unscoped, why_never_dialled
 from localpair.errors import OfferError, WireError
 from localpair.limits import (
     KEY_HASH_BYTES,
@@ -42,8 +42,6 @@ _IPV6_KIND: Final = 64
 _TYPE_MADE_FOR: Final = 1
 _FIRST_CRITICAL_TYPE: Final = 128
 _ISSUER_AT_FAULT: Final = "Ask the other device for a new offer, and update localpair there."
-# They answer on every cloud host, to any caller, with credentials.
-_METADATA: Final = frozenset({IPv4Address("169.254.169.254"), IPv6Address("fd00:ec2::254")})
 
 
 class OfferedAddress(NamedTuple):
@@ -212,11 +210,9 @@ def _candidate(reader: Reader) -> OfferedAddress:
 def _why_not(offered: OfferedAddress) -> str:
     """Why ``offered`` is not to be dialled, or nothing. Whoever made the offer is still a stranger."""
     address, prefix = offered
-    cls = classify(address)
-    if cls not in DIALLABLE_CLASSES:
-        return f"{cls} addresses are never called"
-    if address in _METADATA:
-        return "a cloud's metadata service answers there"
+    reason = why_never_dialled(address)
+    if reason:
+        return reason
     if address.version == 4 and prefix <= 30:
         subnet = subnet_hosts(address, prefix)
         if int(address) in (subnet.first, subnet.last):

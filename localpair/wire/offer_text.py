@@ -7,12 +7,12 @@ what copying, wrapping and quoting do to a text: case, white space, hyphens, mar
 from __future__ import annotations
 
 import re
-from base64 import b32decode, b32encode
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from localpair.errors import OfferError
 from localpair.limits import OFFER_TEXT_CHARS
+from localpair.wire.spelling import spell, unspell, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,15 +21,12 @@ PREFIX: Final = "LP:"
 COPY_AGAIN: Final = "Copy the whole text again from the other device, from LP: to its last character."
 _CRC_BYTES: Final = 4
 _START: Final = re.compile(PREFIX, re.IGNORECASE | re.ASCII)
-# Mail, chats and terminals put these into long words; nobody can be asked to remove invisible ones.
-_IGNORED: Final = re.compile("[\\s>\\-\u00ad\u200b\u2010\u2011\u2060\ufeff]+")
-_TOKEN: Final = re.compile("[A-Z2-7]+", re.IGNORECASE | re.ASCII)
 
 
 def wrap(body: bytes) -> str:
     """The text form of ``body``: prefix, base32 of the body and its CRC-32."""
     checked = body + crc32(body).to_bytes(_CRC_BYTES, "big")
-    return PREFIX + b32encode(checked).decode("ascii").rstrip("=")
+    return PREFIX + spell(checked)
 
 
 def unwrap(text: str) -> bytes:
@@ -61,37 +58,23 @@ def unwrap(text: str) -> bytes:
 
 def _first_valid(text: str) -> Iterator[bytes]:
     """The longest run of words from the start whose checksum is right: what stands behind it is talk."""
-    for end in reversed(list(_word_ends(text))):
-        body = _checked(text[:end])
+    for _, word in reversed(list(words(text))):
+        body = _checked(word)
         if body is not None:
             yield body
             return
 
 
-def _word_ends(text: str) -> Iterator[int]:
-    offset = 0
-    while True:
-        gap = _IGNORED.match(text, offset)
-        word = _TOKEN.match(text, gap.end() if gap else offset)
-        if word is None:
-            return
-        offset = word.end()
-        yield offset
-
-
-def _checked(text: str) -> bytes | None:
-    word = _IGNORED.sub("", text).upper()
-    try:
-        data = b32decode(word + "=" * (-len(word) % 8))
-    except ValueError:
+def _checked(word: str) -> bytes | None:
+    data = unspell(word)
+    if data is None or len(data) <= _CRC_BYTES:
         return None
     body = data[:-_CRC_BYTES]
-    # Spelling it again checks the checksum, and that the unused bits of the last character are zero.
-    return body if body and wrap(body) == PREFIX + word else None
+    return body if crc32(body).to_bytes(_CRC_BYTES, "big") == data[-_CRC_BYTES:] else None
 
 
 def _damaged(text: str) -> OfferError:
-    end = max(_word_ends(text), default=0)
+    end = max((end for end, _ in words(text)), default=0)
     if text[end : end + 1] in {"0", "1", "8", "9"}:
         return OfferError(
             f"the offer is mistyped: a {text[end]} at character {end + 1} after LP: never occurs in one",

@@ -1,0 +1,61 @@
+"""The answer code: whoever joins shows it where only a person can tell whoever hosts where it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from localpair.candidate import Candidate, Origin
+from localpair.keys import SharedSecret
+from localpair.limits import ANSWER_CODE_AFTER_S, ANSWER_CODE_LOOK_S, SIMULTANEOUS_AFTER_S
+from localpair.net.engine import Engine
+from localpair.protocol.keyring import OFFER
+from localpair.ranking import select_for_answer
+from localpair.wire.answer import Answer
+
+
+async def answer_codes(
+    engine: Engine, secret: SharedSecret, offered: Sequence[Candidate]
+) -> AsyncIterator[str]:
+    """The texts to show, one after the other: the first once pairing has been quiet for ANSWER_CODE_AFTER_S, and
+    another one whenever our addresses have changed. ``offered`` are the issuer's addresses as the offer has them.
+    """
+    clock = asyncio.get_running_loop().time
+    quiet_since, shown = clock(), ""
+    while True:
+        await asyncio.sleep(ANSWER_CODE_LOOK_S)
+        if engine.meets_somebody():
+            quiet_since = clock()
+        if clock() - quiet_since < ANSWER_CODE_AFTER_S or OFFER in engine.hearing.heard_by:
+            continue  # the issuer knows by itself where we are, or will in a moment
+        text = _answer_code(engine, secret, offered)
+        if text and text != shown:
+            shown = text
+            yield text
+
+
+def _answer_code(engine: Engine, secret: SharedSecret, offered: Sequence[Candidate]) -> str:
+    """Where we can be called, as a text; empty where we have no address."""
+    foreign = [one for one in offered if not engine.finder.is_own(one.address)]
+    addresses = select_for_answer(
+        engine.own_candidates(), engine.finder.interfaces.interfaces, frozenset(engine.sources_for(foreign))
+    )
+    if not addresses:
+        return ""
+    return Answer(engine.sockets.tcp_port, engine.sockets.dial_port, addresses).text(secret)
+
+
+def heed(engine: Engine, answer: Answer) -> tuple[Candidate, ...]:
+    """Treat the addresses of ``answer`` like others that are known: dial them, and send every beacon there too."""
+    listeners = [
+        Candidate(address, answer.port, origin=Origin.ANSWER, via="answer") for address in answer.addresses
+    ]
+    engine.add(OFFER, listeners)
+    own_port = engine.sockets.dial_port
+    if own_port and answer.dial_port:
+        both = [replace(one, port=answer.dial_port, dial_from=own_port) for one in listeners]
+        engine.add(OFFER, both, delay=SIMULTANEOUS_AFTER_S)
+    engine.aim(answer.addresses, answer.port)
+    engine.wake()
+    return tuple(listeners)

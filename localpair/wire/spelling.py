@@ -1,0 +1,40 @@
+"""Bytes as letters that people copy: base32 (RFC 4648, 6) without padding, and what copying does to it forgiven."""
+
+from __future__ import annotations
+
+import re
+from base64 import b32decode, b32encode
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Mail, chats and terminals put these into long words; nobody can be asked to remove invisible ones.
+_IGNORED: Final = re.compile("[\\s>\\-\u00ad\u200b\u2010\u2011\u2060\ufeff]+")
+_TOKEN: Final = re.compile("[A-Z2-7]+", re.IGNORECASE | re.ASCII)
+
+
+def spell(data: bytes) -> str:
+    """``data`` in upper-case base32: what a QR code stores in alphanumeric mode, at 5.5 bits a character."""
+    return b32encode(data).decode("ascii").rstrip("=")
+
+
+def unspell(word: str) -> bytes | None:
+    """What ``word`` spells, None where it spells nothing: each value has exactly one spelling."""
+    try:
+        data = b32decode(word + "=" * (-len(word) % 8))
+    except ValueError:
+        return None
+    return data if spell(data) == word else None  # the unused bits of the last character are zero
+
+
+def words(text: str) -> Iterator[tuple[int, str]]:
+    """Every run of words from the start of ``text``: where it ends, and its letters joined and in upper case."""
+    offset, joined = 0, ""
+    while True:
+        gap = _IGNORED.match(text, offset)
+        token = _TOKEN.match(text, gap.end() if gap else offset)
+        if token is None:
+            return
+        offset, joined = token.end(), joined + token.group().upper()
+        yield offset, joined
