@@ -12,10 +12,11 @@ from lab.scenario import Scenario
 
 FILE = Path(__file__).with_name("scenario.schema.json")
 
+_ANY_SCALAR = {"type": ["string", "number", "boolean"]}  # the loader keeps what was typed, an editor does not
 _CELLS = {
     "type": "object",
     "description": "This exists only in the cells of the matrix that have one of these values.",
-    "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+    "additionalProperties": {"anyOf": [_ANY_SCALAR, {"type": "array", "items": _ANY_SCALAR}]},
 }
 _MATRIX = {
     "type": "object",
@@ -35,7 +36,6 @@ _MATRIX = {
 
 
 _PLACEHOLDER = {"type": "string", "pattern": r"\$\{[^}]+\}", "description": "The cell's value of the matrix."}
-_ANY_SCALAR = {"type": ["string", "number", "boolean"]}  # the loader keeps what was typed, an editor does not
 
 
 def schema() -> dict[str, Any]:

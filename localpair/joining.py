@@ -28,6 +28,8 @@ from localpair.wire.offer import INSTANCE_BYTES, Offer, fit_label
 class Seeking(Pairing):
     """What joining by an offer and reaching a paired device share: find one issuer and be nominated by it."""
 
+    _has_answered = False  # whether an answer code was shown
+
     async def _seek(self, engine: Engine, secret: str) -> Lane:
         """The lane that the issuer nominated. Lanes that it turned down are tried again on other paths."""
         waiting: dict[asyncio.Task[None], Lane] = {}
@@ -72,11 +74,11 @@ class Seeking(Pairing):
             engine.lane_ended(lane, secret)
         return False
 
-    def _give_up(self, engine: Engine, *, answered: bool = False) -> BaseException:
+    def _give_up(self, engine: Engine) -> BaseException:
         """The error for a search that ran out of time: a refusal that was heard says more than silence."""
         if engine.tally.refusals:
             return engine.tally.refusals[-1]
-        return no_path(engine, answered=answered)
+        return no_path(engine, answered=self._has_answered)
 
 
 class Joining(Seeking):
@@ -87,7 +89,6 @@ class Joining(Seeking):
     ) -> None:
         super().__init__(settings, store)
         self._offer = offer
-        self._has_answered = False
         self._agreement = Agreement(store, Role.JOINER, approve, gives=settings.gives, takes=settings.takes)
         self._agreement.on_code = self._emit
 
@@ -147,7 +148,7 @@ class Joining(Seeking):
                     except (OSError, TimeoutError):
                         engine.lane_ended(lane, OFFER)
         except TimeoutError:
-            raise self._give_up(engine, answered=self._has_answered) from None
+            raise self._give_up(engine) from None
         finally:
             for task in background:
                 task.cancel()

@@ -44,8 +44,13 @@ class Device:
 
     def say(self, text: str) -> None:
         """Write to standard input and close it."""
-        self.process.stdin.write(text)
+        self.type(text)
         self.process.stdin.close()
+
+    def type(self, text: str) -> None:
+        """Write to standard input."""
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
 
     def wait(
         self, name: str, when: Callable[[Event], bool] = lambda event: True, limit_s: float = PATIENCE_S

@@ -111,7 +111,7 @@ def test_one_wrong_letter_is_noticed(place: int, letter: str) -> None:
 
 
 def test_a_code_answers_one_offer_only() -> None:
-    with pytest.raises(AnswerError, match="another offer"):
+    with pytest.raises(AnswerError, match="offer shown"):
         Answer.parse(ONE.text(OTHER), SECRET)
     pair = SharedSecret(bytes.fromhex(VECTORS["secret"]), Purpose.PAIR)
     assert _parse(ONE.text(pair)) is None

@@ -414,7 +414,7 @@ def test_join_shows_its_answer_code(
     out, err = capsys.readouterr()
     assert out.splitlines()[0] == ANSWER.text
     assert "LA:CGFA-UQAD-BLDB-WEIP\n" in out
-    assert "type this there" in err
+    assert "No way there yet. If the offer is still shown, type this on the other device:" in err
     assert "addresses here have changed" in err
     assert (qr == "terminal") == ("▀" in out)
     assert (tmp_path / "code.svg").exists() == (qr == "code.svg")

@@ -56,15 +56,10 @@ class ShownAnswer:
     def show(self, answer: AnswerIssued) -> None:
         """Show ``answer``. Raises LocalError where the picture of its code cannot be written."""
         talk, text = self._output.talk, answer.text.replace("-", "")
-        if self._is_first:
-            talk.note(
-                "No way there yet. If the other device still shows its offer, type this there, and Enter:"
-            )
-        else:
-            talk.note(
-                "The addresses here have changed. If the other device still shows its offer, type this there:"
-            )
+        reason = "No way there yet" if self._is_first else "The addresses here have changed"
+        talk.note(f"{reason}. If the offer is still shown, type this on the other device:\n")
         self._is_first = False
         self._codes.write(text)
         self._output.show(answer)
+        talk.note("")
         self._codes.draw(text)

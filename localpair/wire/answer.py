@@ -122,9 +122,8 @@ def _checked_body(text: str, secret: SharedSecret) -> bytes:
         for body in _bodies(start.translate(_MEANT), secret):
             return body
     raise AnswerError(
-        "that is no answer code to this offer: a character is wrong or missing, or the code answers another offer",
-        hint="Compare it with the other device's screen, from LA: on. A device that read an earlier offer "
-        "has to read this one.",
+        "no answer code for the offer shown: a letter is wrong or missing",
+        hint="Compare it with the other screen. A device that read another offer has to read this one first.",
     )
 
 

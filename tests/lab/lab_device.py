@@ -1,7 +1,7 @@
 """A stand-in for localpair: ``host`` and ``join`` meet at a socket in ``FAKE_MEET`` and say that they paired.
 
 ``FAKE_ROLE_mood`` in the environment makes a verb misbehave: ``mute``, ``crash``, ``hang``, ``leak``,
-``stray``, ``refuse``.
+``stray``, ``refuse``; ``answer`` makes the joiner show an answer code and the host insist on it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+ANSWER = "LA:FAKE-CODE"
 OFFER = "LP1-THIS-IS-THE-FAKE-OFFER-0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 PATH = {"local": "192.168.1.20:46821", "remote": "192.168.1.10:40000", "direction": "in", "carrier": "offer"}
 
@@ -22,12 +23,18 @@ def say(event: str, **fields: object) -> None:
     print(json.dumps({"event": event, "t": time.monotonic(), **fields}), flush=True)
 
 
+def mood(verb: str) -> str:
+    return os.environ.get(f"FAKE_{verb}_mood", "")
+
+
 def host(place: str) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(place)
         listener.listen()
         say("ready", ports={"tcp": 46821, "udp": 46821}, addresses=[{"address": "192.168.1.20"}])
         say("offer", offer=OFFER, expires_in=120)
+        if mood("host") == "answer" and sys.stdin.readline() != f"{ANSWER}\n":
+            sys.exit(4)
         listener.settimeout(
             float(sys.argv[sys.argv.index("--timeout") + 1]) if "--timeout" in sys.argv else 20
         )
@@ -45,30 +52,32 @@ def join(place: str) -> None:
         say("failed", reason="offer", exit_code=2, message="no offer")
         sys.exit(2)
     say("attempt", candidate="172.17.0.1:46821", direction="out", phase="connect", outcome="failed", ms=1.0)
+    if mood("join") == "answer":
+        say("answer", answer=ANSWER, expires_in=100)
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(place)
     path = {**PATH, "local": PATH["remote"], "remote": PATH["local"], "direction": "out"}
     say("paired", peer={"label": "y"}, path=path, elapsed_ms=10.0)
 
 
-def misbehave(mood: str) -> None:
-    if mood == "crash":
+def misbehave(how: str) -> None:
+    if how == "crash":
         raise RuntimeError("on purpose")
-    if mood == "refuse":
+    if how == "refuse":
         say("failed", reason="wrong-secret", exit_code=4, message="the offer is not ours")
         sys.exit(4)
-    if mood == "leak":
+    if how == "leak":
         print(f"debug: secret is {OFFER}", file=sys.stderr, flush=True)
-    if mood == "stray":
+    if how == "stray":
         print("hello", flush=True)
-    if mood == "hang":
+    if how == "hang":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         time.sleep(60)
 
 
 def main() -> None:
     verb = sys.argv[1]
-    misbehave(os.environ.get(f"FAKE_{verb}_mood", ""))
+    misbehave(mood(verb))
     place = str(Path(os.environ["FAKE_MEET"]) / "meet")
     {"host": host, "join": join}.get(verb, lambda _: say("done"))(place)
 

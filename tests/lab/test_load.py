@@ -159,6 +159,21 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
             "the quarantine ended on 2001-01-01",
         ),
         ("pair: {", "actions: [{do: join, on: bob, id: two}]\npair: {", "a joiner needs an `offer`"),
+        (
+            "pair: {",
+            "actions: [{do: listen, id: two, on: bob, answer: join}]\npair: {",
+            "only a host takes an answer code; two runs listen",
+        ),
+        (
+            "pair: {",
+            "actions: [{do: host, id: two, on: bob, answer: jion}]\npair: {",
+            "there is no action 'jion' (did you mean join?)",
+        ),
+        (
+            "pair: {",
+            "actions: [{do: host, id: two, on: bob, answer_at: 3s}]\npair: {",
+            "a moment for which answer code?",
+        ),
         ("pair: {", "actions: [{do: host, on: bob}]\npair: {", "there is an action 'host' already"),
         ("outcome: paired, within: 3s", "", "it expects nothing"),
     ],

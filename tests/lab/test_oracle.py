@@ -157,6 +157,35 @@ devices:
     assert judge(plan, "bob", "alice").possible
     assert judge(plan, "alice", "bob").open
     assert not judge(plan, "alice", "bob").possible  # nothing tells the inner issuer where the joiner is
+    assert judge(plan, "alice", "bob", answered=True).possible  # unless a person does
+
+
+@pytest.mark.parametrize(
+    ("offered", "answered", "possible"),
+    [(True, True, True), (True, False, False), (False, True, False), (False, False, False)],
+)
+def test_two_closed_hosts_across_a_router_need_both_addresses(
+    plan_of: PlanOf, offered: bool, answered: bool, possible: bool
+) -> None:
+    text = f"""
+networks: {{left: 192.168.1.0/24, right: 192.168.2.0/24}}
+routers: {{gw: {{on: {{left: 192.168.1.1, right: 192.168.2.1}}}}}}
+devices:
+  alice: {{on: {{left: 192.168.1.10}}, gateway: 192.168.1.1, firewall: {{in: drop}}}}
+  bob: {{on: {{right: 192.168.2.20}}, gateway: 192.168.2.1, firewall: {{in: drop}}}}
+{PAIR}"""
+    assert judge(plan_of(text), "bob", "alice", offered=offered, answered=answered).possible is possible
+
+
+@pytest.mark.parametrize(("offered", "answered"), [(True, False), (False, True), (False, False)])
+def test_one_address_shows_the_other_to_a_neighbour(plan_of: PlanOf, offered: bool, answered: bool) -> None:
+    """Whoever is told an address asks for the hardware address behind it, and is seen to."""
+    network = "{ip: 10.64.0.0/16, multicast: drop, broadcast: drop}"
+    text = lan(network, alice=", firewall: {in: drop}", bob=", firewall: {in: drop}")
+    plan = plan_of(text.replace("192.168.1.10", "10.64.3.10").replace("192.168.1.20", "10.64.200.20"))
+    judgement = judge(plan, "bob", "alice", offered=offered, answered=answered)
+    assert judgement.open
+    assert judgement.possible is (offered or answered)
 
 
 def test_a_stolen_prefix_needs_a_bound_socket() -> None:

@@ -59,6 +59,19 @@ def test_a_pair_passes_and_leaves_a_timeline(cell_of: CellOf, tmp_path: Path) ->
     assert order == sorted(order)
 
 
+@pytest.mark.parametrize(("carried", "passes"), [("true", True), ("false", False)])
+def test_a_person_carries_the_answer_code(
+    cell_of: CellOf, tmp_path: Path, carried: str, passes: bool
+) -> None:
+    engine = FakeEngine({"FAKE_host_mood": "answer", "FAKE_join_mood": "answer"})
+    outcome = run(
+        cell_of(PAIR + EXPECT.replace("timeout: 3s", f"timeout: 3s, answer: {carried}")), engine, tmp_path
+    )
+    assert (outcome.verdict is Verdict.PASSED) is passes, told(outcome)
+    timeline = (tmp_path / "artifacts" / "timeline.txt").read_text()
+    assert ("gets the answer of join" in timeline) is passes
+
+
 def test_artifacts_of_a_passed_run_go_unless_they_are_kept(cell_of: CellOf, tmp_path: Path) -> None:
     outcome = run(cell_of(PAIR + EXPECT), FakeEngine(), tmp_path, keep=False)
     assert outcome.folder is None
