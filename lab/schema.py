@@ -79,6 +79,8 @@ def _as_editors_read(entry: Any) -> None:
     if entry.get("additionalProperties") == {"type": "string"}:
         entry["additionalProperties"] = _ANY_SCALAR
         entry["properties"] = {"cells": _CELLS}
+    if "oneOf" in entry:
+        entry["anyOf"] = entry.pop("oneOf")  # `do: ${how}` fits several kinds of event
     for value in entry.values():
         _as_editors_read(value)
 
