@@ -397,6 +397,34 @@ def test_the_end_of_the_terminal_before_a_question_answers_nothing(
     assert api.pairing.approved is True
 
 
+def test_a_fast_answer_to_a_question_is_not_older_than_it(
+    api: Api, terminal: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has been read before the question's own line of code is over."""
+    from localpair.cli.keyboard import Keyboard
+    from localpair.cli.talk import Talk
+
+    read, hand_over, ask = threading.Event(), Keyboard._hand_over, Talk.ask
+
+    def note(keyboard: Keyboard, line: str | None) -> None:
+        hand_over(keyboard, line)
+        if line == "y":
+            read.set()
+
+    def answer(talk: Talk, question: str) -> None:
+        ask(talk, question)
+        os.write(terminal, b"y\n")
+        assert read.wait(10)
+
+    monkeypatch.setattr(Keyboard, "_hand_over", note)
+    monkeypatch.setattr(Talk, "ask", answer)
+    os.write(terminal, b"LA:CEA4-BKAC\n")
+    api.pairing.stream, api.pairing.answers_wanted = OFFERED, 1
+    api.pairing.request = Request(direction="none")
+    assert main(["host"], api) == 0
+    assert (api.pairing.approved, api.pairing.answers) == (True, ["LA:CEA4-BKAC"])
+
+
 def test_nothing_is_read_before_there_is_an_offer(api: Api, terminal: int) -> None:
     os.write(terminal, b"LA:CEA4-BKAC\n")
     assert main(["host", "--yes"], api) == 0

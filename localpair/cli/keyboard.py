@@ -55,9 +55,10 @@ class Keyboard:
     async def ask(self, question: str) -> str | None:
         """What is typed after ``question``, not before it: an answer is to this question."""
         self._forget_typed()
-        self._talk.ask(question)
+        # Before the question stands on the screen: a fast answer to it must not look older than it.
         self._asked, self._asking = self._asked + 1, True
         number = self._asked
+        self._talk.ask(question)
         line: str | None = None
         try:
             line = await self.line()
