@@ -52,6 +52,11 @@ def planned(path: Path) -> list[PlannedCell]:
     ]
 
 
+def scenario_names(root: Path = SCENARIOS) -> list[str]:
+    """``theme/name`` of every file under ``root``."""
+    return [f"{path.parent.name}/{path.stem}" for path in find(root)]
+
+
 def all_cells(root: Path = SCENARIOS) -> Iterator[PlannedCell]:
     """Every cell under ``root``, file by file."""
     for path in find(root):

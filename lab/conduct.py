@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.cells import PlannedCell
 from lab.engines.base import Engine, LabError, Running
-from lab.expect import check
+from lab.expect import check, main_action
 from lab.plan import as_json
 from lab.record import Record
 from lab.run import play
@@ -82,6 +82,7 @@ def judged(cell: PlannedCell, engine: str, folder: Path, record: Record) -> Outc
     failures = check(cell.scenario, cell.plan, record, folder)
     paired = [event for action in record.actions.values() for event in action.events("paired")]
     path = paired[0].fields.get("path", {}) if paired else {}
+    came, after_s = main_action(cell.plan, record)
     outcome = Outcome(
         Verdict.FAILED if failures else Verdict.PASSED,
         engine,
@@ -90,6 +91,8 @@ def judged(cell: PlannedCell, engine: str, folder: Path, record: Record) -> Outc
         own_cost_s=record.elapsed_s,
         paired_ms=paired[0].fields.get("elapsed_ms") if paired else None,
         path=f"{path.get('direction', '')} {path.get('carrier', '')}".strip(),
+        came=came,
+        after_s=after_s,
     )
     late = bool(failures) and all(failure.where[-1:] == ("within",) for failure in failures)
     if late and record.slowest_turn_s > STARVED_S:

@@ -131,6 +131,20 @@ def _moment(expect: Expect, action: ActionRecord) -> float | None:
     return paired.at if paired is not None else action.ended
 
 
+def main_action(plan: Plan, record: Record) -> tuple[str, float]:
+    """What came of the action that a scenario is about, and after how many seconds: of the joiner that paired, else of
+    the first joiner or sender, else of the first action.
+    """
+    ran = [action for action in record.actions.values() if action.started is not None]
+    seeking = [action for action in ran if action.verb in ("join", "send")] or ran
+    paired = [action for action in seeking if action.first("paired") is not None]
+    for action in (*paired, *seeking):
+        event = action.first("paired")
+        at = event.at if event is not None else action.ended
+        return outcome_of(action), 0.0 if at is None else at - _since(plan, record, action)
+    return "", 0.0
+
+
 def _since(plan: Plan, record: Record, action: ActionRecord) -> float:
     """The later start of the action and its partner; product time begins when both are there."""
     partners = [entry.id for entry in plan.actions if action.id in (entry.id, entry.offer_from)]

@@ -13,7 +13,7 @@ BAD = ("failed", "broken", "passed unexpectedly")
 @dataclass(frozen=True, slots=True)
 class Result:
     """One cell on one engine. ``word`` is ``passed``, ``failed``, ``broken``, ``unsupported``, ``expected
-    failure``, or ``passed unexpectedly``.
+    failure``, or ``passed unexpectedly``. ``came`` is what came of its main action, ``after_s`` after how long.
     """
 
     theme: str
@@ -25,6 +25,9 @@ class Result:
     elapsed_s: float = 0.0
     own_cost_s: float = 0.0
     paired_ms: float = 0.0
+    came: str = ""
+    path: str = ""
+    after_s: float = 0.0
 
 
 def grid(results: Iterable[Result]) -> Iterator[tuple[str, str]]:

@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from lab.cells import PlannedCell, planned
+from lab.cells import SCENARIOS, PlannedCell, planned, scenario_names
 from lab.choice import WANTED, engine_names, make_engine
 from lab.conduct import Wishes, conduct
 from lab.engines.base import Engine, LabError, Running
 from lab.grid import Result, grid, reasons, totals
 from lab.problems import ScenarioError
 from lab.scenario import MARKERS
+from lab.table import rows_of, write_table
 from lab.tell import tell
 from lab.tokens import claimed, pool_size, taken
 from lab.verdict import Outcome, ScenarioBrokenError, ScenarioFailedError, Verdict, VerdictError
@@ -61,11 +62,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--lab-wiring", choices=["fabric", "docker"], default="fabric", help="who makes the networks"
     )
+    group.addoption("--lab-table", metavar="FILE", help="bring the table of results in a page up to date")
     group.addoption("--lab-artifacts", default="lab/artifacts", metavar="DIR", help="where artifacts go")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Each marker of the scenarios, each engine, and each verdict's word."""
+    if page := config.getoption("--lab-table"):
+        try:
+            rows_of(Path(page).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise pytest.UsageError(f"--lab-table {page}: {error}") from None
     for name, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     for engine in ENGINES:
@@ -216,6 +223,8 @@ class ScenarioItem(pytest.Item):
             "lab_own_cost_s": round(outcome.own_cost_s, 3),
             "lab_paired_ms": outcome.paired_ms or 0,
             "lab_path": outcome.path,
+            "lab_came": outcome.came,
+            "lab_after_s": round(outcome.after_s, 3),
             "lab_references": " ".join(self.cell.scenario.references),
         }
         self.user_properties.extend(properties.items())
@@ -272,6 +281,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line("")
     for line in (*reasons(results), *totals(results)):
         terminalreporter.write_line(line)
+    if page := terminalreporter.config.getoption("--lab-table"):
+        write_table(Path(page), results, scenario_names(SCENARIOS))
 
 
 def _results(reports: list[Any]) -> Iterator[Result]:
@@ -287,6 +298,9 @@ def _results(reports: list[Any]) -> Iterator[Result]:
                 elapsed_s=_property(report, "lab_elapsed_s"),
                 own_cost_s=_property(report, "lab_own_cost_s"),
                 paired_ms=_property(report, "lab_paired_ms"),
+                came=_property(report, "lab_came"),
+                path=_property(report, "lab_path"),
+                after_s=_property(report, "lab_after_s"),
             )
 
 

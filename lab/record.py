@@ -67,7 +67,7 @@ class ActionRecord:
 @dataclass(slots=True)
 class Record:
     """A whole run. ``offers`` holds the offers' texts, to be searched for where they must not be, ``answers`` the
-    answer codes.
+    answer codes. ``began_ns`` is the wall clock, as captures have it, at second 0.
     """
 
     actions: dict[str, ActionRecord] = field(default_factory=dict)
@@ -78,6 +78,7 @@ class Record:
     unreached: list[str] = field(default_factory=list)
     slowest_turn_s: float = 0.0
     elapsed_s: float = 0.0
+    began_ns: int = 0
 
     def note(self, at: float, kind: Kind, who: str, text: str) -> None:
         """One more line of the timeline."""

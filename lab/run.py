@@ -32,7 +32,7 @@ async def play(plan: Plan, running: Running) -> Record:
     try:
         await player.start_helpers()
         await player.put_identities()
-        player.board.begin = time.monotonic()
+        player.board.begin, player.record.began_ns = time.monotonic(), time.time_ns()
         await player.play()
     finally:
         watch.cancel()

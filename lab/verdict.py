@@ -36,7 +36,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One cell on one engine. ``reason`` is for UNSUPPORTED and BROKEN, ``hint`` says what to do about it."""
+    """One cell on one engine. ``reason`` is for UNSUPPORTED and BROKEN, ``hint`` says what to do about it.
+
+    ``came`` is what came of the scenario's main action, ``after_s`` seconds after the later start.
+    """
 
     verdict: Verdict
     engine: str
@@ -49,6 +52,8 @@ class Outcome:
     own_cost_s: float = 0.0
     paired_ms: float | None = None
     path: str = ""
+    came: str = ""
+    after_s: float = 0.0
 
 
 class VerdictError(Exception):

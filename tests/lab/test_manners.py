@@ -103,7 +103,7 @@ def wanted(*seen: list[Sighting], of: Circumstances = HERE) -> list[str]:
     "name",
     [
         "DISCOVERY_PORT", "PAIRING_PORTS", "DIAL_PORTS", "MULTICAST_HOPS", "BEACON_BYTES", "ANSWER_BURST",
-        "ANSWER_REFILL_S", "PROBE_GAPS_S", "SWEEP_ADDRESSES", "SWEEP_AFTER_S", "TARGETS", "SECRETS_PER_BEAT",
+        "ANSWER_REFILL_S", "PROBE_GAPS_S", "SWEEP_ADDRESSES", "TARGETS", "SECRETS_PER_BEAT",
         "RETRY_GAPS_S", "PACKET_DIALS_PER_SOURCE", "PACKET_DIALS_WINDOW_S", "RESUME_S",
     ],
 )  # fmt: skip

@@ -142,3 +142,14 @@ def test_workers_share_the_session(lab: Lab) -> None:
     code, text = lab.run("-n", "2")
     assert code == 0, text
     assert "flat  passed 2" in text
+
+
+def test_the_table_of_a_page_is_brought_up_to_date(lab: Lab) -> None:
+    page = lab.folder / "page.md"
+    page.write_text("# Page\n<!-- table: begin -->\n<!-- table: end -->\n")
+    code, text = lab.run("--lab-table=page.md")
+    assert code == 0, text
+    assert page.read_text().startswith("# Page\n<!-- table: begin -->\n| scenario | outcome | path | time |")
+    code, text = lab.run("--lab-table=conftest.py")
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "--lab-table conftest.py: there is no <!-- table: begin -->" in text
