@@ -22,4 +22,11 @@ def shifted(offset_s: float, path: str) -> dict[str, str]:
     """The environment that shifts a program's wall clock by so many seconds with the library at ``path``."""
     if not offset_s:
         return {}
-    return {"LD_PRELOAD": path, "FAKETIME": f"{offset_s:+g}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    return {
+        "LD_PRELOAD": path,
+        "FAKETIME": f"{offset_s:+g}s",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        # Else it takes timed waits on the monotonic clock for ones on the wall clock: Python's threads then wait for
+        # each other by seconds instead of milliseconds.
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+    }

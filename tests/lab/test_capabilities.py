@@ -66,7 +66,12 @@ def test_the_clock_shift_leaves_monotonic_time_alone() -> None:
     assert clock.shifted(0.0, "/lib/x.so") == {}
     shift = clock.shifted(-90000.0, "/lib/x.so")
     assert json.dumps(shift, sort_keys=True) == json.dumps(
-        {"FAKETIME": "-90000s", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "LD_PRELOAD": "/lib/x.so"},
+        {
+            "FAKETIME": "-90000s",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+            "LD_PRELOAD": "/lib/x.so",
+        },
         sort_keys=True,
     )
 
