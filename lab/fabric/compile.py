@@ -149,7 +149,7 @@ class Compiler:
             yield steps.LinkState(FABRIC, self.names.inner(port), up=True)
             yield steps.LinkState(FABRIC, link, up=True)
             yield steps.Wire(port, outer, self.names.inner(port), self.plan.seed)
-        yield steps.Attach(FABRIC, link, self.names.bridges[interface.segment])
+        yield self._attach(link, interface.segment)
         if interface.flags != p.PortFlags():
             yield self._policy(port, interface.flags)
 
@@ -232,7 +232,7 @@ class Compiler:
         outer, link = self.names.outer(change.port), self.names.port(change.port)
         yield steps.LinkState(FABRIC, outer, up=False)
         yield steps.Attach(FABRIC, link, "")
-        yield steps.Attach(FABRIC, link, self.names.bridges[change.segment])
+        yield self._attach(link, change.segment)
         yield self._policy(change.port, change.flags)
         yield from self._readdress(change.port, change.addresses, ())
         yield steps.LinkState(FABRIC, outer, up=True)
@@ -264,12 +264,16 @@ class Compiler:
                     found += [(node.name, interface.name), (FABRIC, self.names.port(port))]
         return found
 
+    def _attach(self, link: str, segment: str) -> Step:
+        return steps.Attach(FABRIC, link, self.names.bridges[segment], self.names.group(segment))
+
     def _policy(self, port: str, flags: PortFlags) -> Step:
         return steps.PortPolicy(FABRIC, self.names.port(port), **dataclasses.asdict(flags))
 
     def _segment_rules(self, segment: str, listed: Sequence[SegmentRule]) -> Step:
         table = self._table(segment)
-        return steps.Ruleset(FABRIC, table, rules.segment(table, listed, self.names.port))
+        text = rules.segment(table, self.names.group(segment), listed, self.names.port)
+        return steps.Ruleset(FABRIC, table, text)
 
     def _bursts(self, segment: str, listed: Sequence[SegmentRule]) -> Iterator[Step]:
         for number, rule in enumerate(listed):

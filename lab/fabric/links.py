@@ -81,6 +81,7 @@ def attach(places: Places, step: steps.Attach) -> None:
     channel = places.channel(step.place)
     master = channel.index(step.bridge) if step.bridge else 0
     body = netlink.link(index=channel.index(step.name)) + attribute(netlink.IFLA_MASTER, master)
+    body += attribute(netlink.IFLA_GROUP, step.group)
     channel.call(netlink.NEW_LINK, body, what=step.text)
 
 

@@ -27,6 +27,10 @@ class Names:
         """The link that is the bridge's port, the one that flags and rules speak of."""
         return self.ports[port]
 
+    def group(self, segment: str) -> int:
+        """The group of the links that are plugged into the segment; 0 is that of all other links."""
+        return 1 + list(self.bridges).index(segment)
+
     def outer(self, port: str) -> str:
         """The link at the other end of the node's cable: the bridge's port itself, or the near end of a
         wire.

@@ -34,7 +34,8 @@ _NAT: Final = _rules(
 )
 _SEGMENT: Final = _rules(
     "set s { type ether_type; }; chain f { type filter hook forward priority filter;"
-    " iifname x ether type ip ip daddr 224.0.0.0/4 drop; meta protocol @s numgen random mod 100 < 20 drop; }",
+    " iifgroup != 1 accept; iifname x ether type ip ip daddr 224.0.0.0/4 drop;"
+    " meta protocol @s numgen random mod 100 < 20 drop; }",
     family="bridge",
 )
 

@@ -209,14 +209,18 @@ def _masquerade(nat: SourceNat) -> list[str]:
     return found
 
 
-def segment(name: str, rules: Sequence[SegmentRule], port_link: Callable[[str], str]) -> str:
-    """What a network does not carry, as the bridge table ``name``; ``port_link`` gives the link of a port."""
+def segment(name: str, group: int, rules: Sequence[SegmentRule], port_link: Callable[[str], str]) -> str:
+    """What a network does not carry, as the bridge table ``name``; ``port_link`` gives the link of a port.
+
+    All networks share one packet filter, so each minds the frames of its own ports only: those of link ``group``.
+    """
     sets = [
         f"set {burst_set(number)} {{ type ether_type; }}"
         for number, rule in enumerate(rules)
         if any(rule.only_s)
     ]
     lines = ["chain forward {", "  type filter hook forward priority filter; policy accept;"]
+    lines.append(f'  iifgroup != {group} accept comment "another network"')
     for number, rule in enumerate(rules):
         lines += [f"  {line}" for line in _segment_rule(number, rule, port_link)]
     return _table(name, [*sets, *lines, "}"])

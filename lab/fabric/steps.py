@@ -192,17 +192,19 @@ class TakeLink:
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Plug a link into a bridge of the same place; an empty ``bridge`` unplugs it."""
+    """Plug a link into a bridge of the same place; an empty ``bridge`` unplugs it. ``group`` is for packet filters:
+    they know a link's group where they do not know its bridge.
+    """
 
     place: str
     name: str
     bridge: str
+    group: int = 0
 
     @property
     def text(self) -> str:
-        return f"ip -n {self.place} link set {self.name} " + (
-            f"master {self.bridge}" if self.bridge else "nomaster"
-        )
+        bridge = f"master {self.bridge}" if self.bridge else "nomaster"
+        return f"ip -n {self.place} link set {self.name} {bridge} group {self.group}"
 
 
 @dataclass(frozen=True, slots=True)

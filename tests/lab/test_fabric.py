@@ -63,6 +63,20 @@ def routed(**more: object) -> p.Plan:
     return plans.plan(near, gate, far, segments=(p.Segment("lan"), p.Segment("wan")))
 
 
+def two_networks(*rules: p.SegmentRule) -> p.Plan:
+    """Both are on two networks, the second of which has the rules."""
+    second = p.Segment("wifi", rules=rules)
+    twins = (
+        plans.device(
+            name,
+            plans.ethernet(number, f"192.168.1.{number}/24"),
+            plans.ethernet(number + 10, f"192.168.2.{number}/24", name="eth1", segment="wifi"),
+        )
+        for name, number in (("alice", 10), ("bob", 11))
+    )
+    return plans.plan(*twins, segments=(p.Segment("lan"), second))
+
+
 NAT = (p.SourceNat("wan0", ("192.168.1.0/24",)),)
 FORWARD = (p.PortForward("wan0", "tcp", 46821, "192.168.1.10", 46821),)
 
@@ -100,6 +114,18 @@ POLICIES: dict[str, tuple[p.Plan, list[Probe], p.Plan]] = {
         plans.plan(segments=segment(drop(p.Match(cast="broadcast"), from_ports=(A,)))),
         [*between(A, B, broadcast=False, broadcast_subnet=False), *between(B, A)],
         plans.plan(),
+    ),
+    "filter of another network": (
+        two_networks(drop(p.Match(cast="multicast"))),
+        [
+            *between(A, B),
+            *[
+                dataclasses.replace(one, id=f"{one.id} wifi", source="alice/eth1", target="bob/eth1", expected=False)
+                for one in between(A, B)
+                if one.kind == "multicast"
+            ],
+        ],
+        two_networks(),
     ),
     "firewall in": (
         plans.plan(plans.alice(), plans.bob(chains=(plans.CLOSED,))),
