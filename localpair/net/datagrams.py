@@ -206,7 +206,13 @@ def _source(address: tuple[str, int] | tuple[str, int, int, int], index: int) ->
 
 def _send(one: socket.socket, transmit: Transmit) -> None:
     if one.family == socket.AF_INET6:
-        one.sendto(transmit.datagram, (str(transmit.address), transmit.port, 0, transmit.interface))
+        to6 = (str(transmit.address), transmit.port, 0, transmit.interface)
+        if transmit.interface and sys.platform == "linux":
+            # The scope alone pins link-local addresses only (RFC 3542, 6.2: the interface of IPV6_PKTINFO pins all).
+            info = bytes(16) + struct.pack("=I", transmit.interface)
+            one.sendmsg([transmit.datagram], [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, info)], 0, to6)
+        else:
+            one.sendto(transmit.datagram, to6)
     elif transmit.interface and sys.platform == "linux":
         # Pins the packet to the interface, broadcasts on two links with one prefix included (ip(7), IP_PKTINFO).
         source = transmit.source.packed if transmit.source is not None else bytes(4)

@@ -14,13 +14,13 @@ from localpair.errors import LocalpairError, RefusedError
 from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
 from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
+from localpair.net.detours import detours
 from localpair.net.finder import Clock
 from localpair.net.interfaces import Interfaces
 from localpair.net.lane import Lane, LaneRefusedError
-from localpair.net.routes import NoRoute, preferred_source
 from localpair.net.stream import FrameStream
 from localpair.protocol.checklist import Checklist, Outcome
-from localpair.ranking import is_tunnel, rank_peers
+from localpair.ranking import rank_peers
 from localpair.wire.messages import CallKind, Preamble
 
 _log = logging.getLogger("localpair.dialler")
@@ -49,10 +49,11 @@ class Checklists:
         self._preference: tuple[IPAddress, ...] = ()
 
     def set_interfaces(self, interfaces: Interfaces) -> None:
-        """The network changed: everything is worth a new try."""
+        """The network changed: everything is worth a new try, by the ways that there are now."""
         self._interfaces = interfaces
-        for checklist in self._lists.values():
+        for secret, checklist in self._lists.items():
             checklist.set_own(interfaces.own_addresses)
+            self.add(secret, [one for one in checklist.candidates() if not one.bind_to])
             checklist.restart(self._clock())
 
     def prefer(self, addresses: Sequence[IPAddress]) -> None:
@@ -107,8 +108,8 @@ class Checklists:
         return Checklist(order, self._interfaces.own_addresses)
 
     def _ways(self, candidate: Candidate) -> list[Candidate]:
-        """The ways to dial one candidate: a link-local address on each link, and an address that lies on a link of
-        ours both as the routing table says and, where that leads elsewhere, over the link itself.
+        """The ways to dial one candidate: a link-local address on each link, any other as the routing table says and
+        by every detour around it.
         """
         needs_scope = candidate.address.version == 6 and candidate.cls is AddressClass.LINK_LOCAL
         if needs_scope and not candidate.scope:
@@ -117,23 +118,8 @@ class Checklists:
             ]
         if needs_scope or candidate.cls is AddressClass.LOOPBACK:
             return [candidate]
-        return [
-            candidate,
-            *(replace(candidate, bind_to=index) for index in self._bypassed(candidate.address)),
-        ]
-
-    def _bypassed(self, address: IPAddress) -> list[int]:
-        """The links on which an address lies and which the routing table nevertheless does not use for it: a tunnel has
-        taken the subnet, or several links have the same one, be they one segment or not.
-        """
-        links = [link for link in self._interfaces.on_link(address) if not is_tunnel(link)]
-        answer = preferred_source(address)
-        if isinstance(answer, NoRoute) or address in self._interfaces.own_addresses:
-            return []
-        owner = self._interfaces.owner(answer.source)
-        if owner is None:
-            return []
-        return [link.index for link in links if link.index != owner.index and link.carrier is not False]
+        ways = [replace(candidate, bind_to=index) for index in detours(candidate.address, self._interfaces)]
+        return [candidate, *ways]
 
 
 class Dialler:

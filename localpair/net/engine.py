@@ -43,7 +43,7 @@ from localpair.net.stream import FrameStream
 from localpair.net.tls import client_context, server_context
 from localpair.net.watch import InterfaceWatch
 from localpair.protocol.checklist import Outcome
-from localpair.protocol.discovery import Discovery, Self, Target
+from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.handshake import Handshake, LocalSide, Verified
 from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import INSTANCE_BYTES, Part
@@ -191,11 +191,9 @@ class Engine:
 
     def aim(self, addresses: Iterable[IPAddress], udp_port: int) -> None:
         """Send every beacon to these addresses too, and to this host's own port: the peer may run here."""
-        now = self.clock()
         self._prober.port = udp_port
         for address in (*addresses, LOOPBACK):
-            for scope in self.finder.interfaces.scopes_of(address):
-                self.finder.discovery.add_target(Target(address, udp_port, scope), now)
+            self.finder.aim(address, udp_port)
         self._changed.set()
 
     def meets_somebody(self) -> bool:

@@ -11,9 +11,10 @@ from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.candidate import Candidate, Evidence, Interface, InterfaceKind, Origin
 from localpair.limits import BEACON_ADDRESSES, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED
 from localpair.net.datagrams import Datagrams
+from localpair.net.detours import detours
 from localpair.net.interfaces import Interfaces
 from localpair.net.sockets import Sockets
-from localpair.protocol.discovery import Carrier, Discovery, DiscoveryEvent, Outlet, Source, Transmit
+from localpair.protocol.discovery import Carrier, Discovery, DiscoveryEvent, Outlet, Source, Target, Transmit
 from localpair.ranking import own_candidates
 
 _log = logging.getLogger("localpair.discovery")
@@ -90,6 +91,14 @@ class Finder:
     def own(self, port: int) -> tuple[Candidate, ...]:
         """Our own candidates, best first."""
         return own_candidates(self.interfaces.interfaces, port=port, known=self._known)
+
+    def aim(self, address: IPAddress, port: int, scope: int = 0) -> None:
+        """Send every beacon to this address too: on its link where that is known, else as the routing table says and by
+        every detour around it.
+        """
+        links = (scope,) if scope else self.interfaces.scopes_of(address) + detours(address, self.interfaces)
+        for interface in links:
+            self.discovery.add_target(Target(address, port, interface), self._clock())
 
     def now(self) -> float:
         """The time that discovery runs by."""

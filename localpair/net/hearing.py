@@ -28,7 +28,7 @@ from localpair.net.confirming import Confirmer
 from localpair.net.dialler import Checklists, errno_name
 from localpair.net.finder import Finder
 from localpair.protocol.budget import PerSource
-from localpair.protocol.discovery import Carrier, Foreign, Gone, Heard, HearsUs, Target
+from localpair.protocol.discovery import Carrier, Foreign, Gone, Heard, HearsUs
 from localpair.ranking import scope_of
 from localpair.wire.beacon import Part
 
@@ -185,14 +185,12 @@ class Hearing:
 
     def _pursue(self, event: Heard, secret: str, candidates: tuple[Candidate, ...]) -> None:
         """A peer that holds the secret is dialled and gets beacons by unicast, wherever it is known to be."""
-        now = self._confirmer.clock()
-        discovery = self._finder.discovery
         if event.udp_port >= LOWEST_DIALLED_PORT:
-            discovery.add_target(Target(event.source.address, event.udp_port, event.source.scope), now)
+            self._finder.aim(event.source.address, event.udp_port, event.source.scope)
         for claim in event.claims:
             usable = Candidate(claim, event.udp_port).diallable and self._is_near(claim)
             if usable and not self._finder.is_own(claim):
-                discovery.add_target(Target(claim, event.udp_port), now)
+                self._finder.aim(claim, event.udp_port)
         if _COUNTERPART.get(self._part) is not event.part:
             return
         if self._finder.is_own(event.source.address):
