@@ -8,6 +8,7 @@ from ipaddress import IPv4Interface, ip_interface
 from lab.plan import Interface, Node, Plan
 from lab.reach.links import carries, is_plugged
 from lab.reach.packet import Answer, Packet, family, judge
+from lab.reach.routing import own_addresses
 from lab.reach.walk import passes_reverse_path
 
 DISCOVERY_PORT = 46820
@@ -25,8 +26,9 @@ class Hearing:
 
 
 def hears(plan: Plan, sender: str, receiver: str, group: str, port: int = DISCOVERY_PORT) -> Hearing:
-    """Whether the port ``receiver`` hears what ``sender`` sends to a group or to broadcast, on one
-    segment.
+    """Whether the port ``receiver`` hears what ``sender`` sends to a group or to broadcast, on one segment.
+
+    An interface whose multicast flag is off is not meant to; kernels differ in whether it does all the same.
     """
     first, second = plan.interface(sender), plan.interface(receiver)
     if first.kind != "segment" or second.kind != "segment" or first.segment != second.segment:
@@ -36,9 +38,17 @@ def hears(plan: Plan, sender: str, receiver: str, group: str, port: int = DISCOV
         return Hearing(Answer.NO, "no-address")
     if family(group) == "ipv6" and not second.link_local:
         return Hearing(Answer.NO, "no-address")
-    if not first.multicast and packet.cast == "multicast":
-        return Hearing(Answer.NO, "no-multicast-flag")
+    if packet.cast == "multicast" and not (first.multicast and second.multicast):
+        return Hearing(_heard(plan, sender, receiver, packet).answer & Answer.MAYBE, "no-multicast-flag")
+    if packet.cast == "broadcast" and not _takes_broadcast(plan.node(receiver.partition("/")[0]), group):
+        return Hearing(Answer.NO, "other-mask")
     return _heard(plan, sender, receiver, packet)
+
+
+def _takes_broadcast(node: Node, address: str) -> bool:
+    """Whether ``address`` is a broadcast address to the node: of a subnet of its own, by its own mask."""
+    own = (text for entry in node.interfaces if entry.present and entry.up for text in entry.addresses)
+    return address == LIMITED_BROADCAST or address in map(broadcast_address, own)
 
 
 def _heard(plan: Plan, sender: str, receiver: str, packet: Packet) -> Hearing:
@@ -50,6 +60,8 @@ def _heard(plan: Plan, sender: str, receiver: str, packet: Packet) -> Hearing:
     if carried is Answer.NO:
         return Hearing(Answer.NO, stopped)
     interface = plan.interface(receiver)
+    if packet.family == "ipv4" and packet.source in own_addresses(target):
+        return Hearing(Answer.NO, "own-address")
     if not passes_reverse_path(target, packet, interface):
         return Hearing(Answer.NO, "reverse-path-filter")
     if judge(target, "in", packet, "new", interface_in=interface.name) != "accept":
@@ -65,7 +77,7 @@ def group_packet(interface: Interface, group: str, port: int) -> Packet | None:
         sources = [interface.link_local, *sources] if interface.link_local else sources
     if not sources or not is_plugged(interface):
         return None
-    broadcast = group == LIMITED_BROADCAST or group == broadcast_address(sources[0])
+    broadcast = group == LIMITED_BROADCAST or group in map(broadcast_address, sources)
     return Packet(
         family=wanted,
         protocol="udp",
@@ -78,9 +90,10 @@ def group_packet(interface: Interface, group: str, port: int) -> Packet | None:
 
 
 def broadcast_address(address: str) -> str:
-    """The directed broadcast address of ``address/length``, by its real mask; empty for IPv6."""
+    """The directed broadcast address of ``address/length``, by its real mask; empty where there is none."""
     interface = ip_interface(address)
-    return str(interface.network.broadcast_address) if isinstance(interface, IPv4Interface) else ""
+    has_one = isinstance(interface, IPv4Interface) and interface.network.prefixlen <= 30
+    return str(interface.network.broadcast_address) if has_one else ""
 
 
 def announced(plan: Plan, sender: Node, receiver: Node) -> Answer:
@@ -97,8 +110,10 @@ def _directly(plan: Plan, sender: Node, receiver: Node) -> Answer:
     best = Answer.NO
     for source in sender.interfaces:
         for target in receiver.interfaces:
-            for group in (*GROUPS, LIMITED_BROADCAST):
+            for group in (*GROUPS, *filter(None, map(broadcast_address, source.addresses))):
                 found = hears(plan, f"{sender.name}/{source.name}", f"{receiver.name}/{target.name}", group)
+                if found.reason == "no-multicast-flag":
+                    continue  # it would get through here and there, and localpair does not ask for it
                 if found.answer is Answer.YES:
                     return Answer.YES
                 best = found.answer if found.answer is Answer.MAYBE else best

@@ -8,10 +8,12 @@ from typing import Literal
 
 from lab.plan import Interface, Node, Plan, State
 from lab.reach.packet import Answer, Packet, family
-from lab.reach.routing import live_interfaces, own_addresses
+from lab.reach.routing import find_hop, live_interfaces, own_addresses
 from lab.reach.walk import StateAt, Walk, walk
 
 PAIRING_PORT = 46821
+DIAL_PORT = 46830
+"""The port that both dial from and to, where both open at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,8 @@ class Opening:
 class Way:
     """One way for a pair to come together.
 
-    ``kind``: ``dial`` (``first`` opens to ``second``) or ``simultaneous`` (both open). ``bound`` tells that
-    a socket must be bound to an interface: at the dialler, at the listener, or both.
+    ``kind``: ``dial`` (``first`` opens to ``second``) or ``simultaneous`` (both open). ``bound`` names those whose
+    socket must be bound to an interface for it, because their routes lead elsewhere.
     """
 
     kind: Literal["dial", "simultaneous"]
@@ -44,19 +46,22 @@ class Way:
 
 
 def ways(plan: Plan, first: str, second: str) -> Iterator[Way]:
-    """Every way in which ``first`` opens to an address of ``second``, and both at once."""
+    """Every way in which ``first`` opens to an address of ``second``, and both at once.
+
+    A socket that dials can be bound to an interface. One that listens cannot: its answers follow the routes.
+    """
     for address, at in {**own_addresses(plan.node(second)), **published_addresses(plan, second)}.items():
         if at.kind == "bridge" and not at.carrier:
             continue
-        for bound in ("", *bindings(plan.node(first))):
-            for listener in ("", at.name):
-                opening = opens(plan, first, second, address, bound=bound, listener=listener)
-                notes = tuple(note for note, on in (("dialler", bound), ("listener", listener)) if on)
-                if opening.answer is not Answer.NO:
-                    yield Way("dial", first, second, opening, notes)
-            met = meets(plan, first, second, address, bound=bound)
-            if met.answer is not Answer.NO:
-                yield Way("simultaneous", first, second, met, ("dialler",) if bound else ())
+        for bound in bindings(plan.node(first)):
+            opening = opens(plan, first, second, address, bound=bound)
+            if opening.answer is not Answer.NO:
+                yield Way("dial", first, second, opening, (first,) if bound else ())
+            for bound_too in bindings(plan.node(second)):
+                met = meets(plan, first, second, address, bound=(bound, bound_too))
+                if met.answer is not Answer.NO:
+                    notes = tuple(who for who, on in ((first, bound), (second, bound_too)) if on)
+                    yield Way("simultaneous", first, second, met, notes)
 
 
 def published_addresses(plan: Plan, name: str) -> dict[str, Interface]:
@@ -78,29 +83,27 @@ def _addresses(node: Node, interface: str) -> tuple[str, ...]:
 
 
 def bindings(node: Node) -> tuple[str, ...]:
-    """The interfaces that a socket of the node may be bound to."""
-    return tuple(interface.name for interface in live_interfaces(node) if interface.kind != "bridge")
+    """What a socket that sends can be bound to: nothing, or an interface that is no tunnel."""
+    kinds = [entry.name for entry in live_interfaces(node) if entry.kind == "segment"]
+    return ("", *kinds)
 
 
 def opens(
     plan: Plan,
     dialler: str,
-    listener_node: str,
+    listener: str,
     address: str,
     *,
     port: int = PAIRING_PORT,
     bound: str = "",
-    listener: str = "",
     protocol: Literal["tcp", "udp"] = "tcp",
 ) -> Opening:
-    """Whether ``dialler`` opens to ``address`` of ``listener_node``; ``listener`` is an interface that
-    answers are bound to.
-    """
+    """Whether ``dialler`` opens to ``address`` of ``listener``; ``bound`` is the interface of the dialling socket."""
     packet = _packet(plan.node(dialler), address, port, protocol)
     there = walk(plan, dialler, packet, lambda _: "new", bound=_scope(plan, dialler, address, bound))
-    if there.answer is Answer.NO or there.at != listener_node:
+    if there.answer is Answer.NO or there.at != listener:
         return _failed(there, address)
-    back = _answer(plan, there, lambda node: "established" if node in there.visited else "invalid", listener)
+    back = _answer(plan, there, lambda node: "established" if node in there.visited else "invalid")
     return _both(there, back, dialler, address)
 
 
@@ -110,23 +113,73 @@ def meets(
     second: str,
     address: str,
     *,
-    port: int = PAIRING_PORT,
-    bound: str = "",
-    protocol: Literal["tcp", "udp"] = "tcp",
+    port: int = DIAL_PORT,
+    bound: tuple[str, str] = ("", ""),
 ) -> Opening:
-    """Whether both open at once from fixed ports: each side's own packets make the other's an answer."""
+    """Whether both open at once from fixed ports: each side's own packets make the other's an answer.
+
+    ``bound`` are the interfaces of the two sockets.
+    """
 
     def going(node: str) -> State:
         return "established" if node == second else "new"
 
-    packet = _packet(plan.node(first), address, port, protocol)
-    there = walk(plan, first, packet, going, bound=_scope(plan, first, address, bound))
+    packet = _packet(plan.node(first), address, port, "tcp")
+    there = walk(plan, first, packet, going, bound=_scope(plan, first, address, bound[0]))
     if there.answer is Answer.NO or there.at != second:
         return _failed(there, address)
     if any(done.after.source_port == 0 for done in there.translations):
         return Opening(Answer.NO, "random-ports", packet.source, address, at=there.translations[0].node)
-    back = _answer(plan, there, lambda node: "established" if node in there.visited else "new", "")
-    return _both(there, back, first, address)
+    if there.arrived is None or not _sends_from(plan.node(second), there.arrived.reply(), bound[1]):
+        return Opening(Answer.NO, "another-source", packet.source, address, at=second)
+
+    def coming(node: str) -> State:  # the other's first segment is no answer where it sets out
+        return "established" if node in there.visited and node != second else "new"
+
+    return _both(there, _answer(plan, there, coming, bound[1]), first, address)
+
+
+def _sends_from(node: Node, packet: Packet, bound: str) -> bool:
+    """Whether the node's own packets to the destination have the source of ``packet``."""
+    if packet.destination.startswith("fe80:"):
+        return True  # the link decides
+    hop = find_hop(node, packet.destination, bound=bound)
+    return hop is not None and hop.source == packet.source
+
+
+def crosses(
+    plan: Plan, sender: str, receiver: str, address: str, *, answering: frozenset[str] = frozenset()
+) -> Answer:
+    """Whether a beacon of ``sender`` to ``address`` comes in at ``receiver``, whatever becomes of an answer.
+
+    ``answering`` are the addresses that the receiver has itself written to, from the same port to the same port.
+    """
+    best = Answer.NO
+    for bound in bindings(plan.node(sender)):
+        best |= _crosses(plan, sender, receiver, address, answering, bound)
+    return best
+
+
+def _crosses(
+    plan: Plan, sender: str, receiver: str, address: str, answering: frozenset[str], bound: str
+) -> Answer:
+    packet = _packet(plan.node(sender), address, PAIRING_PORT, "udp")
+    scope = _scope(plan, sender, address, bound)
+    there = walk(plan, sender, packet, lambda _: "new", bound=scope)
+    if there.reason.startswith("firewall-in") and there.at == receiver and there.arrived is not None:
+        wrote = (_wrote(plan, receiver, there.arrived.reply(), own) for own in bindings(plan.node(receiver)))
+        if there.arrived.source in answering and any(wrote):
+            going: StateAt = lambda node: "established" if node == receiver else "new"  # noqa: E731
+            there = walk(plan, sender, packet, going, bound=scope)
+    return there.answer if there.at == receiver else Answer.NO
+
+
+def _wrote(plan: Plan, node: str, packet: Packet, bound: str) -> bool:
+    """Whether ``packet`` is one that the node itself sends, and that its own firewall lets out."""
+    if not _sends_from(plan.node(node), packet, bound):
+        return False
+    out = walk(plan, node, packet, lambda _: "new", bound=bound)
+    return out.reason != "no-route" and not out.reason.startswith("firewall-out")
 
 
 def _packet(node: Node, address: str, port: int, protocol: Literal["tcp", "udp"]) -> Packet:
@@ -144,11 +197,11 @@ def _scope(plan: Plan, node: str, address: str, bound: str) -> str:
     return ""
 
 
-def _answer(plan: Plan, there: Walk, state_at: StateAt, listener: str) -> Walk:
+def _answer(plan: Plan, there: Walk, state_at: StateAt, bound: str = "") -> Walk:
     if there.arrived is None:
         raise ValueError("a walk that arrived nowhere has no answer")
     reply = there.arrived.reply()
-    bound = listener or (there.by if reply.destination.startswith("fe80:") else "")
+    bound = bound or (there.by if reply.destination.startswith("fe80:") else "")
     return walk(plan, there.at, reply, state_at, bound=bound, answers=there)
 
 

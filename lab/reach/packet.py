@@ -23,6 +23,11 @@ class Answer(Enum):
             return Answer.NO
         return Answer.MAYBE if Answer.MAYBE in (self, other) else Answer.YES
 
+    def __or__(self, other: Answer) -> Answer:
+        if Answer.YES in (self, other):
+            return Answer.YES
+        return Answer.MAYBE if Answer.MAYBE in (self, other) else Answer.NO
+
 
 @dataclass(frozen=True, slots=True)
 class Packet:

@@ -94,8 +94,10 @@ def _unicast(
     if kind == "tcp" and there.at == goal and there.answer is not Answer.NO and there.arrived is not None:
         reply = there.arrived.reply()
         back = walk(plan, goal, reply, _answering(there), answers=there)
-
-        answer = answer & back.answer if back.at == origin else Answer.NO
+        # An earlier probe may have asked by another address of its node; then this one asks nobody any more.
+        strange = walk(plan, goal, reply, _answering(there), answers=dataclasses.replace(there, crossed=()))
+        asked = Answer.MAYBE if strange.reason == "no-neighbour" else Answer.YES
+        answer = answer & back.answer & asked if back.at == origin else Answer.NO
     return Probe("", kind, source, target, address, PAIRING_PORT, _judged(answer))
 
 

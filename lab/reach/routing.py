@@ -47,8 +47,15 @@ def find_hop(node: Node, destination: str, *, source: str = "", bound: str = "")
         if route.kind in ("blackhole", "unreachable"):
             return None
         return _hop(node, route, destination, source)
-    if bound:  # a bound socket takes every destination for on-link where no route says otherwise
-        route = Route(destination=f"{destination}/{128 if ':' in destination else 32}", interface=bound)
+    owns_ipv4 = any(
+        family(text) == "ipv4"
+        for entry in live_interfaces(node)
+        if entry.name == bound
+        for text in entry.addresses
+    )
+    if owns_ipv4 and family(destination) == "ipv4":
+        # Linux: a bound IPv4 socket takes every destination for on-link where no route says otherwise.
+        route = Route(destination=f"{destination}/32", interface=bound)
         return _hop(node, route, destination, source)
     return None
 

@@ -151,6 +151,8 @@ def _arrive(walker: _Walker, interface: Interface) -> str:
     """Translate back or forwards at arrival; the reason why the node throws it away before that, if it
     does.
     """
+    if walker.packet.family == "ipv4" and walker.packet.source in own_addresses(walker.node):
+        return "own-address"  # a host takes what claims to come from itself for a forgery
     if not passes_reverse_path(walker.node, walker.packet, interface):
         return "reverse-path-filter"
     _translate_back(walker)

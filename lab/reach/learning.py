@@ -1,0 +1,160 @@
+"""Who comes to know whose addresses, by all the means that localpair has.
+
+The means feed each other: what the offer holds is written to, whoever is written to is heard or at least asks for
+a hardware address, and whoever is heard is written to at every address that it claims. So the answer is a fixed
+point, found by asking again until nothing is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, ip_address, ip_interface, ip_network
+from typing import TypeAlias
+
+from lab.plan import Interface, Node, Plan
+from lab.reach.groups import announced
+from lab.reach.links import carries, is_plugged
+from lab.reach.opening import bindings, crosses, opens, published_addresses
+from lab.reach.packet import Answer, Packet, family
+from lab.reach.routing import find_hop, own_addresses
+
+SWEPT_ADDRESSES = 1024  # of one's own subnets, nearest numbers first, that a device asks one by one
+SWEPT = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
+
+Pair: TypeAlias = tuple[str, str]
+"""Who, and of whom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acquaintance:
+    """What two devices know of each other in the end.
+
+    ``told`` are the addresses of each that persons carry to the other, by the offer or its answer; ``heard`` tells by
+    (who, whom) whether a beacon comes in.
+    """
+
+    plan: Plan
+    told: Mapping[str, frozenset[str]]
+    heard: Mapping[Pair, Answer]
+
+    def knows(self, who: str, whom: str, address: str) -> Answer:
+        """Whether ``who`` learns that ``whom`` is to be dialled at ``address``."""
+        if address in self.told[whom]:
+            return Answer.YES
+        published = address in published_addresses(self.plan, whom)
+        found = not published or sweeps(
+            self.plan.node(who), address
+        )  # nobody claims what others publish for it
+        return self.heard[who, whom] if found else Answer.NO
+
+
+def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]]) -> Acquaintance:
+    """The end of it, where the addresses ``told`` of each are carried to the other."""
+    pairs = ((join, host), (host, join))
+    heard = {(who, whom): announced(plan, plan.node(whom), plan.node(who)) for who, whom in pairs}
+    known = Acquaintance(plan, told, heard)
+    while True:
+        written = {pair: frozenset(_written(known, *pair)) for pair in pairs}
+        noticed = {pair: frozenset(_noticed(plan, written, *pair)) for pair in pairs}
+        targets = {pair: written[pair] | noticed[pair] for pair in pairs}
+        found = {pair: heard[pair] | _arrives(plan, targets, *pair) for pair in pairs}
+        if found == heard:
+            return known
+        heard.update(found)
+
+
+def _written(known: Acquaintance, who: str, whom: str) -> Iterator[str]:
+    """The addresses of ``whom`` that ``who`` sends beacons to, or dials."""
+    plan = known.plan
+    for address in (*own_addresses(plan.node(whom)), *published_addresses(plan, whom)):
+        if known.knows(who, whom, address) is not Answer.NO or sweeps(plan.node(who), address):
+            yield address
+
+
+def _noticed(plan: Plan, written: dict[Pair, frozenset[str]], who: str, whom: str) -> Iterator[str]:
+    """The addresses of ``whom`` that are neighbours of ``who``: it was asked by them for its hardware address."""
+    for address in written[whom, who]:
+        for bound in bindings(plan.node(whom)):
+            asker = _asks(plan, whom, who, address, bound)
+            if asker:
+                yield asker
+
+
+def _asks(plan: Plan, asker: str, asked: str, address: str, bound: str) -> str:
+    """The address by which ``asker`` asks ``asked`` for the hardware address of ``address``; empty: it does not."""
+    hop = find_hop(plan.node(asker), address, bound=bound)
+    if hop is None or hop.interface.kind != "segment" or hop.next_hop != address:
+        return ""
+    at = own_addresses(plan.node(asked)).get(address)
+    if (
+        at is None
+        or at.kind != "segment"
+        or at.segment != hop.interface.segment
+        or not _is_probed(hop.source)
+    ):
+        return ""
+    protocol, cast = ("arp", "broadcast") if family(address) == "ipv4" else ("nd", "")
+    question = Packet(family(address), protocol, hop.source, address, cast=cast, size=86)  # type: ignore[arg-type]
+    carried, _ = carries(plan, f"{asker}/{hop.interface.name}", f"{asked}/{at.name}", question)
+    return hop.source if carried is Answer.YES else ""
+
+
+def _is_probed(address: str) -> bool:
+    return ":" in address or any(ip_address(address) in ip_network(prefix) for prefix in SWEPT)
+
+
+def _arrives(plan: Plan, targets: dict[Pair, frozenset[str]], who: str, whom: str) -> Answer:
+    """Whether a datagram of ``whom`` to some address of ``who`` comes in.
+
+    A closed firewall takes it for an answer where ``who`` has written there, too; and what ``who`` writes is
+    answered to where it came from, through whatever it came.
+    """
+    best = Answer.NO
+    for address in targets[whom, who]:
+        best |= crosses(plan, whom, who, address, answering=targets[who, whom])
+    for address in targets[who, whom] if best is not Answer.YES else ():
+        for bound in bindings(plan.node(who)):
+            best |= opens(plan, who, whom, address, protocol="udp", bound=bound).answer
+    return best
+
+
+# --- Sweeping ---
+
+
+def sweeps(node: Node, address: str) -> bool:
+    """Whether ``node`` asks ``address`` when it asks its own subnets, nearest numbers first and all subnets in turn."""
+    if ":" in address:
+        return False
+    nets = [own for interface in node.interfaces for own in _swept(interface)]
+    share = _share([own.network.num_addresses - 2 for own in nets])
+    return any(int(ip_address(address)) in _numbers(own, share) for own in nets)
+
+
+def _swept(interface: Interface) -> Iterator[IPv4Interface]:
+    """The subnets of an interface that are asked before those of container bridges, behind which no peer is."""
+    if interface.kind != "segment" or not is_plugged(interface):
+        return
+    for text in interface.addresses:
+        own = ip_interface(text)
+        if isinstance(own, IPv4Interface) and own.network.prefixlen <= 30 and _is_probed(str(own.ip)):
+            yield own
+
+
+def _share(sizes: list[int]) -> int:
+    """How many addresses of each subnet are asked, where all take turns and what is small ends early."""
+    left = SWEPT_ADDRESSES
+    for rank, size in enumerate(sorted(sizes)):
+        turns = len(sizes) - rank
+        if size * turns > left:
+            return left // turns
+        left -= size
+    return SWEPT_ADDRESSES
+
+
+def _numbers(own: IPv4Interface, limit: int) -> range:
+    """The numbers of ``own``'s subnet that are asked: as many as ``limit`` allows, around its own."""
+    first, last = int(own.network.network_address) + 1, int(own.network.broadcast_address) - 1
+    middle, half = int(own.ip), limit // 2
+    start = max(first, min(middle - half, last - limit))
+    return range(start, min(last, start + limit) + 1)
