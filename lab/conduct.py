@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.cells import PlannedCell
 from lab.engines.base import Engine, LabError, Running
-from lab.expect import check, main_action
+from lab.expect import check, main_action, outcome_of
 from lab.plan import as_json
 from lab.record import Record
 from lab.run import play
@@ -93,6 +93,7 @@ def judged(cell: PlannedCell, engine: str, folder: Path, record: Record) -> Outc
         path=f"{path.get('direction', '')} {path.get('carrier', '')}".strip(),
         came=came,
         after_s=after_s,
+        ends=tuple((action.id, outcome_of(action)) for action in record.actions.values()),
     )
     late = bool(failures) and all(failure.where[-1:] == ("within",) for failure in failures)
     if late and record.slowest_turn_s > STARVED_S:

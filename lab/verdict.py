@@ -39,6 +39,7 @@ class Outcome:
     """One cell on one engine. ``reason`` is for UNSUPPORTED and BROKEN, ``hint`` says what to do about it.
 
     ``came`` is what came of the scenario's main action, ``after_s`` seconds after the later start.
+    ``ends`` tells how each action ended.
     """
 
     verdict: Verdict
@@ -54,6 +55,12 @@ class Outcome:
     path: str = ""
     came: str = ""
     after_s: float = 0.0
+    ends: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def paired_after_s(self) -> float | None:
+        """Seconds from the later start to the pair; None where there is none."""
+        return self.after_s if self.came == "paired" else None
 
 
 class VerdictError(Exception):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from lab.choice import WANTED
-from lab.cli import care, look, play
+from lab.cli import care, generate, look, play
 from lab.cli.demo import demo
 from lab.cli.output import complain, talk
 from lab.engines.base import LabError
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     _add_looking(commands)
     _add_playing(commands)
     _add_standing(commands)
+    _add_generating(commands)
     _add(commands, "doctor", care.doctor, "what this machine can play, and what mends each gap")
     collect = _add(commands, "gc", care.gc, "remove what dead labs have left behind")
     collect.add_argument("--docker-host", action="append", default=[], metavar="URL")
@@ -105,6 +107,27 @@ def _add_standing(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     capturing.add_argument("port", nargs="?", help="such as alice/eth0")
     capturing.add_argument("-o", "--output", metavar="FILE")
     _add(commands, "down", play.down, "take the network down that stands")
+
+
+def _add_generating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "play topologies drawn from a seed and hold them against the oracle"
+    making = _add(commands, "generate", generate.generate, text)
+    making.add_argument("--count", type=int, default=20, metavar="N", help="how many (20)")
+    making.add_argument("--seed", type=int, default=1, metavar="S", help="what they are drawn from (1)")
+    making.add_argument("--first", type=int, default=0, metavar="N", help="the number of the first one (0)")
+    making.add_argument(
+        "--only", type=int, nargs="+", metavar="N", help="these numbers of the seed and no others"
+    )
+    making.add_argument(
+        "--jobs",
+        type=int,
+        default=generate.default_jobs(),
+        metavar="N",
+        help="how many plays that pair at once",
+    )
+    making.add_argument("--shrink", action="store_true", help="make what disagrees as small as it can be")
+    making.add_argument("--write", action="store_true", help="write the files and play nothing")
+    making.add_argument("--out", type=Path, default=generate.FOLDER, metavar="DIR", help="where files go")
 
 
 def _add_scenario(command: argparse.ArgumentParser) -> None:
