@@ -1,0 +1,84 @@
+"""Detours: the interfaces worth a try where the routing table leads elsewhere."""
+
+from __future__ import annotations
+
+import errno
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import pytest
+
+from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
+from localpair.net import detours as module
+from localpair.net.detours import detours
+from localpair.net.interfaces import Interfaces
+from localpair.net.routes import NoRoute, Route
+
+if TYPE_CHECKING:
+    from localpair.address import IPAddress
+
+LAN, WIFI, TUNNEL, BOX, IDLE, SIX = range(2, 8)
+PEER = "192.168.1.20"
+
+
+def card(
+    index: int, *addresses: str, kind: InterfaceKind = InterfaceKind.ETHERNET, **more: bool
+) -> Interface:
+    held = tuple(
+        InterfaceAddress(ip_address(host), int(prefix))
+        for host, _, prefix in (text.partition("/") for text in addresses)
+    )
+    properties = {"up": True, "carrier": True, **more}
+    return Interface(index, f"if{index}", kind, addresses=held, **properties)  # type: ignore[arg-type]
+
+
+def found(monkeypatch: pytest.MonkeyPatch, used: int, *cards: Interface, peer: str = PEER) -> set[int]:
+    """The detours to the peer where the table uses the interface ``used``; 0: it has no route."""
+
+    def answer(destination: IPAddress, _: Interfaces) -> Route | NoRoute:
+        if not used:
+            return NoRoute(destination, errno.ENETUNREACH, "ENETUNREACH", "")
+        return Route(destination, ip_address("10.8.0.6"), index=used)
+
+    monkeypatch.setattr(module, "route_to", answer)
+    return set(detours(ip_address(peer), Interfaces(cards)))
+
+
+def test_a_stolen_subnet_is_reached_over_its_own_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    tunnel = card(TUNNEL, "10.8.0.6/24", kind=InterfaceKind.TUNNEL)
+    assert found(monkeypatch, TUNNEL, card(LAN, "192.168.1.10/24"), tunnel) == {LAN}
+
+
+def test_routes_that_do_not_lie_have_no_detour(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = card(WIFI, "10.0.0.5/24", gateway=True)
+    assert found(monkeypatch, LAN, card(LAN, "192.168.1.10/24"), gateway) == set()
+
+
+def test_the_second_card_in_a_subnet_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = (card(LAN, "192.168.1.10/24"), card(WIFI, "192.168.1.11/24"))
+    assert found(monkeypatch, LAN, *twins) == {WIFI}
+
+
+def test_a_peer_behind_a_router_is_reached_by_the_gateways_that_the_table_passes_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tunnel = card(TUNNEL, "10.8.0.6/24", kind=InterfaceKind.TUNNEL, gateway=True)
+    cards = (card(LAN, "10.0.0.5/24", gateway=True), card(BOX, "172.19.80.1/20"), tunnel)
+    assert found(monkeypatch, TUNNEL, *cards) == {LAN}
+    assert found(monkeypatch, BOX, *cards) == {LAN}
+
+
+def test_without_any_route_every_link_that_lives_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = (
+        card(LAN, "10.0.0.5/32"),
+        card(IDLE, "10.0.1.5/32", carrier=False),
+        card(SIX, "fd12::5/64"),
+        card(TUNNEL, "10.8.0.6/24", kind=InterfaceKind.TUNNEL),
+    )
+    assert found(monkeypatch, 0, *cards) == {LAN}
+
+
+@pytest.mark.parametrize("peer", ["192.168.1.10", "127.0.0.1", "fe80::1"])
+def test_own_and_link_local_addresses_have_none(monkeypatch: pytest.MonkeyPatch, peer: str) -> None:
+    cards = (card(LAN, "192.168.1.10/24", "fe80::5/64"), card(WIFI, "192.168.1.11/24", "fe80::6/64"))
+    assert found(monkeypatch, TUNNEL, *cards, peer=peer) == set()
