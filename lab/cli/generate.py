@@ -26,12 +26,12 @@ def generate(options: argparse.Namespace) -> int:
     """Draw topologies from a seed, play them, and compare what came of each with what the oracle says."""
     folder: Path = options.out
     numbers = options.only or range(options.first, options.first + options.count)
-    samples = [draw(options.seed, number) for number in numbers]
+    samples = (draw(options.seed, number) for number in numbers)
     if options.write:
         return _write_all(samples, folder)
     shutil.rmtree(folder / "plays", ignore_errors=True)
     with players(options.jobs, folder / "plays") as pools:
-        played = list(_shown(play_all(pools, samples), len(samples)))
+        played = list(_shown(play_all(pools, samples), len(numbers)))
         differing = [one for one in played if one.disagreement]
         confirmed = [again for one in differing if (again := _again(pools, one)).disagreement]
         slow = [again for one in slowest(played)[:SLOW_AGAIN] if is_slow(again := _again(pools, one))]
@@ -47,7 +47,7 @@ def generate(options: argparse.Namespace) -> int:
     return 1 if confirmed else 0
 
 
-def _write_all(samples: list[Sample], folder: Path) -> int:
+def _write_all(samples: Iterable[Sample], folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for sample in samples:
         out(str(_written(sample, folder)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -119,8 +119,8 @@ def players(jobs: int, folder: Path) -> Iterator[Players]:
         found.close()
 
 
-def play_all(pools: Players, samples: list[Sample]) -> Iterator[Played]:
-    """Play them all, in the order in which they end."""
+def play_all(pools: Players, samples: Iterable[Sample]) -> Iterator[Played]:
+    """Play them all, in the order in which they end; the first ones play while later ones are drawn."""
     started = {pools.start(sample): sample for sample in samples}
     for future in as_completed(started):
         yield Played(started[future], future.result())
