@@ -19,6 +19,7 @@ from lab.run import play
 from lab.verdict import Outcome, Verdict
 
 STARVED_S = 1.0  # the lab's own delay beyond which a missed bound proves nothing
+STARVED_SHARE = 0.9  # the same for the machine's: four plays at once on two cores keep below it
 
 Pause = Callable[[Running, Outcome], Awaitable[None]]
 
@@ -96,10 +97,20 @@ def judged(cell: PlannedCell, engine: str, folder: Path, record: Record) -> Outc
         ends=tuple((action.id, outcome_of(action)) for action in record.actions.values()),
     )
     late = bool(failures) and all(failure.where[-1:] == ("within",) for failure in failures)
-    if late and record.slowest_turn_s > STARVED_S:
-        reason = f"the machine was too busy to tell: the lab itself was {record.slowest_turn_s:.1f} s late"
+    busy = _too_busy(record)
+    if late and busy:
+        reason = f"the machine was too busy to tell: {busy}"
         return replace(outcome, verdict=Verdict.BROKEN, reason=reason, hint="run fewer workers at once")
     return outcome
+
+
+def _too_busy(record: Record) -> str:
+    """Why a missed bound proves nothing about the product; empty where it does."""
+    if record.slowest_turn_s > STARVED_S:
+        return f"the lab itself was {record.slowest_turn_s:.1f} s late"
+    if record.pressure > STARVED_SHARE:
+        return f"programs waited for a core for {record.pressure:.0%} of the time"
+    return ""
 
 
 def _tidied(outcome: Outcome, wishes: Wishes) -> Outcome:

@@ -77,6 +77,7 @@ class Record:
     sent: dict[str, str] = field(default_factory=dict)
     unreached: list[str] = field(default_factory=list)
     slowest_turn_s: float = 0.0
+    pressure: float = 0.0  # the share of the time in which some program waited for a core
     elapsed_s: float = 0.0
     began_ns: int = 0
 

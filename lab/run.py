@@ -16,6 +16,7 @@ from lab.attend import GRACE_S, Attendant
 from lab.board import Board, NeverError
 from lab.engines.base import LabError, Process, Running
 from lab.plan import Action, Event, Plan, SampleFile
+from lab.pressure import Pressure
 from lab.record import ActionRecord, Record
 
 HELPER_READY_S = 10.0
@@ -28,7 +29,7 @@ async def play(plan: Plan, running: Running) -> Record:
     own.
     """
     player = _Player(plan, running)
-    watch = asyncio.create_task(_watch_turns(player.record))
+    watch, pressure = asyncio.create_task(_watch_turns(player.record)), Pressure()
     try:
         await player.start_helpers()
         await player.put_identities()
@@ -36,7 +37,7 @@ async def play(plan: Plan, running: Running) -> Record:
         await player.play()
     finally:
         watch.cancel()
-        player.record.elapsed_s = player.board.now()
+        player.record.elapsed_s, player.record.pressure = player.board.now(), pressure.share()
         player.record.write(running.folder)
     return player.record
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from lab.board import Board, NeverError
 from lab.conduct import Wishes, conduct
 from lab.expect import split_address
 from lab.plan import Plan, When
+from lab.pressure import Pressure
 from lab.tell import tell
 from lab.verdict import Outcome, Verdict
 
@@ -112,6 +114,35 @@ def test_an_offer_on_the_wire_is_told(cell_of: CellOf, tmp_path: Path) -> None:
 
     outcome = run(cell_of(PAIR + EXPECT), Tapped(), tmp_path)
     assert told(outcome) == "no offer should cross the wire in plain text; instead: one is in bob.eth0.pcapng"
+
+
+@pytest.mark.parametrize(
+    ("busy", "direction", "verdict"),
+    [(0.5, "out", Verdict.FAILED), (0.97, "out", Verdict.BROKEN), (0.97, "in", Verdict.FAILED)],
+)
+def test_a_missed_bound_proves_nothing_while_programs_wait_for_a_core(
+    cell_of: CellOf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    busy: float,
+    direction: str,
+    verdict: Verdict,
+) -> None:
+    monkeypatch.setattr("lab.run.Pressure", lambda: SimpleNamespace(share=lambda: busy))
+    text = EXPECT.replace("within: 3s", "within: 1ms").replace("direction: out", f"direction: {direction}")
+    outcome = run(cell_of(PAIR + text), FakeEngine(), tmp_path)
+    assert outcome.verdict is verdict
+    assert ("waited for a core for 97% of the time" in outcome.reason) is (verdict is Verdict.BROKEN)
+
+
+def test_pressure_is_the_share_since_the_beginning(tmp_path: Path) -> None:
+    file = tmp_path / "cpu"
+    file.write_text("some avg10=1.00 avg60=1.00 avg300=1.00 total=5000000\nfull avg10=0.00 total=0\n")
+    pressure = Pressure(file)
+    assert pressure.share() == 0.0
+    file.write_text("some avg10=1.00 avg60=1.00 avg300=1.00 total=99000000\nfull avg10=0.00 total=0\n")
+    assert pressure.share() == 1.0
+    assert Pressure(tmp_path / "none").share() == 0.0
 
 
 def test_a_process_that_hangs_is_ended_at_its_deadline(cell_of: CellOf, tmp_path: Path) -> None:
