@@ -54,9 +54,12 @@ def _find_or_make(host: DockerHost) -> str:
 
     tag = f"{NAME}:{_digest(wheel, str(host.client.images.get(base).id))}"
     try:
-        host.client.images.get(tag)
+        found = host.client.images.get(tag)
     except docker.errors.ImageNotFound:
         _build(host, wheel, base, tag)
+    else:
+        if LATEST not in found.tags:  # another clone of the project has made its own since
+            found.tag(LATEST)
     return tag
 
 

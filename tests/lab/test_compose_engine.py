@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import subprocess
+import sys
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -158,7 +159,10 @@ def test_the_canary_watches_here_too(tmp_path: Path) -> None:
 
 @needs_engine
 def test_the_project_comes_up_by_hand(tmp_path: Path) -> None:
-    image.ensure(DockerHost())
+    host = DockerHost()
+    image.ensure(host)
+    host.client.images.remove(image.LATEST)  # only the name, which another clone's build would take, too
+    subprocess.run([sys.executable, "-m", "lab.compose.image"], check=True, capture_output=True)
     file = write_project(plans.plan(), tmp_path)
     compose = ["docker", "compose", "-f", str(file)]
     try:
