@@ -31,10 +31,12 @@ class Acquaintance:
     """What two devices know of each other in the end.
 
     ``told`` are the addresses of each that persons carry to the other, by the offer or its answer; ``heard`` tells by
-    (who, whom) whether a beacon comes in.
+    (who, whom) whether a beacon comes in. Only ``join`` asks its subnets address by address: it starts when both are
+    there, while an issuer would have to ask for as long as its offer lives.
     """
 
     plan: Plan
+    join: str
     told: Mapping[str, frozenset[str]]
     heard: Mapping[Pair, Answer]
 
@@ -42,18 +44,20 @@ class Acquaintance:
         """Whether ``who`` learns that ``whom`` is to be dialled at ``address``."""
         if address in self.told[whom]:
             return Answer.YES
-        published = address in published_addresses(self.plan, whom)
-        found = not published or sweeps(
-            self.plan.node(who), address
-        )  # nobody claims what others publish for it
-        return self.heard[who, whom] if found else Answer.NO
+        if address in published_addresses(self.plan, whom) and not self.asks(who, address):
+            return Answer.NO  # nobody claims for itself what others publish for it
+        return self.heard[who, whom]
+
+    def asks(self, who: str, address: str) -> bool:
+        """Whether ``who`` comes upon ``address`` by asking its own subnets."""
+        return who == self.join and sweeps(self.plan.node(who), address)
 
 
 def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]]) -> Acquaintance:
     """The end of it, where the addresses ``told`` of each are carried to the other."""
     pairs = ((join, host), (host, join))
     heard = {(who, whom): announced(plan, plan.node(whom), plan.node(who)) for who, whom in pairs}
-    known = Acquaintance(plan, told, heard)
+    known = Acquaintance(plan, join, told, heard)
     while True:
         written = {pair: frozenset(_written(known, *pair)) for pair in pairs}
         noticed = {pair: frozenset(_noticed(plan, written, *pair)) for pair in pairs}
@@ -68,7 +72,7 @@ def _written(known: Acquaintance, who: str, whom: str) -> Iterator[str]:
     """The addresses of ``whom`` that ``who`` sends beacons to, or dials."""
     plan = known.plan
     for address in (*own_addresses(plan.node(whom)), *published_addresses(plan, whom)):
-        if known.knows(who, whom, address) is not Answer.NO or sweeps(plan.node(who), address):
+        if known.knows(who, whom, address) is not Answer.NO or known.asks(who, address):
             yield address
 
 
