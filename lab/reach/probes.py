@@ -85,9 +85,8 @@ def _unicast(
     packet = Packet(family(address), kind, own, address, PAIRING_PORT, PAIRING_PORT, syn=kind == "tcp")
     there = walk(plan, origin, packet, lambda _: "new")
     answer = there.answer if there.at == goal else Answer.NO
-    if (
-        there.at != goal and there.translations and not there.reason
-    ):  # a published port: it ends at another node
+    if there.at != goal and not there.reason:
+        # A published port, or an address that another node has, too: who answers there, nobody can tell.
         answer = Answer.MAYBE
     elif there.reason == "no-neighbour":  # another probe, the other way, may have made the two acquainted
         answer = Answer.MAYBE

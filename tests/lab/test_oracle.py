@@ -296,3 +296,107 @@ def _plan(text: str) -> Plan:
 
     loaded = load_text(Path("many.yaml"), f"lab: 1\nsummary: Many.\n{text}")
     return make_plan(loaded.cells[0].scenario, name="many")
+
+
+# --- What generated topologies taught ---
+
+QUIET = "{ip: 192.168.0.0/16, multicast: drop}"
+
+
+@pytest.mark.parametrize(
+    ("alice", "bob", "heard"),
+    [("192.168.1.10/24", "192.168.1.20/24", True), ("192.168.1.10/25", "192.168.1.200/24", False)],
+)
+def test_a_broadcast_is_heard_by_those_who_have_the_same_mask(
+    plan_of: PlanOf, alice: str, bob: str, heard: bool
+) -> None:
+    text = lan(QUIET).replace("192.168.1.10", alice).replace("192.168.1.20", bob)
+    plan = plan_of(text)
+    assert hears(plan, "alice/eth0", "bob/eth0", "255.255.255.255").answer is Answer.YES
+    directed = "192.168.1.127" if "/25" in alice else "192.168.1.255"
+    assert (hears(plan, "alice/eth0", "bob/eth0", directed).answer is Answer.YES) == heard
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_a_large_subnet_is_asked_around_ones_own_address(plan_of: PlanOf, offered: bool) -> None:
+    for distance, found in (("192.168.2.20", True), ("192.168.200.20", False)):
+        text = lan("{ip: 192.168.0.0/16, multicast: drop, broadcast: drop}").replace("192.168.1.20", distance)
+        assert judge(plan_of(text), "bob", "alice", offered=offered).possible == (found or offered)
+
+
+def test_one_datagram_tells_where_its_sender_is_though_no_answer_returns(plan_of: PlanOf) -> None:
+    """The joiner lets no TCP out and takes no UDP; its beacon to the offered address is all the issuer needs."""
+    inward = "{stateful: false, rules: {do: drop, protocol: udp}}"
+    closed = f", firewall: {{in: {inward}, out: {{rules: {{do: drop, protocol: tcp}}, stateful: true}}}}"
+    text = f"""
+networks: {{left: 192.168.1.0/24, right: 192.168.2.0/24}}
+routers: {{gw: {{on: {{left: 192.168.1.1, right: 192.168.2.1}}}}}}
+devices:
+  alice: {{on: {{left: 192.168.1.10}}, gateway: 192.168.1.1{closed}}}
+  bob: {{on: {{right: 192.168.2.20}}, gateway: 192.168.2.1}}
+{PAIR}"""
+    judgement = judge(plan_of(text), "bob", "alice")
+    assert {(way.kind, way.first) for way in judgement.ways if way.kind == "dial"} == {("dial", "bob")}
+
+
+def test_a_first_segment_is_no_answer_at_its_own_firewall(plan_of: PlanOf) -> None:
+    mute = ", firewall: {in: drop, out: {rules: {do: drop, protocol: tcp}, stateful: true}}"
+    assert not judge(plan_of(lan(alice=mute, bob=", firewall: {in: drop}")), "bob", "alice").open
+
+
+def test_a_socket_that_listens_answers_where_its_routes_lead(plan_of: PlanOf) -> None:
+    """It cannot be bound, so whoever has lying routes has to dial; where the other is closed, both do."""
+    text = f"""
+networks:
+  lan: {{ip: 10.0.0.0/24, multicast: drop, broadcast: drop}}
+  vpn: {{kind: tunnel, ip: 10.8.0.0/24, hub: 10.8.0.1, hub_forwards: false}}
+devices:
+  alice: {{on: {{lan: 10.0.0.240}}, firewall: {{in: drop}}}}
+  bob:
+    interfaces: [{{network: lan, ip: 10.0.0.64}}, {{network: vpn, name: tun0, ip: 10.8.0.20}}]
+    routing_policy: {{priority: 5270, table: 52}}
+    routes: {{to: 10.0.0.0/24, via: 10.8.0.1, on: tun0, table: 52}}
+{PAIR}"""
+    judgement = judge(plan_of(text), "bob", "alice")
+    assert {way.kind for way in judgement.ways} == {"simultaneous"}
+    assert all("bob" in way.bound for way in judgement.ways)
+
+
+def test_an_interface_without_the_flag_is_not_counted_on_for_groups(plan_of: PlanOf) -> None:
+    text = f"""
+networks: {{lan: {{ip: 10.64.0.0/16, broadcast: drop}}}}
+devices:
+  alice: {{on: {{lan: 10.64.3.10}}}}
+  bob: {{interfaces: [{{network: lan, ip: 10.64.200.20, multicast: false}}]}}
+{PAIR}"""
+    plan = plan_of(text)
+    assert not judge(plan, "bob", "alice", offered=False).possible
+    assert {probe.expected for probe in probes(plan) if probe.kind == "multicast"} == {None}
+
+
+def test_the_canary_asks_nobody_in_particular_where_two_have_the_address(plan_of: PlanOf) -> None:
+    plan = plan_of(f"""
+networks: {{lan: 192.168.1.0/24, left: 192.168.88.0/24, right: 192.168.88.0/24}}
+routers:
+  one: {{on: {{lan: 192.168.1.1, left: 192.168.88.10}}}}
+  two: {{on: {{lan: 192.168.1.2, right: 192.168.88.46}}}}
+devices:
+  alice: {{on: {{left: 192.168.88.144}}}}
+  bob: {{on: {{right: 192.168.88.10}}}}
+{PAIR}""")
+    asked = [
+        probe for probe in probes(plan) if probe.address == "192.168.88.10" and probe.source == "two/eth1"
+    ]
+    assert {(probe.target, probe.expected) for probe in asked} == {("one/eth1", None), ("bob/eth0", True)}
+
+
+def test_the_canary_does_not_count_on_who_asked_first(plan_of: PlanOf) -> None:
+    """An answer that needs no question of its own hangs on which address of the other end was seen asking."""
+    plan = plan_of(f"""
+networks: {{lan: 192.168.1.0/24}}
+devices:
+  alice: {{interfaces: [{{network: lan, ip: 192.168.1.10, hears_broadcast: false}}]}}
+  bob: {{on: {{lan: 192.168.1.20}}}}
+{PAIR}""")
+    asked = {probe.kind: probe.expected for probe in probes(plan) if probe.source == "alice/eth0"}
+    assert (asked["udp"], asked["tcp"]) == (True, None)
