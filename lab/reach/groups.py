@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, ip_interface
+from ipaddress import IPv4Interface
 
 from lab.plan import Interface, Node, Plan
 from lab.reach.links import carries, is_plugged
 from lab.reach.packet import Answer, Packet, family, judge
+from lab.reach.parsed import ip_interface
 from lab.reach.routing import own_addresses
 from lab.reach.walk import passes_reverse_path
 

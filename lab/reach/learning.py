@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Interface
 from typing import TypeAlias
 
 from lab.plan import Interface, Node, Plan
@@ -17,6 +17,7 @@ from lab.reach.groups import announced
 from lab.reach.links import carries, is_plugged
 from lab.reach.opening import bindings, crosses, opens, published_addresses
 from lab.reach.packet import Answer, Packet, family
+from lab.reach.parsed import ip_address, ip_interface, ip_network
 from lab.reach.routing import find_hop, own_addresses
 
 SWEPT_ADDRESSES = 1024  # of one's own subnets, nearest numbers first, that a device asks one by one

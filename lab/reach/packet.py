@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from ipaddress import ip_address, ip_network
 
 from lab.plan import Cast, Chain, Family, Match, Node, Protocol, State, Verdict
+from lab.reach.parsed import ip_address, ip_network
 
 PROBE_BYTES = 100  # small enough for every link; what is larger is asked for by name
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_interface, ip_network
 
 from lab.plan import Interface, Node, Route
 from lab.reach.packet import family
+from lab.reach.parsed import ip_address, ip_interface, ip_network
 
 MAIN = 254
 MAIN_PRIORITY = 32766

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 
 from lab.plan import Interface, Node
 from lab.reach.links import is_plugged
+from lab.reach.parsed import ip_address, ip_network
 from lab.reach.routing import find_hop, own_addresses
 
 LOCAL = (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address, ip_network
 from typing import TypeAlias
 
 from lab.plan import Interface, Node, Plan, State
 from lab.reach.links import carries, owners, resolves
 from lab.reach.packet import Answer, Packet, judge
+from lab.reach.parsed import ip_address, ip_network
 from lab.reach.routing import find_hop, own_addresses
 
 MOST_HOPS = 8
