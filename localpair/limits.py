@@ -68,7 +68,8 @@ TARGETS: Final = 32  # addresses that get unicast beacons besides the groups
 # --- Probes ----------------------------------------------------------------------------------------------------
 # A closed firewall answers nobody, but its kernel notes who asked for its hardware address. One unicast beacon to
 # such a neighbour, from our fixed port, opens our own firewall for the answer.
-NEIGHBOUR_POLL_S: Final = 0.25
+NEIGHBOUR_POLL_S: Final = 0.25  # where the platform does not tell, and for the probes that come again
+NEIGHBOUR_PAUSE_S: Final = 0.02  # between two looks at the table, however often it changes
 PROBE_GAPS_S: Final = (
     1.0,
     4.0,
@@ -76,16 +77,21 @@ PROBE_GAPS_S: Final = (
 )  # between probes of one neighbour that does not answer; then it is left alone
 PROBED: Final = 2048  # neighbours remembered as probed
 SWEEP_AFTER_S: Final = (
-    1.0,
+    0.25,
     8.0,
-)  # after the start of a search that has heard nothing: who joins sweeps, twice
+)  # after the start of a search that has heard nothing: who joins sweeps, twice. A LAN answers within milliseconds
+SWEEP_AIMED_AFTER_S: Final = (
+    0.5  # the first one where addresses were offered: they come first, on slow links too
+)
 SWEEP_ADDRESSES: Final = 1024  # of one's own on-link private subnets, by their real masks
 SWEEP_STEP: Final = 32  # addresses in one go ...
-SWEEP_STEP_S: Final = 0.05  # ... and the pause after it: a /24 takes 0.4 s
+SWEEP_STEP_S: Final = 0.03  # ... and the pause after it: a /24 takes 0.25 s
 
 # --- Dials -----------------------------------------------------------------------------------------------------
 CONNECT_TIMEOUT_S: Final = 2.0  # for one address
-STAGGER_S: Final = 0.25  # between the starts of two dials (RFC 8305, 5)
+STAGGER_S: Final = (
+    0.1  # between the starts of two dials: RFC 8305, 5 has 0.1 s as its least, for the whole internet
+)
 RETRY_GAPS_S: Final = (0.5, 1.0, 2.0)  # before an address is tried again; the last one repeats
 PARALLEL_DIALS: Final = 12
 CANDIDATES: Final = 128  # addresses kept of one peer; whoever holds the secret could claim ever new ones
@@ -96,7 +102,27 @@ REVERSE_DIAL_AFTER_S: Final = 0.15  # the issuer's dial back waits: the joiner's
 CONFIRM_AFTER_S: Final = (
     0.3  # a confirmation over TCP waits: pairing itself usually answers the question first
 )
-SIMULTANEOUS_AFTER_S: Final = 0.8  # dials between the two fixed ports wait: one ordinary dial usually does
+SIMULTANEOUS_AFTER_S: Final = 0.25  # dials between the two fixed ports wait: one ordinary dial usually does
+OPENING_GAPS_S: Final = (
+    0.15,
+    0.5,
+    1.0,
+    2.0,
+)  # before such a dial is tried again: where one side drops and one refuses, the second try meets the other's first
+# Two firewalls that refuse with an answer open only for dials that cross on the way. Both sides agree on the moment
+# over UDP and dial a volley of ports then, one side in the other's reverse order: some pair crosses.
+VOLLEY_DIALS: Final = 8  # takes about as long as a packet on a LAN and its jitter
+VEILED_DIALS: Final = 2  # of a volley whose one side dials first: one is enough, and a packet may be lost
+VOLLEY_S: Final = 0.25  # for a volley's dials to open
+VOLLEY_SECOND_S: Final = (
+    0.03  # then what was refused is tried the other way: one side listens where it had dialled
+)
+RENDEZVOUS_ANSWER_S: Final = 0.4  # for the joiner's answer; then the issuer calls again
+RENDEZVOUS_LEAD_S: Final = 0.005  # from GO to the moment it names, and the round trip besides
+RENDEZVOUS_ROUNDS: Final = (
+    12  # follow each other closely: a cable's delay is a fraction of a scheduler's jitter ...
+)
+RENDEZVOUS_GAPS_S: Final = (0.02, 1.0)  # ... the pause between those, and between later ones
 DISCOVERY_VERDICT_S: Final = (
     6.5  # the slowest beat with its jitter: whoever announces at all is heard by then
 )

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from localpair.candidate import Candidate, Evidence
-from localpair.limits import PARALLEL_DIALS, RETRY_GAPS_S, STAGGER_S
+from localpair.limits import OPENING_GAPS_S, PARALLEL_DIALS, RETRY_GAPS_S, STAGGER_S
 from localpair.protocol.budget import Bucket, PerSource, source_key
 from localpair.protocol.checklist import Checklist, Outcome
 
@@ -148,6 +148,23 @@ def test_a_delayed_candidate_waits() -> None:
     assert made.due(0.1) == []
     assert made.deadline() == pytest.approx(0.15)
     assert made.due(0.15) == [candidate(1)]
+
+
+def test_a_dial_between_fixed_ports_keeps_its_moment_and_holds_nobody_up() -> None:
+    made = checklist(1, 2, 3)
+    timed = Candidate(ip_address("192.168.1.9"), 5000, dial_from=46_830)
+    made.add(timed, 0.0, delay=0.25)
+    log = starts(made, 0.3)
+    assert log == [(0.0, 1), (STAGGER_S, 2), (2 * STAGGER_S, 3), (0.25, 9)]
+
+
+def test_a_dial_between_fixed_ports_is_tried_again_sooner() -> None:
+    made = checklist()
+    made.add(Candidate(ip_address("192.168.1.9"), 5000, dial_from=46_830), 0.0)
+    log = starts(made, 12.0, {9: (0.01, Outcome.REFUSED)})
+    gaps = [round(after - before - 0.01, 3) for (before, _), (after, _) in pairwise(log)]
+    assert gaps[:4] == list(OPENING_GAPS_S)
+    assert OPENING_GAPS_S[0] < RETRY_GAPS_S[0]
 
 
 # --- budgets ---------------------------------------------------------------------------------------------------

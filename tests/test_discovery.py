@@ -21,6 +21,7 @@ from localpair.protocol.discovery import (
     Gone,
     Heard,
     HearsUs,
+    Invited,
     Outlet,
     Self,
     Source,
@@ -28,7 +29,7 @@ from localpair.protocol.discovery import (
     Transmit,
 )
 from localpair.protocol.keyring import OFFER, Keyring
-from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Mode, Part
+from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Mode, Part, Rendezvous, Step
 
 STRANGER = Source(ip_address("10.0.9.9"), 5000)
 
@@ -440,8 +441,43 @@ def test_beacons_round_trip(
     label: str,
 ) -> None:
     usable = tuple(a for a in addresses if getattr(a, "ipv4_mapped", None) is None)
-    beacon = Beacon(kind, part, instance, sequence, port, port, port, port, usable, label=label)  # type: ignore[arg-type]
+    word = Rendezvous(Step.READY, sequence & 255, (port,) * 3, sequence, sequence)
+    beacon = Beacon(
+        kind, part, instance, sequence, port, port, port, port, usable, label=label,  # type: ignore[arg-type]
+        rendezvous=word if kind is BeaconKind.RENDEZVOUS else None,
+    )  # fmt: skip
     assert Beacon.decode(beacon.encode()) == beacon
+
+
+def test_a_rendezvous_of_a_holder_of_the_secret_is_told_and_one_of_anybody_else_is_not() -> None:
+    word, source = Rendezvous(Step.CALL, 1, (50_000,)), Source(ip_address("192.168.1.10"), 46_821)
+    beacon = Beacon(BeaconKind.RENDEZVOUS, Part.JOIN, bytes([7]) * 16, 1, 46_821, 46_821, rendezvous=word)
+    for keys, expected in ((ring(), [Invited(OFFER, word, 2.0)]), (Keyring(), [])):
+        machine = Discovery(Self(Part.HOST, bytes(16), bytes(32), 46_821, 46_821), keys, 0.0)
+        datagram = keys.seal(OFFER if len(keys) else None, beacon, bytes(12))
+        machine.receive(datagram, source, Carrier.UNICAST, 2.0)
+        assert [event for event in machine.take_events() if isinstance(event, Invited)] == expected
+
+
+def test_a_rendezvous_with_too_many_ports_or_an_unknown_step_is_no_beacon() -> None:
+    beacon = Beacon(
+        BeaconKind.RENDEZVOUS,
+        Part.JOIN,
+        bytes(16),
+        1,
+        5000,
+        5000,
+        rendezvous=Rendezvous(Step.GO, 1, (5,) * 8),
+    )
+    body = beacon.encode()
+    place = body.index(bytes([Step.GO, 1]) + bytes(12) + b"\x08")
+    assert Beacon.decode(body) == beacon
+    for wrong in (
+        body[:place] + b"\x04" + body[place + 1 :],
+        body[: place + 14] + b"\x09" + body[place + 15 :],
+    ):
+        with pytest.raises(WireError):
+            Beacon.decode(wrong)
 
 
 def test_a_transmit_and_a_self_show_no_bytes() -> None:

@@ -59,6 +59,22 @@ def test_public_overlay_and_single_addresses_are_not_swept(text: str) -> None:
     assert swept(one(text)) == []
 
 
+def test_container_bridges_come_last_and_a_large_subnet_leaves_room_for_the_others() -> None:
+    def link(name: str, kind: InterfaceKind, text: str) -> Interface:
+        address, _, prefix = text.partition("/")
+        details = InterfaceAddress(ip_address(address), int(prefix))
+        return Interface(ord(name[0]), name, kind, addresses=(details,), carrier=True)
+
+    bridge = link("a-docker0", InterfaceKind.BRIDGE, "172.17.0.1/16")
+    large = link("b-eth0", InterfaceKind.ETHERNET, "10.0.0.1/16")
+    small = link("c-eth1", InterfaceKind.ETHERNET, "192.168.1.20/24")
+    found = swept(bridge, large, small)
+    assert found[:4] == ["10.0.0.2", "192.168.1.21", "10.0.0.3", "192.168.1.19"]
+    assert sum(text.startswith("192.168.1.") for text in found) == 253
+    assert len(swept(bridge, small)) == SWEEP_ADDRESSES
+    assert all(text.startswith("192.168.1.") for text in swept(bridge, small)[:253])
+
+
 def test_tunnels_and_dead_links_are_not_swept() -> None:
     for more in ({"point_to_point": True}, {"up": False}):
         assert swept(one("10.8.0.6/24", **more)) == []

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from localpair.keys import (
 from localpair.protocol.handshake import Handshake, LocalSide, Verified
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.answer import Answer
-from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Part, Seen
+from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Part, Rendezvous, Seen, Step
 from localpair.wire.messages import CallKind, Identity, Preamble, decode_message
 from localpair.wire.spelling import unspell
 
@@ -55,18 +56,22 @@ def keys() -> dict[str, Any]:
 
 
 def beacons() -> list[dict[str, Any]]:
-    """One open and one sealed beacon with every field in use."""
+    """One open and one sealed beacon with every field in use, and one of a rendezvous."""
     beacon = Beacon(
         BeaconKind.ANSWER, Part.JOIN, bytes(range(16)), 7, 46_821, 46_822, 46_830, 1000,
         (ip_address("192.168.1.20"), ip_address("fd00::20")), Seen(ip_address("192.168.1.10"), 46_821),
         ip_address("fe80::1"), "Alice",
     )  # fmt: skip
+    word = Rendezvous(Step.READY, 3, (50_001, 50_002), 1_000_000, 250)
+    meeting = replace(beacon, kind=BeaconKind.RENDEZVOUS, seen=None, called=None, rendezvous=word)
     ring, nonce = Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER))]), bytes(range(12))
     return [
         {"mode": "open", "nonce": nonce.hex(), "body": beacon.encode().hex(),
          "datagram": Keyring().seal(None, beacon, nonce).hex()},
         {"mode": "sealed", "secret": SECRET.hex(), "nonce": nonce.hex(), "body": beacon.encode().hex(),
          "datagram": ring.seal(OFFER, beacon, nonce).hex()},
+        {"mode": "sealed", "secret": SECRET.hex(), "nonce": nonce.hex(), "body": meeting.encode().hex(),
+         "datagram": ring.seal(OFFER, meeting, nonce).hex()},
     ]  # fmt: skip
 
 

@@ -34,7 +34,7 @@ class Contexts:
 
 
 async def connect(
-    address: IPAddress, port: int, scope: int = 0, *, source_port: int = 0, bind_to: int = 0,
+    address: IPAddress, port: int, scope: int = 0, *, source_port: int | None = None, bind_to: int = 0,
     timeout: float = CONNECT_TIMEOUT_S,
 ) -> socket.socket:  # fmt: skip
     """A connected, non-blocking socket. Raises OSError with its errno; ETIMEDOUT where our own timer ended it.
@@ -42,18 +42,10 @@ async def connect(
     ``source_port`` binds the dialling end to a fixed port, ``bind_to`` to an interface, by its index. No name is ever
     resolved.
     """
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    one = socket.socket(family, socket.SOCK_STREAM)
+    one = new_dial(address, bind_to, source_port)
     try:
-        one.setblocking(False)
-        if bind_to:
-            bind_to_interface(one, bind_to)
-        if source_port:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.bind(("::", source_port) if family == socket.AF_INET6 else ("0.0.0.0", source_port))  # noqa: S104
-        target = (str(address), port, 0, scope) if family == socket.AF_INET6 else (str(address), port)
         async with asyncio.timeout(timeout):
-            await asyncio.get_running_loop().sock_connect(one, target)
+            await asyncio.get_running_loop().sock_connect(one, target_of(address, port, scope))
     except TimeoutError:
         one.close()
         raise OSError(errno.ETIMEDOUT, "no answer") from None
@@ -61,6 +53,28 @@ async def connect(
         one.close()
         raise
     return one
+
+
+def new_dial(address: IPAddress, bind_to: int = 0, source_port: int | None = None) -> socket.socket:
+    """A non-blocking socket to dial ``address`` with, bound to a source port where one is given (0: any free one)."""
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        one.setblocking(False)
+        if bind_to:
+            bind_to_interface(one, bind_to)
+        if source_port is not None:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("::", source_port) if family == socket.AF_INET6 else ("0.0.0.0", source_port))  # noqa: S104
+    except BaseException:
+        one.close()
+        raise
+    return one
+
+
+def target_of(address: IPAddress, port: int, scope: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    """What a socket of the address's family takes as the other end."""
+    return (str(address), port, 0, scope) if address.version == 6 else (str(address), port)
 
 
 async def exchange_preambles(one: socket.socket, own: Preamble, *, timeout: float = IDENTIFY_S) -> Preamble:

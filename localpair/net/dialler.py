@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -64,7 +65,7 @@ class Checklists:
         """Dial these for this secret, each by every way there is to it."""
         checklist = self._lists.setdefault(secret, self._new())
         for candidate in candidates:
-            for way in self._ways(candidate):
+            for way in self.ways(candidate):
                 checklist.add(way, self._clock(), delay)
 
     def drop(self, secret: str, candidates: Iterable[Candidate]) -> None:
@@ -107,7 +108,7 @@ class Checklists:
 
         return Checklist(order, self._interfaces.own_addresses)
 
-    def _ways(self, candidate: Candidate) -> list[Candidate]:
+    def ways(self, candidate: Candidate) -> list[Candidate]:
         """The ways to dial one candidate: a link-local address on each link, any other as the routing table says and
         by every detour around it.
         """
@@ -134,11 +135,16 @@ class Dialler:
         self._contexts, self._role, self._clock = contexts, role, clock
         self._make_lane, self._verify, self._on_attempt = make_lane, verify, on_attempt
 
-    async def dial(self, secret: str, candidate: Candidate) -> Lane | Outcome:
-        """A verified lane, or what the failure means for trying again. The failure itself has been reported."""
+    async def dial(
+        self, secret: str, candidate: Candidate, connected: socket.socket | None = None
+    ) -> Lane | Outcome:
+        """A verified lane, or what the failure means for trying again. The failure itself has been reported.
+
+        ``connected`` is a connection to the candidate that was opened in another way.
+        """
         trial = Trial(candidate, self._clock())
         try:
-            lane = await self._open(trial, secret)
+            lane = await self._open(trial, secret, connected)
             trial.phase = Phase.HELLO
             await self._verify(lane)
         except (OSError, TimeoutError, LocalpairError) as error:
@@ -155,11 +161,16 @@ class Dialler:
         detail = "" if name else (str(error) or type(error).__name__)
         outcome = "lost" if lost else "failed"
         self._on_attempt(Attempt(trial.candidate, trial.direction, trial.phase, outcome, ms, name, detail))
-        return Outcome.HOPELESS if isinstance(error, RefusedError) and not lost else Outcome.FAILED
+        if isinstance(error, RefusedError) and not lost:
+            return Outcome.HOPELESS
+        refused = trial.phase is Phase.CONNECT and name not in ("", "ETIMEDOUT")
+        return Outcome.REFUSED if refused else Outcome.FAILED
 
-    async def _open(self, trial: Trial, secret: str) -> Lane:
+    async def _open(self, trial: Trial, secret: str, connected: socket.socket | None) -> Lane:
         to = trial.candidate
-        one = await connect(to.address, to.port, to.scope, source_port=to.dial_from, bind_to=to.bind_to)
+        one = connected or await connect(
+            to.address, to.port, to.scope, source_port=to.dial_from or None, bind_to=to.bind_to
+        )
         try:
             trial.phase = Phase.PREAMBLE
             peer = await exchange_preambles(one, Preamble(CallKind.PAIR, self._role, True))

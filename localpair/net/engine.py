@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +36,7 @@ from localpair.net.hearing import Hearing
 from localpair.net.interfaces import Interfaces
 from localpair.net.lane import Lane, LaneRefusedError
 from localpair.net.listener import Listener
+from localpair.net.opening import Opener
 from localpair.net.probing import Prober
 from localpair.net.routes import NoRoute, preferred_source
 from localpair.net.sockets import Sockets, open_sockets
@@ -118,7 +120,7 @@ class Engine:
         self._lanes: set[Lane] = set()
         self._on_event = on_event
         self._changed = asyncio.Event()
-        self._dials: set[asyncio.Task[None]] = set()
+        self._dials: set[asyncio.Task[bool]] = set()
         contexts = Contexts(server_context(self.certificate), client_context())
         me = Self(
             wanted.part, self.instance, random_bytes(32), self.sockets.tcp_port, self.sockets.udp_port,
@@ -127,7 +129,10 @@ class Engine:
         self.finder = Finder(Discovery(me, keyring, clock()), self.sockets, clock, self._changed.set)
         self.checklists = Checklists(clock)
         self.confirmer = Confirmer(contexts, wanted.role, self.finder, clock, self.sockets.tcp_port, {})
-        self.hearing = Hearing(wanted.part, self.finder, self.checklists, self.confirmer, self._emit)
+        self._opener = Opener(self.finder, wanted.role, clock, self._dial, self._attempted, self._changed.set)
+        self.hearing = Hearing(
+            wanted.part, self.finder, self.checklists, self.confirmer, self._opener, self._emit
+        )
         self._prober = Prober(
             self.finder, self.sockets.udp_port, sweeps=wanted.part in (Part.JOIN, Part.SEND)
         )
@@ -191,8 +196,10 @@ class Engine:
 
     def aim(self, addresses: Iterable[IPAddress], udp_port: int) -> None:
         """Send every beacon to these addresses too, and to this host's own port: the peer may run here."""
+        known = tuple(addresses)
         self._prober.port = udp_port
-        for address in (*addresses, LOOPBACK):
+        self._prober.aimed = self._prober.aimed or bool(known)
+        for address in (*known, LOOPBACK):
             self.finder.aim(address, udp_port)
         self._changed.set()
 
@@ -236,6 +243,7 @@ class Engine:
     def wake(self) -> None:
         """Announce again, from a new burst on."""
         self.finder.discovery.wake(self.clock())
+        self._prober.wake()
         self._changed.set()
 
     def lane_won(self, lane: Lane) -> None:
@@ -291,13 +299,17 @@ class Engine:
             self.pair_at = None  # the address that was agreed on is gone: any other may do
         self.on_network(interfaces)
 
-    async def _dial(self, secret: str, candidate: Candidate) -> None:
-        result = await self._dialler.dial(secret, candidate)
+    async def _dial(self, secret: str, candidate: Candidate, connected: socket.socket | None = None) -> bool:
+        """Whether a lane came of it."""
+        result = await self._dialler.dial(secret, candidate, connected)
         if isinstance(result, Lane):
             self.verified.put_nowait(result)
-        else:
-            self.checklists.ended(secret, candidate, result)
-            self._changed.set()
+            return True
+        self.checklists.ended(secret, candidate, result)
+        if result is Outcome.REFUSED and candidate.dial_from:
+            self._opener.refused(secret)
+        self._changed.set()
+        return False
 
     async def _accepted(self, stream: FrameStream) -> None:
         if not len(self.keyring):

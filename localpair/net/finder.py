@@ -96,9 +96,13 @@ class Finder:
         """Send every beacon to this address too: on its link where that is known, else as the routing table says and by
         every detour around it.
         """
+        for target in self.targets(address, port, scope):
+            self.discovery.add_target(target, self._clock())
+
+    def targets(self, address: IPAddress, port: int, scope: int = 0) -> list[Target]:
+        """The ways of a datagram to an address; see ``aim``."""
         links = (scope,) if scope else self.interfaces.scopes_of(address) + detours(address, self.interfaces)
-        for interface in links:
-            self.discovery.add_target(Target(address, port, interface), self._clock())
+        return [Target(address, port, interface) for interface in links]
 
     def now(self) -> float:
         """The time that discovery runs by."""

@@ -27,8 +27,9 @@ from localpair.limits import (
 from localpair.net.confirming import Confirmer
 from localpair.net.dialler import Checklists, errno_name
 from localpair.net.finder import Finder
+from localpair.net.opening import Opener
 from localpair.protocol.budget import PerSource
-from localpair.protocol.discovery import Carrier, Foreign, Gone, Heard, HearsUs
+from localpair.protocol.discovery import Carrier, Foreign, Gone, Heard, HearsUs, Invited
 from localpair.ranking import scope_of
 from localpair.wire.beacon import Part
 
@@ -70,6 +71,7 @@ class Hearing:
         finder: Finder,
         checklists: Checklists,
         confirmer: Confirmer,
+        opener: Opener,
         emit: Callable[[Event], None],
     ) -> None:
         self.nearby: OrderedDict[bytes, NearbyPeer] = OrderedDict()
@@ -77,7 +79,7 @@ class Hearing:
         self.seen_at: OrderedDict[IPAddress, OwnAddressSeen] = OrderedDict()
         self.heard_by: set[str] = set()
         self._part, self._finder, self._checklists = part, finder, checklists
-        self._confirmer, self._emit = confirmer, emit
+        self._confirmer, self._opener, self._emit = confirmer, opener, emit
         self._budget = PerSource(total=PACKET_DIALS_TOTAL)
         self._pursuits: OrderedDict[bytes, _Pursuit] = OrderedDict()
         self._calls: list[_Call] = []
@@ -103,8 +105,11 @@ class Hearing:
                     self._noticed.set()
                     if said_goodbye:
                         self.ended(instance)
+                case Invited():
+                    self._opener.hear(event)
                 case Foreign(source, reason):
                     self._note_foreign(source, reason)
+        self._opener.step(group)
         now = self._confirmer.clock()
         due = [call for call in self._calls if call.due <= now]
         self._calls = [call for call in self._calls if call.due > now]
@@ -115,6 +120,7 @@ class Hearing:
     def settle(self) -> None:
         """A session stands: nobody needs to be confirmed any more."""
         self._calls.clear()
+        self._opener.clear()
 
     def heard_since(self, instance: bytes) -> float | None:
         """When this peer was first heard with a secret of ours."""
@@ -127,6 +133,7 @@ class Hearing:
         if pursuit is not None:
             pursuit.paused = True
             self._checklists.drop(pursuit.secret, pursuit.candidates.values())
+            self._opener.forget(pursuit.secret)
 
     def resume(self, instance: bytes) -> None:
         """Its session has lost its connection: dial it again wherever it was heard."""
@@ -143,8 +150,8 @@ class Hearing:
     def deadline(self) -> float | None:
         """When ``step`` wants to be called next."""
         times = [call.due for call in self._calls]
-        discovery = self._finder.discovery.deadline()
-        return min([*times, discovery] if discovery is not None else times, default=None)
+        others = (self._finder.discovery.deadline(), self._opener.deadline())
+        return min([*times, *(time for time in others if time is not None)], default=None)
 
     # -- a peer is heard ----------------------------------------------------------------------------------------
 
@@ -229,6 +236,8 @@ class Hearing:
             via=event.carrier.value, dial_from=own_port,
         )  # fmt: skip
         self._dial(event.instance, secret, [candidate], SIMULTANEOUS_AFTER_S)
+        if event.udp_port >= LOWEST_DIALLED_PORT and candidate.diallable:
+            self._opener.know(secret, self._checklists.ways(candidate)[-1], event.source, event.udp_port)
 
     def _is_near(self, claim: IPAddress) -> bool:
         """A public address is on the local network only if it is in one of our own subnets."""

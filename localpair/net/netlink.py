@@ -25,7 +25,8 @@ _ROUTE_PROTOCOL: Final = 0
 _RECEIVE_BYTES: Final = 1 << 16  # the kernel fills at most 32 KiB of it
 _DUMP_TRIES: Final = 3  # a table that changed while it was read is read again
 # include/uapi/linux/rtnetlink.h, RTMGRP_: link, IPv4 and IPv6 address, IPv4 and IPv6 route
-_CHANGE_GROUPS: Final = 0x1 | 0x10 | 0x100 | 0x40 | 0x400
+CHANGE_GROUPS: Final = 0x1 | 0x10 | 0x100 | 0x40 | 0x400
+NEIGHBOUR_GROUP: Final = 0x4
 _USABLE_ROUTES: Final = frozenset({1, 2, 3, 5})  # unicast, local, broadcast, multicast
 
 _Take: TypeAlias = Callable[[bytes], None]
@@ -83,11 +84,13 @@ def route_to(address: IPAddress, scope: int = 0) -> RouteHop:
     raise OSError(101, os.strerror(101))  # ENETUNREACH, for a route that only forbids
 
 
-def open_changes() -> socket.socket:
-    """A non-blocking socket that hears of every change of links, addresses and routes. OSError where refused."""
+def open_changes(groups: int = CHANGE_GROUPS) -> socket.socket:
+    """A non-blocking socket that hears of every change of links, addresses and routes, or of what else ``groups``
+    name. OSError where refused.
+    """
     heard = socket.socket(_AF_NETLINK, socket.SOCK_RAW, _ROUTE_PROTOCOL)
     try:
-        heard.bind((0, _CHANGE_GROUPS))
+        heard.bind((0, groups))
         heard.setblocking(False)
     except OSError:
         heard.close()

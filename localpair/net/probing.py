@@ -10,12 +10,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from ipaddress import IPv4Address
+from itertools import chain, islice
 
 from localpair.address import AddressClass, IPAddress, classify, subnet_hosts
-from localpair.candidate import Interface
-from localpair.limits import NEIGHBOUR_POLL_S, SWEEP_ADDRESSES, SWEEP_AFTER_S, SWEEP_STEP, SWEEP_STEP_S
+from localpair.candidate import Interface, InterfaceKind
+from localpair.limits import (
+    NEIGHBOUR_POLL_S,
+    SWEEP_ADDRESSES,
+    SWEEP_AFTER_S,
+    SWEEP_AIMED_AFTER_S,
+    SWEEP_STEP,
+    SWEEP_STEP_S,
+)
 from localpair.net.finder import Finder
 from localpair.net.interfaces import Interfaces, neighbours
+from localpair.net.neighbours import NeighbourWatch
 from localpair.protocol.discovery import Target
 from localpair.ranking import is_tunnel
 
@@ -24,30 +33,49 @@ _PROBED = _SWEPT | {AddressClass.UNIQUE_LOCAL, AddressClass.GLOBAL}
 
 
 class Prober:
-    """Probes for one engine. ``port`` is the peer's UDP port: by the offer, or the number that both sides prefer."""
+    """Probes for one engine. ``port`` is the peer's UDP port: by the offer, or the number that both sides prefer.
+
+    ``aimed`` is set where addresses of the peer are known: they are tried before the whole subnet is asked.
+    """
 
     def __init__(self, finder: Finder, port: int, *, sweeps: bool) -> None:
         self._finder, self.port, self._sweeps = finder, port, sweeps
+        self.aimed = False
+        self._swept = 0
+        self._since: float | None = None
+        self._watch = NeighbourWatch()
+
+    def wake(self) -> None:
+        """Discovery rests no longer: look at once."""
+        self._watch.notify()
 
     async def run(self) -> None:
         """Probe until cancelled; nothing is sent while discovery rests."""
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        waiting = list(SWEEP_AFTER_S) if self._sweeps else []
-        while True:
-            await asyncio.sleep(NEIGHBOUR_POLL_S)
-            if self._finder.discovery.resting:
-                started, waiting = clock(), list(SWEEP_AFTER_S) if self._sweeps else []
-                continue
-            self._probe_neighbours()
-            if waiting and clock() - started >= waiting[0] and not self._finder.discovery.heard_anybody:
-                waiting.pop(0)
-                await self._sweep()
+        with self._watch as watch:
+            while True:
+                limit = NEIGHBOUR_POLL_S
+                if self._finder.discovery.resting:
+                    self._since, self._swept = None, 0
+                elif not self._finder.discovery.heard_anybody:
+                    self._probe_neighbours()
+                    if self._left() <= 0:
+                        self._swept += 1
+                        await self._sweep()
+                    limit = max(0.0, min(limit, self._left()))
+                await watch.wait(limit)
+
+    def _left(self) -> float:
+        """Seconds until the next sweep is due."""
+        now = self._finder.now()
+        if self._since is None:
+            self._since = now
+        if not self._sweeps or self._swept >= len(SWEEP_AFTER_S):
+            return NEIGHBOUR_POLL_S
+        after = SWEEP_AIMED_AFTER_S if self.aimed and not self._swept else SWEEP_AFTER_S[self._swept]
+        return self._since + after - now
 
     def _probe_neighbours(self) -> None:
         """Also the first contact of a host whose firewall is closed: the peer's ARP request made it a neighbour."""
-        if self._finder.discovery.heard_anybody:
-            return
         for neighbour in neighbours():
             interface = self._finder.interfaces.by_index.get(neighbour.index)
             if interface is not None and _may_probe(neighbour.address, interface):
@@ -83,32 +111,36 @@ def sweep_targets(interfaces: Interfaces) -> Iterator[tuple[IPAddress, int]]:
     """The addresses to sweep, with the interface of each: on-link, private, IPv4, nearest numbers first.
 
     At most SWEEP_ADDRESSES in all; never on a tunnel, and never beyond the real mask. Addresses near our own come
-    first, since address servers hand them out in order.
+    first, since address servers hand them out in order. All subnets are asked in turn, so that a large one does not
+    use up what there is; and those of container bridges only after the others.
     """
-    left = SWEEP_ADDRESSES
+    nets: dict[bool, list[Iterator[tuple[IPAddress, int]]]] = {False: [], True: []}
     for interface in interfaces.interfaces:
         for details in interface.addresses:
             own = details.address
-            if not isinstance(own, IPv4Address) or details.prefix > 30 or not _may_probe(own, interface):
-                continue
-            for address in _nearest(own, details.prefix, left):
-                left -= 1
-                yield address, interface.index
+            if isinstance(own, IPv4Address) and details.prefix <= 30 and _may_probe(own, interface):
+                inner = interface.kind is InterfaceKind.BRIDGE and not interface.gateway
+                nets[inner].append(_nearest(own, details.prefix, interface.index))
+    return islice(chain(_in_turn(nets[False]), _in_turn(nets[True])), SWEEP_ADDRESSES)
 
 
-def _nearest(own: IPv4Address, prefix: int, limit: int) -> Iterator[IPv4Address]:
+def _in_turn(nets: list[Iterator[tuple[IPAddress, int]]]) -> Iterator[tuple[IPAddress, int]]:
+    while nets:
+        for net in list(nets):
+            entry = next(net, None)
+            if entry is None:
+                nets.remove(net)
+            else:
+                yield entry
+
+
+def _nearest(own: IPv4Address, prefix: int, index: int) -> Iterator[tuple[IPAddress, int]]:
     net = subnet_hosts(own, prefix)
     first, last, middle = net.first + 1, net.last - 1, int(own)
-    given = 0
     for distance in range(1, net.size):
         for number in (middle + distance, middle - distance):
             if first <= number <= last:
-                if given >= limit:
-                    return
-                given += 1
-                yield IPv4Address(number)
-        if middle + distance > last and middle - distance < first:
-            return
+                yield IPv4Address(number), index
 
 
 def _may_probe(address: IPAddress, interface: Interface) -> bool:

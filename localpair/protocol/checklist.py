@@ -2,7 +2,8 @@
 
 Candidates are dialled best first, STAGGER_S apart, or at once where the one before has already failed (RFC 8305,
 5). What failed is tried again after growing gaps: networks heal, and the other side may start later. Nothing is
-dropped for its rank. A candidate that answered with the wrong key is not tried again.
+dropped for its rank. A candidate that answered with the wrong key is not tried again. Dials between the two fixed
+ports stand outside the queue: the other side dials at the same time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from typing import TypeAlias
 
 from localpair.address import AddressClass, IPAddress, unscoped
 from localpair.candidate import Candidate
-from localpair.limits import CANDIDATES, LOWEST_DIALLED_PORT, PARALLEL_DIALS, RETRY_GAPS_S, STAGGER_S
+from localpair.limits import (
+    CANDIDATES,
+    LOWEST_DIALLED_PORT,
+    OPENING_GAPS_S,
+    PARALLEL_DIALS,
+    RETRY_GAPS_S,
+    STAGGER_S,
+)
 
 Order: TypeAlias = Callable[[Sequence[Candidate]], Sequence[Candidate]]
 """Gives candidates best first."""
@@ -25,6 +33,7 @@ class Outcome(StrEnum):
     """How a dial ended, as far as trying again is concerned."""
 
     FAILED = "failed"
+    REFUSED = "refused"  # failed, by an answer that said no
     HOPELESS = "hopeless"  # another device answers there
 
 
@@ -35,6 +44,11 @@ class _Entry:
     tries: int = 0
     running: bool = False
     hopeless: bool = False
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is dialled from our fixed port, at about the moment when the other side does the same."""
+        return self.candidate.dial_from != 0
 
 
 class Checklist:
@@ -76,18 +90,18 @@ class Checklist:
 
     def due(self, now: float) -> list[Candidate]:
         """The candidates to dial now, best first; each counts as running until ``ended`` is called."""
-        started: list[Candidate] = []
-        while now >= self._next_start and self._running() < PARALLEL_DIALS:
-            entry = self._best(
-                [one for one in self._entries.values() if self._is_idle(one) and one.ready_at <= now]
-            )
-            if entry is None:
-                break
+        ready = [one for one in self._entries.values() if self._is_idle(one) and one.ready_at <= now]
+        room = max(0, PARALLEL_DIALS - self._running())
+        started = [one for one in ready if one.timed][:room]
+        if now >= self._next_start and len(started) < room:
+            entry = self._best([one for one in ready if not one.timed])
+            if entry is not None:
+                self._next_start = now + STAGGER_S
+                started.append(entry)
+        for entry in started:
             entry.running = True
             entry.tries += 1
-            self._next_start = now + STAGGER_S
-            started.append(entry.candidate)
-        return started
+        return [entry.candidate for entry in started]
 
     def ended(self, candidate: Candidate, outcome: Outcome, now: float) -> None:
         """A dial that ``due`` asked for has ended without a session; the next one need not wait for its turn."""
@@ -96,9 +110,10 @@ class Checklist:
             return
         entry.running = False
         entry.hopeless = outcome is Outcome.HOPELESS
-        gap = RETRY_GAPS_S[min(entry.tries, len(RETRY_GAPS_S)) - 1]
-        entry.ready_at = now + gap
-        self._next_start = now
+        gaps = OPENING_GAPS_S if entry.timed else RETRY_GAPS_S
+        entry.ready_at = now + gaps[min(entry.tries, len(gaps)) - 1]
+        if not entry.timed:
+            self._next_start = now
 
     def restart(self, now: float) -> None:
         """The network changed: everything is worth a new try, now."""
@@ -108,10 +123,11 @@ class Checklist:
 
     def deadline(self) -> float | None:
         """When ``due`` may next give something, if anything is left to dial."""
-        waiting = [entry.ready_at for entry in self._entries.values() if self._is_idle(entry)]
-        if not waiting or self._running() >= PARALLEL_DIALS:
+        if self._running() >= PARALLEL_DIALS:
             return None
-        return max(self._next_start, min(waiting))
+        idle = [entry for entry in self._entries.values() if self._is_idle(entry)]
+        times = [one.ready_at if one.timed else max(self._next_start, one.ready_at) for one in idle]
+        return min(times, default=None)
 
     def candidates(self) -> list[Candidate]:
         """All candidates, best first, held-back ones included."""

@@ -39,7 +39,16 @@ from localpair.limits import (
 )
 from localpair.protocol.budget import Bucket
 from localpair.protocol.keyring import Keyring, Nonces, StrangerError
-from localpair.wire.beacon import Beacon, BeaconKind, Envelope, ForeignVersionError, Mode, Part, Seen
+from localpair.wire.beacon import (
+    Beacon,
+    BeaconKind,
+    Envelope,
+    ForeignVersionError,
+    Mode,
+    Part,
+    Rendezvous,
+    Seen,
+)
 
 _SENDERS = DIALLABLE_CLASSES | {AddressClass.LOOPBACK}
 
@@ -147,7 +156,16 @@ class Foreign:
     reason: str  # "version" | "stranger"
 
 
-DiscoveryEvent: TypeAlias = Heard | HearsUs | Gone | Foreign
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """A peer that holds this secret has said a word of a rendezvous; it came ``at`` that time."""
+
+    secret: str
+    word: Rendezvous
+    at: float
+
+
+DiscoveryEvent: TypeAlias = Heard | HearsUs | Gone | Foreign | Invited
 
 
 @dataclass(slots=True)
@@ -231,6 +249,11 @@ class Discovery:
         for name in self._round():
             self._send(self._beacon(BeaconKind.ANNOUNCE), name, [target])
         return True
+
+    def invite(self, secret: str, to: Iterable[Target], word: Rendezvous) -> None:
+        """Say a word of a rendezvous to a peer that holds this secret; nothing where the secret has ended."""
+        if self._next_beat is not None and secret in self.keyring:
+            self._send(replace(self._beacon(BeaconKind.RENDEZVOUS), rendezvous=word), secret, to)
 
     @property
     def resting(self) -> bool:
@@ -400,6 +423,8 @@ class Discovery:
         if self._at_new_place(peer, place, now) or changed:
             self._events.append(self._heard(peer, source, carrier, first))
         self._take_feedback(peer, beacon, source, carrier)
+        if beacon.rendezvous is not None and secret is not None:
+            self._events.append(Invited(secret, beacon.rendezvous, now))
         if beacon.kind is BeaconKind.ANNOUNCE and first and carrier is not Carrier.TCP:
             self._answer(peer, source, now)
 

@@ -17,7 +17,7 @@ from enum import IntEnum, StrEnum
 from localpair.address import IPAddress
 from localpair.errors import WireError
 from localpair.keys import BEACON_NONCE_BYTES, BEACON_TAG_BYTES, SEAL_OVERHEAD_BYTES
-from localpair.limits import BEACON_ADDRESSES, BEACON_BYTES, OFFER_LABEL_BYTES
+from localpair.limits import BEACON_ADDRESSES, BEACON_BYTES, OFFER_LABEL_BYTES, VOLLEY_DIALS
 from localpair.wire.codec import Reader, Writer
 
 MAGIC = b"LP"
@@ -42,6 +42,7 @@ class BeaconKind(IntEnum):
     GOODBYE = 3
     CONFIRM = 4  # over TCP: "I reached you at the called address; here is what I know of myself"
     CONFIRMED = 5  # over TCP: the answer to it
+    RENDEZVOUS = 6  # sealed only: both sides agree on the moment at which they dial each other
 
 
 class Part(StrEnum):
@@ -65,6 +66,30 @@ class Seen:
     port: int
 
 
+class Step(IntEnum):
+    """The words of a rendezvous, in their order. The issuer calls; the joiner may ask it to."""
+
+    ASK = 0
+    CALL = 1
+    READY = 2
+    GO = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Rendezvous:
+    """One word of a rendezvous. ``ports`` are those that the sender will dial from, in this round's order.
+
+    Times are microseconds of the joiner's clock, which starts with its process. READY is said ``at`` that time,
+    ``took`` microseconds after the call had come; GO names the moment ``at`` which both dial.
+    """
+
+    step: Step
+    round: int = 0
+    ports: tuple[int, ...] = ()
+    at: int = 0
+    took: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Beacon:
     """One announcement. ``addresses`` are claims, best first; the packet's source is evidence, and not in here.
@@ -72,7 +97,8 @@ class Beacon:
     ``sequence`` grows with every beat of an instance: what falls behind is a replay. ``beat_ms`` is the time to the
     next beat at most. ``seen`` tells the receiver where it is seen; ``called`` names the receiver's address that a
     TCP confirmation dialled. ``dial_port`` is the TCP port that this side dials from and never listens on, so that
-    two closed firewalls can open for each other; 0 where there is none.
+    two closed firewalls can open for each other; 0 where there is none. ``rendezvous`` is there in a beacon of that
+    kind and in no other.
     """
 
     kind: BeaconKind
@@ -87,6 +113,7 @@ class Beacon:
     seen: Seen | None = None
     called: IPAddress | None = None
     label: str = ""
+    rendezvous: Rendezvous | None = None
 
     def encode(self) -> bytes:
         """The body, padded with zeros to BODY_BYTES."""
@@ -100,8 +127,10 @@ class Beacon:
             writer.address(self.seen.address).u16(self.seen.port)
         if self.called is not None:
             writer.address(self.called)
-        body = writer.text8(self.label).done()
-        return body.ljust(BODY_BYTES, b"\0")
+        writer.text8(self.label)
+        if self.rendezvous is not None:
+            _write_rendezvous(writer, self.rendezvous)
+        return writer.done().ljust(BODY_BYTES, b"\0")
 
     @classmethod
     def decode(cls, body: bytes) -> Beacon:
@@ -123,6 +152,7 @@ class Beacon:
         label = reader.text8()
         if len(label.encode()) > OFFER_LABEL_BYTES:
             raise WireError("a beacon with a label that is too long")
+        rendezvous = _read_rendezvous(reader) if kind is BeaconKind.RENDEZVOUS else None
         return cls(
             kind,
             part,
@@ -136,6 +166,7 @@ class Beacon:
             seen,
             called,
             label,
+            rendezvous,
         )
 
 
@@ -173,6 +204,19 @@ class Envelope:
 
 class ForeignVersionError(WireError):
     """A beacon of a localpair that speaks another version: worth telling the person."""
+
+
+def _write_rendezvous(writer: Writer, word: Rendezvous) -> None:
+    writer.u8(word.step).u8(word.round).u64(word.at).u32(word.took).u8(len(word.ports))
+    for port in word.ports:
+        writer.u16(port)
+
+
+def _read_rendezvous(reader: Reader) -> Rendezvous:
+    step, number, at, took, count = reader.u8(), reader.u8(), reader.u64(), reader.u32(), reader.u8()
+    if step > Step.GO or count > VOLLEY_DIALS:
+        raise WireError(f"a rendezvous with the step {step} and {count} ports")
+    return Rendezvous(Step(step), number, tuple(reader.u16() for _ in range(count)), at, took)
 
 
 def _kind(value: int) -> BeaconKind:

@@ -1,0 +1,142 @@
+"""Opening two firewalls that refuse: the rendezvous of each peer, over UDP, and the volleys that it agrees on."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from localpair.candidate import Candidate
+from localpair.events import Attempt, Direction, Phase
+from localpair.keys import Role
+from localpair.net.finder import Clock, Finder
+from localpair.net.volley import Volley
+from localpair.protocol.discovery import Invited, Source
+from localpair.protocol.rendezvous import Fire, Meeting
+
+_SPIN_S = 0.002  # the end of a wait is spent awake: the event loop wakes too late for a LAN
+
+Adopt = Callable[[str, Candidate, socket.socket], Awaitable[bool]]
+"""Makes a lane of an open connection and verifies it; False where that failed."""
+
+
+@dataclass(slots=True)
+class _Peer:
+    """How one peer is reached: over UDP at ``source``, and at the address of ``way`` for dials."""
+
+    way: Candidate
+    source: Source
+    port: int
+    meeting: Meeting
+    volley: Volley | None = None
+
+
+class Opener:
+    """Holds a rendezvous with each peer that is known by a secret, once a dial between fixed ports was refused."""
+
+    def __init__(
+        self, finder: Finder, role: Role, clock: Clock, adopt: Adopt,
+        attempted: Callable[[Attempt], None], changed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._finder, self._leads, self._clock = finder, role is Role.ISSUER, clock
+        self._adopt, self._attempted, self._changed = adopt, attempted, changed
+        self._peers: dict[str, _Peer] = {}
+
+    def know(self, secret: str, way: Candidate, source: Source, port: int) -> None:
+        """A peer was heard there, and hears at that port; what was heard last is what counts."""
+        peer = self._peers.get(secret)
+        if peer is None:
+            meeting = Meeting(lambda count: self._load(secret, count), self._clock(), leads=self._leads)
+            self._peers[secret] = _Peer(way, source, port, meeting)
+        else:
+            peer.way, peer.source, peer.port = way, source, port
+
+    def forget(self, secret: str) -> None:
+        """The peer has a session, or has ended."""
+        peer = self._peers.pop(secret, None)
+        if peer is not None and peer.volley is not None:
+            peer.volley.close()
+
+    def refused(self, secret: str) -> None:
+        """A dial between the fixed ports was answered with a refusal."""
+        if secret in self._peers:
+            self._peers[secret].meeting.refused(self._clock())
+
+    def hear(self, event: Invited) -> None:
+        """The peer has said a word of the rendezvous."""
+        peer = self._peers.get(event.secret)
+        if peer is not None:
+            peer.meeting.receive(event.word, event.at)
+
+    def step(self, group: asyncio.TaskGroup) -> None:
+        """Say and do what is due."""
+        for secret, peer in list(self._peers.items()):
+            peer.meeting.timer(self._clock())
+            for deed in peer.meeting.take():
+                if isinstance(deed, Fire):
+                    self._fire(secret, peer, deed, group)
+                else:
+                    word = peer.meeting.stamp(deed, self._clock())
+                    to = self._finder.targets(peer.source.address, peer.port, peer.source.scope)
+                    self._finder.discovery.invite(secret, to, word)
+                    self._finder.flush()
+
+    def deadline(self) -> float | None:
+        """When ``step`` wants to be called next."""
+        times = [peer.meeting.deadline() for peer in self._peers.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    def clear(self) -> None:
+        """Open nothing more."""
+        for secret in list(self._peers):
+            self.forget(secret)
+
+    def _fire(self, secret: str, peer: _Peer, deed: Fire, group: asyncio.TaskGroup) -> None:
+        """A wait that the event loop can keep is its own; a short one is spent here, since every packet counts."""
+        volley, peer.volley = peer.volley, None
+        if volley is None:
+            peer.meeting.missed(self._clock())
+        elif deed.at - self._clock() > _SPIN_S:
+            group.create_task(self._fire_later(secret, peer, volley, deed))
+        else:
+            self._fire_now(volley, deed)
+            group.create_task(self._collect(secret, peer, volley))
+
+    async def _fire_later(self, secret: str, peer: _Peer, volley: Volley, deed: Fire) -> None:
+        try:
+            await asyncio.sleep(deed.at - self._clock() - _SPIN_S)
+            self._fire_now(volley, deed)
+        except BaseException:
+            volley.close()
+            raise
+        await self._collect(secret, peer, volley)
+
+    def _fire_now(self, volley: Volley, deed: Fire) -> None:
+        while self._clock() < deed.at:
+            pass
+        volley.fire(deed.ports, veiled=deed.veiled)
+
+    async def _collect(self, secret: str, peer: _Peer, volley: Volley) -> None:
+        started = self._clock()
+        opened = await volley.opened()
+        if opened is None:
+            name = errno.errorcode.get(volley.error, "ETIMEDOUT")
+            ms = (self._clock() - started) * 1000
+            self._attempted(Attempt(peer.way, Direction.SIMULTANEOUS, Phase.CONNECT, "failed", ms, name))
+        elif await self._adopt(secret, replace(peer.way, dial_from=opened.getsockname()[1]), opened):
+            return
+        peer.meeting.missed(self._clock())
+        self._changed()
+
+    def _load(self, secret: str, count: int) -> tuple[int, ...]:
+        peer = self._peers[secret]
+        if peer.volley is not None:
+            peer.volley.close()
+            peer.volley = None
+        try:
+            peer.volley = Volley(peer.way, count, leads=self._leads)
+        except OSError:
+            return ()
+        return peer.volley.ports

@@ -1,0 +1,157 @@
+"""A volley: several dials at one moment, each between a fresh pair of ports, so that one of them meets its counterpart.
+
+Where a dial was refused, its port listens for a while: some refusals leave our firewall open for the peer's own dial.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+
+from localpair.address import normalise
+from localpair.candidate import Candidate
+from localpair.limits import VOLLEY_S, VOLLEY_SECOND_S
+from localpair.net.calls import new_dial, target_of
+
+
+class Volley:
+    """Bound to its ports from the start, so that firing is nothing but dialling. ``ports`` are our own.
+
+    The side that ``leads`` chooses among what has opened, by speaking on it first.
+    """
+
+    def __init__(self, candidate: Candidate, count: int, *, leads: bool) -> None:
+        self._candidate, self._leads = candidate, leads
+        self._dials: list[socket.socket] = []
+        self._targets: list[int] = []
+        self.error = 0
+        try:
+            for _ in range(count):
+                self._dials.append(new_dial(candidate.address, candidate.bind_to, 0))
+        except OSError:
+            self.close()
+            raise
+        self.ports = tuple(one.getsockname()[1] for one in self._dials)
+
+    def fire(self, ports: Sequence[int], *, veiled: bool = False) -> None:
+        """Dial the peer's ``ports``. One side goes through them forwards and the other backwards: whatever the two
+        are apart in time, some pair of dials is not.
+        """
+        self._targets = list(ports[: len(self._dials)])
+        places = range(len(self._targets))
+        for place in places if self._leads else reversed(places):
+            one = self._dials[place]
+            veil = veiled and self._veil(one)
+            with suppress(OSError):  # told again by SO_ERROR, or by the next try
+                one.connect(self._target(place))
+            if veil:
+                one.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, b"")
+
+    def _veil(self, one: socket.socket) -> bool:
+        """Have the next packet carry a loose source route (RFC 791) to the peer itself. Hosts throw such packets away
+        unanswered (Linux: accept_source_route is off), and so does whatever is on the way; but our own firewall has
+        seen it leave. No privilege is needed; IPv6 has nothing of the kind.
+        """
+        if one.family != socket.AF_INET:
+            return False
+        try:
+            route = bytes([131, 7, 4]) + self._candidate.address.packed + b"\0"
+            one.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, route)
+        except OSError:
+            return False
+        return True
+
+    async def opened(self) -> socket.socket | None:
+        """The one connection that both sides use, None where there is none within VOLLEY_S. All others are closed."""
+        tries = [asyncio.create_task(self._follow(place)) for place in range(len(self._targets))]
+        chosen: socket.socket | None = None
+        try:
+            async with asyncio.timeout(VOLLEY_S):
+                for done in asyncio.as_completed(tries):
+                    chosen = await done
+                    if chosen is not None:
+                        return chosen
+        except TimeoutError:
+            pass
+        finally:
+            for one in tries:
+                one.cancel()
+            await asyncio.gather(*tries, return_exceptions=True)
+            self.close(chosen)
+        return None
+
+    def close(self, kept: socket.socket | None = None) -> None:
+        """Close every socket but ``kept``."""
+        for one in self._dials:
+            if one is not kept:
+                one.close()
+        self._dials = []
+
+    async def _follow(self, place: int) -> socket.socket | None:
+        """What becomes of one dial: opened, or refused and then opened the other way round."""
+        try:
+            return await self._usable(self._dials[place])
+        except OSError as error:
+            self.error = self.error or error.errno or 0
+        try:
+            return await self._second(place)
+        except OSError:
+            return None
+
+    async def _second(self, place: int) -> socket.socket:
+        accepted = await self._listen(place, VOLLEY_SECOND_S if self._leads else VOLLEY_S)
+        if accepted is not None:
+            return await self._usable(accepted)
+        again = new_dial(self._candidate.address, self._candidate.bind_to, self.ports[place])
+        self._dials.append(again)
+        with suppress(BlockingIOError):
+            again.connect(self._target(place))
+        return await self._usable(again)
+
+    async def _listen(self, place: int, limit: float) -> socket.socket | None:
+        """A call of the peer to the port that we have dialled from, if it comes in time."""
+        self._dials[place].close()
+        listening = new_dial(self._candidate.address, self._candidate.bind_to, self.ports[place])
+        try:
+            listening.listen(1)
+            async with asyncio.timeout(limit):
+                while True:
+                    one, (host, *_) = await asyncio.get_running_loop().sock_accept(listening)
+                    self._dials.append(one)
+                    if normalise(host.partition("%")[0]) == self._candidate.address:
+                        return one
+                    one.close()
+        except TimeoutError:
+            return None
+        finally:
+            listening.close()
+
+    async def _usable(self, one: socket.socket) -> socket.socket:
+        """``one`` once it is open and, at the side that follows, once the other one has spoken on it."""
+        await _ready(one, writing=True)
+        code = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, "refused")
+        one.getpeername()  # raises ENOTCONN for one that never left
+        if not self._leads:
+            await _ready(one, writing=False)
+            if not one.recv(1, socket.MSG_PEEK):
+                raise ConnectionResetError(errno.ECONNRESET, "the other side has chosen another one")
+        return one
+
+    def _target(self, place: int) -> tuple[str, int] | tuple[str, int, int, int]:
+        return target_of(self._candidate.address, self._targets[place], self._candidate.scope)
+
+
+async def _ready(one: socket.socket, *, writing: bool) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
+    add(one, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        remove(one)

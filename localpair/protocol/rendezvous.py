@@ -1,0 +1,153 @@
+"""The rendezvous: two sides whose firewalls refuse every call agree on the moment at which both dial.
+
+A stateful firewall lets the peer's SYN in once our own has gone out. One that drops gives the two all the time they
+need; one that refuses ends our dial with its answer, so the two SYNs must cross on the way. The issuer calls with the
+ports it will dial from; the joiner answers with its own and with its clock; the issuer, who knows by the round trip
+how far the two clocks are apart, names the moment. Every round takes new ports, since a refused dial leaves its
+traces in both firewalls.
+
+On a cable that is faster than the two schedulers are exact no SYN ever crosses another. So every second round the
+issuer dials first and veiled: its SYN opens its own firewall and is thrown away by the joiner's host unanswered.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from localpair.limits import (
+    LOWEST_DIALLED_PORT,
+    RENDEZVOUS_ANSWER_S,
+    RENDEZVOUS_GAPS_S,
+    RENDEZVOUS_LEAD_S,
+    RENDEZVOUS_ROUNDS,
+    VEILED_DIALS,
+    VOLLEY_DIALS,
+)
+from localpair.protocol.budget import Bucket
+from localpair.wire.beacon import Rendezvous, Step
+
+_US = 1_000_000
+
+Load: TypeAlias = Callable[[int], tuple[int, ...]]
+"""Makes a volley of so many dials ready and gives its own ports; one that was not fired before is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """Dial now, from each port of the volley to the peer's port in the same place; ``at`` is when."""
+
+    ports: tuple[int, ...]
+    at: float
+    veiled: bool = False
+
+
+Deed: TypeAlias = Rendezvous | Fire
+
+
+class Meeting:
+    """One side's part. ``leads`` is True at the issuer. What to say and to do is given by ``take``, in order."""
+
+    def __init__(self, load: Load, now: float, *, leads: bool) -> None:
+        self._load, self._leads, self._epoch = load, leads, now
+        self._round = 0
+        self._called_at: float | None = None
+        self._next_call: float | None = None
+        self._firing = False
+        self._loaded: Rendezvous | None = None
+        self._came_at = now
+        self._best: tuple[float, float] | None = None
+        self._budget = Bucket(RENDEZVOUS_ROUNDS, RENDEZVOUS_GAPS_S[-1])
+        self._deeds: deque[Deed] = deque()
+
+    def refused(self, now: float) -> None:
+        """An ordinary simultaneous dial was refused, so a rendezvous is needed."""
+        if self._leads:
+            self._want(now)
+        else:
+            self._deeds.append(Rendezvous(Step.ASK))
+
+    def receive(self, word: Rendezvous, now: float) -> None:
+        """Take the peer's word, which came at ``now``. One that does not fit what is under way is passed over."""
+        match word.step:
+            case Step.ASK if self._leads:
+                self._want(now)
+            case Step.CALL if not self._leads and _may_dial(word.ports):
+                self._get_ready(word, now)
+            case Step.READY if self._leads and word.round == self._round & 255 and _may_dial(word.ports):
+                self._go(word, now)
+            case Step.GO if self._loaded is not None and word.round == self._loaded.round:
+                ports, self._loaded = self._loaded.ports, None
+                at = self._epoch + word.at / _US
+                self._deeds.append(Fire(ports, min(at, now + RENDEZVOUS_ANSWER_S)))
+            case _:
+                pass
+
+    def missed(self, now: float) -> None:
+        """The volley that was asked for has opened nothing."""
+        self._firing = False
+        if self._leads:
+            self._next_call = now + RENDEZVOUS_GAPS_S[self._round >= RENDEZVOUS_ROUNDS]
+
+    def timer(self, now: float) -> None:
+        """Do what is due."""
+        if self._next_call is not None and now >= self._next_call:
+            self._round += 1
+            self._next_call = now + RENDEZVOUS_ANSWER_S
+            ports = self._load(VEILED_DIALS if self._veiled() else VOLLEY_DIALS)
+            self._deeds.append(Rendezvous(Step.CALL, self._round & 255, ports))
+
+    def deadline(self) -> float | None:
+        """When ``timer`` wants to be called next, if ever."""
+        return self._next_call
+
+    def take(self) -> list[Deed]:
+        """What to say to the peer and to do, in this order."""
+        deeds = list(self._deeds)
+        self._deeds.clear()
+        return deeds
+
+    def stamp(self, word: Rendezvous, now: float) -> Rendezvous:
+        """The word as it leaves ``now``: with our clock, where it tells of it."""
+        if word.step is Step.CALL:
+            self._called_at = now
+        if word.step is not Step.READY:
+            return word
+        at, took = round((now - self._epoch) * _US), round((now - self._came_at) * _US)
+        return replace(word, at=at, took=took)
+
+    def _want(self, now: float) -> None:
+        if self._next_call is None and not self._firing:
+            self._next_call = now
+
+    def _get_ready(self, word: Rendezvous, now: float) -> None:
+        if self._loaded is not None and self._loaded.round == word.round:
+            return  # a copy
+        if not self._budget.take(now):
+            return  # whoever has the secret must not make us dial without end
+        self._loaded, self._came_at = word, now
+        self._deeds.append(Rendezvous(Step.READY, word.round, self._load(VOLLEY_DIALS)))
+
+    def _go(self, word: Rendezvous, now: float) -> None:
+        """The joiner's clock is read as halfway through the way there and back; the quickest round knows best."""
+        if self._called_at is None:
+            return
+        trip = max(0.0, now - self._called_at - word.took / _US)
+        ahead = word.at / _US - (now - trip / 2)
+        if self._best is None or trip < self._best[0]:
+            self._best = (trip, ahead)
+        self._called_at, self._next_call, self._firing = None, None, True
+        moment = now + RENDEZVOUS_LEAD_S + trip
+        there = max(0, round((moment + self._best[1]) * _US))
+        go = Rendezvous(Step.GO, word.round, at=there)
+        fire = Fire(word.ports, now if self._veiled() else moment, self._veiled())
+        self._deeds += [fire, go] if fire.veiled else [go, fire]
+
+    def _veiled(self) -> bool:
+        return self._round % 2 == 0
+
+
+def _may_dial(ports: tuple[int, ...]) -> bool:
+    return bool(ports) and min(ports) >= LOWEST_DIALLED_PORT
