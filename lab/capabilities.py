@@ -36,6 +36,7 @@ _RESTS_ON: Final[dict[str, tuple[str, ...]]] = {
     "nat": ("nat",),
     "firewall": ("firewall",),
     "policy-routing": ("policy-routing",),
+    "bbr": ("bbr",),
     "isolation": ("isolation",),
     "tunnel-device": ("tunnel-device",),
     "clock": ("clock",),
@@ -111,6 +112,10 @@ def mend(capability: str, reason: str) -> str:
         return _install("faketime")
     if "unshare" in reason or "Operation not permitted" in reason or "uid_map" in reason:
         return _allow_namespaces()
+    if capability == "bbr":
+        return (
+            "sudo modprobe tcp_bbr && sudo sysctl -w net.ipv4.tcp_allowed_congestion_control='reno cubic bbr'"
+        )
     if capability == "tunnel-device":
         return "sudo modprobe tun (and run the lab as root: /dev/net/tun is closed to users)"
     return (

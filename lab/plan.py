@@ -562,6 +562,7 @@ CAPABILITIES = {
     "nat": "address translation in a router",
     "firewall": "stateful firewalls on devices and routers",
     "policy-routing": "routing rules and further tables",
+    "bbr": "the congestion control that bears losses, open to every program",
     "isolation": "ports that do not exchange frames",
     "tunnel-device": "a real point-to-point device",
     "clock": "a shifted wall clock",

@@ -33,13 +33,14 @@ def make_plan(scenario: Scenario, *, name: str, cell: str = "", source: str = ""
         impairments=impairments,
         events=events,
         actions=tuple(plan_actions(scenario)),
+        needs=scenario.needs,
         limit_s=scenario.limit or LIMIT_S,
     )
     return _with_needs(plan)
 
 
 def _with_needs(plan: Plan) -> Plan:
-    needs = [*_network_needs(plan), *_node_needs(plan.nodes), *_event_needs(plan.events)]
+    needs = [*plan.needs, *_network_needs(plan), *_node_needs(plan.nodes), *_event_needs(plan.events)]
     return dataclasses.replace(plan, needs=tuple(dict.fromkeys(needs)))
 
 

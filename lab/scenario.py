@@ -57,6 +57,7 @@ class Scenario(Model):
     actions: tuple[Act, ...] = ()
     events: tuple[Happening, ...] = ()
     expect: tuple[Expect, ...]
+    needs: Many[Literal["bbr"]] = ()
     limit: Duration | None = None
     seed: Count = 1
     expected_failure: ExpectedFailure | None = None

@@ -145,6 +145,14 @@ STAGE_THREE_S: Final = 5.0
 SELF_CODE_BYTES: Final = 16
 SELF_CALLS: Final = 32  # calls to oneself under way at once; a container host has hundreds of addresses
 
+# --- Segments and losses ---------------------------------------------------------------------------------------
+SEGMENT_BYTES: Final = (
+    1220  # TCP payload both ways: fits 1280, IPv6's least MTU, wherever larger packets vanish unheard
+)
+LOSS_LOOK_S: Final = 0.5  # between two looks at what a connection had to send again
+LOSS_SHARE: Final = 0.05  # of its segments; on a clean LAN it is none, and a full Wi-Fi queue loses far less
+LOSS_LEAST: Final = 3  # segments sent again before a share means anything
+
 # --- Session ---------------------------------------------------------------------------------------------------
 PING_S: Final = 15.0
 DEAD_S: Final = 45.0

@@ -85,6 +85,11 @@ def _tunnel_device() -> None:
     os.close(network)
 
 
+def _bbr() -> None:
+    with socket.socket() as one:
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
+
+
 def _ipv6() -> None:
     socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
     _apply(steps.Sysctl(_A, "net.ipv6.conf.default.disable_ipv6", "0"))
@@ -102,6 +107,7 @@ _TRIALS: Final[dict[str, Callable[[], None]]] = {
     "wire": _wire,
     "tunnel-device": _tunnel_device,
     "sandbox": sandbox.try_out,
+    "bbr": _bbr,
 }
 
 

@@ -38,7 +38,17 @@ def wired_ports(plan: Plan) -> frozenset[str]:
 
 def needs_single_packets(plan: Plan) -> bool:
     """Whether any length or count of packets matters, so that nodes must not send in bulk."""
-    return bool(wired_ports(plan)) or any(match.larger_than for match in _matches(plan))
+    lengths = any(match.larger_than for match in _matches(plan)) or _has_long_packets(plan)
+    return bool(wired_ports(plan)) or lengths
+
+
+def _has_long_packets(plan: Plan) -> bool:
+    """Whether a node may send larger packets than its network carries: bridges let those sent in bulk pass."""
+    return any(
+        interface.kind == "segment" and interface.mtu > plan.segment(interface.segment).mtu
+        for node in plan.nodes
+        for interface in node.interfaces
+    )
 
 
 def _matches(plan: Plan) -> Iterator[Match]:

@@ -16,7 +16,7 @@ from localpair.address import IPAddress, normalise
 from localpair.errors import WireError
 from localpair.keys import Role
 from localpair.limits import CONNECT_TIMEOUT_S, IDENTIFY_S
-from localpair.net.sockets import bind_to_interface
+from localpair.net.sockets import bind_to_interface, limit_segments
 from localpair.net.stream import FrameStream, open_stream
 from localpair.wire.messages import CallKind, Preamble
 
@@ -61,6 +61,7 @@ def new_dial(address: IPAddress, bind_to: int = 0, source_port: int | None = Non
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
         one.setblocking(False)
+        limit_segments(one)
         if bind_to:
             bind_to_interface(one, bind_to)
         if source_port is not None:

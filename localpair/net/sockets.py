@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 
 from localpair.address import IPAddress
 from localpair.errors import LocalError
-from localpair.limits import DATAGRAM_SEND_BYTES, DIAL_PORTS, DISCOVERY_PORT, MULTICAST_HOPS, PAIRING_PORTS
+from localpair.limits import (
+    DATAGRAM_SEND_BYTES,
+    DIAL_PORTS,
+    DISCOVERY_PORT,
+    MULTICAST_HOPS,
+    PAIRING_PORTS,
+    SEGMENT_BYTES,
+)
 
 _BACKLOG = 32
 _WINDOWS = sys.platform == "win32"
@@ -129,6 +136,7 @@ def _open(
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, DATAGRAM_SEND_BYTES)
         one.bind((host, port, 0, scope) if family == socket.AF_INET6 else (host, port))
         if kind is socket.SOCK_STREAM:
+            limit_segments(one)
             one.listen(_BACKLOG)
     except BaseException:
         one.close()
@@ -154,6 +162,16 @@ def _allow_groups(one: socket.socket, family: socket.AddressFamily) -> None:
     one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, MULTICAST_HOPS)
     one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+
+
+def limit_segments(one: socket.socket) -> None:
+    """Neither send nor ask for more than SEGMENT_BYTES in one segment. Only before ``connect`` or ``listen``.
+
+    A tunnel or a switch that swallows large packets without a word is healed by nothing else: both sides would get
+    through the handshake and hang with the first file. Where the platform refuses, connections are as they always are.
+    """
+    with suppress(OSError):
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
 
 
 def bind_to_interface(one: socket.socket, index: int) -> None:

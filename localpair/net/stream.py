@@ -18,6 +18,7 @@ from localpair.errors import WireError
 from localpair.events import Path
 from localpair.limits import CLOSE_S, SEND_BUFFER_BYTES, USER_TIMEOUT_S
 from localpair.net.intake import Intake, Piece
+from localpair.net.losses import LossWatch
 from localpair.wire.framing import Frame, frame_header
 
 __all__ = ["Frame", "FrameStream", "Piece", "open_stream"]
@@ -53,6 +54,7 @@ async def open_stream(
     except BaseException:
         sock.close()
         raise
+    wire.watch(sock)
     return FrameStream(wire, sock, server_side=server_side)
 
 
@@ -172,6 +174,12 @@ class _Wire(asyncio.BufferedProtocol):
         self._discarding = False
         self._joined: list[bytes] = []
         self._joined_size = 0
+        self._losses: LossWatch | None = None
+
+    def watch(self, sock: socket.socket) -> None:
+        """Look after losses from now on."""
+        if not self.ended.is_set():
+            self._losses = LossWatch(sock)
 
     # --- called by asyncio
 
@@ -203,6 +211,8 @@ class _Wire(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
             self.reason = str(exc) or type(exc).__name__
+        if self._losses is not None:
+            self._losses.stop()
         self.ended.set()
         self.arrived.set()
         self.writable.set()
