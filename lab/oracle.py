@@ -116,11 +116,12 @@ def holds_addresses(host: Action) -> bool:
 
 
 def _is_known(known: Acquaintance, way: Way) -> Answer:
-    """Whether whoever dials can learn the address to dial; both do where both open at once."""
-    there = known.knows(way.first, way.second, way.opening.remote)
+    """Whether whoever dials can learn the address to dial. Where both open at once, each has to have heard the other:
+    beacons say from which port, and when.
+    """
     if way.kind == "simultaneous":
-        return there & known.knows(way.second, way.first, way.opening.seen)
-    return there
+        return known.heard[way.first, way.second] & known.heard[way.second, way.first]
+    return known.knows(way.first, way.second, way.opening.remote)
 
 
 def _causes(plan: Plan, host: str, join: str) -> Iterator[str]:

@@ -27,6 +27,7 @@ FAMILIES: Mapping[str, float] = {
     "only-ipv6": 5,
     "only-link-local": 5,
 }
+PAIRING_PORT = 46821
 NETWORKS = ("lan", "wifi", "things")
 
 
@@ -94,12 +95,25 @@ def _routed(draft: Draft) -> None:
             router["firewall"] = {"through": _through_filter(draft)}
         case "nat" | "random-nat":
             router["nat"] = [{"out": outer} | ({"ports": "random"} if kind == "random-nat" else {})]
+            if draft.chance.flag(25):
+                _publish(draft, router, outer, next(name for name in DEVICES if sides[name] == inner))
         case "closed":
             router["forwards"] = "false"
     for device, network in sides.items():
         # Behind a translating router only the inner ones need a way out.
         if "nat" not in kind or network == inner or draft.chance.flag(40):
             _give_gateway(draft, device, found[network])
+
+
+def _publish(draft: Draft, router: Entry, outer: str, device: str) -> None:
+    """The inner device's port is open to the outside, by TCP or by both."""
+    inside = next((text for text in draft.homes[device][0]["ip"] if not is_ipv6(text)), "")
+    if inside:
+        protocols = draft.chance.one([("tcp",), ("tcp", "udp")])
+        router["publish"] = [
+            {"on": outer, "port": PAIRING_PORT, "to": inside, "protocol": protocol} for protocol in protocols
+        ]
+        draft.note("router-publishes")
 
 
 def _through_filter(draft: Draft) -> Entry:

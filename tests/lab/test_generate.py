@@ -38,7 +38,7 @@ FEATURES = (
     "mask-32", "multicast-drop", "multicast-flooding", "multicast-from", "multicast-groups", "multicast-ipv4",
     "multicast-ipv6", "multicast-scoped", "multicast-to", "multicast-to-bridge", "nested-nat",
     "no-addresses-offered", "no-default-route", "one-way-arp", "out-all", "out-multicast", "out-no-udp",
-    "overlay-only", "router-closed", "router-filter", "router-nat", "router-one-way", "router-open",
+    "overlay-only", "router-closed", "router-filter", "router-nat", "router-one-way", "router-open", "router-publishes",
     "router-random-nat", "rp-filter-1", "rp-filter-2", "same-prefix-twice", "snooping-pruned",
     "snooping-querier", "spare-interface", "three-hops", "two-nics-one-subnet", "vpn-full", "vpn-policy",
     "vpn-stolen",
