@@ -30,6 +30,10 @@ SWEEP_ADDRESSES = 1024
 TARGETS = 32
 SECRETS_PER_BEAT = 4
 RETRY_GAPS_S = (0.5, 1.0, 2.0)
+OPENING_GAPS_S = (0.15, 0.5, 1.0, 2.0)
+VOLLEY_DIALS = 8
+RENDEZVOUS_ROUNDS = 12
+RENDEZVOUS_GAPS_S = (0.02, 1.0)
 PACKET_DIALS_PER_SOURCE = 4
 PACKET_DIALS_WINDOW_S = 10.0
 PACKET_DIALS_TOTAL = 20
@@ -38,6 +42,8 @@ RESUME_S = 20.0
 PROBES = 1 + len(PROBE_GAPS_S)  # of one address that does not answer
 SLACK_S = 1.0  # the lab learns of a start, a pair and an end a little late
 SYNS = 3  # that a kernel sends within the time of one dial
+VOLLEYS = 2  # of a round: what was refused is dialled once more
+WORDS = 3  # of a round: the joiner's question, the call and the signal to go are most
 QUESTIONS = 3  # that a kernel asks for one hardware address (mcast_solicit)
 
 
@@ -78,10 +84,22 @@ class Span:
     @property
     def tries(self) -> int:
         """The most dials to one address and port by one way."""
-        gaps = chain(RETRY_GAPS_S, repeat(RETRY_GAPS_S[-1]))
-        time = self.seconds + SLACK_S
-        once = 1 + sum(1 for _ in takewhile(lambda at: at <= time, accumulate(gaps)))
-        return once + (self.bursts - 1) * (1 + len(RETRY_GAPS_S))
+        return self._tries(RETRY_GAPS_S)
+
+    @property
+    def openings(self) -> int:
+        """The same between two dial ports."""
+        return self._tries(OPENING_GAPS_S)
+
+    def _tries(self, gaps: tuple[float, ...]) -> int:
+        time, all_gaps = self.seconds + SLACK_S, chain(gaps, repeat(gaps[-1]))
+        once = 1 + sum(1 for _ in takewhile(lambda at: at <= time, accumulate(all_gaps)))
+        return once + (self.bursts - 1) * (1 + len(gaps))
+
+    @property
+    def rounds(self) -> int:
+        """The most rounds of a rendezvous with somebody whose firewall refuses."""
+        return self.bursts * RENDEZVOUS_ROUNDS + math.floor((self.seconds + SLACK_S) / RENDEZVOUS_GAPS_S[-1])
 
     @property
     def calls(self) -> int:

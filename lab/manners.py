@@ -207,6 +207,7 @@ class _Watch:
         default_factory=lambda: defaultdict(Counter)
     )
     heard: set[str] = field(default_factory=set)
+    refusing: set[str] = field(default_factory=set)
     peers: set[str] = field(default_factory=set)
 
     def take(self, one: Sighting) -> None:
@@ -226,6 +227,8 @@ class _Watch:
 
     def _hear(self, source: str, packet: Packet) -> None:
         self.heard.add(source)
+        if packet.refusal:
+            self.refusing.add(source)
         if packet.protocol == "udp" and packet.first.startswith(b"LP"):
             self.peers.add(source)
 
@@ -309,7 +312,8 @@ class _Watch:
         for (port, address), count in self.carried.items():
             yield from _over(count, beats, f"datagrams to {address} out of {port}")
         for address, count in self.written.items():
-            yield from _over(count, beats + answers + probes, f"datagrams to {address}")
+            words = of.total("rounds") * budget.WORDS if address in self.refusing else 0
+            yield from _over(count, beats + answers + probes + words, f"datagrams to {address}")
         for address, count in self.probed.items():
             yield from _over(count, probes, f"probes of {address}")
         yield from _over(self.answered, answers, "answers")
@@ -325,7 +329,8 @@ class _Watch:
             if port not in self.of.callable:
                 continue
             ways = 1 + sum(ip_address(address) in net for net in self.of.subnets)
-            most = self.of.total("tries") * ways + self.of.total("calls")
+            tries = self.of.total("openings" if port in budget.DIAL_PORTS else "tries")
+            most = tries * ways + self.of.total("calls")
             yield from _over(len(dials), most, f"dials to {address} port {port}")
         strangers = Counter(
             address
@@ -333,8 +338,10 @@ class _Watch:
             if port not in self.of.callable
             for _ in dials
         )
+        volleys = self.of.total("rounds") * budget.VOLLEY_DIALS * budget.VOLLEYS
         for address, count in strangers.items():
-            yield from _over(count, self.of.total("calls"), f"confirmations to {address}")
+            most = self.of.total("calls") + (volleys if address in self.refusing else 0)
+            yield from _over(count, most, f"confirmations to {address}")
         for (address, port), dials in self.dials.items():
             yield from _over(max(dials.values()), budget.SYNS, f"SYNs of one dial to {address} port {port}")
 

@@ -18,6 +18,8 @@ _ETHERNET_BYTES: Final = 14
 _PROTOCOLS: Final = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 58: "icmp6"}
 _EXTENSIONS: Final = frozenset({0, 43, 60})  # hop-by-hop, routing, destination options (RFC 8200, 4)
 _FRAGMENT: Final = 44
+_UNREACHABLE_4: Final = 3  # the types of the ICMP messages
+_UNREACHABLE_6: Final = 1
 _NEIGHBOUR: Final = range(133, 138)
 _LISTENER: Final = frozenset({130, 131, 132, 143})
 
@@ -28,7 +30,8 @@ _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 class Packet:
     """One frame's header fields. ``length`` is the IP packet's; ports are 0 where there are none.
 
-    ``hops`` is the hop limit. ``first``: the first four bytes of a datagram's payload, or a segment's sequence number.
+    ``hops`` is the hop limit. ``refusal``: a TCP reset, or ICMP that something is unreachable. ``first``: the
+    first four bytes of a datagram's payload, or a segment's sequence number.
     """
 
     family: str = ""
@@ -40,6 +43,7 @@ class Packet:
     destination_port: int = 0
     length: int = 0
     syn: bool = False
+    refusal: bool = False
     hops: int = 0
     first: bytes = b""
 
@@ -66,7 +70,7 @@ def _parse_ipv4(body: bytes, to_everybody: bool) -> Packet:
     length, fragment = struct.unpack_from("!H2xH", body, 2)
     protocol = _PROTOCOLS.get(body[9], "other")
     first = not fragment & 0x1FFF
-    transport = _transport(protocol, body[header:]) if first else _NO_TRANSPORT
+    transport = _transport(protocol, body[header:], _UNREACHABLE_4) if first else _NO_TRANSPORT
     if body[16] & 0xF0 == 0xE0:
         cast = "" if protocol == "igmp" else "multicast"
     else:
@@ -87,7 +91,7 @@ def _parse_ipv6(body: bytes) -> Packet:
     if protocol == "icmp6":
         kind = body[offset]
         protocol = "nd" if kind in _NEIGHBOUR else "mld" if kind in _LISTENER else "icmp"
-    transport = _transport(protocol, body[offset:])
+    transport = _transport(protocol, body[offset:], _UNREACHABLE_6)
     to_many = "" if protocol in {"nd", "mld"} else "multicast"
     cast = to_many if body[24] == 0xFF else "unicast"
     return Packet(
@@ -99,19 +103,28 @@ class _Transport(TypedDict, total=False):
     source_port: int
     destination_port: int
     syn: bool
+    refusal: bool
     first: bytes
 
 
 _NO_TRANSPORT: Final = _Transport()
 
 
-def _transport(protocol: str, body: bytes) -> _Transport:
+def _transport(protocol: str, body: bytes, unreachable: int) -> _Transport:
+    if protocol == "icmp" and body:
+        return _Transport(refusal=body[0] == unreachable)
     if protocol not in {"tcp", "udp"} or len(body) < 8:
         return _NO_TRANSPORT
     source, destination = struct.unpack_from("!HH", body)
-    syn = protocol == "tcp" and len(body) > 13 and body[13] & 0x12 == 0x02
+    flags = body[13] if protocol == "tcp" and len(body) > 13 else 0
     first = body[4:8] if protocol == "tcp" else body[8:12]
-    return _Transport(source_port=source, destination_port=destination, syn=syn, first=first)
+    return _Transport(
+        source_port=source,
+        destination_port=destination,
+        syn=flags & 0x12 == 0x02,
+        refusal=bool(flags & 0x04),
+        first=first,
+    )
 
 
 class Matcher:

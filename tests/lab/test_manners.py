@@ -104,7 +104,8 @@ def wanted(*seen: list[Sighting], of: Circumstances = HERE) -> list[str]:
     [
         "DISCOVERY_PORT", "PAIRING_PORTS", "DIAL_PORTS", "MULTICAST_HOPS", "BEACON_BYTES", "ANSWER_BURST",
         "ANSWER_REFILL_S", "PROBE_GAPS_S", "SWEEP_ADDRESSES", "TARGETS", "SECRETS_PER_BEAT",
-        "RETRY_GAPS_S", "PACKET_DIALS_PER_SOURCE", "PACKET_DIALS_WINDOW_S", "RESUME_S",
+        "RETRY_GAPS_S", "OPENING_GAPS_S", "VOLLEY_DIALS", "RENDEZVOUS_ROUNDS", "RENDEZVOUS_GAPS_S",
+        "PACKET_DIALS_PER_SOURCE", "PACKET_DIALS_WINDOW_S", "RESUME_S",
     ],
 )  # fmt: skip
 def test_the_labs_numbers_are_the_products(name: str) -> None:
@@ -240,6 +241,19 @@ def test_a_packet_to_a_wrong_place_is_found(seen: list[Sighting], fault: str) ->
 def test_a_packet_too_many_is_found(seen: list[Sighting], fault: str) -> None:
     assert wanted(seen) == [fault]
     assert wanted(seen[:-1]) == [], "and the one before it is within the budget"
+
+
+def test_only_whoever_refuses_gets_volleys_and_not_without_end() -> None:
+    def volleys(times: int) -> list[Sighting]:
+        return [one for port in range(times) for one in dials(BOB, 50_000 + port, 1)]
+
+    refusal = [Sighting(0, "alice/eth0", False, packet(BOB, ALICE, 40_000, protocol="tcp", refusal=True))]
+    most = 8 + (12 + 11) * 8 * 2
+    assert wanted(refusal, volleys(most)) == []
+    assert wanted(refusal, volleys(most + 1)) == [f"send at most {most} confirmations to {BOB}"]
+    assert wanted(volleys(9)) == [f"send at most 8 confirmations to {BOB}"]
+    assert wanted(out(BOB, times=26 + 3 * 23), refusal) == []
+    assert wanted(out(BOB, times=27 + 3 * 23), refusal) != []
 
 
 def test_a_sweep_too_wide_is_found() -> None:
