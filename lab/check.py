@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 from lab.check_machines import check_machines
+from lab.interfaces import named_interfaces, speaks_ipv6
 from lab.parts.actions import Act
+from lab.parts.happenings import Move, Renumber
 from lab.parts.moments import ACTION_EVENTS, Moment
 from lab.problems import Where
 from lab.scenario import MARKERS, Scenario
@@ -130,11 +132,28 @@ def _check_events(scenario: Scenario) -> Iterator[Slip]:
         seen.append(event.id or "")
         if hasattr(event, "interface"):
             yield from check_port(scenario, (*where, "interface"), event.interface)
+        if isinstance(event, Renumber | Move):
+            yield from _check_new_addresses(scenario, (*where, "ip"), event)
         if hasattr(event, "device"):
             yield from known((*where, "device"), "device", event.device, scenario.machines())
         for key in ("network", "to"):
             if hasattr(event, key):
                 yield from known((*where, key), "network", getattr(event, key), scenario.networks)
+
+
+def _check_new_addresses(scenario: Scenario, where: Where, event: Renumber | Move) -> Iterator[Slip]:
+    device, _, name = event.interface.partition("/")
+    found = named_interfaces(scenario.machines()[device]) if device in scenario.machines() else []
+    for called, spec in found:
+        network = scenario.networks.get(spec.network or "")
+        if called != (name or found[0][0]) or network is None or speaks_ipv6(spec, network):
+            continue
+        for number, host in enumerate(event.ip):
+            if ":" in host:
+                yield Slip(
+                    (*where, number),
+                    f"{event.interface} has no IPv6 to begin with; give it `ipv6: link-local`",
+                )
 
 
 def _check_impairments(scenario: Scenario) -> Iterator[Slip]:

@@ -1,8 +1,9 @@
-"""The names that a machine's interfaces get: one rule, used by the checks and by the planner."""
+"""The names that a machine's interfaces get, and the families they speak: rules for the checks and for the planner."""
 
 from __future__ import annotations
 
 from lab.parts.machines import Machine, NetworkInterface
+from lab.parts.networks import Network
 
 
 def interface_names(machine: Machine) -> list[str]:
@@ -20,6 +21,14 @@ def interface_names(machine: Machine) -> list[str]:
             name = free if free not in taken else None
         names.append(name)
     return names
+
+
+def speaks_ipv6(spec: NetworkInterface, network: Network) -> bool:
+    """Whether the interface has IPv6 on its network: no later address of its own switches it on."""
+    if spec.ipv6:
+        return spec.ipv6 == "link-local"
+    given = network.ipv6 == "link-local" or any(":" in text for text in (*network.ip, *spec.ip))
+    return network.kind == "lan" and given
 
 
 def named_interfaces(machine: Machine) -> list[tuple[str, NetworkInterface]]:

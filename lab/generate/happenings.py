@@ -27,18 +27,25 @@ def renumber(draft: Draft) -> bool:
     """A device gets another address of its network."""
     device = draft.chance.one(DEVICES)
     home = draft.chance.one(draft.homes[device])
-    if not draft.networks[home["network"]]["ip"]:
+    addresses = _allowed(home, draft.addresses(home["network"]))
+    if not addresses:
         return False
     change = {
         "id": "moved",
         "at": _when(draft, "moved"),
         "do": "readdress",
         "interface": f"{device}/{home['name']}",
-        "ip": draft.addresses(home["network"]),
+        "ip": addresses,
     }
     draft.events.append(change | _gateways(draft, device, home["network"]))
     draft.note("event-readdress")
     return True
+
+
+def _allowed(home: Entry, addresses: list[str]) -> list[str]:
+    """Those of the families that the card speaks: IPv6 is not switched on by an address."""
+    speaks_ipv6 = home.get("ipv6") != "off" and any(map(is_ipv6, home["ip"]))
+    return [text for text in addresses if speaks_ipv6 or not is_ipv6(text)]
 
 
 def _gateways(draft: Draft, device: str, network: str) -> Entry:
@@ -79,13 +86,16 @@ def roam(draft: Draft) -> bool:
     if not targets:
         return False
     target = draft.chance.one(sorted(targets))
+    addresses = _allowed(home, draft.addresses(target))
+    if not addresses:
+        return False
     change = {
         "id": "roamed",
         "at": _when(draft, "roamed"),
         "do": "roam",
         "interface": f"{device}/{home['name']}",
         "to": target,
-        "ip": draft.addresses(target),
+        "ip": addresses,
     }
     routers = [router["on"][target] for router in draft.routers.values() if target in router["on"]]
     gateways = [text for text in (routers[0] if routers else []) if not is_ipv6(text)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from ipaddress import ip_interface
 
+from lab.interfaces import speaks_ipv6
 from lab.parts.machines import NetworkInterface
 from lab.parts.networks import Network
 from lab.plan import Interface, PortFlags
@@ -33,7 +34,7 @@ def plan_interface(site: Site, owner: str, number: int, name: str, entry: Networ
         mac=mac,
         segment=entry.network,
         addresses=addresses,
-        link_local=link_local(mac) if _has_ipv6(entry, network, addresses) else "",
+        link_local=link_local(mac) if speaks_ipv6(entry, network) else "",
         mtu=entry.mtu or network.mtu,
         present=entry.present,
         up=entry.up,
@@ -72,13 +73,6 @@ def _bridge(name: str, mac: str, entry: NetworkInterface) -> Interface:
         multicast=entry.multicast,
         neighbour=neighbour if entry.carrier else "",
     )
-
-
-def _has_ipv6(entry: NetworkInterface, network: Network, addresses: tuple[str, ...]) -> bool:
-    if entry.ipv6:
-        return entry.ipv6 == "link-local"
-    offered = network.ipv6 == "link-local" or any(":" in prefix for prefix in network.ip)
-    return network.kind == "lan" and (offered or any(":" in address for address in addresses))
 
 
 def _temporary(entry: NetworkInterface, addresses: tuple[str, ...]) -> tuple[str, ...]:

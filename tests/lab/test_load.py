@@ -175,6 +175,11 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
             "a moment for which answer code?",
         ),
         ("pair: {", "actions: [{do: host, on: bob}]\npair: {", "there is an action 'host' already"),
+        (
+            "pair: {",
+            'events: [{at: 1s, do: readdress, interface: bob, ip: "fd12::7/64"}]\npair: {',
+            "bob has no IPv6 to begin with",
+        ),
         ("outcome: paired, within: 3s", "", "it expects nothing"),
     ],
 )
