@@ -13,7 +13,7 @@ from lab.generate.happenings import Happening, happen
 from lab.generate.policies import Policy, set_policies
 from lab.generate.shapes import SHAPES
 
-TIMEOUT = "15s"  # of both sides: the bound is 20 s, and a run that fails has to end within it
+TIMEOUT = "13s"  # of both sides: the bound is 20 s, and a run that fails has to end within it
 COMBINED = 40  # percent of topologies that hold two troubles which people are known to have together
 
 Trouble: TypeAlias = Decoration | Policy | Happening

@@ -9,8 +9,7 @@ from lab.plan import Interface, Node, Plan
 from lab.reach.links import carries, is_plugged
 from lab.reach.packet import Answer, Packet, family, judge
 from lab.reach.parsed import ip_interface
-from lab.reach.routing import own_addresses
-from lab.reach.walk import passes_reverse_path
+from lab.reach.routing import own_addresses, passes_reverse_path
 
 DISCOVERY_PORT = 46820
 GROUPS = ("224.0.0.171", "239.255.70.171", "ff12::6c70:6169:7273")

@@ -8,15 +8,15 @@ point, found by asking again until nothing is added.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 from typing import TypeAlias
 
 from lab.plan import Interface, Node, Plan
 from lab.reach.groups import announced
-from lab.reach.links import carries, is_plugged
-from lab.reach.opening import bindings, crosses, opens, published_addresses
-from lab.reach.packet import Answer, Packet, family
+from lab.reach.links import is_asked, is_plugged
+from lab.reach.opening import PAIRING_PORT, bindings, crosses, opens, published_addresses
+from lab.reach.packet import Answer, Packet, family, judge
 from lab.reach.parsed import ip_address, ip_interface, ip_network
 from lab.reach.routing import find_hop, own_addresses
 
@@ -88,7 +88,8 @@ def _noticed(plan: Plan, written: dict[Pair, frozenset[str]], who: str, whom: st
 
 def _asks(plan: Plan, asker: str, asked: str, address: str, bound: str) -> str:
     """The address by which ``asker`` asks ``asked`` for the hardware address of ``address``; empty: it does not."""
-    hop = find_hop(plan.node(asker), address, bound=bound)
+    node = plan.node(asker)
+    hop = find_hop(node, address, bound=bound)
     if hop is None or hop.interface.kind != "segment" or hop.next_hop != address:
         return ""
     at = own_addresses(plan.node(asked)).get(address)
@@ -99,10 +100,13 @@ def _asks(plan: Plan, asker: str, asked: str, address: str, bound: str) -> str:
         or not _is_probed(hop.source)
     ):
         return ""
-    protocol, cast = ("arp", "broadcast") if family(address) == "ipv4" else ("nd", "")
-    question = Packet(family(address), protocol, hop.source, address, cast=cast, size=86)  # type: ignore[arg-type]
-    carried, _ = carries(plan, f"{asker}/{hop.interface.name}", f"{asked}/{at.name}", question)
-    return hop.source if carried is Answer.YES else ""
+    beacon = Packet(family(address), "udp", hop.source, address, PAIRING_PORT, PAIRING_PORT)
+    dial = replace(beacon, protocol="tcp", syn=True)
+    name = hop.interface.name
+    if all(judge(node, "out", packet, "new", interface_out=name) != "accept" for packet in (beacon, dial)):
+        return ""  # nothing leaves for which there would be a question
+    heeded, _ = is_asked(plan, f"{asker}/{name}", f"{asked}/{at.name}", beacon)
+    return hop.source if heeded is Answer.YES else ""
 
 
 def _is_probed(address: str) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lab.plan import Interface, Plan
+from lab.plan import Cast, Interface, Plan, Protocol
 from lab.reach.packet import Answer, Packet, matches
+from lab.reach.routing import own_addresses, passes_reverse_path
 
 ALWAYS_FLOODED = "224.0.0."  # RFC 4541, 2.1.2: snooping switches forward the link-local block everywhere
 
@@ -80,16 +81,32 @@ def resolves(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[An
     """Whether ``sender`` learns the hardware address of ``receiver``: one question to all, one answer
     back.
     """
-    if packet.family == "ipv4":
-        question = replace(packet, protocol="arp", cast="broadcast", size=60, syn=False)
-        answer = replace(question, cast="unicast")
-    else:
-        question = replace(packet, protocol="nd", cast="", size=86, syn=False)
-        answer = question
-    asked, stopped = carries(plan, sender, receiver, question)
+    asked, stopped = is_asked(plan, sender, receiver, packet)
+    answer = replace(packet, protocol=_protocol(packet), cast="unicast", size=60, syn=False)
     told, stopped_back = carries(plan, receiver, sender, answer)
     reason = stopped if asked is Answer.NO else stopped_back
     return asked & told, "isolation" if reason == "isolation" else "no-neighbour"
+
+
+def is_asked(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Answer, str]:
+    """Whether the question for the hardware address to which ``sender`` wants to send ``packet`` is heeded.
+
+    It names the packet's source where that is the sender's own, else an address of the interface. Linux heeds no
+    question that its reverse path filter would not let in as a packet.
+    """
+    cast: Cast = "broadcast" if packet.family == "ipv4" else ""
+    question = replace(packet, protocol=_protocol(packet), cast=cast, size=60, syn=False)
+    asker, node = plan.interface(sender), plan.node(sender.partition("/")[0])
+    if packet.family == "ipv4" and packet.source not in own_addresses(node):
+        own = [text.partition("/")[0] for text in asker.addresses if ":" not in text]
+        question = replace(question, source=own[0] if own else packet.source)
+    if not passes_reverse_path(plan.node(receiver.partition("/")[0]), question, plan.interface(receiver)):
+        return Answer.NO, "reverse-path-filter"
+    return carries(plan, sender, receiver, question)
+
+
+def _protocol(packet: Packet) -> Protocol:
+    return "arp" if packet.family == "ipv4" else "nd"
 
 
 def owners(plan: Plan, segment: str, address: str) -> Iterator[str]:

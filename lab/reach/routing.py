@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lab.plan import Interface, Node, Route
-from lab.reach.packet import family
+from lab.reach.packet import Packet, family
 from lab.reach.parsed import ip_address, ip_interface, ip_network
 
 MAIN = 254
@@ -138,3 +138,20 @@ def _any_source(node: Node, destination: str) -> str:
         if family(address) == family(destination) and not address.startswith("fe80:"):
             return address
     return ""
+
+
+def passes_reverse_path(node: Node, packet: Packet, interface: Interface) -> bool:
+    """Whether the node's reverse path filter lets ``packet`` in by ``interface`` (RFC 3704); an address of its own
+    is never believed as a source from outside.
+    """
+    if packet.family == "ipv6":
+        return True
+    if packet.source in own_addresses(node):
+        return False
+    settings = dict(node.sysctls)
+    own = settings.get(f"net.ipv4.conf.{interface.name}.rp_filter", "0")
+    mode = max(int(settings.get("net.ipv4.conf.all.rp_filter", "0")), int(own))
+    if mode == 0:
+        return True
+    back = find_hop(node, packet.source)
+    return back is not None and (mode == 2 or back.interface.name == interface.name)

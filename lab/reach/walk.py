@@ -10,7 +10,7 @@ from lab.plan import Interface, Node, Plan, State
 from lab.reach.links import carries, owners, resolves
 from lab.reach.packet import Answer, Packet, judge
 from lab.reach.parsed import ip_address, ip_network
-from lab.reach.routing import find_hop, own_addresses
+from lab.reach.routing import find_hop, own_addresses, passes_reverse_path
 
 MOST_HOPS = 8
 StateAt: TypeAlias = Callable[[str], State]
@@ -180,23 +180,6 @@ def _forwards(node: Node, packet: Packet) -> bool:
         return False
     key = "net.ipv4.ip_forward" if packet.family == "ipv4" else "net.ipv6.conf.all.forwarding"
     return dict(node.sysctls).get(key) == "1"
-
-
-def passes_reverse_path(node: Node, packet: Packet, interface: Interface) -> bool:
-    """Whether the node's reverse path filter lets ``packet`` in by ``interface`` (RFC 3704); an address of its own
-    is never believed as a source from outside.
-    """
-    if packet.family == "ipv6":
-        return True
-    if packet.source in own_addresses(node):
-        return False
-    settings = dict(node.sysctls)
-    own = settings.get(f"net.ipv4.conf.{interface.name}.rp_filter", "0")
-    mode = max(int(settings.get("net.ipv4.conf.all.rp_filter", "0")), int(own))
-    if mode == 0:
-        return True
-    back = find_hop(node, packet.source)
-    return back is not None and (mode == 2 or back.interface.name == interface.name)
 
 
 def _translate_source(walker: _Walker, interface: Interface) -> None:

@@ -99,7 +99,9 @@ class Interfaces:
         """The scopes with which to use a peer's ``address``: every link for link-local IPv6, else 0 alone."""
         if not scope_of(address, 1):
             return (0,)
-        return tuple(sorted(link.index for link in self.multicast_interfaces()))
+        return tuple(
+            one.index for one in sorted(self.interfaces, key=lambda one: one.index) if _has_link_local(one)
+        )
 
     def unused(self) -> tuple[Skipped, ...]:
         """The interfaces that carry no multicast of ours, each with the reason."""
@@ -186,6 +188,14 @@ def _readers() -> Sequence[tuple[str, Callable[[], Interfaces]]]:
 
         readers = [("netlink", netlink.read), *readers, ("ioctl", ioctls.read)]
     return [*readers, ("routes", portable.read_routes)]
+
+
+def _has_link_local(interface: Interface) -> bool:
+    """Whether a link-local peer can be behind it. It takes no multicast of ours: discovery of neighbours is the
+    kernel's.
+    """
+    alive = interface.up and interface.carrier is not False and interface.kind is not InterfaceKind.LOOPBACK
+    return alive and any(scope_of(one.address, 1) and not one.tentative for one in interface.addresses)
 
 
 def _sends(interface: Interface) -> bool:
