@@ -199,11 +199,11 @@ class _Watch:
     of: Circumstances
     faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     carried: Counter[tuple[str, str]] = field(default_factory=Counter)
-    written: Counter[str] = field(default_factory=Counter)
+    written: Counter[tuple[str, str]] = field(default_factory=Counter)
     probed: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
     answered: int = 0
-    dials: dict[tuple[str, int], Counter[tuple[int, bytes]]] = field(
+    dials: dict[tuple[str, str, int], Counter[tuple[int, bytes]]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
     heard: set[str] = field(default_factory=set)
@@ -215,6 +215,8 @@ class _Watch:
         if not packet.source:
             return
         source = str(ip_address(packet.source))
+        if packet.refusal:  # whichever side it is that refuses, the two may have to meet
+            self.refusing.update((source, str(ip_address(packet.destination))))
         if not one.outbound:
             self._hear(source, packet)
         elif source in self.of.own or self.of.alone:
@@ -227,8 +229,6 @@ class _Watch:
 
     def _hear(self, source: str, packet: Packet) -> None:
         self.heard.add(source)
-        if packet.refusal:
-            self.refusing.add(source)
         if packet.protocol == "udp" and packet.first.startswith(b"LP"):
             self.peers.add(source)
 
@@ -272,7 +272,7 @@ class _Watch:
             if address not in self.peers:
                 self._fault("answer only where a beacon came from", one, address)
         elif address in self.of.known or address in self.peers:
-            self.written[address] += 1
+            self.written[one.port, address] += 1
         elif one.port in self.of.tunnels:
             self._fault("never probe over a tunnel", one, address)
         elif self.of.on_link(address) and (address in self.heard or _within(address, SWEPT)):
@@ -292,7 +292,7 @@ class _Watch:
         if not self._is_fit(one, address):
             return
         packet = one.packet
-        self.dials[address, packet.destination_port][packet.source_port, packet.first] += 1
+        self.dials[one.port, address, packet.destination_port][packet.source_port, packet.first] += 1
         if address not in self.of.known and address not in self.peers:
             self._fault("call offered addresses and heard devices only", one, address)
 
@@ -311,9 +311,10 @@ class _Watch:
         beats, answers, probes = of.total("beats"), of.total("answers"), of.total("probes")
         for (port, address), count in self.carried.items():
             yield from _over(count, beats, f"datagrams to {address} out of {port}")
-        for address, count in self.written.items():
+        for (port, address), count in self.written.items():
             words = of.total("rounds") * budget.WORDS if address in self.refusing else 0
-            yield from _over(count, beats + answers + probes + words, f"datagrams to {address}")
+            most = beats + answers + probes + words
+            yield from _over(count, most, f"datagrams to {address} out of {port}")
         for address, count in self.probed.items():
             yield from _over(count, probes, f"probes of {address}")
         yield from _over(self.answered, answers, "answers")
@@ -322,19 +323,20 @@ class _Watch:
         yield from _over(
             len(self.probed | self.asked), budget.SWEEP_ADDRESSES * len(of.spans), "addresses probed"
         )
-        yield from _over(len(self.written), budget.TARGETS * len(of.spans), "addresses written to")
+        targets = {address for _, address in self.written}
+        yield from _over(len(targets), budget.TARGETS * len(of.spans), "addresses written to")
 
     def _too_many_dials(self) -> Iterator[Fault]:
-        for (address, port), dials in self.dials.items():
+        for (way, address, port), dials in self.dials.items():
+            yield from _over(max(dials.values()), budget.SYNS, f"SYNs of one dial to {address} port {port}")
             if port not in self.of.callable:
                 continue
-            ways = 1 + sum(ip_address(address) in net for net in self.of.subnets)
             tries = self.of.total("openings" if port in budget.DIAL_PORTS else "tries")
-            most = tries * ways + self.of.total("calls")
-            yield from _over(len(dials), most, f"dials to {address} port {port}")
+            most = tries + self.of.total("calls")
+            yield from _over(len(dials), most, f"dials to {address} port {port} out of {way}")
         strangers = Counter(
             address
-            for (address, port), dials in self.dials.items()
+            for (_, address, port), dials in self.dials.items()
             if port not in self.of.callable
             for _ in dials
         )
@@ -342,8 +344,6 @@ class _Watch:
         for address, count in strangers.items():
             most = self.of.total("calls") + (volleys if address in self.refusing else 0)
             yield from _over(count, most, f"confirmations to {address}")
-        for (address, port), dials in self.dials.items():
-            yield from _over(max(dials.values()), budget.SYNS, f"SYNs of one dial to {address} port {port}")
 
 
 def _over(count: int, most: int, what: str) -> Iterator[Fault]:

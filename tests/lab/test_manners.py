@@ -226,11 +226,11 @@ def test_a_packet_to_a_wrong_place_is_found(seen: list[Sighting], fault: str) ->
             out(BROADCAST, DISCOVERY_PORT, times=17),
             "send at most 16 datagrams to 192.168.1.255 out of alice/eth0",
         ),
-        (out(BOB, times=27), "send at most 26 datagrams to 192.168.1.20"),
+        (out(BOB, times=27), "send at most 26 datagrams to 192.168.1.20 out of alice/eth0"),
         (out(STRANGER, times=5), "send at most 4 probes of 192.168.1.66"),
         (asked(STRANGER, 13), "send at most 12 questions for 192.168.1.66"),
         (heard(FAR) + out(FAR, 50_000, times=7), "send at most 6 answers"),
-        (dials(BOB, 46821, 23), "send at most 22 dials to 192.168.1.20 port 46821"),
+        (dials(BOB, 46821, 16), "send at most 15 dials to 192.168.1.20 port 46821 out of alice/eth0"),
         (dials(BOB, 46821, 1, syns=4), "send at most 3 SYNs of one dial to 192.168.1.20 port 46821"),
         (
             heard(STRANGER) + [one for port in range(9) for one in dials(STRANGER, 50_000 + port, 1)],
@@ -250,6 +250,9 @@ def test_only_whoever_refuses_gets_volleys_and_not_without_end() -> None:
     refusal = [Sighting(0, "alice/eth0", False, packet(BOB, ALICE, 40_000, protocol="tcp", refusal=True))]
     most = 8 + (12 + 11) * 8 * 2
     assert wanted(refusal, volleys(most)) == []
+    assert wanted(out(BOB, 40_000, protocol="tcp", refusal=True), volleys(most)) == [], (
+        "it was this side that refused"
+    )
     assert wanted(refusal, volleys(most + 1)) == [f"send at most {most} confirmations to {BOB}"]
     assert wanted(volleys(9)) == [f"send at most 8 confirmations to {BOB}"]
     assert wanted(out(BOB, times=26 + 3 * 23), refusal) == []
