@@ -102,6 +102,9 @@ REVERSE_DIAL_AFTER_S: Final = 0.15  # the issuer's dial back waits: the joiner's
 CONFIRM_AFTER_S: Final = (
     0.3  # a confirmation over TCP waits: pairing itself usually answers the question first
 )
+FAR_DETOUR_AFTER_S: Final = (
+    0.5  # a dial over a link on which the address does not lie: it seldom belongs there
+)
 SIMULTANEOUS_AFTER_S: Final = 0.25  # dials between the two fixed ports wait: one ordinary dial usually does
 OPENING_GAPS_S: Final = (
     0.15,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
+from localpair.candidate import Candidate, Interface, InterfaceAddress, InterfaceKind
 from localpair.net import detours as module
 from localpair.net.detours import detours
+from localpair.net.dialler import Checklists
 from localpair.net.interfaces import Interfaces
 from localpair.net.routes import NoRoute, Route
 
@@ -76,6 +77,22 @@ def test_without_any_route_every_link_that_lives_is_tried(monkeypatch: pytest.Mo
         card(TUNNEL, "10.8.0.6/24", kind=InterfaceKind.TUNNEL),
     )
     assert found(monkeypatch, 0, *cards) == {LAN}
+
+
+def test_a_link_where_the_address_does_not_lie_waits_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "route_to", lambda address, _: NoRoute(address, errno.ENETUNREACH, "", ""))
+    now = 100.0
+    checklists = Checklists(lambda: now)
+    checklists.set_interfaces(Interfaces((card(LAN, "192.168.1.10/24"),)))
+    checklists.add("offer", [Candidate(ip_address("172.17.0.1"), 46821), Candidate(ip_address(PEER), 46821)])
+    tried = []
+    for now in (100.0, 100.1, 100.2, 100.3, 100.4, 100.5, 100.6):
+        tried += [(str(one.address), one.bind_to, now) for _, one in checklists.due()]
+    far = [at for address, link, at in tried if address == "172.17.0.1" and link == LAN]
+    near = [at for address, link, at in tried if address == PEER]
+    assert far
+    assert min(far) >= 100.5
+    assert min(near) < 100.3
 
 
 @pytest.mark.parametrize("peer", ["192.168.1.10", "127.0.0.1", "fe80::1"])

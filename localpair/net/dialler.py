@@ -14,6 +14,7 @@ from localpair.candidate import Candidate
 from localpair.errors import LocalpairError, RefusedError
 from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
+from localpair.limits import FAR_DETOUR_AFTER_S
 from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
 from localpair.net.detours import detours
 from localpair.net.finder import Clock
@@ -66,7 +67,8 @@ class Checklists:
         checklist = self._lists.setdefault(secret, self._new())
         for candidate in candidates:
             for way in self.ways(candidate):
-                checklist.add(way, self._clock(), delay)
+                far = FAR_DETOUR_AFTER_S if self._is_far_detour(way) else 0.0
+                checklist.add(way, self._clock(), delay + far)
 
     def drop(self, secret: str, candidates: Iterable[Candidate]) -> None:
         """Dial these no more for this secret."""
@@ -121,6 +123,10 @@ class Checklists:
             return [candidate]
         ways = [replace(candidate, bind_to=index) for index in detours(candidate.address, self._interfaces)]
         return [candidate, *ways]
+
+    def _is_far_detour(self, way: Candidate) -> bool:
+        """Whether it is asked for on a link where it does not lie, and where another card's owner may answer for it."""
+        return bool(way.bind_to) and not self._interfaces.on_link(way.address)
 
 
 class Dialler:
