@@ -41,7 +41,9 @@ class Circumstances:
 
     ``subnets`` holds its own ones, without those of tunnels; ``known`` the addresses that it was offered or that other
     devices claim; ``gateways`` those that its kernel asks for by itself; ``ports`` those that localpair bound anywhere;
-    ``spans`` one entry for each process. ``alone``: nothing else sends from this device.
+    ``spans`` one entry for each process. ``refused`` holds the addresses of devices whose dials between the fixed ports
+    were refused, by whomever, and of those that were so dialled: with them there may be a rendezvous. ``alone``:
+    nothing else sends from this device.
     """
 
     node: str
@@ -53,6 +55,7 @@ class Circumstances:
     gateways: frozenset[str]
     ports: frozenset[int]
     spans: tuple[Span, ...]
+    refused: frozenset[str] = frozenset()
     alone: bool = True
 
     @property
@@ -95,6 +98,7 @@ def circumstances(plan: Plan, record: Record, node: Node) -> Circumstances:
         gateways=frozenset(route.via for state in states(plan) for route in state.node(node.name).routes),
         ports=frozenset({DISCOVERY_PORT, *budget.PAIRING_PORTS, *_told_ports(record)}),
         spans=tuple(_spans(plan, record, actions)),
+        refused=frozenset(_refused(plan, record)),
         alone=not node.programs and not node.source_nat and ("net.ipv4.ip_forward", "1") not in node.sysctls,
     )
 
@@ -134,6 +138,19 @@ def _claimed(plan: Plan, node: Node, subnets: tuple[Subnet, ...]) -> set[str]:
         for text in _addresses(interface)
     }
     return {address for address in told if _within(address, (*LOCAL, *subnets))}
+
+
+def _refused(plan: Plan, record: Record) -> Iterator[str]:
+    """A device's own firewall refuses, or a router on a wrong way: on the wire between the two nothing shows of it."""
+    for told in record.actions.values():
+        for event in told.events("attempt"):
+            host, _, port = str(event.fields.get("candidate", "")).rpartition(":")
+            refusal = event.fields.get("errno") not in (None, "", "ETIMEDOUT")
+            if refusal and port.isdigit() and int(port) in budget.DIAL_PORTS:
+                yield host.strip("[]").partition("%")[0]
+                for state in states(plan):
+                    for interface in state.node(told.node).interfaces:
+                        yield from (text.partition("/")[0] for text in _addresses(interface))
 
 
 def _told_ports(record: Record) -> set[int]:
@@ -306,13 +323,16 @@ class _Watch:
         yield from self._too_many_datagrams()
         yield from self._too_many_dials()
 
+    def _refuses(self, address: str) -> bool:
+        return address in self.refusing or address in self.of.refused
+
     def _too_many_datagrams(self) -> Iterator[Fault]:
         of = self.of
         beats, answers, probes = of.total("beats"), of.total("answers"), of.total("probes")
         for (port, address), count in self.carried.items():
             yield from _over(count, beats, f"datagrams to {address} out of {port}")
         for (port, address), count in self.written.items():
-            words = of.total("rounds") * budget.WORDS if address in self.refusing else 0
+            words = of.total("rounds") * budget.WORDS if self._refuses(address) else 0
             most = beats + answers + probes + words
             yield from _over(count, most, f"datagrams to {address} out of {port}")
         for address, count in self.probed.items():
@@ -342,7 +362,7 @@ class _Watch:
         )
         volleys = self.of.total("rounds") * budget.VOLLEY_DIALS * budget.VOLLEYS
         for address, count in strangers.items():
-            most = self.of.total("calls") + (volleys if address in self.refusing else 0)
+            most = self.of.total("calls") + (volleys if self._refuses(address) else 0)
             yield from _over(count, most, f"confirmations to {address}")
 
 

@@ -20,7 +20,7 @@ from lab.generate.sample import Sample, planned_text
 from lab.reach.packet import Answer
 from lab.verdict import Outcome, Verdict
 
-PATIENT_FOR_ONE = 6  # plays that wait, for each play that works: measured, two cores carry 2 x 6 of them
+PATIENT_FOR_ONE = 4  # plays that wait, for each play that works: their starts keep the cores busy
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from lab.parts.machines import Machine, RouteEntry, RoutingPolicy
 from lab.plan import Interface, Route, RoutingRule
 from lab.planning.addressing import family_of, holds
 
+FAMILIES = ("ipv4", "ipv6")
+
 
 def plan_routes(machine: Machine, interfaces: tuple[Interface, ...]) -> Iterator[Route]:
     present = tuple(interface for interface in interfaces if interface.present)
@@ -82,11 +84,18 @@ def plan_sysctls(
         "net.ipv6.conf.lo.disable_ipv6": "0",
         "net.ipv6.conf.all.forwarding": forwarding,
         "net.ipv6.conf.default.accept_ra": "0",
+        **{
+            f"net.{family}.conf.{name}.accept_redirects": "0"
+            for family in FAMILIES
+            for name in ("all", "default")
+        },
         "net.ipv6.icmp.ratelimit": "0",
     }
     for interface in interfaces:
         name = interface.name.replace(".", "/")  # as sysctl(8) writes a dot that is part of a name
         settings[f"net.ipv4.conf.{name}.rp_filter"] = "0"
+        # A router's word that a host is on the link would open ways that no route shows.
+        settings |= {f"net.{family}.conf.{name}.accept_redirects": "0" for family in FAMILIES}
         settings[f"net.ipv6.conf.{name}.disable_ipv6"] = "0" if _speaks_ipv6(interface) else "1"
     return tuple((settings | machine.sysctls).items())
 

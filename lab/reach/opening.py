@@ -133,8 +133,12 @@ def meets(
     if there.arrived is None or not _sends_from(plan.node(second), there.arrived.reply(), bound[1]):
         return Opening(Answer.NO, "another-source", packet.source, address, at=second)
 
-    def coming(node: str) -> State:  # the other's first segment is no answer where it sets out
-        return "established" if node in there.visited and node != second else "new"
+    # The other's first segment is no answer where it sets out, unless ours was let in there before.
+    before = walk(plan, first, packet, lambda _: "new", bound=_scope(plan, first, address, bound[0]))
+    let_in = before.answer is not Answer.NO and before.at == second
+
+    def coming(node: str) -> State:
+        return "established" if node in there.visited and (node != second or let_in) else "new"
 
     return _both(there, _answer(plan, there, coming, bound[1]), first, address)
 

@@ -329,6 +329,26 @@ def test_an_offer_without_addresses_makes_nothing_known(plan_of: PlanOf) -> None
     assert FAR not in circumstances(plan, record(ended=9.0), plan.node("alice")).known
 
 
+@pytest.mark.parametrize(
+    ("candidate", "errno", "refused"),
+    [
+        (f"{ALICE}:46830", "EHOSTUNREACH", True),
+        (f"{ALICE}:46830", "ETIMEDOUT", False),
+        (f"{ALICE}:46821", "ECONNREFUSED", False),
+    ],
+)
+def test_a_dial_refused_inside_the_other_device_asks_for_volleys_too(
+    plan_of: PlanOf, candidate: str, errno: str, refused: bool
+) -> None:
+    """Its own firewall, or a router of its own: no capture between the two shows who said no."""
+    told = record(ended=9.0)
+    told.actions["host"].seen.append(Seen(3.0, "attempt", {"candidate": candidate, "errno": errno}))
+    plan = plan_of(TWO)
+    found = circumstances(plan, told, plan.node("alice"))
+    volleys = [one for port in range(9) for one in dials(BOB, 50_200 + port, 1)]
+    assert (wanted(volleys, of=found) == []) == refused
+
+
 # --- captures ---
 
 
