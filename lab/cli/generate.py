@@ -32,19 +32,29 @@ def generate(options: argparse.Namespace) -> int:
     shutil.rmtree(folder / "plays", ignore_errors=True)
     with players(options.jobs, folder / "plays") as pools:
         played = list(_shown(play_all(pools, samples), len(numbers)))
-        differing = [one for one in played if one.disagreement]
-        confirmed = [again for one in differing if (again := _again(pools, one)).disagreement]
-        slow = [again for one in slowest(played)[:SLOW_AGAIN] if is_slow(again := _again(pools, one))]
         for line in summary(played):
             out(line)
-        for one in slow:
-            out(f"slow     {one.sample.name}  {one.outcome.paired_after_s:.2f} s, {one.outcome.path}")
-        _tell_of_luck(differing, confirmed)
-        for one in confirmed:
-            _tell(_shrunk(pools, one) if options.shrink else one, folder)
-    verdict = f"{len(confirmed)} disagree" if confirmed else "the oracle and localpair agree"
+        sys.stdout.flush()
+        for one in slowest(played)[:SLOW_AGAIN]:
+            again = _again(pools, one)
+            if is_slow(again):
+                out(f"slow     {one.sample.name}  {again.outcome.paired_after_s:.2f} s, {again.outcome.path}")
+        confirmed = sum(_confirm(pools, one, options) for one in played if one.disagreement)
+    verdict = f"{confirmed} disagree" if confirmed else "the oracle and localpair agree"
     out(painted(verdict, RED if confirmed else GREEN))
     return 1 if confirmed else 0
+
+
+def _confirm(pools: Players, played: Played, options: argparse.Namespace) -> bool:
+    """Whether it disagrees again while nothing else runs; told in either case."""
+    again = _again(pools, played)
+    if again.disagreement:
+        _tell(_shrunk(pools, again) if options.shrink else again, options.out)
+    elif played.disagreement:
+        out(f"once     {played.sample.name}  {played.disagreement.kind}, and not when played again alone:")
+        out(f"         {played.disagreement.text}")
+    sys.stdout.flush()
+    return again.disagreement is not None
 
 
 def _write_all(samples: Iterable[Sample], folder: Path) -> int:
@@ -111,14 +121,6 @@ def _shrunk(pools: Players, played: Played) -> Played:
 
 
 # --- Telling ---
-
-
-def _tell_of_luck(differing: list[Played], confirmed: list[Played]) -> None:
-    names = {one.sample.name for one in confirmed}
-    for one in differing:
-        if one.sample.name not in names and one.disagreement:
-            out(f"once     {one.sample.name}  {one.disagreement.kind}, and not when played again alone:")
-            out(f"         {one.disagreement.text}")
 
 
 def _tell(played: Played, folder: Path) -> None:
