@@ -341,7 +341,9 @@ class _Watch:
         for address, count in self.asked.items():
             yield from _over(count, probes * budget.QUESTIONS, f"questions for {address}")
         yield from _over(
-            len(self.probed | self.asked), budget.SWEEP_ADDRESSES * len(of.spans), "addresses probed"
+            len({*self.probed, *self.asked} - self.heard),
+            budget.SWEEP_ADDRESSES * len(of.spans),
+            "addresses probed",
         )
         targets = {address for _, address in self.written}
         yield from _over(len(targets), budget.TARGETS * len(of.spans), "addresses written to")
