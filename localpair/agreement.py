@@ -14,7 +14,7 @@ from localpair.errors import Refusal, RefusedError, RemoteError
 from localpair.events import CodeShown, Direction, Peer
 from localpair.keys import HASH_BYTES, Purpose, Role, SharedSecret, random_bytes
 from localpair.labels import better_label, clean_label
-from localpair.limits import APPROVAL_S, HANDSHAKE_S, LOWEST_DIALLED_PORT
+from localpair.limits import APPROVAL_S, HANDSHAKE_S, LOWEST_DIALLED_PORT, RACE_S
 from localpair.net.lane import Lane
 from localpair.protocol.handshake import (
     ApprovalNeeded,
@@ -55,6 +55,7 @@ class Agreement:
         self._approved: set[str] = set()
         self._pair_keys: dict[str, bytes] = {}
         self._asked_since = self._asked_until = 0.0
+        self.on_recorded: Callable[[str, SharedSecret], None] = lambda *_: None
         self.on_nominated: Callable[[], None] = lambda: None
         self.on_code: Callable[[CodeShown], None] = lambda _: None
 
@@ -78,6 +79,10 @@ class Agreement:
             event = await lane.next_event()
             if isinstance(event, Complete):
                 lane.flush()
+                if (
+                    peer.secret == peer.device_id
+                ):  # it has proven the key that was recorded on the connection before
+                    await _in_thread(lambda: self._store.confirm(peer.device_id))
                 return self._agreed(lane, peer)
             await self._react(lane, peer, event)
 
@@ -143,6 +148,7 @@ class Agreement:
         )
         await _in_thread(lambda: self._store.record_unconfirmed(record))
         self._pair_keys[peer.device_id] = pair_key
+        self.on_recorded(peer.device_id, SharedSecret(pair_key, Purpose.PAIR))
         lane.handshake.recorded()
 
     async def _refuse_revoked(self, lane: Lane, peer: Verified) -> None:
@@ -170,6 +176,20 @@ class Agreement:
         if known is not None:
             label = known.alias or better_label(label, known.label)
         return Peer(peer.device_id, label)
+
+
+def replaces(lane: Lane, chosen: Lane) -> bool:
+    """Whether the chosen device comes again because it has lost the connection that this side still waits on."""
+    if lane.verified is None or chosen.verified is None:
+        return False
+    same = lane.verified.device_id == chosen.verified.device_id
+    return same and lane.supersedes(chosen.since + RACE_S)
+
+
+async def abandon(lane: Lane, conclusion: asyncio.Task[Agreed]) -> None:
+    """End the connection that is being concluded, and wait until its task has ended in whatever way."""
+    lane.stream.abort()
+    await asyncio.wait({conclusion})
 
 
 async def meet_again(lane: Lane, role: Role) -> None:

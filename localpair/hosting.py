@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from localpair.address import unscoped
-from localpair.agreement import Agreed, Agreement
+from localpair.agreement import Agreed, Agreement, abandon, replaces
 from localpair.answering import heed
 from localpair.attempt import Pairing
 from localpair.candidate import Candidate
@@ -24,7 +24,7 @@ from localpair.limits import (
     SELF_CALL_S,
 )
 from localpair.net.engine import Engine, Wanted
-from localpair.net.lane import Lane
+from localpair.net.lane import Lane, LaneRefusedError
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.ranking import select_for_offer
 from localpair.settings import Approver, Chooser, Settings
@@ -46,6 +46,7 @@ class Hosting(Pairing):
         self._choose = choose
         self._agreement = Agreement(store, Role.ISSUER, approve, gives=settings.gives, takes=settings.takes)
         self._agreement.on_code = self._emit
+        self._agreement.on_recorded = self._expect_again
         self._renew = asyncio.Event()
         self._made_for = b""
         self._engine: Engine | None = None
@@ -214,7 +215,10 @@ class Hosting(Pairing):
                 if arrival.done():
                     lane = arrival.result()
                     arrival = asyncio.create_task(engine.verified.get())
-                    if active is None and self._may_claim(lane):
+                    if active is not None and chosen is not None and replaces(lane, chosen):
+                        await abandon(chosen, active)
+                        engine.verified.put_nowait(lane)
+                    elif active is None and self._may_claim(lane):
                         chosen, active = lane, asyncio.create_task(self._agreement.conclude(lane))
                     else:
                         await self._turn_away(engine, lane, chosen)
@@ -228,9 +232,12 @@ class Hosting(Pairing):
     def _conclusion(self, engine: Engine, active: asyncio.Task[Agreed], chosen: Lane | None) -> Agreed | None:
         try:
             return active.result()
-        except (OSError, TimeoutError, RemoteError):
+        except (OSError, TimeoutError, RemoteError, LaneRefusedError) as error:
+            if isinstance(error, LaneRefusedError) and not error.lost:
+                raise
             if chosen is not None:
                 engine.lane_ended(chosen, OFFER)
+            engine.resuming = True
             return None  # the same device will come again, on a path that lasts
 
     def _may_claim(self, lane: Lane) -> bool:
@@ -255,6 +262,11 @@ class Hosting(Pairing):
     def _is_meant(self, lane: Lane) -> bool:
         """Flow post: whether this is the device that was chosen. Its own word alone is not enough."""
         return lane.verified is not None and lane.verified.instance.startswith(self._made_for)
+
+    def _expect_again(self, device_id: str, secret: SharedSecret) -> None:
+        """Where the last word of the commit is lost, its device takes itself for paired and comes again as such."""
+        if self._engine is not None:
+            self._engine.keyring.put(device_id, secret)
 
     # -- flow post ----------------------------------------------------------------------------------------------
 

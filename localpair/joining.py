@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
 
-from localpair.agreement import Agreed, Agreement, meet_again
+from localpair.agreement import Agreed, Agreement, abandon, meet_again, replaces
 from localpair.answering import answer_codes
 from localpair.attempt import Pairing
 from localpair.candidate import Candidate, Origin
@@ -50,11 +50,11 @@ class Seeking(Pairing):
                     arrival = asyncio.create_task(engine.verified.get())
         finally:
             if not arrival.cancel() and not arrival.cancelled():
-                arrival.result().stream.abort()  # it came at the last moment
+                engine.lane_ended(arrival.result(), secret)  # it came at the last moment
             refused.cancel()
             for task, lane in waiting.items():
                 task.cancel()
-                lane.stream.abort()
+                engine.lane_ended(lane, secret)
 
     async def _nomination(self, lane: Lane) -> None:
         """Wait for the nomination, and leave its event to whoever concludes the lane."""
@@ -72,6 +72,7 @@ class Seeking(Pairing):
                 raise
         except (OSError, TimeoutError):
             engine.lane_ended(lane, secret)
+            engine.resuming = True  # the issuer may have nominated it, and still wait on it
         return False
 
     def _give_up(self, engine: Engine) -> BaseException:
@@ -144,14 +145,36 @@ class Joining(Seeking):
                     lane = await self._seek(engine, OFFER)
                     limit.reschedule(loop.time() + 2 * APPROVAL_S)  # a person may be asked now
                     try:
-                        return await self._agreement.conclude(lane)
+                        return await self._conclude(engine, lane)
                     except (OSError, TimeoutError):
                         engine.lane_ended(lane, OFFER)
+                        engine.resuming = True
         except TimeoutError:
             raise self._give_up(engine) from None
         finally:
             for task in background:
                 task.cancel()
+
+    async def _conclude(self, engine: Engine, lane: Lane) -> Agreed:
+        """Bring the nominated lane to its end, or give it up for one that the issuer has made in its place."""
+        conclusion = asyncio.create_task(self._agreement.conclude(lane))
+        others: list[Lane] = []
+        try:
+            while not conclusion.done():
+                arrival = asyncio.create_task(engine.verified.get())
+                await asyncio.wait({conclusion, arrival}, return_when=asyncio.FIRST_COMPLETED)
+                if arrival.cancel():
+                    await asyncio.wait({arrival})
+                if arrival.cancelled():
+                    continue
+                others.append(arrival.result())
+                if replaces(others[-1], lane):
+                    await abandon(lane, conclusion)
+            return conclusion.result()
+        finally:
+            conclusion.cancel()
+            for other in others:
+                engine.verified.put_nowait(other)
 
     async def _keep_answering(
         self, engine: Engine, offer: Offer, offered: list[Candidate], limit: asyncio.Timeout

@@ -87,6 +87,8 @@ SWEEP_ADDRESSES: Final = 1024  # of one's own on-link private subnets, by their 
 SWEEP_STEP: Final = 32  # addresses in one go ...
 SWEEP_STEP_S: Final = 0.03  # ... and the pause after it: a /24 takes 0.25 s
 
+SWEEP_AGAIN_S: Final = 4.0  # for probes that found no room: a kernel gives up a question after 3 s
+
 # --- Dials -----------------------------------------------------------------------------------------------------
 CONNECT_TIMEOUT_S: Final = 2.0  # for one address
 STAGGER_S: Final = (
@@ -126,6 +128,9 @@ RENDEZVOUS_ROUNDS: Final = (
     12  # follow each other closely: a cable's delay is a fraction of a scheduler's jitter ...
 )
 RENDEZVOUS_GAPS_S: Final = (0.02, 1.0)  # ... the pause between those, and between later ones
+RACE_S: Final = (
+    0.5  # connections that began within this time of each other are of one race: none replaces the other
+)
 DISCOVERY_VERDICT_S: Final = (
     6.5  # the slowest beat with its jitter: whoever announces at all is heard by then
 )
@@ -170,6 +175,7 @@ SEND_BUFFER_BYTES: Final = (
 ATTACH_S: Final = (
     20.0  # for the first message on a new connection: a slow disk has to settle before it is sent
 )
+FIRST_WORD_S: Final = 5.0  # for a peer that has not said a word yet in this session, before it is closed
 CLOSE_S: Final = 1.0  # to flush a connection and to say goodbye; then it is cut
 USER_TIMEOUT_S: Final = 30.0  # sent and not acknowledged by the peer's kernel: the path is dead
 

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from localpair.address import normalise
 from localpair.agreement import Agreed, meet_again
 from localpair.candidate import Candidate
 from localpair.errors import LocalpairError, Refusal, UnreachableError
 from localpair.events import Direction, Event, Reconnected
 from localpair.keys import Role
 from localpair.limits import RESUME_S
+from localpair.net.calls import is_stranded
 from localpair.net.engine import Engine
 from localpair.net.finder import Clock
 from localpair.net.interfaces import Interfaces
@@ -35,9 +35,8 @@ class Line:
 
     def offer(self, lane: Lane) -> bool:
         """Take a verified lane of the session's peer if it is wanted; False where it is one too many."""
-        resumes = lane.verified is not None and lane.verified.peer_resumes
-        late = lane.since <= self._since  # it belongs to the search that found the present connection
-        if not self.broken and (late or not resumes):
+        # An older one belongs to the search that found the present connection.
+        if not self.broken and not lane.supersedes(self._since):
             return False
         self._lanes.put_nowait(lane)
         if not self.broken:
@@ -46,8 +45,7 @@ class Line:
 
     def check(self, interfaces: Interfaces) -> None:
         """Give the connection up where our own end of it has lost its address: nothing can come any more."""
-        address = normalise(self.stream.local[0].partition("%")[0])
-        if interfaces.interfaces and not address.is_loopback and address not in interfaces.own_addresses:
+        if is_stranded(self.stream, interfaces):
             self.stream.abort()
 
     async def replace(self) -> FrameStream:
@@ -91,6 +89,7 @@ class Reconnector:
         self._dialled = agreed.lane.direction is not Direction.IN
         self._line = Line(agreed.lane.stream, role, emit, engine.clock)
         engine.rekey(agreed.peer.device_id, agreed.secret)
+        engine.resuming = False
         engine.settle()
         engine.rest()
         engine.on_network = self._line.check

@@ -18,7 +18,7 @@ from typing import Self, TypeAlias
 
 from localpair.errors import LocalpairError, RemoteError, TransferError, UsageError
 from localpair.events import Event, Path, Peer, Received, Reconnected
-from localpair.limits import ATTACH_S, CLOSE_S, FRAME_BYTES, RESUME_S
+from localpair.limits import ATTACH_S, CLOSE_S, FIRST_WORD_S, FRAME_BYTES, RESUME_S
 from localpair.net.incoming import Incoming
 from localpair.net.intake import Piece
 from localpair.net.link import Link
@@ -185,7 +185,8 @@ class _Supervisor:
 
     async def _say_goodbye(self) -> None:
         try:
-            async with asyncio.timeout(CLOSE_S):
+            # The peer may have lost the connection with the last word of the pairing, and come again.
+            async with asyncio.timeout(CLOSE_S if self._peer else FIRST_WORD_S):
                 await self._link.ready.wait()
                 await self.mail.delivered()
                 self._closing = True
@@ -231,15 +232,18 @@ class _Supervisor:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                await self._attach(again=deadline is not None)
+                again = deadline is not None
+                await self._attach(again=again)
                 deadline = None
+                if again and self._closing:
+                    self._link.send([Bye()])  # the one before went where nobody was
                 await self._converse()
                 return
             except ConnectionError as broken:
                 self._link.detach()
                 self.outgoing.detach()
                 self.mail.detach()
-                if self._closing or self._parted:
+                if self._parted or (self._closing and self._peer):
                     return
                 _log.info("the connection broke: %s", broken)
                 deadline = deadline or loop.time() + RESUME_S

@@ -16,6 +16,7 @@ from localpair.address import IPAddress, normalise
 from localpair.errors import WireError
 from localpair.keys import Role
 from localpair.limits import CONNECT_TIMEOUT_S, IDENTIFY_S
+from localpair.net.interfaces import Interfaces
 from localpair.net.sockets import bind_to_interface, limit_segments
 from localpair.net.stream import FrameStream, open_stream
 from localpair.wire.messages import CallKind, Preamble
@@ -129,6 +130,12 @@ def remote_address(stream: FrameStream) -> IPAddress:
 def local_address(stream: FrameStream) -> IPAddress:
     """Our address as the socket says it, without scope."""
     return normalise(stream.local[0].partition("%")[0])
+
+
+def is_stranded(stream: FrameStream, interfaces: Interfaces) -> bool:
+    """Whether our own end has lost its address, so that nothing can come any more."""
+    address = local_address(stream)
+    return bool(interfaces.interfaces) and not address.is_loopback and address not in interfaces.own_addresses
 
 
 async def _read_exactly(one: socket.socket, size: int) -> bytes:

@@ -90,17 +90,22 @@ class Datagrams:
             self._membership(index, group, None, leave=True)
         self._joined.clear()
 
-    def send(self, transmit: Transmit) -> None:
-        """Send now or never: a full buffer loses a beacon, and the next beat repeats it."""
+    def send(self, transmit: Transmit) -> bool:
+        """Send now or never: a full buffer loses a beacon, and the next beat repeats it.
+
+        False where the system had no room for it: in the buffer, or in its table of neighbours (ENOBUFS).
+        """
         one = self._by_version.get(transmit.address.version)
         if one is None:
-            return
+            return True
         try:
             _send(one, transmit)
         except BlockingIOError:
-            pass
+            return False
         except OSError as error:
             self._on_failure(transmit, error)
+            return error.errno != errno.ENOBUFS
+        return True
 
     def has_room(self) -> bool:
         """Whether what waits for hardware addresses leaves enough of the buffers for beats and answers."""

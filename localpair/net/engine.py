@@ -28,7 +28,7 @@ from localpair.keys import (
 )
 from localpair.labels import general_name
 from localpair.limits import FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
-from localpair.net.calls import Contexts, local_address, remote_address
+from localpair.net.calls import Contexts, is_stranded, local_address, remote_address
 from localpair.net.confirming import Confirmer
 from localpair.net.dialler import Checklists, Dialler
 from localpair.net.finder import Clock, Finder
@@ -117,6 +117,7 @@ class Engine:
         self.on_failed_claim: Callable[[], None] = lambda: None
         self.on_network: Callable[[Interfaces], None] = lambda _: None
         self.resuming = False
+        self._refused: set[str] = set()  # secrets whose peer's listener was refused to us
         self._lanes: set[Lane] = set()
         self._on_event = on_event
         self._changed = asyncio.Event()
@@ -294,6 +295,9 @@ class Engine:
         if interfaces.own_addresses != self.finder.interfaces.own_addresses:
             self.hearing.heard_by.clear()
         self.finder.set_interfaces(interfaces)
+        for lane in tuple(self._open_lanes()):
+            if is_stranded(lane.stream, interfaces):
+                lane.stream.abort()  # whoever concludes it goes on with the next one
         self.checklists.set_interfaces(interfaces)
         if self.pair_at is not None and self.pair_at not in interfaces.own_addresses:
             self.pair_at = None  # the address that was agreed on is gone: any other may do
@@ -306,10 +310,17 @@ class Engine:
             self.verified.put_nowait(result)
             return True
         self.checklists.ended(secret, candidate, result)
-        if result is Outcome.REFUSED and candidate.dial_from:
-            self._opener.refused(secret)
+        if result is Outcome.REFUSED:
+            self._refusal(secret, candidate)
         self._changed.set()
         return False
+
+    def _refusal(self, secret: str, candidate: Candidate) -> None:
+        """A closed dial port alone means nothing: nobody listens there."""
+        if not candidate.dial_from:
+            self._refused.add(secret)
+        elif secret in self._refused:
+            self._opener.refused(secret)
 
     async def _accepted(self, stream: FrameStream) -> None:
         if not len(self.keyring):

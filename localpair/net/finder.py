@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, ip_address
 
 from localpair.address import AddressClass, IPAddress, classify, unscoped
@@ -69,10 +69,13 @@ class Finder:
             self._datagrams.send(transmit)
         return self.discovery.take_events()
 
-    def flush(self) -> None:
-        """Send what waits, without doing what the time asks for: for a goodbye."""
-        for transmit in self.discovery.take_transmits():
-            self._datagrams.send(transmit)
+    def flush(self) -> list[Transmit]:
+        """Send what waits, without doing what the time asks for. Gives what the system had no room for."""
+        return self.send(self.discovery.take_transmits())
+
+    def send(self, transmits: Iterable[Transmit]) -> list[Transmit]:
+        """Send these; gives the ones that the system had no room for."""
+        return [transmit for transmit in transmits if not self._datagrams.send(transmit)]
 
     def has_room(self) -> bool:
         """Whether a sweep may go on: see ``Datagrams.has_room``."""

@@ -62,6 +62,10 @@ class Lane:
         self.flush()
         await self.stream.close()
 
+    def supersedes(self, since: float) -> bool:
+        """Whether the peer has made this connection in place of one that began at ``since`` and that it has lost."""
+        return self.verified is not None and self.verified.peer_resumes and self.since > since
+
     def age_ms(self, now: float) -> float:
         """Milliseconds since the handshake began."""
         return (now - self.since) * 1000

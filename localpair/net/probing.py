@@ -18,6 +18,7 @@ from localpair.limits import (
     NEIGHBOUR_POLL_S,
     SWEEP_ADDRESSES,
     SWEEP_AFTER_S,
+    SWEEP_AGAIN_S,
     SWEEP_AIMED_AFTER_S,
     SWEEP_STEP,
     SWEEP_STEP_S,
@@ -25,7 +26,7 @@ from localpair.limits import (
 from localpair.net.finder import Finder
 from localpair.net.interfaces import Interfaces, neighbours
 from localpair.net.neighbours import NeighbourWatch
-from localpair.protocol.discovery import Target
+from localpair.protocol.discovery import Target, Transmit
 from localpair.ranking import is_tunnel
 
 _SWEPT = frozenset({AddressClass.PRIVATE, AddressClass.LINK_LOCAL})
@@ -83,15 +84,24 @@ class Prober:
         self._finder.flush()
 
     async def _sweep(self) -> None:
-        """Ask every address of our own subnets, paced, until somebody is heard."""
+        """Ask every address of our own subnets, paced, until somebody is heard.
+
+        What the system has no room for is sent again with the next steps, and at the end for as long as it takes the
+        system to give up the first questions.
+        """
+        left: list[Transmit] = []
         for count, (address, index) in enumerate(sweep_targets(self._finder.interfaces)):
             if self._finder.discovery.heard_anybody:
                 return
             self._probe(address, index)
             if count % SWEEP_STEP == SWEEP_STEP - 1:
-                self._finder.flush()
+                left = self._finder.send(left) + self._finder.flush()
                 await self._pause()
-        self._finder.flush()
+        left = self._finder.send(left) + self._finder.flush()
+        until = self._finder.now() + SWEEP_AGAIN_S
+        while left and self._finder.now() < until and not self._finder.discovery.heard_anybody:
+            await self._pause()
+            left = self._finder.send(left[:SWEEP_STEP]) + left[SWEEP_STEP:]
 
     async def _pause(self) -> None:
         """Until the next step; longer while so many probes wait for hardware addresses that no beat could leave."""
