@@ -57,7 +57,7 @@ def isolate(draft: Draft, network: str) -> None:
 
 def snoop(draft: Draft, network: str) -> None:
     """A switch with a querier, or one that has forgotten the groups for want of one."""
-    querier = draft.chance.flag(50)
+    querier = draft.chance.flag(50) and "multicast" not in draft.networks[network]
     pruned = ["239.0.0.0/8", "ff12::/16"] if draft.chance.flag(60) else ["239.0.0.0/8"]
     draft.networks[network]["snooping"] = {"querier": "true"} if querier else {"pruned": pruned}
     draft.note("snooping-querier" if querier else "snooping-pruned")

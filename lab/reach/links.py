@@ -24,10 +24,10 @@ def carries(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Ans
         return Answer.NO, "no-carrier"
     if first.flags.isolated and second.flags.isolated:
         return Answer.NO, "isolation"
-    if _flag_stops(second, packet):
+    if _flag_stops(second, packet) and not _may_be_member(plan, second, packet):
         return Answer.NO, "multicast-filter" if packet.cast == "multicast" else "broadcast-filter"
     answer = _rules(plan, sender, receiver, packet) & _wires(plan, sender, receiver, packet)
-    if packet.cast == "multicast" and not _is_member(plan, receiver, packet):
+    if _flag_stops(second, packet) or (packet.cast == "multicast" and not _is_member(plan, receiver, packet)):
         answer &= Answer.MAYBE  # a group lives on for as long as the switch remembers its members
     return answer, "network-filter"
 
@@ -36,6 +36,18 @@ def _flag_stops(receiver: Interface, packet: Packet) -> bool:
     if packet.protocol == "arp" or packet.cast == "broadcast":
         return packet.cast == "broadcast" and not receiver.flags.broadcast_flood
     return (packet.cast == "multicast" or packet.protocol == "nd") and not receiver.flags.multicast_flood
+
+
+def _may_be_member(plan: Plan, receiver: Interface, packet: Packet) -> bool:
+    """Whether a switch that floods no group to the port sends this one there all the same, for a member that it knows.
+
+    It knows those whom it has asked, and link-local groups have none.
+    """
+    segment = plan.segment(receiver.segment)
+    grouped = packet.cast == "multicast" or packet.protocol == "nd"
+    return (
+        grouped and segment.snooping and segment.querier and not packet.destination.startswith(ALWAYS_FLOODED)
+    )
 
 
 def _is_member(plan: Plan, receiver: str, packet: Packet) -> bool:

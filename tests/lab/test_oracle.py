@@ -77,6 +77,18 @@ def test_verdicts_do_not_hang_on_the_order_of_machines_and_interfaces(cell: Plan
         ("{ip: 192.168.1.0/24, multicast: {flooding: false}}", "224.0.0.171", Answer.NO, "multicast-filter"),
         ("{ip: 192.168.1.0/24, multicast: {drop: 239.0.0.0/8}}", "224.0.0.171", Answer.YES, ""),
         (
+            "{ip: 192.168.1.0/24, multicast: {flooding: false}, snooping: {querier: true}}",
+            "239.255.70.171",
+            Answer.MAYBE,
+            "",
+        ),
+        (
+            "{ip: 192.168.1.0/24, multicast: {flooding: false}, snooping: {querier: true}}",
+            "224.0.0.171",
+            Answer.NO,
+            "multicast-filter",
+        ),
+        (
             "{ip: 192.168.1.0/24, multicast: {drop: 239.0.0.0/8}}",
             "239.255.70.171",
             Answer.NO,
