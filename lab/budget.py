@@ -27,6 +27,7 @@ ANSWER_BURST = 4
 ANSWER_REFILL_S = 5.0
 PROBE_GAPS_S = (1.0, 4.0, 16.0)
 SWEEP_ADDRESSES = 1024
+SWEEPS = 2
 TARGETS = 32
 SECRETS_PER_BEAT = 4
 RETRY_GAPS_S = (0.5, 1.0, 2.0)
@@ -50,12 +51,14 @@ QUESTIONS = 3  # that a kernel asks for one hardware address (mcast_solicit)
 @dataclass(frozen=True, slots=True)
 class Span:
     """One process's time of searching and announcing: ``seconds`` in all, in which it had ``bursts`` reasons to
-    begin anew (its start, an offer, a change of the network), with ``secrets`` to announce in every beat.
+    begin anew (its start, an offer, a change of the network), with ``secrets`` to announce in every beat, on
+    ``networks`` one after the other.
     """
 
     seconds: float
     bursts: int = 1
     secrets: int = 1
+    networks: int = 1
 
     @property
     def beats(self) -> int:
@@ -80,6 +83,11 @@ class Span:
     def probes(self) -> int:
         """The most datagrams for an address where the peer merely might be."""
         return PROBES * self.secrets
+
+    @property
+    def swept(self) -> int:
+        """The most addresses where the peer merely might be: a sweep after a change asks those that are near then."""
+        return SWEEP_ADDRESSES * min(SWEEPS, self.networks)
 
     @property
     def tries(self) -> int:

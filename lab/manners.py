@@ -174,30 +174,28 @@ def _span(plan: Plan, record: Record, action: Action, told: ActionRecord, starte
         broken = lost + (told.exit not in (0, None))
         until = min(until, paired.at + broken * budget.RESUME_S)
     secrets = _pairs(record, action.node) if action.verb == "listen" else 1
-    return Span(max(0.0, until - started), _bursts(plan, action, told) + lost, secrets)
+    changes = _changes(plan, action.node)
+    bursts = _first_bursts(action, told) + NOTICES * changes + lost
+    return Span(max(0.0, until - started), bursts, secrets, 1 + changes)
 
 
-def _bursts(plan: Plan, action: Action, told: ActionRecord) -> int:
-    """Reasons to announce anew: the start, a secret that comes, changes of the device's own network."""
+def _changes(plan: Plan, node: str) -> int:
+    """How often the device's own network changes."""
     changes = [
         event.change
         for event in plan.events
         if isinstance(event.change, SetLink | Readdress | Roam | CreateInterface)
         or event.change.do == "delete-interface"
     ]
-    own = [
-        one
-        for one in changes
-        if getattr(one, "node", getattr(one, "port", "")).partition("/")[0] == action.node
-    ]
+    return sum(getattr(one, "node", getattr(one, "port", "")).partition("/")[0] == node for one in changes)
+
+
+def _first_bursts(action: Action, told: ActionRecord) -> int:
+    """Reasons to announce that are none of the network's: the start, a secret that comes."""
     offers = sum(1 for _ in told.events("offer"))
     post = ("--flow", "post") in zip(action.argv, action.argv[1:], strict=False)
-    first = (
-        offers + post
-        if action.verb == "host"
-        else 1 + post + (action.verb in ("discover", "addresses", "diagnose"))
-    )
-    return max(1, first) + NOTICES * len(own)
+    looks = action.verb in ("discover", "addresses", "diagnose")
+    return max(1, offers + post if action.verb == "host" else 1 + post + looks)
 
 
 def _pairs(record: Record, node: str) -> int:
@@ -342,7 +340,7 @@ class _Watch:
             yield from _over(count, probes * budget.QUESTIONS, f"questions for {address}")
         yield from _over(
             len({*self.probed, *self.asked} - self.heard),
-            budget.SWEEP_ADDRESSES * len(of.spans),
+            of.total("swept"),
             "addresses probed",
         )
         targets = {address for _, address in self.written}

@@ -119,6 +119,7 @@ def test_the_numbers_of_other_names_are_the_products_too() -> None:
         limits.BEACON_SLOW_BEAT_S,
     )  # fmt: skip
     assert budget.LOWEST_PORT == limits.LOWEST_DIALLED_PORT
+    assert len(limits.SWEEP_AFTER_S) == budget.SWEEPS
     assert set(GROUPS) == {limits.GROUP_LINK_LOCAL, limits.GROUP_SCOPED, limits.GROUP_IPV6}
 
 
@@ -152,6 +153,7 @@ def test_budgets_grow_with_what_happens() -> None:
     assert Span(10.0, secrets=3).beats == 3 * once.beats
     assert Span(70.0).beats - Span(60.0).beats <= 3
     assert (once.probes, once.answers, once.calls) == (4, 6, 8)
+    assert [Span(10.0, networks=n).swept for n in (1, 2, 3)] == [1024, 2048, 2048], "there are two sweeps"
     assert [Span(s).tries for s in (0.0, 1.0, 3.0, 5.0)] == [2, 3, 4, 5]
 
 
@@ -315,7 +317,7 @@ def test_circumstances_are_those_of_all_the_time(plan_of: PlanOf) -> None:
     assert found.tunnels == {"alice/tun0"}
     assert found.known == {BOB, FAR}
     assert 50_100 in found.ports
-    assert found.spans == (Span(20.0, bursts=4),)
+    assert found.spans == (Span(20.0, bursts=4, networks=2),)
 
 
 def test_a_pair_is_silent_until_it_is_lost(plan_of: PlanOf) -> None:
