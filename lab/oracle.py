@@ -80,7 +80,8 @@ def judge(
     """
     told = {host: _told(plan, host, offered), join: _told(plan, join, answered)}
     known = acquaint(plan, host, join, told)
-    found = (*ways(plan, join, host), *ways(plan, host, join))
+    met = frozenset(known.met)
+    found = (*ways(plan, join, host, met), *ways(plan, host, join, met))
     answers = [way.opening.answer & _is_known(known, way) for way in found]
     usable = tuple(way for way, answer in zip(found, answers, strict=True) if answer is not Answer.NO)
     return Judgement(

@@ -69,6 +69,18 @@ def test_a_peer_behind_a_router_is_reached_by_the_gateways_that_the_table_passes
     assert found(monkeypatch, BOX, *cards) == {LAN}
 
 
+def test_where_a_tunnel_has_the_peer_a_link_without_gateway_is_tried_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A card with a /32 and a route to the LAN on its link: the route says no more than a gateway would."""
+    cards = (
+        card(LAN, "192.168.1.10/32"),
+        card(BOX, "172.17.0.1/16", kind=InterfaceKind.BRIDGE),
+        card(TUNNEL, "10.8.0.6/24", kind=InterfaceKind.TUNNEL),
+    )
+    assert found(monkeypatch, TUNNEL, *cards) == {LAN}
+
+
 def test_without_any_route_every_link_that_lives_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     cards = (
         card(LAN, "10.0.0.5/32"),

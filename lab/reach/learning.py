@@ -8,6 +8,7 @@ point, found by asking again until nothing is added.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface
 from typing import TypeAlias
@@ -15,7 +16,7 @@ from typing import TypeAlias
 from lab.plan import Interface, Node, Plan
 from lab.reach.groups import announced
 from lab.reach.links import is_asked, is_plugged
-from lab.reach.opening import PAIRING_PORT, bindings, crosses, opens, published_addresses
+from lab.reach.opening import PAIRING_PORT, Met, bindings, crosses, opens, published_addresses
 from lab.reach.packet import Answer, Packet, family, judge
 from lab.reach.parsed import ip_address, ip_interface, ip_network
 from lab.reach.routing import find_hop, own_addresses
@@ -32,14 +33,16 @@ class Acquaintance:
     """What two devices know of each other in the end.
 
     ``told`` are the addresses of each that persons carry to the other, by the offer or its answer; ``heard`` tells by
-    (who, whom) whether a beacon comes in. Only ``join`` asks its subnets address by address: it starts when both are
-    there, while an issuer would have to ask for as long as its offer lives.
+    (who, whom) whether a beacon comes in; ``met`` are the ports that came to know each other. Only ``join`` asks its
+    subnets address by address: it starts when both are there, while an issuer would have to ask for as long as its
+    offer lives.
     """
 
     plan: Plan
     join: str
     told: Mapping[str, frozenset[str]]
     heard: Mapping[Pair, Answer]
+    met: AbstractSet[tuple[str, str]]
 
     def knows(self, who: str, whom: str, address: str) -> Answer:
         """Whether ``who`` learns that ``whom`` is to be dialled at ``address``."""
@@ -58,12 +61,16 @@ def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]
     """The end of it, where the addresses ``told`` of each are carried to the other."""
     pairs = ((join, host), (host, join))
     heard = {(who, whom): announced(plan, plan.node(whom), plan.node(who)) for who, whom in pairs}
-    known = Acquaintance(plan, join, told, heard)
+    met: set[tuple[str, str]] = set()
+    known = Acquaintance(plan, join, told, heard, met)
     while True:
         written = {pair: frozenset(_written(known, *pair)) for pair in pairs}
-        noticed = {pair: frozenset(_noticed(plan, written, *pair)) for pair in pairs}
-        targets = {pair: written[pair] | noticed[pair] for pair in pairs}
-        found = {pair: heard[pair] | _arrives(plan, targets, *pair) for pair in pairs}
+        targets = dict(written)
+        for who, whom in pairs:
+            for address, ports in _noticed(plan, written, who, whom):
+                targets[who, whom] |= {address}
+                met.add(ports)
+        found = {pair: heard[pair] | _arrives(plan, targets, frozenset(met), *pair) for pair in pairs}
         if found == heard:
             return known
         heard.update(found)
@@ -77,21 +84,27 @@ def _written(known: Acquaintance, who: str, whom: str) -> Iterator[str]:
             yield address
 
 
-def _noticed(plan: Plan, written: dict[Pair, frozenset[str]], who: str, whom: str) -> Iterator[str]:
-    """The addresses of ``whom`` that are neighbours of ``who``: it was asked by them for its hardware address."""
+def _noticed(
+    plan: Plan, written: dict[Pair, frozenset[str]], who: str, whom: str
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The addresses of ``whom`` that are neighbours of ``who``, since they have asked it for its hardware address;
+    with the two ports.
+    """
     for address in written[whom, who]:
         for bound in bindings(plan.node(whom)):
-            asker = _asks(plan, whom, who, address, bound)
-            if asker:
-                yield asker
+            yield from _asks(plan, whom, who, address, bound)
 
 
-def _asks(plan: Plan, asker: str, asked: str, address: str, bound: str) -> str:
-    """The address by which ``asker`` asks ``asked`` for the hardware address of ``address``; empty: it does not."""
+def _asks(
+    plan: Plan, asker: str, asked: str, address: str, bound: str
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The address by which ``asker`` asks ``asked`` for the hardware address of ``address``, and the ports of the two,
+    of the one that is asked first; nothing where it does not.
+    """
     node = plan.node(asker)
     hop = find_hop(node, address, bound=bound)
     if hop is None or hop.interface.kind != "segment" or hop.next_hop != address:
-        return ""
+        return
     at = own_addresses(plan.node(asked)).get(address)
     if (
         at is None
@@ -99,21 +112,23 @@ def _asks(plan: Plan, asker: str, asked: str, address: str, bound: str) -> str:
         or at.segment != hop.interface.segment
         or not _is_probed(hop.source)
     ):
-        return ""
+        return
     beacon = Packet(family(address), "udp", hop.source, address, PAIRING_PORT, PAIRING_PORT)
     dial = replace(beacon, protocol="tcp", syn=True)
     name = hop.interface.name
     if all(judge(node, "out", packet, "new", interface_out=name) != "accept" for packet in (beacon, dial)):
-        return ""  # nothing leaves for which there would be a question
-    heeded, _ = is_asked(plan, f"{asker}/{name}", f"{asked}/{at.name}", beacon)
-    return hop.source if heeded is Answer.YES else ""
+        return  # nothing leaves for which there would be a question
+    ports = (f"{asked}/{at.name}", f"{asker}/{name}")
+    heeded, _ = is_asked(plan, ports[1], ports[0], beacon)
+    if heeded is Answer.YES:
+        yield hop.source, ports
 
 
 def _is_probed(address: str) -> bool:
     return ":" in address or any(ip_address(address) in ip_network(prefix) for prefix in SWEPT)
 
 
-def _arrives(plan: Plan, targets: dict[Pair, frozenset[str]], who: str, whom: str) -> Answer:
+def _arrives(plan: Plan, targets: dict[Pair, frozenset[str]], met: Met, who: str, whom: str) -> Answer:
     """Whether a datagram of ``whom`` to some address of ``who`` comes in.
 
     A closed firewall takes it for an answer where ``who`` has written there, too; and what ``who`` writes is
@@ -121,10 +136,10 @@ def _arrives(plan: Plan, targets: dict[Pair, frozenset[str]], who: str, whom: st
     """
     best = Answer.NO
     for address in targets[whom, who]:
-        best |= crosses(plan, whom, who, address, answering=targets[who, whom])
+        best |= crosses(plan, whom, who, address, answering=targets[who, whom], met=met)
     for address in targets[who, whom] if best is not Answer.YES else ():
         for bound in bindings(plan.node(who)):
-            best |= opens(plan, who, whom, address, protocol="udp", bound=bound).answer
+            best |= opens(plan, who, whom, address, protocol="udp", bound=bound, met=met).answer
     return best
 
 

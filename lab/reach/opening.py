@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from lab.plan import Interface, Node, Plan, State
 from lab.reach.packet import Answer, Packet, family
@@ -14,6 +14,11 @@ from lab.reach.walk import StateAt, Walk, walk
 PAIRING_PORT = 46821
 DIAL_PORT = 46830
 """The port that both dial from and to, where both open at once."""
+
+
+Met: TypeAlias = frozenset[tuple[str, str]]
+"""Pairs of ports of which the first knows the second's hardware address, because the second has asked it something."""
+NOBODY_MET: Met = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Way:
     bound: tuple[str, ...] = ()
 
 
-def ways(plan: Plan, first: str, second: str) -> Iterator[Way]:
+def ways(plan: Plan, first: str, second: str, met: Met = NOBODY_MET) -> Iterator[Way]:
     """Every way in which ``first`` opens to an address of ``second``, and both at once.
 
     A socket that dials can be bound to an interface. One that listens cannot: its answers follow the routes.
@@ -54,14 +59,14 @@ def ways(plan: Plan, first: str, second: str) -> Iterator[Way]:
         if at.kind == "bridge" and not at.carrier:
             continue
         for bound in bindings(plan.node(first)):
-            opening = opens(plan, first, second, address, bound=bound)
+            opening = opens(plan, first, second, address, bound=bound, met=met)
             if opening.answer is not Answer.NO:
                 yield Way("dial", first, second, opening, (first,) if bound else ())
             for bound_too in bindings(plan.node(second)):
-                met = meets(plan, first, second, address, bound=(bound, bound_too))
-                if met.answer is not Answer.NO:
+                both = meets(plan, first, second, address, bound=(bound, bound_too), met=met)
+                if both.answer is not Answer.NO:
                     notes = tuple(who for who, on in ((first, bound), (second, bound_too)) if on)
-                    yield Way("simultaneous", first, second, met, notes)
+                    yield Way("simultaneous", first, second, both, notes)
 
 
 def published_addresses(plan: Plan, name: str) -> dict[str, Interface]:
@@ -97,13 +102,15 @@ def opens(
     port: int = PAIRING_PORT,
     bound: str = "",
     protocol: Literal["tcp", "udp"] = "tcp",
+    met: Met = NOBODY_MET,
 ) -> Opening:
     """Whether ``dialler`` opens to ``address`` of ``listener``; ``bound`` is the interface of the dialling socket."""
     packet = _packet(plan.node(dialler), address, port, protocol)
-    there = walk(plan, dialler, packet, lambda _: "new", bound=_scope(plan, dialler, address, bound))
+    scope = _scope(plan, dialler, address, bound)
+    there = walk(plan, dialler, packet, lambda _: "new", bound=scope, acquainted=met)
     if there.answer is Answer.NO or there.at != listener:
         return _failed(there, address)
-    back = _answer(plan, there, lambda node: "established" if node in there.visited else "invalid")
+    back = _answer(plan, there, lambda node: "established" if node in there.visited else "invalid", met)
     return _both(there, back, dialler, address)
 
 
@@ -115,6 +122,7 @@ def meets(
     *,
     port: int = DIAL_PORT,
     bound: tuple[str, str] = ("", ""),
+    met: Met = NOBODY_MET,
 ) -> Opening:
     """Whether both open at once from fixed ports: each side's own packets make the other's an answer.
 
@@ -125,7 +133,8 @@ def meets(
         return "established" if node == second else "new"
 
     packet = _packet(plan.node(first), address, port, "tcp")
-    there = walk(plan, first, packet, going, bound=_scope(plan, first, address, bound[0]))
+    scope = _scope(plan, first, address, bound[0])
+    there = walk(plan, first, packet, going, bound=scope, acquainted=met)
     if there.answer is Answer.NO or there.at != second:
         return _failed(there, address)
     if any(done.after.source_port == 0 for done in there.translations):
@@ -134,13 +143,13 @@ def meets(
         return Opening(Answer.NO, "another-source", packet.source, address, at=second)
 
     # The other's first segment is no answer where it sets out, unless ours was let in there before.
-    before = walk(plan, first, packet, lambda _: "new", bound=_scope(plan, first, address, bound[0]))
+    before = walk(plan, first, packet, lambda _: "new", bound=scope, acquainted=met)
     let_in = before.answer is not Answer.NO and before.at == second
 
     def coming(node: str) -> State:
         return "established" if node in there.visited and (node != second or let_in) else "new"
 
-    return _both(there, _answer(plan, there, coming, bound[1]), first, address)
+    return _both(there, _answer(plan, there, coming, met, bound[1]), first, address)
 
 
 def _sends_from(node: Node, packet: Packet, bound: str) -> bool:
@@ -152,7 +161,7 @@ def _sends_from(node: Node, packet: Packet, bound: str) -> bool:
 
 
 def crosses(
-    plan: Plan, sender: str, receiver: str, address: str, *, answering: frozenset[str] = frozenset()
+    plan: Plan, sender: str, receiver: str, address: str, *, answering: frozenset[str], met: Met = NOBODY_MET
 ) -> Answer:
     """Whether a beacon of ``sender`` to ``address`` comes in at ``receiver``, whatever becomes of an answer.
 
@@ -160,21 +169,23 @@ def crosses(
     """
     best = Answer.NO
     for bound in bindings(plan.node(sender)):
-        best |= _crosses(plan, sender, receiver, address, answering, bound)
+        packet = _packet(plan.node(sender), address, PAIRING_PORT, "udp")
+        best |= _crosses(
+            plan, (sender, receiver), packet, answering, _scope(plan, sender, address, bound), met
+        )
     return best
 
 
 def _crosses(
-    plan: Plan, sender: str, receiver: str, address: str, answering: frozenset[str], bound: str
+    plan: Plan, ends: tuple[str, str], packet: Packet, answering: frozenset[str], bound: str, met: Met
 ) -> Answer:
-    packet = _packet(plan.node(sender), address, PAIRING_PORT, "udp")
-    scope = _scope(plan, sender, address, bound)
-    there = walk(plan, sender, packet, lambda _: "new", bound=scope)
+    sender, receiver = ends
+    there = walk(plan, sender, packet, lambda _: "new", bound=bound, acquainted=met)
     if there.reason.startswith("firewall-in") and there.at == receiver and there.arrived is not None:
         wrote = (_wrote(plan, receiver, there.arrived.reply(), own) for own in bindings(plan.node(receiver)))
         if there.arrived.source in answering and any(wrote):
             going: StateAt = lambda node: "established" if node == receiver else "new"  # noqa: E731
-            there = walk(plan, sender, packet, going, bound=scope)
+            there = walk(plan, sender, packet, going, bound=bound, acquainted=met)
     return there.answer if there.at == receiver else Answer.NO
 
 
@@ -201,12 +212,12 @@ def _scope(plan: Plan, node: str, address: str, bound: str) -> str:
     return ""
 
 
-def _answer(plan: Plan, there: Walk, state_at: StateAt, bound: str = "") -> Walk:
+def _answer(plan: Plan, there: Walk, state_at: StateAt, met: Met, bound: str = "") -> Walk:
     if there.arrived is None:
         raise ValueError("a walk that arrived nowhere has no answer")
     reply = there.arrived.reply()
     bound = bound or (there.by if reply.destination.startswith("fe80:") else "")
-    return walk(plan, there.at, reply, state_at, bound=bound, answers=there)
+    return walk(plan, there.at, reply, state_at, bound=bound, answers=there, acquainted=met)
 
 
 def _failed(there: Walk, address: str) -> Opening:

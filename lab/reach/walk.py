@@ -77,14 +77,17 @@ def walk(
     *,
     bound: str = "",
     answers: Walk | None = None,
+    acquainted: frozenset[tuple[str, str]] = frozenset(),
 ) -> Walk:
     """Send ``packet`` from node ``origin``; an empty source is filled in as the kernel would.
 
     ``answers`` is the walk that this one is the answer to: its translations are undone on the way, and
-    whoever asked for a hardware address then is known by now.
+    whoever asked for a hardware address then is known by now. ``acquainted`` are further pairs of ports of which
+    the first knows the second's hardware address.
     """
     undo = tuple(reversed(answers.translations)) if answers is not None else ()
-    acquainted = frozenset((b, a) for a, b in answers.crossed) if answers is not None else frozenset()
+    if answers is not None:
+        acquainted |= {(b, a) for a, b in answers.crossed}
     walker = _Walker(plan, packet, state_at, undo, acquainted, plan.node(origin))
     walker.visited.append(origin)
     if packet.destination in own_addresses(walker.node):

@@ -16,19 +16,22 @@ from localpair.ranking import is_tunnel
 def detours(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
     """The interfaces, by index, through which ``address`` is worth a try beside the one that the table uses.
 
-    Those on whose own subnet it lies; else those with a default route; where there is no route at all, every one:
-    the peer may be on the wire with a mask that hides it. Never a tunnel. None for this host's own addresses and for
-    link-local IPv6, which has a scope instead.
+    Those on whose own subnet it lies; else those with a default route; else, where the table leads into a tunnel or
+    nowhere, all but container bridges: the peer may be on the wire with a mask that hides it. Never a tunnel. None for
+    this host's own addresses and for link-local IPv6, which has a scope instead.
     """
     scoped = address.version == 6 and classify(address) is AddressClass.LINK_LOCAL
     if scoped or classify(address) is AddressClass.LOOPBACK or unscoped(address) in interfaces.own_addresses:
         return ()
-    links = [one for one in interfaces.on_link(address) if _is_usable(one, address)]
     answer = route_to(address, interfaces)
-    if not links:
-        lost = isinstance(answer, NoRoute)
-        links = [one for one in interfaces.interfaces if (lost or one.gateway) and _is_usable(one, address)]
     used = 0 if isinstance(answer, NoRoute) else answer.index
+    taken = interfaces.by_index.get(used)
+    astray = not used or (taken is not None and is_tunnel(taken))
+    links = [one for one in interfaces.on_link(address) if _is_usable(one, address)]
+    others = [one for one in interfaces.interfaces if _is_usable(one, address)]
+    links = links or [one for one in others if one.gateway]
+    if astray and not links:
+        links = [one for one in others if one.kind is not InterfaceKind.BRIDGE]
     return tuple(one.index for one in links if one.index != used)
 
 

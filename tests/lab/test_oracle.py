@@ -412,3 +412,23 @@ devices:
 {PAIR}""")
     asked = {probe.kind: probe.expected for probe in probes(plan) if probe.source == "alice/eth0"}
     assert (asked["udp"], asked["tcp"]) == (True, None)
+
+
+@pytest.mark.parametrize(("closed", "possible"), [("drop", False), ("accept", True)])
+def test_whoever_was_asked_knows_who_asked(plan_of: PlanOf, closed: str, possible: bool) -> None:
+    """Bob hears no question; Alice, whose answers go astray, finds him since he asks her, if he may write at all."""
+    plan = plan_of(f"""
+networks:
+  lan: 192.168.1.0/24
+  vpn: {{kind: tunnel, ip: 10.8.0.0/24, hub: 10.8.0.1, hub_forwards: false}}
+devices:
+  alice:
+    interfaces: [{{network: lan, ip: 192.168.1.158}}, {{network: vpn, name: tun0, ip: 10.8.0.10}}]
+    routing_policy: {{priority: 5270, table: 52}}
+    routes: {{to: 192.168.1.0/24, via: 10.8.0.1, on: tun0, table: 52}}
+  bob:
+    interfaces: [{{network: lan, ip: 192.168.1.131, hears_broadcast: false}}]
+    firewall: {{out: {{stateful: true, default: {closed}}}}}
+{PAIR}""")
+    ways = [way for way in judge(plan, "alice", "bob").ways if way.kind == "dial" and way.first == "alice"]
+    assert bool(ways) == possible
