@@ -14,10 +14,7 @@ import socket
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from io import TextIOWrapper
+from typing import Final
 
 LABEL: Final = "localpair.lab"
 LABEL_LEASE: Final = "localpair.lab.lease"
@@ -47,17 +44,16 @@ def folder() -> Path:
 
 @dataclass(slots=True)
 class Lease:
-    """A claim on everything labelled with ``name``, until ``release`` or the end of this process."""
+    """A claim on everything labelled with ``name``, until ``release`` or the end of this process: a lease that
+    nobody refers to any more is still held.
+    """
 
     name: str = field(default_factory=lambda: secrets.token_hex(6))
-    _file: TextIOWrapper | None = None
+    _descriptor: int | None = None
 
     def __post_init__(self) -> None:
-        file = _opened(self.name)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        self._file = file
+        self._descriptor = _locked(self.name)
+        os.write(self._descriptor, f"{os.getpid()}\n".encode())
 
     def labels(self) -> dict[str, str]:
         """What to label things with."""
@@ -65,19 +61,24 @@ class Lease:
 
     def release(self) -> None:
         """Give the claim up; twice is no error."""
-        if self._file is not None:
+        if self._descriptor is not None:
             (folder() / self.name).unlink(missing_ok=True)
-            self._file.close()
-            self._file = None
+            os.close(self._descriptor)
+            self._descriptor = None
             _leave()
 
 
-def _opened(name: str) -> TextIOWrapper:
+def _locked(name: str) -> int:
+    """The descriptor of that lease's file, which is locked and in its folder."""
     while True:
         try:
-            return (folder() / name).open("w")
+            descriptor = os.open(folder() / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:  # somebody else's last lease ended, and took the folder with it
             continue
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # whoever only asks whether it is free is soon done
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)  # whoever asked found it free before the lock, and removed it
 
 
 def _leave() -> None:

@@ -42,6 +42,7 @@ _LIBRARY: Final = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 _CAPTURES: Final = "/captures"
 _SIGNALS: Final = {"kill": 9, "pause": 19, "resume": 18}
 _ANSWER_S: Final = 60.0
+_DOWN_TRIES: Final = 3
 
 
 class FabricVoice:
@@ -102,6 +103,11 @@ class ComposeRunning:
     def folder(self) -> Path:
         """Where this run's artifacts go."""
         return self._folder
+
+    @property
+    def lease(self) -> str:
+        """The lease that its things are labelled with."""
+        return self._lease.name
 
     async def build(self, image_name: str) -> None:
         """Render, bring up, and wait for the network and its canary. Raises ``LabError``."""
@@ -239,12 +245,17 @@ class ComposeRunning:
             execution.close()
         if self._voice is not None:
             self._voice.close()
-        try:
-            await self._host.compose(self._name, "down", "-v", "-t", "0", "--remove-orphans")
-        except LabError as error:
-            (self._folder / "down-errors.txt").write_text(f"{error.message}\n")
-            return  # the lease stays held until this process ends; then the watch and ``gc`` try again
-        self._lease.release()
+        complaints = []
+        for _ in range(_DOWN_TRIES):
+            try:
+                await self._host.compose(self._name, "down", "-v", "-t", "0", "--remove-orphans")
+            except LabError as error:  # "removal already in progress", "did not receive an exit event"
+                complaints.append(error.message)
+            else:
+                self._lease.release()
+                return
+        # The lease stays held until this process ends; then the watch and ``gc`` try again.
+        (self._folder / "down-errors.txt").write_text("\n".join(complaints) + "\n")
 
     def _execution(
         self, node: str, argv: list[str], environment: dict[str, str], is_product: bool, loop: Any

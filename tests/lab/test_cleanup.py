@@ -139,6 +139,27 @@ def test_only_free_leases_are_swept() -> None:
     assert not lease.is_free("../etc/passwd")
 
 
+def test_a_lease_that_nobody_refers_to_is_held_until_the_process_ends() -> None:
+    lines = (
+        "import gc, sys",
+        "from lab import lease",
+        "print(lease.Lease().name, flush=True)",
+        "gc.collect()",
+    )
+    code = "\n".join([*lines, "sys.stdin.read()"])
+    argv = [sys.executable, "-W", "error", "-c", code]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+    ) as holder:
+        assert holder.stdout is not None
+        name = holder.stdout.readline().strip()
+        assert not lease.is_free(name)
+        said, _ = holder.communicate()
+    assert (said, holder.returncode) == ("", 0)
+    assert lease.is_free(name)
+    assert name in lease.forget_free()
+
+
 @pytest.mark.skipif(not answers(), reason="no Docker engine with Compose v2 answers")
 def test_the_sweep_spares_what_is_not_ours() -> None:
     client = DockerHost().client

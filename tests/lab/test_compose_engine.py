@@ -16,6 +16,7 @@ import lab_plans as plans
 import pytest
 from lab_canaries import between, probe
 
+from lab import lease
 from lab import plan as p
 from lab.compose import image
 from lab.engines.base import LabError
@@ -73,6 +74,30 @@ def test_projects_travel_in_an_environment_variable() -> None:
     project = Wiring(whole, [], "/captures", has_tunnels=False).project()
     assert unpacked(packed(project)) == json.loads(json.dumps(project))
     assert len(packed(project)) < 100_000
+
+
+class Reluctant(DockerHost):
+    """An engine that says no to the first ``refusals`` commands."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__("unix:///nowhere/docker.sock")
+        self.refusals = refusals
+
+    async def compose(self, project: str, *words: str, file: str = "") -> str:
+        if self.refusals:
+            self.refusals -= 1
+            raise LabError("docker compose down failed: removal already in progress")
+        return ""
+
+
+@pytest.mark.parametrize(("refusals", "is_free"), [(0, True), (2, True), (9, False)])
+def test_going_down_is_tried_again(refusals: int, is_free: bool, tmp_path: Path) -> None:
+    whole = plans.plan(plans.alice(), plans.bob())
+    wiring = Wiring(whole, [], "/captures", has_tunnels=False)
+    up = ComposeRunning(whole, tmp_path, Reluctant(refusals), wiring, [])
+    asyncio.run(up.down())
+    assert lease.is_free(up.lease) is is_free
+    assert (tmp_path / "down-errors.txt").exists() is not is_free
 
 
 def test_no_engine_is_told_kindly() -> None:
