@@ -54,6 +54,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--lab-pcap", choices=["always", "fail", "never"], default="fail", help="which captures to keep"
     )
+    group.addoption(
+        "--lab-cells", choices=["all", "one"], default="all",
+        help="one: of two engines, the second plays only the first cell of each matrix",
+    )  # fmt: skip
     group.addoption("--lab-repeat", type=int, default=1, metavar="N", help="play everything N times")
     group.addoption("--lab-shard", metavar="I/N", help="play the I-th of N parts")
     group.addoption(
@@ -114,8 +118,9 @@ class ScenarioFile(pytest.File):
             yield UnreadableItem.from_parent(self, name="unreadable", error=error)
             return
         repeat = int(self.config.getoption("--lab-repeat"))
-        for engine in engine_names(self.config.getoption("--lab-engine")):
-            for cell in cells:
+        sparing = self.config.getoption("--lab-cells") == "one"
+        for place, engine in enumerate(engine_names(self.config.getoption("--lab-engine"))):
+            for cell in cells[:1] if sparing and place else cells:
                 for turn in range(1, repeat + 1):
                     yield ScenarioItem.from_parent(
                         self, name=_item_name(cell, engine, turn, repeat), cell=cell, engine=engine

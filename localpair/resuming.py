@@ -85,13 +85,14 @@ class Reconnector:
 
     def __init__(self, engine: Engine, role: Role, agreed: Agreed, emit: Callable[[Event], None]) -> None:
         self._engine, self._peer = engine, agreed.peer
+        verified = agreed.lane.verified
+        self._instance = verified.instance if verified is not None else b""
         self._known = agreed.lane.candidate
         self._dialled = agreed.lane.direction is not Direction.IN
         self._line = Line(agreed.lane.stream, role, emit, engine.clock)
         engine.rekey(agreed.peer.device_id, agreed.secret)
         engine.resuming = False
-        engine.settle()
-        engine.rest()
+        self._rest()
         engine.on_network = self._line.check
 
     async def run(self) -> None:
@@ -107,14 +108,20 @@ class Reconnector:
         """A new connection to the same peer. Raises UnreachableError after RESUME_S."""
         engine = self._engine
         engine.resuming = True
+        engine.hearing.resume(self._instance)
         engine.add(self._peer.device_id, self._candidates())
         engine.wake()
         try:
             return await self._line.replace()
         finally:
             engine.resuming = False
-            engine.settle()
-            engine.rest()
+            self._rest()
+
+    def _rest(self) -> None:
+        """A session stands: announce nothing, and dial its peer only where it is heard anew."""
+        self._engine.settle()
+        self._engine.hearing.pause(self._instance)
+        self._engine.rest()
 
     def _candidates(self) -> list[Candidate]:
         heard = [one for peer in self._engine.hearing.nearby.values() for one in peer.addresses]

@@ -142,7 +142,8 @@ class Holder:
         became, becoming = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
-            _become(message["argv"], {**base_environment(), **message["environment"]}, descriptors)
+            environment = {**base_environment(), **message["environment"]}
+            _become(message["argv"], environment, descriptors, is_product=message["product"])
         os.close(becoming)
         os.read(became, 1)  # ends when the program has taken over: from then on signals mean the program
         os.close(became)
@@ -191,8 +192,8 @@ def _open(name: str, write: bool) -> int:
     return os.open(target, flags, 0o600)
 
 
-def _become(argv: list[str], environment: dict[str, str], streams: list[int]) -> None:
-    """In the forked child: turn into the program. Never returns."""
+def _become(argv: list[str], environment: dict[str, str], streams: list[int], *, is_product: bool) -> None:
+    """In the forked child: turn into the program, the product without privileges. Never returns."""
     try:
         os.setsid()
         for number, stream in enumerate(streams):
@@ -201,6 +202,8 @@ def _become(argv: list[str], environment: dict[str, str], streams: list[int]) ->
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         os.chdir(STATE)
+        if is_product:
+            namespaces.drop_privileges()
         os.execvpe(argv[0], argv, environment)  # noqa: S606 - starting programs is what a node is for
     except BaseException as error:  # noqa: BLE001 - nothing of the parent's may run on in the child
         os.write(2, f"cannot start {argv[0]}: {error}\n".encode())

@@ -31,6 +31,13 @@ MS_REC: Final = 0x4000
 MS_PRIVATE: Final = 0x40000
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_CAPBSET_READ: Final = 23
+_PR_CAPBSET_DROP: Final = 24
+_CAPABILITIES: Final = 64  # as many as the kernel's sets have room for
+_FILES_OF_OTHERS: Final = {
+    1,
+    2,
+}  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: the lab may lie in another user's folder
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -44,6 +51,15 @@ def _check(result: int, what: str) -> None:
 def unshare(flags: int) -> None:
     """Leave the namespaces named by ``flags``; the calling process gets new ones."""
     _check(_libc.unshare(flags), "unshare")
+
+
+def drop_privileges() -> None:
+    """What the calling process executes next has the rights of an ordinary user on the network, also where it is root:
+    no capabilities (capabilities(7)) but to read what root may read.
+    """
+    for number in set(range(_CAPABILITIES)) - _FILES_OF_OTHERS:
+        if _libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) == 1:
+            _check(_libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")
 
 
 def enter(descriptor: int, kind: int = 0) -> None:

@@ -39,7 +39,9 @@ _COUNTERPART = {Part.HOST: Part.JOIN, Part.JOIN: Part.HOST, Part.LISTEN: Part.SE
 
 @dataclass(slots=True)
 class _Pursuit:
-    """What is dialled for one instance of a peer, first heard at ``since``. ``paused`` while it has a session."""
+    """What is dialled for one instance of a peer, first heard at ``since`` with ``secret`` (empty: not heard yet).
+    ``paused`` while it has a session.
+    """
 
     secret: str
     since: float
@@ -125,27 +127,28 @@ class Hearing:
     def heard_since(self, instance: bytes) -> float | None:
         """When this peer was first heard with a secret of ours."""
         pursuit = self._pursuits.get(instance)
-        return pursuit.since if pursuit is not None else None
+        return pursuit.since if pursuit is not None and pursuit.secret else None
 
     def pause(self, instance: bytes) -> None:
         """It has a session: dial it no more where it is known to be, until ``resume``."""
-        pursuit = self._pursuits.get(instance)
-        if pursuit is not None:
-            pursuit.paused = True
-            self._checklists.drop(pursuit.secret, pursuit.candidates.values())
-            self._opener.forget(pursuit.secret)
+        pursuit = self._pursuit(instance)
+        pursuit.paused = True
+        self._checklists.drop(pursuit.secret, pursuit.candidates.values())
+        self._opener.forget(pursuit.secret)
 
     def resume(self, instance: bytes) -> None:
-        """Its session has lost its connection: dial it again wherever it was heard."""
+        """Its session has lost its connection: dial it again wherever it was heard, and is heard from now on."""
         pursuit = self._pursuits.get(instance)
         if pursuit is not None:
             pursuit.paused = False
-            self._checklists.add(pursuit.secret, pursuit.candidates.values())
+            if pursuit.secret in self._finder.discovery.keyring:
+                self._checklists.add(pursuit.secret, pursuit.candidates.values())
 
     def ended(self, instance: bytes) -> None:
         """It said goodbye: nobody listens there any more."""
-        self.pause(instance)
-        self._pursuits.pop(instance, None)
+        if instance in self._pursuits:
+            self.pause(instance)
+            self._pursuits.pop(instance)
 
     def deadline(self) -> float | None:
         """When ``step`` wants to be called next."""
@@ -209,16 +212,23 @@ class Hearing:
 
     def _dial(self, instance: bytes, secret: str, candidates: Sequence[Candidate], delay: float) -> None:
         """Dial a peer; one that has a session only where it was not known to be: it may have moved."""
-        pursuit = self._pursuits.setdefault(instance, _Pursuit(secret, self._confirmer.clock()))
+        pursuit = self._pursuit(instance)
+        if not pursuit.secret:
+            pursuit.since = self._confirmer.clock()
         pursuit.secret = secret
         found = {(one.address, one.port, one.dial_from): one for one in candidates}
         new = [one for key, one in found.items() if key not in pursuit.candidates]
         pursuit.candidates |= found
         while len(pursuit.candidates) > CANDIDATES:
             pursuit.candidates.pop(next(iter(pursuit.candidates)))
+        self._checklists.add(secret, new if pursuit.paused else candidates, delay)
+
+    def _pursuit(self, instance: bytes) -> _Pursuit:
+        """What is dialled for that instance; nothing yet where it was never heard."""
+        pursuit = self._pursuits.setdefault(instance, _Pursuit("", self._confirmer.clock()))
         while len(self._pursuits) > PEERS:
             self._pursuits.popitem(last=False)
-        self._checklists.add(secret, new if pursuit.paused else candidates, delay)
+        return pursuit
 
     def _open_simultaneously(self, event: Heard, secret: str) -> None:
         """Both sides dial from one fixed port to the other's: two closed firewalls let that through."""

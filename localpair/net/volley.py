@@ -16,6 +16,9 @@ from localpair.candidate import Candidate
 from localpair.limits import VOLLEY_S, VOLLEY_SECOND_S
 from localpair.net.calls import new_dial, target_of
 
+_NARROW_RECORD = bytes([7, 8, 4, 0, 0, 0, 0, 0])
+"""The option "record route" with room for five octets: the sender fills in four, and no second address fits."""
+
 
 class Volley:
     """Bound to its ports from the start, so that firing is nothing but dialling. ``ports`` are our own.
@@ -27,6 +30,7 @@ class Volley:
         self._candidate, self._leads = candidate, leads
         self._dials: list[socket.socket] = []
         self._targets: list[int] = []
+        self._veiled = False
         self.error = 0
         try:
             for _ in range(count):
@@ -40,7 +44,7 @@ class Volley:
         """Dial the peer's ``ports``. One side goes through them forwards and the other backwards: whatever the two
         are apart in time, some pair of dials is not.
         """
-        self._targets = list(ports[: len(self._dials)])
+        self._targets, self._veiled = list(ports[: len(self._dials)]), veiled
         places = range(len(self._targets))
         for place in places if self._leads else reversed(places):
             one = self._dials[place]
@@ -51,15 +55,14 @@ class Volley:
                 one.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, b"")
 
     def _veil(self, one: socket.socket) -> bool:
-        """Have the next packet carry a loose source route (RFC 791) to the peer itself. Hosts throw such packets away
-        unanswered (Linux: accept_source_route is off), and so does whatever is on the way; but our own firewall has
-        seen it leave. No privilege is needed; IPv6 has nothing of the kind.
+        """Have the next packet ask for a record of its route and leave too little room for it: whoever receives it has
+        to discard it (RFC 791, 3.1), and may complain by ICMP, but our own firewall has seen it leave. No privilege is
+        needed, as it is for a source route; IPv6 has nothing of the kind.
         """
         if one.family != socket.AF_INET:
             return False
         try:
-            route = bytes([131, 7, 4]) + self._candidate.address.packed + b"\0"
-            one.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, route)
+            one.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, _NARROW_RECORD)
         except OSError:
             return False
         return True
@@ -91,7 +94,9 @@ class Volley:
         self._dials = []
 
     async def _follow(self, place: int) -> socket.socket | None:
-        """What becomes of one dial: opened, or refused and then opened the other way round."""
+        """What becomes of one dial: opened, or refused and then opened the other way round. A veiled one that was
+        complained of has done its work; the peer's call is still to come.
+        """
         try:
             return await self._usable(self._dials[place])
         except OSError as error:
@@ -102,7 +107,8 @@ class Volley:
             return None
 
     async def _second(self, place: int) -> socket.socket:
-        accepted = await self._listen(place, VOLLEY_SECOND_S if self._leads else VOLLEY_S)
+        again_soon = self._leads and not self._veiled
+        accepted = await self._listen(place, VOLLEY_SECOND_S if again_soon else VOLLEY_S)
         if accepted is not None:
             return await self._usable(accepted)
         again = new_dial(self._candidate.address, self._candidate.bind_to, self.ports[place])

@@ -7,7 +7,7 @@ how far the two clocks are apart, names the moment. Every round takes new ports,
 traces in both firewalls.
 
 On a cable that is faster than the two schedulers are exact no SYN ever crosses another. So every second round the
-issuer dials first and veiled: its SYN opens its own firewall and is thrown away by the joiner's host unanswered.
+issuer dials first and veiled: its SYN opens its own firewall, and the joiner's host throws it away without a reset.
 """
 
 from __future__ import annotations

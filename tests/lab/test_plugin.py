@@ -138,6 +138,14 @@ def test_markers_shards_and_repetitions(lab: Lab) -> None:
     assert "4 passed" in lab.run("--lab-repeat=2")[1]
 
 
+def test_the_second_engine_may_play_one_cell_of_each_matrix(lab: Lab) -> None:
+    found = lab.run("--collect-only", "-q", "--lab-engine=both", "--lab-cells=one")[1]
+    items = [line.partition("::")[2] for line in found.splitlines() if "::" in line]
+    assert items == ["flat[namespace-pre]", "flat[namespace-post]", "flat[compose-pre]"]
+    alone = lab.run("--collect-only", "-q", "--lab-engine=namespace", "--lab-cells=one")[1]
+    assert alone.count("::flat[namespace") == 2
+
+
 def test_workers_share_the_session(lab: Lab) -> None:
     code, text = lab.run("-n", "2")
     assert code == 0, text
