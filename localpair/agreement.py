@@ -180,10 +180,14 @@ class Agreement:
 
 def replaces(lane: Lane, chosen: Lane) -> bool:
     """Whether the chosen device comes again because it has lost the connection that this side still waits on."""
-    if lane.verified is None or chosen.verified is None:
+    return is_same_device(lane, chosen) and lane.supersedes(chosen.since + RACE_S)
+
+
+def is_same_device(one: Lane, other: Lane) -> bool:
+    """Whether both lanes are verified, and lead to one device."""
+    if one.verified is None or other.verified is None:
         return False
-    same = lane.verified.device_id == chosen.verified.device_id
-    return same and lane.supersedes(chosen.since + RACE_S)
+    return one.verified.device_id == other.verified.device_id
 
 
 async def abandon(lane: Lane, conclusion: asyncio.Task[Agreed]) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from localpair.address import unscoped
-from localpair.agreement import Agreed, Agreement, abandon, replaces
+from localpair.agreement import Agreed, Agreement, abandon, is_same_device, replaces
 from localpair.answering import heed
 from localpair.attempt import Pairing
 from localpair.candidate import Candidate
@@ -221,7 +221,7 @@ class Hosting(Pairing):
                     elif active is None and self._may_claim(lane):
                         chosen, active = lane, asyncio.create_task(self._agreement.conclude(lane))
                     else:
-                        await self._turn_away(engine, lane, chosen)
+                        self._turn_away(engine, lane, chosen)
         finally:
             if not arrival.cancel() and not arrival.cancelled():
                 # It came at the last moment, and is turned away like all that come later.
@@ -246,18 +246,16 @@ class Hosting(Pairing):
             return False
         return not committed or (lane.verified is not None and lane.verified.device_id in committed)
 
-    async def _turn_away(self, engine: Engine, lane: Lane, chosen: Lane | None) -> None:
-        await lane.refuse(self._why_not(lane, chosen))
-        engine.lane_ended(lane, OFFER)
+    def _turn_away(self, engine: Engine, lane: Lane, chosen: Lane | None) -> None:
+        engine.turn_away(lane, self._why_not(lane, chosen), OFFER)
 
     def _why_not(self, lane: Lane, chosen: Lane | None) -> Refusal | None:
         """None where another lane of the same device is under way: this one merely lost."""
         if not self._is_meant(lane):
             return Refusal.OTHER_DEVICE
-        if chosen is None or lane.verified is None or chosen.verified is None:
+        if chosen is None:
             return Refusal.ALREADY_CLAIMED
-        same = lane.verified.device_id == chosen.verified.device_id
-        return None if same else Refusal.ALREADY_CLAIMED
+        return None if is_same_device(lane, chosen) else Refusal.ALREADY_CLAIMED
 
     def _is_meant(self, lane: Lane) -> bool:
         """Flow post: whether this is the device that was chosen. Its own word alone is not enough."""

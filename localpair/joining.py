@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
+from typing import Any
 
-from localpair.agreement import Agreed, Agreement, abandon, meet_again, replaces
+from localpair.agreement import Agreed, Agreement, abandon, is_same_device, meet_again
 from localpair.answering import answer_codes
 from localpair.attempt import Pairing
 from localpair.candidate import Candidate, Origin
@@ -156,24 +157,27 @@ class Joining(Seeking):
                 task.cancel()
 
     async def _conclude(self, engine: Engine, lane: Lane) -> Agreed:
-        """Bring the nominated lane to its end, or give it up for one that the issuer has made in its place."""
+        """Bring the nominated lane to its end, or give it up for one that the issuer nominates in its place: it has
+        lost the first one. Raises ConnectionError then.
+        """
         conclusion = asyncio.create_task(self._agreement.conclude(lane))
-        others: list[Lane] = []
+        others: dict[asyncio.Task[None], Lane] = {}
+        arrival = asyncio.create_task(engine.verified.get())
         try:
             while not conclusion.done():
-                arrival = asyncio.create_task(engine.verified.get())
-                await asyncio.wait({conclusion, arrival}, return_when=asyncio.FIRST_COMPLETED)
-                if arrival.cancel():
-                    await asyncio.wait({arrival})
-                if arrival.cancelled():
-                    continue
-                others.append(arrival.result())
-                if replaces(others[-1], lane):
+                running = {task for task in others if not task.done()}
+                await asyncio.wait({conclusion, arrival, *running}, return_when=asyncio.FIRST_COMPLETED)
+                if any(_succeeds(task, other, lane) for task, other in others.items()):
                     await abandon(lane, conclusion)
+                if arrival.done():
+                    others[asyncio.create_task(self._nomination(arrival.result()))] = arrival.result()
+                    arrival = asyncio.create_task(engine.verified.get())
             return conclusion.result()
         finally:
             conclusion.cancel()
-            for other in others:
+            await _end({arrival, *others})
+            late = [] if arrival.cancelled() else [arrival.result()]
+            for other in (*others.values(), *late):
                 engine.verified.put_nowait(other)
 
     async def _keep_answering(
@@ -272,3 +276,19 @@ class Reaching(Seeking):
                         engine.lane_ended(lane, record.device_id)
         except TimeoutError:
             raise self._give_up(engine) from None
+
+
+def _succeeds(nomination: asyncio.Task[None], lane: Lane, chosen: Lane) -> bool:
+    """Whether the issuer, which nominates one lane at a time, has nominated this one after the one it chose first."""
+    nominated = nomination.done() and not nomination.cancelled() and nomination.exception() is None
+    return nominated and is_same_device(lane, chosen)
+
+
+async def _end(tasks: set[asyncio.Task[Any]]) -> None:
+    """Cancel what still runs, and wait for it: only one task may read a lane."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # whoever takes the lane next meets it again

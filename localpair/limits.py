@@ -176,6 +176,7 @@ ATTACH_S: Final = (
     20.0  # for the first message on a new connection: a slow disk has to settle before it is sent
 )
 FIRST_WORD_S: Final = 5.0  # for a peer that has not said a word yet in this session, before it is closed
+FAREWELL_S: Final = 0.3  # for refusals under way when everything ends: an interruption may take half a second
 CLOSE_S: Final = 1.0  # to flush a connection and to say goodbye; then it is cut
 USER_TIMEOUT_S: Final = 30.0  # sent and not acknowledged by the peer's kernel: the path is dead
 

@@ -100,13 +100,13 @@ class Listening(Pairing):
             return
         record = self._record_of(verified)
         if record is None:
-            await lane.refuse(Refusal.REVOKED)
+            engine.turn_away(lane, Refusal.REVOKED)
             return
         guest = self._guests.get(verified.instance)
         if guest is None:
             await self._begin(engine, lane, verified, record, group)
         elif guest.device_id != record.device_id or not guest.line.offer(lane):
-            await lane.refuse(None)
+            engine.turn_away(lane, None)
 
     async def _begin(
         self, engine: Engine, lane: Lane, verified: Verified, record: DeviceRecord, group: asyncio.TaskGroup

@@ -100,9 +100,9 @@ class Reconnector:
         while True:
             lane = await self._engine.verified.get()
             if lane.verified is None or lane.verified.device_id != self._peer.device_id:
-                await lane.refuse(Refusal.ALREADY_CLAIMED)
+                self._engine.turn_away(lane, Refusal.ALREADY_CLAIMED)
             elif not self._line.offer(lane):
-                await lane.refuse(None)
+                self._engine.turn_away(lane, None)
 
     async def reconnect(self) -> FrameStream:
         """A new connection to the same peer. Raises UnreachableError after RESUME_S."""

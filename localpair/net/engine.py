@@ -27,7 +27,7 @@ from localpair.keys import (
     random_bytes,
 )
 from localpair.labels import general_name
-from localpair.limits import FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
+from localpair.limits import FAREWELL_S, FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
 from localpair.net.calls import Contexts, is_stranded, local_address, remote_address
 from localpair.net.confirming import Confirmer
 from localpair.net.dialler import Checklists, Dialler
@@ -122,6 +122,7 @@ class Engine:
         self._on_event = on_event
         self._changed = asyncio.Event()
         self._dials: set[asyncio.Task[bool]] = set()
+        self._farewells: set[asyncio.Task[None]] = set()
         contexts = Contexts(server_context(self.certificate), client_context())
         me = Self(
             wanted.part, self.instance, random_bytes(32), self.sockets.tcp_port, self.sockets.udp_port,
@@ -161,7 +162,15 @@ class Engine:
                         group.create_task(self._prober.run())
                     self.started.set()
         finally:
+            await self._end_farewells()
             self._close()
+
+    async def _end_farewells(self) -> None:
+        """What was refused at the last moment is told so, too."""
+        if self._farewells:
+            await asyncio.wait(self._farewells, timeout=FAREWELL_S)
+        for farewell in self._farewells:
+            farewell.cancel()
 
     async def acquire(
         self,
@@ -263,6 +272,16 @@ class Engine:
         lane.stream.abort()
         self.checklists.ended(secret, lane.candidate, outcome)
         self._changed.set()
+
+    def turn_away(self, lane: Lane, reason: Refusal | None, secret: str = "") -> None:
+        """Tell the peer why a lane that was taken from ``verified`` is not wanted, and end it, beside all other work:
+        nobody waits for a peer that does not read. With ``secret``, its address may be tried again.
+        """
+        farewell = asyncio.create_task(lane.refuse(reason))
+        self._farewells.add(farewell)
+        farewell.add_done_callback(self._farewells.discard)
+        if secret:
+            farewell.add_done_callback(lambda _: self.lane_ended(lane, secret))
 
     # -- serving ------------------------------------------------------------------------------------------------
 
