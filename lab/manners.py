@@ -14,7 +14,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_net
 
 from lab import budget
 from lab.budget import DISCOVERY_PORT, GROUPS, Span
-from lab.fabric.frames import Packet
 from lab.oracle import holds_addresses
 from lab.plan import Action, CreateInterface, Interface, Node, Plan, Readdress, Roam, SetLink
 from lab.reach.states import states
@@ -222,6 +221,7 @@ class _Watch:
         default_factory=lambda: defaultdict(Counter)
     )
     heard: set[str] = field(default_factory=set)
+    neighbours: set[tuple[str, str, bytes]] = field(default_factory=set)
     refusing: set[str] = field(default_factory=set)
     peers: set[str] = field(default_factory=set)
 
@@ -233,7 +233,7 @@ class _Watch:
         if packet.refusal:  # whichever side it is that refuses, the two may have to meet
             self.refusing.update((source, str(ip_address(packet.destination))))
         if not one.outbound:
-            self._hear(source, packet)
+            self._hear(source, one)
         elif source in self.of.own or self.of.alone:
             if packet.protocol == "arp":
                 self._question(one, str(ip_address(packet.destination)))
@@ -242,8 +242,11 @@ class _Watch:
             elif packet.syn:
                 self._dial(one, str(ip_address(packet.destination)))
 
-    def _hear(self, source: str, packet: Packet) -> None:
+    def _hear(self, source: str, one: Sighting) -> None:
+        packet = one.packet
         self.heard.add(source)
+        if packet.protocol in ("arp", "nd"):
+            self.neighbours.add((one.port, source, one.sender))
         if packet.protocol == "udp" and packet.first.startswith(b"LP"):
             self.peers.add(source)
 
@@ -290,10 +293,18 @@ class _Watch:
             self.written[one.port, address] += 1
         elif one.port in self.of.tunnels:
             self._fault("never probe over a tunnel", one, address)
-        elif self.of.on_link(address) and (address in self.heard or _within(address, SWEPT)):
+        elif self._is_near(one, address):
             self.probed[address] += 1
         else:
             self._fault("write to its own links and to known addresses only", one, address)
+
+    def _is_near(self, one: Sighting, address: str) -> bool:
+        """Whether it is on an own link: by the own mask, or since it has asked for us there and the frame goes to it,
+        and to no router; the masks of one link may differ.
+        """
+        if self.of.on_link(address):
+            return address in self.heard or _within(address, SWEPT)
+        return _within(address, SWEPT) and (one.port, address, one.receiver) in self.neighbours
 
     def _question(self, one: Sighting, address: str) -> None:
         """An address that is asked for is one that something was to be sent to: it shows a sweep of empty places."""

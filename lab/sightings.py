@@ -17,13 +17,16 @@ _ARP_QUESTION = 1
 class Sighting:
     """One packet on a port (``node/interface``): nanoseconds of the wall clock, and whether it came out of the node.
 
-    An ARP question has the IPv4 addresses of who asks and of who is asked for; an ARP answer has none.
+    An ARP question has the IPv4 addresses of who asks and of who is asked for; an ARP answer has none. ``sender`` and
+    ``receiver`` are the frame's hardware addresses.
     """
 
     at_ns: int
     port: str
     outbound: bool
     packet: Packet
+    sender: bytes = b""
+    receiver: bytes = b""
 
 
 def read_node(captures: Path, node: str) -> list[Sighting]:
@@ -34,7 +37,8 @@ def read_node(captures: Path, node: str) -> list[Sighting]:
 
 def _read(path: Path) -> Iterator[Sighting]:
     for one in packets(path.read_bytes()):
-        yield Sighting(one.at_ns, one.name, one.outbound, _parse(one.frame))
+        frame = one.frame
+        yield Sighting(one.at_ns, one.name, one.outbound, _parse(frame), frame[6:12], frame[:6])
 
 
 def _parse(frame: bytes) -> Packet:

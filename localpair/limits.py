@@ -107,6 +107,7 @@ CONFIRM_AFTER_S: Final = (
 FAR_DETOUR_AFTER_S: Final = (
     0.5  # a dial over a link on which the address does not lie: it seldom belongs there
 )
+FAR_DETOURS: Final = 3  # such links for one address: eight addresses of a peer still fit into TARGETS
 SIMULTANEOUS_AFTER_S: Final = 0.25  # dials between the two fixed ports wait: one ordinary dial usually does
 OPENING_GAPS_S: Final = (
     0.15,

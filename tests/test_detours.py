@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localpair.candidate import Candidate, Interface, InterfaceAddress, InterfaceKind
+from localpair.limits import FAR_DETOURS
 from localpair.net import detours as module
 from localpair.net.detours import detours
 from localpair.net.dialler import Checklists
@@ -51,8 +52,16 @@ def test_a_stolen_subnet_is_reached_over_its_own_link(monkeypatch: pytest.Monkey
 
 
 def test_routes_that_do_not_lie_have_no_detour(monkeypatch: pytest.MonkeyPatch) -> None:
-    gateway = card(WIFI, "10.0.0.5/24", gateway=True)
-    assert found(monkeypatch, LAN, card(LAN, "192.168.1.10/24"), gateway) == set()
+    cards = (card(WIFI, "10.0.0.5/24", gateway=True), card(BOX, "172.19.80.1/20"))
+    assert found(monkeypatch, LAN, card(LAN, "192.168.1.10/24", gateway=True), *cards) == set()
+
+
+def test_a_card_without_gateway_may_have_the_prefix_of_the_peers_network_by_chance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a container bridge or a host-only card has: the gateway of another card leads to the peer then."""
+    cards = (card(WIFI, "10.0.0.5/24", gateway=True), card(LAN, "10.1.0.5/24"))
+    assert found(monkeypatch, BOX, card(BOX, "192.168.1.1/24"), *cards) == {WIFI}
 
 
 def test_the_second_card_in_a_subnet_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,8 +74,22 @@ def test_a_peer_behind_a_router_is_reached_by_the_gateways_that_the_table_passes
 ) -> None:
     tunnel = card(TUNNEL, "10.8.0.6/24", kind=InterfaceKind.TUNNEL, gateway=True)
     cards = (card(LAN, "10.0.0.5/24", gateway=True), card(BOX, "172.19.80.1/20"), tunnel)
-    assert found(monkeypatch, TUNNEL, *cards) == {LAN}
+    assert found(monkeypatch, TUNNEL, *cards) == {LAN, BOX}
     assert found(monkeypatch, BOX, *cards) == {LAN}
+
+
+def test_whatever_the_table_says_a_link_without_gateway_is_tried_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host-only card with the default route, and a LAN whose mask hides the peer."""
+    cards = (card(LAN, "192.168.1.83/25"), card(BOX, "172.19.80.1/20", gateway=True))
+    assert found(monkeypatch, BOX, *cards, peer="192.168.1.230") == {LAN}
+
+
+def test_of_many_links_the_likeliest_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes = [card(BOX + number, f"10.{number}.0.1/24") for number in range(10, 20)]
+    cards = (card(LAN, "192.168.1.83/25"), card(WIFI, "172.16.0.5/24", gateway=True), *boxes)
+    tried = found(monkeypatch, TUNNEL, *cards, peer="192.168.1.230")
+    assert {LAN, WIFI} < tried
+    assert len(tried) == FAR_DETOURS
 
 
 def test_where_a_tunnel_has_the_peer_a_link_without_gateway_is_tried_too(
@@ -111,3 +134,16 @@ def test_a_link_where_the_address_does_not_lie_waits_for_the_others(monkeypatch:
 def test_own_and_link_local_addresses_have_none(monkeypatch: pytest.MonkeyPatch, peer: str) -> None:
     cards = (card(LAN, "192.168.1.10/24", "fe80::5/64"), card(WIFI, "192.168.1.11/24", "fe80::6/64"))
     assert found(monkeypatch, TUNNEL, *cards, peer=peer) == set()
+
+
+def test_a_rendezvous_takes_the_way_by_which_the_peer_was_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the table is right, and the detour leads to a host-only card."""
+    monkeypatch.setattr(
+        module, "route_to", lambda address, _: Route(address, ip_address("10.0.0.5"), index=LAN)
+    )
+    checklists = Checklists(lambda: 100.0)
+    cards = (card(LAN, "10.0.0.5/24", gateway=True), card(BOX, "172.19.80.1/20", gateway=True))
+    checklists.set_interfaces(Interfaces(cards))
+    peer = Candidate(ip_address(PEER), 46830)
+    assert [one.bind_to for one in checklists.ways(peer)] == [0, BOX]
+    assert [checklists.way_back(peer, arrived).bind_to for arrived in (LAN, BOX)] == [0, BOX]

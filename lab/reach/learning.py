@@ -57,6 +57,21 @@ class Acquaintance:
         return who == self.join and sweeps(self.plan.node(who), address)
 
 
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """By (who, whom): the addresses that are written to as the routes say or bound to an interface, and those of
+    neighbours, written to on their link, with the two ports.
+    """
+
+    written: Mapping[Pair, frozenset[str]]
+    noticed: Mapping[Pair, Mapping[str, tuple[str, str]]]
+    met: Met
+
+    def all(self, pair: Pair) -> frozenset[str]:
+        """Every address that is written to."""
+        return self.written[pair] | self.noticed[pair].keys()
+
+
 def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]]) -> Acquaintance:
     """The end of it, where the addresses ``told`` of each are carried to the other."""
     pairs = ((join, host), (host, join))
@@ -65,12 +80,10 @@ def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]
     known = Acquaintance(plan, join, told, heard, met)
     while True:
         written = {pair: frozenset(_written(known, *pair)) for pair in pairs}
-        targets = dict(written)
-        for who, whom in pairs:
-            for address, ports in _noticed(plan, written, who, whom):
-                targets[who, whom] |= {address}
-                met.add(ports)
-        found = {pair: heard[pair] | _arrives(plan, targets, frozenset(met), *pair) for pair in pairs}
+        noticed = {pair: dict(_noticed(plan, written, *pair)) for pair in pairs}
+        met.update(ports for places in noticed.values() for ports in places.values())
+        reached = _Reached(written, noticed, frozenset(met))
+        found = {pair: heard[pair] | _arrives(plan, reached, *pair) for pair in pairs}
         if found == heard:
             return known
         heard.update(found)
@@ -128,19 +141,31 @@ def _is_probed(address: str) -> bool:
     return ":" in address or any(ip_address(address) in ip_network(prefix) for prefix in SWEPT)
 
 
-def _arrives(plan: Plan, targets: dict[Pair, frozenset[str]], met: Met, who: str, whom: str) -> Answer:
+def _arrives(plan: Plan, reached: _Reached, who: str, whom: str) -> Answer:
     """Whether a datagram of ``whom`` to some address of ``who`` comes in.
 
     A closed firewall takes it for an answer where ``who`` has written there, too; and what ``who`` writes is
     answered to where it came from, through whatever it came.
     """
-    best = Answer.NO
-    for address in targets[whom, who]:
-        best |= crosses(plan, whom, who, address, answering=targets[who, whom], met=met)
-    for address in targets[who, whom] if best is not Answer.YES else ():
+    best, answering, met = Answer.NO, reached.all((who, whom)), reached.met
+    for address in reached.written[whom, who]:
+        best |= crosses(plan, whom, who, address, answering=answering, met=met)
+    for address, link in _links(reached, whom, who):
+        best |= crosses(plan, whom, who, address, answering=answering, direct=link, met=met)
+    if best is Answer.YES:
+        return best
+    for address in reached.written[who, whom]:
         for bound in bindings(plan.node(who)):
             best |= opens(plan, who, whom, address, protocol="udp", bound=bound, met=met).answer
+    for address, link in _links(reached, who, whom):
+        best |= opens(plan, who, whom, address, protocol="udp", bound=link, direct=True, met=met).answer
     return best
+
+
+def _links(reached: _Reached, who: str, whom: str) -> Iterator[Pair]:
+    """The neighbours' addresses, each with the interface of ``who`` on whose link it is."""
+    for address, (port, _) in reached.noticed[who, whom].items():
+        yield address, port.partition("/")[2]
 
 
 # --- Sweeping ---

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 from lab.plan import Interface, Node, Plan, State
@@ -102,12 +103,15 @@ def opens(
     port: int = PAIRING_PORT,
     bound: str = "",
     protocol: Literal["tcp", "udp"] = "tcp",
+    direct: bool = False,
     met: Met = NOBODY_MET,
 ) -> Opening:
-    """Whether ``dialler`` opens to ``address`` of ``listener``; ``bound`` is the interface of the dialling socket."""
+    """Whether ``dialler`` opens to ``address`` of ``listener``; ``bound`` is the interface of the dialling socket,
+    ``direct``: to a host on its link.
+    """
     packet = _packet(plan.node(dialler), address, port, protocol)
     scope = _scope(plan, dialler, address, bound)
-    there = walk(plan, dialler, packet, lambda _: "new", bound=scope, acquainted=met)
+    there = walk(plan, dialler, packet, lambda _: "new", bound=scope, direct=direct, acquainted=met)
     if there.answer is Answer.NO or there.at != listener:
         return _failed(there, address)
     back = _answer(plan, there, lambda node: "established" if node in there.visited else "invalid", met)
@@ -161,31 +165,38 @@ def _sends_from(node: Node, packet: Packet, bound: str) -> bool:
 
 
 def crosses(
-    plan: Plan, sender: str, receiver: str, address: str, *, answering: frozenset[str], met: Met = NOBODY_MET
+    plan: Plan,
+    sender: str,
+    receiver: str,
+    address: str,
+    *,
+    answering: frozenset[str],
+    direct: str = "",
+    met: Met = NOBODY_MET,
 ) -> Answer:
     """Whether a beacon of ``sender`` to ``address`` comes in at ``receiver``, whatever becomes of an answer.
 
     ``answering`` are the addresses that the receiver has itself written to, from the same port to the same port.
+    ``direct``: it goes to a host on the link of that interface.
     """
     best = Answer.NO
-    for bound in bindings(plan.node(sender)):
+    for bound in (direct,) if direct else bindings(plan.node(sender)):
         packet = _packet(plan.node(sender), address, PAIRING_PORT, "udp")
-        best |= _crosses(
-            plan, (sender, receiver), packet, answering, _scope(plan, sender, address, bound), met
-        )
+        scope = _scope(plan, sender, address, bound)
+        leaves = partial(walk, plan, sender, packet, bound=scope, direct=bool(direct), acquainted=met)
+        best |= _crosses(plan, receiver, leaves, answering)
     return best
 
 
 def _crosses(
-    plan: Plan, ends: tuple[str, str], packet: Packet, answering: frozenset[str], bound: str, met: Met
+    plan: Plan, receiver: str, leaves: Callable[[StateAt], Walk], answering: frozenset[str]
 ) -> Answer:
-    sender, receiver = ends
-    there = walk(plan, sender, packet, lambda _: "new", bound=bound, acquainted=met)
+    there = leaves(lambda _: "new")
     if there.reason.startswith("firewall-in") and there.at == receiver and there.arrived is not None:
         wrote = (_wrote(plan, receiver, there.arrived.reply(), own) for own in bindings(plan.node(receiver)))
         if there.arrived.source in answering and any(wrote):
             going: StateAt = lambda node: "established" if node == receiver else "new"  # noqa: E731
-            there = walk(plan, sender, packet, going, bound=bound, acquainted=met)
+            there = leaves(going)
     return there.answer if there.at == receiver else Answer.NO
 
 

@@ -38,8 +38,15 @@ def own_addresses(node: Node) -> dict[str, Interface]:
     return owned
 
 
-def find_hop(node: Node, destination: str, *, source: str = "", bound: str = "") -> Hop | None:
-    """The hop for ``destination``; ``bound`` is the interface a socket is bound to. None: no route."""
+def find_hop(
+    node: Node, destination: str, *, source: str = "", bound: str = "", direct: bool = False
+) -> Hop | None:
+    """The hop for ``destination``; ``bound`` is the interface a socket is bound to. None: no route.
+
+    ``direct``: on that interface's link, by no router (MSG_DONTROUTE).
+    """
+    if direct:
+        return _hop(node, Route(destination=f"{destination}/32", interface=bound), destination, source)
     for table, suppress in _tables(node, destination, source):
         route = _best(node, destination, table, bound)
         if route is None or ip_network(route.destination).prefixlen <= suppress:

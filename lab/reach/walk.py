@@ -76,10 +76,12 @@ def walk(
     state_at: StateAt,
     *,
     bound: str = "",
+    direct: bool = False,
     answers: Walk | None = None,
     acquainted: frozenset[tuple[str, str]] = frozenset(),
 ) -> Walk:
-    """Send ``packet`` from node ``origin``; an empty source is filled in as the kernel would.
+    """Send ``packet`` from node ``origin``; an empty source is filled in as the kernel would. ``direct``: to a host on
+    the link of ``bound``, by no router.
 
     ``answers`` is the walk that this one is the answer to: its translations are undone on the way, and
     whoever asked for a hardware address then is known by now. ``acquainted`` are further pairs of ports of which
@@ -94,12 +96,12 @@ def walk(
         return walker.end("own-address")
     hook, interface_in = "out", ""
     for _ in range(MOST_HOPS):
-        port, reason = _leave(walker, hook, interface_in, bound)
+        port, reason = _leave(walker, hook, interface_in, bound, direct=direct)
         if reason:
             return walker.end(reason)
         walker.node = plan.node(port.partition("/")[0])
         walker.visited.append(walker.node.name)
-        interface_in, bound = port.partition("/")[2], ""
+        interface_in, bound, direct = port.partition("/")[2], "", False
         reason = _arrive(walker, plan.interface(port))
         if reason or walker.packet.destination in own_addresses(walker.node):
             return walker.end(reason or _accept(walker, interface_in), interface_in)
@@ -109,10 +111,10 @@ def walk(
     return walker.end("hop-limit")
 
 
-def _leave(walker: _Walker, hook: str, interface_in: str, bound: str) -> tuple[str, str]:
+def _leave(walker: _Walker, hook: str, interface_in: str, bound: str, *, direct: bool) -> tuple[str, str]:
     """Route, filter, translate and send on: the port it reaches, or the reason why it reaches none."""
     node, packet = walker.node, walker.packet
-    hop = find_hop(node, packet.destination, source=packet.source, bound=bound)
+    hop = find_hop(node, packet.destination, source=packet.source, bound=bound, direct=direct)
     if hop is None:
         return "", "no-route"
     walker.packet = replace(packet, source=packet.source or hop.source)

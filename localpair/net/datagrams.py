@@ -199,14 +199,14 @@ def _carrier(destination: IPAddress | None, shared: bool) -> Carrier:
 
 
 def _source(address: tuple[str, int] | tuple[str, int, int, int], index: int) -> Source | None:
-    """The sender. A scope comes from the interface the packet arrived on, never from the wire."""
+    """The sender. A scope comes from the interface the packet arrived on (``index``), never from the wire."""
     try:
         sender = normalise(address[0].partition("%")[0])
     except ValueError:
         return None
     scope = address[3] if len(address) == 4 else 0
     link_local = sender.version == 6 and sender.is_link_local
-    return Source(sender, address[1], (scope or index) if link_local else 0)
+    return Source(sender, address[1], (scope or index) if link_local else 0, index)
 
 
 def _send(one: socket.socket, transmit: Transmit) -> None:
@@ -223,7 +223,8 @@ def _send(one: socket.socket, transmit: Transmit) -> None:
         source = transmit.source.packed if transmit.source is not None else bytes(4)
         info = struct.pack("=I4s4s", transmit.interface, source, bytes(4))
         to = (str(transmit.address), transmit.port)
-        one.sendmsg([transmit.datagram], [(socket.IPPROTO_IP, _IP_PKTINFO, info)], 0, to)
+        flags = socket.MSG_DONTROUTE if transmit.direct else 0
+        one.sendmsg([transmit.datagram], [(socket.IPPROTO_IP, _IP_PKTINFO, info)], flags, to)
     else:
         if transmit.interface and transmit.carrier is Carrier.MULTICAST:
             _choose_interface(one, transmit.interface)

@@ -1,13 +1,15 @@
 """Ways to an address that the routing table does not take: out through another interface.
 
-A VPN's route or rule, a host-only card with the better metric, or a second card in the same subnet sends packets for
-the peer where it is not, while it can be reached through the interface on whose link it is or which has a gateway.
+A VPN's route or rule, a host-only card with the better metric or with the peer's own prefix, or a second card in the
+same subnet sends packets for the peer where it is not, while it can be reached through the interface on whose link it
+is or which has a gateway. The table cannot be trusted for any address beyond the own subnets.
 """
 
 from __future__ import annotations
 
 from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.candidate import Interface, InterfaceKind
+from localpair.limits import FAR_DETOURS
 from localpair.net.interfaces import Interfaces
 from localpair.net.routes import NoRoute, route_to
 from localpair.ranking import is_tunnel
@@ -16,23 +18,36 @@ from localpair.ranking import is_tunnel
 def detours(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
     """The interfaces, by index, through which ``address`` is worth a try beside the one that the table uses.
 
-    Those on whose own subnet it lies; else those with a default route; else, where the table leads into a tunnel or
-    nowhere, all but container bridges: the peer may be on the wire with a mask that hides it. Never a tunnel. None for
-    this host's own addresses and for link-local IPv6, which has a scope instead.
+    Those on whose own subnet it lies; where none of these has a default route, also those that have one: a container
+    bridge or a host-only card may merely have the prefix of the peer's network. Where it lies on none, at most
+    FAR_DETOURS others, since the peer may be on the wire with a mask that hides it: those with a default route first,
+    then those with the most similar addresses. Never a tunnel. None for this host's own addresses and for link-local
+    IPv6, which has a scope instead.
     """
     scoped = address.version == 6 and classify(address) is AddressClass.LINK_LOCAL
     if scoped or classify(address) is AddressClass.LOOPBACK or unscoped(address) in interfaces.own_addresses:
         return ()
     answer = route_to(address, interfaces)
     used = 0 if isinstance(answer, NoRoute) else answer.index
-    taken = interfaces.by_index.get(used)
-    astray = not used or (taken is not None and is_tunnel(taken))
-    links = [one for one in interfaces.on_link(address) if _is_usable(one, address)]
-    others = [one for one in interfaces.interfaces if _is_usable(one, address)]
-    links = links or [one for one in others if one.gateway]
-    if astray and not links:
-        links = [one for one in others if one.kind is not InterfaceKind.BRIDGE]
-    return tuple(one.index for one in links if one.index != used)
+    near = [one for one in interfaces.on_link(address) if _is_usable(one, address)]
+    others = [one for one in interfaces.interfaces if _is_usable(one, address) and one not in near]
+    if any(one.gateway for one in near):
+        others = []
+    elif near:
+        others = [one for one in others if one.gateway]
+    far = _best([one for one in others if one.index != used], address)
+    return tuple(one.index for one in (*near, *far[:FAR_DETOURS]) if one.index != used)
+
+
+def _best(interfaces: list[Interface], address: IPAddress) -> list[Interface]:
+    worth = [one for one in interfaces if one.gateway or one.kind is not InterfaceKind.BRIDGE]
+    return sorted(worth, key=lambda one: (not one.gateway, -_likeness(one, address)))
+
+
+def _likeness(interface: Interface, address: IPAddress) -> int:
+    """How many leading bits ``address`` has in common with one of the interface's."""
+    same = (one.address for one in interface.addresses if one.address.version == address.version)
+    return max(address.max_prefixlen - (int(one) ^ int(address)).bit_length() for one in same)
 
 
 def _is_usable(interface: Interface, address: IPAddress) -> bool:

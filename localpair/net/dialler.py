@@ -110,6 +110,15 @@ class Checklists:
 
         return Checklist(order, self._interfaces.own_addresses)
 
+    def way_back(self, candidate: Candidate, arrived: int) -> Candidate:
+        """Of the ways to dial a candidate, the one through the interface by which its packet ``arrived`` (0: unknown).
+
+        The first two ways are what the table says, and what is likelier where it lies.
+        """
+        ways = self.ways(candidate)
+        through = [way for way in ways if way.bind_to and way.bind_to == arrived]
+        return through[0] if through else ways[0 if arrived else min(1, len(ways) - 1)]
+
     def ways(self, candidate: Candidate) -> list[Candidate]:
         """The ways to dial one candidate: a link-local address on each link, any other as the routing table says and
         by every detour around it.
@@ -126,7 +135,7 @@ class Checklists:
 
     def _is_far_detour(self, way: Candidate) -> bool:
         """Whether it is asked for on a link where it does not lie, and where another card's owner may answer for it."""
-        return bool(way.bind_to) and not self._interfaces.on_link(way.address)
+        return way.bind_to not in {0, *(one.index for one in self._interfaces.on_link(way.address))}
 
 
 class Dialler:

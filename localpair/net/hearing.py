@@ -247,7 +247,9 @@ class Hearing:
         )  # fmt: skip
         self._dial(event.instance, secret, [candidate], SIMULTANEOUS_AFTER_S)
         if event.udp_port >= LOWEST_DIALLED_PORT and candidate.diallable:
-            self._opener.know(secret, self._checklists.ways(candidate)[-1], event.source, event.udp_port)
+            self._opener.know(
+                secret, self._checklists.way_back(candidate, source.interface), source, event.udp_port
+            )
 
     def _is_near(self, claim: IPAddress) -> bool:
         """A public address is on the local network only if it is in one of our own subnets."""

@@ -26,6 +26,7 @@ from localpair.limits import (
 from localpair.net.finder import Finder
 from localpair.net.interfaces import Interfaces, neighbours
 from localpair.net.neighbours import NeighbourWatch
+from localpair.net.routes import NoRoute, route_to
 from localpair.protocol.discovery import Target, Transmit
 from localpair.ranking import is_tunnel
 
@@ -79,9 +80,20 @@ class Prober:
         """Also the first contact of a host whose firewall is closed: the peer's ARP request made it a neighbour."""
         for neighbour in neighbours():
             interface = self._finder.interfaces.by_index.get(neighbour.index)
-            if interface is not None and _may_probe(neighbour.address, interface):
+            if interface is not None and self._may_ask(neighbour.address, interface):
                 self._probe(neighbour.address, neighbour.index)
         self._finder.flush()
+
+    def _may_ask(self, address: IPAddress, interface: Interface) -> bool:
+        """An IPv4 neighbour may lie beyond our mask: the probe goes to its link all the same. Where IPv6 goes is for
+        the routing table to say.
+        """
+        if not _may_probe(address, interface):
+            return False
+        if address.version == 4 or classify(address) is AddressClass.LINK_LOCAL:
+            return True
+        answer = route_to(address, self._finder.interfaces)
+        return not isinstance(answer, NoRoute) and answer.gateway is None
 
     async def _sweep(self) -> None:
         """Ask every address of our own subnets, paced, until somebody is heard.

@@ -85,7 +85,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Transmit:
-    """A datagram to send. ``interface`` 0 leaves the choice to the routing table, as does ``source`` None."""
+    """A datagram to send. ``interface`` 0 leaves the choice to the routing table, as does ``source`` None; ``direct``:
+    to a host on the link, by no router.
+    """
 
     datagram: bytes = field(repr=False)
     address: IPAddress
@@ -93,15 +95,19 @@ class Transmit:
     interface: int
     carrier: Carrier
     source: IPv4Address | None = None
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a beacon came from, as the socket says it; ``scope`` is the interface it arrived on, or 0."""
+    """Where a beacon came from, as the socket says it. ``interface`` is the one it arrived on, by index, or 0;
+    ``scope`` is the same where the address means nothing without it.
+    """
 
     address: IPAddress
     port: int
     scope: int = 0
+    interface: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +242,10 @@ class Discovery:
                 self._send(self._beacon(BeaconKind.ANNOUNCE), name, [target])
 
     def probe(self, target: Target, now: float) -> bool:
-        """Send one beacon to an address that might be the peer's, again after growing gaps, then leave it alone."""
+        """Send one beacon to an address that might be the peer's, again after growing gaps, then leave it alone.
+
+        It goes to the target's own link and not to a router, whatever the address.
+        """
         if self._next_beat is None or target in self._targets:
             return False
         tries, due = self._probes.get(target, (0, now))
@@ -247,7 +256,8 @@ class Discovery:
         while len(self._probes) > PROBED:
             self._probes.popitem(last=False)
         for name in self._round():
-            self._send(self._beacon(BeaconKind.ANNOUNCE), name, [target])
+            datagram = self.keyring.seal(name, self._beacon(BeaconKind.ANNOUNCE), self._nonces.take())
+            self._queue(datagram, target, Carrier.UNICAST, direct=True)
         return True
 
     def invite(self, secret: str, to: Iterable[Target], word: Rendezvous) -> None:
@@ -385,9 +395,15 @@ class Discovery:
             self._queue(datagram, target, Carrier.UNICAST)
 
     def _queue(
-        self, datagram: bytes, to: Target, carrier: Carrier, source: IPv4Address | None = None
+        self,
+        datagram: bytes,
+        to: Target,
+        carrier: Carrier,
+        source: IPv4Address | None = None,
+        *,
+        direct: bool = False,
     ) -> None:
-        self._transmits.append(Transmit(datagram, to.address, to.port, to.scope, carrier, source))
+        self._transmits.append(Transmit(datagram, to.address, to.port, to.scope, carrier, source, direct))
 
     def _beacon(self, kind: BeaconKind) -> Beacon:
         self._sequence += 1

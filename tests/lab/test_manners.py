@@ -272,6 +272,23 @@ def test_a_sweep_too_wide_is_found() -> None:
     assert wanted(neighbour, *half, of=wide) == [], "whoever was heard is a neighbour, found without asking"
 
 
+def test_a_neighbour_beyond_the_own_mask_is_probed_on_its_link_and_by_no_router() -> None:
+    asker, router = b"\x02asker", b"\x02route"
+    question = Packet(
+        protocol="arp", source=ip_address("10.9.9.9").packed, destination=ip_address(ALICE).packed
+    )
+    asks = [Sighting(0, "alice/eth0", False, question, sender=asker)]
+
+    def probe(address: str, receiver: bytes, on: str = "alice/eth0") -> list[Sighting]:
+        return [dataclasses.replace(one, receiver=receiver) for one in out(address, on=on)]
+
+    assert wanted(asks, probe("10.9.9.9", asker)) == []
+    assert wanted(asks, probe("10.9.9.9", asker) * 5) == ["send at most 4 probes of 10.9.9.9"]
+    assert wanted(asks, probe("10.9.9.9", router)) == [PRIVATE]
+    assert wanted(asks, probe("10.9.9.9", asker, on="alice/eth1")) == [PRIVATE]
+    assert wanted(asks, probe("10.9.9.8", asker)) == [PRIVATE]
+
+
 def test_too_many_targets_are_found() -> None:
     known = [f"10.0.0.{number}" for number in range(1, 34)]
     here = dataclasses.replace(HERE, known=frozenset(known))
