@@ -28,6 +28,7 @@ ANSWER_REFILL_S = 5.0
 PROBE_GAPS_S = (1.0, 4.0, 16.0)
 SWEEP_ADDRESSES = 1024
 SWEEPS = 2
+SWEEP_WAITING_EVERY_S = 18.0
 TARGETS = 32
 SECRETS_PER_BEAT = 4
 RETRY_GAPS_S = (0.5, 1.0, 2.0)
@@ -52,13 +53,14 @@ QUESTIONS = 3  # that a kernel asks for one hardware address (mcast_solicit)
 class Span:
     """One process's time of searching and announcing: ``seconds`` in all, in which it had ``bursts`` reasons to
     begin anew (its start, an offer, a change of the network), with ``secrets`` to announce in every beat, on
-    ``networks`` one after the other.
+    ``networks`` one after the other. ``waits``: for a peer that may start at any time, as whoever hosts does.
     """
 
     seconds: float
     bursts: int = 1
     secrets: int = 1
     networks: int = 1
+    waits: bool = False
 
     @property
     def beats(self) -> int:
@@ -82,12 +84,16 @@ class Span:
     @property
     def probes(self) -> int:
         """The most datagrams for an address where the peer merely might be."""
-        return PROBES * self.secrets
+        return (PROBES + self._again(PROBE_GAPS_S[-1])) * self.secrets
 
     @property
     def swept(self) -> int:
         """The most addresses where the peer merely might be: a sweep after a change asks those that are near then."""
-        return SWEEP_ADDRESSES * min(SWEEPS, self.networks)
+        return SWEEP_ADDRESSES * min(SWEEPS + self._again(SWEEP_WAITING_EVERY_S), self.networks)
+
+    def _again(self, gap: float) -> int:
+        """How often something is done once more that nobody but who waits repeats, every ``gap`` seconds."""
+        return math.floor((self.seconds + SLACK_S) / gap) if self.waits else 0
 
     @property
     def tries(self) -> int:

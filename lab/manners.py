@@ -40,9 +40,9 @@ class Circumstances:
 
     ``subnets`` holds its own ones, without those of tunnels; ``known`` the addresses that it was offered or that other
     devices claim; ``gateways`` those that its kernel asks for by itself; ``ports`` those that localpair bound anywhere;
-    ``spans`` one entry for each process. ``refused`` holds the addresses of devices whose dials between the fixed ports
-    were refused, by whomever, and of those that were so dialled: with them there may be a rendezvous. ``alone``:
-    nothing else sends from this device.
+    ``spans`` one entry for each process. ``refused`` holds the addresses that refused this device's dials between the
+    fixed ports, and those of devices whose dials to this one were refused: with them there may be a rendezvous.
+    ``alone``: nothing else sends from this device.
     """
 
     node: str
@@ -97,7 +97,7 @@ def circumstances(plan: Plan, record: Record, node: Node) -> Circumstances:
         gateways=frozenset(route.via for state in states(plan) for route in state.node(node.name).routes),
         ports=frozenset({DISCOVERY_PORT, *budget.PAIRING_PORTS, *_told_ports(record)}),
         spans=tuple(_spans(plan, record, actions)),
-        refused=frozenset(_refused(plan, record)),
+        refused=frozenset(_refused(plan, record, node)),
         alone=not node.programs and not node.source_nat and ("net.ipv4.ip_forward", "1") not in node.sysctls,
     )
 
@@ -139,17 +139,34 @@ def _claimed(plan: Plan, node: Node, subnets: tuple[Subnet, ...]) -> set[str]:
     return {address for address in told if _within(address, (*LOCAL, *subnets))}
 
 
-def _refused(plan: Plan, record: Record) -> Iterator[str]:
-    """A device's own firewall refuses, or a router on a wrong way: on the wire between the two nothing shows of it."""
+def _refused(plan: Plan, record: Record, node: Node) -> Iterator[str]:
+    """A device's own firewall refuses, or a router on a wrong way: on the wire between the two nothing shows of it, so
+    that what the devices tell of their dials has to do.
+    """
+    translating = {one.name for one in plan.nodes if one.source_nat or one.port_forwards}
+    mine = {address for name in {node.name, *translating} for address in _held(plan, name)}
     for told in record.actions.values():
-        for event in told.events("attempt"):
-            host, _, port = str(event.fields.get("candidate", "")).rpartition(":")
-            refusal = event.fields.get("errno") not in (None, "", "ETIMEDOUT")
-            if refusal and port.isdigit() and int(port) in budget.DIAL_PORTS:
-                yield host.strip("[]").partition("%")[0]
-                for state in states(plan):
-                    for interface in state.node(told.node).interfaces:
-                        yield from (text.partition("/")[0] for text in _addresses(interface))
+        for address in _refusing(told):
+            if told.node == node.name:
+                yield address
+            elif address in mine:
+                yield from _held(plan, told.node)
+
+
+def _refusing(told: ActionRecord) -> Iterator[str]:
+    """The addresses that answered a dial between the fixed ports with anything but silence."""
+    for event in told.events("attempt"):
+        host, _, port = str(event.fields.get("candidate", "")).rpartition(":")
+        refusal = event.fields.get("errno") not in (None, "", "ETIMEDOUT")
+        if refusal and port.isdigit() and int(port) in budget.DIAL_PORTS:
+            yield host.strip("[]").partition("%")[0]
+
+
+def _held(plan: Plan, name: str) -> Iterator[str]:
+    """The addresses that a node has at any time."""
+    for state in states(plan):
+        for interface in state.node(name).interfaces:
+            yield from (text.partition("/")[0] for text in _addresses(interface))
 
 
 def _told_ports(record: Record) -> set[int]:
@@ -175,7 +192,7 @@ def _span(plan: Plan, record: Record, action: Action, told: ActionRecord, starte
     secrets = _pairs(record, action.node) if action.verb == "listen" else 1
     changes = _changes(plan, action.node)
     bursts = _first_bursts(action, told) + NOTICES * changes + lost
-    return Span(max(0.0, until - started), bursts, secrets, 1 + changes)
+    return Span(max(0.0, until - started), bursts, secrets, 1 + changes, waits=action.verb == "host")
 
 
 def _changes(plan: Plan, node: str) -> int:

@@ -117,12 +117,16 @@ def holds_addresses(host: Action) -> bool:
 
 
 def _is_known(known: Acquaintance, way: Way) -> Answer:
-    """Whether whoever dials can learn the address to dial. Where both open at once, each has to have heard the other:
-    beacons say from which port, and when.
+    """Whether whoever dials can learn the address to dial: both, where both open at once. Two firewalls that refuse
+    open by luck unless beacons agree on the moment.
     """
-    if way.kind == "simultaneous":
-        return known.heard[way.first, way.second] & known.heard[way.second, way.first]
-    return known.knows(way.first, way.second, way.opening.remote)
+    dialler = known.knows(way.first, way.second, way.opening.remote)
+    if way.kind != "simultaneous":
+        return dialler
+    both = dialler & known.knows(way.second, way.first, way.opening.seen)
+    if way.opening.timed:
+        both &= Answer.MAYBE | (known.heard[way.first, way.second] & known.heard[way.second, way.first])
+    return both
 
 
 def _causes(plan: Plan, host: str, join: str) -> Iterator[str]:

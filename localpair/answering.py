@@ -51,11 +51,18 @@ def heed(engine: Engine, answer: Answer) -> tuple[Candidate, ...]:
     listeners = [
         Candidate(address, answer.port, origin=Origin.ANSWER, via="answer") for address in answer.addresses
     ]
-    engine.add(OFFER, listeners)
-    own_port = engine.sockets.dial_port
-    if own_port and answer.dial_port:
-        both = [replace(one, port=answer.dial_port, dial_from=own_port) for one in listeners]
-        engine.add(OFFER, both, delay=SIMULTANEOUS_AFTER_S)
+    call(engine, listeners, answer.dial_port)
     engine.aim(answer.addresses, answer.port)
     engine.wake()
     return tuple(listeners)
+
+
+def call(engine: Engine, listeners: Sequence[Candidate], dial_port: int) -> None:
+    """Dial a peer's listeners; and, a little later, its dial port (0: none) from ours, whether or not it is heard: it
+    may have heard us, or been told where we are, and do the same.
+    """
+    engine.add(OFFER, listeners)
+    own_port = engine.sockets.dial_port
+    if own_port and dial_port:
+        both = [replace(one, port=dial_port, dial_from=own_port) for one in listeners]
+        engine.add(OFFER, both, delay=SIMULTANEOUS_AFTER_S)

@@ -50,8 +50,10 @@ def describe(attempt: Attempt) -> str:
 
 
 def _latest(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """The last failure of each way; of dials between the dial ports only where there are no others."""
     latest = {attempt.candidate.key: attempt for attempt in attempts if attempt.outcome == "failed"}
-    return list(latest.values())
+    listeners = [attempt for attempt in latest.values() if not attempt.candidate.dial_from]
+    return listeners or list(latest.values())
 
 
 def _hint(engine: Engine, tried: list[Attempt], *, heard: bool, answered: bool) -> str:

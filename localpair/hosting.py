@@ -180,6 +180,7 @@ class Hosting(Pairing):
             candidates=self._offered(engine),
             label=fit_label(self._settings.name),
             made_for=self._made_for or None,
+            dial_port=engine.sockets.dial_port,
         )
         self._emit(OfferIssued(offer.text, self._settings.lifetime))
 

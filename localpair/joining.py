@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from localpair.agreement import Agreed, Agreement, abandon, is_same_device, meet_again
-from localpair.answering import answer_codes
+from localpair.answering import answer_codes, call
 from localpair.attempt import Pairing
 from localpair.candidate import Candidate, Origin
 from localpair.errors import Refusal, RefusedError
@@ -202,7 +202,7 @@ class Joining(Seeking):
             for one in offer.candidates
         ]
         engine.checklists.prefer([one.address for one in candidates])
-        engine.add(OFFER, candidates)
+        call(engine, candidates, offer.dial_port)
         engine.aim([one.address for one in candidates], offer.udp_port)
         engine.wake()
         return candidates

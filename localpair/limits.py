@@ -70,16 +70,17 @@ TARGETS: Final = 32  # addresses that get unicast beacons besides the groups
 # such a neighbour, from our fixed port, opens our own firewall for the answer.
 NEIGHBOUR_POLL_S: Final = 0.25  # where the platform does not tell, and for the probes that come again
 NEIGHBOUR_PAUSE_S: Final = 0.02  # between two looks at the table, however often it changes
-PROBE_GAPS_S: Final = (
-    1.0,
-    4.0,
-    16.0,
-)  # between probes of one neighbour that does not answer; then it is left alone
+# Between probes of one neighbour that does not answer. Then it is left alone; who hosts goes on with the last gap.
+PROBE_GAPS_S: Final = (1.0, 4.0, 16.0)
 PROBED: Final = 2048  # neighbours remembered as probed
 SWEEP_AFTER_S: Final = (
     0.25,
     8.0,
 )  # after the start of a search that has heard nothing: who joins sweeps, twice. A LAN answers within milliseconds
+# Who hosts sweeps too where nobody was heard: after whoever joins at once has been heard, and again, since the joiner
+# may start at any time. With the time of a sweep it is asked within ATTEMPT_S of its start.
+SWEEP_WAITING_AFTER_S: Final = (1.0, 8.0)
+SWEEP_WAITING_EVERY_S: Final = 18.0
 SWEEP_AIMED_AFTER_S: Final = (
     0.5  # the first one where addresses were offered: they come first, on slow links too
 )

@@ -384,19 +384,23 @@ def test_impossible_sources_are_ignored(source: str) -> None:
 # --- details ---------------------------------------------------------------------------------------------------
 
 
-def test_probes_of_one_neighbour_grow_rarer_and_end() -> None:
+@pytest.mark.parametrize("part", [Part.JOIN, Part.HOST])
+def test_probes_of_one_neighbour_grow_rarer_and_end_where_nobody_is_waited_for(part: Part) -> None:
     lan = VirtualLan(only_unicast)
-    host = lan.add(ring())
+    prober = lan.add(ring(), part)
     lan.run(3.0)
-    host.sent.clear()
+    prober.sent.clear()
     target = Target(ip_address("10.0.0.200"), UDP_PORT)
     for _ in range(600):
-        host.discovery.probe(target, lan.now)
+        prober.discovery.probe(target, lan.now)
         lan.run(0.25)
-    probes = [when for when, what in host.sent if what.address == target.address]
-    assert len(probes) == len(PROBE_GAPS_S) + 1
-    gaps = [after - before for before, after in pairwise(probes)]
+    sent = [(when, what) for when, what in prober.sent if what.address == target.address]
+    assert all(what.direct for _, what in sent), "a probe is for the link and for no router"
+    gaps = [after - before for (before, _), (after, _) in pairwise(sent)]
     assert gaps == sorted(gaps)
+    waited = 150.0 - sum(PROBE_GAPS_S)
+    again = int(waited / PROBE_GAPS_S[-1]) if part is Part.HOST else 0
+    assert len(sent) == len(PROBE_GAPS_S) + 1 + again
 
 
 def test_many_pairs_are_announced_to_in_turn() -> None:

@@ -79,6 +79,7 @@ _offers = st.builds(
     ),
     label=st.text(max_size=OFFER_LABEL_BYTES).map(fit_label),
     made_for=st.none() | st.binary(min_size=8, max_size=8),
+    dial_port=st.just(0) | st.integers(1024, 65535),
 )
 
 
@@ -209,6 +210,7 @@ def test_the_largest_offer_fits_a_code_of_49_modules() -> None:
         ({"label": "\ud800"}, "no Unicode text"),
         ({"tcp_port": 1023}, "TCP port 1023"),
         ({"udp_port": 65536}, "UDP port 65536"),
+        ({"dial_port": 22}, "dial port 22"),
         ({"lifetime": 0}, "lifetime of 0"),
     ],
 )

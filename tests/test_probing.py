@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from itertools import accumulate, islice
 
 import pytest
 
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
-from localpair.limits import SWEEP_ADDRESSES
+from localpair.limits import ATTEMPT_S, SWEEP_ADDRESSES
 from localpair.net.interfaces import Interfaces
-from localpair.net.probing import sweep_targets
+from localpair.net.probing import sweep_gaps, sweep_targets
+from localpair.wire.beacon import Part
 
 
 def one(text: str, **more: object) -> Interface:
@@ -89,3 +91,12 @@ def test_tunnels_and_dead_links_are_not_swept() -> None:
         addresses=(InterfaceAddress(ip_address("10.9.0.6"), 24),),
     )
     assert swept(tunnel, unplugged) == []
+
+
+def test_who_joins_sweeps_twice_and_who_hosts_for_as_long_as_it_waits() -> None:
+    assert list(accumulate(sweep_gaps(Part.JOIN))) == [0.25, 8.0]
+    assert list(accumulate(sweep_gaps(Part.SEND, aimed=True))) == [0.5, 8.0]
+    waiting = list(islice(sweep_gaps(Part.HOST), 9))
+    assert list(accumulate(waiting[:4])) == [1.0, 8.0, 26.0, 44.0]
+    assert max(waiting) < ATTEMPT_S - 1.0, "a joiner that starts after one sweep is there for the next one"
+    assert not list(sweep_gaps(Part.LISTEN))

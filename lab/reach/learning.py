@@ -33,13 +33,10 @@ class Acquaintance:
     """What two devices know of each other in the end.
 
     ``told`` are the addresses of each that persons carry to the other, by the offer or its answer; ``heard`` tells by
-    (who, whom) whether a beacon comes in; ``met`` are the ports that came to know each other. Only ``join`` asks its
-    subnets address by address: it starts when both are there, while an issuer would have to ask for as long as its
-    offer lives.
+    (who, whom) whether a beacon comes in; ``met`` are the ports that came to know each other.
     """
 
     plan: Plan
-    join: str
     told: Mapping[str, frozenset[str]]
     heard: Mapping[Pair, Answer]
     met: AbstractSet[tuple[str, str]]
@@ -54,7 +51,7 @@ class Acquaintance:
 
     def asks(self, who: str, address: str) -> bool:
         """Whether ``who`` comes upon ``address`` by asking its own subnets."""
-        return who == self.join and sweeps(self.plan.node(who), address)
+        return sweeps(self.plan.node(who), address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]
     pairs = ((join, host), (host, join))
     heard = {(who, whom): announced(plan, plan.node(whom), plan.node(who)) for who, whom in pairs}
     met: set[tuple[str, str]] = set()
-    known = Acquaintance(plan, join, told, heard, met)
+    known = Acquaintance(plan, told, heard, met)
     while True:
         written = {pair: frozenset(_written(known, *pair)) for pair in pairs}
         noticed = {pair: dict(_noticed(plan, written, *pair)) for pair in pairs}

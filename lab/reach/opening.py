@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -25,7 +25,8 @@ NOBODY_MET: Met = frozenset()
 @dataclass(frozen=True, slots=True)
 class Opening:
     """Whether a connection opens. ``local`` and ``remote`` are the addresses that the dialler's socket shows,
-    ``seen`` the source address that the other side sees.
+    ``seen`` the source address that the other side sees. ``timed``: both sides' first segments are refused, so that
+    they have to cross on the way.
     """
 
     answer: Answer
@@ -34,6 +35,7 @@ class Opening:
     remote: str
     seen: str = ""
     at: str = ""
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,14 @@ def meets(
     def coming(node: str) -> State:
         return "established" if node in there.visited and (node != second or let_in) else "new"
 
-    return _both(there, _answer(plan, there, coming, met, bound[1]), first, address)
+    first_back = walk(plan, second, there.arrived.reply(), lambda _: "new", bound=bound[1], acquainted=met)
+    timed = _is_refused(before) and _is_refused(first_back)
+    return replace(_both(there, _answer(plan, there, coming, met, bound[1]), first, address), timed=timed)
+
+
+def _is_refused(there: Walk) -> bool:
+    """Whether a first segment is answered with a refusal: by a firewall, or where it is let in and nobody listens."""
+    return not there.reason or "-reject" in there.reason
 
 
 def _sends_from(node: Node, packet: Packet, bound: str) -> bool:

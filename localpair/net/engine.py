@@ -10,7 +10,7 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from localpair.address import LOOPBACK, IPAddress, unscoped
@@ -135,9 +135,7 @@ class Engine:
         self.hearing = Hearing(
             wanted.part, self.finder, self.checklists, self.confirmer, self._opener, self._emit
         )
-        self._prober = Prober(
-            self.finder, self.sockets.udp_port, sweeps=wanted.part in (Part.JOIN, Part.SEND)
-        )
+        self._prober = Prober(self.finder, self.sockets.udp_port, wanted.part)
         self._dialler = Dialler(contexts, wanted.role, clock, self._make_lane, self.verify, self._attempted)
         handlers = {
             CallKind.PAIR: self._accepted,
@@ -199,7 +197,7 @@ class Engine:
         """Our own addresses with the listener's port, best first."""
         return self.finder.own(self.sockets.tcp_port)
 
-    def add(self, secret: str, candidates: list[Candidate], delay: float = 0.0) -> None:
+    def add(self, secret: str, candidates: Sequence[Candidate], delay: float = 0.0) -> None:
         """Dial these addresses for a secret, in ``delay`` seconds at the earliest."""
         self.checklists.add(secret, candidates, delay)
         self._changed.set()

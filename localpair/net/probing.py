@@ -1,16 +1,20 @@
 """Probing: one beacon to whoever might be the peer, where neither side hears the other by itself.
 
 A host that drops everything inbound still answers ARP, and its kernel notes who asked: so whoever joins asks
-everybody on its own links (a sweep), and whoever hosts looks at its neighbour table and sends one beacon to each new
+everybody on its own links (a sweep), and both look at their neighbour tables and send one beacon to each new
 neighbour. The two beacons meet in the state that each has opened in its own firewall.
+
+Whoever hosts sweeps too, later and seldom: its mask may hold a joiner whose own mask does not hold it, and a joiner may
+be allowed to send nothing but answers.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address
-from itertools import chain, islice
+from itertools import chain, islice, pairwise, repeat
+from math import inf
 
 from localpair.address import AddressClass, IPAddress, classify, subnet_hosts
 from localpair.candidate import Interface, InterfaceKind
@@ -22,6 +26,8 @@ from localpair.limits import (
     SWEEP_AIMED_AFTER_S,
     SWEEP_STEP,
     SWEEP_STEP_S,
+    SWEEP_WAITING_AFTER_S,
+    SWEEP_WAITING_EVERY_S,
 )
 from localpair.net.finder import Finder
 from localpair.net.interfaces import Interfaces, neighbours
@@ -29,6 +35,7 @@ from localpair.net.neighbours import NeighbourWatch
 from localpair.net.routes import NoRoute, route_to
 from localpair.protocol.discovery import Target, Transmit
 from localpair.ranking import is_tunnel
+from localpair.wire.beacon import Part
 
 _SWEPT = frozenset({AddressClass.PRIVATE, AddressClass.LINK_LOCAL})
 _PROBED = _SWEPT | {AddressClass.UNIQUE_LOCAL, AddressClass.GLOBAL}
@@ -40,11 +47,11 @@ class Prober:
     ``aimed`` is set where addresses of the peer are known: they are tried before the whole subnet is asked.
     """
 
-    def __init__(self, finder: Finder, port: int, *, sweeps: bool) -> None:
-        self._finder, self.port, self._sweeps = finder, port, sweeps
+    def __init__(self, finder: Finder, port: int, part: Part) -> None:
+        self._finder, self.port, self._part = finder, port, part
         self.aimed = False
-        self._swept = 0
-        self._since: float | None = None
+        self._gaps: Iterator[float] = iter(())
+        self._next_sweep: float | None = None  # None: the gaps begin anew
         self._watch = NeighbourWatch()
 
     def wake(self) -> None:
@@ -57,11 +64,11 @@ class Prober:
             while True:
                 limit = NEIGHBOUR_POLL_S
                 if self._finder.discovery.resting:
-                    self._since, self._swept = None, 0
+                    self._next_sweep = None
                 elif not self._finder.discovery.heard_anybody:
                     self._probe_neighbours()
                     if self._left() <= 0:
-                        self._swept += 1
+                        self._next_sweep = self._finder.now() + next(self._gaps, inf)
                         await self._sweep()
                     limit = max(0.0, min(limit, self._left()))
                 await watch.wait(limit)
@@ -69,12 +76,10 @@ class Prober:
     def _left(self) -> float:
         """Seconds until the next sweep is due."""
         now = self._finder.now()
-        if self._since is None:
-            self._since = now
-        if not self._sweeps or self._swept >= len(SWEEP_AFTER_S):
-            return NEIGHBOUR_POLL_S
-        after = SWEEP_AIMED_AFTER_S if self.aimed and not self._swept else SWEEP_AFTER_S[self._swept]
-        return self._since + after - now
+        if self._next_sweep is None:
+            self._gaps = sweep_gaps(self._part, aimed=self.aimed)
+            self._next_sweep = now + next(self._gaps, inf)
+        return self._next_sweep - now
 
     def _probe_neighbours(self) -> None:
         """Also the first contact of a host whose firewall is closed: the peer's ARP request made it a neighbour."""
@@ -127,6 +132,24 @@ class Prober:
             return
         target = Target(address, self.port, index)  # over its own link, wherever the routing table would lead
         self._finder.discovery.probe(target, self._finder.now())
+
+
+def sweep_gaps(part: Part, *, aimed: bool = False) -> Iterator[float]:
+    """Seconds from the start of a search to the first sweep, from there to the second one, and so on.
+
+    ``aimed``: addresses of the peer are known. Whoever joins sweeps twice; whoever hosts as long as nobody is heard.
+    """
+    match part:
+        case Part.JOIN | Part.SEND:
+            first, *later = SWEEP_AFTER_S
+            yield from _gaps([SWEEP_AIMED_AFTER_S if aimed else first, *later])
+        case Part.HOST:
+            yield from _gaps(SWEEP_WAITING_AFTER_S)
+            yield from repeat(SWEEP_WAITING_EVERY_S)
+
+
+def _gaps(times: Sequence[float]) -> Iterator[float]:
+    return (later - earlier for earlier, later in pairwise((0.0, *times)))
 
 
 def sweep_targets(interfaces: Interfaces) -> Iterator[tuple[IPAddress, int]]:

@@ -242,14 +242,15 @@ class Discovery:
                 self._send(self._beacon(BeaconKind.ANNOUNCE), name, [target])
 
     def probe(self, target: Target, now: float) -> bool:
-        """Send one beacon to an address that might be the peer's, again after growing gaps, then leave it alone.
+        """Send one beacon to an address that might be the peer's, again after growing gaps, then leave it alone; who
+        hosts repeats the last gap instead, since its peer may start at any time.
 
         It goes to the target's own link and not to a router, whatever the address.
         """
         if self._next_beat is None or target in self._targets:
             return False
         tries, due = self._probes.get(target, (0, now))
-        if now < due or tries > len(PROBE_GAPS_S):
+        if now < due or (tries > len(PROBE_GAPS_S) and self._me.part is not Part.HOST):
             return False
         gap = PROBE_GAPS_S[min(tries, len(PROBE_GAPS_S) - 1)]
         self._probes[target] = (tries + 1, now + gap)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 from localpair.address import subnet_hosts, unscoped, why_never_dialled
 from localpair.errors import OfferError, WireError
 from localpair.limits import (
+    DIAL_PORTS,
     KEY_HASH_BYTES,
     LOWEST_DIALLED_PORT,
     OFFER_CANDIDATES,
@@ -40,6 +41,7 @@ INSTANCE_BYTES: Final = 8
 _FLOW_POST, _GIVES, _TAKES, _DISCOVERABLE = 1, 2, 4, 8
 _IPV6_KIND: Final = 64
 _TYPE_MADE_FOR: Final = 1
+_TYPE_DIAL_PORT: Final = 2
 _FIRST_CRITICAL_TYPE: Final = 128
 _ISSUER_AT_FAULT: Final = "Ask the other device for a new offer, and update localpair there."
 
@@ -58,8 +60,9 @@ class Offer:
     ``key_hash`` (16 bytes) pins the issuer's session certificate, ``secret`` (16 bytes) is used once.
     ``lifetime`` is in seconds and counts on the issuer's clock. ``gives`` and ``takes`` say whether the
     *issuer* means to send or to receive data; ``discoverable`` that it is announcing already. ``candidates``
-    stand best first. ``made_for`` is the instance (8 bytes) of the one device that a post-flow offer is for.
-    ``dropped`` explains each address that stood in the text and is not to be dialled.
+    stand best first. ``made_for`` is the instance (8 bytes) of the one device that a post-flow offer is for,
+    ``dial_port`` the TCP port that the issuer dials from, 0 for none. ``dropped`` explains each address that stood
+    in the text and is not to be dialled.
     """
 
     key_hash: bytes
@@ -74,6 +77,7 @@ class Offer:
     candidates: tuple[OfferedAddress, ...] = ()
     label: str = ""
     made_for: bytes | None = None
+    dial_port: int = DIAL_PORTS.start
     dropped: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -119,7 +123,8 @@ def _check_sizes(offer: Offer) -> None:
 
 
 def _check_numbers(offer: Offer) -> None:
-    for name, port in (("TCP", offer.tcp_port), ("UDP", offer.udp_port)):
+    dial_port = [("dial", offer.dial_port)] if offer.dial_port else []
+    for name, port in (("TCP", offer.tcp_port), ("UDP", offer.udp_port), *dial_port):
         if not LOWEST_DIALLED_PORT <= port <= 65535:
             raise _impossible(f"{name} port {port}, allowed are {LOWEST_DIALLED_PORT} to 65535")
     if not 1 <= offer.lifetime <= OFFER_LIFETIME_MAX_S:
@@ -142,6 +147,8 @@ def _encode(offer: Offer) -> bytes:
     writer.text8(offer.label)
     if offer.made_for is not None:
         writer.u8(_TYPE_MADE_FOR).bytes8(offer.made_for)
+    if offer.dial_port != DIAL_PORTS.start:
+        writer.u8(_TYPE_DIAL_PORT).bytes8(offer.dial_port.to_bytes(2))
     return writer.done()
 
 
@@ -163,6 +170,7 @@ def _decode(reader: Reader) -> Offer:
     tcp_port, udp_port, lifetime = reader.u16(), reader.u16(), reader.u16()
     candidates, dropped = _candidates(reader)
     label = reader.text8()
+    made_for, dial_port = _appended(reader)
     return Offer(
         key_hash=key_hash,
         secret=secret,
@@ -175,7 +183,8 @@ def _decode(reader: Reader) -> Offer:
         discoverable=bool(flags & _DISCOVERABLE),
         candidates=candidates,
         label=label,
-        made_for=_made_for(reader),
+        made_for=made_for,
+        dial_port=dial_port,
         dropped=dropped,
     )
 
@@ -220,15 +229,18 @@ def _why_not(offered: OfferedAddress) -> str:
     return ""
 
 
-def _made_for(reader: Reader) -> bytes | None:
-    instance = None
+def _appended(reader: Reader) -> tuple[bytes | None, int]:
+    """The instance that the offer is made for, and the dial port."""
+    instance, dial_port = None, DIAL_PORTS.start
     while not reader.at_end():
         kind, value = reader.u8(), reader.bytes8()
         if kind == _TYPE_MADE_FOR:
             instance = value
+        elif kind == _TYPE_DIAL_PORT:
+            dial_port = Reader(value).u16()
         elif kind >= _FIRST_CRITICAL_TYPE:
             raise OfferError(
                 f"the offer was made by a newer localpair (field {kind} is not understood)",
                 hint="Update localpair on this device.",
             )
-    return instance
+    return instance, dial_port

@@ -103,7 +103,7 @@ def wanted(*seen: list[Sighting], of: Circumstances = HERE) -> list[str]:
     "name",
     [
         "DISCOVERY_PORT", "PAIRING_PORTS", "DIAL_PORTS", "MULTICAST_HOPS", "BEACON_BYTES", "ANSWER_BURST",
-        "ANSWER_REFILL_S", "PROBE_GAPS_S", "SWEEP_ADDRESSES", "TARGETS", "SECRETS_PER_BEAT",
+        "ANSWER_REFILL_S", "PROBE_GAPS_S", "SWEEP_ADDRESSES", "SWEEP_WAITING_EVERY_S", "TARGETS", "SECRETS_PER_BEAT",
         "RETRY_GAPS_S", "OPENING_GAPS_S", "VOLLEY_DIALS", "RENDEZVOUS_ROUNDS", "RENDEZVOUS_GAPS_S",
         "PACKET_DIALS_PER_SOURCE", "PACKET_DIALS_WINDOW_S", "RESUME_S",
     ],
@@ -119,7 +119,7 @@ def test_the_numbers_of_other_names_are_the_products_too() -> None:
         limits.BEACON_SLOW_BEAT_S,
     )  # fmt: skip
     assert budget.LOWEST_PORT == limits.LOWEST_DIALLED_PORT
-    assert len(limits.SWEEP_AFTER_S) == budget.SWEEPS
+    assert len(limits.SWEEP_AFTER_S) == len(limits.SWEEP_WAITING_AFTER_S) == budget.SWEEPS
     assert set(GROUPS) == {limits.GROUP_LINK_LOCAL, limits.GROUP_SCOPED, limits.GROUP_IPV6}
 
 
@@ -154,6 +154,8 @@ def test_budgets_grow_with_what_happens() -> None:
     assert Span(70.0).beats - Span(60.0).beats <= 3
     assert (once.probes, once.answers, once.calls) == (4, 6, 8)
     assert [Span(10.0, networks=n).swept for n in (1, 2, 3)] == [1024, 2048, 2048], "there are two sweeps"
+    waiting = [Span(seconds, networks=9, waits=True) for seconds in (10.0, 60.0, 120.0)]
+    assert [(span.probes, span.swept) for span in waiting] == [(4, 2048), (7, 5 * 1024), (11, 8 * 1024)]
     assert [Span(s).tries for s in (0.0, 1.0, 3.0, 5.0)] == [2, 3, 4, 5]
 
 
@@ -368,6 +370,16 @@ def test_a_dial_refused_inside_the_other_device_asks_for_volleys_too(
     found = circumstances(plan, told, plan.node("alice"))
     volleys = [one for port in range(9) for one in dials(BOB, 50_200 + port, 1)]
     assert (wanted(volleys, of=found) == []) == refused
+
+
+@pytest.mark.parametrize(("address", "refused"), [(ALICE, BOB), (FAR, "")])
+def test_a_refusal_between_others_allows_nothing(plan_of: PlanOf, address: str, refused: str) -> None:
+    told = record(ended=9.0)
+    told.actions["host"].seen.append(
+        Seen(3.0, "attempt", {"candidate": f"{address}:46830", "errno": "EPERM"})
+    )
+    plan = plan_of(TWO)
+    assert (BOB in circumstances(plan, told, plan.node("alice")).refused) == (refused == BOB)
 
 
 # --- captures ---
