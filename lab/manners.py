@@ -149,6 +149,9 @@ def _refused(plan: Plan, record: Record, node: Node) -> Iterator[str]:
         for address in _refusing(told):
             if told.node == node.name:
                 yield address
+                for one in plan.nodes:
+                    held = set(_held(plan, one.name))
+                    yield from held if address in held else ()
             elif address in mine:
                 yield from _held(plan, told.node)
 

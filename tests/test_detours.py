@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from localpair.candidate import Candidate, Interface, InterfaceAddress, InterfaceKind
+from localpair.keys import Role
 from localpair.limits import FAR_DETOURS
 from localpair.net import detours as module
 from localpair.net.detours import detours
 from localpair.net.dialler import Checklists
 from localpair.net.interfaces import Interfaces
+from localpair.net.opening import Opener
 from localpair.net.routes import NoRoute, Route
+from localpair.protocol.discovery import Source
 
 if TYPE_CHECKING:
     from localpair.address import IPAddress
@@ -147,3 +150,15 @@ def test_a_rendezvous_takes_the_way_by_which_the_peer_was_heard(monkeypatch: pyt
     peer = Candidate(ip_address(PEER), 46830)
     assert [one.bind_to for one in checklists.ways(peer)] == [0, BOX]
     assert [checklists.way_back(peer, arrived).bind_to for arrived in (LAN, BOX)] == [0, BOX]
+
+
+def test_only_a_refusal_where_the_peer_was_heard_asks_for_a_rendezvous() -> None:
+    """An offered address may lead nowhere: a tunnel's, without a route on this host."""
+    unused: Any = None
+    opener = Opener(unused, Role.ISSUER, lambda: 5.0, unused, unused, unused)
+    heard, offered = ip_address("10.0.0.64"), ip_address("10.8.0.20")
+    opener.know("offer", Candidate(heard, 46830, dial_from=46830), Source(heard, 46821), 46821)
+    opener.refused("offer", offered)
+    assert opener.deadline() is None
+    opener.refused("offer", heard)
+    assert opener.deadline() == 5.0

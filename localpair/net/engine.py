@@ -117,7 +117,9 @@ class Engine:
         self.on_failed_claim: Callable[[], None] = lambda: None
         self.on_network: Callable[[Interfaces], None] = lambda _: None
         self.resuming = False
-        self._refused: set[str] = set()  # secrets whose peer's listener was refused to us
+        self._refused: set[tuple[str, IPAddress]] = (
+            set()
+        )  # where a peer's listener was refused to us, by its secret
         self._lanes: set[Lane] = set()
         self._on_event = on_event
         self._changed = asyncio.Event()
@@ -334,10 +336,11 @@ class Engine:
 
     def _refusal(self, secret: str, candidate: Candidate) -> None:
         """A closed dial port alone means nothing: nobody listens there."""
+        place = (secret, candidate.address)
         if not candidate.dial_from:
-            self._refused.add(secret)
-        elif secret in self._refused:
-            self._opener.refused(secret)
+            self._refused.add(place)
+        elif place in self._refused:
+            self._opener.refused(*place)
 
     async def _accepted(self, stream: FrameStream) -> None:
         if not len(self.keyring):

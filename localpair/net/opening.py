@@ -6,11 +6,13 @@ import asyncio
 import errno
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from localpair.address import IPAddress
 from localpair.candidate import Candidate
 from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
+from localpair.limits import CANDIDATES
 from localpair.net.finder import Clock, Finder
 from localpair.net.volley import Volley
 from localpair.protocol.discovery import Invited, Source
@@ -24,13 +26,16 @@ Adopt = Callable[[str, Candidate, socket.socket], Awaitable[bool]]
 
 @dataclass(slots=True)
 class _Peer:
-    """How one peer is reached: over UDP at ``source``, and at the address of ``way`` for dials."""
+    """How one peer is reached: over UDP at ``source``, and at the address of ``way`` for dials. ``places`` holds every
+    address at which it was heard.
+    """
 
     way: Candidate
     source: Source
     port: int
     meeting: Meeting
     volley: Volley | None = None
+    places: set[IPAddress] = field(default_factory=set)
 
 
 class Opener:
@@ -52,6 +57,9 @@ class Opener:
             self._peers[secret] = _Peer(way, source, port, meeting)
         else:
             peer.way, peer.source, peer.port = way, source, port
+        places = self._peers[secret].places
+        if len(places) < CANDIDATES:
+            places.add(way.address)
 
     def forget(self, secret: str) -> None:
         """The peer has a session, or has ended."""
@@ -59,9 +67,11 @@ class Opener:
         if peer is not None and peer.volley is not None:
             peer.volley.close()
 
-    def refused(self, secret: str) -> None:
-        """A dial between the fixed ports was answered with a refusal."""
-        if secret in self._peers:
+    def refused(self, secret: str, address: IPAddress) -> None:
+        """A dial between the fixed ports was answered with a refusal. It says nothing of the peer's firewall where the
+        peer was not heard at that address: an offered one may lead nowhere.
+        """
+        if secret in self._peers and address in self._peers[secret].places:
             self._peers[secret].meeting.refused(self._clock())
 
     def hear(self, event: Invited) -> None:
