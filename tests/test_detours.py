@@ -162,3 +162,17 @@ def test_only_a_refusal_where_the_peer_was_heard_asks_for_a_rendezvous() -> None
     assert opener.deadline() is None
     opener.refused("offer", heard)
     assert opener.deadline() == 5.0
+
+
+@pytest.mark.parametrize("peer", ["8.8.8.8", "2a0a:1:2:3::8"])
+def test_nobody_on_the_internet_is_called_beside_the_vpn(monkeypatch: pytest.MonkeyPatch, peer: str) -> None:
+    """An offer with a public address would tell its maker where the person behind the VPN is."""
+    cards = (
+        card(LAN, "192.168.1.10/24", "2a0a:9:9:9::5/64", gateway=True),
+        card(TUNNEL, "10.8.0.6/24", "fd00:8::6/64", kind=InterfaceKind.TUNNEL, gateway=True),
+    )
+    for used in (TUNNEL, 0):
+        assert found(monkeypatch, used, *cards, peer=peer) == set()
+    assert found(monkeypatch, TUNNEL, *cards, peer="2a0a:9:9:9::77") == {LAN}, (
+        "on our own link it is no stranger"
+    )

@@ -23,6 +23,9 @@ def detours(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
     FAR_DETOURS others, since the peer may be on the wire with a mask that hides it: those with a default route first,
     then those with the most similar addresses. Never a tunnel. None for this host's own addresses and for link-local
     IPv6, which has a scope instead.
+
+    A public address has a detour only over a link on which it lies: else an offer, a code or a forged source could make
+    us call somebody on the internet beside the VPN, and so tell him where we are.
     """
     scoped = address.version == 6 and classify(address) is AddressClass.LINK_LOCAL
     if scoped or classify(address) is AddressClass.LOOPBACK or unscoped(address) in interfaces.own_addresses:
@@ -31,7 +34,7 @@ def detours(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
     used = 0 if isinstance(answer, NoRoute) else answer.index
     near = [one for one in interfaces.on_link(address) if _is_usable(one, address)]
     others = [one for one in interfaces.interfaces if _is_usable(one, address) and one not in near]
-    if any(one.gateway for one in near):
+    if classify(address) is AddressClass.GLOBAL or any(one.gateway for one in near):
         others = []
     elif near:
         others = [one for one in others if one.gateway]
