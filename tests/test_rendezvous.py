@@ -14,8 +14,8 @@ from localpair.limits import (
     VEILED_DIALS,
     VOLLEY_DIALS,
 )
-from localpair.protocol.rendezvous import Fire, Meeting
-from localpair.wire.beacon import Rendezvous, Step
+from localpair.protocol.rendezvous import Fire, Meeting, new_budget
+from localpair.wire.beacon import Beacon, BeaconKind, Part, Rendezvous, Step
 
 
 @dataclass
@@ -169,3 +169,39 @@ def test_a_moment_in_the_far_future_is_not_waited_for() -> None:
     fire = joiner.meeting.take()[-1]
     assert isinstance(fire, Fire)
     assert fire.at <= RENDEZVOUS_ANSWER_S
+
+
+def test_a_clock_at_the_end_of_its_range_ends_no_process() -> None:
+    """The holder of the secret may say that its clock stands anywhere; what is said to it has to fit all the same."""
+    issuer = Side(True, 0.0)
+    issuer.meeting.refused(0.0)
+    issuer.meeting.timer(0.0)
+    (call,) = issuer.meeting.take()
+    assert isinstance(call, Rendezvous)
+    issuer.meeting.stamp(call, 0.0)
+    issuer.meeting.receive(Rendezvous(Step.READY, 1, (50_000,), at=2**64 - 1), 0.001)
+    words = [deed for deed in issuer.meeting.take() if isinstance(deed, Rendezvous)]
+    assert [word.step for word in words] == [Step.GO]
+    said = Beacon(BeaconKind.RENDEZVOUS, Part.HOST, bytes(16), 1, 5000, 5000, rendezvous=words[0])
+    assert Beacon.decode(said.encode()).rendezvous == words[0]
+
+
+def test_whoever_does_not_answer_is_not_called_for_ever() -> None:
+    """A word can be a recording, and its source a lie."""
+    issuer = Side(True, 0.0)
+    issuer.meeting.receive(Rendezvous(Step.ASK), 0.0)
+    play(issuer, Side(False, 0.0), there=1e9, back=1e9, until=3600.0)
+    assert issuer.loads == RENDEZVOUS_ROUNDS
+    issuer.meeting.receive(Rendezvous(Step.ASK), 4000.0)
+    issuer.meeting.timer(4000.0)
+    assert issuer.meeting.take(), "whoever asks again is called again"
+
+
+def test_a_holder_of_the_secret_that_goes_and_comes_gets_no_new_budget() -> None:
+    budget, calls = new_budget(), 0
+    for _ in range(50):
+        meeting = Meeting(lambda count: (50_000,) * count, 0.0, leads=True, budget=budget)
+        meeting.receive(Rendezvous(Step.ASK), 0.0)
+        meeting.timer(0.0)
+        calls += len(meeting.take())
+    assert calls == RENDEZVOUS_ROUNDS

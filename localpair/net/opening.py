@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
@@ -12,11 +13,12 @@ from localpair.address import IPAddress
 from localpair.candidate import Candidate
 from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
-from localpair.limits import CANDIDATES
+from localpair.limits import PEER_ADDRESSES
 from localpair.net.finder import Clock, Finder
 from localpair.net.volley import Volley
+from localpair.protocol.budget import Bucket
 from localpair.protocol.discovery import Invited, Source
-from localpair.protocol.rendezvous import Fire, Meeting
+from localpair.protocol.rendezvous import Fire, Meeting, new_budget
 
 _SPIN_S = 0.002  # the end of a wait is spent awake: the event loop wakes too late for a LAN
 
@@ -24,18 +26,51 @@ Adopt = Callable[[str, Candidate, socket.socket], Awaitable[bool]]
 """Makes a lane of an open connection and verifies it; False where that failed."""
 
 
-@dataclass(slots=True)
-class _Peer:
-    """How one peer is reached: over UDP at ``source``, and at the address of ``way`` for dials. ``places`` holds every
-    address at which it was heard.
-    """
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a peer was heard: over UDP at ``source``, its UDP port, and ``way`` for dials."""
 
     way: Candidate
     source: Source
     port: int
+
+
+@dataclass(slots=True)
+class _Peer:
+    """How one peer is reached: at the last of ``places`` first, the latest one, or the one that has answered.
+
+    A place that a neighbour has faked, by repeating what it heard, answers nothing: the next one has its turn then.
+    """
+
     meeting: Meeting
+    places: OrderedDict[IPAddress, _Place] = field(default_factory=OrderedDict)
+    waiting: bool = False  # for an answer to what was said last
     volley: Volley | None = None
-    places: set[IPAddress] = field(default_factory=set)
+
+    @property
+    def place(self) -> _Place:
+        """Where words and dials go now."""
+        return next(reversed(self.places.values()))
+
+    def know(self, place: _Place) -> None:
+        """It was heard here."""
+        address = place.source.address
+        self.places.pop(address, None)
+        self.places[address] = place
+        if len(self.places) > PEER_ADDRESSES:
+            self.places.popitem(last=False)
+
+    def answers(self, source: Source) -> None:
+        """A word of it came from there."""
+        self.waiting = False
+        if source.address in self.places:
+            self.places.move_to_end(source.address)
+
+    def ask(self) -> None:
+        """Something is said that wants an answer: at another place where the last one had none."""
+        if self.waiting:
+            self.places.move_to_end(self.place.source.address, last=False)
+        self.waiting = True
 
 
 class Opener:
@@ -48,18 +83,19 @@ class Opener:
         self._finder, self._leads, self._clock = finder, role is Role.ISSUER, clock
         self._adopt, self._attempted, self._changed = adopt, attempted, changed
         self._peers: dict[str, _Peer] = {}
+        # They outlive a peer that goes and comes, which costs it nothing.
+        self._budgets: dict[str, Bucket] = {}
 
     def know(self, secret: str, way: Candidate, source: Source, port: int) -> None:
-        """A peer was heard there, and hears at that port; what was heard last is what counts."""
+        """A peer was heard there, and hears at that port."""
         peer = self._peers.get(secret)
         if peer is None:
-            meeting = Meeting(lambda count: self._load(secret, count), self._clock(), leads=self._leads)
-            self._peers[secret] = _Peer(way, source, port, meeting)
-        else:
-            peer.way, peer.source, peer.port = way, source, port
-        places = self._peers[secret].places
-        if len(places) < CANDIDATES:
-            places.add(way.address)
+            budget = self._budgets.setdefault(secret, new_budget())
+            meeting = Meeting(
+                lambda count: self._load(secret, count), self._clock(), leads=self._leads, budget=budget
+            )
+            peer = self._peers[secret] = _Peer(meeting)
+        peer.know(_Place(way, source, port))
 
     def forget(self, secret: str) -> None:
         """The peer has a session, or has ended."""
@@ -71,13 +107,17 @@ class Opener:
         """A dial between the fixed ports was answered with a refusal. It says nothing of the peer's firewall where the
         peer was not heard at that address: an offered one may lead nowhere.
         """
-        if secret in self._peers and address in self._peers[secret].places:
-            self._peers[secret].meeting.refused(self._clock())
+        peer = self._peers.get(secret)
+        if peer is not None and any(place.way.address == address for place in peer.places.values()):
+            if not self._leads:
+                peer.ask()
+            peer.meeting.refused(self._clock())
 
     def hear(self, event: Invited) -> None:
         """The peer has said a word of the rendezvous."""
         peer = self._peers.get(event.secret)
         if peer is not None:
+            peer.answers(event.source)
             peer.meeting.receive(event.word, event.at)
 
     def step(self, group: asyncio.TaskGroup) -> None:
@@ -89,7 +129,8 @@ class Opener:
                     self._fire(secret, peer, deed, group)
                 else:
                     word = peer.meeting.stamp(deed, self._clock())
-                    to = self._finder.targets(peer.source.address, peer.port, peer.source.scope)
+                    place = peer.place
+                    to = self._finder.targets(place.source.address, place.port, place.source.scope)
                     self._finder.discovery.invite(secret, to, word)
                     self._finder.flush()
 
@@ -134,8 +175,10 @@ class Opener:
         if opened is None:
             name = errno.errorcode.get(volley.error, "ETIMEDOUT")
             ms = (self._clock() - started) * 1000
-            self._attempted(Attempt(peer.way, Direction.SIMULTANEOUS, Phase.CONNECT, "failed", ms, name))
-        elif await self._adopt(secret, replace(peer.way, dial_from=opened.getsockname()[1]), opened):
+            self._attempted(
+                Attempt(volley.candidate, Direction.SIMULTANEOUS, Phase.CONNECT, "failed", ms, name)
+            )
+        elif await self._adopt(secret, replace(volley.candidate, dial_from=opened.getsockname()[1]), opened):
             return
         peer.meeting.missed(self._clock())
         self._changed()
@@ -145,8 +188,10 @@ class Opener:
         if peer.volley is not None:
             peer.volley.close()
             peer.volley = None
+        if self._leads:
+            peer.ask()  # a call goes out with these ports
         try:
-            peer.volley = Volley(peer.way, count, leads=self._leads)
+            peer.volley = Volley(peer.place.way, count, leads=self._leads)
         except OSError:
             return ()
         return peer.volley.ports

@@ -27,7 +27,7 @@ class Volley:
     """
 
     def __init__(self, candidate: Candidate, count: int, *, leads: bool) -> None:
-        self._candidate, self._leads = candidate, leads
+        self.candidate, self._leads = candidate, leads
         self._dials: list[socket.socket] = []
         self._targets: list[int] = []
         self._veiled = False
@@ -111,7 +111,7 @@ class Volley:
         accepted = await self._listen(place, VOLLEY_SECOND_S if again_soon else VOLLEY_S)
         if accepted is not None:
             return await self._usable(accepted)
-        again = new_dial(self._candidate.address, self._candidate.bind_to, self.ports[place])
+        again = new_dial(self.candidate.address, self.candidate.bind_to, self.ports[place])
         self._dials.append(again)
         with suppress(BlockingIOError):
             again.connect(self._target(place))
@@ -120,14 +120,14 @@ class Volley:
     async def _listen(self, place: int, limit: float) -> socket.socket | None:
         """A call of the peer to the port that we have dialled from, if it comes in time."""
         self._dials[place].close()
-        listening = new_dial(self._candidate.address, self._candidate.bind_to, self.ports[place])
+        listening = new_dial(self.candidate.address, self.candidate.bind_to, self.ports[place])
         try:
             listening.listen(1)
             async with asyncio.timeout(limit):
                 while True:
                     one, (host, *_) = await asyncio.get_running_loop().sock_accept(listening)
                     self._dials.append(one)
-                    if normalise(host.partition("%")[0]) == self._candidate.address:
+                    if normalise(host.partition("%")[0]) == self.candidate.address:
                         return one
                     one.close()
         except TimeoutError:
@@ -149,7 +149,7 @@ class Volley:
         return one
 
     def _target(self, place: int) -> tuple[str, int] | tuple[str, int, int, int]:
-        return target_of(self._candidate.address, self._targets[place], self._candidate.scope)
+        return target_of(self.candidate.address, self._targets[place], self.candidate.scope)
 
 
 async def _ready(one: socket.socket, *, writing: bool) -> None:

@@ -38,7 +38,7 @@ from localpair.limits import (
     TARGETS,
 )
 from localpair.protocol.budget import Bucket
-from localpair.protocol.keyring import Keyring, Nonces, StrangerError
+from localpair.protocol.keyring import OFFER, Keyring, Nonces, StrangerError
 from localpair.wire.beacon import (
     Beacon,
     BeaconKind,
@@ -164,11 +164,15 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """A peer that holds this secret has said a word of a rendezvous; it came ``at`` that time."""
+    """A peer that holds this secret has said a word of a rendezvous; it came ``at`` that time, from this source.
+
+    Of several copies the first one counts: whoever repeats what it has heard comes too late to seem its source.
+    """
 
     secret: str
     word: Rendezvous
     at: float
+    source: Source
 
 
 DiscoveryEvent: TypeAlias = Heard | HearsUs | Gone | Foreign | Invited
@@ -433,6 +437,7 @@ class Discovery:
                 return  # anybody can make up instances; an honest one is heard again with its next beat
             peer = self._remember(beacon, secret, now)
         changed = first or self._moved(peer.beacon, beacon)
+        fresh = first or beacon.sequence > peer.beacon.sequence
         if beacon.sequence > peer.beacon.sequence:
             peer.beacon, peer.beat_at = beacon, now
         peer.heard_at = now
@@ -440,18 +445,20 @@ class Discovery:
         if self._at_new_place(peer, place, now) or changed:
             self._events.append(self._heard(peer, source, carrier, first))
         self._take_feedback(peer, beacon, source, carrier)
-        if beacon.rendezvous is not None and secret is not None:
-            self._events.append(Invited(secret, beacon.rendezvous, now))
+        if beacon.rendezvous is not None and secret is not None and fresh:
+            self._events.append(Invited(secret, beacon.rendezvous, now, source))
         if beacon.kind is BeaconKind.ANNOUNCE and first and carrier is not Carrier.TCP:
             self._answer(peer, source, now)
 
     def _is_news(self, peer: _Peer, beacon: Beacon, secret: str | None, now: float) -> bool:
         """Whether a beacon of a known instance may change anything: no replay, and no step back to an open hint.
 
-        A peer of flow post begins with hints and goes on with the offer's secret, then with the pair's.
+        A peer of flow post begins with hints and goes on with the offer's secret, then with the pair's. Nobody else's
+        secret speaks for it: whoever holds one of ours may have learnt the instance of another one.
         """
         if secret != peer.secret:
-            return secret is not None and beacon.sequence > peer.beacon.sequence
+            outgrown = peer.secret in (None, OFFER) or peer.secret not in self.keyring
+            return secret is not None and outgrown and beacon.sequence > peer.beacon.sequence
         return beacon.sequence > peer.beacon.sequence or (
             beacon.sequence == peer.beacon.sequence and now - peer.beat_at <= SAME_BEAT_S
         )

@@ -30,6 +30,7 @@ from localpair.protocol.budget import Bucket
 from localpair.wire.beacon import Rendezvous, Step
 
 _US = 1_000_000
+_LATEST_US = 2**64 - 1  # what a word has room for; the peer may have said that its clock stands there
 
 Load: TypeAlias = Callable[[int], tuple[int, ...]]
 """Makes a volley of so many dials ready and gives its own ports; one that was not fired before is given up."""
@@ -48,9 +49,12 @@ Deed: TypeAlias = Rendezvous | Fire
 
 
 class Meeting:
-    """One side's part. ``leads`` is True at the issuer. What to say and to do is given by ``take``, in order."""
+    """One side's part. ``leads`` is True at the issuer. What to say and to do is given by ``take``, in order.
 
-    def __init__(self, load: Load, now: float, *, leads: bool) -> None:
+    ``budget`` limits the rounds, and may be shared by the meetings that follow each other with one peer.
+    """
+
+    def __init__(self, load: Load, now: float, *, leads: bool, budget: Bucket | None = None) -> None:
         self._load, self._leads, self._epoch = load, leads, now
         self._round = 0
         self._called_at: float | None = None
@@ -59,7 +63,8 @@ class Meeting:
         self._loaded: Rendezvous | None = None
         self._came_at = now
         self._best: tuple[float, float] | None = None
-        self._budget = Bucket(RENDEZVOUS_ROUNDS, RENDEZVOUS_GAPS_S[-1])
+        self._budget = budget or new_budget()
+        self._silence = 0  # calls since the last answer
         self._deeds: deque[Deed] = deque()
 
     def refused(self, now: float) -> None:
@@ -93,11 +98,17 @@ class Meeting:
 
     def timer(self, now: float) -> None:
         """Do what is due."""
-        if self._next_call is not None and now >= self._next_call:
-            self._round += 1
-            self._next_call = now + RENDEZVOUS_ANSWER_S
-            ports = self._load(VEILED_DIALS if self._veiled() else VOLLEY_DIALS)
-            self._deeds.append(Rendezvous(Step.CALL, self._round & 255, ports))
+        if self._next_call is None or now < self._next_call:
+            return
+        if not self._budget.take(now):
+            self._next_call = now + RENDEZVOUS_GAPS_S[-1]
+            return
+        self._round += 1
+        self._silence += 1
+        # Whoever is not there any more, or never was, is not called for ever: only where it asks, or refuses us again.
+        self._next_call = now + RENDEZVOUS_ANSWER_S if self._silence < RENDEZVOUS_ROUNDS else None
+        ports = self._load(VEILED_DIALS if self._veiled() else VOLLEY_DIALS)
+        self._deeds.append(Rendezvous(Step.CALL, self._round & 255, ports))
 
     def deadline(self) -> float | None:
         """When ``timer`` wants to be called next, if ever."""
@@ -135,18 +146,25 @@ class Meeting:
         if self._called_at is None:
             return
         trip = max(0.0, now - self._called_at - word.took / _US)
+        if trip > RENDEZVOUS_ANSWER_S:
+            return
         ahead = word.at / _US - (now - trip / 2)
         if self._best is None or trip < self._best[0]:
             self._best = (trip, ahead)
-        self._called_at, self._next_call, self._firing = None, None, True
+        self._called_at, self._next_call, self._firing, self._silence = None, None, True, 0
         moment = now + RENDEZVOUS_LEAD_S + trip
-        there = max(0, round((moment + self._best[1]) * _US))
+        there = min(max(0, round((moment + self._best[1]) * _US)), _LATEST_US)
         go = Rendezvous(Step.GO, word.round, at=there)
         fire = Fire(word.ports, now if self._veiled() else moment, self._veiled())
         self._deeds += [fire, go] if fire.veiled else [go, fire]
 
     def _veiled(self) -> bool:
         return self._round % 2 == 0
+
+
+def new_budget() -> Bucket:
+    """What limits the rounds with one peer: RENDEZVOUS_ROUNDS, and one more every second."""
+    return Bucket(RENDEZVOUS_ROUNDS, RENDEZVOUS_GAPS_S[-1])
 
 
 def _may_dial(ports: tuple[int, ...]) -> bool:
