@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from localpair.address import unscoped
-from localpair.agreement import Agreed, Agreement, abandon, is_same_device, replaces
+from localpair.agreement import Agreed, Agreement, is_same_device, replaces
 from localpair.answering import heed
 from localpair.attempt import Pairing
 from localpair.candidate import Candidate
@@ -34,6 +35,20 @@ from localpair.wire.beacon import Part
 from localpair.wire.offer import INSTANCE_BYTES, Offer, OfferedAddress, fit_label
 
 _VOID_OFFERS = 4  # earlier ones whose answer codes are still told from typing errors
+
+
+@dataclass(slots=True)
+class _Claim:
+    """Whoever has claimed the offer. ``successor`` is a newer connection of the same device: the old one is lost."""
+
+    lane: Lane
+    task: asyncio.Task[Agreed]
+    successor: Lane | None = None
+
+    @property
+    def latest(self) -> Lane:
+        """The connection that the device believes in."""
+        return self.successor or self.lane
 
 
 class Hosting(Pairing):
@@ -201,45 +216,62 @@ class Hosting(Pairing):
 
     async def _select(self, engine: Engine) -> Agreed:
         """Nominate the first verified lane, try the next one where it breaks, and refuse every other device."""
-        active: asyncio.Task[Agreed] | None = None
-        chosen: Lane | None = None
+        claim: _Claim | None = None
         arrival = asyncio.create_task(engine.verified.get())
         try:
             while True:
-                waiting = {arrival} if active is None else {arrival, active}
+                waiting = {arrival} if claim is None else {arrival, claim.task}
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if active is not None and active.done():
-                    agreed = self._conclusion(engine, active, chosen)
+                if claim is not None and claim.task.done():
+                    agreed = await self._conclusion(engine, claim)
                     if agreed is not None:
                         return agreed
-                    active = chosen = None
+                    claim = None if claim.successor is None else self._claim(claim.successor)
                 if arrival.done():
                     lane = arrival.result()
                     arrival = asyncio.create_task(engine.verified.get())
-                    if active is not None and chosen is not None and replaces(lane, chosen):
-                        await abandon(chosen, active)
-                        engine.verified.put_nowait(lane)
-                    elif active is None and self._may_claim(lane):
-                        chosen, active = lane, asyncio.create_task(self._agreement.conclude(lane))
-                    else:
-                        self._turn_away(engine, lane, chosen)
+                    claim = self._arrived(engine, lane, claim)
         finally:
             if not arrival.cancel() and not arrival.cancelled():
                 # It came at the last moment, and is turned away like all that come later.
                 engine.verified.put_nowait(arrival.result())
-            if active is not None:
-                active.cancel()
+            if claim is not None:
+                claim.task.cancel()
+                if claim.successor is not None:  # too late to replace anything
+                    engine.verified.put_nowait(claim.successor)
 
-    def _conclusion(self, engine: Engine, active: asyncio.Task[Agreed], chosen: Lane | None) -> Agreed | None:
+    def _claim(self, lane: Lane) -> _Claim:
+        return _Claim(lane, asyncio.create_task(self._agreement.conclude(lane)))
+
+    def _arrived(self, engine: Engine, lane: Lane, claim: _Claim | None) -> _Claim | None:
+        """Whose claim stands now. A device that comes again keeps its place: nobody gets in between, however long a
+        person still thinks about the connection that it has lost.
+        """
+        if claim is None and self._may_claim(lane):
+            return self._claim(lane)
+        if claim is not None and self._is_meant(lane) and replaces(lane, claim.latest):
+            if claim.successor is None:
+                claim.lane.stream.abort()
+            else:
+                self._turn_away(engine, claim.successor, claim.lane)
+            claim.successor = lane
+        else:
+            self._turn_away(engine, lane, None if claim is None else claim.lane)
+        return claim
+
+    async def _conclusion(self, engine: Engine, claim: _Claim) -> Agreed | None:
         try:
-            return active.result()
+            return claim.task.result()
         except (OSError, TimeoutError, RemoteError, LaneRefusedError) as error:
             if isinstance(error, LaneRefusedError) and not error.lost:
                 raise
-            if chosen is not None:
-                engine.lane_ended(chosen, OFFER)
+            engine.lane_ended(claim.lane, OFFER)
             engine.resuming = True
             return None  # the same device will come again, on a path that lasts
+        except RefusedError as error:
+            if claim.successor is not None:  # it has not heard it on the connection that it has lost
+                await claim.successor.refuse(error.reason)
+            raise
 
     def _may_claim(self, lane: Lane) -> bool:
         committed = self._agreement.committed()

@@ -173,6 +173,11 @@ class Joining(Seeking):
                     others[asyncio.create_task(self._nomination(arrival.result()))] = arrival.result()
                     arrival = asyncio.create_task(engine.verified.get())
             return conclusion.result()
+        except RefusedError as error:
+            # The issuer waits on one of these: it has not heard it on the connection that is lost.
+            for other in others.values():
+                await other.refuse(error.reason)
+            raise
         finally:
             conclusion.cancel()
             await _end({arrival, *others})

@@ -29,11 +29,28 @@ _PENDING = "?"  # marks the secret of a pair that its peer has not acknowledged 
 
 @dataclass(eq=False, slots=True)
 class _Guest:
-    """One instance of a paired device, its session, and the connection that carries it."""
+    """One instance of a paired device, its session, and the connection that carries it.
+
+    Until the two have ``met``, a ``successor`` waits: the device has lost the connection on which they were to meet.
+    """
 
     device_id: str
     session: Session
     line: Line
+    first: Lane
+    met: bool = False
+    successor: Lane | None = None
+
+    def replace(self, lane: Lane) -> bool:
+        """Whether ``lane`` is the device's newer connection; then the one before it is given up."""
+        if self.met:
+            return self.line.offer(lane)
+        latest = self.successor or self.first
+        if not lane.supersedes(latest.since):
+            return False
+        latest.stream.abort()
+        self.successor = lane
+        return True
 
 
 class Listening(Pairing):
@@ -105,7 +122,7 @@ class Listening(Pairing):
         guest = self._guests.get(verified.instance)
         if guest is None:
             await self._begin(engine, lane, verified, record, group)
-        elif guest.device_id != record.device_id or not guest.line.offer(lane):
+        elif guest.device_id != record.device_id or not guest.replace(lane):
             engine.turn_away(lane, None)
 
     async def _begin(
@@ -127,7 +144,7 @@ class Listening(Pairing):
             lane.stream, peer=peer, path=path, reconnect=reconnect, on_event=self._emit,
             peer_gives=verified.peer_gives, peer_takes=verified.peer_takes,
         )  # fmt: skip
-        guest = _Guest(record.device_id, session, line)
+        guest = _Guest(record.device_id, session, line, lane)
         self._guests[verified.instance] = guest
         try:
             await meet_again(lane, Role.ISSUER)
@@ -137,7 +154,12 @@ class Listening(Pairing):
         except (OSError, TimeoutError, LocalpairError):
             self._guests.pop(verified.instance, None)
             lane.stream.abort()
+            if guest.successor is not None:
+                group.create_task(self._welcome(engine, guest.successor, group))
             return
+        guest.met = True
+        if guest.successor is not None:
+            line.offer(guest.successor)
         engine.hearing.pause(verified.instance)
         self._emit(Paired(peer, path, engine.ms_since_first_sign(lane)))
         self._sessions.put_nowait(session)

@@ -53,6 +53,10 @@ from localpair.wire.messages import NONCE_BYTES, CallKind
 
 _log = logging.getLogger("localpair.engine")
 _KEY_NONCE_BYTES = 12
+# What a device answers that does not know our secret. Whoever has not proven it is believed no other reason.
+_OF_STRANGERS = frozenset(
+    {Refusal.WRONG_SECRET, Refusal.EXPIRED, Refusal.UNKNOWN_DEVICE, Refusal.SELF, Refusal.VERSION}
+)
 _KEPT_ATTEMPTS = 512  # the latest ones: an explanation needs no more
 
 
@@ -82,12 +86,13 @@ class Wanted:
 class Tally:
     """What an engine has counted: attempts that failed, claims of the offer that did.
 
-    ``final`` is set once the offer's own issuer has refused: no other path will change its mind.
+    ``final`` is set once the offer's own issuer has refused: no other path will change its mind. The last refusal of
+    somebody who has proven nothing is kept as well, where it says no more than such a host can know.
     """
 
     attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=_KEPT_ATTEMPTS))
     failed_claims: int = 0
-    refusals: list[RefusedError] = field(default_factory=list)
+    refusals: deque[RefusedError] = field(default_factory=lambda: deque(maxlen=1))
     final: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -402,6 +407,9 @@ class Engine:
 
     def _count_refusal(self, lane: Lane, error: RefusedError) -> None:
         if self.wanted.role is Role.JOINER:
+            said = isinstance(error, LaneRefusedError)
+            if self.tally.final.is_set() or (said and not lane.pinned and error.reason not in _OF_STRANGERS):
+                return
             self.tally.refusals.append(error)
             if lane.pinned and not (isinstance(error, LaneRefusedError) and error.lost):
                 self.tally.final.set()
@@ -420,6 +428,7 @@ class Engine:
         self.finder.discovery.goodbye()
         self.finder.flush()
         self.finder.stop()
+        self._opener.clear()
         self.sockets.close()
         while not self.verified.empty():
             self.verified.get_nowait().stream.abort()

@@ -103,7 +103,11 @@ class Finder:
             self.discovery.add_target(target, self._clock())
 
     def targets(self, address: IPAddress, port: int, scope: int = 0) -> list[Target]:
-        """The ways of a datagram to an address; see ``aim``."""
+        """The ways of a datagram to an address; see ``aim``. None to the broadcast address of an own subnet: beats go
+        there anyway, and no offer, code or claim chooses the port.
+        """
+        if any(unscoped(address) == one.broadcast for one in self.interfaces.directed_broadcasts()):
+            return []
         links = (scope,) if scope else self.interfaces.scopes_of(address) + detours(address, self.interfaces)
         return [Target(address, port, interface) for interface in links]
 
