@@ -108,6 +108,8 @@ class Agreement:
 
     def _nominated(self, lane: Lane, peer: Verified) -> None:
         self.on_nominated()
+        if peer.secret == peer.device_id:
+            return  # everybody was asked on the connection before
         self._asked_since, self._asked_until = _now(), 0.0
         if not lane.handshake.must_approve:
             doing = direction(self._gives, self._takes)

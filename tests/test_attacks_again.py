@@ -134,6 +134,34 @@ def test_a_device_that_came_again_hears_that_the_person_said_no(tmp_path: Path) 
     on_stage(tmp_path, scene)
 
 
+def test_a_device_that_came_again_with_the_pair_s_key_was_not_waited_for_since_the_start_of_the_machine(
+    tmp_path: Path,
+) -> None:
+    """Persons' time is not counted; where nobody is asked a second time, that was once the whole uptime, negative."""
+
+    async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
+        person.answer.set_result(True)
+        identity = DeviceIdentity.generate()
+        first = await claim(port, secret, identity=identity)
+        pair_key = (await until(first, RecordUnconfirmed)).pair_key
+        first.handshake.recorded()
+        await until(first, RecordPaired)  # its last word is lost
+        first.stream.abort()
+        name = device_id(identity.public)
+        second = await claim(
+            port, SharedSecret(pair_key, Purpose.PAIR), name, identity=identity, resumes=True
+        )
+        await until(second, Complete)
+        second.send()
+        await asyncio.wait_for(hosting.session(), 10)
+        async for event in hosting.events():
+            if isinstance(event, localpair.Paired):
+                assert 0 <= event.elapsed_ms < 60_000
+                break
+
+    on_stage(tmp_path, scene)
+
+
 def test_claimants_that_do_not_listen_hold_up_nobody(tmp_path: Path) -> None:
     """Each refusal waits for the other side to close. Eve, who has read the offer, does not."""
 
