@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from localpair.candidate import Candidate
 from localpair.errors import LocalpairError, Refusal, RefusedError
 from localpair.events import Direction, Path
+from localpair.keys import Role
 from localpair.net.stream import FrameStream
 from localpair.protocol.handshake import Handshake, HandshakeEvent, Refused, Verified
 
@@ -71,8 +72,12 @@ class Lane:
         return (now - self.since) * 1000
 
     def path(self) -> Path:
-        """The way this lane runs, with the carrier that made whoever dialled know the address."""
-        via = self.candidate.via if self.direction is Direction.OUT else ""
+        """The way this lane runs, with the carrier that made whoever dialled know the address; the joiner, where both
+        did.
+        """
+        both = self.direction is Direction.SIMULTANEOUS
+        dialled = self.direction is Direction.OUT or (both and self.handshake.role is Role.JOINER)
+        via = self.candidate.via if dialled else ""
         if not via and self.verified is not None:
             via = self.verified.via
         local, remote = (_join(*end) for end in (self.stream.local, self.stream.remote))

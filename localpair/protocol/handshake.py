@@ -201,6 +201,11 @@ class Handshake:
         if self._role is Role.JOINER:
             self._say_hello()
 
+    @property
+    def role(self) -> Role:
+        """Our own part in the pairing."""
+        return self._role
+
     def __repr__(self) -> str:
         return f"<Handshake {self._role} {self.state}>"
 
