@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from itertools import pairwise
 
 import pytest
@@ -489,3 +489,19 @@ def test_a_transmit_and_a_self_show_no_bytes() -> None:
     transmit = Transmit(ring().seal(OFFER, beacon, bytes(12)), ip_address("10.0.0.1"), 1, 0, Carrier.UNICAST)
     assert "datagram" not in repr(transmit)
     assert "seed" not in repr(replace(Self(Part.HOST, bytes(16), bytes(32), 1, 1)))
+
+
+def test_whoever_writes_to_another_address_of_ours_is_answered_once_from_there() -> None:
+    lan = VirtualLan(only_unicast)
+    keyring = ring()
+    host, join = lan.add(keyring), lan.add(ring(), Part.JOIN)
+    lan.run(0.05)
+    other, source = IPv4Address("10.0.0.99"), ip_address("10.0.0.50")
+    join.sent.clear()
+    join.discovery.take_transmits()
+    for number in range(3):
+        host.discovery.probe(Target(other, UDP_PORT), lan.now + 100.0 * number)
+        datagram = host.discovery.take_transmits()[-1].datagram
+        join.discovery.receive(datagram, Source(source, UDP_PORT, local=other), Carrier.UNICAST, lan.now)
+    answers = [what for what in join.discovery.take_transmits() if what.source == other]
+    assert [(what.address, what.carrier) for what in answers] == [(source, Carrier.UNICAST)]

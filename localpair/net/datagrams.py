@@ -177,7 +177,9 @@ def _receive(one: socket.socket, shared: bool) -> tuple[bytes, Source | None, Ca
     if flags & socket.MSG_TRUNC:
         return data, None, Carrier.UNICAST  # larger than anything of ours
     index, destination = _packet_info(ancillary)
-    return data, _source(address, index), _carrier(destination, shared)
+    carrier = _carrier(destination, shared)
+    local = destination if carrier is Carrier.UNICAST and isinstance(destination, IPv4Address) else None
+    return data, _source(address, index, local), carrier
 
 
 def _packet_info(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, IPAddress | None]:
@@ -198,7 +200,9 @@ def _carrier(destination: IPAddress | None, shared: bool) -> Carrier:
     return Carrier.MULTICAST if shared else Carrier.UNICAST
 
 
-def _source(address: tuple[str, int] | tuple[str, int, int, int], index: int) -> Source | None:
+def _source(
+    address: tuple[str, int] | tuple[str, int, int, int], index: int, local: IPv4Address | None = None
+) -> Source | None:
     """The sender. A scope comes from the interface the packet arrived on (``index``), never from the wire."""
     try:
         sender = normalise(address[0].partition("%")[0])
@@ -206,7 +210,7 @@ def _source(address: tuple[str, int] | tuple[str, int, int, int], index: int) ->
         return None
     scope = address[3] if len(address) == 4 else 0
     link_local = sender.version == 6 and sender.is_link_local
-    return Source(sender, address[1], (scope or index) if link_local else 0, index)
+    return Source(sender, address[1], (scope or index) if link_local else 0, index, local)
 
 
 def _send(one: socket.socket, transmit: Transmit) -> None:
@@ -218,7 +222,7 @@ def _send(one: socket.socket, transmit: Transmit) -> None:
             one.sendmsg([transmit.datagram], [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, info)], 0, to6)
         else:
             one.sendto(transmit.datagram, to6)
-    elif transmit.interface and sys.platform == "linux":
+    elif (transmit.interface or transmit.source) and sys.platform == "linux":
         # Pins the packet to the interface, broadcasts on two links with one prefix included (ip(7), IP_PKTINFO).
         source = transmit.source.packed if transmit.source is not None else bytes(4)
         info = struct.pack("=I4s4s", transmit.interface, source, bytes(4))

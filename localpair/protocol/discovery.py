@@ -101,13 +101,15 @@ class Transmit:
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a beacon came from, as the socket says it. ``interface`` is the one it arrived on, by index, or 0;
-    ``scope`` is the same where the address means nothing without it.
+    ``scope`` is the same where the address means nothing without it. ``local`` is our own address that it was sent to,
+    where that is known and no group or broadcast.
     """
 
     address: IPAddress
     port: int
     scope: int = 0
     interface: int = 0
+    local: IPv4Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,7 @@ class _Peer:
     beat_at: float
     sources: OrderedDict[tuple[IPAddress, int], float] = field(default_factory=OrderedDict)
     told: set[tuple[IPAddress, IPAddress, bool]] = field(default_factory=set)
+    answered_from: set[IPv4Address] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,7 +450,8 @@ class Discovery:
         self._take_feedback(peer, beacon, source, carrier)
         if beacon.rendezvous is not None and secret is not None and fresh:
             self._events.append(Invited(secret, beacon.rendezvous, now, source))
-        if beacon.kind is BeaconKind.ANNOUNCE and first and carrier is not Carrier.TCP:
+        here = source.local is not None and source.local not in peer.answered_from
+        if beacon.kind is BeaconKind.ANNOUNCE and (first or here) and carrier is not Carrier.TCP:
             self._answer(peer, source, now)
 
     def _is_news(self, peer: _Peer, beacon: Beacon, secret: str | None, now: float) -> bool:
@@ -505,14 +509,20 @@ class Discovery:
             self._events.append(event)
 
     def _answer(self, peer: _Peer, source: Source, now: float) -> None:
-        """Tell a newcomer at once where we see it, at the address it was seen at and nowhere else."""
+        """Tell a newcomer at once where we see it, at the address it was seen at and nowhere else; and once from each
+        address of ours that it wrote to: it may take nothing from another one (RFC 3704).
+        """
         # None of us sends from the port of a service: such a source is forged.
         forged = source.port < LOWEST_DIALLED_PORT
         if self._next_beat is None or forged or not self._answers.take(now):
             return
         seen = Seen(unscoped(source.address), source.port)
         beacon = replace(self._beacon(BeaconKind.ANSWER), seen=seen)
-        self._send(beacon, peer.secret, [Target(source.address, source.port, source.scope)])
+        datagram = self.keyring.seal(peer.secret, beacon, self._nonces.take())
+        if source.local is not None and len(peer.answered_from) < PEER_ADDRESSES:
+            peer.answered_from.add(source.local)
+        to = Target(source.address, source.port, source.scope)
+        self._queue(datagram, to, Carrier.UNICAST, source.local)
 
     def _forget(self, instance: bytes, *, said_goodbye: bool = False) -> None:
         del self._peers[instance]
