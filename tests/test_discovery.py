@@ -456,7 +456,7 @@ def test_beacons_round_trip(
 def test_a_rendezvous_of_a_holder_of_the_secret_is_told_and_one_of_anybody_else_is_not() -> None:
     word, source = Rendezvous(Step.CALL, 1, (50_000,)), Source(ip_address("192.168.1.10"), 46_821)
     beacon = Beacon(BeaconKind.RENDEZVOUS, Part.JOIN, bytes([7]) * 16, 1, 46_821, 46_821, rendezvous=word)
-    for keys, expected in ((ring(), [Invited(OFFER, word, 2.0)]), (Keyring(), [])):
+    for keys, expected in ((ring(), [Invited(OFFER, word, 2.0, source)]), (Keyring(), [])):
         machine = Discovery(Self(Part.HOST, bytes(16), bytes(32), 46_821, 46_821), keys, 0.0)
         datagram = keys.seal(OFFER if len(keys) else None, beacon, bytes(12))
         machine.receive(datagram, source, Carrier.UNICAST, 2.0)
