@@ -234,6 +234,28 @@ def test_the_secret_of_one_pair_does_not_speak_for_the_instance_of_another() -> 
     asyncio.run(run())
 
 
+def test_a_recording_points_a_listener_nowhere_for_good() -> None:
+    """Whoever recorded a beacon sends it once more, from an address that was never the sender's, and falls silent."""
+    ring = Keyring([("alice", SECRET)])
+
+    async def run() -> None:
+        async with hearing(ring, Role.ISSUER, Part.LISTEN, []) as engine:
+            recorded = ring.seal(
+                "alice", beacon(bytes([1] * 16), part=Part.SEND, beat_ms=50), random_bytes(12)
+            )
+            feed(engine, recorded, "10.0.0.66")
+            engine._changed.set()
+            async with asyncio.timeout(10):
+                while not engine.hearing.nearby:
+                    await engine.hearing.wait_for_change()
+                assert engine.checklists.candidates()
+                while engine.hearing.nearby:
+                    await engine.hearing.wait_for_change()
+            assert not engine.checklists.candidates()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("asks", [True, False])
 def test_a_neighbour_that_repeats_what_it_heard_does_not_get_the_rendezvous(asks: bool) -> None:
     """It holds no secret: it has sent the joiner's own beacon once more, from its own address."""

@@ -105,7 +105,7 @@ class Hearing:
                 case Gone(instance, said_goodbye):
                     self.nearby.pop(instance, None)
                     self._noticed.set()
-                    if said_goodbye:
+                    if said_goodbye or self._waits_for_anybody(instance):
                         self.ended(instance)
                 case Invited():
                     self._opener.hear(event)
@@ -149,6 +149,13 @@ class Hearing:
         if instance in self._pursuits:
             self.pause(instance)
             self._pursuits.pop(instance)
+
+    def _waits_for_anybody(self, instance: bytes) -> bool:
+        """Whoever listens does so for days: what it hears no more, and has no session with, it calls no more, and so
+        nobody can point it at an address for good with what he has recorded.
+        """
+        pursuit = self._pursuits.get(instance)
+        return self._part is Part.LISTEN and pursuit is not None and not pursuit.paused
 
     def deadline(self) -> float | None:
         """When ``step`` wants to be called next."""
