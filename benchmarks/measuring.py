@@ -25,6 +25,10 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+BESIDE = os.pathsep.join(
+    [str(ROOT), str(ROOT / "benchmarks")]
+)  # where a tool that calls itself finds everything
+
 Result = TypeVar("Result")
 FACTOR = 2.0  # what --check forgives: other programs on the machine easily cost as much
 _LOOK_S = 0.2  # how long the cores are watched for calm ...
@@ -234,7 +238,7 @@ def installed() -> Iterator[dict[str, str]]:
     Without it a source tree that may not be written to is compiled again by every process.
     """
     with tempfile.TemporaryDirectory(prefix="localpair-bytecode-") as folder:
-        yield {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": folder}
+        yield {"PYTHONPATH": BESIDE, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": folder}
 
 
 @dataclass(frozen=True, slots=True)

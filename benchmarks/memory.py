@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from measuring import Report, installed, parser, progress
+from measuring import BESIDE, Report, installed, parser, progress
 from netns import Lan, why_no_namespaces
 
 from localpair.keys import Purpose, SharedSecret, random_bytes
@@ -228,7 +228,8 @@ def measure_flood(
     before, counted = host.now(), datagrams_of(host.process.pid)
     secret = Offer.parse(host.offer).secret.hex()
     words = [host.lan.host(0).address, ",".join(kinds), *map(str, how), secret]
-    done = host.lan.host(1).run([sys.executable, __file__, "flood", *words], limit_s=how[0] + 60)
+    command = [sys.executable, __file__, "flood", *words]
+    done = host.lan.host(1).run(command, limit_s=how[0] + 60, env={"PYTHONPATH": BESIDE})
     time.sleep(1.0)  # until what is queued has been read
     after, recounted = host.now(), datagrams_of(host.process.pid)
     read = recounted["InDatagrams"] - counted["InDatagrams"]

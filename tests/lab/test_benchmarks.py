@@ -1,0 +1,43 @@
+"""Every public benchmark runs and ends with its JSON line. What it measures is for people to judge."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import capabilities
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = {
+    "discovery": ("--runs", "1", "--devices", "2", "--beacons", "10"),
+    "lab": ("--runs", "1", "--marker", "none", "--devices", "2", "--engine", "namespace"),
+    "memory": ("--runs", "1", "--settle", "1", "--flood", "1"),
+    "pairing": ("--runs", "1"),
+    "rungs": ("--runs", "1", "--only", "flat"),
+    "startup": ("--runs", "1", "--modules", "1"),
+    "transfer": ("--runs", "1", "--size", "4", "--small", "10"),
+}
+
+
+def test_no_tool_is_forgotten() -> None:
+    assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} == {*TOOLS, "measuring"}
+
+
+@pytest.mark.skipif(
+    any(capabilities.namespaces().values()), reason="network namespaces cannot play everything here"
+)
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tool_runs_and_gives_its_figures(tool: str) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{tool}.py"), *TOOLS[tool]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=clean)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    assert said["benchmark"] == tool
+    assert said["figures"], "nothing was measured"
+    assert all(figure["n"] >= 1 for figure in said["figures"])
