@@ -72,7 +72,7 @@ NEIGHBOUR_POLL_S: Final = 0.25  # where the platform does not tell, and for the 
 NEIGHBOUR_PAUSE_S: Final = 0.02  # between two looks at the table, however often it changes
 # Between probes of one neighbour that does not answer. Then it is left alone; who hosts goes on with the last gap.
 PROBE_GAPS_S: Final = (1.0, 4.0, 16.0)
-PROBED: Final = 2048  # neighbours remembered as probed
+PROBED: Final = 4096  # addresses remembered as probed: sweeps before and after a change, and neighbours
 SWEEP_AFTER_S: Final = (
     0.25,
     8.0,

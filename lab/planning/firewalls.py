@@ -69,14 +69,12 @@ class RouterSide:
 
 
 def plan_nat(router: Forwarder, sides: Mapping[str, RouterSide]) -> tuple[SourceNat, ...]:
-    """The router's translation; without named sources, everything of its other networks."""
+    """The router's translation; without named sources, everything IPv4 of its other networks, and nothing where these
+    have none.
+    """
+    chosen = [(nat, nat.source or _other_prefixes(nat.out, sides)) for nat in router.nat]
     return tuple(
-        SourceNat(
-            interface_out=sides[nat.out].interface,
-            sources=nat.source or _other_prefixes(nat.out, sides),
-            ports=nat.ports,
-        )
-        for nat in router.nat
+        SourceNat(sides[nat.out].interface, sources, nat.ports) for nat, sources in chosen if sources
     )
 
 

@@ -20,6 +20,7 @@ from lab.reach.opening import PAIRING_PORT, Met, bindings, crosses, opens, publi
 from lab.reach.packet import Answer, Packet, family, judge
 from lab.reach.parsed import ip_address, ip_interface, ip_network
 from lab.reach.routing import find_hop, own_addresses
+from lab.reach.walk import walk
 
 SWEPT_ADDRESSES = 1024  # of one's own subnets, nearest numbers first, that a device asks one by one
 SWEPT = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
@@ -97,12 +98,13 @@ def _written(known: Acquaintance, who: str, whom: str) -> Iterator[str]:
 def _noticed(
     plan: Plan, written: dict[Pair, frozenset[str]], who: str, whom: str
 ) -> Iterator[tuple[str, tuple[str, str]]]:
-    """The addresses of ``whom`` that are neighbours of ``who``, since they have asked it for its hardware address;
-    with the two ports.
+    """The addresses of ``whom``, and of routers that speak for it, that are neighbours of ``who``, since they have
+    asked it for its hardware address; with the two ports.
     """
     for address in written[whom, who]:
         for bound in bindings(plan.node(whom)):
             yield from _asks(plan, whom, who, address, bound)
+            yield from _asks_for(plan, whom, who, address, bound)
 
 
 def _asks(
@@ -132,6 +134,22 @@ def _asks(
     heeded, _ = is_asked(plan, ports[1], ports[0], beacon)
     if heeded is Answer.YES:
         yield hop.source, ports
+
+
+def _asks_for(
+    plan: Plan, speaker: str, asked: str, address: str, bound: str
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The address of the router that brings what ``speaker`` writes in its own name: it has asked, too, and what is
+    written to it comes back to ``speaker`` if it keeps the port.
+    """
+    beacon = Packet(family(address), "udp", "", address, PAIRING_PORT, PAIRING_PORT)
+    there = walk(plan, speaker, beacon, lambda _: "new", bound=bound)
+    if there.at != asked or there.arrived is None or not there.crossed or not there.translations:
+        return
+    source, ports = there.arrived.source, there.crossed[-1][::-1]
+    translated = there.translations[-1].node == ports[1].partition("/")[0]
+    if translated and there.arrived.source_port == PAIRING_PORT and _is_probed(source):
+        yield source, ports
 
 
 def _is_probed(address: str) -> bool:

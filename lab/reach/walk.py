@@ -162,6 +162,8 @@ def _arrive(walker: _Walker, interface: Interface) -> str:
         return "reverse-path-filter"
     _translate_back(walker)
     for forward in walker.node.port_forwards:
+        if not _same(walker.packet, forward.address):
+            continue
         wanted = (forward.interface_in, forward.protocol, forward.port)
         if walker.state_at(walker.node.name) != "new":  # answers go where their question came from
             break

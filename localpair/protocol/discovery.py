@@ -261,6 +261,7 @@ class Discovery:
             return False
         gap = PROBE_GAPS_S[min(tries, len(PROBE_GAPS_S) - 1)]
         self._probes[target] = (tries + 1, now + gap)
+        self._probes.move_to_end(target)
         while len(self._probes) > PROBED:
             self._probes.popitem(last=False)
         for name in self._round():

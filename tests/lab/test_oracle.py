@@ -230,6 +230,34 @@ devices:
     assert judgement.possible == (protocols == "both")
 
 
+def test_translation_of_ipv4_leaves_ipv6_alone(plan_of: PlanOf) -> None:
+    plan = plan_of(f"""
+networks: {{lan: {{ip: [192.168.1.0/24, 'fd12:1::/64']}}, inner: {{ip: [172.18.0.0/16, 'fd12:2::/64']}}}}
+routers:
+  box:
+    on: {{lan: [192.168.1.20, 'fd12:1::20'], inner: [172.18.0.1, 'fd12:2::1']}}
+    nat: {{out: lan}}
+    publish: [{{on: lan, port: 46821, to: 172.18.0.2}}]
+devices:
+  alice: {{on: {{lan: [192.168.1.10, 'fd12:1::10']}}}}
+  bob: {{on: {{inner: [172.18.0.2, 'fd12:2::2']}}, gateway: [172.18.0.1, 'fd12:2::1']}}
+{PAIR}""")
+    assert opens(plan, "alice", "bob", "192.168.1.20").answer is Answer.YES
+    assert opens(plan, "alice", "bob", "fd12:1::20").answer is Answer.NO
+
+
+def test_a_router_without_ipv4_inside_translates_nothing(plan_of: PlanOf) -> None:
+    """As the fabric builds it: an empty list of sources there means everybody."""
+    plan = plan_of(f"""
+networks: {{lan: {{ip: 'fd12:1::/64'}}, inner: {{ip: 'fd12:2::/64'}}}}
+routers: {{box: {{on: {{lan: 'fd12:1::1', inner: 'fd12:2::1'}}, nat: {{out: lan}}}}}}
+devices:
+  alice: {{on: {{lan: 'fd12:1::10'}}}}
+  bob: {{on: {{inner: 'fd12:2::2'}}, gateway: 'fd12:2::1'}}
+{PAIR}""")
+    assert plan.node("box").source_nat == ()
+
+
 def test_nobody_believes_an_own_address_as_a_source(plan_of: PlanOf) -> None:
     plan = plan_of(f"""
 networks: {{lan: 192.168.1.0/24, left: 192.168.56.0/24, right: 192.168.56.0/24}}
