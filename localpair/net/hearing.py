@@ -108,7 +108,7 @@ class Hearing:
                     if said_goodbye or self._waits_for_anybody(instance):
                         self.ended(instance)
                 case Invited():
-                    self._opener.hear(event)
+                    self._opener.hear(event, self._checklists.way_back)
                 case Foreign(source, reason):
                     self._note_foreign(source, reason)
         self._opener.step(group)

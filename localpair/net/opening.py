@@ -24,6 +24,8 @@ _SPIN_S = 0.002  # the end of a wait is spent awake: the event loop wakes too la
 
 Adopt = Callable[[str, Candidate, socket.socket], Awaitable[bool]]
 """Makes a lane of an open connection and verifies it; False where that failed."""
+WayBack = Callable[[Candidate, int], Candidate]
+"""The way to dial an address out of the interface, by index, by which something came from there (0: unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,13 @@ class _Peer:
         if len(self.places) > PEER_ADDRESSES:
             self.places.popitem(last=False)
 
-    def answers(self, source: Source) -> None:
-        """A word of it came from there."""
+    def answers(self, source: Source, way_back: WayBack) -> None:
+        """A word of it came from there: of several cards of ours, the one that it came by is where it dials to."""
         self.waiting = False
-        if source.address in self.places:
+        place = self.places.get(source.address)
+        if place is not None:
+            way = way_back(replace(place.way, bind_to=0), source.interface)
+            self.places[source.address] = replace(place, way=way)
             self.places.move_to_end(source.address)
 
     def ask(self) -> None:
@@ -113,11 +118,11 @@ class Opener:
                 peer.ask()
             peer.meeting.refused(self._clock())
 
-    def hear(self, event: Invited) -> None:
+    def hear(self, event: Invited, way_back: WayBack) -> None:
         """The peer has said a word of the rendezvous."""
         peer = self._peers.get(event.secret)
         if peer is not None:
-            peer.answers(event.source)
+            peer.answers(event.source, way_back)
             peer.meeting.receive(event.word, event.at)
 
     def step(self, group: asyncio.TaskGroup) -> None:
