@@ -34,6 +34,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 PLAN_VERSION = 1
+PRODUCT_HOME = {"LOCALPAIR_HOME": "@state/home"}
+"""Where every program on a node finds the node's keys and peers, in the form of ``environment``."""
 
 Family: TypeAlias = Literal["", "ipv4", "ipv6"]
 Cast: TypeAlias = Literal["", "unicast", "multicast", "broadcast"]

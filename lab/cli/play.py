@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import tarfile
 import time
 from pathlib import Path
+from typing import Any
 
 from lab.cells import planned
 from lab.choice import engine_names, make_engine
@@ -23,6 +28,9 @@ from lab.verdict import Verdict
 ARTIFACTS = Path("lab/artifacts")
 STANDING = ARTIFACTS / "up.json"
 DOWN_S = 20.0
+FETCH_S = 30.0
+TERMINAL, PIPES = "terminal", "pipes"
+SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")  # the caller's own may not be there
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,39 +87,55 @@ def up(options: argparse.Namespace) -> int:
             _announce(cell.title, running, [node.name for node in cell.plan.nodes])
             await over.wait()
         finally:
-            STANDING.unlink(missing_ok=True)
-            await running.down()
+            try:
+                await running.collect()
+                await running.down()
+            finally:
+                STANDING.unlink(missing_ok=True)  # last: `down` waits for it
 
     asyncio.run(hold())
-    talk("the network is gone")
+    _say_gone()
     return 0
+
+
+def _say_gone() -> None:
+    talk(f"the network is gone; its captures are in {ARTIFACTS / 'up' / 'captures'}")
 
 
 def _announce(title: str, running: Running, nodes: list[str]) -> None:
     doors = {}
     for node in nodes:
         try:
-            doors[node] = running.enter(node)
-        except (KeyError, LabError):
-            continue  # some engines keep routers inside the fabric, where nobody enters
-    standing = {"title": title, "pid": os.getpid(), "folder": str(running.folder), "enter": doors}
+            doors[node] = {
+                TERMINAL: running.enter(node, terminal=True),
+                PIPES: running.enter(node, terminal=False),
+            }
+        except LabError:
+            continue  # routers are kept inside the fabric, where nobody enters
+    standing = {
+        "title": title,
+        "pid": os.getpid(),
+        "folder": str(running.folder),
+        "enter": doors,
+        "captures": running.captures(),
+    }
     STANDING.write_text(json.dumps(standing, indent=2), encoding="utf-8")
     talk(f"{title} stands; Ctrl-C takes it down")
     for node in doors:
         talk(f"  python -m lab shell {node}")
 
 
-def _standing() -> dict[str, object] | None:
+def _standing() -> dict[str, Any] | None:
     """What ``up`` wrote, if its process still lives."""
     try:
-        standing: dict[str, object] = json.loads(STANDING.read_text(encoding="utf-8"))
-        os.kill(int(str(standing["pid"])), 0)
+        standing: dict[str, Any] = json.loads(STANDING.read_text(encoding="utf-8"))
+        os.kill(int(standing["pid"]), 0)
     except (OSError, ValueError, KeyError):
         return None
     return standing
 
 
-def _required() -> dict[str, object]:
+def _required() -> dict[str, Any]:
     standing = _standing()
     if standing is None:
         raise LabError("no network stands", hint="python -m lab up SCENARIO, in another terminal")
@@ -121,33 +145,39 @@ def _required() -> dict[str, object]:
 def shell(options: argparse.Namespace) -> int:
     """A shell, or a command, in a device of the network that stands."""
     doors = _required()["enter"]
-    if not isinstance(doors, dict) or options.device not in doors:
-        known = ", ".join(doors) if isinstance(doors, dict) else ""
-        raise LabError(f"there is no device {options.device!r}", hint=f"there is {known}")
-    command = options.command or [os.environ.get("SHELL", "/bin/sh")]
-    words = [*doors[options.device], *command]
+    if options.device not in doors:
+        raise LabError(f"there is no device {options.device!r}", hint=f"there is {', '.join(doors)}")
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    words = [*doors[options.device][TERMINAL if is_terminal else PIPES], *(options.command or SHELL)]
     os.execvp(words[0], words)  # noqa: S606 - it is what the person asked for
 
 
 def capture(options: argparse.Namespace) -> int:
     """Where the captures of the network that stands are; ``-o`` copies one."""
-    folder = Path(str(_required()["folder"])) / "captures"
-    found = sorted(folder.glob("*.pcapng"))
+    found = _fetched(_required())
     if not options.port:
         for path in found:
             out(str(path))
         return 0
-    wanted = options.port.replace("/", "-")
-    fitting = [
-        path
-        for path in found
-        if path.stem in (wanted, options.port.replace("/", "_"), options.port.replace("/", "."))
-    ]
+    fitting = [path for path in found if path.stem == options.port.replace("/", ".")]
     if not fitting:
         raise LabError(f"there is no capture of {options.port!r}", hint="python -m lab capture lists them")
-    shutil.copyfile(fitting[0], options.output or f"{wanted}.pcapng")
-    talk(f"wrote {options.output or f'{wanted}.pcapng'}")
+    written = options.output or f"{options.port.replace('/', '-')}.pcapng"
+    shutil.copyfile(fitting[0], written)
+    talk(f"wrote {written}")
     return 0
+
+
+def _fetched(standing: dict[str, Any]) -> list[Path]:
+    """The captures as they are now, brought here from where the fabric writes them."""
+    folder = Path(standing["folder"])
+    if command := standing["captures"]:
+        done = subprocess.run(command, capture_output=True, timeout=FETCH_S, check=False)
+        if done.returncode:
+            raise LabError(f"the captures cannot be read: {done.stderr.decode(errors='replace').strip()}")
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+            archive.extractall(folder, filter="data")
+    return sorted((folder / "captures").glob("*.pcapng"))
 
 
 def down(options: argparse.Namespace) -> int:
@@ -157,11 +187,11 @@ def down(options: argparse.Namespace) -> int:
     if standing is None:
         talk("no network stands")
         return 0
-    os.kill(int(str(standing["pid"])), signal.SIGTERM)
+    os.kill(int(standing["pid"]), signal.SIGTERM)
     end = time.monotonic() + DOWN_S
     while _standing() is not None and time.monotonic() < end:
         time.sleep(0.05)
     if _standing() is not None:
         return complain(LabError("it does not end", hint="python -m lab gc removes what is left when it has"))
-    talk("the network is gone")
+    _say_gone()
     return 0

@@ -136,8 +136,18 @@ class Running(Protocol):
         """
         ...
 
-    def enter(self, node: str) -> list[str]:
-        """The words before a command that run it in the node, from a terminal of the same user."""
+    def enter(self, node: str, *, terminal: bool) -> list[str]:
+        """The words before a command that run it in the node, by the same user, on a ``terminal`` or without one.
+
+        It finds ``localpair`` on its PATH and has the node's environment, home and state, as the plan's actions have.
+        LabError for a node that runs no programs.
+        """
+        ...
+
+    def captures(self) -> list[str]:
+        """A command that writes the captures so far to stdout, a tar archive of ``captures/``; no words at all where
+        they are in ``folder`` as they grow.
+        """
         ...
 
     async def down(self) -> None:

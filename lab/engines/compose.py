@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lab import capabilities, lease
+from lab import plan as p
 from lab.compose import image
 from lab.engines.base import LabError, Missing
 from lab.engines.bridged import bridged, network_name, unplayable
 from lab.engines.docker_host import DockerHost, has_compose
-from lab.engines.execution import Execution, Stream, tell
+from lab.engines.execution import FABRIC_PROGRAM, Execution, Stream, tell
 from lab.engines.render import as_text, project_name, render
 from lab.engines.wiring import STEPS_FILE, Wiring, collect, held_nodes
 from lab.fabric import clock, holder
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
 
     from lab.engines.base import Probe
     from lab.engines.wiring import Prober
-    from lab.plan import Change, Plan
+    from lab.plan import Change, Node, Plan
 
 FILE: Final = "compose.yaml"
 _PRODUCT: Final = ("python3", "-m", "localpair")
 _PATHS: Final = {"PYTHONPATH": "/opt/localpair"}
+_HOME: Final = {"HOME": str(holder.HOME), "TMPDIR": str(holder.TEMPORARY)}
 _DECOY: Final = ("python3", "-S", "/opt/lab/lab/decoy.py")
 _SANDBOX: Final = ("python3", "-I", "-S", "/opt/lab/lab/fabric/sandbox.py")
 _LIBRARY: Final = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
@@ -49,7 +51,7 @@ class FabricVoice:
     """Requests to the fabric's container, a line each, over one ``docker exec``."""
 
     def __init__(self, host: DockerHost, container: str) -> None:
-        argv = ["python3", "-S", "-m", "lab.fabric", "ask", "/run/lab/fabric.sock"]
+        argv = [*FABRIC_PROGRAM, "ask", "/run/lab/fabric.sock"]
         self._stream = Stream(host, container, argv, {}, asyncio.get_running_loop())
         self._lines = self._stream.lines.read()
         self._lock = asyncio.Lock()
@@ -135,13 +137,11 @@ class ComposeRunning:
     async def start(self, node: str, argv: Sequence[str], environment: Mapping[str, str]) -> Execution:
         """See ``Running``."""
         machine = self._plan.node(node)
-        shift = clock.shifted(machine.clock_offset_s, _LIBRARY)
-        merged = {**_PATHS, **shift, **dict(machine.environment), **environment}
         words = [self._replaced(word) for word in argv]
         command = [*{"@localpair": _PRODUCT, "@decoy": _DECOY}.get(words[0], (words[0],)), *words[1:]]
         if machine.sandbox and words[0] == "@localpair":
             command = [*_SANDBOX, *machine.sandbox, "--", *command]
-        values = {name: self._replaced(value) for name, value in merged.items()}
+        values = self._environment(machine, environment)
         is_product = argv[0] == "@localpair"
         started = await asyncio.to_thread(
             self._execution, node, command, values, is_product, asyncio.get_running_loop()
@@ -149,6 +149,11 @@ class ComposeRunning:
         await started.open()
         self._executions.append(started)
         return started
+
+    def _environment(self, node: Node, further: Mapping[str, str]) -> dict[str, str]:
+        shift = clock.shifted(node.clock_offset_s, _LIBRARY)
+        merged = {**_PATHS, **shift, **dict(node.environment), **further}
+        return {name: self._replaced(value) for name, value in merged.items()}
 
     @staticmethod
     def _replaced(word: str) -> str:
@@ -196,9 +201,21 @@ class ComposeRunning:
         elif self._voice is not None:
             await self._wiring.change(change, self._voice)
 
-    def enter(self, node: str) -> list[str]:
+    def enter(self, node: str, *, terminal: bool) -> list[str]:
         """See ``Running``."""
-        return ["docker", "--host", self._host.address, "exec", "-it", self._container(node)]
+        machine = next((one for one in held_nodes(self._plan) if one.name == node), None)
+        if machine is None:
+            raise LabError(f"{node} runs no programs")
+        values = {**_HOME, **self._environment(machine, p.PRODUCT_HOME)}
+        settings = [word for name, value in values.items() for word in ("--env", f"{name}={value}")]
+        return [*self._exec("-it" if terminal else "-i", *settings), self._container(node)]
+
+    def captures(self) -> list[str]:
+        """See ``Running``."""
+        return [*self._exec(), self._container(FABRIC), *FABRIC_PROGRAM, "captures", _CAPTURES]
+
+    def _exec(self, *options: str) -> list[str]:
+        return ["docker", "--host", self._host.address, "exec", *options]
 
     async def captured(self) -> None:
         """See ``Running``."""
@@ -341,7 +358,7 @@ class ComposeEngine:
             raise LabError("`docker compose` (version 2) is missing", hint="sudo lab/compose/install-engine")
         output: bytes = self._host.client.containers.run(
             image.ensure(self._host),
-            ["python3", "-S", "-m", "lab.fabric", "try"],
+            [*FABRIC_PROGRAM, "try"],
             network_mode="none",
             cap_add=["NET_ADMIN", "SYS_ADMIN"],
             security_opt=["apparmor:unconfined"],

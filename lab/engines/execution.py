@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lab.engines.base import Line
     from lab.engines.docker_host import DockerHost
 
-_PROGRAM: Final = ("python3", "-S", "-m", "lab.fabric")
+FABRIC_PROGRAM: Final = ("python3", "-S", "-m", "lab.fabric")
 _FRAME: Final = struct.Struct(">BxxxI")
 _KILLED: Final = -9
 
@@ -146,7 +146,7 @@ class Execution:
             "product": is_product,
             "token": self._token,
         }
-        self._stream = Stream(host, container, [*_PROGRAM, "run"], {START: json.dumps(start)}, loop)
+        self._stream = Stream(host, container, [*FABRIC_PROGRAM, "run"], {START: json.dumps(start)}, loop)
 
     async def open(self) -> None:
         """Start it; returns when the program itself runs, so that signals mean it."""
@@ -185,7 +185,7 @@ class Execution:
 async def tell(host: DockerHost, container: str, message: Mapping[str, Any]) -> None:
     """Tell a container's holder something, and wait until it is done."""
     loop = asyncio.get_running_loop()
-    argv = [*_PROGRAM, "tell", json.dumps(message)]
+    argv = [*FABRIC_PROGRAM, "tell", json.dumps(message)]
     stream = await asyncio.to_thread(Stream, host, container, argv, {}, loop)
     await stream.open()
     await stream.ended.wait()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import capabilities
+from lab import plan as p
 from lab.engines.base import LabError, Line, Missing
 from lab.engines.lines import Lines, PipeLines
 from lab.engines.wiring import STEPS_FILE, Wiring, collect, held_nodes
@@ -241,15 +243,18 @@ class NamespaceRunning:
     async def start(self, node: str, argv: Sequence[str], environment: Mapping[str, str]) -> NodeProcess:
         """See ``Running``."""
         place = self._nodes[node]
-        shift = clock.shifted(place.node.clock_offset_s, clock.library())
-        merged = {**shift, **dict(place.node.environment), **environment}
         words = [self._replaced(word) for word in argv]
         commands = {"@localpair": self._product, "@decoy": [sys.executable, str(_DECOY)]}
         command = [*commands.get(words[0], [words[0]]), *words[1:]]
         if place.node.sandbox and words[0] == "@localpair":
             command = [sys.executable, "-I", "-S", str(_SANDBOX), *place.node.sandbox, "--", *command]
-        values = {name: self._replaced(value) for name, value in merged.items()}
+        values = self._environment(place.node, environment)
         return await place.start(command, values, is_product=argv[0] == "@localpair")
+
+    def _environment(self, node: Node, further: Mapping[str, str]) -> dict[str, str]:
+        shift = clock.shifted(node.clock_offset_s, clock.library())
+        merged = {**shift, **dict(node.environment), **further}
+        return {name: self._replaced(value) for name, value in merged.items()}
 
     @staticmethod
     def _replaced(word: str) -> str:
@@ -274,11 +279,27 @@ class NamespaceRunning:
         else:
             await self._wiring.change(change, self._fabric)
 
-    def enter(self, node: str) -> list[str]:
+    def enter(self, node: str, *, terminal: bool) -> list[str]:
         """See ``Running``."""
+        del terminal  # it is the caller's own
+        if node not in self._nodes:
+            raise LabError(f"{node} runs no programs")
         flags = ["--net", "--mount", "--uts", "--ipc", "--pid"]
         flags += [] if os.getuid() == 0 else ["--user", "--preserve-credentials"]
-        return ["nsenter", "--target", str(self._fabric.outer_pid(self._pids[node])), *flags]
+        place = ["nsenter", "--target", str(self._fabric.outer_pid(self._pids[node])), *flags]
+        return [*place, "sh", "-c", self._entrance(self._nodes[node].node), "sh"]
+
+    def _entrance(self, node: Node) -> str:
+        """A shell's words that begin anew where the node's programs begin: nothing of the caller's home is left."""
+        base = holder.base_environment()
+        beside = {"PATH": f"{Path(self._product[0]).parent}:{base['PATH']}"}
+        values = {**base, **beside, **self._environment(node, p.PRODUCT_HOME)}
+        settings = shlex.join(f"{name}={value}" for name, value in values.items())
+        return f'cd {holder.STATE} && exec env -i TERM="${{TERM:-dumb}}" {settings} "$@"'
+
+    def captures(self) -> list[str]:
+        """See ``Running``."""
+        return []
 
     async def captured(self) -> None:
         """See ``Running``."""

@@ -2,7 +2,8 @@
 
 ``python -m lab.fabric serve SOCKET [STEPS]``: the fabric of Compose. ``join SOCKET NODE``: a device that
 waits for it.
-``ask SOCKET``: requests on stdin, answers on stdout, one JSON object a line.
+``ask SOCKET``: requests on stdin, answers on stdout, one JSON object a line. ``captures FOLDER``: its captures so far
+as a tar archive on stdout.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ _TIME: Final = struct.Struct("=qq")
 _FILE_LIMIT_BYTES: Final = 16 << 20  # of one port; artifacts must stay small enough to send to somebody
 _LARGEST_FRAME: Final = 1 << 17
 _BATCH: Final = 256
+BUFFER_BYTES: Final = 1 << 20  # more than a batch writes, so that files grow by whole packets
 
 
 def open_tap(link: str) -> socket.socket:
@@ -51,13 +52,17 @@ class Tap:
     written: int = 0
 
     def take(self) -> None:
-        """Write what has arrived. A link that is down says so once and is heard again when it comes back."""
+        """Write what has arrived. A link that is down says so once and is heard again when it comes back.
+
+        The file then holds it, whole, since a person may read the captures of a network that stands at any time.
+        """
         for _ in range(_BATCH):
             try:
                 frame, notes, _, source = self.socket.recvmsg(_LARGEST_FRAME, 64)
             except OSError:
-                return
+                break
             self._write(frame, notes, source[2])
+        self.file.flush()
 
     def _write(self, frame: bytes, notes: list[tuple[int, int, bytes]], kind: int) -> None:
         if self.written > _FILE_LIMIT_BYTES:
@@ -94,6 +99,7 @@ def run(control: socket.socket, open_file: Callable[[str], BinaryIO]) -> None:
             tap = socket.socket(fileno=descriptors[0])
             file = open_file(message["port"])
             writer = Writer(file, message["port"], bare=tap.getsockname()[3] == _BARE)
+            file.flush()
             taps[tap.fileno()] = Tap(tap, file, writer, message["inner"])
         else:
             _finish(taps)

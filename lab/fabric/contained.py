@@ -8,12 +8,14 @@ containers' processes: NET_ADMIN and SYS_ADMIN are enough.
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import signal
 import socket
 import stat
 import sys
+import tarfile
 import time
 import zlib
 from pathlib import Path
@@ -42,6 +44,8 @@ def main(word: str, rest: list[str]) -> int:
         return ask(Path(rest[0]))
     if word == "tell":
         return tell(rest[0])
+    if word == "captures":
+        return pack_captures(Path(rest[0]))
     found = {"run": run, "try": try_everything}.get(word)
     if found is None:
         sys.stderr.write(f"no such program of the fabric: {word}\n")
@@ -140,6 +144,17 @@ def ask(path: Path) -> int:
         answer, _ = channel.ask(voice, json.loads(line))
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
+    return 0
+
+
+def pack_captures(folder: Path) -> int:
+    """Write the captures so far to stdout, a tar archive; they may grow meanwhile, which stops `docker cp`."""
+    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
+        for path in sorted(folder.glob("*.pcapng")):
+            data = path.read_bytes()
+            entry = tarfile.TarInfo(f"{folder.name}/{path.name}")
+            entry.size, entry.mode = len(data), 0o644
+            archive.addfile(entry, io.BytesIO(data))
     return 0
 
 

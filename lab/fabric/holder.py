@@ -24,8 +24,8 @@ from lab.fabric import channel, namespaces
 
 ROOT: Final = Path("/run")  # a private tmpfs; hides the host's service sockets as well
 STATE: Final = ROOT / "state"
-_HOME: Final = ROOT / "home"
-_TEMPORARY: Final = ROOT / "tmp"
+HOME: Final = ROOT / "home"
+TEMPORARY: Final = ROOT / "tmp"
 _NOT_FOUND: Final = 127
 
 
@@ -46,7 +46,7 @@ def furnish(furniture: Furniture) -> None:
     namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
     resolver = Path("/etc/resolv.conf").resolve()
     namespaces.mount("tmpfs", ROOT, "tmpfs", namespaces.MS_NOSUID | namespaces.MS_NODEV, "mode=755")
-    for folder in (STATE, _HOME, _TEMPORARY):
+    for folder in (STATE, HOME, TEMPORARY):
         folder.mkdir()
     _cover(Path("/etc/hosts"), furniture.hosts)
     _cover(resolver, furniture.resolver)
@@ -73,8 +73,8 @@ def base_environment() -> dict[str, str]:
     """The clean environment of a node's programs."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": str(_HOME),
-        "TMPDIR": str(_TEMPORARY),
+        "HOME": str(HOME),
+        "TMPDIR": str(TEMPORARY),
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

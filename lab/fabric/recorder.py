@@ -62,7 +62,8 @@ class Recorder:
             name = port.replace("/", ".")
             taken = [folder / f"{name}.pcapng", *folder.glob(f"{name}-[0-9]*.pcapng")]
             known = sum(path.exists() for path in taken)  # an interface that came back gets a file of its own
-            return (folder / (f"{name}-{known + 1}.pcapng" if known else f"{name}.pcapng")).open("wb")
+            path = folder / (f"{name}-{known + 1}.pcapng" if known else f"{name}.pcapng")
+            return path.open("wb", buffering=capture.BUFFER_BYTES)
 
         def work() -> None:
             ours.close()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lab.parts.actions import Act
 from lab.parts.moments import Moment
-from lab.plan import Action, SampleFile
+from lab.plan import PRODUCT_HOME, Action, SampleFile
 from lab.planning.happenings import when
 from lab.scenario import Scenario
 
@@ -35,7 +35,7 @@ def _action(act: Act) -> Action:
         answer_at=when(act.answer_at or Moment(who=act.answer, what="answer")) if act.answer else None,
         files=tuple(SampleFile(entry.name, entry.size) for entry in act.send),
         environment=(
-            ("LOCALPAIR_HOME", "@state/home"),
+            *PRODUCT_HOME.items(),
             ("NO_COLOR", "1"),
             ("PYTHONUNBUFFERED", "1"),
             *sorted(act.environment.items()),

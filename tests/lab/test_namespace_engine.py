@@ -527,7 +527,8 @@ def test_a_person_can_enter_a_node(tmp_path: Path) -> None:
     async def run() -> None:
         async with running(plans.plan(), tmp_path) as up:
             for node in ("alice", "bob"):
-                words = [*up.enter(node), "sh", "-c", "hostname; cat /proc/1/comm >/dev/null && echo $$"]
+                script = "hostname; cat /proc/1/comm >/dev/null && echo $$"
+                words = [*up.enter(node, terminal=False), "sh", "-c", script]
                 done = await asyncio.to_thread(
                     subprocess.run, words, capture_output=True, text=True, check=True
                 )
