@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
+from lab.describe import way_words
 from lab.oracle import Way, judge_all, stage_of
 from lab.parts.actions import Act
 from lab.parts.expectations import Expect, PathWanted
@@ -12,21 +13,24 @@ from lab.plan import Plan
 from lab.scenario import Scenario
 
 
-def disagreements(scenario: Scenario, plan: Plan) -> Iterator[str]:
-    """Every expectation that the oracle says cannot come true, in words; none where all agree."""
+def disagreements(scenario: Scenario, plan: Plan) -> Iterator[tuple[int, str]]:
+    """Every expectation that the oracle says cannot come true: its number and why, in words; none where all agree."""
     for number, expect in enumerate(scenario.expect):
-        for text in _disagreements(scenario, plan, expect):
-            yield f"expect[{number}]: {text}"
+        for text, names in _disagreements(scenario, plan, expect).items():
+            yield number, f"{' and '.join(names)} {text}"
 
 
-def _disagreements(scenario: Scenario, plan: Plan, expect: Expect) -> Iterator[str]:
+def _disagreements(scenario: Scenario, plan: Plan, expect: Expect) -> dict[str, list[str]]:
+    """What is said of each action of one expectation; what holds of several is one text with all their names."""
     acts = {act.identity: act for act in scenario.acts()}
+    found: dict[str, list[str]] = {}
     for name in expect.of:
         act = acts[name]
-        yield from _stage(plan, expect, act)
         pair = _pair(acts, act)
-        if pair is not None:
-            yield from _pairing(scenario, plan, expect, act, pair)
+        pairing = _pairing(scenario, plan, expect, act, pair) if pair is not None else ()
+        for text in (*_stage(plan, expect, act), *pairing):
+            found.setdefault(text, []).append(name)
+    return found
 
 
 def _pair(acts: dict[str, Act], act: Act) -> tuple[Act, Act] | None:
@@ -42,10 +46,10 @@ def _stage(plan: Plan, expect: Expect, act: Act) -> Iterator[str]:
         return
     stage = stage_of(plan.node(act.on))
     if str(stage.number) not in expect.stage:
-        yield f"stage {'/'.join(expect.stage)} on {act.on}, and the oracle says stage {stage.number}"
+        yield f"with stage {' or '.join(expect.stage)} on {act.on}, and the oracle says stage {stage.number}"
     for address in expect.address:
         if address not in stage.addresses:
-            yield f"address {address} on {act.on}, and the oracle says {', '.join(stage.addresses)}"
+            yield f"with address {address} on {act.on}, and the oracle says {', '.join(stage.addresses)}"
 
 
 def _pairing(
@@ -57,13 +61,21 @@ def _pairing(
     possible = [judgement for judgement in judged if judgement.possible]
     if expect.outcome == "paired" and not possible:
         causes = ", ".join(sorted(set().union(*(judgement.causes for judgement in judged))))
-        yield f"{act.identity} paired, and the oracle knows no way ({causes or 'no address is learnt'})"
+        yield f"paired, and the oracle knows no way ({causes or 'no address is learnt'})"
     if expect.outcome == "failed" and possible and not _ends_early(scenario, plan):
-        yield f"{act.identity} failed, and the oracle knows a way: {possible[0].ways[0]}"
+        yield f"failed, and the oracle knows a way: {way_words(possible[0].ways[0])}"
     if expect.path is not None and possible:
         ways = [way for judgement in possible for way in judgement.ways]
         if not any(_fits(scenario, way, act.on, expect.path) for way in ways):
-            yield f"a path {expect.path.model_dump(exclude_defaults=True)} of {act.identity} that no way has"
+            yield f"by a path with {_path_words(expect.path)}, and no way that the oracle knows is such a path"
+
+
+def _path_words(path: PathWanted) -> str:
+    wanted = path.model_dump(exclude_defaults=True)
+    return ", ".join(
+        f"{key.replace('_', ' ')} {value if isinstance(value, str) else ' or '.join(value)}"
+        for key, value in wanted.items()
+    )
 
 
 def _ends_early(scenario: Scenario, plan: Plan) -> bool:

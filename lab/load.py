@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from lab.check import check
 from lab.complaints import complaint
 from lab.matrix import cells
-from lab.problems import Problem, ScenarioError, Where, written
+from lab.problems import Mark, Problem, ScenarioError, Where, written
 from lab.salvage import leave_out, original
 from lab.scenario import Scenario
 from lab.slips import Slip
@@ -36,9 +36,13 @@ class LoadedCell:
     scenario: Scenario
     tree: Branch
 
+    def place(self, where: Where) -> Mark:
+        """The place in the file where ``where`` stands."""
+        return value_place(self.tree, where)
+
     def line(self, where: Where) -> int:
-        """The line in the file where ``where`` stands."""
-        return value_place(self.tree, where).line
+        """The line of it."""
+        return self.place(where).line
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,10 +33,19 @@ class Problem:
     meant: str = ""
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}: "
+        return self.told()
+
+    def told(self, root: Path = Path()) -> str:
+        """The problem as a line that editors follow, its file as seen from the folder ``root``."""
+        place = f"{nearby(self.file, root)}:{self.line}:{self.column}: "
         where = f"{self.where}: " if self.where else ""
         meant = f" (did you mean {self.meant}?)" if self.meant else ""
         return f"{place}{where}{self.message}{meant}"
+
+
+def nearby(path: Path, root: Path) -> str:
+    """The path from ``root`` where it lies in there, else as it is."""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
 class ScenarioError(Exception):

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.cells import PlannedCell
+from lab.describe import grouped_ways, way_words
 from lab.oracle import judge_actions
+from lab.problems import nearby
 from lab.verdict import Failure, Outcome, Verdict
 
 TIMELINE_LINES = 14
@@ -35,7 +37,7 @@ def _lines(cell: PlannedCell, outcome: Outcome, root: Path) -> Iterator[str]:
         yield ""
         if cell.cell.line(failure.where) != line:
             line = cell.cell.line(failure.where)
-            yield f"  {_relative(cell.loaded.path, root)}:{line}"
+            yield f"  {nearby(cell.loaded.path, root)}:{line}"
             yield from _source(cell.loaded.lines, line)
         yield from _failure(failure, repeated=failure.evidence in said)
         said.add(failure.evidence)
@@ -71,10 +73,9 @@ def _oracle(cell: PlannedCell) -> Iterator[str]:
     for number, judgement in enumerate(judge_actions(cell.plan, host, pair)):
         state = "at the start" if number == 0 else f"after change {number}"
         if judgement.possible:
-            way = judgement.ways[0]
-            bound = f", bound at the {' and the '.join(way.bound)}" if way.bound else ""
-            how = f"{way.kind}: {way.first} {way.opening.local} to {way.second} {way.opening.remote}{bound}"
-            yield f"  oracle   {state}, {len(judgement.ways)} ways; the first is {how}"
+            ways = grouped_ways(judgement.ways)
+            others = f" (the first of {len(ways)} ways)" if len(ways) > 1 else ""
+            yield f"  oracle   {state}: {way_words(*ways[0])}{others}"
         else:
             causes = ", ".join(sorted(judgement.causes)) or "no address is learnt"
             yield f"  oracle   {state}, no way: {causes}"
@@ -93,18 +94,14 @@ def _timeline(outcome: Outcome) -> Iterator[str]:
 
 def _next(cell: PlannedCell, outcome: Outcome, root: Path) -> Iterator[str]:
     if outcome.folder is not None:
-        yield f"  artifacts  {_relative(outcome.folder, root)}"
+        yield f"  artifacts  {nearby(outcome.folder, root)}"
     yield f"  again      {again(cell, outcome.engine, root)}"
 
 
 def again(cell: PlannedCell, engine: str, root: Path) -> str:
     """The one command that plays this cell again."""
     chosen = f" --cell {cell.cell.name}" if cell.cell.name else ""
-    return f"python -m lab run {_relative(cell.loaded.path, root)}{chosen} --engine {engine} --keep"
-
-
-def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    return f"python -m lab run {nearby(cell.loaded.path, root)}{chosen} --engine {engine} --keep"
 
 
 def _short(text: str) -> str:

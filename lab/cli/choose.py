@@ -22,6 +22,8 @@ def _files(word: str) -> list[Path]:
     for path in (Path(word), SCENARIOS / word, SCENARIOS / f"{word}.yaml"):
         if path.exists():
             return list(find(path))
+    if word.endswith((".yaml", ".yml")) or word.startswith((".", "/")):
+        raise LabError(f"there is no file {word!r}", hint="python -m lab list shows the scenarios there are")
     everything = list(find(SCENARIOS))
     named = [path for path in everything if path.stem == word]
     if named:

@@ -75,8 +75,11 @@ def _end(cell: PlannedCell, outcome: Outcome, picture: Path) -> int:
     if outcome.verdict is not Verdict.PASSED:
         out(tell(cell, outcome, Path.cwd()))
         return 1
-    took = f" in {outcome.paired_ms:.0f} ms" if outcome.paired_ms else ""
-    out(painted(f"Paired{took}, as the oracle said.", GREEN))
+    out(painted("Paired, as the oracle said they would be.", GREEN))
+    if outcome.paired_ms:
+        out(
+            f"  took      {outcome.paired_ms:.0f} ms as localpair measures it; the start of Python comes on top"
+        )
     out(f"  picture   {picture}")
     out(f"  timeline  {FOLDER / 'timeline.txt'}")
     out(f"  captures  {FOLDER / 'captures'}")

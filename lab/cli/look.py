@@ -10,12 +10,12 @@ from pathlib import Path
 from lab.agreement import disagreements
 from lab.cells import PlannedCell, planned
 from lab.cli.choose import chosen, files, subnets
-from lab.cli.output import GREEN, out, painted, talk
-from lab.describe import story
+from lab.cli.output import GREEN, counted, out, painted, talk
+from lab.describe import grouped_ways, story, way_words
 from lab.graph import draw, mermaid
 from lab.oracle import judge_actions, stage_of
 from lab.plan import Action
-from lab.problems import Problem, ScenarioError
+from lab.problems import Problem, ScenarioError, Where, written
 from lab.schema import FILE, schema_text
 
 
@@ -56,21 +56,20 @@ def validate(options: argparse.Namespace) -> int:
         count += len(cells)
         problems.extend(problem for cell in cells for problem in _impossible(path, cell))
     for problem in sorted(set(problems)):
-        out(str(problem))
+        out(problem.told(Path.cwd()))
     if problems:
-        talk(f"{len(problems)} problems in {len(paths)} files")
+        talk(f"{counted(len(set(problems)), 'problem')} in {counted(len(paths), 'file')}")
         return 1
-    talk(painted(f"{len(paths)} files, {count} cells: all good", GREEN))
+    talk(painted(f"{counted(len(paths), 'file')}, {counted(count, 'cell')}: all good", GREEN))
     return 0
 
 
 def _impossible(path: Path, cell: PlannedCell) -> Iterator[Problem]:
-    for text in disagreements(cell.scenario, cell.plan):
-        where, _, message = text.partition(": ")
-        number = int(where.removeprefix("expect[").removesuffix("]"))
+    for number, message in disagreements(cell.scenario, cell.plan):
+        where: Where = ("expect", number)
         named = f" (cell {cell.cell.name})" if cell.cell.name else ""
-        line = cell.cell.line(("expect", number))
-        yield Problem(path, line, 1, where, f"cannot come true{named}: {message}")
+        mark = cell.cell.place(where)
+        yield Problem(path, mark.line, mark.column, written(where), f"cannot come true{named}: {message}")
 
 
 def graph(options: argparse.Namespace) -> int:
@@ -113,10 +112,8 @@ def _explain_pair(cell: PlannedCell, join: Action) -> None:
         if not judgement.possible:
             learnt = ", but no address is learnt" if judgement.open else ""
             out(f"  no way{learnt}: {', '.join(sorted(judgement.causes)) or '-'}")
-        for way in judgement.ways:
-            bound = f"  (bound: {', '.join(way.bound)})" if way.bound else ""
-            opening = way.opening
-            out(f"  {way.kind:<12} {way.first} {opening.local} to {way.second} {opening.remote}{bound}")
+        for twins in grouped_ways(judgement.ways):
+            out(f"  {way_words(*twins)}")
 
 
 def render(options: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(error)
     except ScenarioError as error:
         for problem in error.problems:
-            talk(str(problem))
+            talk(problem.told(Path.cwd()))
         return 1
     except KeyboardInterrupt:
         return 130

@@ -28,6 +28,11 @@ def painted(text: str, colour: str) -> str:
     return f"\033[{colour}m{text}\033[0m"
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def complain(error: LabError) -> int:
     """An error of the lab's own; the exit code for it."""
     talk(f"error: {error.message}")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import yaml
@@ -15,8 +15,11 @@ import yaml
 from lab.cells import PlannedCell, all_cells
 from lab.cli.choose import subnets
 from lab.cli.main import main
+from lab.describe import grouped_ways, way_words
 from lab.graph import draw, mermaid
 from lab.load import load_text
+from lab.reach.opening import Opening, Way
+from lab.reach.packet import Answer
 from lab.schema import schema
 
 CELLS = list(all_cells())
@@ -60,6 +63,8 @@ def test_mermaid_joins_every_interface(cell: PlannedCell) -> None:
         (["explain", "two-inner-routers"], 0, "no way"),
         (["explain", "outbound-fine"], 0, "stage 1 gives 192.168.1.10"),
         (["explain", "flta"], 3, "hint: did you mean flat?"),
+        (["explain", "nowhere/flat.yaml"], 3, "there is no file 'nowhere/flat.yaml'"),
+        (["validate", "two-inner-routers"], 0, "1 file, 1 cell: all good"),
         (["graph", "flat", "--cell", "pre"], 3, "hint: did you mean"),
         (["shell", "alice"], 3, "no network stands"),
         (["down"], 0, "no network stands"),
@@ -89,9 +94,75 @@ def test_validate_tells_expectations_that_cannot_come_true(
         "pair: {host: bob, join: alice}\nexpect:\n  - {of: join, outcome: paired}\n"
     )
     assert main(["validate", str(path)]) == 1
-    told = capsys.readouterr().out
-    assert "closed.yaml:7:1: expect[0]: cannot come true: join paired" in told
-    assert "client-isolation" in told
+    told = capsys.readouterr()
+    assert "closed.yaml:7:5: expect[0]: cannot come true: join paired" in told.out
+    assert "client-isolation" in told.out
+    assert told.err == "1 problem in 1 file\n"
+
+
+def office(*replaced: tuple[str, str]) -> str:
+    """The first example of docs/lab.md, with some of its words replaced."""
+    text = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "lab.md").read_text(), flags=re.S)[0]
+    for old, new in replaced:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    return str(text)
+
+
+def validated(text: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What is told of such a file, from the folder that it lies in."""
+    path = folder / "lab/scenarios/firewall/my-office.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert main(["validate", str(path)]) == 1
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_mistakes_in_the_reference_are_true(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    reference = (ROOT / "docs" / "lab.md").read_text()
+    wrong = office(("firewall: {", "fierwall: {"), ("within: 10s", "within: 10"))
+    told = validated(wrong, tmp_path, capsys)
+    assert len(told) == 2
+    assert "\n".join(told) in reference
+
+
+def test_an_impossible_end_is_told_once_and_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (told,) = validated(office(("paired", "failed")), tmp_path, capsys)
+    assert told in (ROOT / "docs" / "lab.md").read_text()
+
+
+def test_an_impossible_path_is_told_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wanted = office(("{direction: [out, simultaneous]}", "{remote: 192.168.1.99, direction: [in, out]}"))
+    (told,) = validated(wanted, tmp_path, capsys)
+    assert ":16:5: expect[1]: cannot come true: host by a path with remote 192.168.1.99, " in told
+    assert "direction in or out, and no way" in told
+
+
+def way(kind: Literal["dial", "simultaneous"], *bound: str, swapped: bool = False) -> Way:
+    ends = [("alice", "10.0.0.2"), ("bob", "10.0.0.3")]
+    (first, local), (second, remote) = reversed(ends) if swapped else ends
+    return Way(kind, first, second, Opening(Answer.YES, "", local, remote), bound)
+
+
+def test_ways_that_differ_in_bound_sockets_are_one_line() -> None:
+    kind: Literal["simultaneous"] = "simultaneous"
+    (twins,) = grouped_ways([way(kind, "bob"), way(kind, "alice", "bob"), way(kind, "alice", swapped=True)])
+    assert way_words(*twins) == (
+        "alice and bob dial at once: 10.0.0.2 and 10.0.0.3, "
+        "only if bob's or alice's socket is bound to the interface, past the routes"
+    )
+    (dials, others) = grouped_ways([way("dial", "alice"), way("dial", swapped=True), way("dial")])
+    assert way_words(*dials) == "alice dials bob: 10.0.0.2 to 10.0.0.3", "it needs no bound socket"
+    assert way_words(*others) == "bob dials alice: 10.0.0.3 to 10.0.0.2"
 
 
 def test_the_lab_imports_without_docker() -> None:
