@@ -14,6 +14,7 @@ import yaml
 
 from lab.cells import PlannedCell, all_cells
 from lab.cli.choose import subnets
+from lab.cli.demo import _end
 from lab.cli.main import main
 from lab.describe import grouped_ways, way_words
 from lab.graph import draw, mermaid
@@ -21,6 +22,7 @@ from lab.load import load_text
 from lab.reach.opening import Opening, Way
 from lab.reach.packet import Answer
 from lab.schema import schema
+from lab.verdict import Outcome, Verdict
 
 CELLS = list(all_cells())
 ROOT = Path(__file__).resolve().parents[2]
@@ -193,3 +195,15 @@ def test_the_reference_leaves_no_key_out() -> None:
 def _keys(definition: dict[str, Any]) -> set[str]:
     parts = (definition, *definition.get("anyOf", ()))
     return {key for part in parts for key in part.get("properties", ())}
+
+
+def test_the_demo_ends_with_a_verdict_and_says_apart_how_long_it_took(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = Outcome(Verdict.PASSED, "namespace", paired_ms=328.4)
+    assert _end(CELLS[0], outcome, tmp_path / "picture.svg") == 0
+    verdict, took, *_ = capsys.readouterr().out.splitlines()
+    assert "oracle" in verdict
+    assert "328" not in verdict, "the oracle says whether and how, not how fast"
+    assert "328 ms" in took
+    assert "Python" in took
