@@ -326,3 +326,45 @@ def test_a_sleeping_receiver_wakes_up_and_goes_on(paired: tuple[Home, Home], tmp
     assert sending.end() == 0
     assert sha256(inbox / "film.mkv") == expected
     listening.interrupt()
+
+
+def test_one_s_own_listener_is_not_the_device_that_is_meant(
+    paired: tuple[Home, Home], tmp_path: Path
+) -> None:
+    kitchen, phone = paired
+    make_file(tmp_path / "note", 1000)
+    own = kitchen.run("listen", "--receive", str(tmp_path / "own"))
+    own.wait("ready")
+    sending = kitchen.run("send", "phone", str(tmp_path / "note"), "--timeout", "4")
+    assert sending.end() == 3, sending.output()
+    assert sending.of("peer") == [], "that was this device itself"
+    failed = sending.wait("failed")
+    assert failed["reason"] == "unreachable"
+    assert "heard, but" not in failed["message"]
+    assert "running `localpair listen`" in failed["hint"]
+    assert any("identity" in one["detail"] for one in sending.of("attempt")), "the two did meet"
+
+    meant = phone.run("listen", "--receive", str(tmp_path / "inbox"))
+    meant.wait("ready")
+    again = kitchen.run("send", "phone", str(tmp_path / "note"))
+    assert again.end() == 0, again.output()
+    assert leftovers(tmp_path / "inbox") == ["note"]
+    assert leftovers(tmp_path / "own") == []
+    assert "send" not in {one["role"] for one in own.of("peer")}, "nor are its senders news to the listener"
+    own.interrupt()
+    meant.interrupt()
+
+
+def test_a_paired_device_on_the_same_computer_is_told_about(
+    paired: tuple[Home, Home], tmp_path: Path
+) -> None:
+    kitchen, phone = paired
+    make_file(tmp_path / "note", 1000)
+    neighbour = Home(kitchen.namespace, phone.folder)
+    listening = neighbour.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening.wait("ready")
+    sending = kitchen.run("send", "phone", str(tmp_path / "note"))
+    assert sending.end() == 0, sending.output()
+    names = [event["event"] for event in sending.events]
+    assert names.index("peer") < names.index("paired")
+    listening.interrupt()

@@ -125,6 +125,7 @@ class Engine:
         self._refused: set[tuple[str, IPAddress]] = (
             set()
         )  # where a peer's listener was refused to us, by its secret
+        self._to_ourselves: set[object] = set()  # where a dial met this device's own identity
         self._lanes: set[Lane] = set()
         self._on_event = on_event
         self._changed = asyncio.Event()
@@ -394,16 +395,29 @@ class Engine:
                 while not isinstance(await lane.next_event(), Verified):
                     pass
         except RefusedError as error:
-            self._count_refusal(lane, error)
+            if not self._passes_over(lane, error):
+                self._count_refusal(lane, error)
             await lane.stream.close()
             raise
         except BaseException:
             lane.stream.abort()
             raise
+        if lane.verified is not None:
+            self.hearing.met(lane.verified.instance)
         if lane.verified is not None and self.finder.learn(
             unscoped(lane.verified.called), 0, Evidence.AUTHENTICATED, Origin.TCP_SOURCE
         ):
             _log.debug("the peer reached us at %s", lane.verified.called)
+
+    def _passes_over(self, lane: Lane, error: RefusedError) -> bool:
+        """Between paired devices, another run of this very device holds the same secrets, and is nobody's news."""
+        if error.reason is not Refusal.SELF or self.wanted.part not in {Part.SEND, Part.LISTEN}:
+            return False
+        instance = lane.handshake.proven_instance
+        if instance is not None:
+            self._to_ourselves.add(lane.candidate.key)
+            self.hearing.met_ourselves(instance)
+        return True
 
     def _count_refusal(self, lane: Lane, error: RefusedError) -> None:
         if self.wanted.role is Role.JOINER:
@@ -418,7 +432,8 @@ class Engine:
             self.on_failed_claim()
 
     def _attempted(self, attempt: Attempt) -> None:
-        self.tally.attempts.append(attempt)
+        if attempt.candidate.key not in self._to_ourselves:
+            self.tally.attempts.append(attempt)
         self._on_event(attempt)
 
     def _emit(self, event: Event) -> None:

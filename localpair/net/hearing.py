@@ -88,6 +88,8 @@ class Hearing:
         self._called: OrderedDict[tuple[IPAddress, int], None] = OrderedDict()
         self._noticed = asyncio.Event()
         self._told_of_sealed = False
+        # Runs with a pair's secret, on this host or met: whether one is this very device; None: not known yet.
+        self._ourselves: OrderedDict[bytes, bool | None] = OrderedDict()
 
     async def wait_for_change(self) -> None:
         """Wait until somebody comes, goes or moves."""
@@ -100,7 +102,7 @@ class Hearing:
             match event:
                 case Heard():
                     self._heard(event)
-                case HearsUs():
+                case HearsUs() if not self._ourselves.get(event.instance):
                     self._hears_us(event, group)
                 case Gone(instance, said_goodbye):
                     self.nearby.pop(instance, None)
@@ -118,6 +120,19 @@ class Hearing:
         for call in due:
             if call.secret is None or call.secret in self._finder.discovery.keyring:
                 group.create_task(self._confirm(call))
+
+    def met(self, instance: bytes) -> None:
+        """It has proven to be another device: whoever runs on this host is told about only now."""
+        if instance in self._ourselves and not self._ourselves[instance]:
+            held_back, self._ourselves[instance] = self._ourselves[instance] is None, False
+            if held_back and instance in self.nearby:
+                self._emit(PeerFound(self.nearby[instance]))
+
+    def met_ourselves(self, instance: bytes) -> None:
+        """It has proven to have this device's own identity: it is passed over from now on."""
+        self._note_whose(instance, ourselves=True)
+        self.nearby.pop(instance, None)
+        self.ended(instance)
 
     def settle(self) -> None:
         """A session stands: nobody needs to be confirmed any more."""
@@ -166,6 +181,8 @@ class Hearing:
     # -- a peer is heard ----------------------------------------------------------------------------------------
 
     def _heard(self, event: Heard) -> None:
+        if self._is_passed_over(event):
+            return
         candidates = self._candidates(event)
         peer = NearbyPeer(
             event.instance.hex(), alias(event.instance), event.part, event.tcp_port, candidates,
@@ -175,11 +192,33 @@ class Hearing:
         while len(self.nearby) > PEERS:
             self.nearby.popitem(last=False)
         self._noticed.set()
-        self._emit(PeerFound(peer))
+        if self._is_told_of(event.instance):
+            self._emit(PeerFound(peer))
         if event.secret is not None:
             self._pursue(event, event.secret, candidates)
         if event.carrier is not Carrier.TCP:
             self._plan_confirmation(event)
+
+    def _is_passed_over(self, event: Heard) -> bool:
+        """Whether it is this very device that is heard, or as good as that: a sender hears a sender on its own host.
+        Of whoever else has a pair's secret on this host only a handshake can tell.
+        """
+        between_pairs = self._part in {Part.SEND, Part.LISTEN} and event.secret is not None
+        if (
+            between_pairs
+            and event.instance not in self._ourselves
+            and self._finder.is_own(event.source.address)
+        ):
+            self._note_whose(event.instance, ourselves=True if event.part is self._part else None)
+        return self._ourselves.get(event.instance) is True
+
+    def _is_told_of(self, instance: bytes) -> bool:
+        return self._ourselves.get(instance, False) is False
+
+    def _note_whose(self, instance: bytes, *, ourselves: bool | None) -> None:
+        self._ourselves[instance] = ourselves
+        while len(self._ourselves) > PEERS:
+            self._ourselves.popitem(last=False)
 
     def _candidates(self, event: Heard) -> tuple[Candidate, ...]:
         """Where the peer was seen first, then where it says it is; what was learnt earlier stays."""
@@ -311,7 +350,7 @@ class Hearing:
             self._emit(seen)
         self._finder.learn(address, 0, evidence, Origin.STAGE_3)
         peer = self.nearby.get(event.instance)
-        if peer is not None:
+        if peer is not None and self._is_told_of(event.instance):
             self._emit(PeerFound(peer, hears_us=True))
         if event.called and self._finder.is_own(address):
             group.create_task(self._confirm_own(address))

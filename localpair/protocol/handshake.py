@@ -194,7 +194,7 @@ class Handshake:
         self._own_hello = self._peer_hello = b""
         self._peer: Hello | None = None
         self._proving: ProvingKeys | None = None
-        self._own_approval = self._peer_approval = False
+        self._is_proven = self._own_approval = self._peer_approval = False
         self._pair_key: bytes | None = None
         self._records = 0
         self._recording = False
@@ -275,6 +275,11 @@ class Handshake:
         return events
 
     @property
+    def proven_instance(self) -> bytes | None:
+        """Which run of the peer's this is, once it has proven the secret."""
+        return self._peer.instance if self._peer is not None and self._is_proven else None
+
+    @property
     def must_approve(self) -> bool:
         """Whether this side's person is asked: whoever gives data is, and the issuer besides, since its offer may
         have been read by somebody else. Only an issuer that is there to take what the joiner gives is not asked.
@@ -327,6 +332,7 @@ class Handshake:
     def _take_proof(self, proof: bytes) -> None:
         self._keys.check_proof(self._role.other, proof)
         self._check_still_held()
+        self._is_proven = True
         if self._role is Role.ISSUER:
             self._send(Proof(self._keys.proof(Role.ISSUER)))
             self._send_identity()
@@ -340,8 +346,9 @@ class Handshake:
         if identity.public_key == own:
             raise RefusedError(
                 Refusal.SELF,
-                "the peer has this device's own identity: its key was copied",
-                hint="one of the two devices is a clone; remove its localpair state folder and try again",
+                "the other side has this very device's identity",
+                hint="two runs on one computer need a LOCALPAIR_HOME each; on a device that was cloned from another "
+                "one, remove the clone's localpair state folder",
             )
         if self._role is Role.JOINER:
             self._send_identity()
