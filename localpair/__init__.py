@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Path,
         Peer,
         PeerFound,
+        PeerGone,
         Phase,
         Progress,
         Ready,
@@ -67,7 +68,8 @@ _WHERE = {
     "localpair.errors": "AnswerError LocalError LocalpairError OfferError Refusal RefusedError RemoteError StateError "
     "TransferError UnreachableError UsageError WireError",
     "localpair.events": "AddressAttempt AnswerIssued Attempt CodeShown Direction Event NearbyPeer OfferIssued "
-    "OwnAddressSeen Paired Path Peer PeerFound Phase Progress Ready Received Reconnected SealedHeard Sent",
+    "OwnAddressSeen Paired Path Peer PeerFound PeerGone Phase Progress Ready Received Reconnected "
+    "SealedHeard Sent",
     "localpair.exploring": "acquire_addresses discover",
     "localpair.hosting": "Hosting",
     "localpair.listening": "Listening",
@@ -113,6 +115,7 @@ __all__ = [
     "Path",
     "Peer",
     "PeerFound",
+    "PeerGone",
     "Phase",
     "Progress",
     "Ready",

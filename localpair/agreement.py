@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import Refusal, RefusedError, RemoteError
-from localpair.events import CodeShown, Direction, Peer
+from localpair.events import CodeShown, Direction, Peer, PeerGone
 from localpair.keys import HASH_BYTES, Purpose, Role, SharedSecret, random_bytes
 from localpair.labels import better_label, clean_label
 from localpair.limits import APPROVAL_S, HANDSHAKE_S, LOWEST_DIALLED_PORT, RACE_S
@@ -52,12 +52,14 @@ class Agreement:
     def __init__(self, store: TrustStore, role: Role, approve: Approver, *, gives: bool, takes: bool) -> None:
         self._store, self._role, self._approve = store, role, approve
         self._gives, self._takes = gives, takes
-        self._approved: set[str] = set()
+        self._approved: set[Peer] = set()  # each with the name that the person was shown
+        self._missed: set[str] = set()  # who has gone while its person was asked, and was told to have
         self._pair_keys: dict[str, bytes] = {}
         self._asked_since = self._asked_until = 0.0
         self.on_recorded: Callable[[str, SharedSecret], None] = lambda *_: None
         self.on_nominated: Callable[[], None] = lambda: None
         self.on_code: Callable[[CodeShown], None] = lambda _: None
+        self.on_gone: Callable[[PeerGone], None] = lambda _: None
 
     async def conclude(self, lane: Lane) -> Agreed:
         """Bring a verified lane to its end. The issuer nominates it; the joiner's has been nominated or will be.
@@ -111,24 +113,51 @@ class Agreement:
         if peer.secret == peer.device_id:
             return  # everybody was asked on the connection before
         self._asked_since, self._asked_until = _now(), 0.0
-        if not lane.handshake.must_approve:
+        shown = self._shown(peer)
+        if not lane.handshake.must_approve or shown in self._approved:
+            again = lane.handshake.must_approve
             doing = direction(self._gives, self._takes)
-            self.on_code(CodeShown(self._shown(peer), peer.code, doing, lane.path()))
+            self.on_code(CodeShown(shown, peer.code, doing, lane.path(), again=again))
 
     async def _ask(self, lane: Lane, peer: Verified) -> None:
-        if peer.device_id not in self._approved:
-            request = ApprovalRequest(
-                self._shown(peer), peer.code, direction(self._gives, self._takes), lane.path()
-            )
-            if not await self._answer(request):
+        shown = self._shown(peer)
+        if shown not in self._approved:
+            request = ApprovalRequest(shown, peer.code, direction(self._gives, self._takes), lane.path())
+            agreed, lost = await self._answer_over(lane, request)
+            if not agreed:
                 await lane.refuse(Refusal.NOT_APPROVED)
                 raise RefusedError(
                     Refusal.NOT_APPROVED,
                     "the pairing was not approved on this device",
                     hint="nothing was sent and nothing was recorded; `--yes` approves without asking",
                 )
-            self._approved.add(peer.device_id)
+            self._approved.add(shown)
+            if lost is not None:
+                raise lost  # it will come again; what was agreed on is who it is, under which name
         lane.handshake.approve()
+
+    async def _answer_over(self, lane: Lane, request: ApprovalRequest) -> tuple[bool, OSError | None]:
+        """The person's answer, and how the connection ended meanwhile, if it did. Raises what the peer said no with:
+        then there is nothing to ask any more.
+        """
+        asking = asyncio.create_task(self._answer(request))
+        hearing = asyncio.create_task(_next_event(lane))
+        try:
+            await asyncio.wait({asking, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            lost = hearing.result() if hearing.done() else None
+            if lost is not None and not asking.done():
+                self._tell_gone(lane, request.peer)
+            return await asking, lost
+        finally:
+            asking.cancel()
+            hearing.cancel()
+            await asyncio.wait({asking, hearing})  # only one task may read a lane
+
+    def _tell_gone(self, lane: Lane, peer: Peer) -> None:
+        """Once for each device, and not where a newer connection of its has taken the place of this one."""
+        if not lane.given_up and peer.device_id not in self._missed:
+            self._missed.add(peer.device_id)
+            self.on_gone(PeerGone(peer))
 
     async def _answer(self, request: ApprovalRequest) -> bool:
         try:
@@ -194,8 +223,17 @@ def is_same_device(one: Lane, other: Lane) -> bool:
 
 async def abandon(lane: Lane, conclusion: asyncio.Task[Agreed]) -> None:
     """End the connection that is being concluded, and wait until its task has ended in whatever way."""
-    lane.stream.abort()
+    lane.give_up()
     await asyncio.wait({conclusion})
+
+
+async def _next_event(lane: Lane) -> OSError | None:
+    """Wait for what comes next on a lane, and leave it to whoever reads it then; how the connection ended, if so."""
+    try:
+        lane.put_back(await lane.next_event())
+    except OSError as lost:
+        return lost
+    return None
 
 
 async def meet_again(lane: Lane, role: Role) -> None:

@@ -159,12 +159,21 @@ class Attempt:
 class CodeShown:
     """The peer is known and its person is being asked; ``code`` stands on both screens. Emitted where nobody is
     asked on this side; whoever is asked gets the same in an ``ApprovalRequest``. ``direction`` is seen from here.
+    ``again``: this side has approved that device, under this name, and it has come on another connection.
     """
 
     peer: Peer
     code: str
     direction: str
     path: Path
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PeerGone:
+    """The connection to a device ended while a person was asked about it; it may come again. Told once a device."""
+
+    peer: Peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +236,7 @@ Event: TypeAlias = (
     | OwnAddressSeen
     | Attempt
     | CodeShown
+    | PeerGone
     | Paired
     | Progress
     | Sent
@@ -250,6 +260,7 @@ __all__ = [
     "Path",
     "Peer",
     "PeerFound",
+    "PeerGone",
     "Phase",
     "Progress",
     "Ready",

@@ -60,7 +60,7 @@ class Hosting(Pairing):
         super().__init__(settings, store)
         self._choose = choose
         self._agreement = Agreement(store, Role.ISSUER, approve, gives=settings.gives, takes=settings.takes)
-        self._agreement.on_code = self._emit
+        self._agreement.on_code = self._agreement.on_gone = self._emit
         self._agreement.on_recorded = self._expect_again
         self._renew = asyncio.Event()
         self._made_for = b""
@@ -251,7 +251,7 @@ class Hosting(Pairing):
             return self._claim(lane)
         if claim is not None and self._is_meant(lane) and replaces(lane, claim.latest):
             if claim.successor is None:
-                claim.lane.stream.abort()
+                claim.lane.give_up()
             else:
                 self._turn_away(engine, claim.successor, claim.lane)
             claim.successor = lane

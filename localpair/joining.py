@@ -92,7 +92,7 @@ class Joining(Seeking):
         super().__init__(settings, store)
         self._offer = offer
         self._agreement = Agreement(store, Role.JOINER, approve, gives=settings.gives, takes=settings.takes)
-        self._agreement.on_code = self._emit
+        self._agreement.on_code = self._agreement.on_gone = self._emit
 
     async def _run(self, group: asyncio.TaskGroup) -> None:
         raw = await asyncio.to_thread(self._store.identity)

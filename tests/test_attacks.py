@@ -110,8 +110,8 @@ class Claimant:
     ):
         self.stream = stream
         local = LocalSide(
-            Role.JOINER, identity, "Eve", more.pop("instance", random_bytes(16)), random_bytes(32), random_bytes(12),
-            **more,
+            Role.JOINER, identity, more.pop("label", "Eve"), more.pop("instance", random_bytes(16)), random_bytes(32),
+            random_bytes(12), **more,
         )  # fmt: skip
         fingerprint = certificate_fingerprint(stream.certificate or b"")
         self.handshake = Handshake(local, Keyring([(name, secret)]), fingerprint, LOOPBACK, name)

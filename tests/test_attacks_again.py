@@ -31,7 +31,14 @@ from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, device_i
 from localpair.limits import RACE_S
 from localpair.net.interfaces import Interfaces
 from localpair.protocol.discovery import Transmit
-from localpair.protocol.handshake import Complete, Nominated, RecordPaired, RecordUnconfirmed, Refused
+from localpair.protocol.handshake import (
+    Complete,
+    Nominated,
+    RecordPaired,
+    RecordUnconfirmed,
+    Refused,
+    Verified,
+)
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import BeaconKind, Envelope, Part, Rendezvous, Step
 from localpair.wire.messages import CallKind, Preamble, Refuse
@@ -47,9 +54,11 @@ class Person:
 
     def __init__(self) -> None:
         self.asked: asyncio.Queue[str] = asyncio.Queue()
+        self.requests: list[localpair.ApprovalRequest] = []
         self.answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     async def approve(self, request: localpair.ApprovalRequest) -> bool:
+        self.requests.append(request)
         self.asked.put_nowait(request.peer.device_id)
         return await self.answer
 
@@ -130,6 +139,78 @@ def test_a_device_that_came_again_hears_that_the_person_said_no(tmp_path: Path) 
         assert await until(second, Refused, Nominated) == Refused(Refusal.NOT_APPROVED)
         with pytest.raises(localpair.RefusedError):
             await hosting.session()
+
+    on_stage(tmp_path, scene)
+
+
+async def event_of(hosting: localpair.Hosting, kind: type[Event]) -> Any:
+    """The next event of this kind."""
+    async with asyncio.timeout(10):
+        async for event in hosting.events():
+            if isinstance(event, kind):
+                return event
+    raise AssertionError(f"no {kind.__name__} came")
+
+
+async def goes_while_asked(
+    hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person
+) -> Any:
+    """The identity of a device that was asked about, went, and was approved then."""
+    identity = DeviceIdentity.generate()
+    first = await claim(port, secret, identity=identity)
+    code = (await until(first, Verified)).code
+    first.send()
+    await asyncio.wait_for(person.asked.get(), 5)
+    assert [request.code for request in person.requests] == [code]
+    first.stream.abort()
+    gone = await event_of(hosting, localpair.PeerGone)
+    assert gone.peer == person.requests[0].peer
+    person.answer.set_result(True)
+    return identity
+
+
+def test_a_yes_holds_for_a_device_that_comes_again_and_both_screens_show_its_new_code(tmp_path: Path) -> None:
+    async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
+        identity = await goes_while_asked(hosting, port, secret, person)
+        second = await claim(port, secret, identity=identity)
+        code = (await until(second, Verified)).code
+        await record(second)
+        shown = await event_of(hosting, localpair.CodeShown)
+        assert (shown.code, shown.again, shown.peer) == (code, True, person.requests[0].peer)
+        await asyncio.wait_for(hosting.session(), 10)
+        assert len(person.requests) == 1
+
+    on_stage(tmp_path, scene)
+
+
+def test_a_yes_to_one_name_is_none_to_another(tmp_path: Path) -> None:
+    async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
+        identity = await goes_while_asked(hosting, port, secret, person)
+        person.answer = asyncio.get_running_loop().create_future()
+        second = await claim(port, secret, identity=identity, label="Bob's phone")
+        code = (await until(second, Verified)).code
+        second.send()
+        await asyncio.wait_for(person.asked.get(), 5)
+        assert [request.peer.label for request in person.requests] == ["Eve", "Bob's phone"]
+        assert person.requests[-1].code == code
+        person.answer.set_result(False)
+        assert await until(second, Refused) == Refused(Refusal.NOT_APPROVED)
+
+    on_stage(tmp_path, scene)
+
+
+def test_a_question_ends_where_the_other_device_says_no(tmp_path: Path) -> None:
+    async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
+        joining = await claim(port, secret)
+        await joining.until_verified()
+        await asyncio.wait_for(person.asked.get(), 5)
+        await until(joining, Nominated)
+        joining.handshake.refuse(Refusal.NOT_APPROVED)
+        joining.send()
+        with pytest.raises(localpair.RefusedError) as refused:
+            await asyncio.wait_for(hosting.session(), 10)
+        assert refused.value.reason is Refusal.NOT_APPROVED
+        assert person.answer.cancelled()
 
     on_stage(tmp_path, scene)
 

@@ -59,6 +59,8 @@ ITEMS: list[facts.Item] = [
     facts.Device("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0),
     facts.Checked(Finding("interfaces", Status.OK, 0.0, 1.0, "3 up", {"count": 3})),
     facts.ApprovalAsked(PEER, "483 920", "gives", PATH),
+    events.CodeShown(PEER, "483 920", "gives", PATH, again=True),
+    events.PeerGone(PEER),
     events.SealedHeard(),
     facts.Verdict("heard", "1 device heard.", {"devices": 1, "sealed": True}),
     facts.Closed(PEER, (SENT,), (RECEIVED,), None),

@@ -331,6 +331,19 @@ def test_a_pair_without_data_is_asked_for_too(
     assert typist.asked == ["Pair with this device? [y/N]"]
 
 
+def test_the_person_sees_that_a_device_has_gone_and_the_code_with_which_it_comes_back(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    back = events.CodeShown(PAIRED.peer, "304 311", "gives", PAIRED.path, again=True)
+    api.pairing.stream = (READY, OFFER, events.PeerGone(PAIRED.peer), back, PAIRED)
+    assert main(["host", "--qr", "none"], api) == 0
+    said = capsys.readouterr().err
+    assert "has gone. Waiting for it to come back." in said
+    assert "is here again." in said
+    assert "Code: 304 311" in said
+    assert "is being asked" not in said
+
+
 def test_without_a_person_a_pair_is_not_approved(api: Api) -> None:
     api.pairing.request = Request(direction="none")
     main(["host"], api)

@@ -88,6 +88,7 @@ def _of_approval(item: facts.ApprovalAsked | events.CodeShown, *, asked: bool) -
         "direction": item.direction,
         "path": _of_path(item.path),
         "asked": asked,
+        "again": isinstance(item, events.CodeShown) and item.again,
     }
 
 
@@ -160,6 +161,7 @@ def _of_pairing(
     | events.SealedHeard
     | events.Attempt
     | events.CodeShown
+    | events.PeerGone
     | events.Paired
     | events.Reconnected,
 ) -> tuple[str, Fields]:
@@ -179,6 +181,8 @@ def _of_pairing(
             return "attempt", _of_attempt(item)
         case events.CodeShown():
             return "approval", _of_approval(item, asked=False)
+        case events.PeerGone():
+            return "gone", {"peer": _of_peer(item.peer)}
         case events.Paired():
             return "paired", {
                 "peer": _of_peer(item.peer),

@@ -47,10 +47,13 @@ class Screen:
                 own = ", ".join(str(candidate.address) for candidate in item.addresses)
                 self._talk.note(f"Listening on port {item.tcp_port} at {own or 'no address yet'}.")
             case events.CodeShown():
-                self._talk.note(f"Found {device(item.peer)}; its person is being asked.")
+                found = f"Found {device(item.peer)}; its person is being asked."
+                self._talk.note(f"{device(item.peer)} is here again." if item.again else found)
                 self._talk.note(
                     f"Code: {self._talk.strong(item.code)}   The other screen must show the same."
                 )
+            case events.PeerGone():
+                self._talk.note(f"{device(item.peer)} has gone. Waiting for it to come back.")
             case facts.AnswerTaken():
                 self._show_answer(item)
             case events.Reconnected():

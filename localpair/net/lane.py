@@ -18,7 +18,7 @@ class Lane:
     """A connection and its handshake. ``candidate`` is the peer's address, dialled or seen.
 
     ``pinned`` is True where the TLS server's key is the one the offer promised, so that its word counts before
-    it has proven the secret.
+    it has proven the secret. ``given_up`` is True where this side has ended it for a newer one of the same device.
     """
 
     stream: FrameStream
@@ -28,6 +28,7 @@ class Lane:
     pinned: bool = False
     since: float = 0.0
     verified: Verified | None = None
+    given_up: bool = False
     _events: deque[HandshakeEvent] = field(default_factory=deque)
 
     async def next_event(self) -> HandshakeEvent:
@@ -62,6 +63,11 @@ class Lane:
         self.handshake.refuse(reason)
         self.flush()
         await self.stream.close()
+
+    def give_up(self) -> None:
+        """End it: a newer connection of the same device takes its place."""
+        self.given_up = True
+        self.stream.abort()
 
     def supersedes(self, since: float) -> bool:
         """Whether the peer has made this connection in place of one that began at ``since`` and that it has lost."""
