@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from localpair.candidate import Origin
 from localpair.errors import UnreachableError
 from localpair.events import Attempt, Phase
 from localpair.net.engine import Engine
@@ -56,12 +57,23 @@ def _latest(attempts: Iterable[Attempt]) -> list[Attempt]:
     return listeners or list(latest.values())
 
 
+def _is_closed_everywhere(tried: list[Attempt]) -> bool:
+    """Whether each address of the offer was answered by a host on which nobody listens, or by a firewall for it."""
+    offered = [attempt for attempt in tried if attempt.candidate.origin is Origin.OFFER]
+    return bool(offered) and all(attempt.errno == "ECONNREFUSED" for attempt in offered)
+
+
 def _hint(engine: Engine, tried: list[Attempt], *, heard: bool, answered: bool) -> str:
     refused = {name for (_, carrier), name in engine.finder.failures.items() if carrier is not Carrier.TCP}
     if refused & {"EPERM", "EACCES"}:
         return "this host refuses to send to its own network: look for a VPN kill switch or a local firewall"
     if heard:
         return "it is near, but takes no connection: allow TCP and UDP 46820-46829 in its firewall, and in this one's"
+    if engine.wanted.part is Part.JOIN and _is_closed_everywhere(tried):
+        return (
+            "most likely the offer was used already or the host has ended: host again there, and read the offer that "
+            "is shown then; if it is still waiting, `localpair diagnose` on both devices shows what each of them sees"
+        )
     if answered:
         return (
             "perhaps only the other device can open connections: join again with `--timeout 120` and type the answer "

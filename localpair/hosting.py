@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ class Hosting(Pairing):
                 self._agreement.on_nominated = lambda: limit.reschedule(
                     asyncio.get_running_loop().time() + 2 * APPROVAL_S
                 )
-                offers = asyncio.create_task(self._keep_offering(engine))
+                offers = asyncio.create_task(self._keep_offering(engine, limit))
                 try:
                     return await self._select(engine)
                 finally:
@@ -159,12 +160,12 @@ class Hosting(Pairing):
 
     # -- the offer ----------------------------------------------------------------------------------------------
 
-    async def _keep_offering(self, engine: Engine) -> None:
+    async def _keep_offering(self, engine: Engine, limit: asyncio.Timeout) -> None:
         """Issue an offer, and a new one whenever it expires or was attacked. The old one stops working at once."""
         while True:
             # From COMMIT on its device may have to come again, with the secret that it has.
             if not self._agreement.committed():
-                self._issue(engine)
+                self._issue(engine, self._works_for(limit))
             self._renew.clear()
             try:
                 async with asyncio.timeout(self._settings.lifetime):
@@ -173,7 +174,13 @@ class Hosting(Pairing):
             except TimeoutError:
                 pass
 
-    def _issue(self, engine: Engine) -> None:
+    def _works_for(self, limit: asyncio.Timeout) -> float:
+        """Seconds for which an offer that is issued now works: its lifetime, or less where this run ends before."""
+        ends = limit.when()
+        left = self._settings.lifetime if ends is None else ends - asyncio.get_running_loop().time()
+        return min(self._settings.lifetime, self._settings.timeout or math.inf, math.ceil(max(0.0, left)))
+
+    def _issue(self, engine: Engine, works_for: float) -> None:
         secret = random_bytes(SECRET_BYTES)
         engine.keyring.retire(OFFER)
         if self._shown is not None:
@@ -197,7 +204,7 @@ class Hosting(Pairing):
             made_for=self._made_for or None,
             dial_port=engine.sockets.dial_port,
         )
-        self._emit(OfferIssued(offer.text, self._settings.lifetime))
+        self._emit(OfferIssued(offer.text, works_for))
 
     def _offered(self, engine: Engine) -> tuple[OfferedAddress, ...]:
         if self._settings.offer_addresses == "none":

@@ -290,6 +290,21 @@ def test_the_code_of_an_earlier_offer_is_told_from_a_slip(tmp_path: Path) -> Non
 
 
 @isolated
+@pytest.mark.parametrize("typed", ["n", "yes", "hello?"])
+def test_what_is_no_code_at_all_is_told_what_can_be_typed(typed: str, tmp_path: Path) -> None:
+    async def use(hosting: localpair.Hosting, issued: AsyncIterator[localpair.Offer]) -> None:
+        await anext(issued)
+        with pytest.raises(AnswerError, match="no answer code, and nothing was asked") as caught:
+            hosting.answer(typed)
+        assert "LA:" in (caught.value.hint or "")
+        for slip in ("CEA4-BKAC", "LA:C"):
+            with pytest.raises(AnswerError, match="a letter is wrong or missing"):
+                hosting.answer(slip)
+
+    hosting_with(tmp_path, use)
+
+
+@isolated
 def test_few_codes_are_heeded_and_each_as_often_as_one_likes(tmp_path: Path) -> None:
     async def use(hosting: localpair.Hosting, issued: AsyncIterator[localpair.Offer]) -> None:
         offer = await anext(issued)

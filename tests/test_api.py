@@ -216,6 +216,21 @@ def test_nobody_comes(tmp_path: Path) -> None:
         asyncio.run(run())
 
 
+@pytest.mark.parametrize(("chosen", "works_for"), [({"timeout": 3}, 3), ({"timeout": 300}, 120), ({}, 120)])
+def test_an_offer_says_for_how_long_it_works_here(
+    chosen: dict[str, Any], works_for: float, tmp_path: Path
+) -> None:
+    async def run() -> float:
+        settings = localpair.Settings(**chosen)
+        async with localpair.host(settings, store=localpair.TrustStore(tmp_path)) as hosting:
+            async for event in hosting.events():
+                if isinstance(event, localpair.OfferIssued):
+                    return event.expires_in
+        raise AssertionError("no offer came")
+
+    assert asyncio.run(run()) == works_for
+
+
 def test_leaving_early_ends_everything(tmp_path: Path) -> None:
     async def run() -> int:
         async with localpair.host(store=localpair.TrustStore(tmp_path), approve=agree) as hosting:

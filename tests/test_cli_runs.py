@@ -800,6 +800,22 @@ def test_diagnose_shows_the_report_and_writes_it(
     assert _json(capsys)[-1]["reason"] == "local"
 
 
+@pytest.mark.parametrize("form", [["--json"], []])
+def test_a_redacted_report_shows_and_writes_no_address(
+    form: list[str], api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finding = Finding("interfaces", Status.OK, 0.0, 1.0, "192.168.1.77 is up", {"address": "192.168.1.77/24"})
+    api.report, api.findings = Report("id", "1", "2030-01-01", 5.0, (finding,)), [finding]
+    for name in ("r.json", "r.txt"):
+        assert main(["diagnose", "--redact", "--output", str(tmp_path / name), *form], api) == 0
+        written, said = (tmp_path / name).read_text(), capsys.readouterr()
+        for text in (written, said.out, said.err):
+            assert "192.168.1.77" not in text
+        assert "192.168.1.x" in written
+        assert "192.168.1.x" in said.out
+        assert ("check" in [json.loads(line)["event"] for line in said.out.splitlines()]) if form else True
+
+
 @pytest.fixture
 def paired(api: Api) -> DeviceRecord:
     identity = DeviceIdentity.generate()

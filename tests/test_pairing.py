@@ -182,6 +182,20 @@ def test_routed_without_multicast(tmp_path: Path) -> None:
         assert "192.168.2.20" in here["remote"]
 
 
+def test_an_offer_whose_host_has_ended_is_told_from_a_network_that_leads_nowhere(
+    net: Lan, tmp_path: Path
+) -> None:
+    here, there = homes(net, tmp_path)
+    hosting = here.host()
+    offer = hosting.wait("offer")["offer"]
+    hosting.interrupt()
+    joining = there.join(offer, "--timeout", "3")
+    assert joining.end() == 3, joining.output()
+    failed = joining.wait("failed")
+    assert "refused" in failed["message"]
+    assert "used already or the host has ended" in failed["hint"]
+
+
 def isolate(net: Lan) -> None:
     for number in range(2):
         net.switch.run(["bridge", "link", "set", "dev", net.host(number).port, "isolated", "on"])

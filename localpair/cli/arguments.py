@@ -108,6 +108,7 @@ def _add_addresses(parser: argparse.ArgumentParser) -> None:
 
 def _add_diagnose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FILE", type=Path, help=helptexts.OUTPUT)
+    parser.add_argument("--redact", action="store_true", help=helptexts.REDACT)
     _add_timeout(parser, DIAGNOSIS_S)
     _add_json(parser)
 
@@ -235,7 +236,7 @@ _BUILDERS: Final[dict[str, Callable[[argparse.Namespace], commands.Command]]] = 
     "join": _join,
     "discover": lambda given: commands.Discover(given.timeout, given.json),
     "addresses": lambda given: commands.Addresses(given.timeout, given.json),
-    "diagnose": lambda given: commands.Diagnose(given.timeout, given.output, given.json),
+    "diagnose": lambda given: commands.Diagnose(given.timeout, given.output, given.json, given.redact),
     "devices": _devices,
     "send": lambda given: commands.Send(
         given.device, tuple(given.paths), given.timeout, given.port, given.json

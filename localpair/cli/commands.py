@@ -73,11 +73,15 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Diagnose:
-    """``localpair diagnose``: every check, in series. ``timeout`` in seconds; ``output`` takes a copy."""
+    """``localpair diagnose``: every check, in series. ``timeout`` in seconds; ``output`` takes a copy.
+
+    ``redact`` masks what strangers need not know.
+    """
 
     timeout: float
     output: Path | None = None
     json: bool = False
+    redact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,23 @@ if TYPE_CHECKING:
 
 
 async def run(command: Diagnose, context: Context) -> None:
-    """Show each finding and then the report, which an interruption cuts short and does not take away."""
+    """Show each finding and then the report, which an interruption cuts short and does not take away.
+
+    What is to be masked is shown once all is known: equal values get equal masks, and names are known by then.
+    """
     output = context.output
 
+    later = command.redact and output.json
+
     def show(finding: Finding) -> None:
-        output.show(facts.Checked(finding))
+        if not later:
+            output.show(facts.Checked(finding))
 
     report = await context.api.diagnose(deadline=command.timeout, on_finding=show)
+    if command.redact:
+        report = report.redact()
+    if later:
+        output.show_all([facts.Checked(finding) for finding in report.findings])
     if command.output is not None:
         _write(report, command.output)
         output.talk.note(f"The report is in {printable(str(command.output))}.")

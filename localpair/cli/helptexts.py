@@ -83,11 +83,12 @@ examples:
         "run every check of this device's network, and report",
         """\
 Runs every check in series and reports all of them, also those that fail, also
-when interrupted. The report holds no secret and can be handed on.
+when interrupted. The report holds no secret. With --redact it can be shown to
+anybody: host parts of addresses, hardware addresses and names are masked.
 
 examples:
   localpair diagnose
-  localpair diagnose --output report.json
+  localpair diagnose --redact --output report.json
 """,
     ),
     "devices": (
@@ -129,9 +130,7 @@ FLOW: Final = "pre: the offer comes first (default); post: the devices find each
 OFFER_ADDRESSES: Final = (
     "which of this device's addresses the offer holds (default: all); it works without any"
 )
-NAME: Final = (
-    "what this device calls itself, once the other one has proven that it read the offer (default: its kind)"
-)
+NAME: Final = "what this device calls itself, to the other one; the offer shows it, too (default: its kind)"
 PORT: Final = "TCP and UDP port to listen on (default: the first free one of 46821 to 46829)"
 TIMEOUT: Final = "give up after S seconds (default: %s)"
 SEND: Final = "a file or folder to send once paired; may be given several times"
@@ -143,4 +142,5 @@ JSON: Final = "write events to standard output, one JSON object a line (docs/cli
 STDIN: Final = "a single hyphen: read the offer from standard input"
 IMAGE: Final = "read the offer from the QR code in this picture"
 OUTPUT: Final = "also write the report to FILE: JSON, or text if it ends in .txt"
+REDACT: Final = "mask addresses, hardware addresses and names, in the report and in the copy"
 ONCE: Final = "end after the first device has come and gone"

@@ -43,6 +43,7 @@ _GROUP: Final = 4  # letters between two hyphens
 _IN_FULL: Final = 15
 _FIRST_CRITICAL_TYPE: Final = 128
 _START: Final = re.compile(PREFIX, re.IGNORECASE | re.ASCII)
+_FEWEST_LETTERS: Final = 8  # half of the shortest code; whoever types fewer means something else
 _MEANT: Final = str.maketrans("018", "OIB")  # they never occur in base32, and look alike
 _JOINER_AT_FAULT: Final = "Update localpair on the other device."
 
@@ -116,6 +117,11 @@ def _checked_body(text: str, secret: SharedSecret) -> bytes:
         raise AnswerError(
             f"the text is too long for an answer code: {len(text)} characters",
             hint="Type the code alone: the text that starts with LA:",
+        )
+    if not _START.search(text) and sum(map(str.isalnum, text)) < _FEWEST_LETTERS:
+        raise AnswerError(
+            "that is no answer code, and nothing was asked yet",
+            hint="Here only the code can be typed that the other device may show: sixteen letters or more after LA:",
         )
     starts = [text[match.end() :] for match in _START.finditer(text)] or [text]
     for start in starts:
