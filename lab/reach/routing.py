@@ -45,6 +45,8 @@ def find_hop(
 
     ``direct``: on that interface's link, by no router (MSG_DONTROUTE).
     """
+    if _is_broadcast(node, destination):
+        return None  # nothing for one host leaves to what is everybody by the own mask
     if direct:
         return _hop(node, Route(destination=f"{destination}/32", interface=bound), destination, source)
     for table, suppress in _tables(node, destination, source):
@@ -65,6 +67,18 @@ def find_hop(
         route = Route(destination=f"{destination}/32", interface=bound)
         return _hop(node, route, destination, source)
     return None
+
+
+def _is_broadcast(node: Node, destination: str) -> bool:
+    if family(destination) == "ipv6":
+        return False
+    nets = (
+        ip_interface(text).network
+        for interface in live_interfaces(node)
+        for text in interface.addresses
+        if family(text) == "ipv4"
+    )
+    return any(net.prefixlen <= 30 and destination == str(net.broadcast_address) for net in nets)
 
 
 def _tables(node: Node, destination: str, source: str) -> Iterator[tuple[int, int]]:

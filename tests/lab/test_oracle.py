@@ -258,6 +258,17 @@ devices:
     assert plan.node("box").source_nat == ()
 
 
+def test_whoever_has_the_broadcast_address_of_a_narrower_mask_gets_no_answer(plan_of: PlanOf) -> None:
+    plan = plan_of(f"""
+networks: {{lan: 192.168.2.128/25}}
+devices:
+  alice: {{on: {{lan: 192.168.2.207}}}}
+  bob: {{on: {{lan: 192.168.2.197/28}}}}
+{PAIR}""")
+    assert opens(plan, "alice", "bob", "192.168.2.197").answer is Answer.NO
+    assert opens(plan, "bob", "alice", "192.168.2.207").answer is Answer.NO
+
+
 def test_nobody_believes_an_own_address_as_a_source(plan_of: PlanOf) -> None:
     plan = plan_of(f"""
 networks: {{lan: 192.168.1.0/24, left: 192.168.56.0/24, right: 192.168.56.0/24}}
