@@ -56,8 +56,12 @@ async def connect(
     return one
 
 
-def new_dial(address: IPAddress, bind_to: int = 0, source_port: int | None = None) -> socket.socket:
-    """A non-blocking socket to dial ``address`` with, bound to a source port where one is given (0: any free one)."""
+def new_dial(
+    address: IPAddress, bind_to: int = 0, source_port: int | None = None, local: IPAddress | None = None
+) -> socket.socket:
+    """A non-blocking socket to dial ``address`` with, bound to a source port where one is given (0: any free one), at
+    the address ``local`` of ours or any.
+    """
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -67,7 +71,8 @@ def new_dial(address: IPAddress, bind_to: int = 0, source_port: int | None = Non
             bind_to_interface(one, bind_to)
         if source_port is not None:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.bind(("::", source_port) if family == socket.AF_INET6 else ("0.0.0.0", source_port))  # noqa: S104
+            anywhere = "::" if family == socket.AF_INET6 else "0.0.0.0"  # noqa: S104 - that is what dialling does
+            one.bind((str(local) if local is not None else anywhere, source_port))
     except BaseException:
         one.close()
         raise

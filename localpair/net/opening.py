@@ -30,11 +30,14 @@ WayBack = Callable[[Candidate, int], Candidate]
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a peer was heard: over UDP at ``source``, its UDP port, and ``way`` for dials."""
+    """Where a peer was heard: over UDP at ``source``, its UDP port, and ``way`` for dials. ``local`` is the address of
+    ours that it wrote to, where that is known.
+    """
 
     way: Candidate
     source: Source
     port: int
+    local: IPAddress | None = None
 
 
 @dataclass(slots=True)
@@ -63,12 +66,14 @@ class _Peer:
             self.places.popitem(last=False)
 
     def answers(self, source: Source, way_back: WayBack) -> None:
-        """A word of it came from there: of several cards of ours, the one that it came by is where it dials to."""
+        """A word of it came from there. Of several cards and addresses of ours, it dials to those that it wrote to; any
+        card may have answered the question for an address of another one.
+        """
         self.waiting = False
         place = self.places.get(source.address)
         if place is not None:
             way = way_back(replace(place.way, bind_to=0), source.interface)
-            self.places[source.address] = replace(place, way=way)
+            self.places[source.address] = replace(place, way=way, local=source.local)
             self.places.move_to_end(source.address)
 
     def ask(self) -> None:
@@ -196,7 +201,8 @@ class Opener:
         if self._leads:
             peer.ask()  # a call goes out with these ports
         try:
-            peer.volley = Volley(peer.place.way, count, leads=self._leads)
+            place = peer.place
+            peer.volley = Volley(place.way, count, leads=self._leads, local=place.local)
         except OSError:
             return ()
         return peer.volley.ports

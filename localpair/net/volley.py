@@ -11,7 +11,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 
-from localpair.address import normalise
+from localpair.address import IPAddress, normalise
 from localpair.candidate import Candidate
 from localpair.limits import VOLLEY_S, VOLLEY_SECOND_S
 from localpair.net.calls import new_dial, target_of
@@ -21,24 +21,30 @@ _NARROW_RECORD = bytes([7, 8, 4, 0, 0, 0, 0, 0])
 
 
 class Volley:
-    """Bound to its ports from the start, so that firing is nothing but dialling. ``ports`` are our own.
+    """Bound to its ports from the start, so that firing is nothing but dialling. ``ports`` are our own, at our address
+    ``local`` where one is given.
 
     The side that ``leads`` chooses among what has opened, by speaking on it first.
     """
 
-    def __init__(self, candidate: Candidate, count: int, *, leads: bool) -> None:
-        self.candidate, self._leads = candidate, leads
+    def __init__(
+        self, candidate: Candidate, count: int, *, leads: bool, local: IPAddress | None = None
+    ) -> None:
+        self.candidate, self._leads, self._local = candidate, leads, local
         self._dials: list[socket.socket] = []
         self._targets: list[int] = []
         self._veiled = False
         self.error = 0
         try:
             for _ in range(count):
-                self._dials.append(new_dial(candidate.address, candidate.bind_to, 0))
+                self._dials.append(self._new(0))
         except OSError:
             self.close()
             raise
         self.ports = tuple(one.getsockname()[1] for one in self._dials)
+
+    def _new(self, port: int) -> socket.socket:
+        return new_dial(self.candidate.address, self.candidate.bind_to, port, self._local)
 
     def fire(self, ports: Sequence[int], *, veiled: bool = False) -> None:
         """Dial the peer's ``ports``. One side goes through them forwards and the other backwards: whatever the two
@@ -111,7 +117,7 @@ class Volley:
         accepted = await self._listen(place, VOLLEY_SECOND_S if again_soon else VOLLEY_S)
         if accepted is not None:
             return await self._usable(accepted)
-        again = new_dial(self.candidate.address, self.candidate.bind_to, self.ports[place])
+        again = self._new(self.ports[place])
         self._dials.append(again)
         with suppress(BlockingIOError):
             again.connect(self._target(place))
@@ -120,7 +126,7 @@ class Volley:
     async def _listen(self, place: int, limit: float) -> socket.socket | None:
         """A call of the peer to the port that we have dialled from, if it comes in time."""
         self._dials[place].close()
-        listening = new_dial(self.candidate.address, self.candidate.bind_to, self.ports[place])
+        listening = self._new(self.ports[place])
         try:
             listening.listen(1)
             async with asyncio.timeout(limit):
