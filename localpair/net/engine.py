@@ -27,7 +27,7 @@ from localpair.keys import (
     random_bytes,
 )
 from localpair.labels import general_name
-from localpair.limits import FAREWELL_S, FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
+from localpair.limits import CANDIDATES, FAREWELL_S, FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
 from localpair.net.calls import Contexts, is_stranded, local_address, remote_address
 from localpair.net.confirming import Confirmer
 from localpair.net.dialler import Checklists, Dialler
@@ -122,21 +122,18 @@ class Engine:
         self.on_failed_claim: Callable[[], None] = lambda: None
         self.on_network: Callable[[Interfaces], None] = lambda _: None
         self.resuming = False
-        self._refused: set[tuple[str, IPAddress]] = (
-            set()
-        )  # where a peer's listener was refused to us, by its secret
-        self._to_ourselves: set[object] = set()  # where a dial met this device's own identity
+        # By secret: where a peer's listener was refused to us; and where a dial met this device's own identity.
+        self._refused: deque[tuple[str, IPAddress]] = deque(maxlen=CANDIDATES)
+        self._to_ourselves: deque[object] = deque(maxlen=CANDIDATES)
         self._lanes: set[Lane] = set()
         self._on_event = on_event
         self._changed = asyncio.Event()
         self._dials: set[asyncio.Task[bool]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
         contexts = Contexts(server_context(self.certificate), client_context())
-        me = Self(
-            wanted.part, self.instance, random_bytes(32), self.sockets.tcp_port, self.sockets.udp_port,
-            self.sockets.dial_port, wanted.announced,
-        )  # fmt: skip
-        self.finder = Finder(Discovery(me, keyring, clock()), self.sockets, clock, self._changed.set)
+        self.finder = Finder(
+            Discovery(self._ourselves(), keyring, clock()), self.sockets, clock, self._changed.set
+        )
         self.checklists = Checklists(clock)
         self.confirmer = Confirmer(contexts, wanted.role, self.finder, clock, self.sockets.tcp_port, {})
         self._opener = Opener(self.finder, wanted.role, clock, self._dial, self._attempted, self._changed.set)
@@ -145,12 +142,21 @@ class Engine:
         )
         self._prober = Prober(self.finder, self.sockets.udp_port, wanted.part)
         self._dialler = Dialler(contexts, wanted.role, clock, self._make_lane, self.verify, self._attempted)
+        self._listener = self._new_listener(contexts)
+
+    def _ourselves(self) -> Self:
+        return Self(
+            self.wanted.part, self.instance, random_bytes(32), self.sockets.tcp_port, self.sockets.udp_port,
+            self.sockets.dial_port, self.wanted.announced,
+        )  # fmt: skip
+
+    def _new_listener(self, contexts: Contexts) -> Listener:
         handlers = {
             CallKind.PAIR: self._accepted,
             CallKind.SELF: self.confirmer.answer_self,
             CallKind.CONFIRM: self._confirmation,
         }
-        self._listener = Listener(self.sockets.listeners, contexts, wanted.role, handlers)
+        return Listener(self.sockets.listeners, contexts, self.wanted.role, handlers)
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -343,9 +349,9 @@ class Engine:
     def _refusal(self, secret: str, candidate: Candidate) -> None:
         """A closed dial port alone means nothing: nobody listens there."""
         place = (secret, candidate.address)
-        if not candidate.dial_from:
-            self._refused.add(place)
-        elif place in self._refused:
+        if not candidate.dial_from and place not in self._refused:
+            self._refused.append(place)
+        elif candidate.dial_from and place in self._refused:
             self._opener.refused(*place)
 
     async def _accepted(self, stream: FrameStream) -> None:
@@ -415,7 +421,7 @@ class Engine:
             return False
         instance = lane.handshake.proven_instance
         if instance is not None:
-            self._to_ourselves.add(lane.candidate.key)
+            self._to_ourselves.append(lane.candidate.key)
             self.hearing.met_ourselves(instance)
         return True
 
