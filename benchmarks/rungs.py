@@ -85,7 +85,7 @@ RUNGS = (
 
 async def run_once(cell: PlannedCell, folder: Path) -> Record:
     """Play one cell; its captures are complete when this returns. Raises LabError."""
-    running = await NamespaceEngine().up(cell.plan, folder)
+    running = await NamespaceEngine(cold=True).up(cell.plan, folder)
     try:
         record = await play(cell.plan, running)
         await running.captured()

@@ -30,10 +30,14 @@ def docker_answers(docker_host: str = "") -> bool:
         return False
 
 
-def make_engine(name: str, *, docker_hosts: Sequence[str] = (), wiring: str = "fabric") -> Engine:
-    """The engine of that name. With several Docker hosts, each worker of a session takes its own."""
+def make_engine(
+    name: str, *, docker_hosts: Sequence[str] = (), wiring: str = "fabric", cold: bool = False
+) -> Engine:
+    """The engine of that name. With several Docker hosts, each worker of a session takes its own. ``cold``: see
+    ``NamespaceEngine``; containers always are.
+    """
     if name == "namespace":
-        engine: Engine = import_module("lab.engines.namespace").NamespaceEngine()
+        engine: Engine = import_module("lab.engines.namespace").NamespaceEngine(cold=cold)
         return engine
     try:
         module = import_module("lab.engines.compose")

@@ -192,7 +192,7 @@ def _span(plan: Plan, record: Record, action: Action, told: ActionRecord, starte
     if paired is not None and action.verb != "listen":
         broken = lost + (told.exit not in (0, None))
         until = min(until, paired.at + broken * budget.RESUME_S)
-    secrets = _pairs(record, action.node) if action.verb == "listen" else 1
+    secrets = _pairs(record, action.node) if action.verb == "listen" else _expected_again(action, told, until)
     changes = _changes(plan, action.node)
     bursts = _first_bursts(action, told) + NOTICES * changes + lost
     return Span(max(0.0, until - started), bursts, secrets, 1 + changes, waits=action.verb == "host")
@@ -215,6 +215,14 @@ def _first_bursts(action: Action, told: ActionRecord) -> int:
     post = ("--flow", "post") in zip(action.argv, action.argv[1:], strict=False)
     looks = action.verb in ("discover", "addresses", "diagnose")
     return max(1, offers + post if action.verb == "host" else 1 + post + looks)
+
+
+def _expected_again(action: Action, told: ActionRecord, until: float) -> int:
+    """The offer's secret; besides, where the exchange of the last words takes long, whoever hosts announces by the
+    pair's own already: the other side may have finished, and come again with nothing but that.
+    """
+    agreed = told.first("approval")
+    return 1 + (action.verb == "host" and agreed is not None and until - agreed.at > budget.SLACK_S)
 
 
 def _pairs(record: Record, node: str) -> int:

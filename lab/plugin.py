@@ -27,10 +27,8 @@ from lab.tokens import claimed, pool_size, taken
 from lab.verdict import Outcome, ScenarioBrokenError, ScenarioFailedError, Verdict, VerdictError
 
 ENGINES = ("namespace", "compose")
-WEIGHT = {
-    "namespace": 1,
-    "compose": 2,
-}  # tokens of the pool; a container's start keeps a core busy on its own
+WEIGHT, WEIGHT_COLD = 1, {"namespace": 2, "compose": 4}
+"""Tokens of the pool: a container's start keeps a core busy on its own, and so do two interpreters'."""
 PROPERTY = "lab"
 _engines: dict[str, Engine] = {}
 
@@ -58,6 +56,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--lab-cells", choices=["all", "one"], default="all",
         help="one: of two engines, the second plays only the first cell of each matrix",
     )  # fmt: skip
+    group.addoption(
+        "--lab-cold",
+        action="store_true",
+        help="in namespaces too, every device starts an interpreter of its own",
+    )
     group.addoption("--lab-repeat", type=int, default=1, metavar="N", help="play everything N times")
     group.addoption("--lab-shard", metavar="I/N", help="play the I-th of N parts")
     group.addoption(
@@ -176,7 +179,9 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Play it; a fault of the lab's own is tried once more, and told in either case."""
-        with taken(_tokens(self.config), WEIGHT[self.engine], pool_size()):
+        is_cold = self.engine != "namespace" or _is_cold(self.config)
+        weight = WEIGHT_COLD[self.engine] if is_cold else WEIGHT
+        with taken(_tokens(self.config), weight, pool_size()):
             outcome = self._conduct()
             if outcome.verdict is Verdict.BROKEN:
                 self.user_properties.append(("lab_tried_again", outcome.reason))
@@ -208,6 +213,7 @@ class ScenarioItem(pytest.Item):
                 self.engine,
                 docker_hosts=self.config.getoption("--lab-docker-host"),
                 wiring=self.config.getoption("--lab-wiring"),
+                cold=_is_cold(self.config),
             )
         return _engines[self.engine]
 
@@ -239,6 +245,11 @@ class ScenarioItem(pytest.Item):
         if isinstance(excinfo.value, VerdictError):
             return tell(self.cell, excinfo.value.outcome, self.config.rootpath)
         return super().repr_failure(excinfo)
+
+
+def _is_cold(config: pytest.Config) -> bool:
+    """A table's times are those of a person, who starts the program."""
+    return bool(config.getoption("--lab-cold") or config.getoption("--lab-table"))
 
 
 def _tokens(config: pytest.Config) -> Path:

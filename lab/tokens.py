@@ -70,7 +70,7 @@ def claimed(folder: Path) -> Iterator[Path]:
 
 
 def pool_size() -> int:
-    """Two tokens for each core this process may use: a scenario waits for most of its time (measured: the cores
-    were busy for a quarter of it with one).
+    """Four tokens for each core this process may use: a scenario waits for most of its time (measured: the cores
+    were busy for an eighth of it with one).
     """
-    return 2 * max(1, len(os.sched_getaffinity(0)))
+    return 4 * max(1, len(os.sched_getaffinity(0)))

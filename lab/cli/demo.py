@@ -26,7 +26,7 @@ def demo(options: argparse.Namespace) -> int:
     """Play a scenario and tell what happened, with a picture."""
     cell = chosen(options.scenario, options.cell)
     name = engine_names(options.engine)[0]
-    engine = make_engine(name)
+    engine = make_engine(name, cold=True)
     what = {"compose": "containers", "namespace": "network namespaces"}[name]
     out(painted(cell.scenario.summary, "1"))
     out()

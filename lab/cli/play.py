@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         )
     bad = 0
     for name in engine_names(options.engine):
-        engine = make_engine(name, docker_hosts=options.docker_host, wiring=options.wiring)
+        engine = make_engine(name, docker_hosts=options.docker_host, wiring=options.wiring, cold=options.cold)
         for cell in cells:
             folder = ARTIFACTS / cell.theme / "-".join(filter(None, (cell.loaded.name, name, cell.cell.name)))
             wishes = Wishes(keep=options.keep, pcap="always" if options.keep else "fail")

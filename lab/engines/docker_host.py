@@ -11,9 +11,9 @@ import functools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lab.engines.base import LabError
@@ -39,15 +39,23 @@ class DockerHost:
             import docker
         except ImportError as error:
             raise LabError("the docker SDK is not installed", hint="pip install 'localpair[lab]'") from error
-        socket_path = self.address.removeprefix("unix://")
-        if socket_path != self.address and not Path(socket_path).is_socket():
-            raise LabError(f"no Docker engine answers at {self.address}: no such socket", hint=INSTALL)
+        if self.address.startswith("unix://"):
+            self._knock(self.address.removeprefix("unix://"))
         try:
             client = docker.DockerClient(base_url=self.address or None, version="auto", timeout=_WORK_S)
         except docker.errors.DockerException as error:
             raise LabError(f"no Docker engine answers at {self.address}: {error}", hint=INSTALL) from error
         weakref.finalize(self, client.close)
         return client
+
+    def _knock(self, path: str) -> None:
+        """The SDK tells an engine that is not there in many words, and leaves its socket open."""
+        with socket.socket(socket.AF_UNIX) as trial:
+            try:
+                trial.connect(path)
+            except OSError as error:
+                said = f"no Docker engine answers at {self.address}: {error.strerror or error}"
+                raise LabError(said, hint=INSTALL) from error
 
     @functools.cached_property
     def version(self) -> str:

@@ -9,10 +9,10 @@ lab, however sudden, is the end of them.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import shlex
 import socket
-import subprocess
 import sys
 from collections import deque
 from dataclasses import dataclass
@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 from lab import capabilities
 from lab import plan as p
 from lab.engines.base import LabError, Line, Missing
+from lab.engines.forks import Zygote
 from lab.engines.lines import Lines, PipeLines
 from lab.engines.wiring import STEPS_FILE, Wiring, collect, held_nodes
-from lab.fabric import channel, clock, holder
+from lab.fabric import channel, clock, holder, warm
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -39,22 +40,33 @@ _END_S = 5.0
 _SIGNALS = {"kill": 9, "pause": 19, "resume": 18}
 
 
+_zygotes: list[Zygote] = []  # one, or none yet
+
+
+def zygote() -> Zygote:
+    """This process's zygote, started when it is first asked for. Raises ``LabError``."""
+    if not _zygotes or not _zygotes[0].is_usable:
+        for spent in _zygotes:
+            spent.end()
+        _zygotes[:] = [Zygote()]
+        atexit.register(_zygotes[0].end)
+    return _zygotes[0]
+
+
 class FabricProcess:
     """The fabric as a child process, and the channel to it."""
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        command = [sys.executable, "-S", "-m", "lab.fabric", "own", str(theirs.fileno()), str(os.getpid())]
-        self._process = subprocess.Popen(
-            command,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            cwd=_ROOT,
-        )
-        theirs.close()
-        self._channel = ours
+        source = zygote()
+        self.has_product = source.has_product
+        self._channel, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._fork = source.fork(theirs)
+            except BaseException:
+                self._channel.close()
+                raise
+        self._words: str | None = None
         self._lock = asyncio.Lock()
 
     async def ask(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -77,13 +89,12 @@ class FabricProcess:
 
     async def _last_words(self) -> str:
         await self.end()
-        words = self._process.stderr.read() if self._process.stderr else b""
-        lines = words.decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"it ended with {self._process.returncode}"
+        lines = self.close_log().strip().splitlines()
+        return lines[-1] if lines else "it ended without a word"
 
     def outer_pid(self, pid: int) -> int:
         """The process id, as seen from here, of one that the fabric knows by ``pid``. Raises ``LabError``."""
-        (fabric,) = _children(self._process.pid)
+        (fabric,) = _children(self._fork.pid)
         for child in _children(fabric):
             status = Path(f"/proc/{child}/status").read_text()
             numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))
@@ -94,18 +105,15 @@ class FabricProcess:
     async def end(self) -> None:
         """Hang up and wait; the kernel removes what it owned."""
         self._channel.close()
-        try:
-            await asyncio.to_thread(self._process.wait, _END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            await asyncio.to_thread(self._process.wait)
+        if self._words is None and not await asyncio.to_thread(self._fork.wait, _END_S):
+            self._fork.kill()
+            await asyncio.to_thread(self._fork.wait, _END_S)
 
     def close_log(self) -> str:
         """What the fabric complained about; after ``end``."""
-        if self._process.stderr is None or self._process.stderr.closed:
-            return ""
-        with self._process.stderr as log:
-            return log.read().decode(errors="replace")
+        if self._words is None:
+            self._words = self._fork.close()
+        return self._words
 
 
 def _children(pid: int) -> list[int]:
@@ -182,10 +190,18 @@ class HeldNode:
             raise OSError(answer["errno"], f"{self.node.name}: {answer['error']}")
         return answer, passed
 
-    async def start(self, argv: list[str], environment: dict[str, str], *, is_product: bool) -> NodeProcess:
-        """Start a program with pipes to all three of its streams."""
+    async def start(
+        self, argv: list[str], environment: dict[str, str], *, is_product: bool, warm: str
+    ) -> NodeProcess:
+        """Start a program with pipes to all three of its streams. ``warm``: see ``lab.fabric.holder``."""
         (stdin, write), (read_out, stdout), (read_error, stderr) = os.pipe(), os.pipe(), os.pipe()
-        message = {"do": "start", "argv": argv, "environment": environment, "product": is_product}
+        message = {
+            "do": "start",
+            "argv": argv,
+            "environment": environment,
+            "product": is_product,
+            "warm": warm,
+        }
         try:
             answer, _ = await self.ask(message, [stdin, stdout, stderr])
         finally:
@@ -214,11 +230,14 @@ class HeldNode:
 class NamespaceRunning:
     """A plan's network in namespaces."""
 
-    def __init__(self, plan: Plan, folder: Path, product: Sequence[str], wiring: Wiring) -> None:
+    def __init__(
+        self, plan: Plan, folder: Path, product: Sequence[str], wiring: Wiring, *, cold: bool
+    ) -> None:
         self._plan = plan
         self._folder = folder
         self._product = list(product)
         self._fabric = FabricProcess()
+        self._is_warm = not cold and self._fabric.has_product
         self._wiring = wiring
         self._nodes: dict[str, HeldNode] = {}
         self._pids: dict[str, int] = {}
@@ -246,10 +265,12 @@ class NamespaceRunning:
         words = [self._replaced(word) for word in argv]
         commands = {"@localpair": self._product, "@decoy": [sys.executable, str(_DECOY)]}
         command = [*commands.get(words[0], [words[0]]), *words[1:]]
-        if place.node.sandbox and words[0] == "@localpair":
+        is_product = words[0] == "@localpair"
+        if place.node.sandbox and is_product:
             command = [sys.executable, "-I", "-S", str(_SANDBOX), *place.node.sandbox, "--", *command]
         values = self._environment(place.node, environment)
-        return await place.start(command, values, is_product=argv[0] == "@localpair")
+        warmly = is_product and self._is_warm and not place.node.sandbox and warm.fits(values)
+        return await place.start(command, values, is_product=is_product, warm="@localpair" if warmly else "")
 
     def _environment(self, node: Node, further: Mapping[str, str]) -> dict[str, str]:
         shift = clock.shifted(node.clock_offset_s, clock.library())
@@ -323,14 +344,20 @@ class NamespaceRunning:
 
 
 class NamespaceEngine:
-    """See ``Engine``. ``product`` is the command that runs localpair; ``prober`` gives the canary its
-    probes.
+    """See ``Engine``. ``product`` is the command that runs localpair (the installed one without it); ``prober`` gives
+    the canary its probes.
+
+    Devices fork a process that has localpair imported already, with the same outcome in a third of the processor's
+    time. ``cold``: they start it as a person's shell does, which is what figures of time need.
     """
 
     name = "namespace"
 
-    def __init__(self, product: Sequence[str] | None = None, prober: Prober | None = None) -> None:
+    def __init__(
+        self, product: Sequence[str] | None = None, prober: Prober | None = None, *, cold: bool = False
+    ) -> None:
         self._product = tuple(product or capabilities.product_command())
+        self._cold = cold or product is not None
         self._prober = prober
 
     def supports(self, plan: Plan) -> list[Missing]:
@@ -344,7 +371,7 @@ class NamespaceEngine:
         has_tunnels = not capabilities.namespaces().get("tunnel-device")
         captures = str(folder / "captures")
         wiring = Wiring(plan, prober(plan), captures, has_tunnels=has_tunnels)
-        running = NamespaceRunning(plan, folder, self._product, wiring)
+        running = NamespaceRunning(plan, folder, self._product, wiring, cold=self._cold)
         try:
             await running.build()
         except BaseException:

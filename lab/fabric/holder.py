@@ -3,10 +3,12 @@
 It is forked from the fabric, so it starts in a millisecond, and is process 1 of its own process namespace:
 when it goes, the kernel ends everything in the node. It answers on one channel, which belongs to the lab:
 
-    {"do": "start", "argv", "environment", "product"} + stdin, stdout, stderr   -> {"started": pid} ...
-    {"ended", "status"} {"do": "signal", "pid", "number"} | {"do": "signal-product", "number"}      ->
-    {"ok": true} {"do": "open", "name", "write"}                                             -> {"ok": true}
-    + descriptor
+    {"do": "start", "argv", "environment", "product", "warm"} + stdin, stdout, stderr
+                                                             -> {"started": pid} ... {"ended", "status"}
+    {"do": "signal", "pid", "number"} | {"do": "signal-product", "number"}          -> {"ok": true}
+    {"do": "open", "name", "write"}                                -> {"ok": true} + descriptor
+
+``warm`` names a program that needs no start (``lab.fabric.warm``); without it ``argv`` is started.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lab.fabric import channel, namespaces
+from lab.fabric import channel, namespaces, warm
 
 ROOT: Final = Path("/run")  # a private tmpfs; hides the host's service sockets as well
 STATE: Final = ROOT / "state"
@@ -143,7 +145,7 @@ class Holder:
         pid = os.fork()
         if pid == 0:
             environment = {**base_environment(), **message["environment"]}
-            _become(message["argv"], environment, descriptors, is_product=message["product"])
+            _become(message, environment, descriptors)
         os.close(becoming)
         os.read(became, 1)  # ends when the program has taken over: from then on signals mean the program
         os.close(became)
@@ -192,8 +194,9 @@ def _open(name: str, write: bool) -> int:
     return os.open(target, flags, 0o600)
 
 
-def _become(argv: list[str], environment: dict[str, str], streams: list[int], *, is_product: bool) -> None:
+def _become(message: dict[str, Any], environment: dict[str, str], streams: list[int]) -> None:
     """In the forked child: turn into the program, the product without privileges. Never returns."""
+    argv: list[str] = message["argv"]
     try:
         os.setsid()
         for number, stream in enumerate(streams):
@@ -202,8 +205,10 @@ def _become(argv: list[str], environment: dict[str, str], streams: list[int], *,
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         os.chdir(STATE)
-        if is_product:
+        if message["product"]:
             namespaces.drop_privileges()
+        if word := message.get("warm", ""):
+            warm.live(word, argv, environment)
         os.execvpe(argv[0], argv, environment)  # noqa: S606 - starting programs is what a node is for
     except BaseException as error:  # noqa: BLE001 - nothing of the parent's may run on in the child
         os.write(2, f"cannot start {argv[0]}: {error}\n".encode())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import struct
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,6 +34,7 @@ MS_PRIVATE: Final = 0x40000
 _PR_SET_PDEATHSIG: Final = 1
 _PR_CAPBSET_READ: Final = 23
 _PR_CAPBSET_DROP: Final = 24
+_CAPABILITY_VERSION: Final = 0x20080522  # two words a set (linux/capability.h)
 _CAPABILITIES: Final = 64  # as many as the kernel's sets have room for
 _FILES_OF_OTHERS: Final = {
     1,
@@ -54,12 +56,17 @@ def unshare(flags: int) -> None:
 
 
 def drop_privileges() -> None:
-    """What the calling process executes next has the rights of an ordinary user on the network, also where it is root:
-    no capabilities (capabilities(7)) but to read what root may read.
+    """The calling process, and what it executes next, has the rights of an ordinary user on the network, also where it
+    is root: no capabilities (capabilities(7)) but to read what root may read.
     """
     for number in set(range(_CAPABILITIES)) - _FILES_OF_OTHERS:
         if _libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) == 1:
             _check(_libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")
+    kept = sum(1 << number for number in _FILES_OF_OTHERS)
+    head, room = struct.pack("=Ii", _CAPABILITY_VERSION, 0), ctypes.create_string_buffer(24)
+    _check(_libc.capget(head, room), "capget")
+    effective, permitted, _, *_ = struct.unpack("=6I", room.raw)
+    _check(_libc.capset(head, struct.pack("=6I", effective & kept, permitted & kept, 0, 0, 0, 0)), "capset")
 
 
 def enter(descriptor: int, kind: int = 0) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -107,6 +108,14 @@ def test_no_engine_is_told_kindly() -> None:
     assert "install-engine" in caught.value.hint
     assert answers("unix:///nowhere/docker.sock") is False
     assert ComposeEngine("unix:///nowhere/docker.sock").supports(plans.plan()) != []
+
+
+def test_an_engine_that_stopped_leaves_its_socket_and_is_told_alike(tmp_path: Path) -> None:
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(str(path))
+    with pytest.raises(LabError, match="Connection refused"):
+        _ = DockerHost(f"unix://{path}").client
 
 
 @needs_engine

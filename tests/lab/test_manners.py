@@ -347,6 +347,17 @@ def test_a_pair_is_silent_until_it_is_lost(plan_of: PlanOf) -> None:
     assert circumstances(plan, again, node).spans == (Span(21.5, bursts=2),)
 
 
+def test_an_issuer_that_waits_for_the_last_word_announces_by_two_secrets(plan_of: PlanOf) -> None:
+    plan, node = plan_of(TWO), "bob"
+    told = record()
+    told.actions["host"].seen += [Seen(3.0, "approval", {}), Seen(3.5, "paired", {})]
+    (at_once,) = circumstances(plan, told, plan.node(node)).spans
+    assert (at_once.seconds, at_once.secrets) == (2.5, 1)
+    told.actions["host"].seen[-1] = Seen(8.0, "paired", {})
+    (late,) = circumstances(plan, told, plan.node(node)).spans
+    assert (late.seconds, late.secrets) == (7.0, 2)
+
+
 def test_an_offer_without_addresses_makes_nothing_known(plan_of: PlanOf) -> None:
     plan = plan_of(TWO.replace("join: alice}", "join: alice, offer_addresses: none}"))
     assert FAR not in circumstances(plan, record(ended=9.0), plan.node("alice")).known

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import importlib.metadata
 import json
+import os
 import signal
 import struct
 import subprocess
@@ -13,7 +15,7 @@ import time
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lab_plans as plans
 import pytest
@@ -576,3 +578,116 @@ def test_a_scenario_costs_little(tmp_path: Path) -> None:
 
     costs = sorted(asyncio.run(run()) for _ in range(5))
     assert costs[2] < 2.0, "seconds; the aim on a quiet machine is 0.4"
+
+
+# --- Devices that are forked instead of started ---
+
+
+@asynccontextmanager
+async def real(folder: Path, *, cold: bool, **settings: Any) -> AsyncIterator[NamespaceRunning]:
+    """The installed localpair on alice."""
+    up = await NamespaceEngine(prober=lambda _: [], cold=cold).up(plans.plan(plans.alice(**settings)), folder)
+    try:
+        yield up
+    finally:
+        await up.down()
+
+
+async def told(
+    up: NamespaceRunning, *words: str, signal_at: str = "", **environment: str
+) -> tuple[list[str], int]:
+    """What localpair says, and its exit code; it is interrupted at the line that holds ``signal_at``."""
+    process = await up.start("alice", ["@localpair", *words], {**p.PRODUCT_HOME, **environment})
+    said = []
+    async for line in process.lines():
+        said.append(f"{line.stream} {line.text}")
+        if signal_at and signal_at in line.text:
+            await process.signal(signal.SIGINT)
+    return said, await process.wait()
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_forked_device_says_and_ends_as_a_started_one(tmp_path: Path, cold: bool) -> None:
+    async def run() -> None:
+        async with real(tmp_path, cold=cold) as up:
+            version = importlib.metadata.version("localpair")
+            assert await told(up, "--version") == ([f"stdout localpair {version}"], 0)
+            said, code = await told(up, "devices", "--nonsense")
+            assert (code, {line.split()[0] for line in said}) == (2, {"stderr"})
+            said, code = await told(up, "host", "--json", "--timeout", "60", signal_at='"offer"')
+            assert code == 130
+            assert "stderr Interrupted." in said
+            events = [json.loads(line.removeprefix("stdout ")) for line in said if line.startswith("stdout ")]
+            assert events[-1]["reason"] == "interrupted"
+            said, code = await told(up, "devices", "--help")
+            assert (code, said[0].split()[:3]) == (0, ["stdout", "usage:", "localpair"])
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_a_device_has_nothing_of_the_labs(tmp_path: Path, cold: bool) -> None:
+    async def run() -> None:
+        async with real(tmp_path, cold=cold) as up:
+            process = await up.start("alice", ["@localpair", "host"], p.PRODUCT_HOME)
+            async for line in process.lines():
+                if "It works once" in line.text:
+                    break
+            shown = await output(
+                up, "alice", "grep", "-E", "^Cap(Prm|Eff|Inh|Amb)", f"/proc/{process.pid}/status"
+            )
+            rights = {name: int(mask, 16) for name, mask in (line.split(":\t") for line in shown)}
+            assert rights["CapEff"] == rights["CapPrm"]
+            assert rights["CapPrm"] & ~0b110 == 0
+            assert (rights["CapInh"], rights["CapAmb"]) == (0, 0)
+            links = await output(
+                up, "alice", "readlink", "-f", *(f"/proc/{process.pid}/fd/{n}" for n in range(64))
+            )
+            assert not [link for link in links if link.endswith(".pcapng") or "net:[" in link]
+            sockets = await output(up, "alice", "sh", "-c", f"ls -l /proc/{process.pid}/fd | grep -c socket:")
+            assert 0 < int(sockets[0]) < 20
+            variables = await output(up, "alice", "sh", "-c", f"ls -l /proc/{process.pid}/cwd")
+            assert variables[0].endswith("/run/state")
+            await process.signal(signal.SIGKILL)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_started"),
+    [({}, False), ({"LOCALPAIR_LABEL": "x"}, False), ({"PYTHONUNBUFFERED": "1"}, False), ({"PYTHONDEVMODE": "1"}, True),
+     ({"LD_PRELOAD": ""}, True), ({"LANG": "C"}, True)],
+)  # fmt: skip
+def test_what_an_interpreter_reads_at_its_start_gets_a_start(
+    tmp_path: Path, environment: dict[str, str], is_started: bool
+) -> None:
+    async def run() -> None:
+        async with real(tmp_path, cold=False, environment=tuple(environment.items())) as up:
+            process = await up.start("alice", ["@localpair", "listen"], p.PRODUCT_HOME)
+            first = await anext(process.lines())
+            words = await output(up, "alice", "sh", "-c", f"tr '\\0' ' ' </proc/{process.pid}/cmdline")
+            assert ("localpair listen" in words[0]) is is_started, first
+            await process.signal(signal.SIGKILL)
+
+    asyncio.run(run())
+
+
+def test_a_zygote_that_died_is_replaced(tmp_path: Path) -> None:
+    async def run() -> None:
+        for name in ("first", "second"):
+            async with real(tmp_path / name, cold=False) as up:
+                assert (await told(up, "--version"))[1] == 0
+            if name == "first":
+                (pid,) = [child for child in children_of(os.getpid()) if "zygote.py" in command_line(child)]
+                os.kill(pid, signal.SIGKILL)
+                await asyncio.to_thread(os.waitid, os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+    asyncio.run(run())
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
