@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import IPv4Interface
 from typing import TypeAlias
 
@@ -74,7 +75,7 @@ def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]
     """The end of it, where the addresses ``told`` of each are carried to the other."""
     pairs = ((join, host), (host, join))
     heard = {(who, whom): announced(plan, plan.node(whom), plan.node(who)) for who, whom in pairs}
-    met: set[tuple[str, str]] = set()
+    met = {ports for who in (host, join) for ports in _introduced(plan, who)}
     known = Acquaintance(plan, told, heard, met)
     while True:
         written = {pair: frozenset(_written(known, *pair)) for pair in pairs}
@@ -85,6 +86,17 @@ def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]
         if found == heard:
             return known
         heard.update(found)
+
+
+def _introduced(plan: Plan, who: str) -> Iterator[tuple[str, str]]:
+    """The ports of every other node that ``who`` comes upon when it asks its own subnets: it has to say where it is
+    itself, to routers that would ask for it in vain, too.
+    """
+    for node in plan.nodes:
+        for address in own_addresses(node) if node.name != who else ():
+            if sweeps(plan.node(who), address):
+                for bound in bindings(plan.node(who)):
+                    yield from (ports for _, ports in _asks(plan, who, node.name, address, bound))
 
 
 def _written(known: Acquaintance, who: str, whom: str) -> Iterator[str]:
@@ -169,11 +181,13 @@ def _arrives(plan: Plan, reached: _Reached, who: str, whom: str) -> Answer:
         best |= crosses(plan, whom, who, address, answering=answering, direct=link, met=met)
     if best is Answer.YES:
         return best
+    asks = partial(opens, plan, who, whom, protocol="udp", met=met)
     for address in reached.written[who, whom]:
         for bound in bindings(plan.node(who)):
-            best |= opens(plan, who, whom, address, protocol="udp", bound=bound, met=met).answer
+            best |= asks(address, bound=bound).answer | asks(address, bound=bound, echoed=True).answer
     for address, link in _links(reached, who, whom):
-        best |= opens(plan, who, whom, address, protocol="udp", bound=link, direct=True, met=met).answer
+        here = partial(asks, address, bound=link, direct=True)
+        best |= here().answer | here(echoed=True).answer
     return best
 
 

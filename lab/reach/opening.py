@@ -106,17 +106,20 @@ def opens(
     bound: str = "",
     protocol: Literal["tcp", "udp"] = "tcp",
     direct: bool = False,
+    echoed: bool = False,
     met: Met = NOBODY_MET,
 ) -> Opening:
     """Whether ``dialler`` opens to ``address`` of ``listener``; ``bound`` is the interface of the dialling socket,
-    ``direct``: to a host on its link.
+    ``direct``: to a host on its link. ``echoed``: the answer leaves by the interface that the question came in by,
+    as beacons can and a listener's segments cannot.
     """
     packet = _packet(plan.node(dialler), address, port, protocol)
     scope = _scope(plan, dialler, address, bound)
     there = walk(plan, dialler, packet, lambda _: "new", bound=scope, direct=direct, acquainted=met)
     if there.answer is Answer.NO or there.at != listener:
         return _failed(there, address)
-    back = _answer(plan, there, lambda node: "established" if node in there.visited else "invalid", met)
+    by = there.by if echoed else ""
+    back = _answer(plan, there, lambda node: "established" if node in there.visited else "invalid", met, by)
     return _both(there, back, dialler, address)
 
 
