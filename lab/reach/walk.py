@@ -137,6 +137,7 @@ def _cross(walker: _Walker, interface: Interface, next_hop: str) -> tuple[str, s
     found = [port for port in found if port.partition("/")[0] != walker.node.name]
     if not found:
         return "", "nobody-there"
+    found.sort(key=lambda port: not _lets_in(walker, port))
     reason = "nobody-there"
     for port in found:
         resolved, why = Answer.YES, ""
@@ -145,11 +146,39 @@ def _cross(walker: _Walker, interface: Interface, next_hop: str) -> tuple[str, s
         carried, stopped = carries(walker.plan, sender, port, walker.packet)
         if Answer.NO not in (resolved, carried):
             twins = len({port.partition("/")[0] for port in found}) > 1
-            walker.answer &= resolved & carried & (Answer.MAYBE if twins else Answer.YES)
+            certain = not twins and not _may_be_led(walker, found, port, next_hop)
+            walker.answer &= resolved & carried & (Answer.YES if certain else Answer.MAYBE)
             walker.crossed.append((sender, port))
             return port, ""
         reason = why if resolved is Answer.NO else stopped
     return "", reason
+
+
+def _lets_in(walker: _Walker, port: str) -> bool:
+    """Whether the packet passes the reverse path filter there."""
+    node = walker.plan.node(port.partition("/")[0])
+    return passes_reverse_path(node, walker.packet, walker.plan.interface(port))
+
+
+def _may_be_led(walker: _Walker, found: list[str], port: str, next_hop: str) -> bool:
+    """Whether the packet may come to another port of the same node, which does with it what ``port`` does not: where
+    the node has written from ``next_hop`` out of that one, its hardware address is the one that is known.
+    """
+    name = port.partition("/")[0]
+    node, lets_in = walker.plan.node(name), _lets_in(walker, port)
+    others = [
+        one.partition("/")[2]
+        for one in found
+        if one.partition("/")[0] == name and one != port and _lets_in(walker, one) is not lets_in
+    ]
+    if not others:
+        return False
+    hops = (
+        find_hop(node, address, source=next_hop)
+        for address in own_addresses(walker.node)
+        if _same(walker.packet, address)
+    )
+    return any(hop is not None and hop.interface.name in others for hop in hops)
 
 
 def _arrive(walker: _Walker, interface: Interface) -> str:

@@ -471,3 +471,34 @@ devices:
 {PAIR}""")
     ways = [way for way in judge(plan, "alice", "bob").ways if way.kind == "dial" and way.first == "alice"]
     assert bool(ways) == possible
+
+
+@pytest.mark.parametrize(("router", "possible"), [("10.0.0.1", True), ("10.0.99.1", False)])
+def test_asking_ones_subnet_tells_its_routers_where_one_is(
+    plan_of: PlanOf, router: str, possible: bool
+) -> None:
+    """Bob hears no question. A router that he asks himself knows him by that; one far off in his subnet does not."""
+    plan = plan_of(f"""
+networks: {{lan: 192.168.1.0/24, things: {{ip: 10.0.0.0/16, broadcast: drop}}}}
+routers: {{gw: {{on: {{lan: 192.168.1.1, things: {router}}}, nat: [{{out: things}}]}}}}
+devices:
+  alice: {{on: {{lan: 192.168.1.10}}, gateway: 192.168.1.1}}
+  bob: {{interfaces: [{{network: things, ip: 10.0.0.20, hears_broadcast: false}}]}}
+{PAIR}""")
+    assert judge(plan, "bob", "alice").possible is possible
+
+
+def test_where_two_cards_differ_in_what_they_let_in_the_last_one_that_wrote_decides(plan_of: PlanOf) -> None:
+    plan = plan_of(f"""
+networks: {{lan: 192.168.178.0/24}}
+devices:
+  alice:
+    interfaces: [{{network: lan, ip: 192.168.178.238/25}}, {{network: lan, ip: 192.168.178.232}}]
+    sysctls: {{net.ipv4.conf.all.rp_filter: 1}}
+  bob: {{on: {{lan: {{ip: [192.168.178.90, 192.168.178.168]}}}}}}
+{PAIR}""")
+    asked = [probe for probe in probes(plan) if probe.source == "bob/eth0" and probe.kind == "udp"]
+    assert {probe.expected for probe in asked} == {None}
+    without = dataclasses.replace(plan, nodes=tuple(dataclasses.replace(n, sysctls=()) for n in plan.nodes))
+    asked = [probe for probe in probes(without) if probe.source == "bob/eth0" and probe.kind == "udp"]
+    assert {probe.expected for probe in asked} == {True}
