@@ -27,12 +27,13 @@ Pause = Callable[[Running, Outcome], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What becomes of a run's artifacts: kept always, or only when it did not pass. ``pause`` is called on
-    failure.
+    failure, ``stands`` when the network does.
     """
 
     keep: bool = False
     pcap: str = "fail"
     pause: Pause | None = None
+    stands: Callable[[], None] | None = None
 
 
 async def conduct(cell: PlannedCell, engine: Engine, folder: Path, wishes: Wishes) -> Outcome:
@@ -63,6 +64,8 @@ def _prepare(cell: PlannedCell, folder: Path) -> None:
 
 async def _play(cell: PlannedCell, engine: Engine, folder: Path, wishes: Wishes) -> Outcome:
     running = await engine.up(cell.plan, folder)
+    if wishes.stands is not None:
+        wishes.stands()
     try:
         record = await play(cell.plan, running)
         await running.captured()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from lab.verdict import Outcome, ScenarioBrokenError, ScenarioFailedError, Verdi
 ENGINES = ("namespace", "compose")
 WEIGHT, WEIGHT_COLD = 1, {"namespace": 2, "compose": 4}
 """Tokens of the pool: a container's start keeps a core busy on its own, and so do two interpreters'."""
+WEIGHT_STANDING = 2
+"""What is kept once the network stands: from then on, everybody mostly waits."""
 PROPERTY = "lab"
 _engines: dict[str, Engine] = {}
 
@@ -181,11 +184,10 @@ class ScenarioItem(pytest.Item):
         """Play it; a fault of the lab's own is tried once more, and told in either case."""
         is_cold = self.engine != "namespace" or _is_cold(self.config)
         weight = WEIGHT_COLD[self.engine] if is_cold else WEIGHT
-        with taken(_tokens(self.config), weight, pool_size()):
-            outcome = self._conduct()
-            if outcome.verdict is Verdict.BROKEN:
-                self.user_properties.append(("lab_tried_again", outcome.reason))
-                outcome = self._conduct()
+        outcome = self._conduct(weight)
+        if outcome.verdict is Verdict.BROKEN:
+            self.user_properties.append(("lab_tried_again", outcome.reason))
+            outcome = self._conduct(weight)
         self._note(outcome)
         if outcome.verdict is Verdict.UNSUPPORTED and not self.config.getoption("--lab-strict"):
             pytest.skip(f"unsupported: {outcome.reason}")
@@ -194,7 +196,7 @@ class ScenarioItem(pytest.Item):
         if outcome.verdict is not Verdict.PASSED:
             raise ScenarioBrokenError(outcome)
 
-    def _conduct(self) -> Outcome:
+    def _conduct(self, weight: int) -> Outcome:
         try:
             engine = self._engine()
         except LabError as error:
@@ -204,7 +206,8 @@ class ScenarioItem(pytest.Item):
             pcap=self.config.getoption("--lab-pcap"),
             pause=_pause if self.config.getoption("--lab-pause") else None,
         )
-        with claimed(self._folder()) as folder:
+        with taken(_tokens(self.config), weight, pool_size()) as held, claimed(self._folder()) as folder:
+            wishes = replace(wishes, stands=lambda: held.keep(WEIGHT_STANDING))
             return asyncio.run(conduct(self.cell, engine, folder, wishes))
 
     def _engine(self) -> Engine:

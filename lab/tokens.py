@@ -15,8 +15,20 @@ from pathlib import Path
 from typing import IO
 
 
+class Held:
+    """Tokens in hand."""
+
+    def __init__(self, files: list[IO[str]]) -> None:
+        self._files = files
+
+    def keep(self, count: int) -> None:
+        """Give back all but ``count``."""
+        while len(self._files) > count:
+            self._files.pop().close()
+
+
 @contextmanager
-def taken(folder: Path, wanted: int, size: int) -> Iterator[None]:
+def taken(folder: Path, wanted: int, size: int) -> Iterator[Held]:
     """Hold ``wanted`` (at most ``size``) tokens of the pool in ``folder``; waits until they are free."""
     folder.mkdir(parents=True, exist_ok=True)
     files: list[IO[str]] = []
@@ -24,7 +36,7 @@ def taken(folder: Path, wanted: int, size: int) -> Iterator[None]:
         with (folder / "gate").open("w") as gate:
             fcntl.flock(gate, fcntl.LOCK_EX)
             _gather(folder, min(wanted, size), size, files)
-        yield
+        yield Held(files)
     finally:
         for file in files:
             file.close()

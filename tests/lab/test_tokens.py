@@ -4,11 +4,15 @@ holder dies.
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+
+import pytest
 
 from lab.tokens import claimed, taken
 
@@ -72,3 +76,25 @@ def test_two_sessions_never_write_into_one_folder(tmp_path: Path) -> None:
         assert (first.name, second.name) == ("run", "run-2")
     with claimed(tmp_path / "run") as again:
         assert again.name == "run"
+
+
+def test_tokens_are_given_back_one_by_one(tmp_path: Path) -> None:
+    with taken(tmp_path, 2, 2) as held:
+        held.keep(3)
+        with pytest.raises(BlockingIOError):
+            try_to_take(tmp_path)
+        held.keep(1)
+        try_to_take(tmp_path)
+
+
+def try_to_take(folder: Path) -> None:
+    """One of two tokens, at once."""
+    with ExitStack() as stack:
+        files = [stack.enter_context((folder / f"token-{number}").open("w")) for number in range(2)]
+        for file in files:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            return
+    raise BlockingIOError
