@@ -315,6 +315,22 @@ def test_the_secret_of_one_pair_does_not_speak_for_the_instance_of_another() -> 
     asyncio.run(run())
 
 
+def test_whoever_comes_before_a_task_begins_to_wait_is_noticed() -> None:
+    """Found by a host of flow post, who looked on for ever: its peer came between its look and its wait."""
+    ring = Keyring([("alice", SECRET)])
+
+    async def run() -> None:
+        async with hearing(ring, Role.ISSUER, Part.LISTEN, []) as engine:
+            changed = asyncio.create_task(engine.hearing.wait_for_change())
+            said = beacon(bytes([1] * 16), part=Part.SEND)
+            feed(engine, ring.seal("alice", said, random_bytes(12)), "10.0.0.7")
+            engine.hearing.step(None)  # type: ignore[arg-type]
+            await asyncio.wait_for(changed, 10)
+            assert engine.hearing.nearby, "it was noticed when it came, and not when it went"
+
+    asyncio.run(run())
+
+
 def test_a_recording_points_a_listener_nowhere_for_good() -> None:
     """Whoever recorded a beacon sends it once more, from an address that was never the sender's, and falls silent."""
     ring = Keyring([("alice", SECRET)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.oracle import Judgement, judge
-from lab.plan import Action, Plan
+from lab.plan import Action, Node, Plan
 from lab.reach.packet import Answer
 from lab.reach.routing import own_addresses
 from lab.reach.states import states
@@ -71,6 +71,9 @@ def _offers(plan: Plan, passing: list[Plan], host: Action) -> list[frozenset[str
     if ("--offer-addresses", "none") in zip(host.argv, host.argv[1:], strict=False):
         return [frozenset()]
     early = sum(event.when.anchor == "host.started" for event in plan.events)
-    return list(
-        dict.fromkeys(frozenset(own_addresses(state.node(host.node))) for state in passing[: early + 1])
-    )
+    return list(dict.fromkeys(_offered(state.node(host.node)) for state in passing[: early + 1]))
+
+
+def _offered(node: Node) -> frozenset[str]:
+    """What localpair offers: no address of an interface without a carrier."""
+    return frozenset(address for address, at in own_addresses(node).items() if at.carrier)

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from lab.plan import Interface, Node, Plan
 from lab.reach.groups import announced
-from lab.reach.links import is_asked, is_plugged
+from lab.reach.links import is_asked, is_plugged, owners
 from lab.reach.opening import PAIRING_PORT, Met, bindings, crosses, opens, published_addresses
 from lab.reach.packet import Answer, Packet, family, judge
 from lab.reach.parsed import ip_address, ip_interface, ip_network
@@ -123,29 +123,26 @@ def _asks(
     plan: Plan, asker: str, asked: str, address: str, bound: str
 ) -> Iterator[tuple[str, tuple[str, str]]]:
     """The address by which ``asker`` asks ``asked`` for the hardware address of ``address``, and the ports of the two,
-    of the one that is asked first; nothing where it does not.
+    of the one that is asked first; nothing where it does not. Whoever is asked for an IPv4 address of his answers on
+    every interface.
     """
     node = plan.node(asker)
     hop = find_hop(node, address, bound=bound)
     if hop is None or hop.interface.kind != "segment" or hop.next_hop != address:
         return
-    at = own_addresses(plan.node(asked)).get(address)
-    if (
-        at is None
-        or at.kind != "segment"
-        or at.segment != hop.interface.segment
-        or not _is_probed(hop.source)
-    ):
+    segment = hop.interface.segment
+    answering = [port for port in owners(plan, segment, address) if port.partition("/")[0] == asked]
+    if not answering or not _is_probed(hop.source):
         return
     beacon = Packet(family(address), "udp", hop.source, address, PAIRING_PORT, PAIRING_PORT)
     dial = replace(beacon, protocol="tcp", syn=True)
     name = hop.interface.name
     if all(judge(node, "out", packet, "new", interface_out=name) != "accept" for packet in (beacon, dial)):
         return  # nothing leaves for which there would be a question
-    ports = (f"{asked}/{at.name}", f"{asker}/{name}")
-    heeded, _ = is_asked(plan, ports[1], ports[0], beacon)
-    if heeded is Answer.YES:
-        yield hop.source, ports
+    for port in answering:
+        heeded, _ = is_asked(plan, f"{asker}/{name}", port, beacon)
+        if heeded is Answer.YES:
+            yield hop.source, (port, f"{asker}/{name}")
 
 
 def _asks_for(
@@ -159,7 +156,8 @@ def _asks_for(
     if there.at != asked or there.arrived is None or not there.crossed or not there.translations:
         return
     source, ports = there.arrived.source, there.crossed[-1][::-1]
-    translated = there.translations[-1].node == ports[1].partition("/")[0]
+    last = there.translations[-1]  # what a router merely publishes keeps the source of whoever wrote
+    translated = last.node == ports[1].partition("/")[0] and last.after.source != last.before.source
     if translated and there.arrived.source_port == PAIRING_PORT and _is_probed(source):
         yield source, ports
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.aliases import alias
@@ -91,10 +92,10 @@ class Hearing:
         # Runs with a pair's secret, on this host or met: whether one is this very device; None: not known yet.
         self._ourselves: OrderedDict[bytes, bool | None] = OrderedDict()
 
-    async def wait_for_change(self) -> None:
-        """Wait until somebody comes, goes or moves."""
+    def wait_for_change(self) -> Coroutine[Any, Any, object]:
+        """Wait until somebody comes, goes or moves after this call, also where it is awaited only later."""
         self._noticed.clear()
-        await self._noticed.wait()
+        return self._noticed.wait()
 
     def step(self, group: asyncio.TaskGroup) -> None:
         """Do what is due: send, hear, and start the confirmations whose time has come."""

@@ -228,3 +228,24 @@ def test_the_command_tells_what_disagrees_and_how_to_play_it_again(
         file = tmp_path / f"seed-2-{number}.yaml"
         assert file.exists()
         assert f"python -m lab run {file}" in told
+
+
+def test_nothing_is_offered_of_a_card_whose_cable_is_out() -> None:
+    """Whether it is out when the offer is made, nobody can tell; and only an offered address leads to this host."""
+    text = """
+lab: 1
+summary: The cable of the host is out for a while.
+networks: {lan: {ip: 192.168.1.0/24, multicast: drop, broadcast: drop}}
+devices:
+  alice: {on: {lan: 192.168.1.10/32}, routes: [{to: default, on: eth0}], firewall: {in: drop}}
+  bob: {on: {lan: 192.168.1.200/32}, routes: [{to: default, on: eth0}]}
+events:
+  - {id: gone, at: host.started, do: cable-out, interface: bob/eth0}
+  - {id: back, at: gone.done + 1s, do: cable-in, interface: bob/eth0}
+pair: {host: bob, join: alice, join_at: gone.done}
+expect: [{of: [host, join], within: 20s}]
+"""
+    assert expected(planned_text("cable", text).plan).answer is Answer.MAYBE
+    assert (
+        expected(planned_text("cable", text.replace("host.started", "host.offer")).plan).answer is Answer.YES
+    )

@@ -502,3 +502,32 @@ devices:
     without = dataclasses.replace(plan, nodes=tuple(dataclasses.replace(n, sysctls=()) for n in plan.nodes))
     asked = [probe for probe in probes(without) if probe.source == "bob/eth0" and probe.kind == "udp"]
     assert {probe.expected for probe in asked} == {True}
+
+
+@pytest.mark.parametrize(("masked", "possible"), [(False, False), (True, True)])
+def test_a_published_port_shows_its_router_and_nobody_behind(
+    plan_of: PlanOf, masked: bool, possible: bool
+) -> None:
+    """Bob asks his way to the published port, and Alice's firewall lets none but her neighbours in. She notices who
+    brings it: where the router speaks in its own name, that is whom to write to.
+    """
+    nat = "nat: [{out: things}, {out: lan}]" if masked else "nat: [{out: things}]"
+    plan = plan_of(f"""
+networks:
+  lan: {{ip: 192.168.1.0/24, multicast: drop, broadcast: drop}}
+  things: {{ip: 10.0.0.0/24, multicast: drop}}
+routers:
+  gw:
+    on: {{lan: 192.168.1.1, things: 10.0.0.1}}
+    {nat}
+    publish:
+      - {{on: things, port: 46821, to: 192.168.1.98, protocol: tcp}}
+      - {{on: things, port: 46821, to: 192.168.1.98, protocol: udp}}
+devices:
+  alice:
+    on: {{lan: 192.168.1.98}}
+    gateway: 192.168.1.1
+    firewall: {{in: {{default: drop, rules: [{{do: accept, source: 192.168.1.0/24}}]}}}}
+  bob: {{on: {{things: 10.0.0.16}}, firewall: {{in: drop}}}}
+{PAIR}""")
+    assert judge(plan, "alice", "bob").possible is possible
