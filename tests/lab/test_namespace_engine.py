@@ -211,6 +211,10 @@ def test_rules_change_while_devices_run(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+ONE_CORE = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the kernel keeps packets in order on one core only
+"""
 ECHO = """
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 46822)); print('ready', flush=True)
@@ -233,10 +237,10 @@ except TimeoutError: pass
 
 async def echoes(up: NamespaceRunning, count: int, gap: float = 0.0) -> list[tuple[int, float]]:
     """(number, round trip in seconds) of the datagrams that came back, in order of return."""
-    echo = await up.start("bob", [PYTHON, "-S", "-c", ECHO], {})
+    echo = await up.start("bob", [PYTHON, "-S", "-c", ONE_CORE + ECHO], {})
     async for _ in echo.lines():
         break
-    lines = await output(up, "alice", PYTHON, "-S", "-c", SEND, str(count), str(gap))
+    lines = await output(up, "alice", PYTHON, "-S", "-c", ONE_CORE + SEND, str(count), str(gap))
     await echo.signal(signal.SIGKILL)
     await echo.wait()
     return [(int(number), float(seconds)) for number, seconds in (line.split() for line in lines)]
@@ -348,7 +352,7 @@ def test_larger_packets_vanish(tmp_path: Path) -> None:
 
     async def run() -> None:
         async with running(plans.plan(segments=(p.Segment("lan", rules=(hole,)),)), tmp_path) as up:
-            echo = await up.start("bob", [PYTHON, "-S", "-c", ECHO], {})
+            echo = await up.start("bob", [PYTHON, "-S", "-c", ONE_CORE + ECHO], {})
             async for _ in echo.lines():
                 break
             assert await output(up, "alice", PYTHON, "-S", "-c", SEND_ONE, "900") == ["900"]
