@@ -98,7 +98,10 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Fil
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """``--lab-shard i/n``: every n-th scenario, so that slow themes spread."""
+    """One engine after the other: plays in containers take so many tokens that all others would wait with them.
+    ``--lab-shard i/n``: every n-th scenario, so that slow themes spread.
+    """
+    items.sort(key=lambda item: ENGINES.index(item.engine) if isinstance(item, ScenarioItem) else -1)
     shard = config.getoption("--lab-shard")
     if not shard:
         return
