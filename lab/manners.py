@@ -42,8 +42,7 @@ class Circumstances:
     devices claim; ``gateways`` those that its kernel asks for by itself; ``ports`` those that localpair bound anywhere;
     ``spans`` one entry for each process. ``refused`` holds the addresses that refused this device's dials between the
     fixed ports, and those of devices whose dials to this one were refused: with them there may be a rendezvous.
-    ``alone``: nothing else sends from this device. ``beside`` holds (own port, address, hardware address) of whoever is
-    on its links, with every address of his: the canary may have had him ask for this device, before captures begin.
+    ``alone``: nothing else sends from this device.
     """
 
     node: str
@@ -57,7 +56,6 @@ class Circumstances:
     spans: tuple[Span, ...]
     refused: frozenset[str] = frozenset()
     alone: bool = True
-    beside: frozenset[tuple[str, str, bytes]] = frozenset()
 
     @property
     def callable(self) -> frozenset[int]:
@@ -101,18 +99,7 @@ def circumstances(plan: Plan, record: Record, node: Node) -> Circumstances:
         spans=tuple(_spans(plan, record, actions)),
         refused=frozenset(_refused(plan, record, node)),
         alone=not node.programs and not node.source_nat and ("net.ipv4.ip_forward", "1") not in node.sysctls,
-        beside=frozenset(entry for state in states(plan) for entry in _beside(state, node.name)),
     )
-
-
-def _beside(state: Plan, name: str) -> Iterator[tuple[str, str, bytes]]:
-    for interface in state.node(name).interfaces:
-        for port in state.ports(interface.segment) if interface.kind == "segment" else ():
-            other = port.partition("/")[0]
-            if other != name:
-                hardware = bytes.fromhex(state.interface(port).mac.replace(":", ""))
-                for address in _held(state, other):
-                    yield f"{name}/{interface.name}", address, hardware
 
 
 def _is_used(interface: Interface) -> bool:
@@ -345,8 +332,7 @@ class _Watch:
         """
         if self.of.on_link(address):
             return address in self.heard or _within(address, SWEPT)
-        here = (one.port, address, one.receiver)
-        return _within(address, SWEPT) and (here in self.neighbours or here in self.of.beside)
+        return _within(address, SWEPT) and (one.port, address, one.receiver) in self.neighbours
 
     def _question(self, one: Sighting, address: str) -> None:
         """An address that is asked for is one that something was to be sent to: it shows a sweep of empty places."""

@@ -132,11 +132,11 @@ def _prefix(text: str) -> tuple[bytes, int]:
     return packed, int(length) if length else len(packed) * 8
 
 
-def forget_neighbours(places: Places, place: str) -> None:
-    """Empty a place's ARP and neighbour tables of all they learnt."""
+def forget_neighbours(places: Places, place: str) -> int:
+    """Empty a place's ARP and neighbour tables of all they learnt. Returns how many entries were known or asked for."""
     channel = places.channel(place)
     layout = struct.Struct("=BxxxiHBB")
-    permanent, no_arp = 0x80, 0x40
+    permanent, no_arp, failed, count = 0x80, 0x40, 0x20, 0
     for _, body in channel.dump(netlink.GET_NEIGHBOUR, layout.pack(0, 0, 0, 0, 0)):
         family, index, state, flags, _ = layout.unpack_from(body)
         found = dict(attributes(body[layout.size :]))
@@ -148,3 +148,5 @@ def forget_neighbours(places: Places, place: str) -> None:
         except OSError as error:
             if error.errno != errno.ENOENT:
                 raise
+        count += not state & failed
+    return count

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _PATIENCE_S: Final = 4.0  # for what should arrive: longer than an ARP entry takes to fail and be tried again
 _REPEAT_S: Final = 0.1
 _DOUBT_S: Final = 0.03  # for what should not arrive, after everything else has
+_FORGETTINGS: Final = 20
 _MULTICAST_ALL: Final = 49
 _V6_MULTICAST_ALL: Final = 29
 _PACKET_INFO: Final = 8
@@ -115,15 +116,17 @@ def run(places: Places, probes: Iterable[dict[str, Any]]) -> dict[str, bool]:
             if flight.sender:
                 flight.sender.close()
         ears.close()
-        for place in {
-            end.partition("/")[0] for f in flights for end in (f.probe["source"], f.probe["target"])
-        }:
-            forget(places, place)
+        ends = {end.partition("/")[0] for f in flights for end in (f.probe["source"], f.probe["target"])}
+        # What was on its way when a place forgot is learnt again by the next one.
+        for _ in range(_FORGETTINGS):
+            if sum([forget_neighbours(places, place) for place in ends]) == 0:
+                break
+        for place in ends:
+            _forget_connections(places, place)
 
 
-def forget(places: Places, place: str) -> None:
-    """Empty what a place remembers of packets: tracked connections, neighbours."""
-    forget_neighbours(places, place)
+def _forget_connections(places: Places, place: str) -> None:
+    """Empty the connection tracking of a place."""
     with places.inside(place):
         try:
             tracker = Channel(_NETFILTER)
@@ -190,6 +193,8 @@ def _launch(flight: Flight, ears: Ears) -> None:
     kind = socket.SOCK_STREAM if flight.is_tcp else socket.SOCK_DGRAM
     with ears.places.inside(place):
         sender = socket.socket(_family(probe), kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    if flight.is_tcp:  # it ends by a reset: what says goodbye and waits for answers outlives the canary
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     flight.sender = sender
     scope = ears.index(probe["source"])
     v6 = sender.family == socket.AF_INET6

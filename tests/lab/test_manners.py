@@ -452,29 +452,3 @@ def test_the_crowd_of_the_lab_is_heard_by_the_product() -> None:
     assert len({event.instance for event in heard}) == 50
     answers = [one for one in machine.take_transmits() if one.carrier is Carrier.UNICAST]
     assert len(answers) == budget.ANSWER_BURST
-
-
-def test_a_routers_other_address_is_a_neighbours_since_the_canary_had_it_ask(plan_of: PlanOf) -> None:
-    text = """
-networks: {lan: 192.168.1.0/24, guest: 10.5.0.0/24}
-routers: {gw: {on: {lan: 192.168.1.1, guest: 10.5.0.1}}}
-devices:
-  alice: {on: {lan: 192.168.1.10}, gateway: 192.168.1.1}
-  bob: {on: {lan: 192.168.1.20}}
-pair: {host: bob, join: alice}
-expect: [{of: join, outcome: paired}]
-"""
-    plan = plan_of(text)
-    found = circumstances(plan, record(ended=9.0), plan.node("bob"))
-    gateway, joiner = (
-        bytes.fromhex(plan.interface(port).mac.replace(":", "")) for port in ("gw/eth0", "alice/eth0")
-    )
-    assert ("bob/eth0", "10.5.0.1", gateway) in found.beside
-    assert ("bob/eth0", "10.5.0.1", joiner) not in found.beside, "nobody else has it"
-    probe = out("10.5.0.1", on="bob/eth0")[0]
-    there = [
-        dataclasses.replace(probe, packet=dataclasses.replace(probe.packet, source=BOB), receiver=gateway)
-    ]
-    assert list(check_manners(found, there)) == []
-    elsewhere = [dataclasses.replace(there[0], receiver=joiner)]
-    assert list(check_manners(found, elsewhere)) != []

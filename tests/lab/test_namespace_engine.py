@@ -695,3 +695,19 @@ def children_of(pid: int) -> list[int]:
 
 def command_line(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+
+
+def test_the_canary_leaves_nobody_acquainted(tmp_path: Path) -> None:
+    """What devices know of their neighbours when they start, their own packets have taught them."""
+
+    async def known(number: int) -> list[str]:
+        up = await NamespaceEngine(product=["true"]).up(plans.plan(), tmp_path / str(number))
+        try:
+            return [line for node in ("alice", "bob") for line in await output(up, node, "ip", "neigh")]
+        finally:
+            await up.down()
+
+    async def run() -> None:
+        assert [await known(number) for number in range(12)] == [[]] * 12
+
+    asyncio.run(run())
