@@ -7,23 +7,19 @@ words; here those answers become the plan's capabilities.
 from __future__ import annotations
 
 import functools
-import os
 import shutil
-import socket
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from lab.engines.base import LabError, Missing
+from lab.engines.forks import zygote
 from lab.fabric import channel, clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-HINT: Final = "run: python -m lab doctor"
-_ROOT: Final = Path(__file__).resolve().parents[1]
 _PROBE_S: Final = 30.0
 
 # What each capability of a plan rests on, by the names of the fabric's trials.
@@ -69,27 +65,21 @@ def namespaces() -> Mapping[str, str]:
 
 
 def _ask_fabric() -> dict[str, str]:
-    ours, theirs = socket.socketpair()
-    ours.settimeout(_PROBE_S)
-    program = subprocess.Popen(
-        [sys.executable, "-S", "-m", "lab.fabric", "own", str(theirs.fileno()), str(os.getpid())],
-        pass_fds=[theirs.fileno()],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        cwd=_ROOT,
-    )
-    theirs.close()
+    trials: dict[str, str] | None = None
     try:
-        answer: dict[str, Any] = channel.ask(ours, {"do": "probe"})[0]
-        trials: dict[str, str] = answer["trials"]
-    except OSError:
-        ours.close()
-        words = program.communicate(timeout=_PROBE_S)[1].decode(errors="replace").strip().splitlines()
-        reason = words[-1] if words else f"the fabric ended with {program.returncode}"
-        return {name: reason for names in _RESTS_ON.values() for name in names}
-    ours.close()
-    program.communicate(timeout=_PROBE_S)
-    return trials
+        fork = zygote().fork()
+        fork.channel.settimeout(_PROBE_S)
+        try:
+            trials = channel.ask(fork.channel, {"do": "probe"})[0]["trials"]
+        except OSError:
+            pass  # it has said why, or nothing
+        fork.end(_PROBE_S)
+        reason = fork.last_words()
+    except LabError as error:
+        reason = error.message
+    if trials is not None:
+        return trials
+    return {name: reason for names in _RESTS_ON.values() for name in names}
 
 
 def missing(needs: Sequence[str], trials: Mapping[str, str]) -> list[Missing]:

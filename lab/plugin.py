@@ -28,10 +28,10 @@ from lab.tokens import claimed, pool_size, taken
 from lab.verdict import Outcome, ScenarioBrokenError, ScenarioFailedError, Verdict, VerdictError
 
 ENGINES = ("namespace", "compose")
-WEIGHT, WEIGHT_COLD = 1, {"namespace": 2, "compose": 4}
-"""Tokens of the pool: a container's start keeps a core busy on its own, and so do two interpreters'."""
+WEIGHTS = {"namespace": 1, "cold": 2, "compose": 4}
+"""Tokens of the pool that a play takes: a container's start keeps a core busy on its own, as do two interpreters'."""
 WEIGHT_STANDING = 2
-"""What is kept once the network stands: from then on, everybody mostly waits."""
+"""The most that it keeps once the network stands: from then on, everybody mostly waits."""
 PROPERTY = "lab"
 _engines: dict[str, Engine] = {}
 
@@ -185,8 +185,8 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Play it; a fault of the lab's own is tried once more, and told in either case."""
-        is_cold = self.engine != "namespace" or _is_cold(self.config)
-        weight = WEIGHT_COLD[self.engine] if is_cold else WEIGHT
+        is_cold = self.engine == "namespace" and _is_cold(self.config)
+        weight = WEIGHTS["cold" if is_cold else self.engine]
         outcome = self._conduct(weight)
         if outcome.verdict is Verdict.BROKEN:
             self.user_properties.append(("lab_tried_again", outcome.reason))

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from lab.plan import Change, Plan
 
 
+HINT = "run: python -m lab doctor"
+
+
 class LabError(Exception):
     """The lab's own fault: verdict BROKEN. ``hint`` says what to do about it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import signal
@@ -12,40 +13,50 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from lab import capabilities
-from lab.engines.base import LabError
+from lab.engines.base import HINT, LabError
 from lab.fabric import channel
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _PROGRAM: Final = Path(__file__).with_name("zygote.py")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fork:
-    """A fabric's process. ``errors`` is what it complains to."""
+    """A fabric's process, and the channel to it."""
 
     pid: int
-    errors: IO[bytes]
+    channel: socket.socket
+    _errors: IO[bytes]
     _pidfd: int
+    _words: str | None = None
 
-    def wait(self, timeout_s: float) -> bool:
-        """Whether it ended in time."""
+    def end(self, patience_s: float) -> None:
+        """Hang up and wait; whoever does not end in time is killed. What it owned, the kernel removes."""
+        self.channel.close()
+        if self._words is None and not self._has_ended(patience_s):
+            try:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            except ProcessLookupError:  # it ended just now
+                pass
+            self._has_ended(patience_s)
+
+    def _has_ended(self, patience_s: float) -> bool:
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
-        return bool(poll.poll(timeout_s * 1000))
+        return bool(poll.poll(patience_s * 1000))
 
-    def kill(self) -> None:
-        """End it, however busy it is."""
-        try:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        except ProcessLookupError:  # it ended just now
-            pass
+    def log(self) -> str:
+        """All that it complained of; after ``end``."""
+        if self._words is None:
+            os.close(self._pidfd)
+            with self._errors as errors:
+                self._words = errors.read().decode(errors="replace")
+        return self._words
 
-    def close(self) -> str:
-        """What it complained of; after its end."""
-        os.close(self._pidfd)
-        with self.errors as log:
-            return log.read().decode(errors="replace")
+    def last_words(self) -> str:
+        """Why it ended, in a line; after ``end``."""
+        lines = self.log().strip().splitlines()
+        return lines[-1] if lines else "it ended without a word"
 
 
 class Zygote:
@@ -67,7 +78,7 @@ class Zygote:
             hello, _ = channel.receive(ours)
         except channel.ChannelClosedError as error:
             self.end()
-            raise LabError("the lab's zygote did not start", hint=capabilities.HINT) from error
+            raise LabError("the lab's zygote did not start", hint=HINT) from error
         self.has_product = bool(hello["product"])
 
     @property
@@ -75,18 +86,21 @@ class Zygote:
         """Whether it lives, and is this process's own."""
         return self._owner == os.getpid() and self._process.poll() is None
 
-    def fork(self, served: socket.socket) -> Fork:
-        """A fabric at the other end of ``served``. Raises ``LabError``."""
+    def fork(self) -> Fork:
+        """A new fabric. Raises ``LabError``."""
+        ours, theirs = socket.socketpair()
         reading, writing = os.pipe2(os.O_CLOEXEC)
         errors = os.fdopen(reading, "rb")
         try:
-            answer, (pidfd,) = channel.ask(self._channel, {"do": "own"}, [served.fileno(), writing])
+            with theirs:
+                answer, (pidfd,) = channel.ask(self._channel, {"do": "own"}, [theirs.fileno(), writing])
         except OSError as error:
             errors.close()
-            raise LabError(f"the lab's zygote is gone: {error}", hint=capabilities.HINT) from error
+            ours.close()
+            raise LabError(f"the lab's zygote is gone: {error}", hint=HINT) from error
         finally:
             os.close(writing)
-        return Fork(answer["pid"], errors, pidfd)
+        return Fork(answer["pid"], ours, errors, pidfd)
 
     def end(self) -> None:
         """Hang up, and wait: it has nothing to finish. Nothing happens in a process that does not own it."""
@@ -94,3 +108,16 @@ class Zygote:
             return
         self._channel.close()
         self._process.wait()
+
+
+_zygotes: list[Zygote] = []  # one, or none yet
+
+
+def zygote() -> Zygote:
+    """This process's zygote, started when it is first asked for. Raises ``LabError``."""
+    if not _zygotes or not _zygotes[0].is_usable:
+        for spent in _zygotes:
+            spent.end()
+        _zygotes[:] = [Zygote()]
+        atexit.register(_zygotes[0].end)
+    return _zygotes[0]

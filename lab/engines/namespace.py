@@ -9,7 +9,6 @@ lab, however sudden, is the end of them.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 import shlex
 import socket
@@ -21,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from lab import capabilities
 from lab import plan as p
-from lab.engines.base import LabError, Line, Missing
-from lab.engines.forks import Zygote
+from lab.engines.base import HINT, LabError, Line, Missing
+from lab.engines.forks import zygote
 from lab.engines.lines import Lines, PipeLines
 from lab.engines.wiring import STEPS_FILE, Wiring, collect, held_nodes
 from lab.fabric import channel, clock, holder, warm
@@ -40,33 +39,13 @@ _END_S = 5.0
 _SIGNALS = {"kill": 9, "pause": 19, "resume": 18}
 
 
-_zygotes: list[Zygote] = []  # one, or none yet
-
-
-def zygote() -> Zygote:
-    """This process's zygote, started when it is first asked for. Raises ``LabError``."""
-    if not _zygotes or not _zygotes[0].is_usable:
-        for spent in _zygotes:
-            spent.end()
-        _zygotes[:] = [Zygote()]
-        atexit.register(_zygotes[0].end)
-    return _zygotes[0]
-
-
 class FabricProcess:
-    """The fabric as a child process, and the channel to it."""
+    """The fabric as a child process, one question at a time."""
 
     def __init__(self) -> None:
         source = zygote()
         self.has_product = source.has_product
-        self._channel, theirs = socket.socketpair()
-        with theirs:
-            try:
-                self._fork = source.fork(theirs)
-            except BaseException:
-                self._channel.close()
-                raise
-        self._words: str | None = None
+        self._fork = source.fork()
         self._lock = asyncio.Lock()
 
     async def ask(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -78,19 +57,13 @@ class FabricProcess:
         """The fabric's answer with its descriptors."""
         async with self._lock:
             try:
-                answer, passed = await asyncio.to_thread(channel.ask, self._channel, message)
+                answer, passed = await asyncio.to_thread(channel.ask, self._fork.channel, message)
             except OSError as error:
-                raise LabError(
-                    f"the fabric is gone: {await self._last_words()}", hint=capabilities.HINT
-                ) from error
+                await self.end()
+                raise LabError(f"the fabric is gone: {self._fork.last_words()}", hint=HINT) from error
         if not answer["ok"]:
             raise LabError(f"fabric: {answer['error']}")
         return answer, passed
-
-    async def _last_words(self) -> str:
-        await self.end()
-        lines = self.close_log().strip().splitlines()
-        return lines[-1] if lines else "it ended without a word"
 
     def outer_pid(self, pid: int) -> int:
         """The process id, as seen from here, of one that the fabric knows by ``pid``. Raises ``LabError``."""
@@ -102,18 +75,10 @@ class FabricProcess:
                 return child
         raise LabError(f"the fabric has no process {pid} any more")
 
-    async def end(self) -> None:
-        """Hang up and wait; the kernel removes what it owned."""
-        self._channel.close()
-        if self._words is None and not await asyncio.to_thread(self._fork.wait, _END_S):
-            self._fork.kill()
-            await asyncio.to_thread(self._fork.wait, _END_S)
-
-    def close_log(self) -> str:
-        """What the fabric complained about; after ``end``."""
-        if self._words is None:
-            self._words = self._fork.close()
-        return self._words
+    async def end(self) -> str:
+        """Hang up and wait; what it complained of."""
+        await asyncio.to_thread(self._fork.end, _END_S)
+        return self._fork.log()
 
 
 def _children(pid: int) -> list[int]:
@@ -338,8 +303,7 @@ class NamespaceRunning:
         self._is_down = True
         for node in self._nodes.values():
             node.close()
-        await self._fabric.end()
-        if words := self._fabric.close_log():
+        if words := await self._fabric.end():
             await asyncio.to_thread((self._folder / "fabric.log").write_text, words)
 
 

@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 
 
@@ -26,27 +27,42 @@ def main(descriptor: int, parent: int, root: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine decides when to end
     has_product = _import_product()
     sys.path.append(root)
-    from lab.fabric import channel, children, namespaces, server, warm
+    from lab.fabric import channel, children, namespaces, programs, warm
 
     namespaces.die_with_parent(parent)
-    del server  # imported for the children
     if has_product:
         warm.provide("@localpair", import_module("localpair.cli").main)
     gc.collect()
     gc.freeze()  # a child's collections would copy every page else
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     connection = socket.socket(fileno=descriptor)
     try:
         channel.send(connection, {"product": has_product})
         while True:
             _, passed = channel.receive(connection)
-            pid = children.fork(_fabric(connection, passed), what="own")
+            _reap()  # not before: a pidfd needs a process that nobody has reaped
+            pid = children.fork(partial(_own, programs.own, connection, *passed), what="own")
             pidfd = os.pidfd_open(pid)
             channel.send(connection, {"pid": pid}, [pidfd])
             for one in (*passed, pidfd):
                 os.close(one)
     except channel.ChannelClosedError:
         return
+
+
+def _reap() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:  # none is left
+        pass
+
+
+def _own(own: Callable[[int, int], object], connection: socket.socket, served: int, errors: int) -> None:
+    """In a child: a fabric that serves at ``served`` and complains to ``errors``."""
+    connection.close()
+    os.dup2(errors, 2)
+    os.close(errors)
+    own(served, os.getppid())
 
 
 def _import_product() -> bool:
@@ -58,21 +74,6 @@ def _import_product() -> bool:
         if not module.name.endswith(".__main__"):
             import_module(module.name)
     return True
-
-
-def _fabric(connection: socket.socket, passed: list[int]) -> Callable[[], None]:
-    """In a child: a fabric that serves at the first descriptor and complains to the second."""
-
-    def own() -> None:
-        from lab.fabric import programs
-
-        connection.close()
-        served, errors = passed
-        os.dup2(errors, 2)
-        os.close(errors)
-        programs.own(served, os.getppid())
-
-    return own
 
 
 if __name__ == "__main__":

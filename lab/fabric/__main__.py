@@ -1,7 +1,6 @@
-"""``python -m lab.fabric own FD PARENT``: the fabric of the namespace engine, in namespaces of its own.
+"""``python -m lab.fabric serve SOCKET [STEPS]``: the fabric of Compose.
 
-``python -m lab.fabric serve SOCKET [STEPS]``: the fabric of Compose. ``join SOCKET NODE``: a device that
-waits for it.
+``join SOCKET NODE``: a device that waits for it.
 ``ask SOCKET``: requests on stdin, answers on stdout, one JSON object a line. ``captures FOLDER``: its captures so far
 as a tar archive on stdout.
 """

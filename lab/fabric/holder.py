@@ -161,7 +161,11 @@ class Holder:
         for pid in chosen:
             try:
                 os.kill(pid, message["number"])
-            except ProcessLookupError:  # it ended; its status is on the way
+                if (
+                    message["number"] == signal.SIGSTOP
+                ):  # a paused program does nothing more once that is answered
+                    os.waitid(os.P_PID, abs(pid), os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            except (ProcessLookupError, ChildProcessError):  # it ended; its status is on the way
                 pass
 
     def _reap(self) -> None:

@@ -1,4 +1,4 @@
-"""The fabric's entry points; see ``__main__``."""
+"""The fabric's entry points: ``own`` for the namespace engine, and those of ``__main__``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import signal
 import sys
 from pathlib import Path
 
-from lab.fabric import namespaces
+from lab.fabric import namespaces, server
 
 
 def main(arguments: list[str]) -> int:
     """Run the program that the first word names."""
-    word, *rest = arguments
-    if word == "own":
-        return own(int(rest[0]), int(rest[1]))
     from lab.fabric import contained
 
+    word, *rest = arguments
     return contained.main(word, rest)
 
 
@@ -40,8 +38,6 @@ def own(descriptor: int, parent: int) -> int:
     namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
     harmless = namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
     namespaces.mount("proc", "/proc", "proc", harmless)
-    from lab.fabric import server
-
     server.serve_owner(descriptor)
     sys.stderr.flush()
     return 0

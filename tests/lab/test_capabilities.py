@@ -11,6 +11,7 @@ import pytest
 
 from lab import capabilities
 from lab.cli.care import diagnosed
+from lab.engines import forks
 from lab.fabric import clock, sandbox
 from lab.plan import CAPABILITIES
 
@@ -52,11 +53,13 @@ def test_every_gap_has_one_remedy(capability: str, reason: str, words: str) -> N
 
 
 def test_a_machine_without_namespaces_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capabilities.sys, "executable", "/bin/false")
+    monkeypatch.setattr(forks, "_zygotes", [])
+    monkeypatch.setattr(forks.sys, "executable", "/bin/false")
     capabilities.namespaces.cache_clear()
     try:
         lacking = capabilities.missing(["events"], capabilities.namespaces())
         assert [one.capability for one in lacking] == ["events"]
+        assert "did not start" in lacking[0].reason
         assert lacking[0].mend
     finally:
         capabilities.namespaces.cache_clear()

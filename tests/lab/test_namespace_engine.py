@@ -651,8 +651,8 @@ def test_a_device_has_nothing_of_the_labs(tmp_path: Path, cold: bool) -> None:
             assert not [link for link in links if link.endswith(".pcapng") or "net:[" in link]
             sockets = await output(up, "alice", "sh", "-c", f"ls -l /proc/{process.pid}/fd | grep -c socket:")
             assert 0 < int(sockets[0]) < 20
-            variables = await output(up, "alice", "sh", "-c", f"ls -l /proc/{process.pid}/cwd")
-            assert variables[0].endswith("/run/state")
+            (place,) = await output(up, "alice", "readlink", f"/proc/{process.pid}/cwd")
+            assert place == "/run/state"
             await process.signal(signal.SIGKILL)
 
     asyncio.run(run())
@@ -675,6 +675,47 @@ def test_what_an_interpreter_reads_at_its_start_gets_a_start(
             await process.signal(signal.SIGKILL)
 
     asyncio.run(run())
+
+
+LIVE = """
+import os, sys
+from lab.fabric import warm
+
+def program():
+    with open("/dev/null") as first:
+        print(sys.argv, dict(os.environ), first.fileno(), sys.stdin.read())
+    %s
+
+kept = open("/dev/null")
+warm.provide("it", program)
+if os.fork() == 0:
+    warm.live("it", ["it", "word"], {"ONLY": "this"})
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("ends", "status", "complaint"),
+    [
+        ("return 0", 0, ""),
+        ("return 7", 7, ""),
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit()", 0, ""),
+        ("raise ValueError('so')", 1, "ValueError: so"),
+    ],
+)
+def test_a_forked_program_has_its_own_words_variables_and_end(ends: str, status: int, complaint: str) -> None:
+    environment = {"PYTHONPATH": str(ROOT), "OF_THE_LAB": "1"}
+    done = subprocess.run(
+        [PYTHON, "-c", LIVE % ends],
+        env=environment,
+        input="typed",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "['it', 'word'] {'ONLY': 'this'} 3 typed\n", "the first descriptor is free"
+    assert (done.returncode, complaint in done.stderr) == (status, True)
 
 
 def test_a_zygote_that_died_is_replaced(tmp_path: Path) -> None:

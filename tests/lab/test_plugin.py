@@ -86,6 +86,13 @@ def test_each_cell_is_an_item_and_the_grid_tells_the_rest(lab: Lab) -> None:
     assert values["lab_verdict"] == "passed"
 
 
+def test_one_engine_plays_after_the_other(lab: Lab) -> None:
+    lab.write("other", GOOD)
+    _, text = lab.run("--collect-only", "-q", "--lab-engine=both")
+    order = [line.partition("[")[2].partition("-")[0] for line in text.splitlines() if "[" in line]
+    assert order == ["namespace"] * 4 + ["compose"] * 4
+
+
 def test_a_failure_is_told_in_the_labs_own_words(lab: Lab) -> None:
     code, text = lab.run("-k", "pre", MOOD="crash")
     assert code == 1

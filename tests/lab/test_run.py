@@ -10,6 +10,7 @@ import pytest
 from lab_fake import OFFER, FakeEngine, FakeRunning
 
 from lab.board import Board, NeverError
+from lab.choice import make_engine
 from lab.conduct import Wishes, conduct
 from lab.expect import split_address
 from lab.plan import Plan, When
@@ -259,3 +260,28 @@ def test_the_board_waits_for_the_nth_moment_and_never_for_what_cannot_come() -> 
     came = asyncio.run(play())
     assert came[0] == "first"
     assert set(came[1:]) == {"second", "never: b.x never came: b ended"}
+
+
+def test_whoever_wishes_it_hears_when_the_network_stands(cell_of: CellOf, tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    class Late(FakeEngine):
+        async def up(self, plan: Plan, folder: Path) -> FakeRunning:
+            heard.append("up")
+            return await super().up(plan, folder)
+
+    cell = cell_of(PAIR + EXPECT)
+    outcome = asyncio.run(
+        conduct(cell, Late(), tmp_path / "artifacts", Wishes(stands=lambda: heard.append("stands")))
+    )
+    assert (outcome.verdict, heard) == (Verdict.PASSED, ["up", "stands"])
+
+
+def test_cold_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(
+        "lab.engines.namespace.NamespaceEngine", lambda *, cold: asked.append(cold) or FakeEngine()
+    )
+    for cold in (True, False):
+        make_engine("namespace", cold=cold)
+    assert asked == [True, False]
