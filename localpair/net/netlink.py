@@ -213,7 +213,7 @@ class _Tables:
 
     def take_neighbour(self, body: bytes) -> None:
         found = rt.parse_neighbour(body)
-        if found is not None and found.resolved:
+        if found is not None:
             self.neighbours.append(Neighbour(found.index, found.address))
 
     def take_route(self, body: bytes) -> None:

@@ -106,11 +106,10 @@ class RouteMessage:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourMessage:
-    """An entry of the neighbour table; ``resolved`` where the neighbour has answered."""
+    """An entry of the neighbour table whose neighbour has answered."""
 
     index: int
     address: IPAddress
-    resolved: bool
 
 
 def request(kind: int, sequence: int, body: bytes, flags: int = 0) -> bytes:
@@ -255,12 +254,16 @@ def is_half(route: RouteMessage) -> bool:
 
 
 def parse_neighbour(body: bytes) -> NeighbourMessage | None:
-    """A neighbour; None for groups and for other families. ValueError for a malformed one."""
+    """A neighbour; None for those that have not answered (most of a table, after a sweep), for groups and for
+    other families. ValueError for a malformed one.
+    """
     family, index, state, _, kind = _unpack(_NEIGHBOUR, body)
-    address = _address(family, attributes(body[_NEIGHBOUR.size :]).get(1))
-    if address is None or kind != _UNICAST or address.is_multicast:
+    if not state & _RESOLVED or kind != _UNICAST:
         return None
-    return NeighbourMessage(index, address, bool(state & _RESOLVED))
+    address = _address(family, attributes(body[_NEIGHBOUR.size :]).get(1))
+    if address is None or address.is_multicast:
+        return None
+    return NeighbourMessage(index, address)
 
 
 def _kind(info: bytes, hardware: int, flags: int, name: str) -> InterfaceKind:
