@@ -37,6 +37,7 @@ _RESTS_ON: Final[dict[str, tuple[str, ...]]] = {
     "tunnel-device": ("tunnel-device",),
     "clock": ("clock",),
     "sandbox": ("sandbox",),
+    "kernel-files": ("kernel-files",),
     "files": (),
     "events": ("events",),
 }

@@ -241,7 +241,8 @@ class Node:
     whole text of ``/etc/hosts``; ``resolver`` of ``/etc/resolv.conf`` (soft: capability ``files``).
     ``environment`` is added to every process of the node. ``clock_offset_s`` shifts the wall clock
     (capability ``clock`` if not 0). ``identity``: nodes with the same word have the same device key; empty:
-    a new one of its own. ``sandbox`` names what the product is denied (capability ``sandbox``).
+    a new one of its own. ``sandbox`` names what the product is denied (capabilities ``sandbox`` for
+    ``netlink``, and ``kernel-files``).
     """
 
     name: str
@@ -394,6 +395,15 @@ class SignalNode:
 
 
 @dataclass(frozen=True, slots=True)
+class SetClock:
+    """The node's wall clock is ``offset_s`` off from now on, also for programs that run. Monotonic clocks stay."""
+
+    node: str
+    offset_s: float
+    do: Literal["set-clock"] = "set-clock"
+
+
+@dataclass(frozen=True, slots=True)
 class SetSegment:
     """The segment's rules and port flags become these, whole. ``flags`` pairs a port with its flags."""
 
@@ -429,6 +439,7 @@ Change: TypeAlias = (
     | CreateInterface
     | Roam
     | SignalNode
+    | SetClock
     | SetSegment
     | SetChains
     | SetImpairments
@@ -545,6 +556,11 @@ class Plan:
                 return segment
         raise KeyError(name)
 
+    def moves_clock(self, node: str) -> bool:
+        """Whether an event makes the node's wall clock jump."""
+        changes = (event.change for event in self.events)
+        return any(isinstance(change, SetClock) and change.node == node for change in changes)
+
     def ports(self, segment: str) -> tuple[str, ...]:
         """The ports plugged into that segment, in the order they are made."""
         return tuple(
@@ -570,6 +586,7 @@ CAPABILITIES = {
     "clock": "a shifted wall clock",
     "files": "an /etc/hosts and a resolver of one's own per node",
     "sandbox": "a program that is denied system calls",
+    "kernel-files": "a program that is denied /proc and /sys",
     "events": "changes while the devices run",
 }
 """Every capability a plan can need, with what it means; an engine answers ``supports`` in these words."""

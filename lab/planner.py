@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from lab.plan import Event, Node, Plan, Segment, SetImpairments, SetSegment
+from lab.plan import Event, Node, Plan, Segment, SetClock, SetImpairments, SetSegment
 from lab.planning.actions import plan_actions
 from lab.planning.happenings import Stage, plan_events, plan_impairments
 from lab.planning.machines import plan_nodes
@@ -78,8 +78,10 @@ def _node_needs(nodes: tuple[Node, ...]) -> Iterator[str]:
             yield "policy-routing"
         if node.clock_offset_s:
             yield "clock"
-        if node.sandbox:
+        if "netlink" in node.sandbox:
             yield "sandbox"
+        if "kernel-files" in node.sandbox:
+            yield "kernel-files"
         for interface in node.interfaces:
             if interface.link_local:
                 yield "ipv6"
@@ -90,3 +92,5 @@ def _node_needs(nodes: tuple[Node, ...]) -> Iterator[str]:
 def _event_needs(events: tuple[Event, ...]) -> Iterator[str]:
     if events:
         yield "events"
+    if any(isinstance(event.change, SetClock) for event in events):
+        yield "clock"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from lab.attend import GRACE_S, Attendant
 from lab.board import Board, NeverError
 from lab.engines.base import LabError, Process, Running
-from lab.plan import Action, Event, Plan, SampleFile
+from lab.plan import Action, Event, Plan, SampleFile, SetClock
 from lab.pressure import Pressure
 from lab.record import ActionRecord, Record
 
@@ -32,7 +32,7 @@ async def play(plan: Plan, running: Running) -> Record:
     watch, pressure = asyncio.create_task(_watch_turns(player.record)), Pressure()
     try:
         await player.start_helpers()
-        await player.put_identities()
+        await player.put_files()
         player.board.begin, player.record.began_ns = time.monotonic(), time.time_ns()
         await player.play()
     finally:
@@ -81,9 +81,11 @@ class _Player:
             if line.text == "ready":
                 ready.set()
 
-    async def put_identities(self) -> None:
-        """The device keys that the scenario gives, where localpair keeps its own."""
+    async def put_files(self) -> None:
+        """The device keys that the scenario gives, where localpair keeps its own; what clocks show at first."""
         for node in self.plan.nodes:
+            if self.plan.moves_clock(node.name):
+                await self.running.apply(SetClock(node.name, node.clock_offset_s))
             if node.identity:
                 key = hashlib.sha256(f"identity {node.identity}".encode()).digest()
                 await self.running.put(node.name, KEY_FILE, key)

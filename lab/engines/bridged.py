@@ -27,6 +27,7 @@ _OPTIONS: Final = {
     "com.docker.network.bridge.inhibit_ipv4": "true",
     "com.docker.network.bridge.enable_ip_masquerade": "false",
 }
+_ANYWHERE: Final = (p.SignalNode, p.SetClock)  # changes that leave the network alone
 _ONLY_FLAT: Final = "the engine's own bridges play flat networks of devices only: "
 
 
@@ -34,7 +35,7 @@ def unplayable(plan: Plan) -> list[Missing]:
     """Why the plan is no simple one; an empty list: it can be played on the engine's own bridges."""
     reasons = [reason for node in plan.nodes for reason in _odd_node(node)]
     reasons += ["impairments"] if plan.impairments else []
-    reasons += [f"event {event.id}" for event in plan.events if not isinstance(event.change, p.SignalNode)]
+    reasons += [f"event {event.id}" for event in plan.events if not isinstance(event.change, _ANYWHERE)]
     for segment in plan.segments:
         odd = [rule for rule in segment.rules if not _is_whole_filter(rule)]
         reasons += [f"rules or snooping of {segment.name}"] if odd or segment.snooping else []

@@ -151,7 +151,7 @@ class ComposeRunning:
         return started
 
     def _environment(self, node: Node, further: Mapping[str, str]) -> dict[str, str]:
-        shift = clock.shifted(node.clock_offset_s, _LIBRARY)
+        shift = clock.shifted(node.clock_offset_s, _LIBRARY, moves=self._plan.moves_clock(node.name))
         merged = {**_PATHS, **shift, **dict(node.environment), **further}
         return {name: self._replaced(value) for name, value in merged.items()}
 
@@ -198,6 +198,8 @@ class ComposeRunning:
         if change.do == "signal-node":
             message = {"do": "signal-product", "number": _SIGNALS[change.signal]}
             await tell(self._host, self._container(change.node), message)
+        elif change.do == "set-clock":
+            await self.put(change.node, clock.FILE, clock.reading(change.offset_s).encode())
         elif self._voice is not None:
             await self._wiring.change(change, self._voice)
 

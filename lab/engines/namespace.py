@@ -238,7 +238,8 @@ class NamespaceRunning:
         return await place.start(command, values, is_product=is_product, warm="@localpair" if warmly else "")
 
     def _environment(self, node: Node, further: Mapping[str, str]) -> dict[str, str]:
-        shift = clock.shifted(node.clock_offset_s, clock.library())
+        moves = self._plan.moves_clock(node.name)
+        shift = clock.shifted(node.clock_offset_s, clock.library(), moves=moves)
         merged = {**shift, **dict(node.environment), **further}
         return {name: self._replaced(value) for name, value in merged.items()}
 
@@ -262,6 +263,8 @@ class NamespaceRunning:
         """See ``Running``."""
         if change.do == "signal-node":
             await self._nodes[change.node].ask({"do": "signal-product", "number": _SIGNALS[change.signal]})
+        elif change.do == "set-clock":
+            await self.put(change.node, clock.FILE, clock.reading(change.offset_s).encode())
         else:
             await self._wiring.change(change, self._fabric)
 

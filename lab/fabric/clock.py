@@ -1,4 +1,6 @@
-"""A wall clock that is wrong on purpose: libfaketime, where it is installed. Monotonic clocks stay right."""
+"""A wall clock that is wrong on purpose, from the start on or by a jump: libfaketime, where it is installed.
+Monotonic clocks stay right.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,8 @@ _LIBRARIES: Final = (
     "usr/lib/faketime/libfaketime.so.1",
     "usr/lib64/faketime/libfaketime.so.1",
 )
+FILE: Final = "wall-clock"
+"""In a node's state folder, where its clock is to jump: how far it is off, as ``reading`` writes it."""
 
 
 def library() -> str:
@@ -18,13 +22,21 @@ def library() -> str:
     return next(found, "")
 
 
-def shifted(offset_s: float, path: str) -> dict[str, str]:
-    """The environment that shifts a program's wall clock by so many seconds with the library at ``path``."""
-    if not offset_s:
+def reading(offset_s: float) -> str:
+    """An offset as the library reads it."""
+    return f"{offset_s:+g}s"
+
+
+def shifted(offset_s: float, path: str, *, moves: bool = False) -> dict[str, str]:
+    """The environment that shifts a program's wall clock by so many seconds with the library at ``path``, or, where
+    it ``moves``, by what ``FILE`` says at each moment.
+    """
+    if not offset_s and not moves:
         return {}
+    file = {"FAKETIME_TIMESTAMP_FILE": f"@state/{FILE}", "FAKETIME_NO_CACHE": "1"}
     return {
         "LD_PRELOAD": path,
-        "FAKETIME": f"{offset_s:+g}s",
+        **(file if moves else {"FAKETIME": reading(offset_s)}),
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         # Else it takes timed waits on the monotonic clock for ones on the wall clock: Python's threads then wait for
         # each other by seconds instead of milliseconds.

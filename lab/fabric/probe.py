@@ -106,7 +106,8 @@ _TRIALS: Final[dict[str, Callable[[], None]]] = {
     "segment-rules": lambda: _apply(_SEGMENT),
     "wire": _wire,
     "tunnel-device": _tunnel_device,
-    "sandbox": sandbox.try_out,
+    "sandbox": lambda: sandbox.try_out("netlink"),
+    "kernel-files": lambda: sandbox.try_out("kernel-files"),
     "bbr": _bbr,
 }
 

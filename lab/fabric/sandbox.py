@@ -1,10 +1,11 @@
 """Starts a program as a sandbox would: what the sandbox withholds fails with EACCES, in it and in all it starts.
 
-    python sandbox.py netlink -- COMMAND [ARGUMENT ...]
+    python sandbox.py netlink kernel-files -- COMMAND [ARGUMENT ...]
 
 ``netlink``: no routing socket, so that neither interfaces nor routes can be listed by it, as on phones and in strict
-sandboxes. Rests on seccomp (seccomp(2)), which needs no privilege. One file on the standard library alone: it runs
-by itself in a node, too.
+sandboxes. ``kernel-files``: nothing below /proc and /sys can be read. Rests on seccomp (seccomp(2)) and Landlock
+(landlock(7)), neither of which needs privilege. One file on the standard library alone: it runs by itself in a node,
+too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import errno
 import os
 import struct
 import sys
+from collections.abc import Callable, Mapping
 from typing import Final
 
 _SET_SECCOMP: Final = 22
@@ -27,6 +29,12 @@ _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENT_AT = 0, 4, 16
 _LOAD, _IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 _AF_NETLINK: Final = 16
+
+# linux/landlock.h; the numbers of its calls are the same on every architecture.
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_EXECUTE, _READ_FILE, _READ_DIRECTORY = 1 << 0, 1 << 2, 1 << 3
+_PATH_BENEATH: Final = 1
+_HIDDEN: Final = ("proc", "sys")
 
 
 def filter_program(machine: str) -> bytes:
@@ -47,40 +55,88 @@ def filter_program(machine: str) -> bytes:
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
 
 
-def confine() -> None:
-    """Withhold netlink from the calling process for good. Raises OSError where the kernel refuses."""
+def withhold_netlink() -> None:
+    """No netlink sockets for the calling process, for good. Raises OSError where the kernel refuses."""
     code = ctypes.create_string_buffer(filter_program(os.uname().machine))
     steps = (len(code) - 1) // 8
     program = ctypes.create_string_buffer(struct.pack("@HP", steps, ctypes.addressof(code)))
+    _control(_NO_NEW_PRIVILEGES, 1, None)
+    _control(_SET_SECCOMP, _FILTER, program)
+
+
+def withhold_kernel_files() -> None:
+    """Nothing below /proc and /sys for the calling process, for good. Raises OSError where the kernel refuses.
+
+    Landlock forbids what no rule allows, so every other folder of the root gets a rule.
+    """
+    handled = _EXECUTE | _READ_FILE | _READ_DIRECTORY
+    ruleset = _call(
+        _CREATE_RULESET, ctypes.create_string_buffer(struct.pack("=Q", handled), 8), ctypes.c_size_t(8), 0
+    )
+    try:
+        for entry in os.scandir("/"):
+            if entry.name not in _HIDDEN and entry.is_dir():
+                folder = os.open(entry.path, os.O_PATH | os.O_CLOEXEC)
+                try:
+                    rule = ctypes.create_string_buffer(struct.pack("=Qi", handled, folder), 12)
+                    _call(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
+                finally:
+                    os.close(folder)
+        _control(_NO_NEW_PRIVILEGES, 1, None)
+        _call(_RESTRICT_SELF, ruleset, 0)
+    finally:
+        os.close(ruleset)
+
+
+WITHHOLDERS: Final[Mapping[str, Callable[[], None]]] = {
+    "netlink": withhold_netlink,
+    "kernel-files": withhold_kernel_files,
+}
+
+
+def _control(what: int, how: int, data: ctypes.Array[ctypes.c_char] | None) -> None:
+    """prctl(2)."""
     library = ctypes.CDLL(None, use_errno=True)
-    for words in ((_NO_NEW_PRIVILEGES, 1, None), (_SET_SECCOMP, _FILTER, program)):
-        if library.prctl(words[0], ctypes.c_ulong(words[1]), words[2], None, None) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, f"seccomp: {os.strerror(number)}")
+    if library.prctl(what, ctypes.c_ulong(how), data, None, None) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl: {os.strerror(number)}")
 
 
-def try_out() -> None:
-    """See whether this kernel lets a process be confined, in a child. Raises OSError."""
+def _call(number: int, *words: object) -> int:
+    """A call of Landlock, for which C libraries have no functions."""
+    library = ctypes.CDLL(None, use_errno=True)
+    answer = int(library.syscall(number, *words))
+    if answer < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"Landlock: {os.strerror(code)}")
+    return answer
+
+
+def try_out(withheld: str) -> None:
+    """See whether this kernel lets a process be confined so, in a child. Raises OSError."""
     child = os.fork()
     if child == 0:
         code = 0
         try:
-            confine()
+            WITHHOLDERS[withheld]()
         except OSError as error:
             code = error.errno or 255
         finally:
             os._exit(code)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code:
-        raise OSError(code, f"seccomp: {os.strerror(code)}")
+        raise OSError(code, f"the sandbox {withheld}: {os.strerror(code)}")
 
 
 def main() -> None:
     """Confine this process and become the command."""
-    _, withheld, separator, *command = sys.argv
-    if withheld != "netlink" or separator != "--" or not command:
-        sys.exit("usage: sandbox.py netlink -- COMMAND [ARGUMENT ...]")
-    confine()
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    withheld, command = words[:end], words[end + 1 :]
+    if not withheld or not command or not set(withheld) <= set(WITHHOLDERS):
+        sys.exit(f"usage: sandbox.py {{{'|'.join(WITHHOLDERS)}}} ... -- COMMAND [ARGUMENT ...]")
+    for word in withheld:
+        WITHHOLDERS[word]()
     os.execvp(command[0], command)  # noqa: S606 - to start it is what this is for
 
 

@@ -10,7 +10,7 @@ from lab.parts.common import Many, Model, Packets, Port
 from lab.parts.machines import Firewall
 from lab.parts.moments import Moment
 from lab.parts.networks import Drop, Multicast
-from lab.values import Address, Count, Duration, Host, Name, Percent, Rate
+from lab.values import Address, Count, Duration, Host, Name, Offset, Percent, Rate
 
 
 class Impair(Packets):
@@ -83,6 +83,14 @@ class Process(_Happening):
     device: Name
 
 
+class Clock(_Happening):
+    """The device's wall clock jumps: it is off by so much from then on."""
+
+    do: Literal["clock"]
+    device: Name
+    offset: Offset
+
+
 class Policy(_Happening):
     """The network's treatment of packets becomes another one, whole."""
 
@@ -111,12 +119,6 @@ class Degrade(_Happening):
 
 
 Happening: TypeAlias = Annotated[
-    Cable | Switch | Renumber | Plug | Move | Process | Policy | Guard | Degrade, Field(discriminator="do")
+    Cable | Switch | Renumber | Plug | Move | Process | Clock | Policy | Guard | Degrade,
+    Field(discriminator="do"),
 ]
-
-
-HAPPENINGS = (
-    "cable-out", "cable-in", "interface-down", "interface-up", "readdress", "unplug", "plug-in", "roam",
-    "kill",
-    "pause", "resume", "policy", "firewall", "impair", "heal",
-)  # fmt: skip

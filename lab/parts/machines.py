@@ -184,7 +184,7 @@ class Device(Forwarder):
     resolver: Text | None = None
     clock: Offset = 0.0
     identity: Name | None = None
-    sandbox: Many[Literal["netlink"]] = ()
+    sandbox: Many[Literal["netlink", "kernel-files"]] = ()
 
 
 class Router(Forwarder):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lab.parts.happenings import (
     Cable,
+    Clock,
     Degrade,
     Guard,
     Happening,
@@ -31,6 +32,7 @@ from lab.plan import (
     Roam,
     Route,
     SetChains,
+    SetClock,
     SetImpairments,
     SetLink,
     SetSegment,
@@ -109,13 +111,16 @@ def _text(happening: Happening) -> str:
     subject = subject or getattr(happening, "network", "")
     target = f" to {happening.to}" if isinstance(happening, Move) else ""
     hosts = f" to {', '.join(happening.ip)}" if isinstance(happening, Renumber) else ""
-    return f"{happening.do} {subject}{target}{hosts}"
+    offset = f" to {happening.offset / 3600:+g} h" if isinstance(happening, Clock) else ""
+    return f"{happening.do} {subject}{target}{hosts}{offset}"
 
 
 def _change(stage: Stage, happening: Happening) -> Change:
     match happening:
         case Process():
             return SignalNode(happening.device, happening.do)
+        case Clock():
+            return SetClock(happening.device, happening.offset)
         case Policy():
             return _policy(stage, happening)
         case Guard():

@@ -79,6 +79,17 @@ def test_the_clock_shift_leaves_monotonic_time_alone() -> None:
     )
 
 
+def test_a_clock_that_jumps_is_read_anew_each_time() -> None:
+    shift = clock.shifted(3600.0, "/lib/x.so", moves=True)
+    assert "FAKETIME" not in shift  # it would win over the file
+    assert shift["FAKETIME_TIMESTAMP_FILE"] == f"@state/{clock.FILE}"
+    assert shift["FAKETIME_NO_CACHE"] == "1"
+
+
+def confined(*words: str) -> list[str]:
+    return [sys.executable, "-I", "-S", sandbox.__file__, *words]
+
+
 @pytest.mark.netns
 def test_a_sandbox_withholds_the_routing_socket_from_all_that_it_starts() -> None:
     attempts = """
@@ -91,20 +102,41 @@ for family in (socket.AF_NETLINK, socket.AF_INET, socket.AF_UNIX):
     else:
         print("ok")
 """
-    confined = [
-        sys.executable,
-        "-I",
-        "-S",
-        sandbox.__file__,
-        "netlink",
-        "--",
-        "env",
-        sys.executable,
-        "-c",
-        attempts,
-    ]
-    done = subprocess.run(confined, check=True, capture_output=True, text=True)
+    command = confined("netlink", "--", "env", sys.executable, "-c", attempts)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["13", "ok", "ok"]
+
+
+@pytest.mark.netns
+def test_a_sandbox_hides_what_the_kernel_tells_in_files_and_nothing_else(tmp_path: Path) -> None:
+    if reason := capabilities.namespaces()["kernel-files"]:
+        pytest.skip(reason)
+    (tmp_path / "own").write_text("own")
+    attempts = f"""
+import os, pathlib, socket
+for path in ("/proc/net/dev", "/proc/self/status", "/sys/class/net", "/etc/passwd", "{tmp_path}/own"):
+    try:
+        os.listdir(path) if "class" in path else pathlib.Path(path).read_text()
+    except OSError as error:
+        print(error.errno)
+    else:
+        print("ok")
+pathlib.Path("{tmp_path}/new").write_text("new")
+socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()
+"""
+    command = confined("kernel-files", "--", "env", sys.executable, "-c", attempts)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["13", "13", "13", "ok", "ok"]
+    assert (tmp_path / "new").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("netlink",), ("netlink", "--"), ("--", "true"), ("netlink", "hope", "--", "true")]
+)
+def test_a_sandbox_says_what_it_takes(words: tuple[str, ...]) -> None:
+    done = subprocess.run(confined(*words), check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "usage: sandbox.py {netlink|kernel-files} ... -- COMMAND [ARGUMENT ...]\n"
 
 
 def test_a_sandbox_on_an_unknown_machine_is_no_sandbox() -> None:

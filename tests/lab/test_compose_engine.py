@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import signal
 import socket
@@ -170,6 +171,26 @@ def test_changes_reach_the_devices(tmp_path: Path) -> None:
             product = await up.start("bob", ["@localpair", "host", "--json"], {})
             await up.apply(p.SignalNode("bob", "kill"))
             assert await product.wait() == -signal.SIGKILL
+
+    asyncio.run(run())
+
+
+@needs_engine
+def test_a_clock_is_set_under_a_program_that_runs(tmp_path: Path) -> None:
+    jump = p.Event("jump", p.When(""), p.SetClock("bob", -3600.0), "jump")
+    plan = dataclasses.replace(plans.plan(), events=(jump,))
+    tell = "import time\nfor _ in range(2): print(time.time(), flush=True); input()"
+
+    async def run() -> None:
+        async with running(plan, tmp_path) as up:
+            await up.apply(p.SetClock("bob", 0.0))
+            process = await up.start("bob", ["python3", "-c", tell], {})
+            lines = process.lines()
+            first = float((await anext(lines)).text)
+            await up.apply(jump.change)
+            await process.write(b"\n\n")
+            assert float((await anext(lines)).text) - first == pytest.approx(-3600, abs=60)
+            assert await process.wait() == 0
 
     asyncio.run(run())
 

@@ -24,6 +24,7 @@ from lab_canaries import between, play, probe
 from lab import plan as p
 from lab.cells import planned
 from lab.engines.namespace import NamespaceEngine, NamespaceRunning
+from lab.fabric import clock
 from lab.sightings import read_node
 
 if TYPE_CHECKING:
@@ -105,6 +106,30 @@ def test_files_go_in_and_come_out(tmp_path: Path) -> None:
             assert await output(up, "alice", "stat", "-c", "%s", "@state/folder/data") == ["300000"]
             with pytest.raises(FileNotFoundError):
                 await up.get("bob", "folder/data")
+
+    asyncio.run(run())
+
+
+def test_a_clock_is_set_under_a_program_that_runs(tmp_path: Path) -> None:
+    jump = p.Event("jump", p.When(""), p.SetClock("alice", -3600.0), "jump")
+    plan = dataclasses.replace(plans.plan(), events=(jump,))
+    if not clock.library():
+        pytest.skip("libfaketime is not installed")
+    tell = "import time\nfor _ in range(2): print(time.time(), time.monotonic(), flush=True); input()"
+
+    async def run() -> None:
+        async with running(plan, tmp_path) as up:
+            for node, moved in (("alice", -3600.0), ("bob", 0.0)):
+                await up.apply(p.SetClock("alice", 0.0))
+                process = await up.start(node, [PYTHON, "-S", "-c", tell], {})
+                lines = process.lines()
+                first = [float(word) for word in (await anext(lines)).text.split()]
+                await up.apply(jump.change)
+                await process.write(b"\n\n")
+                second = [float(word) for word in (await anext(lines)).text.split()]
+                assert await process.wait() == 0
+                assert second[0] - first[0] == pytest.approx(moved, abs=60)
+                assert second[1] - first[1] == pytest.approx(0, abs=60)
 
     asyncio.run(run())
 

@@ -106,6 +106,18 @@ def test_a_firewall_is_written_out_with_its_customary_accepts(plan_of: PlanOf) -
     assert plan.needs == ("firewall", "ipv6")
 
 
+def test_a_clock_that_is_set_and_a_sandbox_need_what_they_rest_on(plan_of: PlanOf) -> None:
+    still = plan_of(TWO.replace("192.168.1.10}", "192.168.1.10}, sandbox: kernel-files"))
+    assert "kernel-files" in still.needs
+    assert not {"clock", "sandbox"} & set(still.needs)
+    jump = "\nevents: [{at: host.offer, do: clock, device: bob, offset: -25h}]\n"
+    plan = plan_of(TWO.replace("192.168.1.10}", "192.168.1.10}, sandbox: netlink") + jump)
+    assert {"clock", "sandbox"} <= set(plan.needs)
+    (event,) = plan.events
+    assert (event.change, event.text) == (p.SetClock("bob", -90000.0), "clock bob to -25 h")
+    assert (plan.moves_clock("bob"), plan.moves_clock("alice")) == (True, False)
+
+
 def test_a_translating_router_answers_nothing_outside(plan_of: PlanOf) -> None:
     plan = plan_of(
         """
