@@ -1,0 +1,114 @@
+"""The workers of a session spread over all engines that are given, here two, each in a network namespace of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lab import lease
+from lab.compose import image
+from lab.engines.compose import answers
+from lab.engines.docker_host import DockerHost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_S = 30.0
+SCENARIOS = ("stages/no-names-asked", "stages/tunnel-owns-default-route")  # three cells each
+
+pytestmark = pytest.mark.skipif(
+    os.getuid() != 0 or not answers() or not shutil.which("dockerd"),
+    reason="takes root, a Docker engine that answers, and dockerd for a second one",
+)
+
+
+def docker(host: str, *words: str) -> str:
+    done = subprocess.run(["docker", "-H", host, *words], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@contextmanager
+def further_engine() -> Iterator[str]:
+    """The address of an engine that has no way out, and takes none of the first one's bridges or rules."""
+    folder = Path(tempfile.mkdtemp(prefix="lab-engine-"))
+    place = folder.name
+    subprocess.run(["ip", "netns", "add", place], check=True)
+    address = f"unix://{folder}/sock"
+    options = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+    options += ["--bridge=none", "--iptables=false", "--ip-forward=false", "--userland-proxy=false"]
+    with (folder / "log").open("w") as log:
+        # It must not outlive this process; and in ``ip netns exec`` an engine would miss its cgroups.
+        inside = ["setpriv", "--pdeathsig", "TERM", "nsenter", f"--net=/run/netns/{place}"]
+        daemon = subprocess.Popen([*inside, "dockerd", "-H", address, *options], stdout=log, stderr=log)
+        try:
+            _await(address, daemon)
+            yield address
+        finally:
+            daemon.terminate()
+            daemon.wait(READY_S)
+            subprocess.run(["ip", "netns", "del", place], check=True)
+            shutil.rmtree(folder)
+
+
+def _await(address: str, daemon: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + READY_S
+    while not answers(address):
+        assert daemon.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def _copy_images(first: DockerHost, second: str) -> None:
+    made = image.ensure(first)
+    known = docker(first.address, "images", "--format", "{{.Repository}}:{{.Tag}}").split()
+    bases = [name for name in (image.LOCAL_BASE, image.REGISTRY_BASE) if name in known]
+    with subprocess.Popen(
+        ["docker", "-H", first.address, "save", made, *bases], stdout=subprocess.PIPE
+    ) as saved:
+        loaded = subprocess.run(
+            ["docker", "-H", second, "load"], stdin=saved.stdout, check=True, capture_output=True
+        )
+    assert (saved.returncode, loaded.returncode) == (0, 0)
+
+
+def _created(address: str, since: int) -> int:
+    """How many containers of the lab have been made there."""
+    filters = ["--filter", "event=create", "--filter", f"label={lease.LABEL}"]
+    span = ["--since", str(since), "--until", str(int(time.time()) + 1)]
+    return len(docker(address, "events", *span, *filters, "--format", "{{.ID}}").split())
+
+
+def test_the_workers_spread_over_the_engines(tmp_path: Path) -> None:
+    first = DockerHost()
+    with further_engine() as second:
+        _copy_images(first, second)
+        since = int(time.time())
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "--lab-engine=compose",
+            f"--lab-artifacts={tmp_path}",
+        ]
+        command += [f"--lab-docker-host={host}" for host in (first.address, second)]
+        command += [f"lab/scenarios/{name}.yaml" for name in SCENARIOS]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+        assert "compose: 6 passed" in done.stdout
+        made = [_created(host, since) for host in (first.address, second)]
+        assert min(made) >= 3
+        assert docker(second, "ps", "-aq") == ""
