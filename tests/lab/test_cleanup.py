@@ -90,12 +90,14 @@ def wait_for(nothing: object) -> None:
     assert left == []
 
 
-def host_state() -> tuple[list[str], list[str]]:
+def host_state() -> set[str]:
     """The host's links and mounts, without those of Docker, which other tests may be using just now."""
-    links = sorted(path.name for path in Path("/sys/class/net").iterdir())
+    links = {path.name for path in Path("/sys/class/net").iterdir()}
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     own = re.compile(r"veth[0-9a-f]{7}|br-[0-9a-f]{12}")
-    return [link for link in links if not own.fullmatch(link)], [one for one in mounts if "docker" not in one]
+    return {link for link in links if not own.fullmatch(link)} | {
+        one for one in mounts if "docker" not in one
+    }
 
 
 @pytest.mark.netns
@@ -104,15 +106,16 @@ def test_namespaces_die_with_the_lab(step: str, tmp_path: Path) -> None:
     before = host_state()
     token = killed_at("namespace", step, tmp_path)
     wait_for(lambda: marked(token))
-    assert host_state() == before
+    wait_for(lambda: sorted(host_state() - before))
 
 
 def labelled(folder: Path) -> list[str]:
     """What the engine still has of the leases that were taken for runs in ``folder``."""
     file = folder / "compose.yaml"
-    if not file.exists():
+    named = re.search(r"^name: (\S+)", file.read_text(), re.MULTILINE) if file.exists() else None
+    if named is None:  # killed before it was written, and so before the engine heard of it
         return []
-    name = file.read_text().split("name: ")[1].split()[0]
+    name = named[1]
     found: list[str] = []
     for kind in (["ps", "-aq"], ["volume", "ls", "-q"], ["network", "ls", "-q"]):
         listed = ["docker", *kind, "--filter", f"label=com.docker.compose.project={name}"]

@@ -40,23 +40,19 @@ def docker(host: str, *words: str) -> str:
 @contextmanager
 def further_engine() -> Iterator[str]:
     """The address of an engine that has no way out, and takes none of the first one's bridges or rules."""
-    folder = Path(tempfile.mkdtemp(prefix="lab-engine-"))
-    place = folder.name
-    subprocess.run(["ip", "netns", "add", place], check=True)
+    # By this name, tests that compare the machine's mounts know them for an engine's.
+    folder = Path(tempfile.mkdtemp(prefix="localpair-docker-"))
     address = f"unix://{folder}/sock"
     options = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
     options += ["--bridge=none", "--iptables=false", "--ip-forward=false", "--userland-proxy=false"]
     with (folder / "log").open("w") as log:
-        # It must not outlive this process; and in ``ip netns exec`` an engine would miss its cgroups.
-        inside = ["setpriv", "--pdeathsig", "TERM", "nsenter", f"--net=/run/netns/{place}"]
+        inside = ["setpriv", "--pdeathsig", "TERM", "unshare", "--net"]  # it must not outlive this process
         daemon = subprocess.Popen([*inside, "dockerd", "-H", address, *options], stdout=log, stderr=log)
         try:
             _await(address, daemon)
             yield address
         finally:
-            daemon.terminate()
-            daemon.wait(READY_S)
-            subprocess.run(["ip", "netns", "del", place], check=True)
+            _stop(daemon, folder / "data")
             shutil.rmtree(folder)
 
 
@@ -66,6 +62,17 @@ def _await(address: str, daemon: subprocess.Popen[bytes]) -> None:
         assert daemon.poll() is None
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+def _stop(daemon: subprocess.Popen[bytes], data: Path) -> None:
+    """An engine may wait longer for its containerd than anybody wants to; that one dies with it."""
+    daemon.terminate()
+    try:
+        daemon.wait(READY_S)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
+        subprocess.run(["umount", "--recursive", str(data)], check=False)  # its mount of the folder on itself
 
 
 def _copy_images(first: DockerHost, second: str) -> None:
