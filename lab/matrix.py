@@ -23,6 +23,7 @@ Say: TypeAlias = Callable[[Where, str, str], None]
 """Takes a problem: where, what, and what may have been meant."""
 
 MOST_CELLS = 200
+MOST_PERMUTED = 5  # 120 orders
 _SIGNS = {"-": "minus-", "+": "plus-"}
 _NAME = re.compile(r"\$\{([^}]*)\}")
 
@@ -64,12 +65,16 @@ def _axes(matrix: Tree | None, say: Say) -> dict[str, list[Tree]]:
         size *= max(1, len(values))
     if size > MOST_CELLS:
         say(("matrix",), f"{size} cells are more than {MOST_CELLS}; make the matrix smaller", "")
+        return {name: values[:1] for name, values in axes.items() if values}
     return {name: values for name, values in axes.items() if values}
 
 
 def _axis(name: str, values: Tree, say: Say) -> list[Tree]:
     if isinstance(values, Branch) and list(values.items) == ["permutations"]:
         inner = values.items["permutations"]
+        if isinstance(inner, Series) and len(inner.items) > MOST_PERMUTED:
+            say(("matrix", name), f"at most {MOST_PERMUTED} things can be put into every order", "")
+            return []
         if isinstance(inner, Series):
             return [Series(order, inner.mark) for order in permutations(inner.items)]
     if isinstance(values, Series) and values.items:

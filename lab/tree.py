@@ -117,6 +117,8 @@ def read_tree(path: Path, text: str) -> tuple[Branch, list[Problem]]:
         node = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
         raise ScenarioError([_syntax_problem(path, error)]) from None
+    except RecursionError:
+        raise ScenarioError([Problem(path, 1, 1, "", "this is nested too deeply")]) from None
     if not isinstance(node, yaml.MappingNode):
         raise ScenarioError([Problem(path, 1, 1, "", "a scenario is a mapping that begins with `lab: 1`")])
     grower = _Grower(path)

@@ -20,6 +20,8 @@ _RATE = re.compile(_NUMBER + r"\s*(bit|kbit|mbit|gbit)")
 _KBIT = {"bit": 0.001, "kbit": 1.0, "mbit": 1000.0, "gbit": 1_000_000.0}
 _SIZE = re.compile(_NUMBER + r"\s*(B|kB|MB|GB|KiB|MiB|GiB)")
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+MOST_BYTES = 2**30
+SYSCTL = re.compile(r"net(?:[./][A-Za-z0-9_-]+)+")  # what a network namespace has of its own
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 INTERFACE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")  # IFNAMSIZ, less the NUL
 
@@ -77,7 +79,10 @@ def read_size(value: object) -> int:
     """Bytes: ``500B``, ``64kB``, ``1MiB``."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    return int(_measure(_SIZE, _BYTES, _text(value, "a size such as 1MiB"), "1MiB or 64kB"))
+    size = _measure(_SIZE, _BYTES, _text(value, "a size such as 1MiB"), "1MiB or 64kB")
+    if size > MOST_BYTES:
+        raise ValueError(f"{value} is more than the lab makes; at most 1GiB")
+    return int(size)
 
 
 def read_flag(value: object) -> bool:
@@ -178,6 +183,24 @@ def read_interface_name(value: object) -> str:
     return text
 
 
+def read_sysctl(value: object) -> str:
+    """A kernel setting of a network, such as net.ipv4.conf.all.rp_filter; all others are the whole machine's."""
+    text = _text(value, "a setting such as net.ipv4.conf.all.rp_filter")
+    if not SYSCTL.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no setting of a network; write one such as net.ipv4.conf.all.rp_filter"
+        )
+    return text
+
+
+def read_file_name(value: object) -> str:
+    """A path below the device's own folder, such as holiday/photo.raw."""
+    text = _text(value, "a file's name")
+    if any(part in ("", ".", "..") for part in text.split("/")):
+        raise ValueError(f"{text!r} leads out of the device's folder; write one such as holiday/photo.raw")
+    return text
+
+
 def as_list(value: object) -> object:
     """One value where a list is expected counts as a list of one."""
     return value if isinstance(value, list | tuple) else [value]
@@ -209,6 +232,12 @@ Host: TypeAlias = Annotated[
 ]
 Name: TypeAlias = Annotated[str, *_typed(read_name, "guest-wifi", "Lower-case letters, digits and '-'.")]
 InterfaceName: TypeAlias = Annotated[str, *_typed(read_interface_name, "wlan0", "At most 15 characters.")]
+Sysctl: TypeAlias = Annotated[
+    str, *_typed(read_sysctl, "net.ipv4.conf.all.rp_filter", "A kernel setting of a network.")
+]
+FileName: TypeAlias = Annotated[
+    str, *_typed(read_file_name, "photo.raw", "A path below the device's folder.")
+]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(read_flag), WithJsonSchema({"type": "boolean"})]
 Count: TypeAlias = Annotated[int, BeforeValidator(read_count), WithJsonSchema({"type": "integer"})]
 Ports: TypeAlias = Annotated[

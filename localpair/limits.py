@@ -72,6 +72,8 @@ NEIGHBOUR_POLL_S: Final = 0.25  # where the platform does not tell, and for the 
 NEIGHBOUR_PAUSE_S: Final = 0.02  # between two looks at the table, however often it changes
 # Between probes of one neighbour that does not answer. Then it is left alone; who hosts goes on with the last gap.
 PROBE_GAPS_S: Final = (1.0, 4.0, 16.0)
+NEIGHBOUR_PROBES: Final = 512  # to all neighbours at once: whoever forges ARP makes as many as it likes ...
+NEIGHBOUR_PROBES_REFILL_S: Final = 1 / 32  # ... and one more after so long
 PROBED: Final = 4096  # addresses remembered as probed: sweeps before and after a change, and neighbours
 SWEEP_AFTER_S: Final = (
     0.25,

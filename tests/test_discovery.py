@@ -505,3 +505,37 @@ def test_whoever_writes_to_another_address_of_ours_is_answered_once_from_there()
         join.discovery.receive(datagram, Source(source, UDP_PORT, local=other), Carrier.UNICAST, lan.now)
     answers = [what for what in join.discovery.take_transmits() if what.source == other]
     assert [(what.address, what.carrier) for what in answers] == [(source, Carrier.UNICAST)]
+
+
+@pytest.mark.parametrize(
+    ("part", "other", "ends"),
+    [
+        (Part.HOST, Part.JOIN, True),
+        (Part.HOST, Part.DISCOVER, False),
+        (Part.HOST, Part.HOST, False),
+        (Part.JOIN, Part.HOST, True),
+        (Part.JOIN, Part.JOIN, False),
+        (Part.DISCOVER, Part.DISCOVER, True),
+    ],
+)
+def test_where_no_secret_tells_only_a_counterpart_ends_the_search(
+    part: Part, other: Part, ends: bool
+) -> None:
+    lan = VirtualLan()
+    device = lan.add(Keyring([]), part)
+    lan.add(Keyring([]), other)
+    lan.run(1.0)
+    assert device.of(Heard), "it is shown all the same"
+    assert device.discovery.heard_anybody is ends
+
+
+def test_nobody_is_remembered_for_longer_than_the_slowest_beat_explains() -> None:
+    lan = VirtualLan()
+    device = lan.add(Keyring([]), Part.HOST)
+    lan.run(1.0)
+    beacon = Beacon(BeaconKind.ANNOUNCE, Part.JOIN, bytes([7]) * 16, 1, 5000, 5000, beat_ms=65_535)
+    datagram = Keyring([]).seal(None, beacon, bytes(12))
+    device.discovery.receive(datagram, STRANGER, Carrier.UNICAST, lan.now)
+    assert device.discovery.heard_anybody
+    lan.run(20.0)
+    assert not device.discovery.heard_anybody

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from ipaddress import ip_address, ip_network
 from itertools import accumulate, islice
 
 import pytest
 
+from localpair.address import IPAddress
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
-from localpair.limits import ATTEMPT_S, SWEEP_ADDRESSES
-from localpair.net.interfaces import Interfaces
-from localpair.net.probing import sweep_gaps, sweep_targets
+from localpair.keys import Purpose, SharedSecret
+from localpair.limits import (
+    ATTEMPT_S,
+    NEIGHBOUR_POLL_S,
+    NEIGHBOUR_PROBES,
+    NEIGHBOUR_PROBES_REFILL_S,
+    SWEEP_ADDRESSES,
+)
+from localpair.net.interfaces import Interfaces, Neighbour
+from localpair.net.probing import Prober, sweep_gaps, sweep_targets
+from localpair.net.routes import NoRoute
+from localpair.protocol.discovery import Discovery, Self, Transmit
+from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Part
 
 
@@ -100,3 +112,80 @@ def test_who_joins_sweeps_twice_and_who_hosts_for_as_long_as_it_waits() -> None:
     assert list(accumulate(waiting[:4])) == [1.0, 8.0, 26.0, 44.0]
     assert max(waiting) < ATTEMPT_S - 1.0, "a joiner that starts after one sweep is there for the next one"
     assert not list(sweep_gaps(Part.LISTEN))
+
+
+# --- neighbours ------------------------------------------------------------------------------------------------
+
+
+class Lan:
+    """What a prober asks of its finder, on one interface, with a neighbour table to fill."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, part: Part) -> None:
+        secret = SharedSecret(b"0123456789abcdef", Purpose.OFFER)
+        me = Self(part, bytes(16), bytes(32), 46820, 46820)
+        self.discovery = Discovery(me, Keyring([(OFFER, secret)]), 0.0)
+        self.interfaces = Interfaces((one("192.168.1.1/24"),))
+        self.table: list[Neighbour] = []
+        self.time = 0.0
+        monkeypatch.setattr("localpair.net.probing.neighbours", lambda: tuple(self.table))
+
+    def now(self) -> float:
+        return self.time
+
+    def is_own(self, address: IPAddress) -> bool:
+        return address == ip_address("192.168.1.1")
+
+    def flush(self) -> list[Transmit]:
+        return []
+
+    def add(self, first: str, count: int = 1) -> None:
+        self.table += [Neighbour(2, ip_address(first) + number) for number in range(count)]
+
+    def asked(self, prober: Prober, seconds: float) -> list[str]:
+        """Where probes went in that time, in their order."""
+        end = self.time + seconds
+        while self.time < end:
+            prober.ask_neighbours()
+            self.time += NEIGHBOUR_POLL_S
+        return [str(what.address) for what in self.discovery.take_transmits() if what.direct]
+
+
+@pytest.mark.parametrize("part", [Part.JOIN, Part.HOST])
+def test_forged_neighbours_have_no_more_sent_than_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, part: Part
+) -> None:
+    lan = Lan(monkeypatch, part)
+    prober = Prober(lan, 46820, part)  # type: ignore[arg-type]  # a finder's part of it
+    lan.add("10.0.0.1", 3_000)
+    sent = lan.asked(prober, 60.0)
+    allowed = NEIGHBOUR_PROBES + 60.0 / NEIGHBOUR_PROBES_REFILL_S
+    assert allowed * 0.9 < len(sent) <= allowed + 1
+    assert max(Counter(sent).values()) <= 7
+
+
+def test_whoever_is_new_is_asked_before_all_others_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    lan = Lan(monkeypatch, Part.HOST)
+    prober = Prober(lan, 46820, Part.HOST)  # type: ignore[arg-type]  # a finder's part of it
+    lan.add("192.168.1.2", 250)
+    lan.add("10.0.0.1", 500)
+    lan.asked(prober, 20.0)
+    lan.add("192.168.1.253")
+    assert lan.asked(prober, NEIGHBOUR_POLL_S)[0] == "192.168.1.253"
+
+
+def test_routes_are_asked_for_no_more_often_than_somebody_may_be_probed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lan = Lan(monkeypatch, Part.JOIN)
+    looked: list[IPAddress] = []
+
+    def route(address: IPAddress, interfaces: Interfaces) -> NoRoute:
+        looked.append(address)
+        return NoRoute(address, 101, "ENETUNREACH", "Network is unreachable")
+
+    monkeypatch.setattr("localpair.net.probing.route_to", route)
+    prober = Prober(lan, 46820, Part.JOIN)  # type: ignore[arg-type]  # a finder's part of it
+    lan.add("fd12::1", 10)
+    lan.add("192.168.1.1")
+    assert lan.asked(prober, 10.0) == []
+    assert len(looked) == 10 * 10, "once a second each"

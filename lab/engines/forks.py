@@ -18,6 +18,8 @@ from lab.fabric import channel
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _PROGRAM: Final = Path(__file__).with_name("zygote.py")
+_KEPT: Final = ("PATH", "HOME", "TMPDIR", "LANG")
+_OURS: Final = "LOCALPAIR_LAB_"
 
 
 @dataclass(slots=True)
@@ -66,9 +68,11 @@ class Zygote:
         self._owner = os.getpid()
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-I", str(_PROGRAM), str(theirs.fileno()), str(os.getpid()), str(_ROOT)]
+        kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_OURS)}
         with theirs:
             self._process = subprocess.Popen(
                 command,
+                env=kept,  # a forked device shows it for ever, whatever its own environment says
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -21,11 +21,14 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
+_SMALL_NUMBERS = 100
+
 
 def main(descriptor: int, parent: int, root: str) -> None:
     """Import what children need, and fork them on request until the other side hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine decides when to end
-    has_product = _import_product()
+    # OpenSSL knows a forked process by its number, which is a small one in every device.
+    has_product = os.getpid() > _SMALL_NUMBERS and _import_product()
     sys.path.append(root)
     from lab.fabric import channel, children, namespaces, programs, warm
 

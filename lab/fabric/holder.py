@@ -13,6 +13,7 @@ when it goes, the kernel ends everything in the node. It answers on one channel,
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -191,6 +192,8 @@ class _Started:
 
 
 def _open(name: str, write: bool) -> int:
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise PermissionError(errno.EPERM, f"{name!r} is not in the state folder")
     target = STATE / name
     flags = os.O_CLOEXEC | (os.O_WRONLY | os.O_CREAT | os.O_TRUNC if write else os.O_RDONLY)
     if write:

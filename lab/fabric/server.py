@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import struct
 import sys
 import time
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class Server:
     recorder: Recorder = field(init=False)
     connections: list[socket.socket] = field(default_factory=list)
     waiting: list[tuple[socket.socket, set[str]]] = field(default_factory=list)
+    devices: list[socket.socket] = field(default_factory=list)
     joined: list[socket.socket] = field(default_factory=list)
     curious: list[socket.socket] = field(default_factory=list)
     outcome: Message | None = None
@@ -68,10 +70,17 @@ class Server:
             )
             self.applier.run_timers(time.monotonic())
             if self.listener in ready and self.listener is not None:
-                self.connections.append(self.listener.accept()[0])
+                self._admit(self.listener.accept()[0])
             for connection in [one for one in self.connections if one in ready]:
                 if not self._serve(connection):
                     return
+
+    def _admit(self, connection: socket.socket) -> None:
+        """Whoever sits in another container has a number that is none here: a device, which may only join."""
+        self.connections.append(connection)
+        (pid,) = struct.unpack_from("i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if pid == 0:
+            self.devices.append(connection)
 
     def _serve(self, connection: socket.socket) -> bool:
         try:
@@ -80,11 +89,13 @@ class Server:
         except channel.ChannelClosedError:
             self._hang_up(connection)
             return connection is not self.owner
-        return bool(message["do"] != "end")
+        return bool(message["do"] != "end" or connection in self.devices)
 
     def _reply(self, connection: socket.socket, message: Message, descriptors: list[int]) -> None:
         passed: list[int] = []
         try:
+            if connection in self.devices and message["do"] != "join":
+                raise RefusedError("a device may only join")
             if message["do"] in {"join", "await", "stood"}:
                 getattr(self, f"_{message['do']}")(connection, message, descriptors)
                 return
@@ -99,7 +110,7 @@ class Server:
 
     def _hang_up(self, connection: socket.socket) -> None:
         connection.close()
-        for group in (self.connections, self.joined, self.curious):
+        for group in (self.connections, self.devices, self.joined, self.curious):
             if connection in group:
                 group.remove(connection)
         self.waiting = [(one, names) for one, names in self.waiting if one is not connection]
@@ -173,6 +184,8 @@ class Server:
 
     def _join(self, connection: socket.socket, message: Message, descriptors: list[int]) -> None:
         """A device brings its network namespace and waits, unanswered, until the network stands."""
+        if message["node"] in self.places.names():
+            raise RefusedError(f"{message['node']} has joined already")
         self.places.adopt(message["node"], descriptors[0])
         self.joined.append(connection)
         self._answer_waiting()

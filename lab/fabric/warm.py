@@ -14,10 +14,13 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
 from typing import Final, TextIO
 
 Program = Callable[[], int]
 
+_ROOT: Final = str(Path(__file__).resolve().parents[2])
 _FIRST_OTHER: Final = 3  # after the three streams
 _OF_THE_START: Final = ("LD_", "PYTHON", "GLIBC_", "MALLOC_", "OPENSSL_", "SSL_", "LC_", "LANG", "TZ")
 _UNBUFFERED: Final = "PYTHONUNBUFFERED"
@@ -59,6 +62,14 @@ def _forget(arguments: list[str], environment: dict[str, str]) -> None:
     os.closerange(_FIRST_OTHER, os.sysconf("SC_OPEN_MAX"))
     os.environ.clear()
     os.environ.update(environment)
+    import_module("ssl").RAND_add(
+        os.urandom(32), 32.0
+    )  # imported long since, where there is anything to add to
+    sys.path[:] = [
+        folder for folder in sys.path if folder != _ROOT
+    ]  # the tree is none of an installed program's
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lab"]:
+        del sys.modules[name]
     sys.argv[:] = arguments
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)

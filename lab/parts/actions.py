@@ -8,13 +8,13 @@ from pydantic import Field
 
 from lab.parts.common import Many, Model, Text
 from lab.parts.moments import Moment
-from lab.values import Count, Duration, Flag, Name, Size
+from lab.values import Count, Duration, FileName, Flag, Name, Size
 
 
 class SentFile(Model):
     """A file of pseudo-random bytes to send."""
 
-    name: Text
+    name: FileName
     size: Size
 
 

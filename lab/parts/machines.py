@@ -7,7 +7,19 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, StringConstraints, model_validator
 
 from lab.parts.common import Many, Model, Packets, Text
-from lab.values import Address, Count, Flag, Host, InterfaceName, Name, Offset, Ports, Prefix, Target
+from lab.values import (
+    Address,
+    Count,
+    Flag,
+    Host,
+    InterfaceName,
+    Name,
+    Offset,
+    Ports,
+    Prefix,
+    Sysctl,
+    Target,
+)
 
 
 class NetworkInterface(Model):
@@ -123,7 +135,7 @@ class Machine(Model):
     routes: Many[RouteEntry] = ()
     routing_policy: Many[RoutingPolicy] = ()
     firewall: Firewall = Firewall()
-    sysctls: dict[str, str] = Field(default_factory=dict)
+    sysctls: dict[Sysctl, str] = Field(default_factory=dict)
     run: Many[Helper] = ()
     hosts_file: Many[Text] = ()
 

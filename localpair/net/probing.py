@@ -20,6 +20,8 @@ from localpair.address import AddressClass, IPAddress, classify, subnet_hosts
 from localpair.candidate import Interface, InterfaceKind
 from localpair.limits import (
     NEIGHBOUR_POLL_S,
+    NEIGHBOUR_PROBES,
+    NEIGHBOUR_PROBES_REFILL_S,
     SWEEP_ADDRESSES,
     SWEEP_AFTER_S,
     SWEEP_AGAIN_S,
@@ -33,6 +35,7 @@ from localpair.net.finder import Finder
 from localpair.net.interfaces import Interfaces, neighbours
 from localpair.net.neighbours import NeighbourWatch
 from localpair.net.routes import NoRoute, route_to
+from localpair.protocol.budget import Bucket
 from localpair.protocol.discovery import Target, Transmit
 from localpair.ranking import is_tunnel
 from localpair.wire.beacon import Part
@@ -53,6 +56,7 @@ class Prober:
         self._gaps: Iterator[float] = iter(())
         self._next_sweep: float | None = None  # None: the gaps begin anew
         self._watch = NeighbourWatch()
+        self._allowance = Bucket(NEIGHBOUR_PROBES, NEIGHBOUR_PROBES_REFILL_S)
 
     def wake(self) -> None:
         """Discovery rests no longer: look at once."""
@@ -66,7 +70,11 @@ class Prober:
                 if self._finder.discovery.resting:
                     self._next_sweep = None
                 elif not self._finder.discovery.heard_anybody:
-                    self._probe_neighbours()
+                    began = self._finder.now()
+                    self.ask_neighbours()
+                    await asyncio.sleep(
+                        self._finder.now() - began
+                    )  # a flooded table leaves time for all else
                     if self._left() <= 0:
                         self._next_sweep = self._finder.now() + next(self._gaps, inf)
                         await self._sweep()
@@ -81,20 +89,44 @@ class Prober:
             self._next_sweep = now + next(self._gaps, inf)
         return self._next_sweep - now
 
-    def _probe_neighbours(self) -> None:
-        """Also the first contact of a host whose firewall is closed: the peer's ARP request made it a neighbour."""
-        for neighbour in neighbours():
-            interface = self._finder.interfaces.by_index.get(neighbour.index)
-            if interface is not None and self._may_ask(neighbour.address, interface):
-                self._probe(neighbour.address, neighbour.index)
+    def ask_neighbours(self) -> None:
+        """A probe to each neighbour whose turn it is, as many as are allowed.
+
+        Also the first contact of a host whose firewall is closed: the peer's ARP request made it a neighbour."""
+        targets = [Target(one.address, self.port, one.index) for one in neighbours()]
+        self._ask(targets)
         self._finder.flush()
 
-    def _may_ask(self, address: IPAddress, interface: Interface) -> bool:
+    def _ask(self, targets: list[Target]) -> None:
+        """Whoever is new comes first; where no more is allowed now, the others wait for the next look."""
+        discovery, now = self._finder.discovery, self._finder.now()
+        for is_new in (True, False):
+            for target in targets:
+                if (discovery.probes.count(target) == 0) is not is_new or not discovery.may_probe(
+                    target, now
+                ):
+                    continue
+                if not self._is_probable(target):
+                    continue
+                if not self._is_on_link(target.address):
+                    discovery.probes.pass_over(target, now)
+                elif not self._allowance.take(now):
+                    return
+                else:
+                    discovery.probe(target, now)
+
+    def _is_probable(self, target: Target) -> bool:
+        interface = self._finder.interfaces.by_index.get(target.scope)
+        return (
+            interface is not None
+            and _may_probe(target.address, interface)
+            and not self._finder.is_own(target.address)
+        )
+
+    def _is_on_link(self, address: IPAddress) -> bool:
         """An IPv4 neighbour may lie beyond our mask: the probe goes to its link all the same. Where IPv6 goes is for
         the routing table to say.
         """
-        if not _may_probe(address, interface):
-            return False
         if address.version == 4 or classify(address) is AddressClass.LINK_LOCAL:
             return True
         answer = route_to(address, self._finder.interfaces)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from localpair.address import DIALLABLE_CLASSES, AddressClass, IPAddress, classify, unscoped
 from localpair.errors import WireError
@@ -31,14 +31,13 @@ from localpair.limits import (
     PEER_ADDRESSES,
     PEER_EXPIRY_BEATS,
     PEERS,
-    PROBE_GAPS_S,
-    PROBED,
     SAME_BEAT_S,
     SECRETS_PER_BEAT,
     TARGETS,
 )
 from localpair.protocol.budget import Bucket
 from localpair.protocol.keyring import OFFER, Keyring, Nonces, StrangerError
+from localpair.protocol.probes import Probes
 from localpair.wire.beacon import (
     Beacon,
     BeaconKind,
@@ -204,6 +203,15 @@ class Self:
     label: str = ""
 
 
+# Whom each part looks for. Where no secret tells, the others are not it, whoever they are.
+_COUNTERPARTS: Final = {
+    Part.HOST: Part.JOIN,
+    Part.JOIN: Part.HOST,
+    Part.LISTEN: Part.SEND,
+    Part.SEND: Part.LISTEN,
+}
+
+
 class Discovery:
     """Announces this side and keeps the peers it hears. ``now`` is monotonic, in seconds."""
 
@@ -216,7 +224,7 @@ class Discovery:
         self._targets: OrderedDict[Target, None] = OrderedDict()
         self._peers: OrderedDict[bytes, _Peer] = OrderedDict()
         self._foreign: OrderedDict[tuple[IPAddress, str], None] = OrderedDict()
-        self._probes: OrderedDict[Target, tuple[int, float]] = OrderedDict()
+        self.probes = Probes(waits=me.part is Part.HOST)
         self._transmits: deque[Transmit] = deque()
         self._events: deque[DiscoveryEvent] = deque()
         self._answers = Bucket(ANSWER_BURST, ANSWER_REFILL_S)
@@ -254,20 +262,18 @@ class Discovery:
 
         It goes to the target's own link and not to a router, whatever the address.
         """
-        if self._next_beat is None or target in self._targets:
+        if not self.may_probe(target, now):
             return False
-        tries, due = self._probes.get(target, (0, now))
-        if now < due or (tries > len(PROBE_GAPS_S) and self._me.part is not Part.HOST):
-            return False
-        gap = PROBE_GAPS_S[min(tries, len(PROBE_GAPS_S) - 1)]
-        self._probes[target] = (tries + 1, now + gap)
-        self._probes.move_to_end(target)
-        while len(self._probes) > PROBED:
-            self._probes.popitem(last=False)
+        self.probes.note(target, now)
         for name in self._round():
             datagram = self.keyring.seal(name, self._beacon(BeaconKind.ANNOUNCE), self._nonces.take())
             self._queue(datagram, target, Carrier.UNICAST, direct=True)
         return True
+
+    def may_probe(self, target: Target, now: float) -> bool:
+        """Whether a probe to this address is due."""
+        wanted = self._next_beat is not None and target not in self._targets
+        return wanted and self.probes.is_due(target, now)
 
     def invite(self, secret: str, to: Iterable[Target], word: Rendezvous) -> None:
         """Say a word of a rendezvous to a peer that holds this secret; nothing where the secret has ended."""
@@ -281,8 +287,10 @@ class Discovery:
 
     @property
     def heard_anybody(self) -> bool:
-        """Whether any peer is known now."""
-        return bool(self._peers)
+        """Whether a peer is known now that may be the one: where no secret is held, one that does what ours would."""
+        if len(self.keyring) or self._me.part not in _COUNTERPARTS:
+            return bool(self._peers)
+        return any(peer.beacon.part is _COUNTERPARTS[self._me.part] for peer in self._peers.values())
 
     def receive(self, datagram: bytes, source: Source, carrier: Carrier, now: float) -> Opened | None:
         """Take a datagram. Whatever is no beacon for us changes nothing and gives None."""
@@ -530,7 +538,8 @@ class Discovery:
         self._events.append(Gone(instance, said_goodbye))
 
     def _expiry(self, peer: _Peer) -> float:
-        return peer.heard_at + PEER_EXPIRY_BEATS * max(BEACON_BEAT_S, peer.beacon.beat_ms / 1000)
+        told = min(peer.beacon.beat_ms / 1000, BEACON_SLOW_BEAT_S * (1 + BEACON_JITTER))  # nobody is rarer
+        return peer.heard_at + PEER_EXPIRY_BEATS * max(BEACON_BEAT_S, told)
 
     def _note_foreign(self, source: IPAddress, reason: str) -> None:
         key = (unscoped(source), reason)

@@ -176,6 +176,31 @@ def test_changes_reach_the_devices(tmp_path: Path) -> None:
 
 
 @needs_engine
+def test_a_device_may_join_and_nothing_else(tmp_path: Path) -> None:
+    ask = """
+import json, sys
+sys.path.insert(0, "/opt/lab")
+from lab.fabric import channel, contained, namespaces
+from pathlib import Path
+for request in json.loads(sys.argv[1]):
+    voice = contained.connect(Path("/run/lab/fabric.sock"))
+    passed = [namespaces.open_network()] if request["do"] == "join" else []
+    print(channel.ask(voice, request, passed)[0].get("error"))
+"""
+    requests = [{"do": "look"}, {"do": "apply", "steps": []}, {"do": "end"}, {"do": "stood"}]
+    requests += [{"do": "join", "node": "alice"}]
+
+    async def run() -> None:
+        async with running(plans.plan(), tmp_path) as up:
+            process = await up.start("bob", ["python3", "-c", ask, json.dumps(requests)], {})
+            said = [line.text async for line in process.lines()]
+            assert said == ["a device may only join"] * 4 + ["alice has joined already"]
+            await up.apply(p.Readdress(B, ("192.168.1.77/24",)))
+
+    asyncio.run(run())
+
+
+@needs_engine
 def test_a_clock_is_set_under_a_program_that_runs(tmp_path: Path) -> None:
     jump = p.Event("jump", p.When(""), p.SetClock("bob", -3600.0), "jump")
     plan = dataclasses.replace(plans.plan(), events=(jump,))

@@ -120,6 +120,7 @@ def test_yaml_traps_are_closed(line: str, told: str) -> None:
         ("lab: [1\n", "this is no YAML"),
         ("lab: 1\n---\nlab: 1\n", "this is no YAML"),
         ("lab: &a {b: *a}\n", "this is no YAML"),
+        ("lab: " + "[" * 3000, "nested too deeply"),
     ],
 )
 def test_what_is_no_yaml_is_told_with_its_place(text: str, told: str) -> None:
@@ -181,6 +182,16 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
             "bob has no IPv6 to begin with",
         ),
         ("outcome: paired, within: 3s", "", "it expects nothing"),
+        (
+            "bob: {",
+            "bob: {sysctls: {kernel.core_pattern: x}, ",
+            "'kernel.core_pattern' is no setting of a network",
+        ),
+        ("bob: {", "bob: {sysctls: {/tmp/x: y}, ", "'/tmp/x' is no setting of a network"),
+        ("bob: {", "bob: {sysctls: {net/../../x: y}, ", "'net/../../x' is no setting of a network"),
+        ("pair: {", "pair: {send: {name: ../x, size: 1kB}, ", "'../x' leads out of the device's folder"),
+        ("pair: {", "pair: {send: {name: /x, size: 1kB}, ", "'/x' leads out of the device's folder"),
+        ("pair: {", f"pair: {{send: {{name: x, size: {'9' * 400}GB}}, ", "more than the lab makes"),
     ],
 )
 def test_parts_that_do_not_fit_together_are_told(old: str, new: str, told: str) -> None:
@@ -226,6 +237,14 @@ def test_permutations_and_signs_make_names_that_differ() -> None:
         ),
         ("matrix: {flow: [pre, post]}\npair: {", "nothing uses ${flow}"),
         ("matrix: {flow: pre}\npair: {", "a list of values"),
+        (
+            f"matrix: {{flow: {{permutations: {list('abcdefghijkl')}}}}}\npair: {{",
+            "at most 5 things can be put into every order",
+        ),
+        (
+            "matrix: {" + ", ".join(f"a{n}: {list(range(60))}" for n in range(5)) + "}\npair: {",
+            "777600000 cells are more than 200",
+        ),
         ("matrix: {a: [x]}\npair: {cells: {a: y}, ", "a is never 'y' in the matrix"),
         ("matrix: {a: [x]}\npair: {cells: {b: y}, ", "'b' is no axis of the matrix"),
     ],

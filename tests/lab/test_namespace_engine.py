@@ -23,6 +23,8 @@ from lab_canaries import between, play, probe
 
 from lab import plan as p
 from lab.cells import planned
+from lab.engines import forks
+from lab.engines.base import LabError
 from lab.engines.namespace import NamespaceEngine, NamespaceRunning
 from lab.fabric import clock
 from lab.sightings import read_node
@@ -709,8 +711,10 @@ from lab.fabric import warm
 def program():
     with open("/dev/null") as first:
         print(sys.argv, dict(os.environ), first.fileno(), sys.stdin.read())
+    assert ROOT not in sys.path and not [name for name in sys.modules if name.startswith("lab")]
     %s
 
+ROOT = os.environ["PYTHONPATH"]
 kept = open("/dev/null")
 warm.provide("it", program)
 if os.fork() == 0:
@@ -741,6 +745,41 @@ def test_a_forked_program_has_its_own_words_variables_and_end(ends: str, status:
     )
     assert done.stdout == "['it', 'word'] {'ONLY': 'this'} 3 typed\n", "the first descriptor is free"
     assert (done.returncode, complaint in done.stderr) == (status, True)
+
+
+def test_nothing_of_the_labs_environment_is_to_be_seen_in_a_forked_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_THE_LAB", "hunter2")
+    monkeypatch.setattr(forks, "_zygotes", [])
+
+    async def run() -> None:
+        async with real(tmp_path, cold=False) as up:
+            process = await up.start("alice", ["@localpair", "listen"], p.PRODUCT_HOME)
+            await anext(process.lines())
+            shown = await output(up, "alice", "cat", f"/proc/{process.pid}/environ")
+            assert "PATH=" in "".join(shown)
+            assert "hunter2" not in "".join(shown)
+            await process.signal(signal.SIGKILL)
+            await process.wait()
+
+    try:
+        asyncio.run(run())
+    finally:
+        forks.zygote().end()  # this test's own
+
+
+def test_settings_of_the_machine_are_refused_and_files_stay_in_the_state_folder(tmp_path: Path) -> None:
+    async def run() -> None:
+        node = plans.alice(sysctls=(("kernel/ostype", "x"),))
+        with pytest.raises(LabError, match="kernel/ostype is no setting of a network"):
+            await NamespaceEngine(prober=lambda _: []).up(plans.plan(node), tmp_path / "refused")
+        async with running(plans.plan(), tmp_path) as up:
+            for name in ("../x", "/x", "a/../../x"):
+                with pytest.raises((LabError, OSError), match="not in the state folder"):
+                    await up.put("alice", name, b"")
+
+    asyncio.run(run())
 
 
 def test_a_zygote_that_died_is_replaced(tmp_path: Path) -> None:
