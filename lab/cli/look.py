@@ -12,6 +12,7 @@ from lab.cells import PlannedCell, planned
 from lab.cli.choose import chosen, files, subnets
 from lab.cli.output import GREEN, counted, out, painted, talk
 from lab.describe import grouped_ways, story, way_words
+from lab.engines.base import LabError
 from lab.graph import draw, mermaid
 from lab.oracle import judge_actions, stage_of
 from lab.plan import Action
@@ -80,7 +81,12 @@ def graph(options: argparse.Namespace) -> int:
     else:
         text = draw(cell.plan, cell.title, cell.scenario.summary, subnets(cell))
     if options.output:
-        Path(options.output).write_text(text, encoding="utf-8")
+        try:
+            Path(options.output).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise LabError(
+                f"{options.output} cannot be written: {error.strerror}", hint="name another file"
+            ) from None
         talk(f"wrote {options.output}")
     else:
         sys.stdout.write(text)

@@ -130,7 +130,7 @@ FLOW: Final = "pre: the offer comes first (default); post: the devices find each
 OFFER_ADDRESSES: Final = (
     "which of this device's addresses the offer holds (default: all); it works without any"
 )
-NAME: Final = "what this device calls itself, to the other one; the offer shows it, too (default: its kind)"
+NAME: Final = "what this device calls itself, to the other one; an offer shows it, too (default: its kind)"
 PORT: Final = "TCP and UDP port to listen on (default: the first free one of 46821 to 46829)"
 TIMEOUT: Final = "give up after S seconds (default: %s)"
 SEND: Final = "a file or folder to send once paired; may be given several times"
