@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 import time
@@ -12,6 +13,7 @@ from streams import Wire, certificate, run, stream_pair, tls_pair, until
 
 from localpair.errors import WireError
 from localpair.limits import CHUNK_BYTES, FRAME_BYTES, FRAME_PREAUTH_BYTES, SEND_BUFFER_BYTES
+from localpair.net import stream as streaming
 from localpair.net.intake import BLOCKS
 from localpair.net.stream import Frame, FrameStream, Piece, open_stream
 from localpair.net.tls import client_context, server_context
@@ -374,3 +376,36 @@ def test_a_cancelled_handshake_closes_the_socket() -> None:
         theirs.close()
 
     run(main())
+
+
+@pytest.mark.parametrize("server_side", [False, True])
+def test_a_handshake_that_is_cancelled_as_it_is_done_leaves_no_transport(
+    server_side: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncio would wait for the peer's farewell then, on a socket that is closed."""
+    tasks: dict[bool, asyncio.Task[FrameStream]] = {}
+
+    def connection_made(self: object, transport: asyncio.BaseTransport) -> None:
+        original(self, transport)
+        if transport.get_extra_info("ssl_object").server_side is server_side:
+            tasks[server_side].cancel()
+
+    wire = vars(streaming)["_Wire"]
+    original = wire.connection_made
+    monkeypatch.setattr(wire, "connection_made", connection_made)
+
+    async def main() -> None:
+        ends = dict(zip((False, True), socket.socketpair(), strict=True))
+        contexts = {False: client_context(), True: server_context(certificate())}
+        for side, end in ends.items():
+            end.setblocking(False)
+            opening = open_stream(end, contexts[side], server_side=side, timeout=5)
+            tasks[side] = asyncio.create_task(opening)
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[server_side]
+        assert ends[server_side].fileno() == -1
+        with pytest.raises(ConnectionError):
+            await (await tasks[not server_side]).read()
+
+    run(main())
+    gc.collect()  # a transport that is left warns, and a warning is an error

@@ -72,9 +72,8 @@ class Prober:
                 elif not self._finder.discovery.heard_anybody:
                     began = self._finder.now()
                     self.ask_neighbours()
-                    await asyncio.sleep(
-                        self._finder.now() - began
-                    )  # a flooded table leaves time for all else
+                    # A flooded table leaves as much time for everything else.
+                    await asyncio.sleep(self._finder.now() - began)
                     if self._left() <= 0:
                         self._next_sweep = self._finder.now() + next(self._gaps, inf)
                         await self._sweep()
@@ -92,28 +91,27 @@ class Prober:
     def ask_neighbours(self) -> None:
         """A probe to each neighbour whose turn it is, as many as are allowed.
 
-        Also the first contact of a host whose firewall is closed: the peer's ARP request made it a neighbour."""
+        Whoever is new comes first. Also the first contact of a host whose firewall is closed: the peer's ARP request
+        made it a neighbour.
+        """
+        discovery, now = self._finder.discovery, self._finder.now()
         targets = [Target(one.address, self.port, one.index) for one in neighbours()]
-        self._ask(targets)
+        for target in chain(self._due(targets, now, is_new=True), self._due(targets, now, is_new=False)):
+            if not self._is_on_link(target.address):
+                discovery.probes.pass_over(target, now)
+            elif self._allowance.take(now):
+                discovery.probe(target, now)
+            else:
+                break
         self._finder.flush()
 
-    def _ask(self, targets: list[Target]) -> None:
-        """Whoever is new comes first; where no more is allowed now, the others wait for the next look."""
-        discovery, now = self._finder.discovery, self._finder.now()
-        for is_new in (True, False):
-            for target in targets:
-                if (discovery.probes.count(target) == 0) is not is_new or not discovery.may_probe(
-                    target, now
-                ):
-                    continue
-                if not self._is_probable(target):
-                    continue
-                if not self._is_on_link(target.address):
-                    discovery.probes.pass_over(target, now)
-                elif not self._allowance.take(now):
-                    return
-                else:
-                    discovery.probe(target, now)
+    def _due(self, targets: list[Target], now: float, *, is_new: bool) -> Iterator[Target]:
+        """Lazily, so that no more is looked at than is asked."""
+        discovery = self._finder.discovery
+        for target in targets:
+            chosen = (discovery.probes.count(target) == 0) is is_new
+            if chosen and discovery.may_probe(target, now) and self._is_probable(target):
+                yield target
 
     def _is_probable(self, target: Target) -> bool:
         interface = self._finder.interfaces.by_index.get(target.scope)

@@ -36,15 +36,16 @@ async def open_stream(
     (which holds ssl.SSLError, ConnectionError and TimeoutError); the socket is closed then.
     """
     loop = asyncio.get_running_loop()
+    wire = _Wire()
     _tune(sock)
     try:
         if server_side:
-            _, wire = await loop.connect_accepted_socket(
-                _Wire, sock, ssl=context, ssl_handshake_timeout=timeout, ssl_shutdown_timeout=CLOSE_S
+            await loop.connect_accepted_socket(
+                lambda: wire, sock, ssl=context, ssl_handshake_timeout=timeout, ssl_shutdown_timeout=CLOSE_S
             )
         else:
-            _, wire = await loop.create_connection(
-                _Wire,
+            await loop.create_connection(
+                lambda: wire,
                 sock=sock,
                 ssl=context,
                 server_hostname="",  # keys are pinned, names mean nothing
@@ -52,6 +53,8 @@ async def open_stream(
                 ssl_shutdown_timeout=CLOSE_S,
             )
     except BaseException:
+        if wire.is_made:  # cancelled just as it was done: asyncio would wait for the peer's farewell
+            wire.transport.abort()
         sock.close()
         raise
     wire.watch(sock)
@@ -170,6 +173,7 @@ class _Wire(asyncio.BufferedProtocol):
         self.received = 0
         self.sent = 0
         self.unseen = 0  # sent in this turn of the loop
+        self.is_made = False
         self.stalled = False
         self._discarding = False
         self._joined: list[bytes] = []
@@ -186,6 +190,7 @@ class _Wire(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
         self.transport = transport
+        self.is_made = True
         transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
         self.writable.set()
 

@@ -287,10 +287,10 @@ class Discovery:
 
     @property
     def heard_anybody(self) -> bool:
-        """Whether a peer is known now that may be the one: where no secret is held, one that does what ours would."""
-        if len(self.keyring) or self._me.part not in _COUNTERPARTS:
-            return bool(self._peers)
-        return any(peer.beacon.part is _COUNTERPARTS[self._me.part] for peer in self._peers.values())
+        """Whether a peer is known now that may be the one: it has a secret of ours, or does what ours would."""
+        wanted = _COUNTERPARTS.get(self._me.part)
+        known = self._peers.values()
+        return any(peer.secret is not None or wanted in (None, peer.beacon.part) for peer in known)
 
     def receive(self, datagram: bytes, source: Source, carrier: Carrier, now: float) -> Opened | None:
         """Take a datagram. Whatever is no beacon for us changes nothing and gives None."""
