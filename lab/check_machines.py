@@ -12,6 +12,7 @@ from lab.scenario import Scenario
 from lab.slips import Slip, known
 
 RESERVED = ("fabric", "lab")
+MOST_INTERFACES = 24  # of one machine: the oracle weighs each against each
 
 
 def check_machines(scenario: Scenario) -> Iterator[Slip]:
@@ -43,6 +44,8 @@ def _check_machine(scenario: Scenario, where: Where, machine: Machine) -> Iterat
     names = interface_names(machine)
     for spot, interface in interface_places(machine):
         yield from _check_interface(scenario, (*where, *spot), interface)
+    if len(names) > MOST_INTERFACES:
+        yield Slip(where, f"{len(names)} interfaces are more than {MOST_INTERFACES}")
     if not names:
         yield Slip(where, "it has no interface; give it one with `on: {network: address}`")
     for name in {name for name in names if names.count(name) > 1}:

@@ -21,6 +21,8 @@ _KBIT = {"bit": 0.001, "kbit": 1.0, "mbit": 1000.0, "gbit": 1_000_000.0}
 _SIZE = re.compile(_NUMBER + r"\s*(B|kB|MB|GB|KiB|MiB|GiB)")
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 MOST_BYTES = 2**30
+MOST_SECONDS = 100 * 366 * 86_400.0
+MTUS = (68, 65_535)  # RFC 791, 3.2
 SYSCTL = re.compile(r"net(?:[./][A-Za-z0-9_-]+)+")  # what a network namespace has of its own
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 INTERFACE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")  # IFNAMSIZ, less the NUL
@@ -44,7 +46,10 @@ def read_duration(value: object) -> float:
         return float(value)
     text = _text(value, "a duration such as 3s or 250ms")
     sign = -1.0 if text.startswith("-") else 1.0
-    return sign * _measure(_DURATION, _SECONDS, text.lstrip("+-").strip(), "3s or 250ms")
+    seconds = _measure(_DURATION, _SECONDS, text.lstrip("+-").strip(), "3s or 250ms")
+    if seconds > MOST_SECONDS:
+        raise ValueError("no clock goes so far; a century is the most")
+    return sign * seconds
 
 
 def read_length_of_time(value: object) -> float:
@@ -100,9 +105,17 @@ def read_count(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     text = _text(value, "a whole number")
-    if re.fullmatch(r"0|-?[1-9][0-9]*", text) is None:
-        raise ValueError(f"{text!r} is no whole number; write plain decimal digits")
+    if re.fullmatch(r"0|-?[1-9][0-9]{0,17}", text) is None:
+        raise ValueError(f"{text!r} is no whole number; write plain decimal digits, 18 at most")
     return int(text)
+
+
+def read_mtu(value: object) -> int:
+    """Bytes of an IP packet: 68 to 65535."""
+    size = read_count(value)
+    if not MTUS[0] <= size <= MTUS[1]:
+        raise ValueError(f"{size} is no MTU; write one from {MTUS[0]} to {MTUS[1]}")
+    return size
 
 
 def read_prefix(value: object) -> str:
@@ -240,6 +253,7 @@ FileName: TypeAlias = Annotated[
 ]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(read_flag), WithJsonSchema({"type": "boolean"})]
 Count: TypeAlias = Annotated[int, BeforeValidator(read_count), WithJsonSchema({"type": "integer"})]
+Mtu: TypeAlias = Annotated[int, BeforeValidator(read_mtu), WithJsonSchema({"type": "integer"})]
 Ports: TypeAlias = Annotated[
     tuple[int, int],
     BeforeValidator(read_ports),

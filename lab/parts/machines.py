@@ -13,6 +13,7 @@ from lab.values import (
     Flag,
     Host,
     InterfaceName,
+    Mtu,
     Name,
     Offset,
     Ports,
@@ -31,7 +32,7 @@ class NetworkInterface(Model):
     name: InterfaceName | None = None
     ip: Many[Host] = ()
     ipv6: Literal["", "off", "link-local"] = ""
-    mtu: Count | None = None
+    mtu: Mtu | None = None
     mac: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")] | None = None
     neighbour: Address | None = None
     present: Flag = True

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import GetJsonSchemaHandler, model_validator
 
 from lab.parts.common import Many, Model, Packets, Port
-from lab.values import Address, Count, Duration, Flag, Percent, Prefix
+from lab.values import Address, Duration, Flag, Mtu, Percent, Prefix
 
 
 class Drop(Packets):
@@ -70,7 +70,7 @@ class Network(Model):
     kind: Literal["lan", "tunnel"] = "lan"
     ip: Many[Prefix] = ()
     ipv6: Literal["off", "link-local"] = "off"
-    mtu: Count = 1500
+    mtu: Mtu = 1500
     multicast: Multicast = Multicast()
     broadcast: Literal["pass", "drop"] = "pass"
     isolation: Literal["none", "clients"] | tuple[Port, ...] = "none"

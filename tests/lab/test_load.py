@@ -192,6 +192,14 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
         ("pair: {", "pair: {send: {name: ../x, size: 1kB}, ", "'../x' leads out of the device's folder"),
         ("pair: {", "pair: {send: {name: /x, size: 1kB}, ", "'/x' leads out of the device's folder"),
         ("pair: {", f"pair: {{send: {{name: x, size: {'9' * 400}GB}}, ", "more than the lab makes"),
+        ("lan: 192.168.1.0/24", f"lan: {{ip: 192.168.1.0/24, mtu: 1{'0' * 20}}}", "is no whole number"),
+        ("lan: 192.168.1.0/24", "lan: {ip: 192.168.1.0/24, mtu: 67}", "67 is no MTU"),
+        ("within: 3s", f"within: {'9' * 400}s", "a century is the most"),
+        (
+            "bob: {on: {lan: 192.168.1.20}}",
+            f"bob: {{interfaces: [{', '.join(f'{{network: lan, ip: 192.168.1.{n}}}' for n in range(20, 45))}]}}",
+            "25 interfaces are more than 24",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_together_are_told(old: str, new: str, told: str) -> None:
