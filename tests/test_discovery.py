@@ -527,6 +527,8 @@ def test_where_no_secret_tells_only_a_counterpart_ends_the_search(
     lan.run(1.0)
     assert device.of(Heard), "it is shown all the same"
     assert device.discovery.heard_anybody is ends
+    device.discovery.keyring.put(OFFER, SharedSecret(b"0123456789abcdef", Purpose.OFFER))
+    assert device.discovery.heard_anybody is ends, "a secret makes nobody else the one"
 
 
 def test_nobody_is_remembered_for_longer_than_the_slowest_beat_explains() -> None:

@@ -68,7 +68,6 @@ def _verbatim(text: str) -> str:
 def as_text(plan: Plan, rendered: Mapping[str, Any], file: str) -> str:
     """The project as the text of a Compose file, with a note for its reader."""
     node = next((node.name for node in held_nodes(plan)), FABRIC)
-    head = _HEAD.format(
-        scenario=plan.scenario, cell=plan.cell, source=ascii(plan.source)[1:-1], file=file, node=node
-    )
+    source = ascii(plan.source)[1:-1]  # a folder's name may hold a line feed, and this is a comment
+    head = _HEAD.format(scenario=plan.scenario, cell=plan.cell, source=source, file=file, node=node)
     return head + yaml.safe_dump(dict(rendered), sort_keys=False, width=120, allow_unicode=True)

@@ -162,9 +162,7 @@ class Holder:
         for pid in chosen:
             try:
                 os.kill(pid, message["number"])
-                if (
-                    message["number"] == signal.SIGSTOP
-                ):  # a paused program does nothing more once that is answered
+                if message["number"] == signal.SIGSTOP:  # once that is answered, it does nothing more
                     os.waitid(os.P_PID, abs(pid), os.WSTOPPED | os.WEXITED | os.WNOWAIT)
             except (ProcessLookupError, ChildProcessError):  # it ended; its status is on the way
                 pass

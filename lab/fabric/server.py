@@ -45,10 +45,10 @@ class Server:
     recorder: Recorder = field(init=False)
     connections: list[socket.socket] = field(default_factory=list)
     waiting: list[tuple[socket.socket, set[str]]] = field(default_factory=list)
-    devices: list[socket.socket] = field(default_factory=list)
     joined: list[socket.socket] = field(default_factory=list)
     curious: list[socket.socket] = field(default_factory=list)
     outcome: Message | None = None
+    has_released: bool = False
     is_guest: bool = False  # the network we stand in is the engine's own, and has the ports already
 
     def __post_init__(self) -> None:
@@ -72,15 +72,19 @@ class Server:
             if self.listener in ready and self.listener is not None:
                 self._admit(self.listener.accept()[0])
             for connection in [one for one in self.connections if one in ready]:
-                if not self._serve(connection):
+                # One answer may hang up on others.
+                if connection in self.connections and not self._serve(connection):
                     return
 
     def _admit(self, connection: socket.socket) -> None:
-        """Whoever sits in another container has a number that is none here: a device, which may only join."""
-        self.connections.append(connection)
+        """Whoever sits in another container has a number that is none here: a device. Once they are let go they run
+        programs, and no word of theirs is heard any more.
+        """
         (pid,) = struct.unpack_from("i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if pid == 0:
-            self.devices.append(connection)
+        if pid == 0 and self.has_released:
+            connection.close()
+        else:
+            self.connections.append(connection)
 
     def _serve(self, connection: socket.socket) -> bool:
         try:
@@ -89,13 +93,11 @@ class Server:
         except channel.ChannelClosedError:
             self._hang_up(connection)
             return connection is not self.owner
-        return bool(message["do"] != "end" or connection in self.devices)
+        return bool(message["do"] != "end")
 
     def _reply(self, connection: socket.socket, message: Message, descriptors: list[int]) -> None:
         passed: list[int] = []
         try:
-            if connection in self.devices and message["do"] != "join":
-                raise RefusedError("a device may only join")
             if message["do"] in {"join", "await", "stood"}:
                 getattr(self, f"_{message['do']}")(connection, message, descriptors)
                 return
@@ -110,7 +112,7 @@ class Server:
 
     def _hang_up(self, connection: socket.socket) -> None:
         connection.close()
-        for group in (self.connections, self.devices, self.joined, self.curious):
+        for group in (self.connections, self.joined, self.curious):
             if connection in group:
                 group.remove(connection)
         self.waiting = [(one, names) for one, names in self.waiting if one is not connection]
@@ -184,8 +186,6 @@ class Server:
 
     def _join(self, connection: socket.socket, message: Message, descriptors: list[int]) -> None:
         """A device brings its network namespace and waits, unanswered, until the network stands."""
-        if message["node"] in self.places.names():
-            raise RefusedError(f"{message['node']} has joined already")
         self.places.adopt(message["node"], descriptors[0])
         self.joined.append(connection)
         self._answer_waiting()
@@ -202,12 +202,13 @@ class Server:
         self.waiting = [(connection, names) for connection, names in self.waiting if not names <= present]
 
     def _release(self) -> Message:
-        for connection in self.joined:
+        self.has_released = True
+        for connection in list(self.joined):
             try:
                 channel.send(connection, {"ok": True})
             except channel.ChannelClosedError:  # a device that died says so elsewhere
                 pass
-        self.joined.clear()
+            self._hang_up(connection)
         return {}
 
 

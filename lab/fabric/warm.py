@@ -62,12 +62,10 @@ def _forget(arguments: list[str], environment: dict[str, str]) -> None:
     os.closerange(_FIRST_OTHER, os.sysconf("SC_OPEN_MAX"))
     os.environ.clear()
     os.environ.update(environment)
-    import_module("ssl").RAND_add(
-        os.urandom(32), 32.0
-    )  # imported long since, where there is anything to add to
-    sys.path[:] = [
-        folder for folder in sys.path if folder != _ROOT
-    ]  # the tree is none of an installed program's
+    # Imported long since, where there is anything to add to; here it would slow down containers that never fork.
+    import_module("ssl").RAND_add(os.urandom(32), 32.0)
+    # An installed program knows nothing of the tree that the lab lies in.
+    sys.path[:] = [folder for folder in sys.path if folder != _ROOT]
     for name in [name for name in sys.modules if name.partition(".")[0] == "lab"]:
         del sys.modules[name]
     sys.argv[:] = arguments

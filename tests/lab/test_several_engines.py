@@ -61,7 +61,7 @@ def _await(address: str, daemon: subprocess.Popen[bytes]) -> None:
     while not answers(address):
         assert daemon.poll() is None
         assert time.monotonic() < end
-        time.sleep(0.1)
+        time.sleep(0.1)  # an engine tells nobody when it is ready
 
 
 def _stop(daemon: subprocess.Popen[bytes], data: Path) -> None:
