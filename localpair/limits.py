@@ -163,7 +163,10 @@ SEGMENT_BYTES: Final = (
 )
 LOSS_LOOK_S: Final = 0.5  # between two looks at what a connection had to send again
 LOSS_SHARE: Final = 0.05  # of its segments; on a clean LAN it is none, and a full Wi-Fi queue loses far less
-LOSS_LEAST: Final = 3  # segments sent again before a share means anything
+BBR_LOOKS: Final = 6  # then it looks for its rate anew; its start takes a dozen round trips
+BULK_BYTES: Final = 64 * 1024  # acknowledged: no handshake sends a quarter of that
+BULK_QUEUE_BYTES: Final = 8 * 1024  # waiting in the kernel: a lossy link may need long for the first 64 KiB
+WAIT_S: Final = 1.0  # before a small frame is sent again; the least that Linux takes, and no LAN's round trip
 
 # --- Session ---------------------------------------------------------------------------------------------------
 PING_S: Final = 15.0

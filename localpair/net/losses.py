@@ -1,8 +1,20 @@
-"""Connections over a link that loses packets: the kernel's usual congestion control takes every loss for a full queue
-and slows down to a crawl, so where losses are many another one takes over.
+"""Connections over a link that loses packets, where the kernel offers something better than its usual behaviour.
 
-BBR goes by rate and delay instead. It is chosen by evidence only: where nothing is sent again nothing changes, so a
-clean LAN keeps what its kernel is set to.
+Two troubles, two answers:
+
+- *Few small frames*, as in a handshake: each loss doubles the wait for the next try, and one lost SYN makes the kernel
+  believe in a round trip of seconds (its timestamp is echoed by the answer to the second one), so that a handshake of
+  a second takes half a minute. The wait is limited to WAIT_S (TCP_RTO_MAX_MS, Linux 6.15); older kernels at least
+  retry at an even pace (TCP_THIN_LINEAR_TIMEOUTS). A transfer is freed of the limit unless its link loses packets: on
+  a slow link the queue alone takes longer, and all would be sent twice.
+- *Much data*: the usual congestion control takes every loss for a full queue and slows down to a crawl; BBR goes by
+  rate and delay instead, and keeps queues short. It finds its rate while it starts and, at such losses, never again;
+  so one loss in the handshake suffices to choose it, and while losses go on it starts anew every few seconds. Where
+  nothing is sent again nothing changes: a clean LAN keeps what its kernel is set to.
+
+After a simultaneous open, Linux takes the time between two SYN-ACKs that cross for a round trip, and keeps it as the
+shortest one for minutes. BBR then sends as little at once as it ever does, four segments a round trip: slow, but still
+faster than what else there is.
 """
 
 from __future__ import annotations
@@ -12,32 +24,68 @@ import socket
 import struct
 import sys
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
-from localpair.limits import LOSS_LEAST, LOSS_LOOK_S, LOSS_SHARE
+from localpair.limits import BBR_LOOKS, BULK_BYTES, BULK_QUEUE_BYTES, LOSS_LOOK_S, LOSS_SHARE, WAIT_S
 
-_THIN_LINEAR_TIMEOUTS: Final = (
-    16  # TCP_THIN_LINEAR_TIMEOUTS of linux/tcp.h; the socket module does not name it
-)
-# Of struct tcp_info in linux/tcp.h: tcpi_total_retrans and tcpi_segs_out.
+# Of linux/tcp.h, where the socket module does not name them.
 _INFO: Final = 11  # TCP_INFO
-_INFO_BYTES: Final = 140
-_SENT_AGAIN: Final = struct.Struct("=100xI")
-_SENT: Final = struct.Struct("=136xI")
-_CONGESTION: Final = 13  # TCP_CONGESTION of linux/tcp.h
+_CONGESTION: Final = 13  # TCP_CONGESTION
+_THIN_LINEAR_TIMEOUTS: Final = 16  # TCP_THIN_LINEAR_TIMEOUTS, up to six tries per segment
+_RTO_MAX_MS: Final = 44  # TCP_RTO_MAX_MS
+
+# Of struct tcp_info: tcpi_total_retrans, tcpi_bytes_acked, tcpi_segs_out and tcpi_notsent_bytes (Linux 4.6).
+_INFO_BYTES: Final = 148
+_FIELDS: Final = struct.Struct("=100xI16xQ8xI4xI")
+
 _CONTROL: Final = b"bbr"
+_ANY: Final = b"reno"  # every kernel has it and lets everybody choose it
+
+
+class Counters(NamedTuple):
+    """What a kernel counts of one connection: segments sent again, bytes acknowledged, segments sent, bytes queued."""
+
+    again: int
+    acknowledged: int
+    sent: int
+    queued: int
+
+    def since(self, before: Counters) -> Counters:
+        """The same, but segments only those since ``before``."""
+        return self._replace(again=self.again - before.again, sent=self.sent - before.sent)
+
+    @property
+    def carries_much(self) -> bool:
+        """Whether this is a transfer rather than a handshake or a few words."""
+        return self.acknowledged >= BULK_BYTES or self.queued >= BULK_QUEUE_BYTES
+
+    @property
+    def loses(self) -> bool:
+        """Whether so much had to be sent again that the link is at fault."""
+        return self.again > 0 and self.again >= LOSS_SHARE * self.sent
+
+
+def counters(info: bytes) -> Counters | None:
+    """The counters of a ``struct tcp_info``; None from a kernel too old to have them all."""
+    return Counters(*_FIELDS.unpack_from(info)) if len(info) >= _INFO_BYTES else None
 
 
 class LossWatch:
-    """Looks at one connection every LOSS_LOOK_S until it has changed the socket's congestion control, or cannot."""
+    """Tunes one connection: at once for the handshake, then by what it sees every LOSS_LOOK_S until ``stop``.
+
+    Does nothing but on Linux, and there what its kernel can.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._timer: asyncio.TimerHandle | None = None
+        self._usual_wait: int | None = None  # in milliseconds, while a shorter one is set
+        self._begun: Counters | None = None  # what was counted when BBR last began
+        self._looks = 0  # since then
         if sys.platform == "linux":
             with suppress(OSError):
-                # A handshake has few packets in flight: losing one must not double the wait for the next.
                 sock.setsockopt(socket.IPPROTO_TCP, _THIN_LINEAR_TIMEOUTS, 1)
+            self._limit_wait()
             self._again()
 
     def stop(self) -> None:
@@ -50,19 +98,40 @@ class LossWatch:
 
     def _look(self) -> None:
         try:
-            info = self._sock.getsockopt(socket.IPPROTO_TCP, _INFO, _INFO_BYTES)
-            if not loses(info):
-                self._again()
-                return
-            self._sock.setsockopt(socket.IPPROTO_TCP, _CONGESTION, _CONTROL)
+            seen = counters(self._sock.getsockopt(socket.IPPROTO_TCP, _INFO, _INFO_BYTES))
         except OSError:
-            return  # the connection is gone, or this kernel has nothing better
+            return  # the connection is gone
+        if seen is None:
+            return
+        self._looks += 1
+        if self._begun is None:
+            if seen.loses:
+                self._begin(seen)
+        elif self._looks >= BBR_LOOKS and seen.carries_much and seen.since(self._begun).loses:
+            self._begin(seen)
+        if self._begun is not None or not seen.carries_much:
+            self._limit_wait()
+        else:
+            self._free_wait()
+        self._again()
 
+    def _begin(self, seen: Counters) -> None:
+        """Start BBR, also where it runs: Linux starts a congestion control anew only where another one ran."""
+        with suppress(OSError):
+            self._sock.setsockopt(socket.IPPROTO_TCP, _CONGESTION, _ANY)
+            self._sock.setsockopt(socket.IPPROTO_TCP, _CONGESTION, _CONTROL)
+            self._begun = seen
+            self._looks = 0
 
-def loses(info: bytes) -> bool:
-    """Whether a connection, by its ``struct tcp_info``, had to send so much again that the link is at fault."""
-    if len(info) < _INFO_BYTES:
-        return False
-    again: int = _SENT_AGAIN.unpack_from(info)[0]
-    sent: int = _SENT.unpack_from(info)[0]
-    return again >= LOSS_LEAST and again >= LOSS_SHARE * sent
+    def _limit_wait(self) -> None:
+        if self._usual_wait is None:
+            with suppress(OSError):
+                usual = self._sock.getsockopt(socket.IPPROTO_TCP, _RTO_MAX_MS)
+                self._sock.setsockopt(socket.IPPROTO_TCP, _RTO_MAX_MS, round(WAIT_S * 1000))
+                self._usual_wait = usual
+
+    def _free_wait(self) -> None:
+        if self._usual_wait is not None:
+            with suppress(OSError):
+                self._sock.setsockopt(socket.IPPROTO_TCP, _RTO_MAX_MS, self._usual_wait)
+                self._usual_wait = None

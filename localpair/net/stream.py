@@ -36,8 +36,8 @@ async def open_stream(
     (which holds ssl.SSLError, ConnectionError and TimeoutError); the socket is closed then.
     """
     loop = asyncio.get_running_loop()
-    wire = _Wire()
     _tune(sock)
+    wire = _Wire(LossWatch(sock))
     try:
         if server_side:
             await loop.connect_accepted_socket(
@@ -55,9 +55,9 @@ async def open_stream(
     except BaseException:
         if wire.is_made:  # cancelled just as it was done: asyncio would wait for the peer's farewell
             wire.transport.abort()
+        wire.losses.stop()
         sock.close()
         raise
-    wire.watch(sock)
     return FrameStream(wire, sock, server_side=server_side)
 
 
@@ -163,8 +163,9 @@ class _Wire(asyncio.BufferedProtocol):
 
     transport: asyncio.Transport
 
-    def __init__(self) -> None:
+    def __init__(self, losses: LossWatch) -> None:
         self._loop = asyncio.get_running_loop()
+        self.losses = losses
         self.intake = Intake(self._wake)
         self.arrived = asyncio.Event()
         self.writable = asyncio.Event()
@@ -178,12 +179,6 @@ class _Wire(asyncio.BufferedProtocol):
         self._discarding = False
         self._joined: list[bytes] = []
         self._joined_size = 0
-        self._losses: LossWatch | None = None
-
-    def watch(self, sock: socket.socket) -> None:
-        """Look after losses from now on."""
-        if not self.ended.is_set():
-            self._losses = LossWatch(sock)
 
     # --- called by asyncio
 
@@ -216,8 +211,7 @@ class _Wire(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
             self.reason = str(exc) or type(exc).__name__
-        if self._losses is not None:
-            self._losses.stop()
+        self.losses.stop()
         self.ended.set()
         self.arrived.set()
         self.writable.set()
