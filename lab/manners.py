@@ -377,8 +377,8 @@ class _Watch:
         yield from _over(self.answered, answers, "answers")
         for address, count in self.asked.items():
             yield from _over(count, probes * budget.QUESTIONS, f"questions for {address}")
-        yield from _over(
-            len({*self.probed, *self.asked} - self.heard),
+        yield from _over(  # a gateway is a neighbour without having asked
+            len({*self.probed, *self.asked} - self.heard - of.gateways),
             of.total("swept"),
             "addresses probed",
         )

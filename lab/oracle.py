@@ -123,7 +123,8 @@ def _is_known(known: Acquaintance, way: Way) -> Answer:
     dialler = known.knows(way.first, way.second, way.opening.remote)
     if way.kind != "simultaneous":
         return dialler
-    both = dialler & known.knows(way.second, way.first, way.opening.seen)
+    # What reaches the other is seen at this address, also where a router publishes the same one for it.
+    both = dialler & known.sees(way.second, way.first, way.opening.seen)
     if way.opening.timed:
         both &= Answer.MAYBE | (known.heard[way.first, way.second] & known.heard[way.second, way.first])
     return both

@@ -51,6 +51,10 @@ class Acquaintance:
             return Answer.NO  # nobody claims for itself what others publish for it
         return self.heard[who, whom]
 
+    def sees(self, who: str, whom: str, source: str) -> Answer:
+        """Whether ``who`` learns the address that packets of ``whom`` come from."""
+        return Answer.YES if source in self.told[whom] else self.heard[who, whom]
+
     def asks(self, who: str, address: str) -> bool:
         """Whether ``who`` comes upon ``address`` by asking its own subnets."""
         return sweeps(self.plan.node(who), address)
@@ -80,6 +84,8 @@ def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]
     while True:
         written = {pair: frozenset(_written(known, *pair)) for pair in pairs}
         noticed = {pair: dict(_noticed(plan, written, *pair)) for pair in pairs}
+        refused = {(who, whom): dict(_refused(plan, written, noticed, who, whom)) for who, whom in pairs}
+        noticed = {pair: refused[pair] | noticed[pair] for pair in pairs}
         met.update(ports for places in noticed.values() for ports in places.values())
         reached = _Reached(written, noticed, frozenset(met))
         found = {pair: heard[pair] | _arrives(plan, reached, *pair) for pair in pairs}
@@ -160,6 +166,27 @@ def _asks_for(
     translated = last.node == ports[1].partition("/")[0] and last.after.source != last.before.source
     if translated and there.arrived.source_port == PAIRING_PORT and _is_probed(source):
         yield source, ports
+
+
+def _refused(
+    plan: Plan,
+    written: Mapping[Pair, frozenset[str]],
+    noticed: Mapping[Pair, Mapping[str, tuple[str, str]]],
+    who: str,
+    whom: str,
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The addresses that ``whom`` writes to ``who`` from, where a firewall refuses it with an answer: that goes to a
+    neighbour, whose hardware address is asked for first; with the two ports.
+    """
+    for address in (*written[whom, who], *noticed[whom, who]):
+        beacon = Packet(family(address), "udp", "", address, PAIRING_PORT, PAIRING_PORT)
+        for bound in bindings(plan.node(whom)):
+            there = walk(plan, whom, beacon, lambda _: "new", bound=bound)
+            if there.at == who and there.arrived is not None and there.reason.startswith("firewall-in-"):
+                yield from (
+                    (there.arrived.source, (answering, asked))
+                    for _, (asked, answering) in _asks(plan, who, whom, there.arrived.source, "")
+                )
 
 
 def _is_probed(address: str) -> bool:

@@ -96,7 +96,10 @@ def _unicast(
         # An earlier probe may have asked by another address of its node; then this one asks nobody any more.
         strange = walk(plan, goal, reply, _answering(there), answers=dataclasses.replace(there, crossed=()))
         asked = Answer.MAYBE if strange.reason == "no-neighbour" else Answer.YES
-        answer = answer & back.answer & asked if back.at == origin else Answer.NO
+        if back.reason == "no-neighbour":  # the answer leaves by another link; as above
+            answer = Answer.MAYBE
+        else:
+            answer = answer & back.answer & asked if back.at == origin else Answer.NO
     return Probe("", kind, source, target, address, PAIRING_PORT, _judged(answer))
 
 

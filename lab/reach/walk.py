@@ -137,7 +137,8 @@ def _cross(walker: _Walker, interface: Interface, next_hop: str) -> tuple[str, s
     found = [port for port in found if port.partition("/")[0] != walker.node.name]
     if not found:
         return "", "nobody-there"
-    found.sort(key=lambda port: not _lets_in(walker, port))
+    # Of several that have the address, the one is meant that asked by it.
+    found.sort(key=lambda port: ((sender, port) not in walker.acquainted, not _lets_in(walker, port)))
     reason = "nobody-there"
     for port in found:
         resolved, why = Answer.YES, ""

@@ -270,6 +270,8 @@ def test_a_sweep_too_wide_is_found() -> None:
     half = [asked(one) if number % 2 else out(one) for number, one in enumerate(places)]
     assert wanted(*half, of=wide) == ["send at most 1024 addresses probed"]
     assert wanted(*half[:1024], of=wide) == []
+    near = dataclasses.replace(wide, gateways=frozenset(places[1024:]))
+    assert wanted(*half[:1024], out(places[1024]), of=near) == [], "a gateway is a neighbour, too"
     neighbour = heard(places[0], b"")
     assert wanted(neighbour, *half, of=wide) == [], "whoever was heard is a neighbour, found without asking"
 

@@ -441,6 +441,47 @@ devices:
     assert {(probe.target, probe.expected) for probe in asked} == {("one/eth1", None), ("bob/eth0", True)}
 
 
+def test_the_canary_does_not_count_on_who_wrote_over_another_link(plan_of: PlanOf) -> None:
+    """Bob's answer to alice's wired address leaves by the cable, where alice hears no question about it."""
+    plan = plan_of(f"""
+networks: {{lan: 192.168.1.0/24, wifi: 192.168.2.0/24}}
+devices:
+  alice:
+    interfaces:
+      - {{network: lan, ip: 192.168.1.10, hears_broadcast: false}}
+      - {{network: wifi, ip: 192.168.2.10}}
+  bob: {{on: {{lan: 192.168.1.20, wifi: 192.168.2.20}}}}
+{PAIR}""")
+    asked = {
+        probe.kind: probe.expected
+        for probe in probes(plan)
+        if (probe.source, probe.address) == ("alice/eth0", "192.168.2.20")
+    }
+    assert asked == {"udp": True, "tcp": None}
+
+
+def test_of_two_with_one_address_the_one_that_asked_is_answered(plan_of: PlanOf) -> None:
+    """Linux answers for its host-only address on every link; the router knows whom it came from, or another one."""
+    plan = plan_of(f"""
+networks: {{lan: 192.168.0.0/16, left: 192.168.56.0/24, right: 192.168.56.0/24}}
+routers: {{gw: {{on: {{lan: 192.168.0.21}}}}}}
+devices:
+  alice: {{on: {{left: 192.168.56.1, lan: 192.168.0.1}}}}
+  bob: {{on: {{right: 192.168.56.1, lan: 192.168.1.71}}}}
+{PAIR}""")
+    asked = {
+        (probe.source, probe.kind): probe.expected
+        for probe in probes(plan)
+        if probe.address == "192.168.0.21" and probe.source.endswith("/eth0")
+    }
+    assert asked == {
+        ("alice/eth0", "udp"): True,
+        ("alice/eth0", "tcp"): None,
+        ("bob/eth0", "udp"): True,
+        ("bob/eth0", "tcp"): None,
+    }
+
+
 def test_the_canary_does_not_count_on_who_asked_first(plan_of: PlanOf) -> None:
     """An answer that needs no question of its own hangs on which address of the other end was seen asking."""
     plan = plan_of(f"""
