@@ -10,6 +10,8 @@ import asyncio
 import errno
 import socket
 import ssl
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 from localpair.address import IPAddress, normalise
@@ -54,6 +56,36 @@ async def connect(
         one.close()
         raise
     return one
+
+
+async def accept(listening: socket.socket) -> tuple[socket.socket, str]:
+    """The next call to ``listening``, connected and non-blocking, and the address that it comes from. Raises OSError.
+
+    Cancelling loses nothing: asyncio's own accepts a call that comes together with its cancellation, forgets it and
+    logs an error (``_sock_accept`` of selector event loops).
+    """
+    loop = asyncio.get_running_loop()
+    while True:
+        if sys.platform == "win32":  # its event loop waits for completion, not for readiness
+            one, (host, *_) = await loop.sock_accept(listening)
+            return one, host
+        await ready(listening, writing=False)
+        with suppress(BlockingIOError):  # the caller has gone again
+            one, (host, *_) = listening.accept()
+            one.setblocking(False)
+            return one, host
+
+
+async def ready(one: socket.socket, *, writing: bool) -> None:
+    """Wait until ``one`` can be read from, or written to. Not on Windows."""
+    loop = asyncio.get_running_loop()
+    found = asyncio.Event()
+    add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
+    add(one, found.set)
+    try:
+        await found.wait()
+    finally:
+        remove(one)
 
 
 def new_dial(

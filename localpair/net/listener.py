@@ -12,7 +12,7 @@ from localpair.address import normalise
 from localpair.errors import LocalpairError
 from localpair.keys import Role
 from localpair.limits import HANDSHAKE_S, PREAUTH_CONNECTIONS, PREAUTH_PER_SOURCE
-from localpair.net.calls import Contexts, exchange_preambles, start_tls
+from localpair.net.calls import Contexts, accept, exchange_preambles, start_tls
 from localpair.net.stream import FrameStream
 from localpair.protocol.budget import source_key
 from localpair.wire.messages import CallKind, Preamble
@@ -66,13 +66,12 @@ class Listener:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                one, address = await loop.sock_accept(listening)
+                one, host = await accept(listening)
             except OSError as error:
                 _log.warning("accept failed: %s", error.strerror)
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            one.setblocking(False)
-            guest = _Guest(source_key(normalise(address[0].partition("%")[0])), loop.time())
+            guest = _Guest(source_key(normalise(host.partition("%")[0])), loop.time())
             if not self._make_room(guest):
                 one.close()
                 continue

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from localpair.address import unscoped
 from localpair.limits import SELF_CALL_S, SELF_CODE_BYTES
-from localpair.net.calls import connect
+from localpair.net.calls import accept, connect
 from localpair.net.routes import socket_address
 from localpair.net.sockets import Sockets, open_sockets
 from localpair.net.tries import Try, attempt_soon
@@ -112,9 +112,8 @@ class Mirror:
         task.add_done_callback(self._tasks.discard)
 
     async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            one, _ = await loop.sock_accept(listener)
+            one, _ = await accept(listener)
             if len(self._tasks) > _STRANGERS + len(self._sockets.listeners) + len(self._sockets.unicast):
                 one.close()
                 continue

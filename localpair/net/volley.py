@@ -14,7 +14,7 @@ from contextlib import suppress
 from localpair.address import IPAddress, normalise
 from localpair.candidate import Candidate
 from localpair.limits import VOLLEY_S, VOLLEY_SECOND_S
-from localpair.net.calls import new_dial, target_of
+from localpair.net.calls import accept, new_dial, ready, target_of
 
 _NARROW_RECORD = bytes([7, 8, 4, 0, 0, 0, 0, 0])
 """The option "record route" with room for five octets: the sender fills in four, and no second address fits."""
@@ -131,7 +131,7 @@ class Volley:
             listening.listen(1)
             async with asyncio.timeout(limit):
                 while True:
-                    one, (host, *_) = await asyncio.get_running_loop().sock_accept(listening)
+                    one, host = await accept(listening)
                     self._dials.append(one)
                     if normalise(host.partition("%")[0]) == self.candidate.address:
                         return one
@@ -143,27 +143,16 @@ class Volley:
 
     async def _usable(self, one: socket.socket) -> socket.socket:
         """``one`` once it is open and, at the side that follows, once the other one has spoken on it."""
-        await _ready(one, writing=True)
+        await ready(one, writing=True)
         code = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, "refused")
         one.getpeername()  # raises ENOTCONN for one that never left
         if not self._leads:
-            await _ready(one, writing=False)
+            await ready(one, writing=False)
             if not one.recv(1, socket.MSG_PEEK):
                 raise ConnectionResetError(errno.ECONNRESET, "the other side has chosen another one")
         return one
 
     def _target(self, place: int) -> tuple[str, int] | tuple[str, int, int, int]:
         return target_of(self.candidate.address, self._targets[place], self.candidate.scope)
-
-
-async def _ready(one: socket.socket, *, writing: bool) -> None:
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
-    add(one, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        remove(one)
