@@ -218,8 +218,19 @@ def test_a_transfer_that_goes_on_losing_looks_for_its_rate_anew(
     noting.names = []
     with noting:
         asyncio.run(looks(noting, _LOSSY, *[then] * BBR_LOOKS, monkeypatch=monkeypatch))
-    assert noting.names.count(b"bbr") == (2 if anew else 1)
+    assert noting.names.count(b"reno") == (2 if anew else 1)
     assert noting.names[-1] == b"bbr"
+
+
+@_BBR
+def test_where_nothing_better_is_offered_nothing_changes(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = ends
+    one.setsockopt(socket.IPPROTO_TCP, _CONGESTION, b"bbr")  # for any that is not the plain one
+    monkeypatch.setattr(losses, "_CONTROL", b"none-such")
+    asyncio.run(looks(one, _LOSSY, _LOSSY, monkeypatch=monkeypatch))
+    assert control(one) == b"bbr"
 
 
 def test_a_connection_is_tuned_from_its_handshake_on(ends: tuple[socket.socket, socket.socket]) -> None:

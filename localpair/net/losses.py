@@ -116,10 +116,12 @@ class LossWatch:
         self._again()
 
     def _begin(self, seen: Counters) -> None:
-        """Start BBR, also where it runs: Linux starts a congestion control anew only where another one ran."""
+        """Start BBR, also where it runs: Linux starts a congestion control anew only where another one ran. Where BBR
+        is not to be had, nothing changes.
+        """
         with suppress(OSError):
-            self._sock.setsockopt(socket.IPPROTO_TCP, _CONGESTION, _ANY)
-            self._sock.setsockopt(socket.IPPROTO_TCP, _CONGESTION, _CONTROL)
+            for name in (_CONTROL, _ANY, _CONTROL):
+                self._sock.setsockopt(socket.IPPROTO_TCP, _CONGESTION, name)
             self._begun = seen
             self._looks = 0
 
