@@ -166,6 +166,12 @@ LOSS_SHARE: Final = 0.05  # of its segments; on a clean LAN it is none, and a fu
 BBR_LOOKS: Final = 6  # then it looks for its rate anew; its start takes a dozen round trips
 BULK_BYTES: Final = 64 * 1024  # acknowledged: no handshake sends a quarter of that
 BULK_QUEUE_BYTES: Final = 8 * 1024  # waiting in the kernel: a lossy link may need long for the first 64 KiB
+# After a simultaneous open a kernel may take less than SHORT_TRIP_S for the round trip where it is much longer: on
+# average LONG_TRIP_S, which starts with the wrong value, so that one true sample of 80 ms suffices. On a LAN the
+# average is a millisecond, also on a busy host.
+SHORT_TRIP_S: Final = 0.02
+LONG_TRIP_S: Final = 0.01
+GIVE_WAY_S: Final = 3.0  # for so long a plain dial may come first then: two or three tries
 WAIT_S: Final = 1.0  # before a small frame is sent again; the least that Linux takes, and no LAN's round trip
 
 # --- Session ---------------------------------------------------------------------------------------------------

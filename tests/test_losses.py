@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 
 from localpair.address import LOOPBACK
+from localpair.keys import Role
 from localpair.limits import BBR_LOOKS, BULK_BYTES, BULK_QUEUE_BYTES, SEGMENT_BYTES
 from localpair.net import losses
-from localpair.net.calls import connect
+from localpair.net.calls import connect, exchange_preambles
 from localpair.net.losses import LossWatch, counters
 from localpair.net.sockets import open_sockets
 from localpair.net.stream import open_stream
+from localpair.wire.messages import CallKind, Preamble
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the kernel's counters are read on Linux only"
@@ -60,12 +62,22 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
         one.close()
 
 
-def info(*, again: int = 0, acknowledged: int = 0, sent: int = 0, queued: int = 0) -> bytes:
+def info(
+    *,
+    again: int = 0,
+    acknowledged: int = 0,
+    sent: int = 0,
+    queued: int = 0,
+    trip_us: int = 0,
+    shortest_us: int = 0,
+) -> bytes:
     data = bytearray(240)
+    struct.pack_into("=I", data, 68, trip_us)
     struct.pack_into("=I", data, 100, again)
     struct.pack_into("=Q", data, 120, acknowledged)
     struct.pack_into("=I", data, 136, sent)
     struct.pack_into("=I", data, 144, queued)
+    struct.pack_into("=I", data, 148, shortest_us)
     return bytes(data)
 
 
@@ -93,15 +105,16 @@ def test_the_kernel_counts_where_we_read(ends: tuple[socket.socket, socket.socke
     for _ in range(20):
         one.send(b"x")
         assert other.recv(1) == b"x"
-    read = counters(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 148))
+    read = counters(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 152))
     assert read is not None
     assert 20 <= read.sent < 60
     assert 1 <= read.acknowledged <= 21  # the handshake's own counts as one
     assert (read.again, read.queued) == (0, 0)
+    assert 0 < read.shortest_us <= read.trip_us < 1_000_000
     with contextlib.suppress(BlockingIOError):
         while True:
             one.send(bytes(65536))
-    read = counters(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 148))
+    read = counters(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 152))
     assert read is not None
     assert read.queued > BULK_QUEUE_BYTES
 
@@ -114,6 +127,20 @@ def test_few_losses_are_no_losses(again: int, sent: int, bad: bool) -> None:
     read = counters(info(again=again, sent=sent))
     assert read is not None
     assert read.loses is bad
+
+
+@pytest.mark.parametrize(
+    ("trip_us", "shortest_us", "wrong"),
+    [
+        pytest.param(23_884, 13, True, id="crossed-on-a-long-link"),
+        pytest.param(1_025, 35, False, id="crossed-on-a-lan"),
+        pytest.param(697_648, 100_000, False, id="not-crossed"),
+    ],
+)
+def test_a_round_trip_that_was_none_is_told_from_one(trip_us: int, shortest_us: int, wrong: bool) -> None:
+    read = counters(info(trip_us=trip_us, shortest_us=shortest_us))
+    assert read is not None
+    assert read.misjudges is wrong
 
 
 @pytest.mark.parametrize(
@@ -231,6 +258,19 @@ def test_where_nothing_better_is_offered_nothing_changes(
     monkeypatch.setattr(losses, "_CONTROL", b"none-such")
     asyncio.run(looks(one, _LOSSY, _LOSSY, monkeypatch=monkeypatch))
     assert control(one) == b"bbr"
+
+
+def test_already_the_first_words_are_sent_again_soon(ends: tuple[socket.socket, socket.socket]) -> None:
+    one, other = ends
+
+    async def first_byte() -> None:
+        async with asyncio.TaskGroup() as group:
+            speaking = group.create_task(exchange_preambles(one, Preamble(CallKind.PAIR, Role.JOINER, True)))
+            assert await asyncio.get_running_loop().sock_recv(other, 1)
+            assert one.getsockopt(socket.IPPROTO_TCP, _THIN_LINEAR_TIMEOUTS) == 1
+            speaking.cancel()
+
+    asyncio.run(first_byte())
 
 
 def test_a_connection_is_tuned_from_its_handshake_on(ends: tuple[socket.socket, socket.socket]) -> None:

@@ -19,6 +19,7 @@ from localpair.errors import WireError
 from localpair.keys import Role
 from localpair.limits import CONNECT_TIMEOUT_S, IDENTIFY_S
 from localpair.net.interfaces import Interfaces
+from localpair.net.losses import hasten
 from localpair.net.sockets import bind_to_interface, limit_segments
 from localpair.net.stream import FrameStream, open_stream
 from localpair.wire.messages import CallKind, Preamble
@@ -122,6 +123,7 @@ async def exchange_preambles(one: socket.socket, own: Preamble, *, timeout: floa
     Raises WireError, OSError, or TimeoutError.
     """
     loop = asyncio.get_running_loop()
+    hasten(one)
     async with asyncio.timeout(timeout):
         if own.dialled:
             await loop.sock_sendall(one, own.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import socket
@@ -14,7 +15,7 @@ from localpair.candidate import Candidate
 from localpair.errors import LocalpairError, RefusedError
 from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
-from localpair.limits import FAR_DETOUR_AFTER_S
+from localpair.limits import FAR_DETOUR_AFTER_S, GIVE_WAY_S
 from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
 from localpair.net.detours import detours
 from localpair.net.finder import Clock
@@ -140,15 +141,16 @@ class Checklists:
 
 class Dialler:
     """Dials one candidate for its caller: ``make_lane`` starts the handshake on the stream, ``verify`` drives it
-    until the peer is known.
+    until the peer is known. ``met`` says whether a connection that one side alone has opened stood elsewhere.
     """
 
     def __init__(
         self, contexts: Contexts, role: Role, clock: Clock, make_lane: LaneMaker, verify: LaneVerifier,
-        on_attempt: Callable[[Attempt], None],
+        on_attempt: Callable[[Attempt], None], met: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._contexts, self._role, self._clock = contexts, role, clock
         self._make_lane, self._verify, self._on_attempt = make_lane, verify, on_attempt
+        self._met, self._met_here = met, False
 
     async def dial(
         self, secret: str, candidate: Candidate, connected: socket.socket | None = None
@@ -161,6 +163,7 @@ class Dialler:
         try:
             lane = await self._open(trial, secret, connected)
             trial.phase = Phase.HELLO
+            await self._give_way(lane)
             await self._verify(lane)
         except (OSError, TimeoutError, LocalpairError) as error:
             return self._failed(trial, error)
@@ -168,6 +171,18 @@ class Dialler:
             _log.exception("a dial ended by a fault of this side")
             return self._failed(trial, error)
         return lane
+
+    async def _give_way(self, lane: Lane) -> None:
+        """Let a plain dial come first, where one is under way and this one would send files slowly
+        (``localpair.net.losses``). The peer cannot nominate it before we have said our first word.
+        """
+        both, plainly = lane.direction is Direction.SIMULTANEOUS, self._met_here or self._met()
+        if both and plainly and lane.stream.misjudges:
+            try:
+                await asyncio.sleep(GIVE_WAY_S)
+            except BaseException:
+                lane.stream.abort()
+                raise
 
     def _failed(self, trial: Trial, error: BaseException) -> Outcome:
         lost = isinstance(error, LaneRefusedError) and error.lost
@@ -186,6 +201,7 @@ class Dialler:
         one = connected or await connect(
             to.address, to.port, to.scope, source_port=to.dial_from or None, bind_to=to.bind_to
         )
+        self._met_here = self._met_here or not to.dial_from
         try:
             trial.phase = Phase.PREAMBLE
             peer = await exchange_preambles(one, Preamble(CallKind.PAIR, self._role, True))

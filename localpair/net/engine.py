@@ -141,8 +141,11 @@ class Engine:
             wanted.part, self.finder, self.checklists, self.confirmer, self._opener, self._emit
         )
         self._prober = Prober(self.finder, self.sockets.udp_port, wanted.part)
-        self._dialler = Dialler(contexts, wanted.role, clock, self._make_lane, self.verify, self._attempted)
         self._listener = self._new_listener(contexts)
+        self._dialler = Dialler(
+            contexts, wanted.role, clock, self._make_lane, self.verify, self._attempted,
+            lambda: self._listener.met,
+        )  # fmt: skip
 
     def _ourselves(self) -> Self:
         return Self(

@@ -35,7 +35,7 @@ class Listener:
     """Serves the listening sockets of a process.
 
     ``handlers`` take an encrypted stream each, by the kind of call. A connection counts as unauthenticated until
-    its handler returns or calls ``admitted()``.
+    its handler returns or calls ``admitted()``. ``met`` is True once somebody else has called.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Listener:
         handlers: Mapping[CallKind, Handler],
     ) -> None:
         self._sockets, self._contexts, self._role, self._handlers = sockets, contexts, role, handlers
+        self.met = False
         self._guests: list[_Guest] = []
         self._by_task: dict[asyncio.Task[None], _Guest] = {}
 
@@ -114,6 +115,7 @@ class Listener:
         try:
             async with asyncio.timeout(HANDSHAKE_S):
                 peer = await exchange_preambles(one, Preamble(CallKind.PAIR, self._role, False))
+                self.met = self.met or peer.kind is not CallKind.SELF
                 pairing = peer.kind is CallKind.PAIR
                 if pairing and peer.role is self._role:
                     raise LocalpairError(f"both sides are {self._role}")

@@ -138,6 +138,11 @@ class FrameStream:
         return self._wire.transport.get_write_buffer_size()
 
     @property
+    def misjudges(self) -> bool:
+        """Whether our kernel takes the round trip for much shorter than it is, so that it would send a file slowly."""
+        return self._wire.losses.misjudges
+
+    @property
     def stalled(self) -> bool:
         """Whether reading is paused because received bytes wait for their reader."""
         return self._wire.stalled
