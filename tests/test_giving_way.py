@@ -11,14 +11,17 @@ from typing import cast
 import pytest
 from streams import certificate, run
 
+from localpair.address import LOOPBACK
 from localpair.candidate import Candidate
 from localpair.events import Direction
 from localpair.keys import Role
 from localpair.limits import DIAL_PORTS, PAIRING_PORTS
 from localpair.net import dialler
-from localpair.net.calls import Contexts, exchange_preambles, start_tls
+from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
 from localpair.net.dialler import Dialler
 from localpair.net.lane import Lane
+from localpair.net.listener import Listener
+from localpair.net.sockets import open_sockets
 from localpair.net.stream import FrameStream
 from localpair.net.tls import client_context, server_context
 from localpair.protocol.handshake import Handshake
@@ -37,8 +40,7 @@ class Side:
 
     def __init__(self, role: Role, *, met: bool = False) -> None:
         self.order: list[Direction] = []
-        self.changed = asyncio.Event()
-        self._streams: list[FrameStream] = []
+        self.streams: list[FrameStream] = []
         self._dialler = Dialler(
             _CONTEXTS, role, asyncio.get_running_loop().time, self._lane, self._verify, lambda _: None,
             lambda: met,
@@ -48,16 +50,15 @@ class Side:
         return asyncio.create_task(self._dialler.dial("offer", to, connected))
 
     def close(self) -> None:
-        for stream in self._streams:
+        for stream in self.streams:
             stream.abort()
 
     def _lane(self, stream: FrameStream, to: Candidate, direction: Direction, _: str | None) -> Lane:
-        self._streams.append(stream)
+        self.streams.append(stream)
         return Lane(stream, cast("Handshake", None), to, direction)
 
     async def _verify(self, lane: Lane) -> None:
         self.order.append(lane.direction)
-        self.changed.set()
 
 
 def connection() -> tuple[socket.socket, socket.socket]:
@@ -72,41 +73,80 @@ def misjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FrameStream, "misjudges", True)
 
 
-def test_a_plain_dial_under_way_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dialler, "GIVE_WAY_S", 1.0)
-
-    async def main() -> list[Direction]:
-        host, other = Side(Role.ISSUER), Side(Role.JOINER)
-        plain, called = connection()
-        slow = host.dial(_PLAIN, plain)
-        ours, theirs = connection()
-        timed, peer = host.dial(_TIMED, ours), other.dial(_TIMED, theirs)
-        await other.changed.wait()  # this one stands at both ends
-        await exchange_preambles(called, Preamble(CallKind.PAIR, Role.JOINER, False))
-        answer = await start_tls(called, _CONTEXTS, server_side=False)
-        await asyncio.gather(timed, peer, slow)
-        answer.abort()
-        host.close()
-        other.close()
-        return host.order
-
-    assert run(main()) == [Direction.OUT, Direction.SIMULTANEOUS]
+async def simultaneous(host: Side) -> asyncio.Task[object]:
+    """The host's dial on a connection that both sides have opened, once its other end is ready for the handshake."""
+    other = Side(Role.JOINER)
+    ours, theirs = connection()
+    dialled = host.dial(_TIMED, ours)
+    await other.dial(_TIMED, theirs)
+    host.streams += other.streams  # closed together
+    return dialled
 
 
-@pytest.mark.parametrize("met", [False, True])
-def test_where_there_is_no_other_way_it_goes_on_at_once(met: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def answer(called: socket.socket) -> FrameStream:
+    """What a listener does with a call."""
+    await exchange_preambles(called, Preamble(CallKind.PAIR, Role.JOINER, False))
+    return await start_tls(called, _CONTEXTS, server_side=False)
+
+
+@pytest.mark.parametrize("met", [False, True], ids=["dialled", "called-before"])
+def test_a_plain_connection_comes_first(met: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where this side has dialled plainly, or was called so."""
     monkeypatch.setattr(dialler, "GIVE_WAY_S", 3600.0)
 
-    async def main() -> bool:
-        host, other = Side(Role.ISSUER, met=met), Side(Role.JOINER)
-        ours, theirs = connection()
-        timed, peer = host.dial(_TIMED, ours), other.dial(_TIMED, theirs)
-        await peer
-        done, _ = await asyncio.wait({timed}, timeout=1.0 if met else None)
-        timed.cancel()
-        await asyncio.wait({timed})
+    async def main() -> list[Direction]:
+        host = Side(Role.ISSUER, met=met)
+        plain, called = connection()
+        plainly = None if met else host.dial(_PLAIN, plain)
+        both = await simultaneous(host)
+        plainly = plainly or host.dial(_PLAIN, plain)
+        answered = await answer(called)
+        await plainly
+        both.cancel()
+        await asyncio.wait({both})
+        answered.abort()
         host.close()
-        other.close()
-        return bool(done)
+        return host.order
 
-    assert run(main()) is not met
+    assert run(main()) == [Direction.OUT]
+
+
+@pytest.mark.parametrize(("met", "limit"), [(False, 3600.0), (True, 0.01)], ids=["no-other-way", "in-time"])
+def test_a_simultaneous_open_goes_on(met: bool, limit: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once where no other connection ever stood, else after the wait."""
+    monkeypatch.setattr(dialler, "GIVE_WAY_S", limit)
+
+    async def main() -> list[Direction]:
+        host = Side(Role.ISSUER, met=met)
+        await (await simultaneous(host))
+        host.close()
+        return host.order
+
+    assert run(main()) == [Direction.SIMULTANEOUS]
+
+
+@pytest.mark.parametrize(
+    ("kind", "met"), [(CallKind.SELF, False), (CallKind.CONFIRM, True), (CallKind.PAIR, True)]
+)
+def test_only_somebody_else_s_call_counts(kind: CallKind, met: bool) -> None:
+    async def main() -> bool:
+        served = asyncio.Event()
+
+        async def serve(stream: FrameStream) -> None:
+            served.set()
+            await stream.close()
+
+        opened = open_sockets()
+        listener = Listener(opened.listeners, _CONTEXTS, Role.ISSUER, dict.fromkeys(CallKind, serve))
+        serving = asyncio.create_task(listener.run())
+        one = await connect(LOOPBACK, opened.tcp_port)
+        await exchange_preambles(one, Preamble(kind, Role.JOINER, True))
+        stream = await start_tls(one, _CONTEXTS, server_side=False)
+        await served.wait()
+        stream.abort()
+        serving.cancel()
+        await asyncio.wait({serving})
+        opened.close()
+        return listener.met
+
+    assert run(main()) is met

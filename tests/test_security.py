@@ -123,9 +123,8 @@ def test_6_a_wrong_host_at_the_best_address_loses_its_lane_only(net: Lan, tmp_pa
     from ipaddress import ip_address
 
     places = (OfferedAddress(ip_address(net.host(2).address), 24), *offer.candidates)
-    os.killpg(
-        hosting.process.pid, signal.SIGSTOP
-    )  # the wrong one shall be met first, however busy this machine is
+    # The wrong one shall be met first, however busy this machine is.
+    os.killpg(hosting.process.pid, signal.SIGSTOP)
     joining = join.join(replace(offer, candidates=places).text)
     wrong = f"{net.host(2).address}:{offer.tcp_port}"
     joining.wait("attempt", lambda event: event["candidate"] == wrong)

@@ -142,10 +142,7 @@ class Engine:
         )
         self._prober = Prober(self.finder, self.sockets.udp_port, wanted.part)
         self._listener = self._new_listener(contexts)
-        self._dialler = Dialler(
-            contexts, wanted.role, clock, self._make_lane, self.verify, self._attempted,
-            lambda: self._listener.met,
-        )  # fmt: skip
+        self._dialler = self._new_dialler(contexts)
 
     def _ourselves(self) -> Self:
         return Self(
@@ -160,6 +157,12 @@ class Engine:
             CallKind.CONFIRM: self._confirmation,
         }
         return Listener(self.sockets.listeners, contexts, self.wanted.role, handlers)
+
+    def _new_dialler(self, contexts: Contexts) -> Dialler:
+        return Dialler(
+            contexts, self.wanted.role, self.clock, self._make_lane, self.verify, self._attempted,
+            lambda: self._listener.met,
+        )  # fmt: skip
 
     # -- life ---------------------------------------------------------------------------------------------------
 
