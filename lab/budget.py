@@ -26,6 +26,9 @@ SLOW_BEAT_S = 5.0
 ANSWER_BURST = 4
 ANSWER_REFILL_S = 5.0
 PROBE_GAPS_S = (1.0, 4.0, 16.0)
+PROBE_WAITING_S = 0.4
+NEIGHBOUR_PROBES = 512
+NEIGHBOUR_PROBES_REFILL_S = 1 / 32
 SWEEP_ADDRESSES = 1024
 SWEEPS = 2
 SWEEP_WAITING_EVERY_S = 18.0
@@ -84,16 +87,31 @@ class Span:
     @property
     def probes(self) -> int:
         """The most datagrams for an address where the peer merely might be."""
-        return (PROBES + self._again(PROBE_GAPS_S[-1])) * self.secrets
+        if not self.waits:
+            return PROBES * self.secrets
+        time = self.seconds + SLACK_S
+        often = min(time, SLOW_AFTER_S * self.bursts)
+        return (
+            1 + math.floor(often / PROBE_WAITING_S) + math.ceil((time - often) / SLOW_BEAT_S)
+        ) * self.secrets
+
+    @property
+    def probes_in_all(self) -> int:
+        """The same for all such addresses together: the sweeps, and what neighbours may have."""
+        time = self.seconds + SLACK_S
+        neighbours = NEIGHBOUR_PROBES + math.ceil(time / NEIGHBOUR_PROBES_REFILL_S)
+        return (SWEEP_ADDRESSES * self._sweeps + neighbours) * self.secrets
 
     @property
     def swept(self) -> int:
         """The most addresses where the peer merely might be: a sweep after a change asks those that are near then."""
-        return SWEEP_ADDRESSES * min(SWEEPS + self._again(SWEEP_WAITING_EVERY_S), self.networks)
+        return SWEEP_ADDRESSES * min(self._sweeps, self.networks)
 
-    def _again(self, gap: float) -> int:
-        """How often something is done once more that nobody but who waits repeats, every ``gap`` seconds."""
-        return math.floor((self.seconds + SLACK_S) / gap) if self.waits else 0
+    @property
+    def _sweeps(self) -> int:
+        """Nobody but who waits goes on with them."""
+        again = (self.seconds + SLACK_S) / SWEEP_WAITING_EVERY_S if self.waits else 0
+        return SWEEPS + math.floor(again)
 
     @property
     def tries(self) -> int:

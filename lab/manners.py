@@ -374,6 +374,7 @@ class _Watch:
             yield from _over(count, most, f"datagrams to {address} out of {port}")
         for address, count in self.probed.items():
             yield from _over(count, probes, f"probes of {address}")
+        yield from _over(sum(self.probed.values()), of.total("probes_in_all"), "probes in all")
         yield from _over(self.answered, answers, "answers")
         for address, count in self.asked.items():
             yield from _over(count, probes * budget.QUESTIONS, f"questions for {address}")

@@ -97,7 +97,8 @@ class Candidate:
     address is meant, or 0. ``port`` is TCP; 0 where none is known. ``via`` names what made it known: ``offer``,
     ``answer``, ``multicast``, ``broadcast``, ``unicast``, ``tcp`` or ``remembered``. ``dial_from`` is our own fixed
     port for a simultaneous open, and 0 for an ordinary dial. ``bind_to`` is the index of the interface that the dial
-    is bound to where the routing table would lead elsewhere, and 0 where it decides.
+    is bound to where the routing table would lead elsewhere, and 0 where it decides. ``local`` is our own address that
+    the dial comes from, None where the interface's decides.
     """
 
     address: IPAddress
@@ -111,6 +112,7 @@ class Candidate:
     via: str = field(default="", compare=False)
     dial_from: int = 0
     bind_to: int = 0
+    local: IPAddress | None = None
 
     @property
     def cls(self) -> AddressClass:
@@ -123,9 +125,11 @@ class Candidate:
         return self.cls in DIALLABLE_CLASSES and self.port >= LOWEST_DIALLED_PORT
 
     @property
-    def key(self) -> tuple[IPAddress, int, int, int]:
-        """What makes two candidates the same target by the same way: address, scope, port and bound interface."""
-        return (unscoped(self.address), self.scope, self.port, self.bind_to)
+    def key(self) -> tuple[IPAddress, int, int, int, IPAddress | None]:
+        """What makes two candidates the same target by the same way: address, scope, port, and what it is bound to:
+        interface and own address.
+        """
+        return (unscoped(self.address), self.scope, self.port, self.bind_to, self.local)
 
     def __str__(self) -> str:
         host = f"[{self.address}]" if self.address.version == 6 else str(self.address)

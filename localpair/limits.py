@@ -70,8 +70,14 @@ TARGETS: Final = 32  # addresses that get unicast beacons besides the groups
 # such a neighbour, from our fixed port, opens our own firewall for the answer.
 NEIGHBOUR_POLL_S: Final = 0.25  # where the platform does not tell, and for the probes that come again
 NEIGHBOUR_PAUSE_S: Final = 0.02  # between two looks at the table, however often it changes
-# Between probes of one neighbour that does not answer. Then it is left alone; who hosts goes on with the last gap.
-PROBE_GAPS_S: Final = (1.0, 4.0, 16.0)
+PROBE_GAPS_S: Final = (
+    1.0,
+    4.0,
+    16.0,
+)  # between probes of one neighbour that does not answer; then it is left alone
+# Who hosts goes on: its peer may start at any time, and may be allowed to send nothing but answers. So often that such
+# a peer, too, has paired within a second of its start; later as seldom as the beats.
+PROBE_WAITING_S: Final = 0.4
 NEIGHBOUR_PROBES: Final = 512  # to all neighbours at once: whoever forges ARP makes as many as it likes ...
 NEIGHBOUR_PROBES_REFILL_S: Final = 1 / 32  # ... and one more after so long
 PROBED: Final = 4096  # addresses remembered as probed: sweeps before and after a change, and neighbours
@@ -81,7 +87,7 @@ SWEEP_AFTER_S: Final = (
 )  # after the start of a search that has heard nothing: who joins sweeps, twice. A LAN answers within milliseconds
 # Who hosts sweeps too where nobody was heard: after whoever joins at once has been heard, and again, since the joiner
 # may start at any time. With the time of a sweep it is asked within ATTEMPT_S of its start.
-SWEEP_WAITING_AFTER_S: Final = (1.0, 8.0)
+SWEEP_WAITING_AFTER_S: Final = (0.5, 8.0)
 SWEEP_WAITING_EVERY_S: Final = 18.0
 SWEEP_AIMED_AFTER_S: Final = (
     0.5  # the first one where addresses were offered: they come first, on slow links too
@@ -99,6 +105,7 @@ STAGGER_S: Final = (
 )
 RETRY_GAPS_S: Final = (0.5, 1.0, 2.0)  # before an address is tried again; the last one repeats
 PARALLEL_DIALS: Final = 12
+PARALLEL_OPENINGS: Final = 24  # between the two fixed ports: six offered addresses by four ways each
 CANDIDATES: Final = 128  # addresses kept of one peer; whoever holds the secret could claim ever new ones
 PACKET_DIALS_PER_SOURCE: Final = 4  # dials that packets of one source cause ...
 PACKET_DIALS_WINDOW_S: Final = 10.0  # ... in this time
@@ -112,6 +119,9 @@ FAR_DETOUR_AFTER_S: Final = (
 )
 FAR_DETOURS: Final = 3  # such links for one address: eight addresses of a peer still fit into TARGETS
 SIMULTANEOUS_AFTER_S: Final = 0.25  # dials between the two fixed ports wait: one ordinary dial usually does
+# For the first of these dials. The other side's may have come before we were ready for it, and its kernel sends it
+# again only after a second; a LAN needs a few milliseconds, and whatever needs longer has the second try.
+OPENING_FIRST_S: Final = 0.3
 OPENING_GAPS_S: Final = (
     0.15,
     0.5,

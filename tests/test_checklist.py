@@ -9,7 +9,15 @@ from itertools import pairwise
 import pytest
 
 from localpair.candidate import Candidate, Evidence
-from localpair.limits import OPENING_GAPS_S, PARALLEL_DIALS, RETRY_GAPS_S, STAGGER_S
+from localpair.limits import (
+    CONNECT_TIMEOUT_S,
+    OPENING_FIRST_S,
+    OPENING_GAPS_S,
+    PARALLEL_DIALS,
+    PARALLEL_OPENINGS,
+    RETRY_GAPS_S,
+    STAGGER_S,
+)
 from localpair.protocol.budget import Bucket, PerSource, source_key
 from localpair.protocol.checklist import Checklist, Outcome
 
@@ -165,6 +173,60 @@ def test_a_dial_between_fixed_ports_is_tried_again_sooner() -> None:
     gaps = [round(after - before - 0.01, 3) for (before, _), (after, _) in pairwise(log)]
     assert gaps[:4] == list(OPENING_GAPS_S)
     assert OPENING_GAPS_S[0] < RETRY_GAPS_S[0]
+
+
+def timed(last: int) -> Candidate:
+    return Candidate(ip_address(f"192.168.1.{last}"), 46_830, dial_from=46_830)
+
+
+def test_while_nobody_answers_somebody_dials_from_the_fixed_port_at_all_times() -> None:
+    """Else the system refuses the other side's dial; and the first one is short, for a dial that came too early."""
+    made, now, limits = checklist(), 0.0, []
+    made.add(timed(9), 0.0)
+    for _ in range(4):
+        assert made.due(now) == [timed(9)]
+        limits.append(made.limit(timed(9)))
+        now += limits[-1]
+        made.ended(timed(9), Outcome.UNANSWERED, now)
+    assert limits == [OPENING_FIRST_S, *[CONNECT_TIMEOUT_S] * 3]
+    made.due(now)
+    made.ended(timed(9), Outcome.FAILED, now)
+    assert made.due(now) == [], "whoever answers and then fails is not called without a pause"
+
+
+def test_an_ordinary_dial_that_nobody_answers_has_its_pause() -> None:
+    made = checklist(1)
+    assert made.due(0.0) == [candidate(1)]
+    assert made.limit(candidate(1)) == CONNECT_TIMEOUT_S
+    made.ended(candidate(1), Outcome.UNANSWERED, 2.0)
+    assert made.deadline() == 2.0 + RETRY_GAPS_S[0]
+
+
+def test_dials_between_fixed_ports_and_others_leave_each_other_room() -> None:
+    made = checklist(*range(1, 40))
+    for last in range(100, 140):
+        made.add(timed(last), 0.0)
+    under_way = made.due(0.0)
+    for number in range(1, 60):
+        under_way += made.due(number * STAGGER_S)
+    assert sum(one.dial_from != 0 for one in under_way) == PARALLEL_OPENINGS
+    assert sum(one.dial_from == 0 for one in under_way) == PARALLEL_DIALS
+    assert made.deadline() is None
+    for one in under_way[:PARALLEL_OPENINGS]:
+        made.ended(one, Outcome.UNANSWERED, 10.0)
+    others = {timed(last).address for last in range(100 + PARALLEL_OPENINGS, 140)}
+    assert others < {one.address for one in made.due(10.0)}, "those that had no turn yet come first"
+
+
+def test_whoever_is_asked_for_again_before_its_first_dial_is_dialled_at_the_earlier_time() -> None:
+    made = checklist()
+    made.add(timed(9), 0.0, delay=0.75)
+    assert not made.add(timed(9), 0.2, delay=0.25)
+    assert made.deadline() == 0.45
+    made.due(0.45)
+    made.ended(timed(9), Outcome.REFUSED, 0.5)
+    made.add(timed(9), 0.5)
+    assert made.deadline() == 0.5 + OPENING_GAPS_S[0], "and no sooner once it was dialled"
 
 
 # --- budgets ---------------------------------------------------------------------------------------------------

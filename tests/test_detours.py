@@ -152,6 +152,64 @@ def test_a_rendezvous_takes_the_way_by_which_the_peer_was_heard(monkeypatch: pyt
     assert [checklists.way_back(peer, arrived).bind_to for arrived in (LAN, BOX)] == [0, BOX]
 
 
+def test_the_way_by_which_a_peer_was_heard_is_one_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tunnel has the route; a card on which the peer does not lie has brought its packet."""
+    monkeypatch.setattr(
+        module, "route_to", lambda address, _: Route(address, ip_address("10.8.0.6"), index=TUNNEL)
+    )
+    now = 100.0
+    checklists = Checklists(lambda: now)
+    checklists.set_interfaces(
+        Interfaces((card(LAN, "10.0.0.5/24", gateway=True), card(TUNNEL, "10.8.0.6/24")))
+    )
+    peer = Candidate(ip_address(PEER), 46821)
+    checklists.add("offer", [peer])
+    heard = checklists.ways_heard(peer, LAN, ip_address("10.0.0.5"))
+    assert [(one.bind_to, one.local) for one in heard] == [(LAN, None)]
+    assert checklists.ways_heard(peer, TUNNEL, ip_address("10.8.0.6")) == [], "the table leads there"
+    checklists.add("offer", heard)
+    tried = []
+    for now in (100.0, 100.1, 100.2):
+        tried += [(one.bind_to, now) for _, one in checklists.due()]
+    assert (LAN, 100.1) in tried, "a link where nobody was heard waits for half a second"
+
+
+TWINS = (
+    card(LAN, "192.168.1.10/24"),
+    card(WIFI, "192.168.1.11/32"),
+    card(TUNNEL, "10.8.0.6/24", kind=InterfaceKind.TUNNEL),
+)
+
+
+@pytest.mark.parametrize(
+    ("arrived", "local", "source", "expected"),
+    [
+        (WIFI, "192.168.1.10", PEER, [(WIFI, "192.168.1.10")]),
+        (LAN, "192.168.1.11", PEER, [(LAN, "192.168.1.11")]),
+        (WIFI, "10.8.0.6", PEER, [(WIFI, "10.8.0.6")]),  # the peer asks on the link for whatever was offered
+        (LAN, "192.168.1.10", PEER, [(LAN, None)]),
+        (TUNNEL, "192.168.1.10", PEER, []),  # never out of a tunnel where the table does not lead there
+        (WIFI, "192.168.1.99", PEER, []),  # no address of ours
+        (IDLE, "192.168.1.10", PEER, []),  # a card that has gone
+        (0, "192.168.1.10", PEER, []),  # not known
+        (WIFI, "192.168.1.10", "8.8.8.8", []),  # nobody on the internet is called beside the VPN
+        (LAN, "192.168.1.11", "192.168.1.10", []),  # this host itself
+    ],
+)
+def test_what_came_in_by_another_card_is_answered_by_that_card_and_from_the_address_it_was_for(
+    monkeypatch: pytest.MonkeyPatch,
+    arrived: int, local: str, source: str, expected: list[tuple[int, str | None]],
+) -> None:  # fmt: skip
+    """Of two cards on one link either may answer the question for an address of the other."""
+    monkeypatch.setattr(
+        module, "route_to", lambda address, _: Route(address, ip_address("10.8.0.6"), index=TUNNEL)
+    )
+    checklists = Checklists(lambda: 100.0)
+    checklists.set_interfaces(Interfaces(TWINS))
+    found = checklists.ways_heard(Candidate(ip_address(source), 46830), arrived, ip_address(local))
+    assert [(one.bind_to, one.local and str(one.local)) for one in found] == expected
+
+
 def test_only_a_refusal_where_the_peer_was_heard_asks_for_a_rendezvous() -> None:
     """An offered address may lead nowhere: a tunnel's, without a route on this host."""
     unused: Any = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +13,15 @@ from virtual_lan import UDP_PORT, Device, VirtualLan, only_unicast
 
 from localpair.errors import WireError
 from localpair.keys import Purpose, SharedSecret
-from localpair.limits import BEACON_BYTES, PEER_ADDRESSES, PEERS, PROBE_GAPS_S, SAME_BEAT_S
+from localpair.limits import (
+    BEACON_BYTES,
+    BEACON_SLOW_AFTER_S,
+    BEACON_SLOW_BEAT_S,
+    PEER_ADDRESSES,
+    PEERS,
+    PROBE_GAPS_S,
+    SAME_BEAT_S,
+)
 from localpair.protocol.discovery import (
     Carrier,
     Discovery,
@@ -398,9 +406,14 @@ def test_probes_of_one_neighbour_grow_rarer_and_end_where_nobody_is_waited_for(p
     assert all(what.direct for _, what in sent), "a probe is for the link and for no router"
     gaps = [after - before for (before, _), (after, _) in pairwise(sent)]
     assert gaps == sorted(gaps)
-    waited = 150.0 - sum(PROBE_GAPS_S)
-    again = int(waited / PROBE_GAPS_S[-1]) if part is Part.HOST else 0
-    assert len(sent) == len(PROBE_GAPS_S) + 1 + again
+    if part is Part.HOST:
+        assert set(gaps) == {0.5, BEACON_SLOW_BEAT_S}, (
+            "a joiner that may only answer is found within a second"
+        )
+        assert sent[gaps.index(BEACON_SLOW_BEAT_S)][0] == pytest.approx(BEACON_SLOW_AFTER_S, abs=0.5)
+        assert sent[-1][0] > lan.now - BEACON_SLOW_BEAT_S
+    else:
+        assert len(sent) == len(PROBE_GAPS_S) + 1
 
 
 def test_many_pairs_are_announced_to_in_turn() -> None:
@@ -505,6 +518,55 @@ def test_whoever_writes_to_another_address_of_ours_is_answered_once_from_there()
         join.discovery.receive(datagram, Source(source, UDP_PORT, local=other), Carrier.UNICAST, lan.now)
     answers = [what for what in join.discovery.take_transmits() if what.source == other]
     assert [(what.address, what.carrier) for what in answers] == [(source, Carrier.UNICAST)]
+
+
+def test_an_answer_goes_by_every_known_way_to_where_its_question_came_from() -> None:
+    """The answer that the routing table sends elsewhere may be all that a firewall lets out."""
+    lan = VirtualLan(only_unicast)
+    host, join = lan.add(ring()), lan.add(ring(), Part.JOIN)
+    source, elsewhere = ip_address("10.0.0.50"), ip_address("10.0.0.51")
+    for address, scope in ((source, 0), (source, 3), (source, 4), (elsewhere, 3)):
+        join.discovery.add_target(Target(address, UDP_PORT, scope), lan.now)
+    lan.run(0.05)
+    host.discovery.probe(Target(join.address, UDP_PORT), lan.now)
+    datagram = host.discovery.take_transmits()[-1].datagram
+    join.discovery.take_transmits()
+    join.discovery.receive(datagram, Source(source, UDP_PORT), Carrier.UNICAST, lan.now)
+    answers = join.discovery.take_transmits()
+    assert [(what.address, what.interface) for what in answers] == [(source, 0), (source, 3), (source, 4)]
+    assert len({what.datagram for what in answers}) == 1
+
+
+def test_whoever_could_merely_answer_is_told_apart() -> None:
+    """Multicast reaches the joiner only, and nothing of its own the host."""
+    lan = VirtualLan(lambda s, r, what: what.carrier is Carrier.UNICAST or r.number == 2)
+    host, join = pair(lan)
+    lan.run(1.0)
+    assert [event.answers for event in host.of(Heard) if isinstance(event, Heard)] == [True]
+    assert [event.answers for event in join.of(Heard) if isinstance(event, Heard)] == [False]
+
+
+def test_each_way_by_which_a_peer_is_heard_is_told_once() -> None:
+    """Of several cards on one link any may bring what is meant for one of them; and no more than eight are kept."""
+    lan = VirtualLan(only_unicast)
+    keyring = ring()
+    host, join = lan.add(keyring), lan.add(ring(), Part.JOIN)
+    lan.run(0.05)
+    moments = count(lan.now, 10.0)
+
+    def hear(local: str, interface: int) -> list[Source]:
+        host.discovery.probe(Target(IPv4Address(local), UDP_PORT, interface), next(moments))
+        datagram = host.discovery.take_transmits()[-1].datagram
+        source = Source(ip_address("10.0.0.50"), UDP_PORT, interface=interface, local=IPv4Address(local))
+        join.discovery.receive(datagram, source, Carrier.UNICAST, lan.now)
+        return [event.source for event in join.discovery.take_events() if isinstance(event, Heard)]
+
+    ways = [("10.0.0.98", 2), ("10.0.0.99", 3), ("10.0.0.99", 2)]
+    told = [hear(*way) for way in ways for _ in range(2)]
+    assert [[(str(one.local), one.interface) for one in sources] for sources in told] == [
+        sources for way in ways for sources in ([way], [])
+    ]
+    assert sum(bool(hear(f"10.0.1.{number}", 2)) for number in range(20)) == PEER_ADDRESSES - len(ways)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 from ipaddress import ip_address, ip_network
 from itertools import accumulate, islice
@@ -17,8 +19,10 @@ from localpair.limits import (
     NEIGHBOUR_PROBES,
     NEIGHBOUR_PROBES_REFILL_S,
     SWEEP_ADDRESSES,
+    SWEEP_STEP,
 )
 from localpair.net.interfaces import Interfaces, Neighbour
+from localpair.net.neighbours import NeighbourWatch
 from localpair.net.probing import Prober, sweep_gaps, sweep_targets
 from localpair.net.routes import NoRoute
 from localpair.protocol.discovery import Discovery, Self, Transmit
@@ -83,8 +87,14 @@ def test_container_bridges_come_last_and_a_large_subnet_leaves_room_for_the_othe
     large = link("b-eth0", InterfaceKind.ETHERNET, "10.0.0.1/16")
     small = link("c-eth1", InterfaceKind.ETHERNET, "192.168.1.20/24")
     found = swept(bridge, large, small)
-    assert found[:4] == ["10.0.0.2", "192.168.1.21", "10.0.0.3", "192.168.1.19"]
-    assert sum(text.startswith("192.168.1.") for text in found) == 253
+    assert found[:2] == ["192.168.1.21", "192.168.1.19"], "the small one is done in a quarter of a second"
+    assert {text.rpartition(".")[0] for text in found[:253]} == {"192.168.1"}
+    assert found[253:255] == ["10.0.0.2", "10.0.0.3"]
+    assert len(found) == SWEEP_ADDRESSES
+    many = [link(f"{name}-eth", InterfaceKind.ETHERNET, f"192.168.{ord(name)}.1/24") for name in "defgh"]
+    found = swept(large, *many)
+    assert sum(text.startswith("10.") for text in found) > 80, "many small ones leave room for a large one"
+    assert found.index("10.0.0.2") < 520
     assert len(swept(bridge, small)) == SWEEP_ADDRESSES
     assert all(text.startswith("192.168.1.") for text in swept(bridge, small)[:253])
 
@@ -109,7 +119,7 @@ def test_who_joins_sweeps_twice_and_who_hosts_for_as_long_as_it_waits() -> None:
     assert list(accumulate(sweep_gaps(Part.JOIN))) == [0.25, 8.0]
     assert list(accumulate(sweep_gaps(Part.SEND, aimed=True))) == [0.5, 8.0]
     waiting = list(islice(sweep_gaps(Part.HOST), 9))
-    assert list(accumulate(waiting[:4])) == [1.0, 8.0, 26.0, 44.0]
+    assert list(accumulate(waiting[:4])) == [0.5, 8.0, 26.0, 44.0]
     assert max(waiting) < ATTEMPT_S - 1.0, "a joiner that starts after one sweep is there for the next one"
     assert not list(sweep_gaps(Part.LISTEN))
 
@@ -171,6 +181,71 @@ def test_whoever_is_new_is_asked_before_all_others_are_asked_again(monkeypatch: 
     lan.asked(prober, 20.0)
     lan.add("192.168.1.253")
     assert lan.asked(prober, NEIGHBOUR_POLL_S)[0] == "192.168.1.253"
+
+
+def test_where_more_neighbours_are_than_may_be_asked_each_has_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lan = Lan(monkeypatch, Part.HOST)
+    prober = Prober(lan, 46820, Part.HOST)  # type: ignore[arg-type]  # a finder's part of it
+    lan.add("192.168.1.2", 100)
+    lan.asked(prober, 20.0)
+    later = Counter(lan.asked(prober, 10.0))
+    assert sum(later.values()) == pytest.approx(10.0 / NEIGHBOUR_PROBES_REFILL_S, abs=10)
+    assert len(later) == 100
+    assert max(later.values()) - min(later.values()) <= 1
+
+
+def test_few_neighbours_are_asked_within_half_a_second_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so a joiner whose firewall lets out nothing but answers is found, whenever it starts."""
+    lan = Lan(monkeypatch, Part.HOST)
+    prober = Prober(lan, 46820, Part.HOST)  # type: ignore[arg-type]  # a finder's part of it
+    lan.add("192.168.1.2", 10)
+    lan.asked(prober, 10.0)
+    for _ in range(20):
+        assert len(set(lan.asked(prober, 0.5))) == 10
+
+
+class Telling(NeighbourWatch):
+    """A neighbour table that changes while a sweep is under way: ``lan`` gets a neighbour at the third step."""
+
+    def __init__(self, lan: Lan) -> None:
+        super().__init__()
+        self.lan, self.steps = lan, 0
+
+    def take(self) -> bool:
+        self.steps += 1
+        if self.steps == 3:
+            self.lan.add("10.9.9.9")
+        return self.steps == 3
+
+
+def test_whoever_appears_while_a_sweep_is_under_way_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lan = Lan(monkeypatch, Part.JOIN)
+    lan.interfaces = Interfaces((one("192.168.1.1/22"),))
+    sent: list[str] = []
+    swept = asyncio.Event()
+
+    def send(_: object = ()) -> list[Transmit]:
+        sent.extend(str(what.address) for what in lan.discovery.take_transmits() if what.direct)
+        if len(sent) > SWEEP_ADDRESSES - 10:
+            swept.set()
+        return []
+
+    monkeypatch.setattr("localpair.net.probing.NeighbourWatch", lambda: Telling(lan))
+    monkeypatch.setattr(Lan, "now", lambda _: time.monotonic())
+    for name, method in (("flush", send), ("send", send), ("has_room", lambda: True)):
+        monkeypatch.setattr(lan, name, method, raising=False)
+    prober = Prober(lan, 46820, Part.JOIN)  # type: ignore[arg-type]  # a finder's part of it
+
+    async def search() -> None:
+        async with asyncio.timeout(30):
+            running = asyncio.create_task(prober.run())
+            await swept.wait()
+            running.cancel()
+
+    asyncio.run(search())
+    assert sent.index("10.9.9.9") <= 4 * SWEEP_STEP
 
 
 def test_routes_are_asked_for_no_more_often_than_somebody_may_be_probed(

@@ -10,9 +10,11 @@ import asyncio
 import errno
 import socket
 import ssl
+import struct
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from localpair.address import IPAddress, normalise
 from localpair.errors import WireError
@@ -23,6 +25,9 @@ from localpair.net.losses import hasten
 from localpair.net.sockets import bind_to_interface, limit_segments
 from localpair.net.stream import FrameStream, open_stream
 from localpair.wire.messages import CallKind, Preamble
+
+# struct linger: on, 0 s; WINSOCK 2 has shorts (https://learn.microsoft.com/windows/win32/api/winsock2/ns-winsock2-linger)
+_AT_ONCE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +44,20 @@ class Contexts:
 
 async def connect(
     address: IPAddress, port: int, scope: int = 0, *, source_port: int | None = None, bind_to: int = 0,
-    timeout: float = CONNECT_TIMEOUT_S,
+    local: IPAddress | None = None, timeout: float = CONNECT_TIMEOUT_S,
 ) -> socket.socket:  # fmt: skip
     """A connected, non-blocking socket. Raises OSError with its errno; ETIMEDOUT where our own timer ended it.
 
-    ``source_port`` binds the dialling end to a fixed port, ``bind_to`` to an interface, by its index. No name is ever
-    resolved.
+    ``source_port`` binds the dialling end to a fixed port, ``bind_to`` to an interface, by its index, ``local`` to an
+    own address. No name is ever resolved.
     """
-    one = new_dial(address, bind_to, source_port)
+    one = new_dial(address, bind_to, source_port, local)
     try:
         async with asyncio.timeout(timeout):
             await asyncio.get_running_loop().sock_connect(one, target_of(address, port, scope))
     except TimeoutError:
+        if source_port:  # half-open it would keep the port pair for a minute, and our next dial has the same
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         one.close()
         raise OSError(errno.ETIMEDOUT, "no answer") from None
     except BaseException:
@@ -92,8 +99,8 @@ async def ready(one: socket.socket, *, writing: bool) -> None:
 def new_dial(
     address: IPAddress, bind_to: int = 0, source_port: int | None = None, local: IPAddress | None = None
 ) -> socket.socket:
-    """A non-blocking socket to dial ``address`` with, bound to a source port where one is given (0: any free one), at
-    the address ``local`` of ours or any.
+    """A non-blocking socket to dial ``address`` with, bound to a source port where one is given (0: any free one), and
+    to the address ``local`` of ours where one is given.
     """
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     one = socket.socket(family, socket.SOCK_STREAM)
@@ -102,10 +109,10 @@ def new_dial(
         limit_segments(one)
         if bind_to:
             bind_to_interface(one, bind_to)
-        if source_port is not None:
+        if source_port is not None or local is not None:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             anywhere = "::" if family == socket.AF_INET6 else "0.0.0.0"  # noqa: S104 - that is what dialling does
-            one.bind((str(local) if local is not None else anywhere, source_port))
+            one.bind((str(local) if local is not None else anywhere, source_port or 0))
     except BaseException:
         one.close()
         raise

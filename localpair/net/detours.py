@@ -42,6 +42,23 @@ def detours(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
     return tuple(one.index for one in (*near, *far[:FAR_DETOURS]) if one.index != used)
 
 
+def has_crossed(address: IPAddress, arrived: int, local: IPAddress | None, interfaces: Interfaces) -> bool:
+    """Whether a packet of ``address`` to our address ``local`` came in by another card (by index) than the one that has
+    it: of several cards on one link any may answer the question for an address of ours. Only a dial that leaves by the
+    card of that packet, and from that address, gets what the peer sends then.
+    """
+    card, owner = interfaces.by_index.get(arrived), interfaces.owner(local) if local is not None else None
+    if (
+        card is None
+        or owner is None
+        or owner.index == arrived
+        or unscoped(address) in interfaces.own_addresses
+    ):
+        return False
+    is_near = classify(address) is not AddressClass.GLOBAL or card in interfaces.on_link(address)
+    return is_near and _is_usable(card, address)
+
+
 def _best(interfaces: list[Interface], address: IPAddress) -> list[Interface]:
     worth = [one for one in interfaces if one.gateway or one.kind is not InterfaceKind.BRIDGE]
     return sorted(worth, key=lambda one: (not one.gateway, -_likeness(one, address)))

@@ -15,9 +15,9 @@ from localpair.candidate import Candidate
 from localpair.errors import LocalpairError, RefusedError
 from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
-from localpair.limits import FAR_DETOUR_AFTER_S, GIVE_WAY_S
+from localpair.limits import CONNECT_TIMEOUT_S, FAR_DETOUR_AFTER_S, GIVE_WAY_S
 from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
-from localpair.net.detours import detours
+from localpair.net.detours import detours, has_crossed
 from localpair.net.finder import Clock
 from localpair.net.interfaces import Interfaces
 from localpair.net.lane import Lane, LaneRefusedError
@@ -64,12 +64,12 @@ class Checklists:
         self._preference = tuple(addresses)
 
     def add(self, secret: str, candidates: Iterable[Candidate], delay: float = 0.0) -> None:
-        """Dial these for this secret, each by every way there is to it."""
+        """Dial these for this secret, each by every way there is to it, or by its own where it has one."""
         checklist = self._lists.setdefault(secret, self._new())
         for candidate in candidates:
             for way in self.ways(candidate):
-                far = FAR_DETOUR_AFTER_S if self._is_far_detour(way) else 0.0
-                checklist.add(way, self._clock(), delay + far)
+                far = not candidate.bind_to and self._is_far_detour(way)
+                checklist.add(way, self._clock(), delay + (FAR_DETOUR_AFTER_S if far else 0.0))
 
     def drop(self, secret: str, candidates: Iterable[Candidate]) -> None:
         """Dial these no more for this secret."""
@@ -89,6 +89,10 @@ class Checklists:
         """What to dial now."""
         now = self._clock()
         return [(secret, one) for secret, checklist in self._lists.items() for one in checklist.due(now)]
+
+    def limit(self, secret: str, candidate: Candidate) -> float:
+        """Seconds that this dial may take to be answered."""
+        return self._lists[secret].limit(candidate) if secret in self._lists else CONNECT_TIMEOUT_S
 
     def ended(self, secret: str, candidate: Candidate, outcome: Outcome) -> None:
         """A dial has ended."""
@@ -120,10 +124,18 @@ class Checklists:
         through = [way for way in ways if way.bind_to and way.bind_to == arrived]
         return through[0] if through else ways[0 if arrived else min(1, len(ways) - 1)]
 
+    def ways_heard(self, candidate: Candidate, arrived: int, local: IPAddress | None) -> list[Candidate]:
+        """The way on which its packet came, to ``local`` of ours, where the routing table leads elsewhere; or none."""
+        if has_crossed(candidate.address, arrived, local, self._interfaces):
+            return [replace(candidate, bind_to=arrived, local=local)]
+        return [way for way in self.ways(candidate) if way.bind_to and way.bind_to == arrived]
+
     def ways(self, candidate: Candidate) -> list[Candidate]:
         """The ways to dial one candidate: a link-local address on each link, any other as the routing table says and
-        by every detour around it.
+        by every detour around it; one whose way is given, by that.
         """
+        if candidate.bind_to:
+            return [candidate]
         needs_scope = candidate.address.version == 6 and candidate.cls is AddressClass.LINK_LOCAL
         if needs_scope and not candidate.scope:
             return [
@@ -153,15 +165,17 @@ class Dialler:
         self._met, self._met_here = met, False
 
     async def dial(
-        self, secret: str, candidate: Candidate, connected: socket.socket | None = None
-    ) -> Lane | Outcome:
+        self, secret: str, candidate: Candidate, connected: socket.socket | None = None,
+        limit: float = CONNECT_TIMEOUT_S,
+    ) -> Lane | Outcome:  # fmt: skip
         """A verified lane, or what the failure means for trying again. The failure itself has been reported.
 
-        ``connected`` is a connection to the candidate that was opened in another way.
+        ``connected`` is a connection to the candidate that was opened in another way; ``limit`` is in seconds, for the
+        connection.
         """
         trial = Trial(candidate, self._clock())
         try:
-            lane = await self._open(trial, secret, connected)
+            lane = await self._open(trial, secret, connected, limit)
             trial.phase = Phase.HELLO
             await self._give_way(lane)
             await self._verify(lane)
@@ -193,14 +207,16 @@ class Dialler:
         self._on_attempt(Attempt(trial.candidate, trial.direction, trial.phase, outcome, ms, name, detail))
         if isinstance(error, RefusedError) and not lost:
             return Outcome.HOPELESS
-        refused = trial.phase is Phase.CONNECT and name not in ("", "ETIMEDOUT")
-        return Outcome.REFUSED if refused else Outcome.FAILED
+        if trial.phase is not Phase.CONNECT or not name:
+            return Outcome.FAILED
+        return Outcome.UNANSWERED if name == "ETIMEDOUT" else Outcome.REFUSED
 
-    async def _open(self, trial: Trial, secret: str, connected: socket.socket | None) -> Lane:
+    async def _open(self, trial: Trial, secret: str, connected: socket.socket | None, limit: float) -> Lane:
         to = trial.candidate
         one = connected or await connect(
-            to.address, to.port, to.scope, source_port=to.dial_from or None, bind_to=to.bind_to
-        )
+            to.address, to.port, to.scope, source_port=to.dial_from or None, bind_to=to.bind_to, local=to.local,
+            timeout=limit,
+        )  # fmt: skip
         self._met_here = self._met_here or not to.dial_from
         try:
             trial.phase = Phase.PREAMBLE

@@ -27,7 +27,14 @@ from localpair.keys import (
     random_bytes,
 )
 from localpair.labels import general_name
-from localpair.limits import CANDIDATES, FAREWELL_S, FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
+from localpair.limits import (
+    CANDIDATES,
+    CONNECT_TIMEOUT_S,
+    FAREWELL_S,
+    FRAME_PREAUTH_BYTES,
+    HANDSHAKE_S,
+    STAGE_THREE_S,
+)
 from localpair.net.calls import Contexts, is_stranded, local_address, remote_address
 from localpair.net.confirming import Confirmer
 from localpair.net.dialler import Checklists, Dialler
@@ -226,7 +233,9 @@ class Engine:
         """Send every beacon to these addresses too, and to this host's own port: the peer may run here."""
         known = tuple(addresses)
         self._prober.port = udp_port
-        self._prober.aimed = self._prober.aimed or bool(known)
+        # Those to which no route leads are no reason to wait before others are asked.
+        others = [Candidate(address) for address in known if not self.finder.is_own(address)]
+        self._prober.aimed |= any(True for _ in self.sources_for(others))
         for address in (*known, LOOPBACK):
             self.finder.aim(address, udp_port)
         self._changed.set()
@@ -308,7 +317,8 @@ class Engine:
             self._changed.clear()
             self.hearing.step(group)
             for secret, candidate in self.checklists.due():
-                task = group.create_task(self._dial(secret, candidate))
+                limit = self.checklists.limit(secret, candidate)
+                task = group.create_task(self._dial(secret, candidate, limit=limit))
                 self._dials.add(task)
                 task.add_done_callback(self._dials.discard)
             await self._wait()
@@ -340,9 +350,12 @@ class Engine:
             self.pair_at = None  # the address that was agreed on is gone: any other may do
         self.on_network(interfaces)
 
-    async def _dial(self, secret: str, candidate: Candidate, connected: socket.socket | None = None) -> bool:
+    async def _dial(
+        self, secret: str, candidate: Candidate, connected: socket.socket | None = None,
+        limit: float = CONNECT_TIMEOUT_S,
+    ) -> bool:  # fmt: skip
         """Whether a lane came of it."""
-        result = await self._dialler.dial(secret, candidate, connected)
+        result = await self._dialler.dial(secret, candidate, connected, limit)
         if isinstance(result, Lane):
             self.verified.put_nowait(result)
             return True

@@ -46,7 +46,9 @@ class _Pursuit:
 
     secret: str
     since: float
-    candidates: dict[tuple[IPAddress, int, int], Candidate] = field(default_factory=dict)
+    candidates: dict[tuple[IPAddress, int, int, int, IPAddress | None], Candidate] = field(
+        default_factory=dict
+    )
     paused: bool = False
 
 
@@ -189,11 +191,12 @@ class Hearing:
             event.instance.hex(), alias(event.instance), event.part, event.tcp_port, candidates,
             clean_label(event.label),
         )  # fmt: skip
+        news = event.first or self.nearby.get(event.instance) != peer
         self.nearby[event.instance] = peer
         while len(self.nearby) > PEERS:
             self.nearby.popitem(last=False)
         self._noticed.set()
-        if self._is_told_of(event.instance):
+        if news and self._is_told_of(event.instance):
             self._emit(PeerFound(peer))
         if event.secret is not None:
             self._pursue(event, event.secret, candidates)
@@ -252,9 +255,17 @@ class Hearing:
             return
         if self._finder.is_own(event.source.address):
             self._checklists.on_this_host(secret)
-        # Whoever shows the offer gives the other side's dial a head start: usually it is under way already.
-        first = self._part in (Part.JOIN, Part.SEND)
-        self._dial(event.instance, secret, candidates, 0.0 if first else REVERSE_DIAL_AFTER_S)
+        # Whoever shows the offer gives the other side's dial a head start: usually it is under way already. Not so
+        # where the other side could merely answer.
+        first = self._part in (Part.JOIN, Part.SEND) or event.answers
+        delay = 0.0 if first else REVERSE_DIAL_AFTER_S
+        self._dial(event.instance, secret, candidates, delay)
+        seen = Candidate(
+            unscoped(event.source.address), event.tcp_port, origin=Origin.BEACON_SOURCE, via=event.carrier.value,
+            evidence=Evidence.SEEN_OVER_UDP, scope=scope_of(event.source.address, event.source.scope),
+        )  # fmt: skip
+        ways = self._checklists.ways_heard(seen, event.source.interface, event.source.local)
+        self._dial(event.instance, secret, ways, delay)
         self._open_simultaneously(event, secret)
 
     def _dial(self, instance: bytes, secret: str, candidates: Sequence[Candidate], delay: float) -> None:
@@ -263,7 +274,7 @@ class Hearing:
         if not pursuit.secret:
             pursuit.since = self._confirmer.clock()
         pursuit.secret = secret
-        found = {(one.address, one.port, one.dial_from): one for one in candidates}
+        found = {(one.address, one.port, one.dial_from, one.bind_to, one.local): one for one in candidates}
         new = [one for key, one in found.items() if key not in pursuit.candidates]
         pursuit.candidates |= found
         while len(pursuit.candidates) > CANDIDATES:
@@ -292,7 +303,8 @@ class Hearing:
             unscoped(source.address), event.dial_port, scope=scope, origin=Origin.BEACON_SOURCE,
             via=event.carrier.value, dial_from=own_port,
         )  # fmt: skip
-        self._dial(event.instance, secret, [candidate], SIMULTANEOUS_AFTER_S)
+        ways = self._checklists.ways_heard(candidate, source.interface, source.local)
+        self._dial(event.instance, secret, [candidate, *ways], SIMULTANEOUS_AFTER_S)
         if event.udp_port >= LOWEST_DIALLED_PORT and candidate.diallable:
             self._opener.know(
                 secret, self._checklists.way_back(candidate, source.interface), source, event.udp_port

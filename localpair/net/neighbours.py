@@ -48,6 +48,12 @@ class NeighbourWatch:
         """End the wait that is under way, or the next one."""
         self._changed.set()
 
+    def take(self) -> bool:
+        """Whether the table has changed since the last wait, or the last call of this."""
+        changed = self._changed.is_set()
+        self._changed.clear()
+        return changed
+
     async def wait(self, limit_s: float) -> None:
         """Until the table changed, at most ``limit_s``; and never less than NEIGHBOUR_PAUSE_S."""
         await asyncio.sleep(min(limit_s, NEIGHBOUR_PAUSE_S))

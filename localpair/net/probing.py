@@ -41,6 +41,7 @@ from localpair.ranking import is_tunnel
 from localpair.wire.beacon import Part
 
 _SWEPT = frozenset({AddressClass.PRIVATE, AddressClass.LINK_LOCAL})
+_SMALL_PREFIX = 24  # a quarter of a second for such a subnet, and most LANs are one
 _PROBED = _SWEPT | {AddressClass.UNIQUE_LOCAL, AddressClass.GLOBAL}
 
 
@@ -106,12 +107,13 @@ class Prober:
         self._finder.flush()
 
     def _due(self, targets: list[Target], now: float, *, is_new: bool) -> Iterator[Target]:
-        """Lazily, so that no more is looked at than is asked."""
+        """Whoever waits longest comes first; lazily, so that no more is looked at than is asked."""
         discovery = self._finder.discovery
-        for target in targets:
-            chosen = (discovery.probes.count(target) == 0) is is_new
-            if chosen and discovery.may_probe(target, now) and self._is_probable(target):
-                yield target
+        probes = discovery.probes
+        chosen = [
+            one for one in targets if (probes.count(one) == 0) is is_new and discovery.may_probe(one, now)
+        ]
+        yield from filter(self._is_probable, sorted(chosen, key=probes.due))
 
     def _is_probable(self, target: Target) -> bool:
         interface = self._finder.interfaces.by_index.get(target.scope)
@@ -151,9 +153,14 @@ class Prober:
             left = self._finder.send(left[:SWEEP_STEP]) + left[SWEEP_STEP:]
 
     async def _pause(self) -> None:
-        """Until the next step; longer while so many probes wait for hardware addresses that no beat could leave."""
+        """Until the next step; longer while so many probes wait for hardware addresses that no beat could leave.
+
+        Whoever answers the questions of this sweep, or asks its own, is not left waiting for its end.
+        """
         while True:
             await asyncio.sleep(SWEEP_STEP_S)
+            if self._watch.take() and not self._finder.discovery.heard_anybody:
+                self.ask_neighbours()
             if self._finder.has_room() or self._finder.discovery.heard_anybody:
                 return
 
@@ -186,17 +193,22 @@ def sweep_targets(interfaces: Interfaces) -> Iterator[tuple[IPAddress, int]]:
     """The addresses to sweep, with the interface of each: on-link, private, IPv4, nearest numbers first.
 
     At most SWEEP_ADDRESSES in all; never on a tunnel, and never beyond the real mask. Addresses near our own come
-    first, since address servers hand them out in order. All subnets are asked in turn, so that a large one does not
-    use up what there is; and those of container bridges only after the others.
+    first, since address servers hand them out in order. Two small subnets are done before large ones begin; then all
+    are asked in turn, so that none uses up what there is; and those of container bridges only after the others.
     """
-    nets: dict[bool, list[Iterator[tuple[IPAddress, int]]]] = {False: [], True: []}
+    small: list[Iterator[tuple[IPAddress, int]]] = []
+    large: list[Iterator[tuple[IPAddress, int]]] = []
+    inner: list[Iterator[tuple[IPAddress, int]]] = []
     for interface in interfaces.interfaces:
         for details in interface.addresses:
             own = details.address
             if isinstance(own, IPv4Address) and details.prefix <= 30 and _may_probe(own, interface):
-                inner = interface.kind is InterfaceKind.BRIDGE and not interface.gateway
-                nets[inner].append(_nearest(own, details.prefix, interface.index))
-    return islice(chain(_in_turn(nets[False]), _in_turn(nets[True])), SWEEP_ADDRESSES)
+                kind = small if details.prefix >= _SMALL_PREFIX else large
+                if interface.kind is InterfaceKind.BRIDGE and not interface.gateway:
+                    kind = inner
+                kind.append(_nearest(own, details.prefix, interface.index))
+    first = islice(_in_turn([*small]), 2 * 2 ** (32 - _SMALL_PREFIX))
+    return islice(chain(first, _in_turn([*small, *large]), _in_turn(inner)), SWEEP_ADDRESSES)
 
 
 def _in_turn(nets: list[Iterator[tuple[IPAddress, int]]]) -> Iterator[tuple[IPAddress, int]]:

@@ -17,22 +17,26 @@ from localpair.address import AddressClass, IPAddress, unscoped
 from localpair.candidate import Candidate
 from localpair.limits import (
     CANDIDATES,
+    CONNECT_TIMEOUT_S,
     LOWEST_DIALLED_PORT,
+    OPENING_FIRST_S,
     OPENING_GAPS_S,
     PARALLEL_DIALS,
+    PARALLEL_OPENINGS,
     RETRY_GAPS_S,
     STAGGER_S,
 )
 
 Order: TypeAlias = Callable[[Sequence[Candidate]], Sequence[Candidate]]
 """Gives candidates best first."""
-Key: TypeAlias = tuple[IPAddress, int, int, int]
+Key: TypeAlias = tuple[IPAddress, int, int, int, IPAddress | None]
 
 
 class Outcome(StrEnum):
     """How a dial ended, as far as trying again is concerned."""
 
     FAILED = "failed"
+    UNANSWERED = "unanswered"  # failed, since no answer came in time
     REFUSED = "refused"  # failed, by an answer that said no
     HOPELESS = "hopeless"  # another device answers there
 
@@ -64,13 +68,17 @@ class Checklist:
         self.same_host = False
 
     def add(self, candidate: Candidate, now: float, delay: float = 0.0) -> bool:
-        """Take a candidate; True where it is new. One that is known keeps its state and the better evidence."""
+        """Take a candidate; True where it is new. One that is known keeps its state and the better evidence; its first
+        dial comes at the earlier time.
+        """
         if not self._may_dial(candidate):
             return False
         entry = self._entries.get(candidate.key)
         if entry is not None:
             if candidate.evidence > entry.candidate.evidence:
                 entry.candidate = replace(candidate, origin=entry.candidate.origin)
+            if not entry.tries:
+                entry.ready_at = min(entry.ready_at, now + delay)
             return False
         if len(self._entries) >= CANDIDATES and not self._make_room():
             return False
@@ -91,17 +99,22 @@ class Checklist:
     def due(self, now: float) -> list[Candidate]:
         """The candidates to dial now, best first; each counts as running until ``ended`` is called."""
         ready = [one for one in self._entries.values() if self._is_idle(one) and one.ready_at <= now]
-        room = max(0, PARALLEL_DIALS - self._running())
-        started = [one for one in ready if one.timed][:room]
-        if now >= self._next_start and len(started) < room:
-            entry = self._best([one for one in ready if not one.timed])
-            if entry is not None:
+        started = self._in_turn([one for one in ready if one.timed])[: self._room(timed=True)]
+        if now >= self._next_start and self._room(timed=False):
+            queue = self._in_turn([one for one in ready if not one.timed])
+            if queue:
                 self._next_start = now + STAGGER_S
-                started.append(entry)
+                started.append(queue[0])
         for entry in started:
             entry.running = True
             entry.tries += 1
         return [entry.candidate for entry in started]
+
+    def limit(self, candidate: Candidate) -> float:
+        """Seconds that a dial which ``due`` asked for may take to be answered."""
+        entry = self._entries.get(candidate.key)
+        first = entry is not None and entry.timed and entry.tries <= 1
+        return OPENING_FIRST_S if first else CONNECT_TIMEOUT_S
 
     def ended(self, candidate: Candidate, outcome: Outcome, now: float) -> None:
         """A dial that ``due`` asked for has ended without a session; the next one need not wait for its turn."""
@@ -111,7 +124,9 @@ class Checklist:
         entry.running = False
         entry.hopeless = outcome is Outcome.HOPELESS
         gaps = OPENING_GAPS_S if entry.timed else RETRY_GAPS_S
-        entry.ready_at = now + gaps[min(entry.tries, len(gaps)) - 1]
+        # Without a pause: whenever nobody dials from our fixed port, the system refuses the other side's dial.
+        again = entry.timed and outcome is Outcome.UNANSWERED
+        entry.ready_at = now if again else now + gaps[min(entry.tries, len(gaps)) - 1]
         if not entry.timed:
             self._next_start = now
 
@@ -123,9 +138,8 @@ class Checklist:
 
     def deadline(self) -> float | None:
         """When ``due`` may next give something, if anything is left to dial."""
-        if self._running() >= PARALLEL_DIALS:
-            return None
-        idle = [entry for entry in self._entries.values() if self._is_idle(entry)]
+        room = {timed: self._room(timed=timed) for timed in (True, False)}
+        idle = [entry for entry in self._entries.values() if self._is_idle(entry) and room[entry.timed]]
         times = [one.ready_at if one.timed else max(self._next_start, one.ready_at) for one in idle]
         return min(times, default=None)
 
@@ -133,11 +147,10 @@ class Checklist:
         """All candidates, best first, held-back ones included."""
         return list(self._order([entry.candidate for entry in self._entries.values()]))
 
-    def _best(self, entries: list[_Entry]) -> _Entry | None:
-        """The entry to try next: the least tried, and among those the best one."""
-        fewest = min((entry.tries for entry in entries), default=0)
-        ordered = self._order([entry.candidate for entry in entries if entry.tries == fewest])
-        return self._entries[ordered[0].key] if ordered else None
+    def _in_turn(self, entries: list[_Entry]) -> list[_Entry]:
+        """The entries in the order in which to try them: the least tried first, and among those the best one."""
+        ordered = [self._entries[one.key] for one in self._order([entry.candidate for entry in entries])]
+        return sorted(ordered, key=lambda entry: entry.tries)
 
     def _make_room(self) -> bool:
         """Give up the entry that promises least: the weakest evidence, then the most tries."""
@@ -151,8 +164,10 @@ class Checklist:
         held = not self.same_host and unscoped(entry.candidate.address) in self._own
         return not (entry.running or entry.hopeless or held)
 
-    def _running(self) -> int:
-        return sum(entry.running for entry in self._entries.values())
+    def _room(self, *, timed: bool) -> int:
+        """How many more dials of this kind may be under way."""
+        running = sum(entry.running for entry in self._entries.values() if entry.timed is timed)
+        return max(0, (PARALLEL_OPENINGS if timed else PARALLEL_DIALS) - running)
 
     def _may_dial(self, candidate: Candidate) -> bool:
         if candidate.cls is AddressClass.LOOPBACK:

@@ -120,7 +120,9 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A peer was heard for the first time, at a new place, or with new claims. ``secret`` is None for a hint."""
+    """A peer was heard for the first time, at a new place, by a new way, or with new claims. ``secret`` is None for a
+    hint.
+    """
 
     instance: bytes
     part: Part
@@ -133,6 +135,7 @@ class Heard:
     source: Source
     carrier: Carrier
     first: bool
+    answers: bool = False  # it answered a beacon of ours: ours arrived before one of its own did
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,7 @@ class _Peer:
     sources: OrderedDict[tuple[IPAddress, int], float] = field(default_factory=OrderedDict)
     told: set[tuple[IPAddress, IPAddress, bool]] = field(default_factory=set)
     answered_from: set[IPv4Address] = field(default_factory=set)
+    arrivals: set[tuple[IPv4Address, int]] = field(default_factory=set)  # our addresses, and the interfaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,13 +262,13 @@ class Discovery:
 
     def probe(self, target: Target, now: float) -> bool:
         """Send one beacon to an address that might be the peer's, again after growing gaps, then leave it alone; who
-        hosts repeats the last gap instead, since its peer may start at any time.
+        hosts goes on, since its peer may start at any time.
 
         It goes to the target's own link and not to a router, whatever the address.
         """
         if not self.may_probe(target, now):
             return False
-        self.probes.note(target, now)
+        self.probes.note(target, now, self._started)
         for name in self._round():
             datagram = self.keyring.seal(name, self._beacon(BeaconKind.ANNOUNCE), self._nonces.take())
             self._queue(datagram, target, Carrier.UNICAST, direct=True)
@@ -454,8 +458,10 @@ class Discovery:
             peer.beacon, peer.beat_at = beacon, now
         peer.heard_at = now
         self._peers.move_to_end(beacon.instance)
-        if self._at_new_place(peer, place, now) or changed:
-            self._events.append(self._heard(peer, source, carrier, first))
+        arrived = self._has_new_arrival(peer, source)
+        if self._at_new_place(peer, place, now) or changed or arrived:
+            event = self._heard(peer, source, carrier, first)
+            self._events.append(replace(event, answers=beacon.kind is BeaconKind.ANSWER))
         self._take_feedback(peer, beacon, source, carrier)
         if beacon.rendezvous is not None and secret is not None and fresh:
             self._events.append(Invited(secret, beacon.rendezvous, now, source))
@@ -495,6 +501,14 @@ class Discovery:
         peer.sources[place] = now
         return new
 
+    def _has_new_arrival(self, peer: _Peer, source: Source) -> bool:
+        """Whether it is the first one for this address of ours by that interface; of several any may bring it."""
+        arrival = (source.local, source.interface)
+        if source.local is None or arrival in peer.arrivals or len(peer.arrivals) >= PEER_ADDRESSES:
+            return False
+        peer.arrivals.add((source.local, source.interface))
+        return True
+
     def _heard(self, peer: _Peer, source: Source, carrier: Carrier, first: bool) -> Heard:
         beacon = peer.beacon
         return Heard(
@@ -518,8 +532,9 @@ class Discovery:
             self._events.append(event)
 
     def _answer(self, peer: _Peer, source: Source, now: float) -> None:
-        """Tell a newcomer at once where we see it, at the address it was seen at and nowhere else; and once from each
-        address of ours that it wrote to: it may take nothing from another one (RFC 3704).
+        """Tell a newcomer at once where we see it, at the address it was seen at and nowhere else, by every way that is
+        known to there: our firewall may have let out nothing to it before. And once from each address of ours that it
+        wrote to: it may take nothing from another one (RFC 3704).
         """
         # None of us sends from the port of a service: such a source is forged.
         forged = source.port < LOWEST_DIALLED_PORT
@@ -532,6 +547,9 @@ class Discovery:
             peer.answered_from.add(source.local)
         to = Target(source.address, source.port, source.scope)
         self._queue(datagram, to, Carrier.UNICAST, source.local)
+        for way in self._targets:
+            if (way.address, way.port) == (to.address, to.port) and way.scope != to.scope:
+                self._queue(datagram, way, Carrier.UNICAST)
 
     def _forget(self, instance: bytes, *, said_goodbye: bool = False) -> None:
         del self._peers[instance]

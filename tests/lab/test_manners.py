@@ -103,7 +103,8 @@ def wanted(*seen: list[Sighting], of: Circumstances = HERE) -> list[str]:
     "name",
     [
         "DISCOVERY_PORT", "PAIRING_PORTS", "DIAL_PORTS", "MULTICAST_HOPS", "BEACON_BYTES", "ANSWER_BURST",
-        "ANSWER_REFILL_S", "PROBE_GAPS_S", "SWEEP_ADDRESSES", "SWEEP_WAITING_EVERY_S", "TARGETS", "SECRETS_PER_BEAT",
+        "ANSWER_REFILL_S", "PROBE_GAPS_S", "PROBE_WAITING_S", "NEIGHBOUR_PROBES", "NEIGHBOUR_PROBES_REFILL_S",
+        "SWEEP_ADDRESSES", "SWEEP_WAITING_EVERY_S", "TARGETS", "SECRETS_PER_BEAT",
         "RETRY_GAPS_S", "OPENING_GAPS_S", "VOLLEY_DIALS", "RENDEZVOUS_ROUNDS", "RENDEZVOUS_GAPS_S",
         "PACKET_DIALS_PER_SOURCE", "PACKET_DIALS_WINDOW_S", "RESUME_S",
     ],
@@ -155,7 +156,9 @@ def test_budgets_grow_with_what_happens() -> None:
     assert (once.probes, once.answers, once.calls) == (4, 6, 8)
     assert [Span(10.0, networks=n).swept for n in (1, 2, 3)] == [1024, 2048, 2048], "there are two sweeps"
     waiting = [Span(seconds, networks=9, waits=True) for seconds in (10.0, 60.0, 120.0)]
-    assert [(span.probes, span.swept) for span in waiting] == [(4, 2048), (7, 5 * 1024), (11, 8 * 1024)]
+    assert [(span.probes, span.swept) for span in waiting] == [(28, 2048), (83, 5 * 1024), (95, 8 * 1024)]
+    assert once.probes_in_all == 2 * 1024 + 512 + 11 * 32
+    assert [span.probes_in_all - span.swept for span in waiting] == [512 + s * 32 for s in (11, 61, 121)]
     assert [Span(s).tries for s in (0.0, 1.0, 3.0, 5.0)] == [2, 3, 4, 5]
 
 
