@@ -54,6 +54,8 @@ def _check_machine(scenario: Scenario, where: Where, machine: Machine) -> Iterat
         yield from known((*where, "order", number), "interface", name, names)
     if machine.order and sorted(machine.order) != sorted(names):
         yield Slip((*where, "order"), f"must name every interface once: {', '.join(names)}")
+    for number, gateway in enumerate(machine.gateway):
+        yield from _check_gateway(scenario, (*where, "gateway", number), gateway, machine)
     for number, route in enumerate(machine.routes):
         if route.on is not None:
             yield from known((*where, "routes", number, "on"), "interface", route.on, names)
@@ -64,6 +66,19 @@ def _check_machine(scenario: Scenario, where: Where, machine: Machine) -> Iterat
             if rule.on is not None:
                 spot = (*where, "firewall", key, "rules", number, "on")
                 yield from known(spot, "interface", rule.on, names)
+
+
+def _check_gateway(scenario: Scenario, where: Where, gateway: str, machine: Machine) -> Iterator[Slip]:
+    """A system takes no such route; a mask of one's own may make it so."""
+    for _, interface in interface_places(machine):
+        network = scenario.networks.get(interface.network or "")
+        written = [host for host in interface.ip if "/" in host]
+        for prefix in (*written, *(network.ip if network and len(written) < len(interface.ip) else ())):
+            subnet = ip_interface(prefix).network
+            edges = (subnet.network_address, subnet.broadcast_address)
+            if subnet.version == 4 and subnet.prefixlen < 31 and ip_address(gateway) in edges:
+                yield Slip(where, f"{gateway} is an edge of the own subnet {subnet}, no router's address")
+                return
 
 
 def interface_places(machine: Machine) -> Iterator[tuple[Where, NetworkInterface]]:

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from typing import NamedTuple
 
 from lab import budget
 from lab.budget import DISCOVERY_PORT, GROUPS, Span
@@ -27,6 +28,15 @@ NOBODY = tuple(
     map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/127", "ff00::/8"))
 )
 NOTICES = 3  # of one change of a device's network: the link, its addresses, its routes
+NO_REFUSALS = (
+    None,
+    "",
+    "ETIMEDOUT",
+    "EADDRNOTAVAIL",
+    "EADDRINUSE",
+    "ENXIO",
+    "ENODEV",
+)  # silence, or one's own host
 SHOWN = 3  # violations of one kind
 
 Subnet = IPv4Network | IPv6Network
@@ -160,7 +170,7 @@ def _refusing(told: ActionRecord) -> Iterator[str]:
     """The addresses that answered a dial between the fixed ports with anything but silence."""
     for event in told.events("attempt"):
         host, _, port = str(event.fields.get("candidate", "")).rpartition(":")
-        refusal = event.fields.get("errno") not in (None, "", "ETIMEDOUT")
+        refusal = event.fields.get("errno") not in NO_REFUSALS
         if refusal and port.isdigit() and int(port) in budget.DIAL_PORTS:
             yield host.strip("[]").partition("%")[0]
 
@@ -234,6 +244,16 @@ def _pairs(record: Record, node: str) -> int:
 # --- The rules ---
 
 
+class _Way(NamedTuple):
+    """How a dial leaves: by which port, and from which address; cards on one wire answer for each other's."""
+
+    port: str
+    source: bytes
+
+    def __str__(self) -> str:
+        return self.port
+
+
 @dataclass(slots=True)
 class _Watch:
     """Goes through a device's packets in order and keeps what is to be counted."""
@@ -242,10 +262,10 @@ class _Watch:
     faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     carried: Counter[tuple[str, str]] = field(default_factory=Counter)
     written: Counter[tuple[str, str]] = field(default_factory=Counter)
-    probed: Counter[str] = field(default_factory=Counter)
+    probed: Counter[tuple[str, str]] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
     answered: int = 0
-    dials: dict[tuple[str, str, int], Counter[tuple[int, bytes]]] = field(
+    dials: dict[tuple[_Way, str, int], Counter[tuple[int, bytes]]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
     heard: set[str] = field(default_factory=set)
@@ -322,7 +342,7 @@ class _Watch:
         elif one.port in self.of.tunnels:
             self._fault("never probe over a tunnel", one, address)
         elif self._is_near(one, address):
-            self.probed[address] += 1
+            self.probed[one.port, address] += 1
         else:
             self._fault("write to its own links and to known addresses only", one, address)
 
@@ -346,7 +366,8 @@ class _Watch:
         if not self._is_fit(one, address):
             return
         packet = one.packet
-        self.dials[one.port, address, packet.destination_port][packet.source_port, packet.first] += 1
+        way = _Way(one.port, packet.source)
+        self.dials[way, address, packet.destination_port][packet.source_port, packet.first] += 1
         if address not in self.of.known and address not in self.peers:
             self._fault("call offered addresses and heard devices only", one, address)
 
@@ -372,14 +393,14 @@ class _Watch:
             words = of.total("rounds") * budget.WORDS if self._refuses(address) else 0
             most = beats + answers + probes + words
             yield from _over(count, most, f"datagrams to {address} out of {port}")
-        for address, count in self.probed.items():
+        for (_, address), count in self.probed.items():
             yield from _over(count, probes, f"probes of {address}")
         yield from _over(sum(self.probed.values()), of.total("probes_in_all"), "probes in all")
         yield from _over(self.answered, answers, "answers")
         for address, count in self.asked.items():
             yield from _over(count, probes * budget.QUESTIONS, f"questions for {address}")
         yield from _over(  # a gateway is a neighbour without having asked
-            len({*self.probed, *self.asked} - self.heard - of.gateways),
+            len({*(address for _, address in self.probed), *self.asked} - self.heard - of.gateways),
             of.total("swept"),
             "addresses probed",
         )

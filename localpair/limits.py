@@ -87,7 +87,7 @@ SWEEP_AFTER_S: Final = (
 )  # after the start of a search that has heard nothing: who joins sweeps, twice. A LAN answers within milliseconds
 # Who hosts sweeps too where nobody was heard: after whoever joins at once has been heard, and again, since the joiner
 # may start at any time. With the time of a sweep it is asked within ATTEMPT_S of its start.
-SWEEP_WAITING_AFTER_S: Final = (0.5, 8.0)
+SWEEP_WAITING_AFTER_S: Final = (0.4, 8.0)
 SWEEP_WAITING_EVERY_S: Final = 18.0
 SWEEP_AIMED_AFTER_S: Final = (
     0.5  # the first one where addresses were offered: they come first, on slow links too
@@ -118,10 +118,12 @@ FAR_DETOUR_AFTER_S: Final = (
     0.5  # a dial over a link on which the address does not lie: it seldom belongs there
 )
 FAR_DETOURS: Final = 3  # such links for one address: eight addresses of a peer still fit into TARGETS
-SIMULTANEOUS_AFTER_S: Final = 0.25  # dials between the two fixed ports wait: one ordinary dial usually does
-# For the first of these dials. The other side's may have come before we were ready for it, and its kernel sends it
-# again only after a second; a LAN needs a few milliseconds, and whatever needs longer has the second try.
-OPENING_FIRST_S: Final = 0.3
+SIMULTANEOUS_AFTER_S: Final = 0.3  # dials between the two fixed ports wait: one ordinary dial usually does
+# Whoever may send nothing but answers has to be ready before the other side's dial comes, which the kernel sends
+# again only after a second. So the issuer dials first where it has heard a joiner that spoke by itself, and second
+# where the joiner has merely answered.
+OPENING_FIRST_S: Final = 0.2  # and after its ordinary dial
+OPENING_SECOND_S: Final = 0.35
 OPENING_GAPS_S: Final = (
     0.15,
     0.5,

@@ -11,7 +11,6 @@ import pytest
 from localpair.candidate import Candidate, Evidence
 from localpair.limits import (
     CONNECT_TIMEOUT_S,
-    OPENING_FIRST_S,
     OPENING_GAPS_S,
     PARALLEL_DIALS,
     PARALLEL_OPENINGS,
@@ -180,26 +179,45 @@ def timed(last: int) -> Candidate:
 
 
 def test_while_nobody_answers_somebody_dials_from_the_fixed_port_at_all_times() -> None:
-    """Else the system refuses the other side's dial; and the first one is short, for a dial that came too early."""
-    made, now, limits = checklist(), 0.0, []
+    """Else the system refuses the other side's dial."""
+    made, now = checklist(1), 0.0
     made.add(timed(9), 0.0)
-    for _ in range(4):
-        assert made.due(now) == [timed(9)]
-        limits.append(made.limit(timed(9)))
-        now += limits[-1]
+    assert made.due(now) == [timed(9), candidate(1)]
+    for now in (2.0, 4.0, 6.0):
         made.ended(timed(9), Outcome.UNANSWERED, now)
-    assert limits == [OPENING_FIRST_S, *[CONNECT_TIMEOUT_S] * 3]
-    made.due(now)
+        assert made.due(now) == [timed(9)]
     made.ended(timed(9), Outcome.FAILED, now)
-    assert made.due(now) == [], "whoever answers and then fails is not called without a pause"
+    made.ended(candidate(1), Outcome.UNANSWERED, now)
+    assert made.due(now) == [], "no other dial is repeated without a pause"
+    assert made.deadline() == now + RETRY_GAPS_S[0]
 
 
-def test_an_ordinary_dial_that_nobody_answers_has_its_pause() -> None:
-    made = checklist(1)
-    assert made.due(0.0) == [candidate(1)]
-    assert made.limit(candidate(1)) == CONNECT_TIMEOUT_S
-    made.ended(candidate(1), Outcome.UNANSWERED, 2.0)
-    assert made.deadline() == 2.0 + RETRY_GAPS_S[0]
+def test_a_living_address_has_its_turns_among_many_dead_ones() -> None:
+    made = checklist()
+    for last in (9, *range(100, 140)):
+        made.add(timed(last), 0.0)
+    log = [when for when, last in starts(made, 20.0, {
+        9: (0.01, Outcome.REFUSED), **dict.fromkeys(range(100, 140), (2.0, Outcome.UNANSWERED)),
+    }) if last == 9]  # fmt: skip
+    assert (
+        max(after - before for before, after in pairwise(log)) <= 2 * CONNECT_TIMEOUT_S + OPENING_GAPS_S[-1]
+    )
+
+
+def test_who_is_dropped_and_wanted_again_while_it_is_dialled_is_dialled_once() -> None:
+    made = checklist()
+    made.add(timed(9), 0.0)
+    assert made.due(0.0) == [timed(9)]
+    made.drop(timed(9))
+    assert made.candidates() == []
+    made.add(timed(9), 0.1)
+    assert made.candidates() == [timed(9)]
+    assert made.due(1.0) == [], "its ports are taken until the first dial has ended"
+    made.ended(timed(9), Outcome.UNANSWERED, 2.0)
+    assert made.due(2.0) == [timed(9)]
+    made.drop(timed(9))
+    made.ended(timed(9), Outcome.UNANSWERED, 4.0)
+    assert made.due(9.0) == []
 
 
 def test_dials_between_fixed_ports_and_others_leave_each_other_room() -> None:

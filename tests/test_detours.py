@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +15,12 @@ from localpair.limits import FAR_DETOURS
 from localpair.net import detours as module
 from localpair.net.detours import detours
 from localpair.net.dialler import Checklists
+from localpair.net.hearing import Hearing
 from localpair.net.interfaces import Interfaces
 from localpair.net.opening import Opener
 from localpair.net.routes import NoRoute, Route
-from localpair.protocol.discovery import Source
+from localpair.protocol.discovery import Carrier, Heard, Source
+from localpair.wire.beacon import Part
 
 if TYPE_CHECKING:
     from localpair.address import IPAddress
@@ -188,8 +191,13 @@ TWINS = (
         (LAN, "192.168.1.11", PEER, [(LAN, "192.168.1.11")]),
         (WIFI, "10.8.0.6", PEER, [(WIFI, "10.8.0.6")]),  # the peer asks on the link for whatever was offered
         (LAN, "192.168.1.10", PEER, [(LAN, None)]),
+        (
+            WIFI,
+            "192.168.1.11",
+            PEER,
+            [(WIFI, None)],
+        ),  # a mask that hides the peer, and the table leads elsewhere
         (TUNNEL, "192.168.1.10", PEER, []),  # never out of a tunnel where the table does not lead there
-        (WIFI, "192.168.1.99", PEER, []),  # no address of ours
         (IDLE, "192.168.1.10", PEER, []),  # a card that has gone
         (0, "192.168.1.10", PEER, []),  # not known
         (WIFI, "192.168.1.10", "8.8.8.8", []),  # nobody on the internet is called beside the VPN
@@ -208,6 +216,71 @@ def test_what_came_in_by_another_card_is_answered_by_that_card_and_from_the_addr
     checklists.set_interfaces(Interfaces(TWINS))
     found = checklists.ways_heard(Candidate(ip_address(source), 46830), arrived, ip_address(local))
     assert [(one.bind_to, one.local and str(one.local)) for one in found] == expected
+
+
+def test_a_way_is_worth_no_more_than_its_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heard on a campus network with public addresses; in a café the same dial would leave beside the VPN."""
+    monkeypatch.setattr(
+        module, "route_to", lambda address, _: Route(address, ip_address("10.8.0.6"), index=TUNNEL)
+    )
+    now = 100.0
+    checklists = Checklists(lambda: now)
+    tunnel = card(TUNNEL, "10.8.0.6/24", kind=InterfaceKind.TUNNEL)
+    checklists.set_interfaces(Interfaces((card(WIFI, "131.159.1.7/24", gateway=True), tunnel)))
+    peer = Candidate(ip_address("131.159.1.9"), 46821)
+    heard = checklists.ways_heard(peer, WIFI, ip_address("131.159.1.7"))
+    assert [way.bind_to for way in heard] == [WIFI]
+    checklists.add("offer", [peer, *heard])
+    checklists.set_interfaces(Interfaces((card(WIFI, "192.168.1.50/24", gateway=True), tunnel)))
+    tried = []
+    for now in (101.0, 101.5, 102.0, 102.5):
+        tried += [(now, one.bind_to) for _, one in checklists.due()]
+    assert tried == [(101.0, 0)]
+
+
+@pytest.mark.parametrize("part", [Part.HOST, Part.JOIN])
+def test_a_peer_with_a_session_is_not_dialled_since_another_card_brought_its_beacon(
+    monkeypatch: pytest.MonkeyPatch, part: Part
+) -> None:
+    monkeypatch.setattr(
+        module, "route_to", lambda address, _: Route(address, ip_address("192.168.1.10"), index=LAN)
+    )
+    cards = Interfaces((card(LAN, "192.168.1.10/24"), card(WIFI, "192.168.1.11/32")))
+    now = 100.0
+    checklists = Checklists(lambda: now)
+    checklists.set_interfaces(cards)
+    finder: Any = SimpleNamespace(
+        is_own=lambda address: address in cards.own_addresses,
+        aim=lambda *_: None,
+        dial_port=46830,
+        interfaces=cards,
+    )
+    opener: Any = SimpleNamespace(
+        know=lambda *_: None, forget=lambda _: None, clear=lambda: None, step=lambda _: None
+    )
+    confirmer: Any = SimpleNamespace(clock=lambda: now)
+    hearing = Hearing(part, finder, checklists, confirmer, opener, lambda _: None)
+    other = Part.JOIN if part is Part.HOST else Part.HOST
+
+    def hear(local: str, interface: int) -> None:
+        source = Source(ip_address(PEER), 46821, 0, interface, IPv4Address(local))
+        heard = Heard(
+            bytes(16), other, "pair", "", 46821, 46821, 46830, (), source, Carrier.UNICAST, first=True
+        )
+        finder.step = lambda: [heard]
+        hearing.step(None)  # type: ignore[arg-type]  # no confirmation is due yet
+
+    hear("192.168.1.10", LAN)
+    hear("192.168.1.10", WIFI)
+    now = 101.0
+    assert {(one.bind_to, str(one.local)) for _, one in checklists.due()} >= {(WIFI, "192.168.1.10")}
+    checklists.clear()
+    hearing.settle()
+    hearing.pause(bytes(16))
+    hear("192.168.1.10", WIFI)
+    now = 110.0
+    assert checklists.due() == []
+    assert checklists.candidates() == []
 
 
 def test_only_a_refusal_where_the_peer_was_heard_asks_for_a_rendezvous() -> None:

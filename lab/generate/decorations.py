@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from ipaddress import ip_interface
+from ipaddress import ip_address, ip_interface
 from typing import TypeAlias
 
 from lab.generate import firewalls
@@ -120,7 +120,8 @@ def change_mask(draft: Draft, device: str) -> None:
         return
     masked = ip_interface(f"{host}/{length}")
     edges = (masked.network.network_address, masked.network.broadcast_address)
-    if length != "32" and masked.ip in edges:
+    hosts = (masked.ip, *map(ip_address, draft.devices[device].get("gateway", ())))
+    if length != "32" and any(one in edges for one in hosts):
         return
     home["ip"][home["ip"].index(host)] = str(masked)
     if length == "32":

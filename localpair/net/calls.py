@@ -56,14 +56,19 @@ async def connect(
         async with asyncio.timeout(timeout):
             await asyncio.get_running_loop().sock_connect(one, target_of(address, port, scope))
     except TimeoutError:
-        if source_port:  # half-open it would keep the port pair for a minute, and our next dial has the same
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        one.close()
+        _abandon(one, source_port)
         raise OSError(errno.ETIMEDOUT, "no answer") from None
     except BaseException:
-        one.close()
+        _abandon(one, source_port)
         raise
     return one
+
+
+def _abandon(one: socket.socket, source_port: int | None) -> None:
+    """Close a dial. Half-open it would keep its ports for a minute, and the next dial has the same fixed ones."""
+    if source_port:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    one.close()
 
 
 async def accept(listening: socket.socket) -> tuple[socket.socket, str]:

@@ -30,8 +30,7 @@ def detours(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
     scoped = address.version == 6 and classify(address) is AddressClass.LINK_LOCAL
     if scoped or classify(address) is AddressClass.LOOPBACK or unscoped(address) in interfaces.own_addresses:
         return ()
-    answer = route_to(address, interfaces)
-    used = 0 if isinstance(answer, NoRoute) else answer.index
+    used = used_interface(address, interfaces)
     near = [one for one in interfaces.on_link(address) if _is_usable(one, address)]
     others = [one for one in interfaces.interfaces if _is_usable(one, address) and one not in near]
     if classify(address) is AddressClass.GLOBAL or any(one.gateway for one in near):
@@ -42,21 +41,29 @@ def detours(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
     return tuple(one.index for one in (*near, *far[:FAR_DETOURS]) if one.index != used)
 
 
-def has_crossed(address: IPAddress, arrived: int, local: IPAddress | None, interfaces: Interfaces) -> bool:
-    """Whether a packet of ``address`` to our address ``local`` came in by another card (by index) than the one that has
-    it: of several cards on one link any may answer the question for an address of ours. Only a dial that leaves by the
-    card of that packet, and from that address, gets what the peer sends then.
+def used_interface(address: IPAddress, interfaces: Interfaces) -> int:
+    """The interface, by index, through which the routing table sends to ``address``; 0: none."""
+    answer = route_to(address, interfaces)
+    return 0 if isinstance(answer, NoRoute) else answer.index
+
+
+def may_dial_by(address: IPAddress, index: int, interfaces: Interfaces) -> bool:
+    """Whether ``address`` may be dialled through this interface, wherever the table leads: never a tunnel, and a public
+    address only over a link on which it lies (see ``detours``).
     """
-    card, owner = interfaces.by_index.get(arrived), interfaces.owner(local) if local is not None else None
-    if (
-        card is None
-        or owner is None
-        or owner.index == arrived
-        or unscoped(address) in interfaces.own_addresses
-    ):
+    card = interfaces.by_index.get(index)
+    if card is None or unscoped(address) in interfaces.own_addresses or not _is_usable(card, address):
         return False
-    is_near = classify(address) is not AddressClass.GLOBAL or card in interfaces.on_link(address)
-    return is_near and _is_usable(card, address)
+    return classify(address) is not AddressClass.GLOBAL or card in interfaces.on_link(address)
+
+
+def has_crossed(arrived: int, local: IPAddress | None, interfaces: Interfaces) -> bool:
+    """Whether a packet for our address ``local`` came in by another card (by index) than the one that has it: of
+    several cards on one link any may answer the question for an address of ours. Only a dial that leaves by the card of
+    that packet, and from that address, gets what the peer sends then.
+    """
+    owner = interfaces.owner(local) if local is not None else None
+    return owner is not None and owner.index != arrived
 
 
 def _best(interfaces: list[Interface], address: IPAddress) -> list[Interface]:

@@ -15,9 +15,9 @@ from localpair.candidate import Candidate
 from localpair.errors import LocalpairError, RefusedError
 from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
-from localpair.limits import CONNECT_TIMEOUT_S, FAR_DETOUR_AFTER_S, GIVE_WAY_S
+from localpair.limits import FAR_DETOUR_AFTER_S, GIVE_WAY_S
 from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
-from localpair.net.detours import detours, has_crossed
+from localpair.net.detours import detours, has_crossed, may_dial_by, used_interface
 from localpair.net.finder import Clock
 from localpair.net.interfaces import Interfaces
 from localpair.net.lane import Lane, LaneRefusedError
@@ -27,6 +27,9 @@ from localpair.ranking import rank_peers
 from localpair.wire.messages import CallKind, Preamble
 
 _log = logging.getLogger("localpair.dialler")
+
+# What a system says of itself: the ports or the card are not to be had now. Nobody has refused anything.
+_OURS = frozenset({"EADDRNOTAVAIL", "EADDRINUSE", "ENXIO", "ENODEV"})
 
 LaneMaker = Callable[[FrameStream, Candidate, Direction, str | None], Lane]
 LaneVerifier = Callable[[Lane], Awaitable[None]]
@@ -56,6 +59,7 @@ class Checklists:
         self._interfaces = interfaces
         for secret, checklist in self._lists.items():
             checklist.set_own(interfaces.own_addresses)
+            checklist.keep(self._is_way)
             self.add(secret, [one for one in checklist.candidates() if not one.bind_to])
             checklist.restart(self._clock())
 
@@ -90,10 +94,6 @@ class Checklists:
         now = self._clock()
         return [(secret, one) for secret, checklist in self._lists.items() for one in checklist.due(now)]
 
-    def limit(self, secret: str, candidate: Candidate) -> float:
-        """Seconds that this dial may take to be answered."""
-        return self._lists[secret].limit(candidate) if secret in self._lists else CONNECT_TIMEOUT_S
-
     def ended(self, secret: str, candidate: Candidate, outcome: Outcome) -> None:
         """A dial has ended."""
         if secret in self._lists:
@@ -126,9 +126,19 @@ class Checklists:
 
     def ways_heard(self, candidate: Candidate, arrived: int, local: IPAddress | None) -> list[Candidate]:
         """The way on which its packet came, to ``local`` of ours, where the routing table leads elsewhere; or none."""
-        if has_crossed(candidate.address, arrived, local, self._interfaces):
+        if candidate.scope or not may_dial_by(candidate.address, arrived, self._interfaces):
+            return []
+        if has_crossed(arrived, local, self._interfaces):
             return [replace(candidate, bind_to=arrived, local=local)]
-        return [way for way in self.ways(candidate) if way.bind_to and way.bind_to == arrived]
+        is_needed = used_interface(candidate.address, self._interfaces) != arrived
+        return [replace(candidate, bind_to=arrived)] if is_needed else []
+
+    def _is_way(self, candidate: Candidate) -> bool:
+        """Whether a candidate may be dialled as the network is now; a way is worth no more than its link."""
+        if not candidate.bind_to:
+            return True
+        held = candidate.local is None or candidate.local in self._interfaces.own_addresses
+        return held and may_dial_by(candidate.address, candidate.bind_to, self._interfaces)
 
     def ways(self, candidate: Candidate) -> list[Candidate]:
         """The ways to dial one candidate: a link-local address on each link, any other as the routing table says and
@@ -165,17 +175,15 @@ class Dialler:
         self._met, self._met_here = met, False
 
     async def dial(
-        self, secret: str, candidate: Candidate, connected: socket.socket | None = None,
-        limit: float = CONNECT_TIMEOUT_S,
-    ) -> Lane | Outcome:  # fmt: skip
+        self, secret: str, candidate: Candidate, connected: socket.socket | None = None
+    ) -> Lane | Outcome:
         """A verified lane, or what the failure means for trying again. The failure itself has been reported.
 
-        ``connected`` is a connection to the candidate that was opened in another way; ``limit`` is in seconds, for the
-        connection.
+        ``connected`` is a connection to the candidate that was opened in another way.
         """
         trial = Trial(candidate, self._clock())
         try:
-            lane = await self._open(trial, secret, connected, limit)
+            lane = await self._open(trial, secret, connected)
             trial.phase = Phase.HELLO
             await self._give_way(lane)
             await self._verify(lane)
@@ -209,14 +217,20 @@ class Dialler:
             return Outcome.HOPELESS
         if trial.phase is not Phase.CONNECT or not name:
             return Outcome.FAILED
+        if name in _OURS:
+            return Outcome.FAILED
         return Outcome.UNANSWERED if name == "ETIMEDOUT" else Outcome.REFUSED
 
-    async def _open(self, trial: Trial, secret: str, connected: socket.socket | None, limit: float) -> Lane:
+    async def _open(self, trial: Trial, secret: str, connected: socket.socket | None) -> Lane:
         to = trial.candidate
         one = connected or await connect(
-            to.address, to.port, to.scope, source_port=to.dial_from or None, bind_to=to.bind_to, local=to.local,
-            timeout=limit,
-        )  # fmt: skip
+            to.address,
+            to.port,
+            to.scope,
+            source_port=to.dial_from or None,
+            bind_to=to.bind_to,
+            local=to.local,
+        )
         self._met_here = self._met_here or not to.dial_from
         try:
             trial.phase = Phase.PREAMBLE

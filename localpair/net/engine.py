@@ -29,7 +29,6 @@ from localpair.keys import (
 from localpair.labels import general_name
 from localpair.limits import (
     CANDIDATES,
-    CONNECT_TIMEOUT_S,
     FAREWELL_S,
     FRAME_PREAUTH_BYTES,
     HANDSHAKE_S,
@@ -317,8 +316,7 @@ class Engine:
             self._changed.clear()
             self.hearing.step(group)
             for secret, candidate in self.checklists.due():
-                limit = self.checklists.limit(secret, candidate)
-                task = group.create_task(self._dial(secret, candidate, limit=limit))
+                task = group.create_task(self._dial(secret, candidate))
                 self._dials.add(task)
                 task.add_done_callback(self._dials.discard)
             await self._wait()
@@ -350,12 +348,9 @@ class Engine:
             self.pair_at = None  # the address that was agreed on is gone: any other may do
         self.on_network(interfaces)
 
-    async def _dial(
-        self, secret: str, candidate: Candidate, connected: socket.socket | None = None,
-        limit: float = CONNECT_TIMEOUT_S,
-    ) -> bool:  # fmt: skip
+    async def _dial(self, secret: str, candidate: Candidate, connected: socket.socket | None = None) -> bool:
         """Whether a lane came of it."""
-        result = await self._dialler.dial(secret, candidate, connected, limit)
+        result = await self._dialler.dial(secret, candidate, connected)
         if isinstance(result, Lane):
             self.verified.put_nowait(result)
             return True

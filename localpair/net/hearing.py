@@ -19,6 +19,8 @@ from localpair.limits import (
     CANDIDATES,
     CONFIRM_AFTER_S,
     LOWEST_DIALLED_PORT,
+    OPENING_FIRST_S,
+    OPENING_SECOND_S,
     PACKET_DIALS_TOTAL,
     PEER_ADDRESSES,
     PEERS,
@@ -46,9 +48,7 @@ class _Pursuit:
 
     secret: str
     since: float
-    candidates: dict[tuple[IPAddress, int, int, int, IPAddress | None], Candidate] = field(
-        default_factory=dict
-    )
+    candidates: dict[tuple[IPAddress, int, int], Candidate] = field(default_factory=dict)
     paused: bool = False
 
 
@@ -264,8 +264,7 @@ class Hearing:
             unscoped(event.source.address), event.tcp_port, origin=Origin.BEACON_SOURCE, via=event.carrier.value,
             evidence=Evidence.SEEN_OVER_UDP, scope=scope_of(event.source.address, event.source.scope),
         )  # fmt: skip
-        ways = self._checklists.ways_heard(seen, event.source.interface, event.source.local)
-        self._dial(event.instance, secret, ways, delay)
+        self._dial_back(event, secret, seen, delay)
         self._open_simultaneously(event, secret)
 
     def _dial(self, instance: bytes, secret: str, candidates: Sequence[Candidate], delay: float) -> None:
@@ -274,12 +273,20 @@ class Hearing:
         if not pursuit.secret:
             pursuit.since = self._confirmer.clock()
         pursuit.secret = secret
-        found = {(one.address, one.port, one.dial_from, one.bind_to, one.local): one for one in candidates}
+        found = {(one.address, one.port, one.dial_from): one for one in candidates}
         new = [one for key, one in found.items() if key not in pursuit.candidates]
         pursuit.candidates |= found
         while len(pursuit.candidates) > CANDIDATES:
             pursuit.candidates.pop(next(iter(pursuit.candidates)))
         self._checklists.add(secret, new if pursuit.paused else candidates, delay)
+
+    def _dial_back(self, event: Heard, secret: str, candidate: Candidate, delay: float) -> None:
+        """Dial it also on the way by which its beacon came. That way is no place of its own: it is not kept, and no
+        peer that has a session is dialled for its sake.
+        """
+        if not self._pursuit(event.instance).paused:
+            ways = self._checklists.ways_heard(candidate, event.source.interface, event.source.local)
+            self._checklists.add(secret, ways, delay)
 
     def _pursuit(self, instance: bytes) -> _Pursuit:
         """What is dialled for that instance; nothing yet where it was never heard."""
@@ -303,8 +310,11 @@ class Hearing:
             unscoped(source.address), event.dial_port, scope=scope, origin=Origin.BEACON_SOURCE,
             via=event.carrier.value, dial_from=own_port,
         )  # fmt: skip
-        ways = self._checklists.ways_heard(candidate, source.interface, source.local)
-        self._dial(event.instance, secret, [candidate, *ways], SIMULTANEOUS_AFTER_S)
+        delay = SIMULTANEOUS_AFTER_S
+        if self._part not in (Part.JOIN, Part.SEND):
+            delay = OPENING_SECOND_S if event.answers else OPENING_FIRST_S
+        self._dial(event.instance, secret, [candidate], delay)
+        self._dial_back(event, secret, candidate, delay)
         if event.udp_port >= LOWEST_DIALLED_PORT and candidate.diallable:
             self._opener.know(
                 secret, self._checklists.way_back(candidate, source.interface), source, event.udp_port

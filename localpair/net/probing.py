@@ -11,7 +11,7 @@ be allowed to send nothing but answers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address
 from itertools import chain, islice, pairwise, repeat
 from math import inf
@@ -71,15 +71,18 @@ class Prober:
                 if self._finder.discovery.resting:
                     self._next_sweep = None
                 elif not self._finder.discovery.heard_anybody:
-                    began = self._finder.now()
-                    self.ask_neighbours()
-                    # A flooded table leaves as much time for everything else.
-                    await asyncio.sleep(self._finder.now() - began)
+                    await self._look()
                     if self._left() <= 0:
                         self._next_sweep = self._finder.now() + next(self._gaps, inf)
                         await self._sweep()
                     limit = max(0.0, min(limit, self._left()))
                 await watch.wait(limit)
+
+    async def _look(self) -> None:
+        """A flooded table leaves as much time for everything else."""
+        began = self._finder.now()
+        self.ask_neighbours()
+        await asyncio.sleep(self._finder.now() - began)
 
     def _left(self) -> float:
         """Seconds until the next sweep is due."""
@@ -160,7 +163,7 @@ class Prober:
         while True:
             await asyncio.sleep(SWEEP_STEP_S)
             if self._watch.take() and not self._finder.discovery.heard_anybody:
-                self.ask_neighbours()
+                await self._look()
             if self._finder.has_room() or self._finder.discovery.heard_anybody:
                 return
 
@@ -207,8 +210,17 @@ def sweep_targets(interfaces: Interfaces) -> Iterator[tuple[IPAddress, int]]:
                 if interface.kind is InterfaceKind.BRIDGE and not interface.gateway:
                     kind = inner
                 kind.append(_nearest(own, details.prefix, interface.index))
-    first = islice(_in_turn([*small]), 2 * 2 ** (32 - _SMALL_PREFIX))
-    return islice(chain(first, _in_turn([*small, *large]), _in_turn(inner)), SWEEP_ADDRESSES)
+    every = chain(_in_turn(small[:2]), _in_turn(small[2:] + large), _in_turn(inner))
+    return islice(_once(every), SWEEP_ADDRESSES)
+
+
+def _once(entries: Iterable[tuple[IPAddress, int]]) -> Iterator[tuple[IPAddress, int]]:
+    """Each entry the first time: several own addresses may lie in one subnet."""
+    seen: set[tuple[IPAddress, int]] = set()
+    for entry in entries:
+        if entry not in seen:
+            seen.add(entry)
+            yield entry
 
 
 def _in_turn(nets: list[Iterator[tuple[IPAddress, int]]]) -> Iterator[tuple[IPAddress, int]]:

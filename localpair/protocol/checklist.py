@@ -17,9 +17,7 @@ from localpair.address import AddressClass, IPAddress, unscoped
 from localpair.candidate import Candidate
 from localpair.limits import (
     CANDIDATES,
-    CONNECT_TIMEOUT_S,
     LOWEST_DIALLED_PORT,
-    OPENING_FIRST_S,
     OPENING_GAPS_S,
     PARALLEL_DIALS,
     PARALLEL_OPENINGS,
@@ -48,6 +46,7 @@ class _Entry:
     tries: int = 0
     running: bool = False
     hopeless: bool = False
+    dropped: bool = False
 
     @property
     def timed(self) -> bool:
@@ -63,7 +62,7 @@ class Checklist:
     def __init__(self, order: Order, own: Iterable[IPAddress] = ()) -> None:
         self._order = order
         self._own = frozenset(unscoped(address) for address in own)
-        self._entries: dict[Key, _Entry] = {}
+        self._entries: dict[Key, _Entry] = {}  # what was dropped included while it is still dialled
         self._next_start = 0.0
         self.same_host = False
 
@@ -75,6 +74,7 @@ class Checklist:
             return False
         entry = self._entries.get(candidate.key)
         if entry is not None:
+            entry.dropped = False
             if candidate.evidence > entry.candidate.evidence:
                 entry.candidate = replace(candidate, origin=entry.candidate.origin)
             if not entry.tries:
@@ -87,21 +87,32 @@ class Checklist:
 
     def drop(self, candidate: Candidate) -> None:
         """Dial this target no more, by whatever way it was dialled. What is under way may end."""
+        self.keep(lambda one: (one.address, one.port) != (candidate.address, candidate.port))
+
+    def keep(self, wanted: Callable[[Candidate], bool]) -> None:
+        """Dial no others any more. What is under way may end, and keeps its place until then: its ports are taken."""
         for key, entry in list(self._entries.items()):
-            one = entry.candidate
-            if (one.address, one.port) == (candidate.address, candidate.port):
-                del self._entries[key]
+            if not wanted(entry.candidate):
+                entry.dropped = True
+                if not entry.running:
+                    del self._entries[key]
 
     def set_own(self, own: Iterable[IPAddress]) -> None:
         """This host's addresses have changed."""
         self._own = frozenset(unscoped(address) for address in own)
 
     def due(self, now: float) -> list[Candidate]:
-        """The candidates to dial now, best first; each counts as running until ``ended`` is called."""
+        """The candidates to dial now; each counts as running until ``ended`` is called.
+
+        Between the fixed ports whoever waits longest comes first; of the others the least tried, and the best of those.
+        """
         ready = [one for one in self._entries.values() if self._is_idle(one) and one.ready_at <= now]
-        started = self._in_turn([one for one in ready if one.timed])[: self._room(timed=True)]
+        waiting = sorted(self._best_first([one for one in ready if one.timed]), key=lambda one: one.ready_at)
+        started = waiting[: self._room(timed=True)]
         if now >= self._next_start and self._room(timed=False):
-            queue = self._in_turn([one for one in ready if not one.timed])
+            queue = sorted(
+                self._best_first([one for one in ready if not one.timed]), key=lambda one: one.tries
+            )
             if queue:
                 self._next_start = now + STAGGER_S
                 started.append(queue[0])
@@ -110,23 +121,20 @@ class Checklist:
             entry.tries += 1
         return [entry.candidate for entry in started]
 
-    def limit(self, candidate: Candidate) -> float:
-        """Seconds that a dial which ``due`` asked for may take to be answered."""
-        entry = self._entries.get(candidate.key)
-        first = entry is not None and entry.timed and entry.tries <= 1
-        return OPENING_FIRST_S if first else CONNECT_TIMEOUT_S
-
     def ended(self, candidate: Candidate, outcome: Outcome, now: float) -> None:
         """A dial that ``due`` asked for has ended without a session; the next one need not wait for its turn."""
         entry = self._entries.get(candidate.key)
         if entry is None:
             return
         entry.running = False
+        if entry.dropped:
+            del self._entries[candidate.key]
+            return
         entry.hopeless = outcome is Outcome.HOPELESS
         gaps = OPENING_GAPS_S if entry.timed else RETRY_GAPS_S
         # Without a pause: whenever nobody dials from our fixed port, the system refuses the other side's dial.
         again = entry.timed and outcome is Outcome.UNANSWERED
-        entry.ready_at = now if again else now + gaps[min(entry.tries, len(gaps)) - 1]
+        entry.ready_at = now if again else now + gaps[max(0, min(entry.tries, len(gaps)) - 1)]
         if not entry.timed:
             self._next_start = now
 
@@ -145,12 +153,10 @@ class Checklist:
 
     def candidates(self) -> list[Candidate]:
         """All candidates, best first, held-back ones included."""
-        return list(self._order([entry.candidate for entry in self._entries.values()]))
+        return list(self._order([one.candidate for one in self._entries.values() if not one.dropped]))
 
-    def _in_turn(self, entries: list[_Entry]) -> list[_Entry]:
-        """The entries in the order in which to try them: the least tried first, and among those the best one."""
-        ordered = [self._entries[one.key] for one in self._order([entry.candidate for entry in entries])]
-        return sorted(ordered, key=lambda entry: entry.tries)
+    def _best_first(self, entries: list[_Entry]) -> list[_Entry]:
+        return [self._entries[one.key] for one in self._order([entry.candidate for entry in entries])]
 
     def _make_room(self) -> bool:
         """Give up the entry that promises least: the weakest evidence, then the most tries."""

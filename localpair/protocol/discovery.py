@@ -246,6 +246,8 @@ class Discovery:
         new = (tuple(outlets), tuple(unscoped(a) for a in addresses)[:BEACON_ADDRESSES])
         if new != (self._outlets, self._addresses):
             self._outlets, self._addresses = new
+            for peer in self._peers.values():
+                peer.arrivals.clear()
             if self._next_beat is not None:
                 self.wake(now)
 
@@ -548,7 +550,7 @@ class Discovery:
         to = Target(source.address, source.port, source.scope)
         self._queue(datagram, to, Carrier.UNICAST, source.local)
         for way in self._targets:
-            if (way.address, way.port) == (to.address, to.port) and way.scope != to.scope:
+            if (way.address, way.port) == (to.address, to.port) and way.scope and not to.scope:
                 self._queue(datagram, way, Carrier.UNICAST)
 
     def _forget(self, instance: bytes, *, said_goodbye: bool = False) -> None:

@@ -151,6 +151,16 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
             "bob: {on: {lan: 192.168.1.255/24}}",
             "broadcast address, no host's",
         ),
+        (
+            "bob: {on: {lan: 192.168.1.20}}",
+            "bob: {on: {lan: 192.168.1.20/28}, gateway: 192.168.1.31}",
+            "192.168.1.31 is an edge of the own subnet 192.168.1.16/28, no router's address",
+        ),
+        (
+            "bob: {on: {lan: 192.168.1.20}}",
+            "bob: {on: {lan: 192.168.1.20}, gateway: 192.168.1.255}",
+            "an edge of the own subnet 192.168.1.0/24",
+        ),
         ("bob: {on: {lan: 192.168.1.20}}", "bob: {environment: {A: b}}", "it has no interface"),
         ("pair: {host: bob, join: alice}", "", "nothing happens"),
         ("within: 3s", "verdict: firewall", "needs `not_verdict` beside it"),

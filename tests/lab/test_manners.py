@@ -62,16 +62,16 @@ def packet(source: str, to: str, port: int, **more: object) -> Packet:
 
 
 def out(
-    to: str, port: int = 46821, *, on: str = "alice/eth0", times: int = 1, **more: object
+    to: str, port: int = 46821, *, on: str = "alice/eth0", times: int = 1, source: str = ALICE, **more: object
 ) -> list[Sighting]:
-    return [Sighting(0, on, True, packet(ALICE, to, port, **more))] * times
+    return [Sighting(0, on, True, packet(source, to, port, **more))] * times
 
 
 def heard(source: str, first: bytes = b"LP\x01\x00") -> list[Sighting]:
     return [Sighting(0, "alice/eth0", False, packet(source, GROUP, DISCOVERY_PORT, first=first))]
 
 
-def dials(to: str, port: int, times: int, *, syns: int = 1) -> list[Sighting]:
+def dials(to: str, port: int, times: int, *, syns: int = 1, source: str = ALICE) -> list[Sighting]:
     return [
         one
         for number in range(times)
@@ -81,6 +81,7 @@ def dials(to: str, port: int, times: int, *, syns: int = 1) -> list[Sighting]:
             times=syns,
             protocol="tcp",
             syn=True,
+            source=source,
             source_port=40_000 + number,
             first=struct.pack("!I", number),
         )
@@ -264,6 +265,17 @@ def test_only_whoever_refuses_gets_volleys_and_not_without_end() -> None:
     assert wanted(volleys(9)) == [f"send at most 8 confirmations to {BOB}"]
     assert wanted(out(BOB, times=26 + 3 * 23), refusal) == []
     assert wanted(out(BOB, times=27 + 3 * 23), refusal) != []
+
+
+def test_each_way_to_an_address_has_its_own_dials() -> None:
+    """Cards on one wire answer for each other's addresses, so that one may have to dial from the other's."""
+    other = "192.168.1.12"
+    twins = dataclasses.replace(HERE, own=HERE.own | {other})
+    both = dials(BOB, 46821, 15), dials(BOB, 46821, 15, source=other)
+    assert wanted(*both, of=twins) == []
+    assert wanted(*both, dials(BOB, 46821, 16, source=other)[-1:], of=twins) == [
+        f"send at most 15 dials to {BOB} port 46821 out of alice/eth0"
+    ]
 
 
 def test_a_sweep_too_wide_is_found() -> None:
