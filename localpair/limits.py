@@ -70,11 +70,8 @@ TARGETS: Final = 32  # addresses that get unicast beacons besides the groups
 # such a neighbour, from our fixed port, opens our own firewall for the answer.
 NEIGHBOUR_POLL_S: Final = 0.25  # where the platform does not tell, and for the probes that come again
 NEIGHBOUR_PAUSE_S: Final = 0.02  # between two looks at the table, however often it changes
-PROBE_GAPS_S: Final = (
-    1.0,
-    4.0,
-    16.0,
-)  # between probes of one neighbour that does not answer; then it is left alone
+# Between probes of one neighbour that does not answer. Then it is left alone.
+PROBE_GAPS_S: Final = (1.0, 4.0, 16.0)
 # Who hosts goes on: its peer may start at any time, and may be allowed to send nothing but answers. So often that such
 # a peer, too, has paired within a second of its start; later as seldom as the beats.
 PROBE_WAITING_S: Final = 0.4

@@ -204,20 +204,15 @@ def test_a_living_address_has_its_turns_among_many_dead_ones() -> None:
     )
 
 
-def test_who_is_dropped_and_wanted_again_while_it_is_dialled_is_dialled_once() -> None:
-    made = checklist()
-    made.add(timed(9), 0.0)
-    assert made.due(0.0) == [timed(9)]
-    made.drop(timed(9))
+def test_a_connection_that_has_stood_hinders_no_dial_after_it_was_lost() -> None:
+    """It was dialled, became the session, and its target was dropped meanwhile: nobody says that the dial has ended."""
+    made = checklist(1)
+    assert made.due(0.0) == [candidate(1)]
+    made.drop(candidate(1))
     assert made.candidates() == []
-    made.add(timed(9), 0.1)
-    assert made.candidates() == [timed(9)]
-    assert made.due(1.0) == [], "its ports are taken until the first dial has ended"
-    made.ended(timed(9), Outcome.UNANSWERED, 2.0)
-    assert made.due(2.0) == [timed(9)]
-    made.drop(timed(9))
-    made.ended(timed(9), Outcome.UNANSWERED, 4.0)
-    assert made.due(9.0) == []
+    assert made.deadline() is None
+    made.add(candidate(1), 100.0)
+    assert made.due(100.0) == [candidate(1)]
 
 
 def test_dials_between_fixed_ports_and_others_leave_each_other_room() -> None:

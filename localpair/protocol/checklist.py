@@ -46,7 +46,6 @@ class _Entry:
     tries: int = 0
     running: bool = False
     hopeless: bool = False
-    dropped: bool = False
 
     @property
     def timed(self) -> bool:
@@ -62,7 +61,7 @@ class Checklist:
     def __init__(self, order: Order, own: Iterable[IPAddress] = ()) -> None:
         self._order = order
         self._own = frozenset(unscoped(address) for address in own)
-        self._entries: dict[Key, _Entry] = {}  # what was dropped included while it is still dialled
+        self._entries: dict[Key, _Entry] = {}
         self._next_start = 0.0
         self.same_host = False
 
@@ -74,7 +73,6 @@ class Checklist:
             return False
         entry = self._entries.get(candidate.key)
         if entry is not None:
-            entry.dropped = False
             if candidate.evidence > entry.candidate.evidence:
                 entry.candidate = replace(candidate, origin=entry.candidate.origin)
             if not entry.tries:
@@ -90,12 +88,10 @@ class Checklist:
         self.keep(lambda one: (one.address, one.port) != (candidate.address, candidate.port))
 
     def keep(self, wanted: Callable[[Candidate], bool]) -> None:
-        """Dial no others any more. What is under way may end, and keeps its place until then: its ports are taken."""
+        """Dial no others any more. What is under way may end."""
         for key, entry in list(self._entries.items()):
             if not wanted(entry.candidate):
-                entry.dropped = True
-                if not entry.running:
-                    del self._entries[key]
+                del self._entries[key]
 
     def set_own(self, own: Iterable[IPAddress]) -> None:
         """This host's addresses have changed."""
@@ -127,9 +123,6 @@ class Checklist:
         if entry is None:
             return
         entry.running = False
-        if entry.dropped:
-            del self._entries[candidate.key]
-            return
         entry.hopeless = outcome is Outcome.HOPELESS
         gaps = OPENING_GAPS_S if entry.timed else RETRY_GAPS_S
         # Without a pause: whenever nobody dials from our fixed port, the system refuses the other side's dial.
@@ -153,7 +146,7 @@ class Checklist:
 
     def candidates(self) -> list[Candidate]:
         """All candidates, best first, held-back ones included."""
-        return list(self._order([one.candidate for one in self._entries.values() if not one.dropped]))
+        return list(self._order([entry.candidate for entry in self._entries.values()]))
 
     def _best_first(self, entries: list[_Entry]) -> list[_Entry]:
         return [self._entries[one.key] for one in self._order([entry.candidate for entry in entries])]
