@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv4Interface
+from itertools import chain, zip_longest
 from typing import TypeAlias
 
 from lab.plan import Interface, Node, Plan
@@ -24,6 +25,7 @@ from lab.reach.routing import find_hop, own_addresses
 from lab.reach.walk import walk
 
 SWEPT_ADDRESSES = 1024  # of one's own subnets, nearest numbers first, that a device asks one by one
+SMALL_PREFIX = 24  # two subnets of this length, or a longer one, are asked before all others
 SWEPT = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
 
 Pair: TypeAlias = tuple[str, str]
@@ -226,12 +228,11 @@ def _links(reached: _Reached, who: str, whom: str) -> Iterator[Pair]:
 
 
 def sweeps(node: Node, address: str) -> bool:
-    """Whether ``node`` asks ``address`` when it asks its own subnets, nearest numbers first and all subnets in turn."""
+    """Whether ``node`` asks ``address`` when it asks its own subnets."""
     if ":" in address:
         return False
-    nets = [own for interface in node.interfaces for own in _swept(interface)]
-    share = _share([own.network.num_addresses - 2 for own in nets])
-    return any(int(ip_address(address)) in _numbers(own, share) for own in nets)
+    nets = tuple((interface.name, own) for interface in node.interfaces for own in _swept(interface))
+    return int(ip_address(address)) in _asked(nets)
 
 
 def _swept(interface: Interface) -> Iterator[IPv4Interface]:
@@ -244,20 +245,28 @@ def _swept(interface: Interface) -> Iterator[IPv4Interface]:
             yield own
 
 
-def _share(sizes: list[int]) -> int:
-    """How many addresses of each subnet are asked, where all take turns and what is small ends early."""
-    left = SWEPT_ADDRESSES
-    for rank, size in enumerate(sorted(sizes)):
-        turns = len(sizes) - rank
-        if size * turns > left:
-            return left // turns
-        left -= size
-    return SWEPT_ADDRESSES
+@lru_cache(maxsize=1024)
+def _asked(nets: tuple[tuple[str, IPv4Interface], ...]) -> frozenset[int]:
+    """The numbers that are asked: two small subnets first, then all in turn, each on each interface once."""
+    small = [net for net in nets if net[1].network.prefixlen >= SMALL_PREFIX]
+    others = [*small[2:], *(net for net in nets if net not in small)]
+    asked: set[tuple[str, int]] = set()
+    for entry in chain(_in_turn(small[:2]), _in_turn(others)):
+        if len(asked) == SWEPT_ADDRESSES:
+            break
+        asked.add(entry)
+    return frozenset(number for _, number in asked)
 
 
-def _numbers(own: IPv4Interface, limit: int) -> range:
-    """The numbers of ``own``'s subnet that are asked: as many as ``limit`` allows, around its own."""
+def _in_turn(nets: list[tuple[str, IPv4Interface]]) -> Iterator[tuple[str, int]]:
+    for turn in zip_longest(*(_nearest(name, own) for name, own in nets)):
+        yield from filter(None, turn)
+
+
+def _nearest(name: str, own: IPv4Interface) -> Iterator[tuple[str, int]]:
+    """The numbers of ``own``'s subnet, from its own one outwards."""
     first, last = int(own.network.network_address) + 1, int(own.network.broadcast_address) - 1
-    middle, half = int(own.ip), limit // 2
-    start = max(first, min(middle - half, last - limit))
-    return range(start, min(last, start + limit) + 1)
+    for distance in range(1, last - first + 1):
+        for number in (int(own.ip) + distance, int(own.ip) - distance):
+            if first <= number <= last:
+                yield name, number
