@@ -1,14 +1,22 @@
-"""Dials between two hosts of which one lets nothing in."""
+"""Dials that come to nothing: what they leave behind, and what they are taken for."""
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 import sys
+from ipaddress import ip_address
 from subprocess import PIPE
+from typing import Any, NoReturn
 
 import pytest
 from netns import lan
 
-pytestmark = pytest.mark.netns
+from localpair.candidate import Candidate
+from localpair.keys import Role
+from localpair.net import dialler
+from localpair.protocol.checklist import Outcome
 
 # Dials without end from the port that is dialled; the first SYN that meets the other side's dial opens it halfway.
 MEET = """
@@ -53,6 +61,30 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (errno.ECONNREFUSED, Outcome.REFUSED),
+        (errno.EHOSTUNREACH, Outcome.REFUSED),
+        (errno.ETIMEDOUT, Outcome.UNANSWERED),
+        (errno.EADDRNOTAVAIL, Outcome.FAILED),
+        (errno.EADDRINUSE, Outcome.FAILED),
+        (errno.ENODEV, Outcome.FAILED),
+    ],
+)
+def test_what_this_host_itself_cannot_do_is_no_refusal_of_the_peers(
+    monkeypatch: pytest.MonkeyPatch, error: int, outcome: Outcome
+) -> None:
+    async def fails(*_: object, **__: object) -> NoReturn:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(dialler, "connect", fails)
+    unused: Any = None
+    one = dialler.Dialler(unused, Role.JOINER, lambda: 0.0, unused, unused, lambda _: None, lambda: False)
+    assert asyncio.run(one.dial("offer", Candidate(ip_address("192.168.1.10"), 46830))) is outcome
+
+
+@pytest.mark.netns
 def test_a_dial_that_opened_halfway_leaves_its_port_to_the_next_one() -> None:
     with lan(2) as built:
         one, other = built.hosts

@@ -267,6 +267,12 @@ def test_only_whoever_refuses_gets_volleys_and_not_without_end() -> None:
     assert wanted(out(BOB, times=27 + 3 * 23), refusal) != []
 
 
+def test_a_neighbour_on_two_ports_is_probed_by_each() -> None:
+    twins = out(STRANGER, times=4), out(STRANGER, times=4, on="alice/eth1")
+    assert wanted(*twins) == []
+    assert wanted(*twins, out(STRANGER, on="alice/eth1")) == [f"send at most 4 probes of {STRANGER}"]
+
+
 def test_each_way_to_an_address_has_its_own_dials() -> None:
     """Cards on one wire answer for each other's addresses, so that one may have to dial from the other's."""
     other = "192.168.1.12"
