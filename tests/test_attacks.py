@@ -38,8 +38,8 @@ from localpair.net.stream import FrameStream
 from localpair.net.tls import client_context, server_context
 from localpair.protocol.budget import source_key
 from localpair.protocol.checklist import Checklist
-from localpair.protocol.discovery import Carrier, Source
 from localpair.protocol.handshake import Handshake, LocalSide, RecordUnconfirmed, Refused, State
+from localpair.protocol.heard import Carrier, Source
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part, Seen
 from localpair.wire.messages import CallKind, Hello, Identity, Preamble, SelfCall

@@ -30,7 +30,6 @@ from localpair.events import Event
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, device_id, random_bytes
 from localpair.limits import RACE_S
 from localpair.net.interfaces import Interfaces
-from localpair.protocol.discovery import Transmit
 from localpair.protocol.handshake import (
     Complete,
     Nominated,
@@ -39,6 +38,7 @@ from localpair.protocol.handshake import (
     Refused,
     Verified,
 )
+from localpair.protocol.heard import Transmit
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import BeaconKind, Envelope, Part, Rendezvous, Step
 from localpair.wire.messages import CallKind, Preamble, Refuse

@@ -22,16 +22,15 @@ from localpair.limits import (
     PROBE_GAPS_S,
     SAME_BEAT_S,
 )
-from localpair.protocol.discovery import (
+from localpair.protocol.discovery import Discovery, Self
+from localpair.protocol.heard import (
     Carrier,
-    Discovery,
     Foreign,
     Gone,
     Heard,
     HearsUs,
     Invited,
     Outlet,
-    Self,
     Source,
     Target,
     Transmit,

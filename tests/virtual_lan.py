@@ -11,15 +11,8 @@ from math import inf
 
 from localpair.keys import digest
 from localpair.limits import DISCOVERY_PORT, GROUP_LINK_LOCAL
-from localpair.protocol.discovery import (
-    Carrier,
-    Discovery,
-    DiscoveryEvent,
-    Outlet,
-    Self,
-    Source,
-    Transmit,
-)
+from localpair.protocol.discovery import Discovery, Self
+from localpair.protocol.heard import Carrier, DiscoveryEvent, Outlet, Source, Transmit
 from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import Part
 

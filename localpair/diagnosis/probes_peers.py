@@ -22,7 +22,7 @@ from localpair.limits import (
 )
 from localpair.net.ear import Ear, Stranger, Target
 from localpair.net.interfaces import Interfaces, read_interfaces
-from localpair.protocol.discovery import Carrier
+from localpair.protocol.heard import Carrier
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import Notes

@@ -215,9 +215,7 @@ class Dialler:
         self._on_attempt(Attempt(trial.candidate, trial.direction, trial.phase, outcome, ms, name, detail))
         if isinstance(error, RefusedError) and not lost:
             return Outcome.HOPELESS
-        if trial.phase is not Phase.CONNECT or not name:
-            return Outcome.FAILED
-        if name in _OURS:
+        if trial.phase is not Phase.CONNECT or not name or name in _OURS:
             return Outcome.FAILED
         return Outcome.UNANSWERED if name == "ETIMEDOUT" else Outcome.REFUSED
 

@@ -27,13 +27,7 @@ from localpair.keys import (
     random_bytes,
 )
 from localpair.labels import general_name
-from localpair.limits import (
-    CANDIDATES,
-    FAREWELL_S,
-    FRAME_PREAUTH_BYTES,
-    HANDSHAKE_S,
-    STAGE_THREE_S,
-)
+from localpair.limits import CANDIDATES, FAREWELL_S, FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
 from localpair.net.calls import Contexts, is_stranded, local_address, remote_address
 from localpair.net.confirming import Confirmer
 from localpair.net.dialler import Checklists, Dialler

@@ -14,7 +14,8 @@ from localpair.net.datagrams import Datagrams
 from localpair.net.detours import detours
 from localpair.net.interfaces import Interfaces
 from localpair.net.sockets import Sockets
-from localpair.protocol.discovery import Carrier, Discovery, DiscoveryEvent, Outlet, Source, Target, Transmit
+from localpair.protocol.discovery import Discovery
+from localpair.protocol.heard import Carrier, DiscoveryEvent, Outlet, Source, Target, Transmit
 from localpair.ranking import own_candidates
 
 _log = logging.getLogger("localpair.discovery")

@@ -32,7 +32,7 @@ from localpair.net.dialler import Checklists, errno_name
 from localpair.net.finder import Finder
 from localpair.net.opening import Opener
 from localpair.protocol.budget import PerSource
-from localpair.protocol.discovery import Carrier, Foreign, Gone, Heard, HearsUs, Invited
+from localpair.protocol.heard import Carrier, Foreign, Gone, Heard, HearsUs, Invited
 from localpair.ranking import scope_of
 from localpair.wire.beacon import Part
 

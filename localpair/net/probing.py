@@ -4,8 +4,8 @@ A host that drops everything inbound still answers ARP, and its kernel notes who
 everybody on its own links (a sweep), and both look at their neighbour tables and send one beacon to each new
 neighbour. The two beacons meet in the state that each has opened in its own firewall.
 
-Whoever hosts sweeps too, later and seldom: its mask may hold a joiner whose own mask does not hold it, and a joiner may
-be allowed to send nothing but answers.
+Whoever hosts sweeps too: its mask may hold a joiner whose own mask does not hold it, and a joiner may be allowed to
+send nothing but answers. Since that one may start at any time, whoever lives there is asked again and again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from localpair.net.interfaces import Interfaces, neighbours
 from localpair.net.neighbours import NeighbourWatch
 from localpair.net.routes import NoRoute, route_to
 from localpair.protocol.budget import Bucket
-from localpair.protocol.discovery import Target, Transmit
+from localpair.protocol.heard import Target, Transmit
 from localpair.ranking import is_tunnel
 from localpair.wire.beacon import Part
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import Final, TypeAlias
+from typing import Final
 
 from localpair.address import DIALLABLE_CLASSES, AddressClass, IPAddress, classify, unscoped
 from localpair.errors import WireError
@@ -36,6 +35,20 @@ from localpair.limits import (
     TARGETS,
 )
 from localpair.protocol.budget import Bucket
+from localpair.protocol.heard import (
+    Carrier,
+    DiscoveryEvent,
+    Foreign,
+    Gone,
+    Heard,
+    HearsUs,
+    Invited,
+    Opened,
+    Outlet,
+    Source,
+    Target,
+    Transmit,
+)
 from localpair.protocol.keyring import OFFER, Keyring, Nonces, StrangerError
 from localpair.protocol.probes import Probes
 from localpair.wire.beacon import (
@@ -50,136 +63,6 @@ from localpair.wire.beacon import (
 )
 
 _SENDERS = DIALLABLE_CLASSES | {AddressClass.LOOPBACK}
-
-
-class Carrier(StrEnum):
-    """How a beacon travelled."""
-
-    MULTICAST = "multicast"
-    BROADCAST = "broadcast"
-    UNICAST = "unicast"
-    TCP = "tcp"
-
-
-@dataclass(frozen=True, slots=True)
-class Outlet:
-    """An interface that beacons leave through: its index, the groups it can send to, its directed broadcasts, and
-    the IPv4 address to send from.
-    """
-
-    interface: int
-    groups: tuple[IPAddress, ...] = ()
-    broadcasts: tuple[IPv4Address, ...] = ()
-    source: IPv4Address | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """An address that gets every beacon by unicast; ``scope`` is an interface index or 0."""
-
-    address: IPAddress
-    port: int
-    scope: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Transmit:
-    """A datagram to send. ``interface`` 0 leaves the choice to the routing table, as does ``source`` None; ``direct``:
-    to a host on the link, by no router.
-    """
-
-    datagram: bytes = field(repr=False)
-    address: IPAddress
-    port: int
-    interface: int
-    carrier: Carrier
-    source: IPv4Address | None = None
-    direct: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a beacon came from, as the socket says it. ``interface`` is the one it arrived on, by index, or 0;
-    ``scope`` is the same where the address means nothing without it. ``local`` is our own address that it was sent to,
-    where that is known and no group or broadcast.
-    """
-
-    address: IPAddress
-    port: int
-    scope: int = 0
-    interface: int = 0
-    local: IPv4Address | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A beacon of another instance was for us: sealed with the secret of this name, or open (None)."""
-
-    secret: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A peer was heard for the first time, at a new place, by a new way, or with new claims. ``secret`` is None for a
-    hint.
-    """
-
-    instance: bytes
-    part: Part
-    secret: str | None
-    label: str
-    tcp_port: int
-    udp_port: int
-    dial_port: int
-    claims: tuple[IPAddress, ...]
-    source: Source
-    carrier: Carrier
-    first: bool
-    answers: bool = False  # it answered a beacon of ours: ours arrived before one of its own did
-
-
-@dataclass(frozen=True, slots=True)
-class HearsUs:
-    """A peer told us that it sees us, and at which address. ``called``: it dialled us there over TCP."""
-
-    instance: bytes
-    secret: str | None
-    address: IPAddress
-    carrier: Carrier
-    by: IPAddress
-    called: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A peer said goodbye or has not been heard for PEER_EXPIRY_BEATS of its beats."""
-
-    instance: bytes
-    said_goodbye: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Foreign:
-    """A localpair of another version or with another secret is here: told once a source."""
-
-    source: IPAddress
-    reason: str  # "version" | "stranger"
-
-
-@dataclass(frozen=True, slots=True)
-class Invited:
-    """A peer that holds this secret has said a word of a rendezvous; it came ``at`` that time, from this source.
-
-    Of several copies the first one counts: whoever repeats what it has heard comes too late to seem its source.
-    """
-
-    secret: str
-    word: Rendezvous
-    at: float
-    source: Source
-
-
-DiscoveryEvent: TypeAlias = Heard | HearsUs | Gone | Foreign | Invited
 
 
 @dataclass(slots=True)

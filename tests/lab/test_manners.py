@@ -19,7 +19,8 @@ from lab.reach.groups import DISCOVERY_PORT, GROUPS
 from lab.record import ActionRecord, Record, Seen
 from lab.sightings import Sighting, read_node
 from localpair import limits
-from localpair.protocol.discovery import Carrier, Discovery, Heard, Self, Source
+from localpair.protocol.discovery import Discovery, Self
+from localpair.protocol.heard import Carrier, Heard, Source
 from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import INSTANCE_BYTES, Part
 
