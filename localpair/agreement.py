@@ -94,10 +94,10 @@ class Agreement:
 
     async def _react(self, lane: Lane, peer: Verified, event: HandshakeEvent) -> None:
         match event:
-            case Nominated():
-                self._nominated(lane, peer)
-            case ApprovalNeeded():
-                await self._ask(lane, peer)
+            case Nominated(code):
+                self._nominated(lane, peer, code)
+            case ApprovalNeeded(code):
+                await self._ask(lane, peer, code)
             case CommitNeeded():
                 self._asked_until = _now()
                 lane.handshake.commit(self._pair_keys.setdefault(peer.device_id, random_bytes(HASH_BYTES)))
@@ -108,7 +108,7 @@ class Agreement:
                 await _in_thread(lambda: self._store.confirm(peer.device_id))
                 lane.handshake.recorded()
 
-    def _nominated(self, lane: Lane, peer: Verified) -> None:
+    def _nominated(self, lane: Lane, peer: Verified, code: str) -> None:
         self.on_nominated()
         if peer.secret == peer.device_id:
             return  # everybody was asked on the connection before
@@ -117,12 +117,12 @@ class Agreement:
         if not lane.handshake.must_approve or shown in self._approved:
             again = lane.handshake.must_approve
             doing = direction(self._gives, self._takes)
-            self.on_code(CodeShown(shown, peer.code, doing, lane.path(), again=again))
+            self.on_code(CodeShown(shown, code, doing, lane.path(), again=again))
 
-    async def _ask(self, lane: Lane, peer: Verified) -> None:
+    async def _ask(self, lane: Lane, peer: Verified, code: str) -> None:
         shown = self._shown(peer)
         if shown not in self._approved:
-            request = ApprovalRequest(shown, peer.code, direction(self._gives, self._takes), lane.path())
+            request = ApprovalRequest(shown, code, direction(self._gives, self._takes), lane.path())
             agreed, lost = await self._answer_over(lane, request)
             if not agreed:
                 await lane.refuse(Refusal.NOT_APPROVED)

@@ -22,6 +22,7 @@ from localpair.limits import (
     APPROVAL_S,
     OFFER_FAILED_CLAIMS,
     OFFER_RENEWAL_S,
+    RESUME_S,
     SECRET_BYTES,
     SELF_CALL_S,
 )
@@ -64,6 +65,7 @@ class Hosting(Pairing):
         self._agreement.on_code = self._agreement.on_gone = self._emit
         self._agreement.on_recorded = self._expect_again
         self._renew = asyncio.Event()
+        self._return_by: asyncio.TimerHandle | None = None
         self._made_for = b""
         self._engine: Engine | None = None
         self._shown: SharedSecret | None = None  # the secret of the offer that is shown now
@@ -255,8 +257,9 @@ class Hosting(Pairing):
         person still thinks about the connection that it has lost.
         """
         if claim is None and self._may_claim(lane):
+            self._stop_expecting()
             return self._claim(lane)
-        if claim is not None and self._is_meant(lane) and replaces(lane, claim.latest):
+        if claim is not None and self._is_successor(lane, claim.latest):
             if claim.successor is None:
                 claim.lane.give_up()
             else:
@@ -274,15 +277,28 @@ class Hosting(Pairing):
                 raise
             engine.lane_ended(claim.lane, OFFER)
             engine.resuming = True
+            if claim.successor is None:
+                self._expect_return()
             return None  # the same device will come again, on a path that lasts
         except RefusedError as error:
             if claim.successor is not None:  # it has not heard it on the connection that it has lost
                 await claim.successor.refuse(error.reason)
             raise
 
+    def _expect_return(self) -> None:
+        """The device that was shown the code comes again soon, or its offer is used up: whoever sits in between and saw
+        that the codes differ would otherwise try until they agree.
+        """
+        self._stop_expecting()
+        self._return_by = asyncio.get_running_loop().call_later(RESUME_S, self._renew.set)
+
+    def _stop_expecting(self) -> None:
+        if self._return_by is not None:
+            self._return_by.cancel()
+
     def _may_claim(self, lane: Lane) -> bool:
         committed = self._agreement.committed()
-        if not self._is_meant(lane):
+        if not self._is_meant(lane) or not lane.handshake.may_be_nominated:
             return False
         return not committed or (lane.verified is not None and lane.verified.device_id in committed)
 
@@ -296,6 +312,9 @@ class Hosting(Pairing):
         if chosen is None:
             return Refusal.ALREADY_CLAIMED
         return None if is_same_device(lane, chosen) else Refusal.ALREADY_CLAIMED
+
+    def _is_successor(self, lane: Lane, claimed: Lane) -> bool:
+        return self._is_meant(lane) and lane.handshake.may_be_nominated and replaces(lane, claimed)
 
     def _is_meant(self, lane: Lane) -> bool:
         """Flow post: whether this is the device that was chosen. Its own word alone is not enough."""

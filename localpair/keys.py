@@ -9,7 +9,7 @@ Key schedule (docs/protocol.md, "Keys"); ``material`` is the offer's secret or a
     answer key = HKDF-Expand(root, "answer code")
     proving    = HKDF-Extract(salt = transcript, HKDF-Expand(root, "handshake"))
     proof key  = HKDF-Expand(proving, role + " proof")
-    short code = HKDF-Expand(proving, "short code" + both identities) mod 1,000,000
+    short code = HKDF-Expand(HKDF-Expand(root, "handshake"), "short code" + shares) mod 1,000,000
 
 Sources: RFC 5869 (HKDF), RFC 5116 (AEAD), RFC 8032 (Ed25519), RFC 5280 (certificates).
 """
@@ -46,6 +46,17 @@ BEACON_NONCE_BYTES = 12
 BEACON_TAG_BYTES = 8
 SEAL_OVERHEAD_BYTES = 16
 _DEVICE_ID_CHARS = 16
+_FIELD_PRIME = 2**255 - 19
+# The y of the eight points of edwards25519 whose order divides 8: of order 4, 1, 2, and twice two of order 8.
+_LOW_ORDER_Y = frozenset(
+    {
+        0,
+        1,
+        _FIELD_PRIME - 1,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+    }
+)
 
 
 class Role(StrEnum):
@@ -128,14 +139,28 @@ class DeviceIdentity:
         """The device's id, see ``device_id()``."""
         return device_id(self.public)
 
-    def sign(self, role: Role, transcript: bytes, label: bytes) -> bytes:
-        """Sign a transcript in a role, together with the label this device claims."""
-        return self._private.sign(digest(b"localpair v1 identity", role.encode(), transcript, label))
+    def sign(self, role: Role, transcript: bytes, code: bytes, label: bytes) -> bytes:
+        """Sign a transcript in a role, together with the share of the code and the label that go with it."""
+        return self._private.sign(digest(b"localpair v1 identity", role.encode(), transcript, code, label))
 
 
-def check_signature(public_key: bytes, signature: bytes, role: Role, transcript: bytes, label: bytes) -> None:
-    """Raise RefusedError unless ``public_key`` signed this transcript in this role with this label."""
-    message = digest(b"localpair v1 identity", role.encode(), transcript, label)
+def check_public_key(public_key: bytes) -> None:
+    """Raise RefusedError for a device key of which nobody need hold the private half, or with a second spelling.
+
+    The points of low order verify signatures that anybody can make (RFC 8032, 5.1.7; RFC 7748, 6.1, has the same for
+    X25519), and so stand for every device and none. A y of the field's prime or more is another point's y again.
+    """
+    y = int.from_bytes(public_key, "little") & ~(1 << 255)
+    if y >= _FIELD_PRIME or y in _LOW_ORDER_Y:
+        raise RefusedError(Refusal.WRONG_KEY, "the peer's device key is none that a device can hold")
+
+
+def check_signature(
+    public_key: bytes, signature: bytes, role: Role, transcript: bytes, code: bytes, label: bytes
+) -> None:
+    """Raise RefusedError unless ``public_key`` signed this transcript, share of the code and label in this role."""
+    check_public_key(public_key)
+    message = digest(b"localpair v1 identity", role.encode(), transcript, code, label)
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except (InvalidSignature, ValueError):
@@ -249,13 +274,22 @@ class SharedSecret:
         except InvalidTag:
             raise WireError("a sealed message does not open") from None
 
+    def short_code(self, *shares: bytes) -> str:
+        """Six digits that both screens show: ``483 920``. ``shares`` are, in this order, the fingerprint of the TLS
+        certificate, the issuer's and the joiner's device keys, and the issuer's and the joiner's nonces.
+        """
+        number = (
+            int.from_bytes(_expand(self._handshake, b"short code" + digest(*shares), 8), "big") % 1_000_000
+        )
+        return f"{number // 1000:03d} {number % 1000:03d}"
+
     def proving(self, transcript: bytes) -> ProvingKeys:
         """The keys of one handshake over this transcript."""
         return ProvingKeys(_extract(transcript, self._handshake), transcript)
 
 
 class ProvingKeys:
-    """The keys of one handshake: proofs of the secret for each role, and the short code."""
+    """The keys of one handshake: proofs of the secret for each role."""
 
     __slots__ = ("_proving", "_transcript")
 
@@ -274,9 +308,3 @@ class ProvingKeys:
         """Raise RefusedError unless ``proof`` is that of ``role``."""
         if not hmac.compare_digest(self.proof(role), proof):
             raise RefusedError(Refusal.WRONG_SECRET, "the peer does not hold the secret")
-
-    def short_code(self, issuer_key: bytes, joiner_key: bytes) -> str:
-        """Six digits that both screens show, bound to the transcript and both device keys: ``483 920``."""
-        info = b"short code" + digest(issuer_key, joiner_key)
-        number = int.from_bytes(_expand(self._proving, info, 8), "big") % 1_000_000
-        return f"{number // 1000:03d} {number % 1000:03d}"

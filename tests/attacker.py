@@ -61,7 +61,13 @@ async def _claim(address: str, port: int, secret: bytes) -> str:
     stream = await _client(address, port)
     ring = Keyring([(OFFER, SharedSecret(secret, Purpose.OFFER))])
     local = LocalSide(
-        Role.JOINER, DeviceIdentity.generate(), "Eve", random_bytes(16), random_bytes(32), random_bytes(12)
+        Role.JOINER,
+        DeviceIdentity.generate(),
+        "Eve",
+        random_bytes(16),
+        random_bytes(32),
+        random_bytes(12),
+        random_bytes(32),
     )
     fingerprint = certificate_fingerprint(stream.certificate or b"")
     handshake = Handshake(local, ring, fingerprint, ip_address(address), OFFER)

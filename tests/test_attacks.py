@@ -111,7 +111,7 @@ class Claimant:
         self.stream = stream
         local = LocalSide(
             Role.JOINER, identity, more.pop("label", "Eve"), more.pop("instance", random_bytes(16)), random_bytes(32),
-            random_bytes(12), **more,
+            random_bytes(12), more.pop("code_nonce", None) or random_bytes(32), **more,
         )  # fmt: skip
         fingerprint = certificate_fingerprint(stream.certificate or b"")
         self.handshake = Handshake(local, Keyring([(name, secret)]), fingerprint, LOOPBACK, name)
@@ -366,7 +366,7 @@ def garbage(dice: random.Random) -> bytes:
     samples = (
         Preamble(CallKind.PAIR, Role.JOINER, True).encode(),
         Hello(Role.JOINER, bytes(16), bytes(32), bytes(12), bytes(8), True, True, LOOPBACK).encode(),
-        Identity(bytes(32), bytes(64), "x").encode(),
+        Identity(bytes(32), bytes(64), bytes(32), "x").encode(),
         SelfCall(bytes(16), LOOPBACK).encode(),
         Keyring().seal(None, beacon(bytes(16), addresses=(LOOPBACK,), seen=Seen(LOOPBACK, 1), label="x"), bytes(12)),
         Keyring([(OFFER, SECRET)]).seal(OFFER, beacon(bytes(16)), bytes(12)),

@@ -36,7 +36,6 @@ from localpair.protocol.handshake import (
     RecordPaired,
     RecordUnconfirmed,
     Refused,
-    Verified,
 )
 from localpair.protocol.heard import Transmit
 from localpair.protocol.keyring import OFFER, Keyring
@@ -105,11 +104,12 @@ async def comes_again(
 ) -> tuple[Claimant, Claimant, DeviceIdentity]:
     """A device whose person is being asked, and its second connection in place of the first."""
     identity, instance = DeviceIdentity.generate(), random_bytes(16)
-    first = await claim(port, secret, identity=identity, instance=instance)
+    again = {"identity": identity, "instance": instance, "code_nonce": random_bytes(32)}
+    first = await claim(port, secret, **again)
     await first.until_verified()
     assert await asyncio.wait_for(person.asked.get(), 5) == device_id(identity.public)
     await asyncio.sleep(RACE_S + 0.1)  # connections of one race replace nothing
-    second = await claim(port, secret, identity=identity, instance=instance, resumes=True)
+    second = await claim(port, secret, **again, resumes=True)
     await second.until_verified()
     await ended(first.stream)
     return first, second, identity
@@ -154,26 +154,27 @@ async def event_of(hosting: localpair.Hosting, kind: type[Event]) -> Any:
 
 async def goes_while_asked(
     hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person
-) -> Any:
-    """The identity of a device that was asked about, went, and was approved then."""
-    identity = DeviceIdentity.generate()
-    first = await claim(port, secret, identity=identity)
-    code = (await until(first, Verified)).code
-    first.send()
+) -> tuple[dict[str, Any], str]:
+    """A device that was asked about, went, and was approved then: what it comes again with, and its code."""
+    device = {"identity": DeviceIdentity.generate(), "code_nonce": random_bytes(32)}
+    first = await claim(port, secret, **device)
+    code = (await until(first, Nominated)).code
     await asyncio.wait_for(person.asked.get(), 5)
     assert [request.code for request in person.requests] == [code]
     first.stream.abort()
     gone = await event_of(hosting, localpair.PeerGone)
     assert gone.peer == person.requests[0].peer
     person.answer.set_result(True)
-    return identity
+    return device, code
 
 
-def test_a_yes_holds_for_a_device_that_comes_again_and_both_screens_show_its_new_code(tmp_path: Path) -> None:
+def test_a_yes_holds_for_a_device_that_comes_again_and_both_screens_show_the_same_code(
+    tmp_path: Path,
+) -> None:
     async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
-        identity = await goes_while_asked(hosting, port, secret, person)
-        second = await claim(port, secret, identity=identity)
-        code = (await until(second, Verified)).code
+        device, code = await goes_while_asked(hosting, port, secret, person)
+        second = await claim(port, secret, **device)
+        assert (await until(second, Nominated)).code == code
         await record(second)
         shown = await event_of(hosting, localpair.CodeShown)
         assert (shown.code, shown.again, shown.peer) == (code, True, person.requests[0].peer)
@@ -185,16 +186,35 @@ def test_a_yes_holds_for_a_device_that_comes_again_and_both_screens_show_its_new
 
 def test_a_yes_to_one_name_is_none_to_another(tmp_path: Path) -> None:
     async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
-        identity = await goes_while_asked(hosting, port, secret, person)
+        device, code = await goes_while_asked(hosting, port, secret, person)
         person.answer = asyncio.get_running_loop().create_future()
-        second = await claim(port, secret, identity=identity, label="Bob's phone")
-        code = (await until(second, Verified)).code
-        second.send()
+        second = await claim(port, secret, **device, label="Bob's phone")
+        assert (await until(second, Nominated)).code == code
         await asyncio.wait_for(person.asked.get(), 5)
         assert [request.peer.label for request in person.requests] == ["Eve", "Bob's phone"]
         assert person.requests[-1].code == code
         person.answer.set_result(False)
         assert await until(second, Refused) == Refused(Refusal.NOT_APPROVED)
+
+    on_stage(tmp_path, scene)
+
+
+@pytest.mark.parametrize("change", [{"code_nonce": bytes(32)}, {"identity": DeviceIdentity.generate()}])
+def test_whoever_was_shown_the_code_gets_no_second_guess_and_the_offer_is_used_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    """Eve sits in between. The codes differ, so she breaks the connection and comes again with another share or key."""
+    monkeypatch.setattr("localpair.hosting.RESUME_S", 0.2)
+    monkeypatch.setattr("localpair.hosting.OFFER_RENEWAL_S", 0.0)
+
+    async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
+        device, _ = await goes_while_asked(hosting, port, secret, person)
+        second = await claim(port, secret, **{**device, **change})
+        assert await until(second, Refused, Nominated) == Refused(Refusal.ALREADY_CLAIMED)
+        issued = await event_of(hosting, localpair.OfferIssued)
+        assert localpair.Offer.parse(issued.text).secret
+        third = await claim(port, secret, **device)
+        assert await until(third, Refused, Nominated) == Refused(Refusal.EXPIRED)
 
     on_stage(tmp_path, scene)
 

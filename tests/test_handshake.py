@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -58,7 +59,9 @@ def side(
         f"{role}'s label",
         bytes([mark]) * 16,
         bytes([mark]) * 32,
-        bytes([mark]) * 12, gives=gives,
+        bytes([mark]) * 12,
+        bytes([mark]) * 32,
+        gives=gives,
         takes=takes,
     )  # fmt: skip
 
@@ -142,7 +145,9 @@ def test_both_sides_end_with_the_same_pair() -> None:
     assert isinstance(issuer_saw, Verified)
     assert isinstance(joiner_saw, Verified)
     assert (issuer_saw.public_key, joiner_saw.public_key) == (BOB.public, ALICE.public)
-    assert issuer_saw.code == joiner_saw.code
+    codes = {event.code for _, event in both.events if isinstance(event, Nominated)}
+    assert len(codes) == 1
+    assert re.fullmatch(r"\d{3} \d{3}", codes.pop())
     assert issuer_saw.label == "joiner's label"
     keys = [event.pair_key for _, event in both.events if isinstance(event, RecordUnconfirmed)]
     assert keys == [PAIR_KEY, PAIR_KEY]
@@ -283,7 +288,7 @@ def test_a_clone_of_this_device_is_named() -> None:
 
 def test_this_very_process_answering_itself_is_named() -> None:
     joiner_side = side(Role.JOINER, BOB)
-    issuer_side = LocalSide(Role.ISSUER, ALICE, "", joiner_side.instance, bytes(32), bytes(12))
+    issuer_side = LocalSide(Role.ISSUER, ALICE, "", joiner_side.instance, bytes(32), bytes(12), bytes(32))
     both = Pair(
         Handshake(issuer_side, ring(), CERTIFICATE, ADDRESS),
         Handshake(joiner_side, ring(), CERTIFICATE, ADDRESS, OFFER),
@@ -302,7 +307,7 @@ def test_identity_of_somebody_else_in_the_middle_of_a_handshake_is_refused() -> 
         if role is Role.JOINER and kind == Identity.TYPE:
             identity = decode_message(kind, body)
             assert isinstance(identity, Identity)
-            forged = Identity(ALICE.public, identity.signature, identity.label).encode()
+            forged = Identity(ALICE.public, identity.signature, identity.code, identity.label).encode()
             with pytest.raises(RefusedError) as refused:
                 both.issuer.receive(kind, forged)
             assert refused.value.reason is Refusal.WRONG_KEY
@@ -312,13 +317,17 @@ def test_identity_of_somebody_else_in_the_middle_of_a_handshake_is_refused() -> 
     pytest.fail("the joiner never sent its identity")
 
 
-def test_a_changed_label_breaks_the_signature() -> None:
+def test_a_changed_label_or_share_of_the_code_breaks_the_signature() -> None:
     transcript = digest(b"t")
-    signature = BOB.sign(Role.JOINER, transcript, b"Bob")
-    check_signature(BOB.public, signature, Role.JOINER, transcript, b"Bob")
-    for role, label in ((Role.JOINER, b"Eve"), (Role.ISSUER, b"Bob")):
+    signature = BOB.sign(Role.JOINER, transcript, b"code", b"Bob")
+    check_signature(BOB.public, signature, Role.JOINER, transcript, b"code", b"Bob")
+    for role, code, label in (
+        (Role.JOINER, b"code", b"Eve"),
+        (Role.ISSUER, b"code", b"Bob"),
+        (Role.JOINER, b"cod", b"eBob"),
+    ):
         with pytest.raises(RefusedError):
-            check_signature(BOB.public, signature, role, transcript, label)
+            check_signature(BOB.public, signature, role, transcript, code, label)
 
 
 def test_paired_devices_meet_again_without_asking_anybody() -> None:
@@ -386,7 +395,7 @@ def test_a_commit_before_the_approvals_is_refused() -> None:
 def test_every_message_that_the_table_does_not_name_is_refused(role: Role, state: State) -> None:
     bodies = {
         Hello: Hello(role.other, bytes(16), bytes(32), bytes(12), bytes(8), False, False, ADDRESS).encode(),
-        Proof: bytes(32), Identity: bytes(97), Nominate: b"", Approve: b"", Commit: bytes(32), Recorded: b"",
+        Proof: bytes(32), Identity: bytes(129), Nominate: bytes(32), Approve: b"", Commit: bytes(32), Recorded: b"",
     }  # fmt: skip
     allowed = EXPECTED.get((role, state), ())
     for message, body in bodies.items():

@@ -16,6 +16,8 @@ from localpair.keys import (
     SessionCertificate,
     SharedSecret,
     check_pin,
+    check_public_key,
+    check_signature,
     device_id,
     digest,
     key_hash_of,
@@ -92,12 +94,90 @@ def test_proofs_differ_by_role_transcript_and_secret() -> None:
     assert len(proofs) == 5
 
 
-def test_the_short_code_depends_on_both_devices_and_their_order() -> None:
-    proving = SECRET.proving(digest(b"1"))
-    codes = {proving.short_code(a, b) for a, b in ((b"1", b"2"), (b"2", b"1"), (b"1", b"3"))}
-    assert len(codes) == 3
-    assert all(len(code) == 7 and code[3] == " " and code.replace(" ", "").isdigit() for code in codes)
-
-
 def test_fields_of_a_digest_cannot_run_into_each_other() -> None:
     assert digest(b"ab", b"c") != digest(b"a", b"bc") != digest(b"abc")
+
+
+# -- device keys that nobody holds ------------------------------------------------------------------------------
+
+PRIME = 2**255 - 19
+D = -121665 * pow(121666, -1, PRIME) % PRIME
+Point = tuple[int, int]
+NEUTRAL: Point = (0, 1)
+
+
+def add(p: Point, q: Point) -> Point:
+    """The sum of two points of edwards25519 (RFC 8032, 5.1.4, in affine coordinates)."""
+    (x, y), (u, v) = p, q
+    both = D * x * y * u * v % PRIME
+    return (
+        (x * v + u * y) * pow(1 + both, -1, PRIME) % PRIME,
+        (y * v + x * u) * pow(1 - both, -1, PRIME) % PRIME,
+    )
+
+
+def point(y: int) -> Point | None:
+    """The point with this y and an even x, if there is one (RFC 8032, 5.1.3)."""
+    square = (y * y - 1) * pow(D * y * y + 1, -1, PRIME) % PRIME
+    x = pow(square, (PRIME + 3) // 8, PRIME)
+    if x * x % PRIME != square:
+        x = x * pow(2, (PRIME - 1) // 4, PRIME) % PRIME
+    if x * x % PRIME != square:
+        return None
+    return (PRIME - x if x % 2 else x, y)
+
+
+def times(n: int, p: Point) -> Point:
+    total = NEUTRAL
+    for bit in bin(n)[2:]:
+        total = add(total, total)
+        total = add(total, p) if bit == "1" else total
+    return total
+
+
+def low_order_points() -> set[Point]:
+    """All eight, found by multiplying points with the order of the large subgroup."""
+    order = 2**252 + 27742317777372353535851937790883648493
+    found: set[Point] = set()
+    y = 2
+    while len(found) < 8:
+        p = point(y)
+        if p is not None:
+            torsion = times(order, p)
+            found |= {times(n, torsion) for n in range(8)}
+        y += 1
+    return found
+
+
+def spellings(p: Point) -> list[bytes]:
+    """Every 32 bytes that some reader takes for this point: also with a y of the prime or more, and a needless sign."""
+    x, y = p
+    values = [y, y + PRIME] if y + PRIME < 2**255 else [y]
+    signs = [0, 1] if x == 0 else [x % 2]
+    return [(value | sign << 255).to_bytes(32, "little") for value in values for sign in signs]
+
+
+def test_device_keys_of_low_order_are_refused_in_every_spelling() -> None:
+    """Anybody can make signatures that such a key verifies, so a key that nobody holds would pair."""
+    points = low_order_points()
+    assert all(times(8, p) == NEUTRAL for p in points)
+    keys = [key for p in points for key in spellings(p)]
+    assert len(keys) == 14
+    for key in keys:
+        with pytest.raises(RefusedError) as refused:
+            check_public_key(key)
+        assert refused.value.reason is Refusal.WRONG_KEY
+
+
+def test_a_signature_of_the_neutral_key_is_one_that_the_library_takes_and_we_do_not() -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    neutral, zero = (1).to_bytes(32, "little"), bytes(32)
+    Ed25519PublicKey.from_public_bytes(neutral).verify(neutral + zero, b"whatever")
+    with pytest.raises(RefusedError):
+        check_signature(neutral, neutral + zero, Role.JOINER, digest(b"1"), bytes(32), b"Eve")
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_keys_that_devices_hold_pass(private: bytes) -> None:
+    check_public_key(DeviceIdentity.from_private_bytes(private).public)

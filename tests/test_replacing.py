@@ -22,9 +22,7 @@ HERE = ip_address("192.168.1.20")
 
 
 def lane(since: float, *, device: str = "bob", resumes: bool = False, verified: bool = True) -> Lane:
-    told = Verified(
-        b"", device, "", bytes(16), "offer", "000000", HERE, False, False, "", peer_resumes=resumes
-    )
+    told = Verified(b"", device, "", bytes(16), "offer", HERE, False, False, "", peer_resumes=resumes)
     return Lane(
         cast("FrameStream", None), cast("Handshake", None), Candidate(HERE, 46_821), Direction.IN, since=since,
         verified=told if verified else None,

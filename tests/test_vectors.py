@@ -22,7 +22,7 @@ from localpair.keys import (
     device_id,
     digest,
 )
-from localpair.protocol.handshake import Handshake, LocalSide, Verified
+from localpair.protocol.handshake import Handshake, LocalSide, Nominated, State
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.answer import Answer
 from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Part, Rendezvous, Seen, Step
@@ -50,7 +50,7 @@ def keys() -> dict[str, Any]:
             "answer_check_of_hello": secret.answer_check(b"hello").hex(),
             "proof_issuer": proving.proof(Role.ISSUER).hex(),
             "proof_joiner": proving.proof(Role.JOINER).hex(),
-            "short_code_of_keys_1_and_2": proving.short_code(bytes([1]) * 32, bytes([2]) * 32),
+            "short_code_of_shares_1_to_5": secret.short_code(*(bytes([n]) * 32 for n in range(1, 6))),
         }
     return {"digest_of_ab_and_c": digest(b"ab", b"c").hex(), **made}
 
@@ -76,30 +76,34 @@ def beacons() -> list[dict[str, Any]]:
 
 
 def handshake() -> dict[str, Any]:
-    """A whole handshake between two known devices, up to the verified identities, frame by frame."""
+    """A whole handshake between two known devices, up to the short code, frame by frame."""
     alice, bob = (DeviceIdentity.from_private_bytes(bytes([n]) * 32) for n in (1, 2))
     address = ip_address("192.168.1.20")
-    ring = Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER))])
+    rings = [Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER))]) for _ in Role]
     issuer = Handshake(
-        LocalSide(Role.ISSUER, alice, "Alice", bytes([3]) * 16, bytes([4]) * 32, bytes([5]) * 12, gives=True),
-        ring, CERTIFICATE, address,
+        LocalSide(Role.ISSUER, alice, "Alice", bytes([3]) * 16, bytes([4]) * 32, bytes([5]) * 12, bytes([9]) * 32,
+                  gives=True),
+        rings[0], CERTIFICATE, address,
     )  # fmt: skip
     joiner = Handshake(
         LocalSide(
-            Role.JOINER, bob, "Bob", bytes([6]) * 16, bytes([7]) * 32, bytes([8]) * 12, takes=True, via="offer"
+            Role.JOINER, bob, "Bob", bytes([6]) * 16, bytes([7]) * 32, bytes([8]) * 12, bytes([10]) * 32,
+            takes=True, via="offer",
         ),
-        ring, CERTIFICATE, ip_address("192.168.1.10"), OFFER,
+        rings[1], CERTIFICATE, ip_address("192.168.1.10"), OFFER,
     )  # fmt: skip
     frames, codes = [], []
     moved = True
     while moved:
         moved = False
+        if issuer.state is State.VERIFIED:
+            issuer.nominate()
         for sender, receiver, name in ((joiner, issuer, "joiner"), (issuer, joiner, "issuer")):
             for kind, body in sender.take_outgoing():
                 frames.append({"from": name, "type": kind, "body": body.hex()})
                 receiver.receive(kind, body)
                 moved = True
-            codes += [event.code for event in sender.take_events() if isinstance(event, Verified)]
+            codes += [event.code for event in sender.take_events() if isinstance(event, Nominated)]
     return {
         "secret": SECRET.hex(),
         "certificate_sha256": CERTIFICATE.hex(),
@@ -173,7 +177,9 @@ def test_the_vectors_signatures_hold() -> None:
         identity = decode_message(frame["type"], bytes.fromhex(frame["body"]))
         assert isinstance(identity, Identity)
         role = Role(frame["from"])
-        check_signature(identity.public_key, identity.signature, role, transcript, identity.label.encode())
+        check_signature(
+            identity.public_key, identity.signature, role, transcript, identity.code, identity.label.encode()
+        )
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ from localpair.protocol.checklist import Outcome
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.handshake import Handshake, LocalSide, Verified
 from localpair.protocol.keyring import Keyring
+from localpair.protocol.short_code import CODE_BYTES
 from localpair.wire.beacon import INSTANCE_BYTES, Part
 from localpair.wire.messages import NONCE_BYTES, CallKind
 
@@ -394,7 +395,7 @@ class Engine:
         stream.set_limit(FRAME_PREAUTH_BYTES)
         local = LocalSide(
             wanted.role, wanted.identity, wanted.label or general_name(), self.instance, random_bytes(NONCE_BYTES),
-            random_bytes(_KEY_NONCE_BYTES), wanted.gives, wanted.takes,
+            random_bytes(_KEY_NONCE_BYTES), random_bytes(CODE_BYTES), wanted.gives, wanted.takes,
             via="" if direction is Direction.IN else candidate.via, resumes=self.resuming,
         )  # fmt: skip
         means = secret if wanted.role is Role.JOINER else None

@@ -4,9 +4,9 @@
                        <------------------     HELLO            says which secret is meant
       HELLO            ------------------>
                        <------------------     PROOF            of the secret, over the transcript
-      PROOF, IDENTITY  ------------------>                      only after the joiner's proof was right
-                       <------------------     IDENTITY         device key and signature
-      NOMINATE         ------------------>                      this connection and no other
+      PROOF, IDENTITY  ------------------>                      only after the joiner's proof was right; a commitment
+                       <------------------     IDENTITY         device key, signature, share of the short code
+      NOMINATE         ------------------>                      this connection and no other; share of the short code
       APPROVE          <----------------->     APPROVE          each side's person, or nothing to ask
       COMMIT           ------------------>                      the pair's key; the joiner records it
                        <------------------     RECORDED         the issuer records it
@@ -41,6 +41,7 @@ from localpair.keys import (
     digest,
 )
 from localpair.protocol.keyring import Keyring
+from localpair.protocol.short_code import NO_CODE, CodeExchange, PeerShare, check_opening
 from localpair.wire.messages import (
     Approve,
     Commit,
@@ -77,7 +78,6 @@ class Verified:
     label: str
     instance: bytes
     secret: str
-    code: str
     called: IPAddress  # our address as the peer sees it
     peer_gives: bool
     peer_takes: bool
@@ -87,12 +87,16 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Nominated:
-    """The issuer chose this connection."""
+    """The issuer chose this connection. ``code`` is what both screens show; empty between paired devices."""
+
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalNeeded:
-    """Ask the person, then call ``approve()`` or ``refuse()``."""
+    """Ask the person about this code, then call ``approve()`` or ``refuse()``."""
+
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,11 @@ EXPECTED: dict[tuple[Role, State], tuple[type[Message], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class LocalSide:
-    """What this side brings into a handshake. ``nonce`` and ``key_nonce`` are random and used once."""
+    """What this side brings into a handshake.
+
+    ``nonce`` and ``key_nonce`` are random and used once; ``code_nonce`` (32 bytes) is random, too, and becomes this
+    side's share of the short code if this is the first handshake with the offer.
+    """
 
     role: Role
     identity: DeviceIdentity
@@ -164,6 +172,7 @@ class LocalSide:
     instance: bytes
     nonce: bytes = field(repr=False)
     key_nonce: bytes
+    code_nonce: bytes = field(repr=False)
     gives: bool = False
     takes: bool = False
     via: str = ""
@@ -187,12 +196,16 @@ class Handshake:
     ) -> None:
         self._local, self._keyring, self._certificate = local, keyring, certificate
         self._role, self._called, self._secret = local.role, called, secret
-        self._shared = keyring[secret] if secret is not None else None
+        self._shared: SharedSecret | None = None
+        self._exchange: CodeExchange | None = None  # None between paired devices: nothing is compared there
+        if secret is not None:
+            self._mean(secret)
         self.state = State.HELLO
         self._outgoing: deque[Message] = deque()
         self._events: deque[HandshakeEvent] = deque()
         self._own_hello = self._peer_hello = b""
         self._peer: Hello | None = None
+        self._share: PeerShare | None = None
         self._proving: ProvingKeys | None = None
         self._is_proven = self._own_approval = self._peer_approval = False
         self._pair_key: bytes | None = None
@@ -225,10 +238,15 @@ class Handshake:
         self._handle(message, body)
 
     def nominate(self) -> None:
-        """Issuer: this connection is the one."""
+        """Issuer: this connection is the one. Raises RefusedError unless ``may_be_nominated``."""
         self._require(Role.ISSUER, State.VERIFIED)
-        self._send(Nominate())
-        self._nominated()
+        if self._exchange is None:
+            self._send(Nominate(NO_CODE))
+            self._nominated("")
+            return
+        self._exchange.bind(self._peer_share)
+        self._send(Nominate(self._exchange.nonce))
+        self._nominated(self._short_code(self._exchange.nonce, self._peer_share.value))
 
     def approve(self) -> None:
         """This side's person agrees."""
@@ -280,6 +298,11 @@ class Handshake:
         return self._peer.instance if self._peer is not None and self._is_proven else None
 
     @property
+    def may_be_nominated(self) -> bool:
+        """Issuer: whether our share of the code was shown to nobody else, nor to this device with another share."""
+        return self._exchange is None or self._exchange.admits(self._peer_share)
+
+    @property
     def must_approve(self) -> bool:
         """Whether this side's person is asked: whoever gives data is, and the issuer besides, since its offer may
         have been read by somebody else. Only an issuer that is there to take what the joiner gives is not asked.
@@ -299,8 +322,8 @@ class Handshake:
                 self._take_proof(proof)
             case Identity():
                 self._take_identity(message)
-            case Nominate():
-                self._nominated()
+            case Nominate(opening):
+                self._take_nomination(opening)
             case Approve():
                 self._peer_approval = True
                 self._after_approval()
@@ -322,12 +345,18 @@ class Handshake:
             if self._secret is None:
                 reason = self._keyring.why_unknown(hello.key_nonce, hello.key_tag)
                 raise RefusedError(reason, "the peer means another offer or another pair")
-            self._shared = self._keyring[self._secret]
+            self._mean(self._secret)
             self._say_hello()
         self._proving = self._meant.proving(self._transcript())
         if self._role is Role.JOINER:
             self._send(Proof(self._proving.proof(Role.JOINER)))
         self.state = State.PROOF
+
+    def _mean(self, secret: str) -> None:
+        """Take the secret, and what goes with it, as they are now: an offer may be replaced meanwhile."""
+        self._shared = self._keyring[secret]
+        if self._shared.purpose is Purpose.OFFER:
+            self._exchange = self._keyring.code_exchange(secret, self._local.code_nonce)
 
     def _take_proof(self, proof: bytes) -> None:
         self._keys.check_proof(self._role.other, proof)
@@ -341,7 +370,14 @@ class Handshake:
     def _take_identity(self, identity: Identity) -> None:
         self._check_still_held()
         label = identity.label.encode()
-        check_signature(identity.public_key, identity.signature, self._role.other, self._transcript(), label)
+        check_signature(
+            identity.public_key,
+            identity.signature,
+            self._role.other,
+            self._transcript(),
+            identity.code,
+            label,
+        )
         own = self._local.identity.public
         if identity.public_key == own:
             raise RefusedError(
@@ -350,15 +386,17 @@ class Handshake:
                 hint="two runs on one computer need a LOCALPAIR_HOME each; on a device that was cloned from another "
                 "one, remove the clone's localpair state folder",
             )
+        self._share = PeerShare(identity.public_key, identity.code)
         if self._role is Role.JOINER:
+            if self._exchange is not None:
+                self._exchange.bind(self._share)
             self._send_identity()
-        keys = (own, identity.public_key) if self._role is Role.ISSUER else (identity.public_key, own)
         peer = self._hello
         self.state = State.VERIFIED
         self._events.append(
             Verified(
                 identity.public_key, device_id(identity.public_key), identity.label, peer.instance, self._name,
-                self._keys.short_code(*keys), peer.called, peer.gives, peer.takes, peer.via, peer.resumes,
+                peer.called, peer.gives, peer.takes, peer.via, peer.resumes,
             )
         )  # fmt: skip
 
@@ -369,14 +407,27 @@ class Handshake:
             reason = Refusal.UNKNOWN_DEVICE if paired else Refusal.EXPIRED
             raise RefusedError(reason, "the secret ended while the handshake was under way")
 
-    def _nominated(self) -> None:
-        self._events.append(Nominated())
+    def _take_nomination(self, opening: bytes) -> None:
+        if self._exchange is None:
+            self._nominated("")
+            return
+        share = self._peer_share
+        check_opening(share.value, self._certificate, share.public_key, opening)
+        self._nominated(self._short_code(opening, self._exchange.nonce))
+
+    def _short_code(self, issuer_nonce: bytes, joiner_nonce: bytes) -> str:
+        keys = (self._local.identity.public, self._peer_share.public_key)
+        issuer_key, joiner_key = keys if self._role is Role.ISSUER else keys[::-1]
+        return self._meant.short_code(self._certificate, issuer_key, joiner_key, issuer_nonce, joiner_nonce)
+
+    def _nominated(self, code: str) -> None:
+        self._events.append(Nominated(code))
         if self._meant.purpose is Purpose.PAIR:
             self._meet_again()
             return
         self.state = State.APPROVAL
         if self.must_approve:
-            self._events.append(ApprovalNeeded())
+            self._events.append(ApprovalNeeded(code))
         else:
             self.approve()
 
@@ -429,8 +480,16 @@ class Handshake:
 
     def _send_identity(self) -> None:
         local = self._local
-        signature = local.identity.sign(self._role, self._transcript(), local.label.encode())
-        self._send(Identity(local.identity.public, signature, local.label))
+        code = self._own_code()
+        signature = local.identity.sign(self._role, self._transcript(), code, local.label.encode())
+        self._send(Identity(local.identity.public, signature, code, local.label))
+
+    def _own_code(self) -> bytes:
+        if self._exchange is None:
+            return NO_CODE
+        if self._role is Role.JOINER:
+            return self._exchange.nonce
+        return self._exchange.commitment(self._certificate, self._local.identity.public)
 
     def _transcript(self) -> bytes:
         """Everything that was said in clear inside TLS, in the order of roles, under the server's certificate."""
@@ -455,6 +514,11 @@ class Handshake:
     def _meant(self) -> SharedSecret:
         assert self._shared is not None, "the joiner names the secret, the issuer has found it"  # noqa: S101
         return self._shared
+
+    @property
+    def _peer_share(self) -> PeerShare:
+        assert self._share is not None, "the peer's identity was taken"  # noqa: S101
+        return self._share
 
     @property
     def _keys(self) -> ProvingKeys:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from localpair.errors import Refusal, WireError
 from localpair.keys import BEACON_NONCE_BYTES, BEACON_TAG_BYTES, SharedSecret, digest
+from localpair.protocol.short_code import CodeExchange
 from localpair.wire.beacon import Beacon, Envelope, Mode
 
 OFFER = "offer"
@@ -22,6 +23,7 @@ class Keyring:
     def __init__(self, secrets: Iterable[tuple[str, SharedSecret]] = ()) -> None:
         self._secrets = dict(secrets)
         self._retired: deque[SharedSecret] = deque(maxlen=_RETIRED)
+        self._codes: dict[str, CodeExchange] = {}
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self._secrets)}>"
@@ -45,17 +47,24 @@ class Keyring:
 
     def put(self, name: str, secret: SharedSecret) -> None:
         """Keep a secret under a name, in place of the one kept there before."""
+        self.drop(name)
         self._secrets[name] = secret
 
     def drop(self, name: str) -> None:
         """Forget a secret; a name that is not there is no error."""
         self._secrets.pop(name, None)
+        self._codes.pop(name, None)
 
     def retire(self, name: str) -> None:
         """Forget a secret for everything but telling its late users that it has ended."""
-        secret = self._secrets.pop(name, None)
+        secret = self._secrets.get(name)
+        self.drop(name)
         if secret is not None:
             self._retired.append(secret)
+
+    def code_exchange(self, name: str, nonce: bytes) -> CodeExchange:
+        """The one exchange of the short code that goes with this secret; ``nonce`` is used if there is none yet."""
+        return self._codes.setdefault(name, CodeExchange(nonce))
 
     def why_unknown(self, nonce: bytes, tag: bytes) -> Refusal:
         """Why no secret here made this tag, as far as can be told."""

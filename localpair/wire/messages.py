@@ -134,41 +134,50 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the sender is: its device key, a signature over the transcript, and the name it goes by."""
+    """Who the sender is: its device key, a signature over the transcript, and the name it goes by.
+
+    ``code`` is the issuer's commitment to its share of the short code, or the joiner's share; zeros between paired
+    devices.
+    """
 
     TYPE: ClassVar[int] = 3
     public_key: bytes
     signature: bytes = field(repr=False)
+    code: bytes = field(repr=False)
     label: str = ""
 
     def encode(self) -> bytes:
         """The body."""
-        return Writer().raw(self.public_key).raw(self.signature).text8(self.label).done()
+        return Writer().raw(self.public_key).raw(self.signature).raw(self.code).text8(self.label).done()
 
     @classmethod
     def decode(cls, body: bytes) -> Identity:
         """Read a body; raises WireError."""
         reader = Reader(body)
-        key, signature, label = reader.raw(PUBLIC_KEY_BYTES), reader.raw(SIGNATURE_BYTES), reader.text8()
+        key, signature = reader.raw(PUBLIC_KEY_BYTES), reader.raw(SIGNATURE_BYTES)
+        code, label = reader.raw(HASH_BYTES), reader.text8()
         if len(label.encode()) > LABEL_BYTES:
             raise WireError("a device name that is too long")
-        return cls(key, signature, label)
+        return cls(key, signature, code, label)
 
 
 @dataclass(frozen=True, slots=True)
 class Nominate:
-    """The issuer's choice: this connection, and no other, becomes the session."""
+    """The issuer's choice: this connection, and no other, becomes the session. ``code`` is the issuer's share of the
+    short code, zeros between paired devices.
+    """
 
     TYPE: ClassVar[int] = 4
+    code: bytes = field(repr=False)
 
     def encode(self) -> bytes:
-        """The body: empty."""
-        return b""
+        """The body."""
+        return self.code
 
     @classmethod
     def decode(cls, body: bytes) -> Nominate:
-        """Read a body."""
-        return cls()
+        """Read a body; raises WireError."""
+        return cls(Reader(body).raw(HASH_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
