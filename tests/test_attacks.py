@@ -38,7 +38,8 @@ from localpair.net.stream import FrameStream
 from localpair.net.tls import client_context, server_context
 from localpair.protocol.budget import source_key
 from localpair.protocol.checklist import Checklist
-from localpair.protocol.handshake import Handshake, LocalSide, RecordUnconfirmed, Refused, State
+from localpair.protocol.handshake import Handshake, LocalSide, RecordUnconfirmed, Refused
+from localpair.protocol.handshake_states import State
 from localpair.protocol.heard import Carrier, Source
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part, Seen
@@ -131,7 +132,7 @@ class Claimant:
             await self.step()
 
     async def until_verified(self) -> None:
-        while self.handshake.state is not State.VERIFIED:
+        while self.handshake.state not in {State.VERIFIED, State.KNOWN}:
             await self.step()
         self.send()
 

@@ -22,7 +22,8 @@ from localpair.keys import (
     device_id,
     digest,
 )
-from localpair.protocol.handshake import Handshake, LocalSide, Nominated, State
+from localpair.protocol.handshake import Handshake, LocalSide, Nominated
+from localpair.protocol.handshake_states import State
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.answer import Answer
 from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Part, Rendezvous, Seen, Step

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TypeAlias
 
 from localpair.address import IPAddress
@@ -40,6 +39,7 @@ from localpair.keys import (
     device_id,
     digest,
 )
+from localpair.protocol.handshake_states import RECEIVED, SENT, SILENT, WITH_PAIR_KEY, State
 from localpair.protocol.keyring import Keyring
 from localpair.protocol.short_code import NO_CODE, CodeExchange, PeerShare, check_opening
 from localpair.wire.messages import (
@@ -54,19 +54,6 @@ from localpair.wire.messages import (
     Refuse,
     decode_message,
 )
-
-
-class State(StrEnum):
-    """Where a handshake stands, seen from one side."""
-
-    HELLO = "hello"  # waits for the peer's hello
-    PROOF = "proof"  # waits for the peer's proof
-    IDENTITY = "identity"  # waits for the peer's identity
-    VERIFIED = "verified"  # the peer is known; the issuer decides, the joiner waits for NOMINATE
-    APPROVAL = "approval"  # waits for the persons
-    COMMIT = "commit"  # the pair is being recorded
-    DONE = "done"
-    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,24 +126,6 @@ HandshakeEvent: TypeAlias = (
     | Refused
 )
 
-# What each side may receive in each state. REFUSE is welcome in every state but ENDED.
-EXPECTED: dict[tuple[Role, State], tuple[type[Message], ...]] = {
-    (Role.ISSUER, State.HELLO): (Hello,),
-    (Role.JOINER, State.HELLO): (Hello,),
-    (Role.ISSUER, State.PROOF): (Proof,),
-    (Role.JOINER, State.PROOF): (Proof,),
-    (Role.ISSUER, State.IDENTITY): (Identity,),
-    (Role.JOINER, State.IDENTITY): (Identity,),
-    (Role.ISSUER, State.VERIFIED): (),
-    (Role.JOINER, State.VERIFIED): (Nominate,),
-    (Role.ISSUER, State.APPROVAL): (Approve,),
-    (Role.JOINER, State.APPROVAL): (Approve, Commit),
-    (Role.ISSUER, State.COMMIT): (Recorded,),
-    (Role.JOINER, State.COMMIT): (Recorded,),
-    (Role.ISSUER, State.DONE): (),
-    (Role.JOINER, State.DONE): (),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class LocalSide:
@@ -207,10 +176,9 @@ class Handshake:
         self._peer: Hello | None = None
         self._share: PeerShare | None = None
         self._proving: ProvingKeys | None = None
-        self._is_proven = self._own_approval = self._peer_approval = False
+        self._is_proven = False
+        self._code = self._label = ""
         self._pair_key: bytes | None = None
-        self._records = 0
-        self._recording = False
         if self._role is Role.JOINER:
             self._say_hello()
 
@@ -233,44 +201,38 @@ class Handshake:
             self.state = State.ENDED
             self._events.append(Refused(message.reason))
             return
-        if not isinstance(message, EXPECTED[self._role, self.state]):
+        following = RECEIVED.get((self._role, self.state), {}).get(type(message))
+        if following is None:
             raise WireError(f"{type(message).__name__} does not belong in state {self.state}")
-        self._handle(message, body)
+        self._take(message, body)
+        self._enter(following)
 
     def nominate(self) -> None:
         """Issuer: this connection is the one. Raises RefusedError unless ``may_be_nominated``."""
-        self._require(Role.ISSUER, State.VERIFIED)
-        if self._exchange is None:
-            self._send(Nominate(NO_CODE))
-            self._nominated("")
-            return
-        self._exchange.bind(self._peer_share)
-        self._send(Nominate(self._exchange.nonce))
-        self._nominated(self._short_code(self._exchange.nonce, self._peer_share.value))
+        self._require(Nominate)
+        share = NO_CODE
+        if self._exchange is not None:
+            self._exchange.bind(self._peer_share)
+            share = self._exchange.nonce
+            self._code = self._short_code(share, self._peer_share.value)
+        self._say(Nominate(share))
 
     def approve(self) -> None:
         """This side's person agrees."""
-        self._require(self._role, State.APPROVAL)
-        self._own_approval = True
-        self._send(Approve())
-        self._after_approval()
+        self._say(Approve())
 
     def commit(self, pair_key: bytes) -> None:
         """Issuer: ask the joiner to record the pair; the same key each time a pairing is tried again."""
-        self._require(Role.ISSUER, State.COMMIT)
         self._pair_key = pair_key
-        self._send(Commit(pair_key))
+        self._say(Commit(pair_key))
 
     def recorded(self) -> None:
         """What the last Record event asked for is on disk."""
-        self._require(self._role, State.COMMIT)
-        self._recording = False
-        self._records += 1
-        both = self._records == 2  # unconfirmed first, then paired
-        if self._role is Role.JOINER or not both:
-            self._send(Recorded())
-        if both:
-            self._complete()
+        following = SILENT.get((self._role, self.state))
+        if following is None:
+            self._say(Recorded())
+        else:
+            self._enter(following)
 
     def refuse(self, reason: Refusal | None) -> None:
         """End the connection and tell the peer why."""
@@ -314,7 +276,8 @@ class Handshake:
 
     # -- inside -------------------------------------------------------------------------------------------------
 
-    def _handle(self, message: Message, body: bytes) -> None:
+    def _take(self, message: Message, body: bytes) -> None:
+        """Check a message that belongs here, and keep what it tells. Raises WireError or RefusedError."""
         match message:
             case Hello():
                 self._take_hello(message, body)
@@ -324,15 +287,31 @@ class Handshake:
                 self._take_identity(message)
             case Nominate(opening):
                 self._take_nomination(opening)
-            case Approve():
-                self._peer_approval = True
-                self._after_approval()
             case Commit(pair_key):
-                self._take_commit(pair_key)
-            case Recorded():
-                self._take_recorded()
+                self._pair_key = pair_key
             case _:
-                raise WireError(f"{type(message).__name__} does not belong in a handshake")
+                pass  # APPROVE and RECORDED tell nothing but that they came
+
+    def _enter(self, state: State) -> None:
+        """Go on to a state, and do what it begins with."""
+        self.state = state if self._meant.purpose is Purpose.OFFER else WITH_PAIR_KEY.get(state, state)
+        match self.state:
+            case State.VERIFIED | State.KNOWN:
+                self._events.append(self._verified())
+            case State.APPROVAL:
+                self._ask()
+            case State.COMMIT if self._role is Role.ISSUER:
+                self._events.append(CommitNeeded())
+            case State.UNCONFIRMED:
+                self._events.append(RecordUnconfirmed(self._key_of_pair))
+            case State.PAIRED:
+                self._events.append(RecordPaired())
+            case State.MEETING:
+                self._meet_again()
+            case State.DONE:
+                self._events.append(Complete())
+            case _:
+                pass  # it waits for the peer
 
     def _take_hello(self, hello: Hello, body: bytes) -> None:
         if hello.role is self._role:
@@ -350,7 +329,6 @@ class Handshake:
         self._proving = self._meant.proving(self._transcript())
         if self._role is Role.JOINER:
             self._send(Proof(self._proving.proof(Role.JOINER)))
-        self.state = State.PROOF
 
     def _mean(self, secret: str) -> None:
         """Take the secret, and what goes with it, as they are now: an offer may be replaced meanwhile."""
@@ -365,7 +343,6 @@ class Handshake:
         if self._role is Role.ISSUER:
             self._send(Proof(self._keys.proof(Role.ISSUER)))
             self._send_identity()
-        self.state = State.IDENTITY
 
     def _take_identity(self, identity: Identity) -> None:
         self._check_still_held()
@@ -391,13 +368,13 @@ class Handshake:
             if self._exchange is not None:
                 self._exchange.bind(self._share)
             self._send_identity()
-        peer = self._hello
-        self.state = State.VERIFIED
-        self._events.append(
-            Verified(
-                identity.public_key, device_id(identity.public_key), identity.label, peer.instance, self._name,
-                peer.called, peer.gives, peer.takes, peer.via, peer.resumes,
-            )
+        self._label = identity.label
+
+    def _verified(self) -> Verified:
+        peer, key = self._hello, self._peer_share.public_key
+        return Verified(
+            key, device_id(key), self._label, peer.instance, self._name,
+            peer.called, peer.gives, peer.takes, peer.via, peer.resumes,
         )  # fmt: skip
 
     def _check_still_held(self) -> None:
@@ -408,65 +385,28 @@ class Handshake:
             raise RefusedError(reason, "the secret ended while the handshake was under way")
 
     def _take_nomination(self, opening: bytes) -> None:
-        if self._exchange is None:
-            self._nominated("")
-            return
-        share = self._peer_share
-        check_opening(share.value, self._certificate, share.public_key, opening)
-        self._nominated(self._short_code(opening, self._exchange.nonce))
+        if self._exchange is not None:
+            share = self._peer_share
+            check_opening(share.value, self._certificate, share.public_key, opening)
+            self._code = self._short_code(opening, self._exchange.nonce)
 
     def _short_code(self, issuer_nonce: bytes, joiner_nonce: bytes) -> str:
         keys = (self._local.identity.public, self._peer_share.public_key)
         issuer_key, joiner_key = keys if self._role is Role.ISSUER else keys[::-1]
         return self._meant.short_code(self._certificate, issuer_key, joiner_key, issuer_nonce, joiner_nonce)
 
-    def _nominated(self, code: str) -> None:
-        self._events.append(Nominated(code))
-        if self._meant.purpose is Purpose.PAIR:
-            self._meet_again()
-            return
-        self.state = State.APPROVAL
+    def _ask(self) -> None:
+        self._events.append(Nominated(self._code))
         if self.must_approve:
-            self._events.append(ApprovalNeeded(code))
+            self._events.append(ApprovalNeeded(self._code))
         else:
             self.approve()
 
     def _meet_again(self) -> None:
-        self.state = State.COMMIT
+        """Both have approved and recorded before."""
+        self._events.append(Nominated())
         if self._role is Role.JOINER:
-            self._send(Recorded())
-            self._complete()
-
-    def _after_approval(self) -> None:
-        if self._own_approval and self._peer_approval and self._role is Role.ISSUER:
-            self.state = State.COMMIT
-            self._events.append(CommitNeeded())
-
-    def _take_commit(self, pair_key: bytes) -> None:
-        if not (self._own_approval and self._peer_approval):
-            raise WireError("a commit before both sides approved")
-        self.state = State.COMMIT
-        self._record(RecordUnconfirmed(pair_key))
-
-    def _take_recorded(self) -> None:
-        if self._meant.purpose is Purpose.PAIR:
-            self._complete()
-        elif self._records:
-            self._record(RecordPaired())
-        elif self._pair_key is not None:
-            self._record(RecordUnconfirmed(self._pair_key))
-        else:
-            raise WireError("the peer recorded a pair that was not committed")
-
-    def _record(self, event: RecordUnconfirmed | RecordPaired) -> None:
-        if self._recording:
-            raise WireError("the peer did not wait for the record it asked for")
-        self._recording = True
-        self._events.append(event)
-
-    def _complete(self) -> None:
-        self.state = State.DONE
-        self._events.append(Complete())
+            self._say(Recorded())
 
     def _say_hello(self) -> None:
         local, nonce = self._local, self._local.key_nonce
@@ -501,9 +441,15 @@ class Handshake:
     def _send(self, message: Message) -> None:
         self._outgoing.append(message)
 
-    def _require(self, role: Role, state: State) -> None:
-        if self._role is not role or self.state is not state:
-            raise ValueError(f"not possible for the {self._role} in state {self.state}")
+    def _say(self, message: Message) -> None:
+        """Send a message that moves this side on."""
+        self._require(type(message))
+        self._send(message)
+        self._enter(SENT[self._role, self.state][type(message)])
+
+    def _require(self, message: type[Message]) -> None:
+        if message not in SENT.get((self._role, self.state), {}):
+            raise ValueError(f"{message.__name__} is not possible for the {self._role} in state {self.state}")
 
     @property
     def _name(self) -> str:
@@ -519,6 +465,11 @@ class Handshake:
     def _peer_share(self) -> PeerShare:
         assert self._share is not None, "the peer's identity was taken"  # noqa: S101
         return self._share
+
+    @property
+    def _key_of_pair(self) -> bytes:
+        assert self._pair_key is not None, "there was a commit"  # noqa: S101
+        return self._pair_key
 
     @property
     def _keys(self) -> ProvingKeys:
