@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _PROBE_S: Final = 30.0
 
 # What each capability of a plan rests on, by the names of the fabric's trials.
-_RESTS_ON: Final[dict[str, tuple[str, ...]]] = {
+RESTS_ON: Final[dict[str, tuple[str, ...]]] = {
     "loss": ("wire", "segment-rules"),
     "rate": ("wire",),
     "delay": ("wire",),
@@ -80,7 +79,7 @@ def _ask_fabric() -> dict[str, str]:
         reason = error.message
     if trials is not None:
         return trials
-    return {name: reason for names in _RESTS_ON.values() for name in names}
+    return {name: reason for names in RESTS_ON.values() for name in names}
 
 
 def missing(needs: Sequence[str], trials: Mapping[str, str]) -> list[Missing]:
@@ -89,7 +88,7 @@ def missing(needs: Sequence[str], trials: Mapping[str, str]) -> list[Missing]:
     """
     found = []
     for need in needs:
-        reasons = [f"{trials[name]}" for name in _RESTS_ON.get(need, ()) if trials.get(name)]
+        reasons = [f"{trials[name]}" for name in RESTS_ON.get(need, ()) if trials.get(name)]
         if reasons:
             found.append(Missing(need, reasons[0], mend(need, reasons[0])))
     return found
@@ -130,38 +129,3 @@ def _allow_namespaces() -> str:
     if clone.exists() and clone.read_text().strip() == "0":
         return "sudo sysctl -w kernel.unprivileged_userns_clone=1"
     return "run the lab as root, or in a container with NET_ADMIN, SYS_ADMIN and seccomp=unconfined"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of ``doctor``: a capability of an engine, whether it is there, why not, and what mends it."""
-
-    engine: str
-    capability: str
-    works: bool
-    reason: str = ""
-    mend: str = ""
-
-
-def doctor() -> list[Finding]:
-    """Everything this machine can and cannot play."""
-    return [*_findings("namespace", namespaces()), *_compose_findings()]
-
-
-def _findings(engine: str, trials: Mapping[str, str]) -> list[Finding]:
-    lacking = {one.capability: one for one in missing(list(_RESTS_ON), trials)}
-    return [
-        Finding(engine, name, False, lacking[name].reason, lacking[name].mend)
-        if name in lacking
-        else Finding(engine, name, True)
-        for name in _RESTS_ON
-    ]
-
-
-def _compose_findings() -> list[Finding]:
-    from lab.engines.compose import ComposeEngine
-
-    try:
-        return _findings("compose", ComposeEngine().trials())
-    except LabError as error:
-        return [Finding("compose", name, False, error.message, error.hint) for name in _RESTS_ON]

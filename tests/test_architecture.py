@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from import_graph import arrows, circles, imported
 
 import localpair
 
@@ -16,7 +17,7 @@ PACKAGE = Path(localpair.__file__).parent
 
 # From the bottom up; a module may import its own layer and those below. A prefix covers what lies under it.
 LAYERS = (
-    ("address", "aliases", "candidate", "errors", "labels", "limits", "ranking"),
+    ("_version", "address", "aliases", "candidate", "errors", "labels", "limits", "ranking"),
     ("events", "keys", "wire"),
     ("protocol",),
     ("net",),
@@ -67,16 +68,6 @@ def top_level_only(tree: ast.Module) -> list[ast.stmt]:
     return found
 
 
-def imported(nodes: list[ast.AST]) -> set[str]:
-    names: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
-
-
 def layer(module: str) -> int | None:
     for number, names in enumerate(LAYERS):
         if module.split(".")[0] in names:
@@ -92,11 +83,15 @@ def test_imports_point_down(name: str, path: Path) -> None:
         return  # the package itself only re-exports, on first use
     own = layer(name)
     assert own is not None, f"{name} stands in no layer: add it to LAYERS where it belongs"
-    for other in imported(list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))):
-        if other.startswith("localpair.") and other != "localpair.__version__":
+    for other in imported(ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
+        if other.startswith("localpair."):
             theirs = layer(other.removeprefix("localpair."))
             assert theirs is not None, f"{name} imports {other}, which stands in no layer"
             assert theirs <= own, f"{name} imports {other}, which stands above it"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles(arrows(PACKAGE)) == []
 
 
 @pytest.mark.parametrize(
@@ -104,8 +99,8 @@ def test_imports_point_down(name: str, path: Path) -> None:
 )
 def test_modules_stay_within_their_means(name: str, path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    everything = {one.split(".")[0] for one in imported(list(ast.walk(tree)))}
-    at_top = {one.split(".")[0] for one in imported(list(top_level_only(tree)))}
+    everything = {one.split(".")[0] for one in imported(ast.walk(tree))}
+    at_top = {one.split(".")[0] for one in imported(top_level_only(tree))}
     if name != "keys":
         assert "cryptography" not in everything, f"{name} imports cryptography; only keys does"
     if name.split(".")[0] in PURE:

@@ -36,6 +36,7 @@ from localpair import events
 from localpair.candidate import Evidence
 from localpair.cli import main
 from localpair.diagnosis.record import Finding, Report, Status
+from localpair.diagnosis.text import to_text
 from localpair.errors import (
     LocalError,
     Refusal,
@@ -793,8 +794,8 @@ def test_diagnose_shows_the_report_and_writes_it(
     assert json.loads((tmp_path / "r.json").read_text()) == api.report.to_dict()
     assert main(["diagnose", "--output", str(tmp_path / "r.txt")], api) == 0
     said = capsys.readouterr()
-    assert api.report.to_text() in said.out
-    assert (tmp_path / "r.txt").read_text() == api.report.to_text()
+    assert to_text(api.report) in said.out
+    assert (tmp_path / "r.txt").read_text() == to_text(api.report)
     assert "Checked check1: failed" in said.err
     assert main(["diagnose", "--output", str(tmp_path / "missing" / "r.txt"), "--json"], api) == 1
     assert _json(capsys)[-1]["reason"] == "local"

@@ -43,6 +43,7 @@ from localpair.diagnosis import (
 from localpair.diagnosis.evidence import outcome, plain, word
 from localpair.diagnosis.redaction import Redactor
 from localpair.diagnosis.rules import rule_facts
+from localpair.diagnosis.text import to_text
 from localpair.errors import LocalError
 from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
 from localpair.keys import DeviceIdentity, Role
@@ -173,7 +174,7 @@ def test_every_check_that_raises_is_kept_and_none_stops_the_others(error: BaseEx
         assert finding.error is not None
         assert finding.error["type"] == type(error).__name__
         assert "test_diagnosis.py:" in finding.summary or "runner.py" in finding.summary
-    assert SECRET not in report.to_json() + report.to_text()
+    assert SECRET not in report.to_json() + to_text(report)
 
 
 def test_an_error_keeps_its_number_and_an_error_of_ours_its_words() -> None:
@@ -313,7 +314,7 @@ def test_cancelling_in_the_middle_returns_what_was_found(release: threading.Even
     assert report.finding("b").facts == {"got": "so far"}
     assert "interrupted" in report.finding("c").summary
     assert json.loads(report.to_json())["interrupted"] is True
-    assert "interrupted" in report.to_text()
+    assert "interrupted" in to_text(report)
 
 
 def test_a_time_limit_around_it_is_answered_with_the_report(release: threading.Event) -> None:
@@ -406,7 +407,7 @@ def test_the_text_form_is_for_people_and_harmless() -> None:
     report = report_of(
         label="\x1b[2Jgone\n\u202e", rows=[{"address": "10.0.0.1", "up": True}], empty=[], nothing=None
     )
-    text = report.to_text()
+    text = to_text(report)
     assert "FAILED" in text
     assert "address 10.0.0.1, up yes" in text
     assert "empty" not in text
@@ -426,9 +427,9 @@ def test_the_text_form_is_for_people_and_harmless() -> None:
 def test_any_facts_can_be_shown_and_masked(value: object) -> None:
     report = report_of(value=value)
     for shown in (
-        report.to_text(),
+        to_text(report),
         report.to_json(),
-        report.to_text(redact=True),
+        to_text(report, redact=True),
         report.to_json(redact=True),
     ):
         assert shown
@@ -467,7 +468,7 @@ def test_masking_hides_hosts_and_keeps_networks_and_identity() -> None:
         '192.168.1.1"',
     ):
         assert secret not in masked.to_json(), secret
-        assert secret not in masked.to_text(), secret
+        assert secret not in to_text(masked), secret
     own, wide = str(shown["own"]).removesuffix("/24"), str(shown["wide"]).removesuffix("/16")
     assert own.startswith("192.168.1.x")
     assert wide.startswith("10.89.x.x")
@@ -591,7 +592,7 @@ def test_no_name_is_ever_resolved(monkeypatch: pytest.MonkeyPatch, folder: Path)
     ):
         monkeypatch.setattr(socket, name, lambda *_, name=name, **__: asked.append(name))
     report = diagnose_here(folder)
-    report.to_text(redact=True)
+    to_text(report, redact=True)
     assert asked == []
     assert "error" not in statuses(report)
 
@@ -701,9 +702,7 @@ def test_no_planted_secret_reaches_a_report_or_the_log(
     (folder / "trust.json").write_bytes((folder / "trust.json").read_bytes()[:-4])
     (folder / "trust.json.broken-1").write_text(SECRET)
     report = diagnose_here(folder)
-    everything = (
-        report.to_json() + report.to_text() + report.to_json(redact=True) + repr(report) + caplog.text
-    )
+    everything = report.to_json() + to_text(report) + report.to_json(redact=True) + repr(report) + caplog.text
     for secret in (key, device.pair_key):
         for form in (secret.hex(), repr(secret)[2:-1], secret.hex().upper()):
             assert form not in everything
@@ -951,7 +950,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 from localpair.candidate import Candidate
-from localpair.diagnosis import CHECKS, Setting, diagnose
+from localpair.diagnosis import CHECKS, Setting, diagnose, to_text
 from ipaddress import ip_address
 import json, sys
 folder, wanted, peers = json.loads(sys.argv[1])
@@ -959,7 +958,7 @@ setting = Setting(folder=Path(folder), peers=tuple(Candidate(ip_address(text), 4
 # Joining a group waits for every namespace that is being made or removed on the machine.
 checks = [replace(check, deadline=30.0) for check in CHECKS if check.name in wanted]
 report = asyncio.run(diagnose(checks=checks, setting=setting, deadline=100.0))
-report.to_text()
+to_text(report)
 print(report.to_json(indent=None))
 """
 

@@ -15,9 +15,10 @@ import pytest
 from netns import lan
 
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
-from localpair.net import interfaces as seam
 from localpair.net import portable, routes
-from localpair.net.interfaces import Interfaces, Skipped, kind_of_name, neighbours, read_interfaces
+from localpair.net import read as seam
+from localpair.net.interfaces import Interfaces, Skipped, kind_of_name
+from localpair.net.read import neighbours, read_interfaces
 from localpair.net.routes import NoRoute, Route, owns, preferred_source
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only")
@@ -391,7 +392,7 @@ def test_ownership_is_what_can_be_bound() -> None:
 
 SEAM = """
 import json
-from localpair.net.interfaces import read_interfaces
+from localpair.net.read import read_interfaces
 found = read_interfaces()
 print(json.dumps({
     "source": found.source, "names": [one.name for one in found.interfaces],

@@ -349,7 +349,7 @@ def test_kinds_carrier_gateway_and_neighbours() -> None:
 def test_neighbours_that_answered_are_named_and_others_are_not() -> None:
     code = """
 import json
-from localpair.net.interfaces import neighbours
+from localpair.net.read import neighbours
 print(json.dumps([str(one.address) for one in neighbours()]))
 """
     with lan(1) as built:
@@ -407,7 +407,7 @@ def test_deprecated_addresses_are_known_as_such() -> None:
 ROUTE = """
 import json, sys
 from ipaddress import ip_address
-from localpair.net.interfaces import read_interfaces
+from localpair.net.read import read_interfaces
 from localpair.net.routes import NoRoute, preferred_source, route_to
 interfaces = read_interfaces()
 answers = []

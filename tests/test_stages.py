@@ -356,7 +356,7 @@ def test_every_order_of_creation_gives_the_same_report() -> None:
 
 PROGRAM = """
 import asyncio, json, os, sys
-from localpair.net.interfaces import read_interfaces
+from localpair.net.read import read_interfaces
 from localpair.net.routes import socket_address
 from localpair.net.stages import CallOutcome, acquire_addresses
 

@@ -147,7 +147,7 @@ def test_a_loop_without_readers_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 REPORT = """
 import asyncio, json
-from localpair.net.interfaces import read_interfaces
+from localpair.net.read import read_interfaces
 from localpair.net.watch import InterfaceWatch
 
 def read():

@@ -10,13 +10,13 @@ from lab.cli.output import DIM, GREEN, RED, out, painted, talk
 from lab.engines.base import LabError
 
 if TYPE_CHECKING:
-    from lab.capabilities import Finding
+    from lab.engines.doctor import Finding
 
 
 def doctor(options: argparse.Namespace) -> int:
     """What this machine can and cannot play, and the one command that mends each gap."""
     del options
-    from lab.capabilities import doctor as examine
+    from lab.engines.doctor import doctor as examine
 
     findings = examine()
     for line in diagnosed(findings):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from lab.fabric import programs
+from lab.fabric import contained
 
 if __name__ == "__main__":
-    sys.exit(programs.main(sys.argv[1:]))
+    sys.exit(contained.main(sys.argv[1], sys.argv[2:]))

@@ -21,7 +21,7 @@ import zlib
 from pathlib import Path
 from typing import Any, Final
 
-from lab.fabric import channel, clock, holder, namespaces, probe, programs, tunnel
+from lab.fabric import channel, clock, holder, namespaces, probe, tunnel
 from lab.fabric.server import Server
 from lab.fabric.steps import FABRIC
 
@@ -56,7 +56,7 @@ def main(word: str, rest: list[str]) -> int:
 def serve(path: Path, *, is_guest: bool = False) -> int:
     """Listen at ``path`` until SIGTERM. With a project in the environment, build it for its devices."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    programs.writable_kernel_settings()
+    namespaces.writable_kernel_settings()
     listener = _listen(path)
     _make_tunnel_device()
     if PROJECT in os.environ and not os.fork():
@@ -130,7 +130,7 @@ def tell(message: str) -> int:
 
 def try_everything() -> int:
     """Print what a fabric can do in this container, as JSON."""
-    programs.writable_kernel_settings()
+    namespaces.writable_kernel_settings()
     _make_tunnel_device()
     found = {**probe.run(), "clock": "" if clock.library() else "libfaketime is not in the image"}
     sys.stdout.write(json.dumps(found) + "\n")

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lab.fabric import namespaces
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -141,3 +143,18 @@ def become_root_of_own() -> None:
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {user} 1")
     Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+
+
+def writable_kernel_settings() -> None:
+    """In a container whose /proc/sys is read-only: a /proc of our own."""
+    if os.access("/proc/sys/net/ipv4/ip_forward", os.W_OK) and not _read_only(Path("/proc/sys")):
+        return
+    namespaces.unshare(namespaces.NEW_MOUNT)
+    namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
+    namespaces.mount(
+        "proc", "/proc", "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
+    )
+
+
+def _read_only(folder: Path) -> bool:
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)

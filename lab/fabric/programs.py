@@ -5,17 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 
 from lab.fabric import namespaces, server
-
-
-def main(arguments: list[str]) -> int:
-    """Run the program that the first word names."""
-    from lab.fabric import contained
-
-    word, *rest = arguments
-    return contained.main(word, rest)
 
 
 def own(descriptor: int, parent: int) -> int:
@@ -41,18 +32,3 @@ def own(descriptor: int, parent: int) -> int:
     server.serve_owner(descriptor)
     sys.stderr.flush()
     return 0
-
-
-def writable_kernel_settings() -> None:
-    """In a container whose /proc/sys is read-only: a /proc of our own."""
-    if os.access("/proc/sys/net/ipv4/ip_forward", os.W_OK) and not _read_only(Path("/proc/sys")):
-        return
-    namespaces.unshare(namespaces.NEW_MOUNT)
-    namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
-    namespaces.mount(
-        "proc", "/proc", "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
-    )
-
-
-def _read_only(folder: Path) -> bool:
-    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, api: Api | None = None) -> int:
 
 
 def _version() -> int:
-    from localpair import __version__
+    from localpair._version import __version__
 
     sys.stdout.write(f"localpair {__version__}\n")
     return 0

@@ -58,7 +58,7 @@ def _page(text: str) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from localpair import __version__
+    from localpair._version import __version__
 
     parser = _Parser("localpair", **_page(helptexts.PROGRAM))
     parser.add_argument("--version", action="version", version=f"localpair {__version__}")

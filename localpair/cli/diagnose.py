@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from localpair.cli import facts
 from localpair.cli.text import printable
+from localpair.diagnosis.text import to_text
 from localpair.errors import LocalError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ async def run(command: Diagnose, context: Context) -> None:
         _write(report, command.output)
         output.talk.note(f"The report is in {printable(str(command.output))}.")
     if not output.json:
-        output.draw(report.to_text().rstrip("\n"))
+        output.draw(to_text(report).rstrip("\n"))
     output.show(_verdict(report))
 
 
@@ -51,7 +52,7 @@ def _verdict(report: Report) -> facts.Verdict:
 
 
 def _write(report: Report, path: Path) -> None:
-    text = report.to_text() if path.suffix.lower() == ".txt" else report.to_json() + "\n"
+    text = to_text(report) if path.suffix.lower() == ".txt" else report.to_json() + "\n"
     try:
         path.write_text(text, "utf-8")
     except OSError as error:

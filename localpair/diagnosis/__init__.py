@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.diagnosis import probes_firewall, probes_host, probes_links, probes_peers, probes_self
 from localpair.diagnosis.evidence import Notes
-from localpair.diagnosis.record import Facts, Finding, Json, Report, Status
+from localpair.diagnosis.facts import Facts, Json
+from localpair.diagnosis.record import Finding, Report, Status
 from localpair.diagnosis.runner import Check, OnFinding, Series
 from localpair.diagnosis.setting import Setting
+from localpair.diagnosis.text import to_text
 from localpair.limits import DIAGNOSIS_S
 
 if TYPE_CHECKING:
@@ -20,7 +22,19 @@ if TYPE_CHECKING:
 
     from localpair.diagnosis.evidence import Clock
 
-__all__ = ["CHECKS", "Check", "Facts", "Finding", "Json", "Notes", "Report", "Setting", "Status", "diagnose"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Facts",
+    "Finding",
+    "Json",
+    "Notes",
+    "Report",
+    "Setting",
+    "Status",
+    "diagnose",
+    "to_text",
+]
 
 CHECKS: Final[tuple[Check, ...]] = (
     Check("versions", probes_host.versions),

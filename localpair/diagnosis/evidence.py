@@ -21,7 +21,7 @@ from localpair.errors import LocalpairError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from localpair.diagnosis.record import Facts, Json
+    from localpair.diagnosis.facts import Facts, Json
     from localpair.net.tries import Try
 
 Clock: TypeAlias = Callable[[], float]

@@ -11,7 +11,7 @@ from localpair.diagnosis.probes_host import read_text
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import Notes
-    from localpair.diagnosis.record import Facts, Json
+    from localpair.diagnosis.facts import Facts, Json
     from localpair.diagnosis.setting import Setting
 
 

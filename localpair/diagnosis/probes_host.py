@@ -16,13 +16,13 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import localpair
+from localpair._version import __version__
 from localpair.diagnosis.evidence import system_error
 from localpair.net.bindings import ipv6_compiled
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import Notes
-    from localpair.diagnosis.record import Facts, Json
+    from localpair.diagnosis.facts import Facts, Json
     from localpair.diagnosis.setting import Setting
 
 _LIBRARIES: Final = (
@@ -66,7 +66,7 @@ def read_text(path: str | Path, limit: int = 65_536) -> str | None:
 def versions(_: Setting, notes: Notes) -> None:
     """Versions of localpair, Python, OpenSSL, the libraries and the system; whether the keys' library loads."""
     system = f"{platform.system()} {platform.release()}"
-    notes.fact("localpair", localpair.__version__)
+    notes.fact("localpair", __version__)
     notes.fact("python", f"{platform.python_implementation()} {platform.python_version()}")
     notes.fact("openssl", ssl.OPENSSL_VERSION)
     notes.fact("tls_1_3", ssl.HAS_TLSv1_3)
@@ -75,7 +75,7 @@ def versions(_: Setting, notes: Notes) -> None:
     notes.fact("machine", platform.machine())
     notes.fact("distribution", _distribution())
     notes.fact("libraries", {name: _version(name) for name in _LIBRARIES})
-    notes.say(f"localpair {localpair.__version__}, Python {platform.python_version()}, {system}")
+    notes.say(f"localpair {__version__}, Python {platform.python_version()}, {system}")
     if not ssl.HAS_TLSv1_3:
         notes.fail(f"{ssl.OPENSSL_VERSION} cannot do TLS 1.3")
     try:

@@ -14,12 +14,13 @@ from localpair.diagnosis.probes_host import read_text
 from localpair.diagnosis.rules import note_rules
 from localpair.limits import DISCOVERY_PORT, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED
 from localpair.net.hardware import Hardware, read_hardware
-from localpair.net.interfaces import Interfaces, read_interfaces
+from localpair.net.interfaces import Interfaces
+from localpair.net.read import read_interfaces
 from localpair.net.routes import NoRoute, Route, RouteAnswer, route_to
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import Notes
-    from localpair.diagnosis.record import Facts, Json
+    from localpair.diagnosis.facts import Facts, Json
     from localpair.diagnosis.setting import Setting
 
 _LINUX: Final = sys.platform.startswith("linux")

@@ -21,12 +21,13 @@ from localpair.limits import (
     GROUP_SCOPED,
 )
 from localpair.net.ear import Ear, Stranger, Target
-from localpair.net.interfaces import Interfaces, read_interfaces
+from localpair.net.interfaces import Interfaces
+from localpair.net.read import read_interfaces
 from localpair.protocol.heard import Carrier
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import Notes
-    from localpair.diagnosis.record import Facts, Json
+    from localpair.diagnosis.facts import Facts, Json
     from localpair.diagnosis.setting import Setting
 
 _GROUPS_4: Final = (IPv4Address(GROUP_LINK_LOCAL), IPv4Address(GROUP_SCOPED))

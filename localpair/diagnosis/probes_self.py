@@ -18,15 +18,15 @@ from localpair.net.bindings import (
     try_discovery_port,
     try_port,
 )
-from localpair.net.interfaces import read_interfaces
 from localpair.net.mirror import Mirror
+from localpair.net.read import read_interfaces
 from localpair.ranking import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from localpair.diagnosis.evidence import Notes
-    from localpair.diagnosis.record import Facts, Json
+    from localpair.diagnosis.facts import Facts, Json
     from localpair.diagnosis.setting import Setting
     from localpair.events import AddressAttempt
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final
 
-if TYPE_CHECKING:
-    from localpair.diagnosis.redaction import Redactor
-
-Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
-Facts: TypeAlias = Mapping[str, Json]
+from localpair.diagnosis.facts import Facts, Json
+from localpair.diagnosis.redaction import Redactor
 
 FORMAT: Final = 1
 """The version of the JSON form. Fields are only ever added."""
@@ -106,19 +102,11 @@ class Report:
         """The report as JSON text, ASCII only, so that no name in it can do anything to a screen."""
         return json.dumps(self.to_dict(redact=redact), indent=indent)
 
-    def to_text(self, *, redact: bool = False) -> str:
-        """The report for people: a line for each check, then the facts. Without colour; ends in a newline."""
-        from localpair.diagnosis.text import render
-
-        return render(self.redact() if redact and not self.redacted else self)
-
     def redact(self, redactor: Redactor | None = None) -> Report:
         """A copy in which the host parts of addresses, MAC addresses, and names of people and hosts are masked.
 
         One and the same address has one and the same mask throughout the report.
         """
-        from localpair.diagnosis.redaction import Redactor
-
         mask = redactor or Redactor.of_this_host(finding.facts for finding in self.findings)
         findings = (
             replace(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from localpair.address import AddressClass, IPAddress, classify, normalise, unscoped
 
 if TYPE_CHECKING:
-    from localpair.diagnosis.record import Facts, Json
+    from localpair.diagnosis.facts import Facts, Json
 
 Network: TypeAlias = IPv4Network | IPv6Network
 

@@ -9,7 +9,7 @@ from localpair.net.rules import PolicyRule, read_rules
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import Notes
-    from localpair.diagnosis.record import Facts, Json
+    from localpair.diagnosis.facts import Facts, Json
 
 _TABLES: Final = {253: "default", 254: "main", 255: "local"}
 

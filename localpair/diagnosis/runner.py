@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-import localpair
+from localpair._version import __version__
 from localpair.diagnosis.evidence import Notes, failure
 from localpair.diagnosis.record import Finding, Report, Status
 from localpair.errors import LocalpairError
@@ -25,7 +25,7 @@ from localpair.limits import DIAGNOSIS_CHECK_S, DIAGNOSIS_LEAST_S
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import Clock
-    from localpair.diagnosis.record import Facts
+    from localpair.diagnosis.facts import Facts
     from localpair.diagnosis.setting import Setting
 
 log = logging.getLogger("localpair.diagnosis")
@@ -91,7 +91,7 @@ class Series:
         """What is known by now."""
         return Report(
             id=self._id,
-            version=localpair.__version__,
+            version=__version__,
             started=self._wall.isoformat(timespec="seconds"),
             ms=round((self._clock() - self._began) * 1000, 1),
             findings=tuple(self._findings),

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Final
 from localpair.diagnosis.record import Status
 
 if TYPE_CHECKING:
-    from localpair.diagnosis.record import Facts, Finding, Json, Report
+    from localpair.diagnosis.facts import Facts, Json
+    from localpair.diagnosis.record import Finding, Report
 
 _WIDTH: Final = 80
 # Faults stand out by their letters, where there is no colour.
 _SHOWN: Final = {Status.OK: "ok", Status.SKIPPED: "skipped", Status.CUT: "cut"}
 
 
-def render(report: Report) -> str:
-    """The whole report: head, one line for each check, then the facts of each."""
+def to_text(report: Report, *, redact: bool = False) -> str:
+    """The report for people: a line for each check, then the facts. Without colour; ends in a newline."""
+    if redact and not report.redacted:
+        report = report.redact()
     lines = [*_head(report), "", *_overview(report.findings)]
     for finding in report.findings:
         lines += ["", *_details(finding)]

@@ -1,16 +1,10 @@
-"""The network interfaces of this host as they are now: the one seam between localpair and the platform.
-
-``read_interfaces`` asks the best source the platform has and falls back to the next one: netlink on Linux
-(``net/netlink.py``), ``ifaddr`` and ``psutil`` elsewhere and where netlink is refused, the old Linux calls
-(``net/ioctls.py``) where both are, and at last the routing table alone. It never raises.
-"""
+"""The network interfaces of this host at one moment, whoever told: ``net/read.py`` asks the platform."""
 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -108,37 +102,6 @@ class Interfaces:
         return tuple(Skipped(one.name, reason) for one in self.interfaces if (reason := _why_unused(one)))
 
 
-def read_interfaces() -> Interfaces:
-    """All interfaces of this host (of this network namespace, on Linux). Never raises.
-
-    What a source refused stands in ``skipped``; with every source refused, the result holds at most what the
-    routing table gives away.
-    """
-    refused: list[Skipped] = []
-    for name, reader in _readers():
-        try:
-            found = reader()
-        except Exception as error:  # noqa: BLE001 - whatever a platform's library raises, the next source is asked
-            refused.append(Skipped(name, describe(error)))
-            continue
-        if found.interfaces:
-            return replace(found, skipped=(*refused, *found.skipped))
-        refused.append(Skipped(name, "tells of no interface"))
-    return Interfaces(skipped=tuple(refused), source="none")
-
-
-def neighbours() -> tuple[Neighbour, ...]:
-    """The hosts that answered on our links lately. Empty where the platform does not tell."""
-    if sys.platform.startswith("linux"):
-        from localpair.net import netlink
-
-        try:
-            return netlink.read_neighbours()
-        except OSError:
-            pass
-    return ()
-
-
 def in_order(addresses: Iterable[InterfaceAddress]) -> tuple[InterfaceAddress, ...]:
     """``addresses`` sorted, so that every source gives them alike."""
     return tuple(sorted(addresses, key=lambda one: (one.address.version, int(one.address), one.prefix)))
@@ -177,17 +140,6 @@ def kind_of_name(*names: str) -> InterfaceKind:
         if any(pattern.match(name) for name in names):
             return kind
     return InterfaceKind.OTHER
-
-
-def _readers() -> Sequence[tuple[str, Callable[[], Interfaces]]]:
-    from localpair.net import portable
-
-    readers: list[tuple[str, Callable[[], Interfaces]]] = [("portable", portable.read)]
-    if sys.platform.startswith("linux"):
-        from localpair.net import ioctls, netlink
-
-        readers = [("netlink", netlink.read), *readers, ("ioctl", ioctls.read)]
-    return [*readers, ("routes", portable.read_routes)]
 
 
 def _has_link_local(interface: Interface) -> bool:

@@ -32,8 +32,9 @@ from localpair.limits import (
     SWEEP_WAITING_EVERY_S,
 )
 from localpair.net.finder import Finder
-from localpair.net.interfaces import Interfaces, neighbours
+from localpair.net.interfaces import Interfaces
 from localpair.net.neighbours import NeighbourWatch
+from localpair.net.read import neighbours
 from localpair.net.routes import NoRoute, route_to
 from localpair.protocol.budget import Bucket
 from localpair.protocol.heard import Target, Transmit

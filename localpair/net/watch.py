@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from localpair.limits import WATCH_POLL_S, WATCH_SETTLE_MAX_S, WATCH_SETTLE_S
-from localpair.net.interfaces import Interfaces, read_interfaces
+from localpair.net.interfaces import Interfaces
+from localpair.net.read import read_interfaces
 
 if TYPE_CHECKING:
     import socket

@@ -12,6 +12,7 @@ import pytest
 from lab import capabilities
 from lab.cli.care import diagnosed
 from lab.engines import forks
+from lab.engines.doctor import Finding
 from lab.fabric import clock, sandbox
 from lab.plan import CAPABILITIES
 
@@ -146,10 +147,10 @@ def test_a_sandbox_on_an_unknown_machine_is_no_sandbox() -> None:
 
 def test_the_doctor_shows_engines_side_by_side_and_each_reason_once() -> None:
     findings = [
-        capabilities.Finding("namespace", "loss", True),
-        capabilities.Finding("namespace", "rate", True),
-        capabilities.Finding("compose", "loss", False, "no Docker engine answers", "start it"),
-        capabilities.Finding("compose", "rate", False, "no Docker engine answers", "start it"),
+        Finding("namespace", "loss", True),
+        Finding("namespace", "rate", True),
+        Finding("compose", "loss", False, "no Docker engine answers", "start it"),
+        Finding("compose", "rate", False, "no Docker engine answers", "start it"),
     ]
     lines = [" ".join(line.split()) for line in diagnosed(findings)]
     assert lines[:2] == ["namespace compose", f"loss yes no {CAPABILITIES['loss']}"]
