@@ -27,7 +27,7 @@ from virtual_lan import UDP_PORT, Device, VirtualLan
 from localpair.keys import Purpose, SharedSecret
 from localpair.limits import BEACON_BEAT_S, BEACON_BYTES, PEER_EXPIRY_BEATS, PEERS
 from localpair.protocol.discovery import Discovery, Self
-from localpair.protocol.heard import Carrier, Heard, Source
+from localpair.protocol.discovery_events import Carrier, Heard, Source
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part
 

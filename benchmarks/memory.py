@@ -36,7 +36,7 @@ from netns import Lan, why_no_namespaces
 from localpair.keys import Purpose, SharedSecret, random_bytes
 from localpair.limits import BEACON_BYTES, DISCOVERY_PORT
 from localpair.protocol.discovery import Discovery, Self
-from localpair.protocol.heard import Carrier, Source
+from localpair.protocol.discovery_events import Carrier, Source
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part
 from localpair.wire.offer import Offer

@@ -8,7 +8,7 @@ from localpair.candidate import Origin
 from localpair.errors import UnreachableError
 from localpair.events import Attempt, Phase
 from localpair.net.engine import Engine
-from localpair.protocol.heard import Carrier
+from localpair.protocol.discovery_events import Carrier
 from localpair.wire.beacon import Part
 
 # Linux gives EHOSTUNREACH at once where a firewall answered, and after three seconds where nobody answered ARP; our

@@ -19,7 +19,7 @@ from localpair.keys import Purpose, SharedSecret
 from localpair.limits import ANSWER_CODE_CHARS, DIAL_PORTS, PAIRING_PORTS
 from localpair.ranking import own_candidates, select_for_answer
 from localpair.wire.answer import Answer
-from localpair.wire.spelling import spell, unspell
+from localpair.wire.base32 import spell, unspell
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "answers.json").read_text("utf-8"))
 SECRET = SharedSecret(bytes.fromhex(VECTORS["secret"]), Purpose.OFFER)

@@ -36,12 +36,12 @@ from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
 from localpair.net.engine import Engine, Wanted
 from localpair.net.stream import FrameStream
 from localpair.net.tls import client_context, server_context
-from localpair.protocol.budget import source_key
 from localpair.protocol.checklist import Checklist
+from localpair.protocol.discovery_events import Carrier, Source
 from localpair.protocol.handshake import Handshake, LocalSide, RecordUnconfirmed, Refused
 from localpair.protocol.handshake_states import State
-from localpair.protocol.heard import Carrier, Source
 from localpair.protocol.keyring import OFFER, Keyring
+from localpair.protocol.rate_limits import source_key
 from localpair.wire.beacon import Beacon, BeaconKind, Part, Seen
 from localpair.wire.messages import CallKind, Hello, Identity, Preamble, SelfCall
 

@@ -30,6 +30,7 @@ from localpair.events import Event
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, device_id, random_bytes
 from localpair.limits import RACE_S
 from localpair.net.interfaces import Interfaces
+from localpair.protocol.discovery_events import Transmit
 from localpair.protocol.handshake import (
     Complete,
     Nominated,
@@ -37,7 +38,6 @@ from localpair.protocol.handshake import (
     RecordUnconfirmed,
     Refused,
 )
-from localpair.protocol.heard import Transmit
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import BeaconKind, Envelope, Part, Rendezvous, Step
 from localpair.wire.messages import CallKind, Preamble, Refuse

@@ -17,8 +17,8 @@ from localpair.limits import (
     RETRY_GAPS_S,
     STAGGER_S,
 )
-from localpair.protocol.budget import Bucket, PerSource, source_key
 from localpair.protocol.checklist import Checklist, Outcome
+from localpair.protocol.rate_limits import Bucket, PerSource, source_key
 
 
 def by_address(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -19,7 +19,7 @@ from localpair.net.hearing import Hearing
 from localpair.net.interfaces import Interfaces
 from localpair.net.opening import Opener
 from localpair.net.routes import NoRoute, Route
-from localpair.protocol.heard import Carrier, Heard, Source
+from localpair.protocol.discovery_events import Carrier, Heard, Source
 from localpair.wire.beacon import Part
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from localpair.limits import (
     SAME_BEAT_S,
 )
 from localpair.protocol.discovery import Discovery, Self
-from localpair.protocol.heard import (
+from localpair.protocol.discovery_events import (
     Carrier,
     Foreign,
     Gone,

@@ -17,7 +17,7 @@ from localpair.net import folders
 from localpair.net.files import Inbox, is_disk_full
 from localpair.net.folders import _HandleFolder, _PathFolder
 from localpair.net.walking import Skipped, Source, count, top_sources, walk
-from localpair.protocol.names import PART_PREFIX
+from localpair.protocol.filenames import PART_PREFIX
 from localpair.wire.payload import Kind
 
 MTIME_NS = 1_600_000_000_123_456_789

@@ -26,7 +26,7 @@ from localpair.net.neighbours import NeighbourWatch
 from localpair.net.probing import Prober, sweep_gaps, sweep_targets
 from localpair.net.routes import NoRoute
 from localpair.protocol.discovery import Discovery, Self
-from localpair.protocol.heard import Transmit
+from localpair.protocol.discovery_events import Transmit
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Part
 

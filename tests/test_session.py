@@ -28,7 +28,7 @@ from localpair.limits import FRAME_BYTES, PROGRESS_S, SMALL_FILE_BYTES
 from localpair.net.files import PartFile
 from localpair.net.stream import Frame, FrameStream, open_stream
 from localpair.net.tls import server_context
-from localpair.protocol.names import PART_PREFIX
+from localpair.protocol.filenames import PART_PREFIX
 from localpair.session import Session
 from localpair.wire.framing import encode_frame
 from localpair.wire.payload import (

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from localpair.errors import WireError
 from localpair.limits import NAME_BYTES, NOTES_AHEAD, NOTES_AHEAD_BYTES, UNSETTLED_ENTRIES
-from localpair.protocol.names import PART_PREFIX, NameTree, name_key, numbered, safe_name
-from localpair.protocol.notes import Notes
-from localpair.protocol.receiving import (
+from localpair.protocol.filenames import PART_PREFIX, NameTree, name_key, numbered, safe_name
+from localpair.protocol.messages import Notes
+from localpair.protocol.receiver import (
     BatchCancelled,
     BatchFinished,
     EntryFailed,
@@ -24,7 +24,7 @@ from localpair.protocol.receiving import (
     FolderBegun,
     Receiver,
 )
-from localpair.protocol.sending import Accepted, BatchDone, EntrySettled, Sender, StoppedByReceiver
+from localpair.protocol.sender import Accepted, BatchDone, EntrySettled, Sender, StoppedByReceiver
 from localpair.wire.framing import Frame
 from localpair.wire.payload import (
     Abandon,

@@ -26,9 +26,9 @@ from localpair.protocol.handshake import Handshake, LocalSide, Nominated
 from localpair.protocol.handshake_states import State
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.answer import Answer
+from localpair.wire.base32 import unspell
 from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Part, Rendezvous, Seen, Step
 from localpair.wire.messages import CallKind, Identity, Preamble, decode_message
-from localpair.wire.spelling import unspell
 
 FOLDER = Path(__file__).parent / "vectors"
 SECRET = bytes(range(16))

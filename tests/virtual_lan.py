@@ -12,7 +12,7 @@ from math import inf
 from localpair.keys import digest
 from localpair.limits import DISCOVERY_PORT, GROUP_LINK_LOCAL
 from localpair.protocol.discovery import Discovery, Self
-from localpair.protocol.heard import Carrier, DiscoveryEvent, Outlet, Source, Transmit
+from localpair.protocol.discovery_events import Carrier, DiscoveryEvent, Outlet, Source, Transmit
 from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import Part
 

@@ -23,7 +23,7 @@ from localpair.limits import (
 from localpair.net.ear import Ear, Stranger, Target
 from localpair.net.interfaces import Interfaces
 from localpair.net.read import read_interfaces
-from localpair.protocol.heard import Carrier
+from localpair.protocol.discovery_events import Carrier
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import Notes

@@ -16,7 +16,7 @@ from localpair.net.reading import Backlog, Chunk, Crashed, Item, Opened, Read, U
 from localpair.net.tally import Tally
 from localpair.net.walking import Skipped, Source, count, walk
 from localpair.net.workers import Workers
-from localpair.protocol.sending import Sender
+from localpair.protocol.sender import Sender
 from localpair.wire.payload import Kind, Result, SendPhase, Total
 
 _log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from localpair.net.finder import Clock, Finder
 from localpair.net.interfaces import describe
 from localpair.net.stages import CallOutcome
 from localpair.net.stream import Frame, FrameStream
-from localpair.protocol.heard import Carrier, Opened, Source
+from localpair.protocol.discovery_events import Carrier, Opened, Source
 from localpair.wire.beacon import BeaconKind, Seen
 from localpair.wire.messages import CallKind, CarriedBeacon, SelfAnswer, SelfCall, decode_message
 

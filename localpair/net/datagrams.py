@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, ip_address
 from localpair.address import IPAddress, normalise
 from localpair.limits import DATAGRAM_BYTES, DATAGRAM_RESERVE_BYTES
 from localpair.net.sockets import Sockets
-from localpair.protocol.heard import Carrier, Source, Transmit
+from localpair.protocol.discovery_events import Carrier, Source, Transmit
 
 _LINUX = sys.platform.startswith("linux")
 _IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)  # Linux; the name is missing from Python 3.11

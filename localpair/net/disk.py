@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
 from localpair.net.files import Inbox, PartFile, is_disk_full
-from localpair.protocol.receiving import FileBegun
+from localpair.protocol.receiver import FileBegun
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from localpair.candidate import Interface
 from localpair.limits import BEACON_BYTES, DISCOVERY_PORT, PEERS
 from localpair.net.datagrams import Datagrams
 from localpair.net.sockets import open_sockets
-from localpair.protocol.heard import Carrier, Source, Transmit
+from localpair.protocol.discovery_events import Carrier, Source, Transmit
 from localpair.wire.beacon import MAGIC
 
 _PROBE: Final = b"localpair diagnosis "  # not of a beacon's size: every localpair drops it unread

@@ -16,7 +16,7 @@ from typing import Final
 from localpair.errors import LocalError
 from localpair.limits import FREE_NAMES
 from localpair.net.folders import Folder, open_folder
-from localpair.protocol.names import numbered
+from localpair.protocol.filenames import numbered
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MTIME_MAX_NS: Final = 1 << 62  # in the year 2116; some file systems refuse more

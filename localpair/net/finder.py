@@ -15,7 +15,7 @@ from localpair.net.detours import detours
 from localpair.net.interfaces import Interfaces
 from localpair.net.sockets import Sockets
 from localpair.protocol.discovery import Discovery
-from localpair.protocol.heard import Carrier, DiscoveryEvent, Outlet, Source, Target, Transmit
+from localpair.protocol.discovery_events import Carrier, DiscoveryEvent, Outlet, Source, Target, Transmit
 from localpair.ranking import own_candidates
 
 _log = logging.getLogger("localpair.discovery")

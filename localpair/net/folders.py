@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from localpair.limits import STALE_PART_S
-from localpair.protocol.names import PART_PREFIX
+from localpair.protocol.filenames import PART_PREFIX
 
 # Windows has none of these, and no handle of this kind is opened there.
 _CLOEXEC: Final[int] = getattr(os, "O_CLOEXEC", 0)

@@ -31,8 +31,8 @@ from localpair.net.confirming import Confirmer
 from localpair.net.dialler import Checklists, errno_name
 from localpair.net.finder import Finder
 from localpair.net.opening import Opener
-from localpair.protocol.budget import PerSource
-from localpair.protocol.heard import Carrier, Foreign, Gone, Heard, HearsUs, Invited
+from localpair.protocol.discovery_events import Carrier, Foreign, Gone, Heard, HearsUs, Invited
+from localpair.protocol.rate_limits import PerSource
 from localpair.ranking import scope_of
 from localpair.wire.beacon import Part
 

@@ -13,7 +13,7 @@ from localpair.net.intake import Piece
 from localpair.net.link import Link
 from localpair.net.storing import NotStored, Outcome, Stored, Storing
 from localpair.net.tally import Tally, failure_message
-from localpair.protocol.receiving import (
+from localpair.protocol.receiver import (
     BatchCancelled,
     BatchFinished,
     Counted,

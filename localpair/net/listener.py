@@ -14,7 +14,7 @@ from localpair.keys import Role
 from localpair.limits import HANDSHAKE_S, PREAUTH_CONNECTIONS, PREAUTH_PER_SOURCE
 from localpair.net.calls import Contexts, accept, exchange_preambles, start_tls
 from localpair.net.stream import FrameStream
-from localpair.protocol.budget import source_key
+from localpair.protocol.rate_limits import source_key
 from localpair.wire.messages import CallKind, Preamble
 
 _log = logging.getLogger("localpair.listener")

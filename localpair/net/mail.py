@@ -7,7 +7,7 @@ from collections import deque
 
 from localpair.errors import LocalpairError, TransferError
 from localpair.net.link import Link
-from localpair.protocol.notes import Notes
+from localpair.protocol.messages import Notes
 from localpair.wire.payload import Note, NoteAck
 
 

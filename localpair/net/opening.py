@@ -16,8 +16,8 @@ from localpair.keys import Role
 from localpair.limits import PEER_ADDRESSES
 from localpair.net.finder import Clock, Finder
 from localpair.net.volley import Volley
-from localpair.protocol.budget import Bucket
-from localpair.protocol.heard import Invited, Source
+from localpair.protocol.discovery_events import Invited, Source
+from localpair.protocol.rate_limits import Bucket
 from localpair.protocol.rendezvous import Fire, Meeting, new_budget
 
 _SPIN_S = 0.002  # the end of a wait is spent awake: the event loop wakes too late for a LAN

@@ -13,7 +13,7 @@ from localpair.net.link import Link
 from localpair.net.reading import Exhausted, FileReader, Opened, Whole
 from localpair.net.tally import Tally, failure_message
 from localpair.net.walking import Skipped, top_sources
-from localpair.protocol.sending import EntrySettled, Sender, StoppedByReceiver
+from localpair.protocol.sender import EntrySettled, Sender, StoppedByReceiver
 from localpair.wire.payload import Accept, Attach, Closed, Partial, SendPhase, Settled, Stop
 
 

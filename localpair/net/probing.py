@@ -36,8 +36,8 @@ from localpair.net.interfaces import Interfaces
 from localpair.net.neighbours import NeighbourWatch
 from localpair.net.read import neighbours
 from localpair.net.routes import NoRoute, route_to
-from localpair.protocol.budget import Bucket
-from localpair.protocol.heard import Target, Transmit
+from localpair.protocol.discovery_events import Target, Transmit
+from localpair.protocol.rate_limits import Bucket
 from localpair.ranking import is_tunnel
 from localpair.wire.beacon import Part
 

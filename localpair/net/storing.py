@@ -21,7 +21,7 @@ from localpair.net.disk import Disk, FileUnderWay, NotStored, Outcome, Stored
 from localpair.net.files import Inbox
 from localpair.net.intake import Piece
 from localpair.net.workers import Workers
-from localpair.protocol.receiving import FileBegun
+from localpair.protocol.receiver import FileBegun
 from localpair.wire.payload import Partial
 
 __all__ = ["NotStored", "Outcome", "Stored", "Storing"]

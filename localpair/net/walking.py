@@ -14,7 +14,7 @@ from pathlib import Path
 
 from localpair.errors import LocalError
 from localpair.limits import PATH_DEPTH
-from localpair.protocol.names import PART_PREFIX, name_key, numbered
+from localpair.protocol.filenames import PART_PREFIX, name_key, numbered
 from localpair.wire.payload import Kind
 
 

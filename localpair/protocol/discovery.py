@@ -34,8 +34,7 @@ from localpair.limits import (
     SECRETS_PER_BEAT,
     TARGETS,
 )
-from localpair.protocol.budget import Bucket
-from localpair.protocol.heard import (
+from localpair.protocol.discovery_events import (
     Carrier,
     DiscoveryEvent,
     Foreign,
@@ -50,7 +49,8 @@ from localpair.protocol.heard import (
     Transmit,
 )
 from localpair.protocol.keyring import OFFER, Keyring, Nonces, StrangerError
-from localpair.protocol.probes import Probes
+from localpair.protocol.probe_schedule import Probes
+from localpair.protocol.rate_limits import Bucket
 from localpair.wire.beacon import (
     Beacon,
     BeaconKind,

@@ -26,7 +26,7 @@ from localpair.limits import (
     VEILED_DIALS,
     VOLLEY_DIALS,
 )
-from localpair.protocol.budget import Bucket
+from localpair.protocol.rate_limits import Bucket
 from localpair.wire.beacon import Rendezvous, Step
 
 _US = 1_000_000

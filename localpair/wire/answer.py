@@ -28,8 +28,8 @@ from localpair.limits import (
     LOWEST_DIALLED_PORT,
     PAIRING_PORTS,
 )
+from localpair.wire.base32 import spell, unspell, words
 from localpair.wire.codec import Reader, Writer
-from localpair.wire.spelling import spell, unspell, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

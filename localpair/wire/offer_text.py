@@ -12,7 +12,7 @@ from zlib import crc32
 
 from localpair.errors import OfferError
 from localpair.limits import OFFER_TEXT_CHARS
-from localpair.wire.spelling import spell, unspell, words
+from localpair.wire.base32 import spell, unspell, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

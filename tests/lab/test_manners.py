@@ -20,7 +20,7 @@ from lab.record import ActionRecord, Record, Seen
 from lab.sightings import Sighting, read_node
 from localpair import limits
 from localpair.protocol.discovery import Discovery, Self
-from localpair.protocol.heard import Carrier, Heard, Source
+from localpair.protocol.discovery_events import Carrier, Heard, Source
 from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import INSTANCE_BYTES, Part
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from localpair.errors import WireError
 from localpair.limits import UNSETTLED_ENTRIES
-from localpair.protocol.names import NameTree, shown_path
+from localpair.protocol.filenames import NameTree, shown_path
 from localpair.wire.payload import (
     Abandon,
     Accept,
