@@ -13,7 +13,7 @@ from localpair.events import Paired, Peer, Ready
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
 from localpair.limits import REVOCATION_S
 from localpair.net.engine import Engine, Wanted
-from localpair.net.interfaces import Interfaces
+from localpair.net.host.interfaces import Interfaces
 from localpair.net.lane import Lane
 from localpair.net.stream import FrameStream
 from localpair.protocol.handshake import Verified

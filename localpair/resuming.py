@@ -15,7 +15,7 @@ from localpair.limits import RESUME_S
 from localpair.net.calls import is_stranded
 from localpair.net.engine import Engine
 from localpair.net.finder import Clock
-from localpair.net.interfaces import Interfaces
+from localpair.net.host.interfaces import Interfaces
 from localpair.net.lane import Lane
 from localpair.net.stream import FrameStream
 

@@ -29,7 +29,7 @@ from localpair.errors import Refusal
 from localpair.events import Event
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, device_id, random_bytes
 from localpair.limits import RACE_S
-from localpair.net.interfaces import Interfaces
+from localpair.net.host.interfaces import Interfaces
 from localpair.protocol.discovery_events import Transmit
 from localpair.protocol.handshake import (
     Complete,

@@ -15,11 +15,12 @@ import pytest
 from netns import lan
 
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
-from localpair.net import portable, routes
-from localpair.net import read as seam
-from localpair.net.interfaces import Interfaces, Skipped, kind_of_name
-from localpair.net.read import neighbours, read_interfaces
-from localpair.net.routes import NoRoute, Route, owns, preferred_source
+from localpair.net.host import portable, routes
+from localpair.net.host import read as seam
+from localpair.net.host.interfaces import Interfaces, Skipped
+from localpair.net.host.naming import kind_of_name
+from localpair.net.host.read import neighbours, read_interfaces
+from localpair.net.host.routes import NoRoute, Route, owns, preferred_source
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only")
 
@@ -175,12 +176,12 @@ def comparable(found: Interfaces) -> dict[str, tuple[object, ...]]:
 
 @linux
 def test_all_sources_tell_the_same() -> None:
-    from localpair.net import ioctls, netlink
+    from localpair.net.host import ioctl, netlink
 
     expected = comparable(netlink.read())
     assert expected
     assert comparable(portable.read()) == expected
-    assert comparable(ioctls.read()) == expected
+    assert comparable(ioctl.read()) == expected
 
 
 @linux
@@ -190,7 +191,7 @@ def test_the_best_source_is_asked_first() -> None:
 
 @linux
 def test_denied_netlink_falls_back_to_the_portable_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    from localpair.net import netlink
+    from localpair.net.host import netlink
 
     expected = comparable(netlink.read())
     monkeypatch.setattr(netlink, "_RouteSocket", refuse)
@@ -203,7 +204,7 @@ def test_denied_netlink_falls_back_to_the_portable_source(monkeypatch: pytest.Mo
 
 @linux
 def test_denied_enumeration_falls_back_to_plain_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    from localpair.net import netlink
+    from localpair.net.host import netlink
 
     expected = comparable(netlink.read())
     monkeypatch.setattr(netlink, "_RouteSocket", refuse)
@@ -239,10 +240,10 @@ def test_with_everything_refused_there_is_an_empty_answer_with_reasons(
 def refuse_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ifaddr, "get_adapters", refuse)
     if sys.platform.startswith("linux"):
-        from localpair.net import ioctls, netlink
+        from localpair.net.host import ioctl, netlink
 
         monkeypatch.setattr(netlink, "_RouteSocket", refuse)
-        monkeypatch.setattr(ioctls, "read", refuse)
+        monkeypatch.setattr(ioctl, "read", refuse)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +393,7 @@ def test_ownership_is_what_can_be_bound() -> None:
 
 SEAM = """
 import json
-from localpair.net.read import read_interfaces
+from localpair.net.host.read import read_interfaces
 found = read_interfaces()
 print(json.dumps({
     "source": found.source, "names": [one.name for one in found.interfaces],

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from netns import Lan, Network, lan, why_no_namespaces
 
 from localpair.candidate import InterfaceKind
-from localpair.net import rtmessages as rt
+from localpair.net.host import rtnetlink as rt
 
 if not sys.platform.startswith("linux"):
     pytest.skip("Linux's own socket", allow_module_level=True)
 
-from localpair.net import netlink
+from localpair.net.host import netlink
 
 READ = """
 import json
-from localpair.net import netlink
+from localpair.net.host import netlink
 found = netlink.read()
 print(json.dumps([
     [one.name, one.index, one.kind, one.up, one.carrier, one.multicast, one.point_to_point, one.gateway,
@@ -349,7 +349,7 @@ def test_kinds_carrier_gateway_and_neighbours() -> None:
 def test_neighbours_that_answered_are_named_and_others_are_not() -> None:
     code = """
 import json
-from localpair.net.read import neighbours
+from localpair.net.host.read import neighbours
 print(json.dumps([str(one.address) for one in neighbours()]))
 """
     with lan(1) as built:
@@ -407,8 +407,9 @@ def test_deprecated_addresses_are_known_as_such() -> None:
 ROUTE = """
 import json, sys
 from ipaddress import ip_address
-from localpair.net.read import read_interfaces
-from localpair.net.routes import NoRoute, preferred_source, route_to
+from localpair.net.host.read import read_interfaces
+from localpair.net.host.routes import NoRoute, preferred_source
+from localpair.net.host.routing import route_to
 interfaces = read_interfaces()
 answers = []
 for text in sys.argv[1:]:

@@ -21,10 +21,10 @@ from localpair.limits import (
     SWEEP_ADDRESSES,
     SWEEP_STEP,
 )
-from localpair.net.interfaces import Interfaces, Neighbour
-from localpair.net.neighbours import NeighbourWatch
+from localpair.net.host.interfaces import Interfaces, Neighbour
+from localpair.net.host.neighbours import NeighbourWatch
+from localpair.net.host.routes import NoRoute
 from localpair.net.probing import Prober, sweep_gaps, sweep_targets
-from localpair.net.routes import NoRoute
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.discovery_events import Transmit
 from localpair.protocol.keyring import OFFER, Keyring

@@ -13,7 +13,7 @@ from localpair.candidate import Candidate, Interface, InterfaceAddress
 from localpair.events import Direction
 from localpair.limits import RACE_S
 from localpair.net.calls import is_stranded
-from localpair.net.interfaces import Interfaces
+from localpair.net.host.interfaces import Interfaces
 from localpair.net.lane import Lane
 from localpair.net.stream import FrameStream
 from localpair.protocol.handshake import Handshake, Verified

@@ -15,8 +15,8 @@ from localpair.candidate import Evidence, Interface, InterfaceAddress, Interface
 from localpair.errors import WireError
 from localpair.events import AddressAttempt, OwnAddressSeen
 from localpair.limits import SELF_CALLS
-from localpair.net.interfaces import Interfaces
-from localpair.net.routes import NoRoute, Route, RouteAnswer
+from localpair.net.host.interfaces import Interfaces
+from localpair.net.host.routes import NoRoute, Route, RouteAnswer
 from localpair.net.stages import AddressReport, CallOutcome, acquire_addresses
 
 
@@ -356,8 +356,8 @@ def test_every_order_of_creation_gives_the_same_report() -> None:
 
 PROGRAM = """
 import asyncio, json, os, sys
-from localpair.net.read import read_interfaces
-from localpair.net.routes import socket_address
+from localpair.net.host.read import read_interfaces
+from localpair.net.host.routes import socket_address
 from localpair.net.stages import CallOutcome, acquire_addresses
 
 async def serve(reader, writer):

@@ -14,8 +14,8 @@ import pytest
 from netns import Namespace, lan
 
 from localpair.candidate import Interface, InterfaceAddress
-from localpair.net.interfaces import Interfaces
-from localpair.net.watch import InterfaceWatch, significant
+from localpair.net.host.interfaces import Interfaces
+from localpair.net.host.monitor import InterfaceWatch, significant
 
 CARD = Interface(2, "eth0", carrier=True, addresses=(InterfaceAddress(ip_address("192.168.1.10"), 24),))
 MOVED = replace(CARD, addresses=(InterfaceAddress(ip_address("192.168.1.77"), 24),))
@@ -113,7 +113,7 @@ def test_cancelling_is_immediate_and_leaves_nothing_open() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only")
 def test_where_notices_are_refused_it_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    from localpair.net import netlink
+    from localpair.net.host import netlink
 
     def refuse() -> None:
         raise PermissionError(13, "Permission denied")
@@ -147,8 +147,8 @@ def test_a_loop_without_readers_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 REPORT = """
 import asyncio, json
-from localpair.net.read import read_interfaces
-from localpair.net.watch import InterfaceWatch
+from localpair.net.host.read import read_interfaces
+from localpair.net.host.monitor import InterfaceWatch
 
 def read():
     print(json.dumps({"read": True}), flush=True)

@@ -13,10 +13,11 @@ from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
 from localpair.diagnosis.probes_host import read_text
 from localpair.diagnosis.rules import note_rules
 from localpair.limits import DISCOVERY_PORT, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED
-from localpair.net.hardware import Hardware, read_hardware
-from localpair.net.interfaces import Interfaces
-from localpair.net.read import read_interfaces
-from localpair.net.routes import NoRoute, Route, RouteAnswer, route_to
+from localpair.net.host.adapters import Hardware, read_hardware
+from localpair.net.host.interfaces import Interfaces
+from localpair.net.host.read import read_interfaces
+from localpair.net.host.routes import NoRoute, Route, RouteAnswer
+from localpair.net.host.routing import route_to
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import Notes

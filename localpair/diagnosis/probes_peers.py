@@ -21,8 +21,8 @@ from localpair.limits import (
     GROUP_SCOPED,
 )
 from localpair.net.ear import Ear, Stranger, Target
-from localpair.net.interfaces import Interfaces
-from localpair.net.read import read_interfaces
+from localpair.net.host.interfaces import Interfaces
+from localpair.net.host.read import read_interfaces
 from localpair.protocol.discovery_events import Carrier
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from localpair.net.bindings import (
     try_discovery_port,
     try_port,
 )
+from localpair.net.host.read import read_interfaces
 from localpair.net.mirror import Mirror
-from localpair.net.read import read_interfaces
 from localpair.ranking import scope_of
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from localpair.address import IPAddress, normalise
 from localpair.errors import WireError
 from localpair.keys import Role
 from localpair.limits import CONNECT_TIMEOUT_S, IDENTIFY_S
-from localpair.net.interfaces import Interfaces
+from localpair.net.host.interfaces import Interfaces
 from localpair.net.losses import hasten
 from localpair.net.sockets import bind_to_interface, limit_segments
 from localpair.net.stream import FrameStream, open_stream

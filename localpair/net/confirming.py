@@ -17,7 +17,7 @@ from localpair.keys import Role, random_bytes
 from localpair.limits import IDENTIFY_S, SELF_CALL_S, SELF_CODE_BYTES
 from localpair.net.calls import Contexts, call, remote_address
 from localpair.net.finder import Clock, Finder
-from localpair.net.interfaces import describe
+from localpair.net.host.naming import describe
 from localpair.net.stages import CallOutcome
 from localpair.net.stream import Frame, FrameStream
 from localpair.protocol.discovery_events import Carrier, Opened, Source

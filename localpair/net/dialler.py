@@ -17,9 +17,9 @@ from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
 from localpair.limits import FAR_DETOUR_AFTER_S, GIVE_WAY_S
 from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
-from localpair.net.detours import detours, has_crossed, may_dial_by, used_interface
 from localpair.net.finder import Clock
-from localpair.net.interfaces import Interfaces
+from localpair.net.host.alternate_routes import detours, has_crossed, may_dial_by, used_interface
+from localpair.net.host.interfaces import Interfaces
 from localpair.net.lane import Lane, LaneRefusedError
 from localpair.net.stream import FrameStream
 from localpair.protocol.checklist import Checklist, Outcome

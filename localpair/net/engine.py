@@ -33,17 +33,17 @@ from localpair.net.confirming import Confirmer
 from localpair.net.dialler import Checklists, Dialler
 from localpair.net.finder import Clock, Finder
 from localpair.net.hearing import Hearing
-from localpair.net.interfaces import Interfaces
+from localpair.net.host.interfaces import Interfaces
+from localpair.net.host.monitor import InterfaceWatch
+from localpair.net.host.routes import NoRoute, preferred_source
 from localpair.net.lane import Lane, LaneRefusedError
 from localpair.net.listener import Listener
 from localpair.net.opening import Opener
 from localpair.net.probing import Prober
-from localpair.net.routes import NoRoute, preferred_source
 from localpair.net.sockets import Sockets, open_sockets
 from localpair.net.stages import AddressReport, SeenByPeer, acquire_addresses
 from localpair.net.stream import FrameStream
 from localpair.net.tls import client_context, server_context
-from localpair.net.watch import InterfaceWatch
 from localpair.protocol.checklist import Outcome
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.handshake import Handshake, LocalSide, Verified

@@ -11,8 +11,8 @@ from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.candidate import Candidate, Evidence, Interface, InterfaceKind, Origin
 from localpair.limits import BEACON_ADDRESSES, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED
 from localpair.net.datagrams import Datagrams
-from localpair.net.detours import detours
-from localpair.net.interfaces import Interfaces
+from localpair.net.host.alternate_routes import detours
+from localpair.net.host.interfaces import Interfaces
 from localpair.net.sockets import Sockets
 from localpair.protocol.discovery import Discovery
 from localpair.protocol.discovery_events import Carrier, DiscoveryEvent, Outlet, Source, Target, Transmit

@@ -32,10 +32,11 @@ from localpair.limits import (
     SWEEP_WAITING_EVERY_S,
 )
 from localpair.net.finder import Finder
-from localpair.net.interfaces import Interfaces
-from localpair.net.neighbours import NeighbourWatch
-from localpair.net.read import neighbours
-from localpair.net.routes import NoRoute, route_to
+from localpair.net.host.interfaces import Interfaces
+from localpair.net.host.neighbours import NeighbourWatch
+from localpair.net.host.read import neighbours
+from localpair.net.host.routes import NoRoute
+from localpair.net.host.routing import route_to
 from localpair.protocol.discovery_events import Target, Transmit
 from localpair.protocol.rate_limits import Bucket
 from localpair.ranking import is_tunnel

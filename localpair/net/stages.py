@@ -21,8 +21,9 @@ from localpair.candidate import Candidate, Evidence, Interface, InterfaceAddress
 from localpair.errors import LocalpairError
 from localpair.events import AddressAttempt, OwnAddressSeen
 from localpair.limits import SELF_CALL_S, SELF_CALLS, STAGE_THREE_S
-from localpair.net.interfaces import Interfaces, describe
-from localpair.net.routes import OUTBOUND_DESTINATIONS, NoRoute, RouteAnswer, owns, preferred_source
+from localpair.net.host.interfaces import Interfaces
+from localpair.net.host.naming import describe
+from localpair.net.host.routes import OUTBOUND_DESTINATIONS, NoRoute, RouteAnswer, owns, preferred_source
 from localpair.ranking import is_tunnel, order_own, own_candidates, scope_of, why_not_offered
 
 CONFIRMED, FAILED, DROPPED = "confirmed", "failed", "dropped"

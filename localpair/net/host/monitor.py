@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 from localpair.limits import WATCH_POLL_S, WATCH_SETTLE_MAX_S, WATCH_SETTLE_S
-from localpair.net.interfaces import Interfaces
-from localpair.net.read import read_interfaces
+from localpair.net.host.interfaces import Interfaces
+from localpair.net.host.read import read_interfaces
 
 if TYPE_CHECKING:
     import socket
@@ -94,7 +94,7 @@ class InterfaceWatch:
 
     def _subscribe(self) -> None:
         if not self._polling and sys.platform.startswith("linux"):
-            from localpair.net import netlink
+            from localpair.net.host import netlink
 
             try:
                 heard = netlink.open_changes()
@@ -108,7 +108,7 @@ class InterfaceWatch:
             self._heard = heard
 
     def _hear(self) -> None:
-        from localpair.net import netlink
+        from localpair.net.host import netlink
 
         if self._heard is not None:
             self._deleted |= netlink.drain_changes(self._heard)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.candidate import Interface, InterfaceKind
 from localpair.limits import FAR_DETOURS
-from localpair.net.interfaces import Interfaces
-from localpair.net.routes import NoRoute, route_to
+from localpair.net.host.interfaces import Interfaces
+from localpair.net.host.routes import NoRoute
+from localpair.net.host.routing import route_to
 from localpair.ranking import is_tunnel
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -18,7 +17,7 @@ from localpair.address import AddressClass, IPAddress, classify, normalise, unsc
 from localpair.limits import DISCOVERY_PORT
 
 if TYPE_CHECKING:
-    from localpair.net.interfaces import Interfaces
+    pass
 
 OUTBOUND_DESTINATIONS: Final[tuple[IPAddress, ...]] = (
     IPv4Address("255.255.255.255"),
@@ -81,25 +80,6 @@ def preferred_source(destination: IPAddress, port: int = DISCOVERY_PORT, scope: 
     return Route(destination, unscoped(source))
 
 
-def route_to(
-    destination: IPAddress, interfaces: Interfaces, *, port: int = DISCOVERY_PORT, scope: int = 0
-) -> RouteAnswer:
-    """The way to one of the peer's addresses: source and interface, tunnels and policy rules included."""
-    answer = preferred_source(destination, port, scope)
-    if isinstance(answer, NoRoute):
-        return answer
-    index, gateway, local = _hop(answer, interfaces, scope)
-    owner = interfaces.by_index.get(index)
-    return Route(
-        destination=destination,
-        source=answer.source,
-        interface=owner.name if owner else None,
-        index=index,
-        gateway=gateway,
-        local=local,
-    )
-
-
 def owns(address: IPAddress, scope: int = 0) -> bool:
     """Whether ``address`` is one of this host's own: only then can a socket be bound to it."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
@@ -118,21 +98,6 @@ def socket_address(
     if address.version == 4:
         return str(address), port
     return str(unscoped(address)), port, 0, scope
-
-
-def _hop(route: Route, interfaces: Interfaces, scope: int) -> tuple[int, IPAddress | None, bool]:
-    """Interface index, gateway and whether it stays here; from the source's owner where the kernel is not asked."""
-    if sys.platform.startswith("linux"):
-        from localpair.net import netlink
-
-        try:
-            hop = netlink.route_to(route.destination, scope)
-        except OSError:
-            pass
-        else:
-            return hop.index, hop.gateway, hop.local
-    owner = interfaces.owner(route.source, scope)
-    return (owner.index if owner else scope), None, unscoped(route.destination) in interfaces.own_addresses
 
 
 def _no_route(destination: IPAddress, error: OSError) -> NoRoute:

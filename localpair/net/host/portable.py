@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.address import AddressClass, IPAddress, classify, normalise, unscoped
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
-from localpair.net.interfaces import Interfaces, Skipped, describe, in_order, kind_of_name
-from localpair.net.routes import OUTBOUND_DESTINATIONS, Route, preferred_source
+from localpair.net.host.interfaces import Interfaces, Skipped
+from localpair.net.host.naming import describe, in_order, kind_of_name
+from localpair.net.host.routes import OUTBOUND_DESTINATIONS, Route, preferred_source
 
 if TYPE_CHECKING:
     import ifaddr

@@ -17,8 +17,9 @@ from typing import Final, TypeAlias
 from localpair.address import IPAddress
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
 from localpair.limits import NETLINK_MESSAGES, NETLINK_TIMEOUT_S
-from localpair.net import rtmessages as rt
-from localpair.net.interfaces import Interfaces, Neighbour, Skipped, describe, in_order
+from localpair.net.host import rtnetlink as rt
+from localpair.net.host.interfaces import Interfaces, Neighbour, Skipped
+from localpair.net.host.naming import describe, in_order
 
 _AF_NETLINK: Final = 16  # the socket module names it on Linux only
 _ROUTE_PROTOCOL: Final = 0

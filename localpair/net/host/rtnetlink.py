@@ -15,7 +15,7 @@ from typing import Final
 
 from localpair.address import IPAddress
 from localpair.candidate import InterfaceAddress, InterfaceKind
-from localpair.net.interfaces import kind_of_name
+from localpair.net.host.naming import kind_of_name
 
 ERROR, DONE, OVERRUN = 2, 3, 4
 NEW_LINK, DELETE_LINK, GET_LINK = 16, 17, 18

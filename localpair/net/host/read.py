@@ -1,7 +1,7 @@
 """Reading the interfaces of this host: the best source the platform has, and the next one where it is refused.
 
-Netlink on Linux (``net/netlink.py``), ``ifaddr`` and ``psutil`` elsewhere and where netlink is refused, the old Linux
-calls (``net/ioctls.py``) where both are, and at last the routing table alone. ``read_interfaces`` never raises.
+Netlink on Linux, ``ifaddr`` and ``psutil`` elsewhere and where netlink is refused, the old Linux calls (``ioctl.py``)
+where both are, and at last the routing table alone. ``read_interfaces`` never raises.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from localpair.net.interfaces import Interfaces, Neighbour, Skipped, describe
+from localpair.net.host.interfaces import Interfaces, Neighbour, Skipped
+from localpair.net.host.naming import describe
 
 
 def read_interfaces() -> Interfaces:
@@ -35,7 +36,7 @@ def read_interfaces() -> Interfaces:
 def neighbours() -> tuple[Neighbour, ...]:
     """The hosts that answered on our links lately. Empty where the platform does not tell."""
     if sys.platform.startswith("linux"):
-        from localpair.net import netlink
+        from localpair.net.host import netlink
 
         try:
             return netlink.read_neighbours()
@@ -45,11 +46,11 @@ def neighbours() -> tuple[Neighbour, ...]:
 
 
 def _readers() -> Sequence[tuple[str, Callable[[], Interfaces]]]:
-    from localpair.net import portable
+    from localpair.net.host import portable
 
     readers: list[tuple[str, Callable[[], Interfaces]]] = [("portable", portable.read)]
     if sys.platform.startswith("linux"):
-        from localpair.net import ioctls, netlink
+        from localpair.net.host import ioctl, netlink
 
-        readers = [("netlink", netlink.read), *readers, ("ioctl", ioctls.read)]
+        readers = [("netlink", netlink.read), *readers, ("ioctl", ioctl.read)]
     return [*readers, ("routes", portable.read_routes)]

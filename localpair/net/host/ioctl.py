@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
-from localpair.net.interfaces import Interfaces, Skipped, describe, in_order, kind_of_name
-from localpair.net.portable import outbound_sources
+from localpair.net.host.interfaces import Interfaces, Skipped
+from localpair.net.host.naming import describe, in_order, kind_of_name
+from localpair.net.host.portable import outbound_sources
 
 _GET_LIST, _GET_FLAGS, _GET_MASK, _GET_MTU, _GET_INDEX = 0x8912, 0x8913, 0x891B, 0x8921, 0x8933
 _NAME_BYTES: Final = 16

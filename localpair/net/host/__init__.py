@@ -1,0 +1,1 @@
+"""What this computer says of its own network: interfaces, routes, rules, neighbours, and their changes."""
