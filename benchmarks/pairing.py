@@ -84,7 +84,7 @@ class BareServer(asyncio.Protocol):
 async def serve(address: str) -> None:
     """Accept TLS connections until killed; prints the port."""
     from localpair.keys import SessionCertificate
-    from localpair.net.tls import server_context
+    from localpair.net.transport.tls import server_context
 
     context: ssl.SSLContext = server_context(SessionCertificate.generate())
     server = await asyncio.get_running_loop().create_server(BareServer, address, 0, ssl=context)

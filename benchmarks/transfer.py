@@ -46,8 +46,8 @@ from measuring import Report, installed, parser, progress, undisturbed
 from localpair.events import Direction, Event, Peer, Received
 from localpair.events import Path as Way
 from localpair.keys import SessionCertificate
-from localpair.net.stream import FrameStream, open_stream
-from localpair.net.tls import client_context, server_context
+from localpair.net.transport.stream import FrameStream, open_stream
+from localpair.net.transport.tls import client_context, server_context
 from localpair.session import Session
 
 MIB = 1 << 20

@@ -15,7 +15,7 @@ from localpair.limits import REVOCATION_S
 from localpair.net.engine import Engine, Wanted
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.lane import Lane
-from localpair.net.stream import FrameStream
+from localpair.net.transport.stream import FrameStream
 from localpair.protocol.handshake import Verified
 from localpair.protocol.keyring import Keyring
 from localpair.resuming import Line

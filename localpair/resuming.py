@@ -12,12 +12,12 @@ from localpair.errors import LocalpairError, Refusal, UnreachableError
 from localpair.events import Direction, Event, Reconnected
 from localpair.keys import Role
 from localpair.limits import RESUME_S
-from localpair.net.calls import is_stranded
 from localpair.net.engine import Engine
 from localpair.net.finder import Clock
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.lane import Lane
-from localpair.net.stream import FrameStream
+from localpair.net.transport.stream import FrameStream
+from localpair.net.transport.tcp import is_stranded
 
 
 class Line:

@@ -12,9 +12,9 @@ from ipaddress import ip_address
 
 from localpair.errors import LocalpairError
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, certificate_fingerprint, random_bytes
-from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
-from localpair.net.stream import FrameStream
-from localpair.net.tls import client_context
+from localpair.net.transport.stream import FrameStream
+from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
+from localpair.net.transport.tls import client_context
 from localpair.protocol.handshake import Handshake, LocalSide
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part

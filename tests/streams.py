@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from localpair.events import Direction, Event, Path, Peer
 from localpair.keys import SessionCertificate
-from localpair.net.stream import FrameStream, open_stream
-from localpair.net.tls import client_context, server_context
+from localpair.net.transport.stream import FrameStream, open_stream
+from localpair.net.transport.tls import client_context, server_context
 from localpair.session import Session
 
 T = TypeVar("T")

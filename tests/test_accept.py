@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from localpair.net.calls import accept
+from localpair.net.transport.tcp import accept
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its event loop accepts by itself")
 

@@ -32,10 +32,10 @@ from localpair.keys import (
     random_bytes,
 )
 from localpair.limits import CANDIDATES, PEERS
-from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
 from localpair.net.engine import Engine, Wanted
-from localpair.net.stream import FrameStream
-from localpair.net.tls import client_context, server_context
+from localpair.net.transport.stream import FrameStream
+from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
+from localpair.net.transport.tls import client_context, server_context
 from localpair.protocol.checklist import Checklist
 from localpair.protocol.discovery_events import Carrier, Source
 from localpair.protocol.handshake import Handshake, LocalSide, RecordUnconfirmed, Refused
@@ -207,7 +207,7 @@ def test_stalled_neighbours_of_one_ipv6_prefix_do_not_keep_others_of_it_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On a LAN the whole /64 of a joiner belongs to its neighbours as well."""
-    monkeypatch.setattr("localpair.net.listener._GRACE_S", 0.1)
+    monkeypatch.setattr("localpair.net.transport.listener._GRACE_S", 0.1)
 
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as engine:

@@ -32,7 +32,7 @@ sys.stdin.read()
 DIAL = """
 import asyncio, errno, json, sys
 from ipaddress import ip_address
-from localpair.net.calls import connect
+from localpair.net.transport.tcp import connect
 
 SYN_RECV = "03"
 

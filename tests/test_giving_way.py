@@ -17,13 +17,13 @@ from localpair.events import Direction
 from localpair.keys import Role
 from localpair.limits import DIAL_PORTS, PAIRING_PORTS
 from localpair.net import dialler
-from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
 from localpair.net.dialler import Dialler
 from localpair.net.lane import Lane
-from localpair.net.listener import Listener
-from localpair.net.sockets import open_sockets
-from localpair.net.stream import FrameStream
-from localpair.net.tls import client_context, server_context
+from localpair.net.transport.listener import Listener
+from localpair.net.transport.sockets import open_sockets
+from localpair.net.transport.stream import FrameStream
+from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
+from localpair.net.transport.tls import client_context, server_context
 from localpair.protocol.handshake import Handshake
 from localpair.wire.messages import CallKind, Preamble
 

@@ -22,7 +22,7 @@ from localpair.keys import (
     digest,
     key_hash_of,
 )
-from localpair.net.tls import client_context, server_context
+from localpair.net.transport.tls import client_context, server_context
 
 SECRET = SharedSecret(b"0123456789abcdef", Purpose.OFFER)
 

@@ -17,11 +17,11 @@ import pytest
 from localpair.address import LOOPBACK
 from localpair.keys import Role
 from localpair.limits import BBR_LOOKS, BULK_BYTES, BULK_QUEUE_BYTES, SEGMENT_BYTES
-from localpair.net import losses
-from localpair.net.calls import connect, exchange_preambles
-from localpair.net.losses import LossWatch, counters
-from localpair.net.sockets import open_sockets
-from localpair.net.stream import open_stream
+from localpair.net.transport import congestion
+from localpair.net.transport.congestion import LossWatch, counters
+from localpair.net.transport.sockets import open_sockets
+from localpair.net.transport.stream import open_stream
+from localpair.net.transport.tcp import connect, exchange_preambles
 from localpair.wire.messages import CallKind, Preamble
 
 pytestmark = pytest.mark.skipif(
@@ -162,14 +162,14 @@ async def looks(one: socket.socket, *seen: bytes, monkeypatch: pytest.MonkeyPatc
     done = asyncio.Event()
     left = list(seen)
 
-    def looked(_: bytes) -> losses.Counters | None:
+    def looked(_: bytes) -> congestion.Counters | None:
         now = left.pop(0) if left else seen[-1]
         if not left:
             asyncio.get_running_loop().call_soon(done.set)  # once this look has done what it does
         return counters(now)
 
-    monkeypatch.setattr(losses, "counters", looked)
-    monkeypatch.setattr(losses, "LOSS_LOOK_S", 0.01)
+    monkeypatch.setattr(congestion, "counters", looked)
+    monkeypatch.setattr(congestion, "LOSS_LOOK_S", 0.01)
     watch = LossWatch(one)
     await done.wait()
     watch.stop()
@@ -255,7 +255,7 @@ def test_where_nothing_better_is_offered_nothing_changes(
 ) -> None:
     one, _ = ends
     one.setsockopt(socket.IPPROTO_TCP, _CONGESTION, b"bbr")  # for any that is not the plain one
-    monkeypatch.setattr(losses, "_CONTROL", b"none-such")
+    monkeypatch.setattr(congestion, "_CONTROL", b"none-such")
     asyncio.run(looks(one, _LOSSY, _LOSSY, monkeypatch=monkeypatch))
     assert control(one) == b"bbr"
 

@@ -26,8 +26,8 @@ from localpair.errors import LocalError, TransferError, UnreachableError, UsageE
 from localpair.events import Event, Progress, Received, Reconnected, Sent
 from localpair.limits import FRAME_BYTES, PROGRESS_S, SMALL_FILE_BYTES
 from localpair.net.files import PartFile
-from localpair.net.stream import Frame, FrameStream, open_stream
-from localpair.net.tls import server_context
+from localpair.net.transport.stream import Frame, FrameStream, open_stream
+from localpair.net.transport.tls import server_context
 from localpair.protocol.filenames import PART_PREFIX
 from localpair.session import Session
 from localpair.wire.framing import encode_frame
@@ -1102,8 +1102,8 @@ RECEIVER = """
 import asyncio, socket, sys
 from pathlib import Path
 from streams import new_session
-from localpair.net.stream import open_stream
-from localpair.net.tls import client_context
+from localpair.net.transport.stream import open_stream
+from localpair.net.transport.tls import client_context
 
 async def main():
     sock = socket.socket(fileno=int(sys.argv[1]))

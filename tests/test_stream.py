@@ -13,10 +13,10 @@ from streams import Wire, certificate, run, stream_pair, tls_pair, until
 
 from localpair.errors import WireError
 from localpair.limits import CHUNK_BYTES, FRAME_BYTES, FRAME_PREAUTH_BYTES, SEND_BUFFER_BYTES
-from localpair.net import stream as streaming
-from localpair.net.intake import BLOCKS
-from localpair.net.stream import Frame, FrameStream, Piece, open_stream
-from localpair.net.tls import client_context, server_context
+from localpair.net.transport import stream as streaming
+from localpair.net.transport.receive_buffer import BLOCKS
+from localpair.net.transport.stream import Frame, FrameStream, Piece, open_stream
+from localpair.net.transport.tls import client_context, server_context
 from localpair.wire.framing import encode_frame
 
 DATA = 43

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from localpair.limits import DISCOVERY_PORT
-from localpair.net.sockets import families
+from localpair.net.transport.sockets import families
 from localpair.net.tries import Try, attempt
 
 _KINDS: Final = ((socket.SOCK_STREAM, "tcp"), (socket.SOCK_DGRAM, "udp"))

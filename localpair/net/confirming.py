@@ -15,11 +15,11 @@ from localpair.address import IPAddress, unscoped
 from localpair.errors import LocalpairError, WireError
 from localpair.keys import Role, random_bytes
 from localpair.limits import IDENTIFY_S, SELF_CALL_S, SELF_CODE_BYTES
-from localpair.net.calls import Contexts, call, remote_address
 from localpair.net.finder import Clock, Finder
 from localpair.net.host.naming import describe
 from localpair.net.stages import CallOutcome
-from localpair.net.stream import Frame, FrameStream
+from localpair.net.transport.stream import Frame, FrameStream
+from localpair.net.transport.tcp import Contexts, call, remote_address
 from localpair.protocol.discovery_events import Carrier, Opened, Source
 from localpair.wire.beacon import BeaconKind, Seen
 from localpair.wire.messages import CallKind, CarriedBeacon, SelfAnswer, SelfCall, decode_message

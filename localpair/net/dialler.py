@@ -16,12 +16,12 @@ from localpair.errors import LocalpairError, RefusedError
 from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
 from localpair.limits import FAR_DETOUR_AFTER_S, GIVE_WAY_S
-from localpair.net.calls import Contexts, connect, exchange_preambles, start_tls
 from localpair.net.finder import Clock
 from localpair.net.host.alternate_routes import detours, has_crossed, may_dial_by, used_interface
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.lane import Lane, LaneRefusedError
-from localpair.net.stream import FrameStream
+from localpair.net.transport.stream import FrameStream
+from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
 from localpair.protocol.checklist import Checklist, Outcome
 from localpair.ranking import rank_peers
 from localpair.wire.messages import CallKind, Preamble
@@ -196,7 +196,7 @@ class Dialler:
 
     async def _give_way(self, lane: Lane) -> None:
         """Let a plain dial come first, where one is under way and this one would send files slowly
-        (``localpair.net.losses``). The peer cannot nominate it before we have said our first word.
+        (``localpair.net.transport.congestion``). The peer cannot nominate it before we have said our first word.
         """
         both, plainly = lane.direction is Direction.SIMULTANEOUS, self._met_here or self._met()
         if both and plainly and lane.stream.misjudges:

@@ -12,8 +12,8 @@ from typing import Final
 from localpair.address import IPAddress
 from localpair.candidate import Interface
 from localpair.limits import BEACON_BYTES, DISCOVERY_PORT, PEERS
-from localpair.net.datagrams import Datagrams
-from localpair.net.sockets import open_sockets
+from localpair.net.transport.sockets import open_sockets
+from localpair.net.transport.udp import Datagrams
 from localpair.protocol.discovery_events import Carrier, Source, Transmit
 from localpair.wire.beacon import MAGIC
 

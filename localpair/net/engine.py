@@ -28,7 +28,6 @@ from localpair.keys import (
 )
 from localpair.labels import general_name
 from localpair.limits import CANDIDATES, FAREWELL_S, FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
-from localpair.net.calls import Contexts, is_stranded, local_address, remote_address
 from localpair.net.confirming import Confirmer
 from localpair.net.dialler import Checklists, Dialler
 from localpair.net.finder import Clock, Finder
@@ -37,13 +36,14 @@ from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.monitor import InterfaceWatch
 from localpair.net.host.routes import NoRoute, preferred_source
 from localpair.net.lane import Lane, LaneRefusedError
-from localpair.net.listener import Listener
 from localpair.net.opening import Opener
 from localpair.net.probing import Prober
-from localpair.net.sockets import Sockets, open_sockets
 from localpair.net.stages import AddressReport, SeenByPeer, acquire_addresses
-from localpair.net.stream import FrameStream
-from localpair.net.tls import client_context, server_context
+from localpair.net.transport.listener import Listener
+from localpair.net.transport.sockets import Sockets, open_sockets
+from localpair.net.transport.stream import FrameStream
+from localpair.net.transport.tcp import Contexts, is_stranded, local_address, remote_address
+from localpair.net.transport.tls import client_context, server_context
 from localpair.protocol.checklist import Outcome
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.handshake import Handshake, LocalSide, Verified

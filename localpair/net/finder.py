@@ -10,10 +10,10 @@ from ipaddress import IPv4Address, ip_address
 from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.candidate import Candidate, Evidence, Interface, InterfaceKind, Origin
 from localpair.limits import BEACON_ADDRESSES, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED
-from localpair.net.datagrams import Datagrams
 from localpair.net.host.alternate_routes import detours
 from localpair.net.host.interfaces import Interfaces
-from localpair.net.sockets import Sockets
+from localpair.net.transport.sockets import Sockets
+from localpair.net.transport.udp import Datagrams
 from localpair.protocol.discovery import Discovery
 from localpair.protocol.discovery_events import Carrier, DiscoveryEvent, Outlet, Source, Target, Transmit
 from localpair.ranking import own_candidates

@@ -9,10 +9,10 @@ from pathlib import Path
 from localpair.errors import LocalError, LocalpairError, TransferError
 from localpair.events import Event, Received
 from localpair.net.files import Inbox
-from localpair.net.intake import Piece
 from localpair.net.link import Link
 from localpair.net.storing import NotStored, Outcome, Stored, Storing
 from localpair.net.tally import Tally, failure_message
+from localpair.net.transport.receive_buffer import Piece
 from localpair.protocol.receiver import (
     BatchCancelled,
     BatchFinished,

@@ -9,7 +9,7 @@ from localpair.candidate import Candidate
 from localpair.errors import LocalpairError, Refusal, RefusedError
 from localpair.events import Direction, Path
 from localpair.keys import Role
-from localpair.net.stream import FrameStream
+from localpair.net.transport.stream import FrameStream
 from localpair.protocol.handshake import Handshake, HandshakeEvent, Refused, Verified
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from localpair.errors import WireError
 from localpair.limits import DEAD_S, FRAME_BYTES, PING_S, SEND_BUFFER_BYTES
-from localpair.net.stream import Frame, FrameStream, Piece
+from localpair.net.transport.stream import Frame, FrameStream, Piece
 from localpair.wire.payload import DATA, Attach, Payload, Ping, decode_payload
 
 _FRAME_OVERHEAD = 64  # a message of FRAME_BYTES has a number in front

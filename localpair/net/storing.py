@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 from localpair.limits import STORE_END_S, STORING_AHEAD
 from localpair.net.disk import Disk, FileUnderWay, NotStored, Outcome, Stored
 from localpair.net.files import Inbox
-from localpair.net.intake import Piece
+from localpair.net.transport.receive_buffer import Piece
 from localpair.net.workers import Workers
 from localpair.protocol.receiver import FileBegun
 from localpair.wire.payload import Partial

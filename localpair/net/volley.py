@@ -14,7 +14,7 @@ from contextlib import suppress
 from localpair.address import IPAddress, normalise
 from localpair.candidate import Candidate
 from localpair.limits import VOLLEY_S, VOLLEY_SECOND_S
-from localpair.net.calls import accept, new_dial, ready, target_of
+from localpair.net.transport.tcp import accept, new_dial, ready, target_of
 
 _NARROW_RECORD = bytes([7, 8, 4, 0, 0, 0, 0, 0])
 """The option "record route" with room for five octets: the sender fills in four, and no second address fits."""

@@ -21,9 +21,9 @@ from localpair.errors import WireError
 from localpair.keys import Role
 from localpair.limits import CONNECT_TIMEOUT_S, IDENTIFY_S
 from localpair.net.host.interfaces import Interfaces
-from localpair.net.losses import hasten
-from localpair.net.sockets import bind_to_interface, limit_segments
-from localpair.net.stream import FrameStream, open_stream
+from localpair.net.transport.congestion import hasten
+from localpair.net.transport.sockets import bind_to_interface, limit_segments
+from localpair.net.transport.stream import FrameStream, open_stream
 from localpair.wire.messages import CallKind, Preamble
 
 # struct linger: on, 0 s; WINSOCK 2 has shorts (https://learn.microsoft.com/windows/win32/api/winsock2/ns-winsock2-linger)

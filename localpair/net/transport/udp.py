@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, ip_address
 
 from localpair.address import IPAddress, normalise
 from localpair.limits import DATAGRAM_BYTES, DATAGRAM_RESERVE_BYTES
-from localpair.net.sockets import Sockets
+from localpair.net.transport.sockets import Sockets
 from localpair.protocol.discovery_events import Carrier, Source, Transmit
 
 _LINUX = sys.platform.startswith("linux")

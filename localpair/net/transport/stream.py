@@ -17,8 +17,8 @@ from typing import Final
 from localpair.errors import WireError
 from localpair.events import Path
 from localpair.limits import CLOSE_S, SEND_BUFFER_BYTES, USER_TIMEOUT_S
-from localpair.net.intake import Intake, Piece
-from localpair.net.losses import LossWatch
+from localpair.net.transport.congestion import LossWatch
+from localpair.net.transport.receive_buffer import Intake, Piece
 from localpair.wire.framing import Frame, frame_header
 
 __all__ = ["Frame", "FrameStream", "Piece", "open_stream"]

@@ -12,8 +12,8 @@ from localpair.address import normalise
 from localpair.errors import LocalpairError
 from localpair.keys import Role
 from localpair.limits import HANDSHAKE_S, PREAUTH_CONNECTIONS, PREAUTH_PER_SOURCE
-from localpair.net.calls import Contexts, accept, exchange_preambles, start_tls
-from localpair.net.stream import FrameStream
+from localpair.net.transport.stream import FrameStream
+from localpair.net.transport.tcp import Contexts, accept, exchange_preambles, start_tls
 from localpair.protocol.rate_limits import source_key
 from localpair.wire.messages import CallKind, Preamble
 

@@ -1,0 +1,1 @@
+"""Sockets that carry bytes and know nothing of their meaning: UDP, TCP, TLS, frames."""
