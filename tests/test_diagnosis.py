@@ -48,13 +48,13 @@ from localpair.errors import LocalError
 from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import DIAGNOSIS_LEAST_S
-from localpair.net.bindings import can_pair, port_holders, try_discovery_port, try_port
 from localpair.net.host.interfaces import Interfaces, Skipped
 from localpair.net.host.policy_rules import parse_rule
-from localpair.net.mirror import Mirror
+from localpair.net.netcheck.port_holders import can_pair, port_holders, try_discovery_port, try_port
+from localpair.net.netcheck.self_listener import Mirror
+from localpair.net.netcheck.timed import Try, attempt
 from localpair.net.transport.sockets import open_sockets
 from localpair.net.transport.tcp import connect
-from localpair.net.tries import Try, attempt
 from localpair.trust import DeviceRecord, TrustStore
 
 SECRET = "correct-horse-battery-staple"

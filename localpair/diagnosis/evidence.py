@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from localpair.diagnosis.facts import Facts, Json
-    from localpair.net.tries import Try
+    from localpair.net.netcheck.timed import Try
 
 Clock: TypeAlias = Callable[[], float]
 

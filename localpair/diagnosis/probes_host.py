@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair._version import __version__
 from localpair.diagnosis.evidence import system_error
-from localpair.net.bindings import ipv6_compiled
+from localpair.net.netcheck.port_holders import ipv6_compiled
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import Notes

@@ -20,9 +20,9 @@ from localpair.limits import (
     GROUP_LINK_LOCAL,
     GROUP_SCOPED,
 )
-from localpair.net.ear import Ear, Stranger, Target
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.read import read_interfaces
+from localpair.net.netcheck.multicast_echo import Ear, Stranger, Target
 from localpair.protocol.discovery_events import Carrier
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from localpair.address import AddressClass, classify
 from localpair.candidate import Interface, InterfaceAddress
 from localpair.diagnosis.evidence import outcome, word
 from localpair.limits import DISCOVERY_PORT, PAIRING_PORTS, SELF_CALLS
-from localpair.net.bindings import (
+from localpair.net.host.read import read_interfaces
+from localpair.net.netcheck.port_holders import (
     Binding,
     PortHolder,
     SharedPort,
@@ -18,8 +19,7 @@ from localpair.net.bindings import (
     try_discovery_port,
     try_port,
 )
-from localpair.net.host.read import read_interfaces
-from localpair.net.mirror import Mirror
+from localpair.net.netcheck.self_listener import Mirror
 from localpair.ranking import scope_of
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, Self
 from localpair.address import unscoped
 from localpair.limits import SELF_CALL_S, SELF_CODE_BYTES
 from localpair.net.host.routes import socket_address
+from localpair.net.netcheck.timed import Try, attempt_soon
 from localpair.net.transport.sockets import Sockets, open_sockets
 from localpair.net.transport.tcp import accept, connect
-from localpair.net.tries import Try, attempt_soon
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from localpair.limits import DISCOVERY_PORT
+from localpair.net.netcheck.timed import Try, attempt
 from localpair.net.transport.sockets import families
-from localpair.net.tries import Try, attempt
 
 _KINDS: Final = ((socket.SOCK_STREAM, "tcp"), (socket.SOCK_DGRAM, "udp"))
 _VERSIONS: Final = {socket.AF_INET: 4, socket.AF_INET6: 6}

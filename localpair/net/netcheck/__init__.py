@@ -1,0 +1,1 @@
+"""Sockets that test this host's own network: what a diagnosis asks."""
