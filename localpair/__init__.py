@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from localpair.exploring import acquire_addresses, discover
     from localpair.hosting import Hosting
     from localpair.listening import Listening
-    from localpair.net.stages import AddressReport
+    from localpair.net.agent.gathering import AddressReport
     from localpair.pairing import host, join, listen, reach
     from localpair.session import Session
     from localpair.settings import ApprovalRequest, Approver, Chooser, Settings
@@ -73,7 +73,7 @@ _WHERE = {
     "localpair.exploring": "acquire_addresses discover",
     "localpair.hosting": "Hosting",
     "localpair.listening": "Listening",
-    "localpair.net.stages": "AddressReport",
+    "localpair.net.agent.gathering": "AddressReport",
     "localpair.attempt": "Pairing",
     "localpair.pairing": "host join listen reach",
     "localpair.session": "Session",

@@ -15,7 +15,7 @@ from localpair.events import CodeShown, Direction, Peer, PeerGone
 from localpair.keys import HASH_BYTES, Purpose, Role, SharedSecret, random_bytes
 from localpair.labels import better_label, clean_label
 from localpair.limits import APPROVAL_S, HANDSHAKE_S, LOWEST_DIALLED_PORT, RACE_S
-from localpair.net.lane import Lane
+from localpair.net.agent.connection import Lane
 from localpair.protocol.handshake import (
     ApprovalNeeded,
     CommitNeeded,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from localpair.candidate import Candidate, Origin
 from localpair.keys import SharedSecret
 from localpair.limits import ANSWER_CODE_AFTER_S, ANSWER_CODE_LOOK_S, SIMULTANEOUS_AFTER_S
-from localpair.net.engine import Engine
+from localpair.net.agent.agent import Engine
 from localpair.protocol.keyring import OFFER
 from localpair.ranking import select_for_answer
 from localpair.wire.answer import Answer

@@ -15,7 +15,7 @@ from localpair.errors import StateError
 from localpair.events import Event, Paired, Progress
 from localpair.keys import Role
 from localpair.limits import REVOCATION_S
-from localpair.net.engine import Engine
+from localpair.net.agent.agent import Engine
 from localpair.resuming import Reconnector
 from localpair.session import Session
 from localpair.settings import Settings

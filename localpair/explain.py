@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from localpair.candidate import Origin
 from localpair.errors import UnreachableError
 from localpair.events import Attempt, Phase
-from localpair.net.engine import Engine
+from localpair.net.agent.agent import Engine
 from localpair.protocol.discovery_events import Carrier
 from localpair.wire.beacon import Part
 

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from localpair.events import AddressAttempt, Attempt, Event, OwnAddressSeen, Ready
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import DISCOVERY_VERDICT_S
-from localpair.net.engine import Engine, Wanted
-from localpair.net.stages import AddressReport
+from localpair.net.agent.agent import Engine, Wanted
+from localpair.net.agent.gathering import AddressReport
 from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import Part
 

@@ -26,8 +26,8 @@ from localpair.limits import (
     SECRET_BYTES,
     SELF_CALL_S,
 )
-from localpair.net.engine import Engine, Wanted
-from localpair.net.lane import Lane, LaneRefusedError
+from localpair.net.agent.agent import Engine, Wanted
+from localpair.net.agent.connection import Lane, LaneRefusedError
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.ranking import select_for_offer
 from localpair.settings import Approver, Chooser, Settings

@@ -16,8 +16,8 @@ from localpair.events import AnswerIssued, Peer, Ready
 from localpair.explain import no_path
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
 from localpair.limits import APPROVAL_S, ATTEMPT_S, DISCOVERY_PORT, PAIRING_PORTS
-from localpair.net.engine import Engine, Wanted
-from localpair.net.lane import Lane, LaneRefusedError
+from localpair.net.agent.agent import Engine, Wanted
+from localpair.net.agent.connection import Lane, LaneRefusedError
 from localpair.protocol.handshake import Nominated
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.settings import Approver, Settings

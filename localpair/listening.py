@@ -12,9 +12,9 @@ from localpair.errors import LocalpairError, Refusal
 from localpair.events import Paired, Peer, Ready
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
 from localpair.limits import REVOCATION_S
-from localpair.net.engine import Engine, Wanted
+from localpair.net.agent.agent import Engine, Wanted
+from localpair.net.agent.connection import Lane
 from localpair.net.host.interfaces import Interfaces
-from localpair.net.lane import Lane
 from localpair.net.transport.stream import FrameStream
 from localpair.protocol.handshake import Verified
 from localpair.protocol.keyring import Keyring

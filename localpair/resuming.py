@@ -12,10 +12,10 @@ from localpair.errors import LocalpairError, Refusal, UnreachableError
 from localpair.events import Direction, Event, Reconnected
 from localpair.keys import Role
 from localpair.limits import RESUME_S
-from localpair.net.engine import Engine
-from localpair.net.finder import Clock
+from localpair.net.agent.agent import Engine
+from localpair.net.agent.announcer import Clock
+from localpair.net.agent.connection import Lane
 from localpair.net.host.interfaces import Interfaces
-from localpair.net.lane import Lane
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import is_stranded
 

@@ -32,7 +32,7 @@ from localpair.keys import (
     random_bytes,
 )
 from localpair.limits import CANDIDATES, PEERS
-from localpair.net.engine import Engine, Wanted
+from localpair.net.agent.agent import Engine, Wanted
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
 from localpair.net.transport.tls import client_context, server_context
@@ -191,8 +191,8 @@ def test_a_handshake_begun_with_an_offer_that_was_replaced_does_not_pass() -> No
 def test_a_caller_that_falls_silent_after_tls_loses_its_slot(
     kind: CallKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("localpair.net.confirming.IDENTIFY_S", 0.3)
-    monkeypatch.setattr("localpair.net.engine.HANDSHAKE_S", 0.3)
+    monkeypatch.setattr("localpair.net.agent.callbacks.IDENTIFY_S", 0.3)
+    monkeypatch.setattr("localpair.net.agent.agent.HANDSHAKE_S", 0.3)
 
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as engine:

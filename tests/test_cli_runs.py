@@ -46,7 +46,7 @@ from localpair.errors import (
     UnreachableError,
 )
 from localpair.keys import DeviceIdentity, Role
-from localpair.net.stages import AddressReport
+from localpair.net.agent.gathering import AddressReport
 from localpair.qr import read_image, write_image
 from localpair.trust import DeviceRecord, DeviceState, TrustStore
 

@@ -12,13 +12,13 @@ import pytest
 from localpair.candidate import Candidate, Interface, InterfaceAddress, InterfaceKind
 from localpair.keys import Role
 from localpair.limits import FAR_DETOURS
-from localpair.net.dialler import Checklists
-from localpair.net.hearing import Hearing
+from localpair.net.agent.check_lists import Checklists
+from localpair.net.agent.hole_punching import Opener
+from localpair.net.agent.peers import Hearing
 from localpair.net.host import alternate_routes as module
 from localpair.net.host.alternate_routes import detours
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.routes import NoRoute, Route
-from localpair.net.opening import Opener
 from localpair.protocol.discovery_events import Carrier, Heard, Source
 from localpair.wire.beacon import Part
 

@@ -15,7 +15,7 @@ from netns import lan
 
 from localpair.candidate import Candidate
 from localpair.keys import Role
-from localpair.net import dialler
+from localpair.net.agent import dialer
 from localpair.protocol.checklist import Outcome
 
 # Dials without end from the port that is dialled; the first SYN that meets the other side's dial opens it halfway.
@@ -78,9 +78,9 @@ def test_what_this_host_itself_cannot_do_is_no_refusal_of_the_peers(
     async def fails(*_: object, **__: object) -> NoReturn:
         raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(dialler, "connect", fails)
+    monkeypatch.setattr(dialer, "connect", fails)
     unused: Any = None
-    one = dialler.Dialler(unused, Role.JOINER, lambda: 0.0, unused, unused, lambda _: None, lambda: False)
+    one = dialer.Dialler(unused, Role.JOINER, lambda: 0.0, unused, unused, lambda _: None, lambda: False)
     assert asyncio.run(one.dial("offer", Candidate(ip_address("192.168.1.10"), 46830))) is outcome
 
 

@@ -16,9 +16,9 @@ from localpair.candidate import Candidate
 from localpair.events import Direction
 from localpair.keys import Role
 from localpair.limits import DIAL_PORTS, PAIRING_PORTS
-from localpair.net import dialler
-from localpair.net.dialler import Dialler
-from localpair.net.lane import Lane
+from localpair.net.agent import dialer
+from localpair.net.agent.connection import Lane
+from localpair.net.agent.dialer import Dialler
 from localpair.net.transport.listener import Listener
 from localpair.net.transport.sockets import open_sockets
 from localpair.net.transport.stream import FrameStream
@@ -92,7 +92,7 @@ async def answer(called: socket.socket) -> FrameStream:
 @pytest.mark.parametrize("met", [False, True], ids=["dialled", "called-before"])
 def test_a_plain_connection_comes_first(met: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where this side has dialled plainly, or was called so."""
-    monkeypatch.setattr(dialler, "GIVE_WAY_S", 3600.0)
+    monkeypatch.setattr(dialer, "GIVE_WAY_S", 3600.0)
 
     async def main() -> list[Direction]:
         host = Side(Role.ISSUER, met=met)
@@ -114,7 +114,7 @@ def test_a_plain_connection_comes_first(met: bool, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("met", "limit"), [(False, 3600.0), (True, 0.01)], ids=["no-other-way", "in-time"])
 def test_a_simultaneous_open_goes_on(met: bool, limit: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once where no other connection ever stood, else after the wait."""
-    monkeypatch.setattr(dialler, "GIVE_WAY_S", limit)
+    monkeypatch.setattr(dialer, "GIVE_WAY_S", limit)
 
     async def main() -> list[Direction]:
         host = Side(Role.ISSUER, met=met)

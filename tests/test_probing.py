@@ -21,10 +21,10 @@ from localpair.limits import (
     SWEEP_ADDRESSES,
     SWEEP_STEP,
 )
+from localpair.net.agent.scanning import Prober, sweep_gaps, sweep_targets
 from localpair.net.host.interfaces import Interfaces, Neighbour
 from localpair.net.host.neighbours import NeighbourWatch
 from localpair.net.host.routes import NoRoute
-from localpair.net.probing import Prober, sweep_gaps, sweep_targets
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.discovery_events import Transmit
 from localpair.protocol.keyring import OFFER, Keyring
@@ -146,7 +146,7 @@ class Lan:
         self.interfaces = Interfaces((one("192.168.1.1/24"),))
         self.table: list[Neighbour] = []
         self.time = 0.0
-        monkeypatch.setattr("localpair.net.probing.neighbours", lambda: tuple(self.table))
+        monkeypatch.setattr("localpair.net.agent.scanning.neighbours", lambda: tuple(self.table))
 
     def now(self) -> float:
         return self.time
@@ -241,7 +241,7 @@ def test_whoever_appears_while_a_sweep_is_under_way_is_asked_at_once(monkeypatch
             swept.set()
         return []
 
-    monkeypatch.setattr("localpair.net.probing.NeighbourWatch", lambda: Telling(lan))
+    monkeypatch.setattr("localpair.net.agent.scanning.NeighbourWatch", lambda: Telling(lan))
     monkeypatch.setattr(Lan, "now", lambda _: time.monotonic())
     for name, method in (("flush", send), ("send", send), ("has_room", lambda: True)):
         monkeypatch.setattr(lan, name, method, raising=False)
@@ -267,7 +267,7 @@ def test_routes_are_asked_for_no_more_often_than_somebody_may_be_probed(
         looked.append(address)
         return NoRoute(address, 101, "ENETUNREACH", "Network is unreachable")
 
-    monkeypatch.setattr("localpair.net.probing.route_to", route)
+    monkeypatch.setattr("localpair.net.agent.scanning.route_to", route)
     prober = Prober(lan, 46820, Part.JOIN)  # type: ignore[arg-type]  # a finder's part of it
     lan.add("fd12::1", 10)
     lan.add("192.168.1.1")

@@ -12,8 +12,8 @@ from localpair.agreement import replaces
 from localpair.candidate import Candidate, Interface, InterfaceAddress
 from localpair.events import Direction
 from localpair.limits import RACE_S
+from localpair.net.agent.connection import Lane
 from localpair.net.host.interfaces import Interfaces
-from localpair.net.lane import Lane
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import is_stranded
 from localpair.protocol.handshake import Handshake, Verified

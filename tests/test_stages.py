@@ -15,9 +15,9 @@ from localpair.candidate import Evidence, Interface, InterfaceAddress, Interface
 from localpair.errors import WireError
 from localpair.events import AddressAttempt, OwnAddressSeen
 from localpair.limits import SELF_CALLS
+from localpair.net.agent.gathering import AddressReport, CallOutcome, acquire_addresses
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.routes import NoRoute, Route, RouteAnswer
-from localpair.net.stages import AddressReport, CallOutcome, acquire_addresses
 
 
 def interface(name: str, *addresses: str, index: int = 2, **more: object) -> Interface:
@@ -358,7 +358,7 @@ PROGRAM = """
 import asyncio, json, os, sys
 from localpair.net.host.read import read_interfaces
 from localpair.net.host.routes import socket_address
-from localpair.net.stages import CallOutcome, acquire_addresses
+from localpair.net.agent.gathering import CallOutcome, acquire_addresses
 
 async def serve(reader, writer):
     writer.write(await reader.readline())

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from localpair.candidate import Candidate
     from localpair.cli.commands import Addresses
     from localpair.cli.context import Context
-    from localpair.net.stages import AddressReport
+    from localpair.net.agent.gathering import AddressReport
 
 
 async def run(command: Addresses, context: Context) -> None:

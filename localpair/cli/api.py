@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from localpair.events import AddressAttempt, Event
     from localpair.hosting import Hosting
     from localpair.listening import Listening
-    from localpair.net.stages import AddressReport
+    from localpair.net.agent.gathering import AddressReport
     from localpair.settings import Approver, Chooser
     from localpair.wire.offer import Offer
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from localpair.candidate import Candidate
     from localpair.events import Event
-    from localpair.net.stages import AddressReport, OnAttempt
+    from localpair.net.agent.gathering import AddressReport, OnAttempt
 
 Discover: TypeAlias = Callable[[float], "AsyncIterator[Event]"]
 """Looks for other devices for so many seconds, as ``localpair.discover`` does."""

@@ -28,17 +28,18 @@ from localpair.keys import (
 )
 from localpair.labels import general_name
 from localpair.limits import CANDIDATES, FAREWELL_S, FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
-from localpair.net.confirming import Confirmer
-from localpair.net.dialler import Checklists, Dialler
-from localpair.net.finder import Clock, Finder
-from localpair.net.hearing import Hearing
+from localpair.net.agent.announcer import Clock, Finder
+from localpair.net.agent.callbacks import Confirmer
+from localpair.net.agent.check_lists import Checklists
+from localpair.net.agent.connection import Lane, LaneRefusedError
+from localpair.net.agent.dialer import Dialler
+from localpair.net.agent.gathering import AddressReport, SeenByPeer, acquire_addresses
+from localpair.net.agent.hole_punching import Opener
+from localpair.net.agent.peers import Hearing
+from localpair.net.agent.scanning import Prober
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.monitor import InterfaceWatch
 from localpair.net.host.routes import NoRoute, preferred_source
-from localpair.net.lane import Lane, LaneRefusedError
-from localpair.net.opening import Opener
-from localpair.net.probing import Prober
-from localpair.net.stages import AddressReport, SeenByPeer, acquire_addresses
 from localpair.net.transport.listener import Listener
 from localpair.net.transport.sockets import Sockets, open_sockets
 from localpair.net.transport.stream import FrameStream

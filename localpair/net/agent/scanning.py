@@ -31,7 +31,7 @@ from localpair.limits import (
     SWEEP_WAITING_AFTER_S,
     SWEEP_WAITING_EVERY_S,
 )
-from localpair.net.finder import Finder
+from localpair.net.agent.announcer import Finder
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.neighbours import NeighbourWatch
 from localpair.net.host.read import neighbours

@@ -27,10 +27,11 @@ from localpair.limits import (
     REVERSE_DIAL_AFTER_S,
     SIMULTANEOUS_AFTER_S,
 )
-from localpair.net.confirming import Confirmer
-from localpair.net.dialler import Checklists, errno_name
-from localpair.net.finder import Finder
-from localpair.net.opening import Opener
+from localpair.net.agent.announcer import Finder
+from localpair.net.agent.callbacks import Confirmer
+from localpair.net.agent.check_lists import Checklists
+from localpair.net.agent.dialer import errno_name
+from localpair.net.agent.hole_punching import Opener
 from localpair.protocol.discovery_events import Carrier, Foreign, Gone, Heard, HearsUs, Invited
 from localpair.protocol.rate_limits import PerSource
 from localpair.ranking import scope_of

@@ -14,8 +14,8 @@ from localpair.candidate import Candidate
 from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
 from localpair.limits import PEER_ADDRESSES
-from localpair.net.finder import Clock, Finder
-from localpair.net.volley import Volley
+from localpair.net.agent.announcer import Clock, Finder
+from localpair.net.agent.simultaneous_open import Volley
 from localpair.protocol.discovery_events import Invited, Source
 from localpair.protocol.rate_limits import Bucket
 from localpair.protocol.rendezvous import Fire, Meeting, new_budget

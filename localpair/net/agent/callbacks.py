@@ -15,9 +15,9 @@ from localpair.address import IPAddress, unscoped
 from localpair.errors import LocalpairError, WireError
 from localpair.keys import Role, random_bytes
 from localpair.limits import IDENTIFY_S, SELF_CALL_S, SELF_CODE_BYTES
-from localpair.net.finder import Clock, Finder
+from localpair.net.agent.announcer import Clock, Finder
+from localpair.net.agent.gathering import CallOutcome
 from localpair.net.host.naming import describe
-from localpair.net.stages import CallOutcome
 from localpair.net.transport.stream import Frame, FrameStream
 from localpair.net.transport.tcp import Contexts, call, remote_address
 from localpair.protocol.discovery_events import Carrier, Opened, Source

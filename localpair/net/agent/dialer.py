@@ -1,0 +1,138 @@
+"""The dialler: runs the checklists over real connections, each dial up to a verified lane or a kept failure."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from localpair.candidate import Candidate
+from localpair.errors import LocalpairError, RefusedError
+from localpair.events import Attempt, Direction, Phase
+from localpair.keys import Role
+from localpair.limits import GIVE_WAY_S
+from localpair.net.agent.announcer import Clock
+from localpair.net.agent.connection import Lane, LaneRefusedError
+from localpair.net.transport.stream import FrameStream
+from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
+from localpair.protocol.checklist import Outcome
+from localpair.wire.messages import CallKind, Preamble
+
+_log = logging.getLogger("localpair.dialler")
+
+# What a system says of itself: the ports or the card are not to be had now. Nobody has refused anything.
+_OURS = frozenset({"EADDRNOTAVAIL", "EADDRINUSE", "ENXIO", "ENODEV"})
+
+LaneMaker = Callable[[FrameStream, Candidate, Direction, str | None], Lane]
+LaneVerifier = Callable[[Lane], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Trial:
+    """One dial under way: how far it got, for the record of its failure."""
+
+    candidate: Candidate
+    started: float
+    phase: Phase = Phase.CONNECT
+    direction: Direction = Direction.OUT
+
+
+class Dialler:
+    """Dials one candidate for its caller: ``make_lane`` starts the handshake on the stream, ``verify`` drives it
+    until the peer is known. ``met`` says whether a connection that one side alone has opened stood elsewhere.
+    """
+
+    def __init__(
+        self, contexts: Contexts, role: Role, clock: Clock, make_lane: LaneMaker, verify: LaneVerifier,
+        on_attempt: Callable[[Attempt], None], met: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self._contexts, self._role, self._clock = contexts, role, clock
+        self._make_lane, self._verify, self._on_attempt = make_lane, verify, on_attempt
+        self._met, self._met_here = met, False
+
+    async def dial(
+        self, secret: str, candidate: Candidate, connected: socket.socket | None = None
+    ) -> Lane | Outcome:
+        """A verified lane, or what the failure means for trying again. The failure itself has been reported.
+
+        ``connected`` is a connection to the candidate that was opened in another way.
+        """
+        trial = Trial(candidate, self._clock())
+        try:
+            lane = await self._open(trial, secret, connected)
+            trial.phase = Phase.HELLO
+            await self._give_way(lane)
+            await self._verify(lane)
+        except (OSError, TimeoutError, LocalpairError) as error:
+            return self._failed(trial, error)
+        except Exception as error:  # noqa: BLE001 - our own fault, and still no host that is dialled may end the process
+            _log.exception("a dial ended by a fault of this side")
+            return self._failed(trial, error)
+        return lane
+
+    async def _give_way(self, lane: Lane) -> None:
+        """Let a plain dial come first, where one is under way and this one would send files slowly
+        (``localpair.net.transport.congestion``). The peer cannot nominate it before we have said our first word.
+        """
+        both, plainly = lane.direction is Direction.SIMULTANEOUS, self._met_here or self._met()
+        if both and plainly and lane.stream.misjudges:
+            try:
+                await asyncio.sleep(GIVE_WAY_S)
+            except BaseException:
+                lane.stream.abort()
+                raise
+
+    def _failed(self, trial: Trial, error: BaseException) -> Outcome:
+        lost = isinstance(error, LaneRefusedError) and error.lost
+        ms = (self._clock() - trial.started) * 1000
+        name = errno_name(error)
+        detail = "" if name else (str(error) or type(error).__name__)
+        outcome = "lost" if lost else "failed"
+        self._on_attempt(Attempt(trial.candidate, trial.direction, trial.phase, outcome, ms, name, detail))
+        if isinstance(error, RefusedError) and not lost:
+            return Outcome.HOPELESS
+        if trial.phase is not Phase.CONNECT or not name or name in _OURS:
+            return Outcome.FAILED
+        return Outcome.UNANSWERED if name == "ETIMEDOUT" else Outcome.REFUSED
+
+    async def _open(self, trial: Trial, secret: str, connected: socket.socket | None) -> Lane:
+        to = trial.candidate
+        one = connected or await connect(
+            to.address,
+            to.port,
+            to.scope,
+            source_port=to.dial_from or None,
+            bind_to=to.bind_to,
+            local=to.local,
+        )
+        self._met_here = self._met_here or not to.dial_from
+        try:
+            trial.phase = Phase.PREAMBLE
+            peer = await exchange_preambles(one, Preamble(CallKind.PAIR, self._role, True))
+            if peer.role is self._role:
+                raise LocalpairError(f"both sides are {self._role}")
+            trial.direction = Direction.SIMULTANEOUS if peer.dialled else Direction.OUT
+            trial.phase = Phase.TLS
+            stream = await start_tls(one, self._contexts, server_side=self._role is Role.ISSUER)
+        except BaseException:
+            one.close()
+            raise
+        trial.phase = Phase.PIN
+        try:
+            return self._make_lane(stream, to, trial.direction, secret)
+        except BaseException:
+            stream.abort()
+            raise
+
+
+def errno_name(error: BaseException) -> str:
+    """The symbolic errno of an error, or of what caused it; empty where there is none."""
+    if isinstance(error, ssl.SSLError):
+        return ""
+    if isinstance(error, OSError) and error.errno is not None:
+        return errno.errorcode.get(error.errno, str(error.errno))
+    return ""
