@@ -19,13 +19,13 @@ from typing import Self, TypeAlias
 from localpair.errors import LocalpairError, RemoteError, TransferError, UsageError
 from localpair.events import Event, Path, Peer, Received, Reconnected
 from localpair.limits import ATTACH_S, CLOSE_S, FIRST_WORD_S, FRAME_BYTES, RESUME_S
-from localpair.net.incoming import Incoming
-from localpair.net.link import Link
-from localpair.net.mail import Mail
-from localpair.net.outgoing import Outgoing
 from localpair.net.transport.receive_buffer import Piece
 from localpair.net.transport.stream import FrameStream
-from localpair.net.walking import Skipped
+from localpair.transfer.channel import Link
+from localpair.transfer.incoming import Incoming
+from localpair.transfer.messages import Mail
+from localpair.transfer.outgoing import Outgoing
+from localpair.transfer.walk import Skipped
 from localpair.wire.payload import (
     TOKEN_BYTES,
     Accept,

@@ -21,6 +21,7 @@ LAYERS = (
     ("events", "keys", "wire"),
     ("protocol",),
     ("net",),
+    ("transfer",),
     (
         "agreement", "answering", "attempt", "diagnosis", "explain", "exploring", "hosting", "joining", "listening",
         "pairing", "qr", "resuming", "session", "settings", "state", "trust", "trust_file",

@@ -13,11 +13,11 @@ import pytest
 
 from localpair.errors import LocalError
 from localpair.limits import PATH_DEPTH
-from localpair.net import folders
-from localpair.net.files import Inbox, is_disk_full
-from localpair.net.folders import _HandleFolder, _PathFolder
-from localpair.net.walking import Skipped, Source, count, top_sources, walk
 from localpair.protocol.filenames import PART_PREFIX
+from localpair.transfer import directory_handle
+from localpair.transfer.directory_handle import _HandleFolder, _PathFolder
+from localpair.transfer.inbox import Inbox, is_disk_full
+from localpair.transfer.walk import Skipped, Source, count, top_sources, walk
 from localpair.wire.payload import Kind
 
 MTIME_NS = 1_600_000_000_123_456_789
@@ -26,7 +26,7 @@ MTIME_NS = 1_600_000_000_123_456_789
 @pytest.fixture(params=[_HandleFolder, _PathFolder], ids=["handles", "paths"])
 def inbox(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
     """An inbox on both ways of using a folder; the second is what Windows gets."""
-    monkeypatch.setattr("localpair.net.files.open_folder", request.param)
+    monkeypatch.setattr("localpair.transfer.inbox.open_folder", request.param)
     target = tmp_path / "target"
     target.mkdir()
     made = Inbox(target)
@@ -162,7 +162,7 @@ def test_a_file_system_without_links_still_receives_and_overwrites_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
 ) -> None:
     inbox = Inbox(tmp_path)
-    monkeypatch.setattr(folders.os, "link", without_links(error))
+    monkeypatch.setattr(directory_handle.os, "link", without_links(error))
     (tmp_path / "f").write_text("old")
     assert receive(inbox, "f") == tmp_path / "f (1)"
     assert names(tmp_path) == ["f", "f (1)"]
@@ -201,7 +201,7 @@ def test_a_part_that_a_sweep_took_before_it_was_locked_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox = Inbox(tmp_path)
-    real_hold, swept = folders._hold, []
+    real_hold, swept = directory_handle._hold, []
 
     def hold(fd: int) -> bool | None:
         if not swept:
@@ -210,7 +210,7 @@ def test_a_part_that_a_sweep_took_before_it_was_locked_is_made_again(
             (tmp_path / name).unlink()
         return real_hold(fd)
 
-    monkeypatch.setattr(folders, "_hold", hold)
+    monkeypatch.setattr(directory_handle, "_hold", hold)
     part = inbox.part()
     assert part.name != swept[0]
     assert names(tmp_path) == [part.name]
@@ -219,7 +219,7 @@ def test_a_part_that_a_sweep_took_before_it_was_locked_is_made_again(
 
 
 def test_without_locks_only_age_makes_a_part_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "_hold", lambda fd: None)
+    monkeypatch.setattr(directory_handle, "_hold", lambda fd: None)
     young, old = tmp_path / ".localpair-1.part", tmp_path / ".localpair-2.part"
     for path in (young, old):
         path.write_text("")
@@ -319,7 +319,7 @@ def test_an_unreadable_folder_is_listed(tmp_path: Path, monkeypatch: pytest.Monk
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(path)
 
-    monkeypatch.setattr("localpair.net.walking.os.scandir", scandir)
+    monkeypatch.setattr("localpair.transfer.walk.os.scandir", scandir)
     found = [one for one in walk(top_sources([tmp_path / "d"])) if isinstance(one, Source)]
     assert [(one.kind, one.reason) for one in found if one.path.name == "closed"] == [
         (Kind.FOLDER, ""),

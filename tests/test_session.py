@@ -20,16 +20,16 @@ from pathlib import Path
 import pytest
 from streams import Net, certificate, new_session, run, session_pair, stream_pair, until
 
-import localpair.net.files
-import localpair.net.reading
+import localpair.transfer.inbox
+import localpair.transfer.reader
 from localpair.errors import LocalError, TransferError, UnreachableError, UsageError
 from localpair.events import Event, Progress, Received, Reconnected, Sent
 from localpair.limits import FRAME_BYTES, PROGRESS_S, SMALL_FILE_BYTES
-from localpair.net.files import PartFile
 from localpair.net.transport.stream import Frame, FrameStream, open_stream
 from localpair.net.transport.tls import server_context
 from localpair.protocol.filenames import PART_PREFIX
 from localpair.session import Session
+from localpair.transfer.inbox import PartFile
 from localpair.wire.framing import encode_frame
 from localpair.wire.payload import (
     DATA,
@@ -253,7 +253,7 @@ def test_a_file_that_changes_while_it_is_read(
             os.utime(path, (1, 1))
         return data
 
-    monkeypatch.setattr(localpair.net.reading.os, "read", read)
+    monkeypatch.setattr(localpair.transfer.reader.os, "read", read)
 
     async def main() -> None:
         async with pair() as (one, other):
@@ -329,7 +329,7 @@ def test_a_full_disk_ends_the_batch_on_both_sides(
 
     async def main() -> None:
         folder = plant(source)
-        monkeypatch.setattr(localpair.net.files.os, call, full)
+        monkeypatch.setattr(localpair.transfer.inbox.os, call, full)
         async with pair() as (one, other):
             sent, received = await asyncio.gather(
                 one.send_files([folder / name]), other.receive_files(target), return_exceptions=True
@@ -352,7 +352,7 @@ def test_a_full_disk_ends_the_batch_on_both_sides(
 def test_a_file_larger_than_the_disk_is_refused_at_once(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(localpair.net.files.Inbox, "has_room", lambda self, size: size < BIG)
+    monkeypatch.setattr(localpair.transfer.inbox.Inbox, "has_room", lambda self, size: size < BIG)
 
     async def main() -> None:
         async with pair() as (one, other):
@@ -371,7 +371,7 @@ def test_a_file_larger_than_the_disk_is_refused_at_once(
 def test_a_refused_file_is_not_sent_to_its_end(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(localpair.net.files.Inbox, "has_room", lambda self, size: size < 1 << 30)
+    monkeypatch.setattr(localpair.transfer.inbox.Inbox, "has_room", lambda self, size: size < 1 << 30)
 
     async def main() -> None:
         folder = plant(source)
@@ -391,7 +391,7 @@ def test_a_refused_file_is_not_sent_to_its_end(
 def test_bytes_that_changed_on_the_way_to_the_disk_are_not_given_a_name(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("localpair.net.disk.Disk.hash", lambda self, file, data: file.hash.update(b"?"))
+    monkeypatch.setattr("localpair.transfer.disk.Disk.hash", lambda self, file, data: file.hash.update(b"?"))
 
     async def main() -> None:
         async with pair() as (one, other):
@@ -462,7 +462,7 @@ def test_cancelling_while_the_disk_hangs_is_quick(
 
     async def main() -> None:
         async with pair() as (one, other):
-            monkeypatch.setattr(localpair.net.files.os, "fsync", fsync)
+            monkeypatch.setattr(localpair.transfer.inbox.os, "fsync", fsync)
             receiving = asyncio.create_task(other.receive_files(target))
             sending = asyncio.create_task(one.send_files([plant(source) / "big.bin"]))
             await until(hanging.is_set)
@@ -893,8 +893,8 @@ def test_a_new_connection_replaces_one_that_only_seems_to_live(source: Path, tar
 def test_a_dead_connection_is_noticed_and_replaced(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("localpair.net.link.PING_S", 0.05)
-    monkeypatch.setattr("localpair.net.link.DEAD_S", 0.3)
+    monkeypatch.setattr("localpair.transfer.channel.PING_S", 0.05)
+    monkeypatch.setattr("localpair.transfer.channel.DEAD_S", 0.3)
 
     async def main() -> None:
         net = Net()

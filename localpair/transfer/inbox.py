@@ -15,8 +15,8 @@ from typing import Final
 
 from localpair.errors import LocalError
 from localpair.limits import FREE_NAMES
-from localpair.net.folders import Folder, open_folder
 from localpair.protocol.filenames import numbered
+from localpair.transfer.directory_handle import Folder, open_folder
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _MTIME_MAX_NS: Final = 1 << 62  # in the year 2116; some file systems refuse more

@@ -11,12 +11,12 @@ from pathlib import Path
 from localpair.errors import LocalError
 from localpair.events import Event, Sent
 from localpair.limits import STORE_END_S
-from localpair.net.link import Link
-from localpair.net.reading import Backlog, Chunk, Crashed, Item, Opened, Read, Unreadable, Whole
-from localpair.net.tally import Tally
-from localpair.net.walking import Skipped, Source, count, walk
-from localpair.net.workers import Workers
 from localpair.protocol.sender import Sender
+from localpair.transfer.channel import Link
+from localpair.transfer.progress import Tally
+from localpair.transfer.reader import Backlog, Chunk, Crashed, Item, Opened, Read, Unreadable, Whole
+from localpair.transfer.walk import Skipped, Source, count, walk
+from localpair.transfer.workers import Workers
 from localpair.wire.payload import Kind, Result, SendPhase, Total
 
 _log = logging.getLogger(__name__)

@@ -8,10 +8,6 @@ from pathlib import Path
 
 from localpair.errors import LocalError, LocalpairError, TransferError
 from localpair.events import Event, Received
-from localpair.net.files import Inbox
-from localpair.net.link import Link
-from localpair.net.storing import NotStored, Outcome, Stored, Storing
-from localpair.net.tally import Tally, failure_message
 from localpair.net.transport.receive_buffer import Piece
 from localpair.protocol.receiver import (
     BatchCancelled,
@@ -25,6 +21,10 @@ from localpair.protocol.receiver import (
     ReceiveEvent,
     Receiver,
 )
+from localpair.transfer.channel import Link
+from localpair.transfer.inbox import Inbox
+from localpair.transfer.progress import Tally, failure_message
+from localpair.transfer.writer import NotStored, Outcome, Stored, Storing
 from localpair.wire.payload import (
     NO_SHA256,
     Abandon,

@@ -17,11 +17,11 @@ from functools import partial
 from typing import Final, TypeVar
 
 from localpair.limits import STORE_END_S, STORING_AHEAD
-from localpair.net.disk import Disk, FileUnderWay, NotStored, Outcome, Stored
-from localpair.net.files import Inbox
 from localpair.net.transport.receive_buffer import Piece
-from localpair.net.workers import Workers
 from localpair.protocol.receiver import FileBegun
+from localpair.transfer.disk import Disk, FileUnderWay, NotStored, Outcome, Stored
+from localpair.transfer.inbox import Inbox
+from localpair.transfer.workers import Workers
 from localpair.wire.payload import Partial
 
 __all__ = ["NotStored", "Outcome", "Stored", "Storing"]

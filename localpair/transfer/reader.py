@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from localpair.limits import CHUNK_BYTES, SMALL_FILE_BYTES, STORE_END_S
-from localpair.net.walking import Skipped, Source
-from localpair.net.workers import Conveyor, Workers
+from localpair.transfer.walk import Skipped, Source
+from localpair.transfer.workers import Conveyor, Workers
 from localpair.wire.payload import Kind, Partial
 
 _SLOTS: Final = 4  # packs between the thread and the loop: about as many chunks

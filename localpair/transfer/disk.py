@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
-from localpair.net.files import Inbox, PartFile, is_disk_full
 from localpair.protocol.receiver import FileBegun
+from localpair.transfer.inbox import Inbox, PartFile, is_disk_full
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from localpair.errors import LocalError, LocalpairError, TransferError
 from localpair.events import Event
-from localpair.net.batch import Batch, Counter
-from localpair.net.link import Link
-from localpair.net.reading import Exhausted, FileReader, Opened, Whole
-from localpair.net.tally import Tally, failure_message
-from localpair.net.walking import Skipped, top_sources
 from localpair.protocol.sender import EntrySettled, Sender, StoppedByReceiver
+from localpair.transfer.batch import Batch, Counter
+from localpair.transfer.channel import Link
+from localpair.transfer.progress import Tally, failure_message
+from localpair.transfer.reader import Exhausted, FileReader, Opened, Whole
+from localpair.transfer.walk import Skipped, top_sources
 from localpair.wire.payload import Accept, Attach, Closed, Partial, SendPhase, Settled, Stop
 
 

@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 
 from localpair.errors import LocalpairError, TransferError
-from localpair.net.link import Link
 from localpair.protocol.messages import Notes
+from localpair.transfer.channel import Link
 from localpair.wire.payload import Note, NoteAck
 
 
