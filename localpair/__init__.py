@@ -58,8 +58,8 @@ if TYPE_CHECKING:
     from localpair.pairing import host, join, listen, reach
     from localpair.session import Session
     from localpair.settings import ApprovalRequest, Approver, Chooser, Settings
-    from localpair.trust import TrustStore
-    from localpair.trust_file import DeviceRecord, DeviceState
+    from localpair.trust.file import DeviceRecord, DeviceState
+    from localpair.trust.store import TrustStore
     from localpair.wire.offer import Offer
 
 _WHERE = {
@@ -78,8 +78,8 @@ _WHERE = {
     "localpair.pairing": "host join listen reach",
     "localpair.session": "Session",
     "localpair.settings": "ApprovalRequest Approver Chooser Settings",
-    "localpair.trust": "TrustStore",
-    "localpair.trust_file": "DeviceRecord DeviceState",
+    "localpair.trust.store": "TrustStore",
+    "localpair.trust.file": "DeviceRecord DeviceState",
     "localpair.wire.offer": "Offer",
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names.split()}

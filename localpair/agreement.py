@@ -27,7 +27,7 @@ from localpair.protocol.handshake import (
     Verified,
 )
 from localpair.settings import ApprovalRequest, Approver
-from localpair.trust import DeviceRecord, TrustStore
+from localpair.trust.store import DeviceRecord, TrustStore
 
 _log = logging.getLogger("localpair.pairing")
 _Result = TypeVar("_Result")

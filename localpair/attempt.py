@@ -19,7 +19,7 @@ from localpair.net.agent.agent import Engine
 from localpair.resuming import Reconnector
 from localpair.session import Session
 from localpair.settings import Settings
-from localpair.trust import DeviceState, TrustStore
+from localpair.trust.store import DeviceState, TrustStore
 
 _log = logging.getLogger("localpair.pairing")
 _QUEUED_EVENTS = 4096  # progress is dropped beyond it: nobody is listening

@@ -31,7 +31,7 @@ from localpair.net.agent.connection import Lane, LaneRefusedError
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.ranking import select_for_offer
 from localpair.settings import Approver, Chooser, Settings
-from localpair.trust import TrustStore
+from localpair.trust.store import TrustStore
 from localpair.wire.answer import Answer
 from localpair.wire.beacon import Part
 from localpair.wire.offer import INSTANCE_BYTES, Offer, OfferedAddress, fit_label

@@ -21,7 +21,7 @@ from localpair.net.agent.connection import Lane, LaneRefusedError
 from localpair.protocol.handshake import Nominated
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.settings import Approver, Settings
-from localpair.trust import DeviceRecord, DeviceState, TrustStore
+from localpair.trust.store import DeviceRecord, DeviceState, TrustStore
 from localpair.wire.beacon import Part
 from localpair.wire.offer import INSTANCE_BYTES, Offer, fit_label
 

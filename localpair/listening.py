@@ -21,7 +21,7 @@ from localpair.protocol.keyring import Keyring
 from localpair.resuming import Line
 from localpair.session import Session
 from localpair.settings import Settings
-from localpair.trust import DeviceRecord, DeviceState, TrustStore
+from localpair.trust.store import DeviceRecord, DeviceState, TrustStore
 from localpair.wire.beacon import Part
 
 _PENDING = "?"  # marks the secret of a pair that its peer has not acknowledged yet

@@ -15,7 +15,7 @@ from localpair.hosting import Hosting
 from localpair.joining import Joining, Reaching
 from localpair.listening import Listening
 from localpair.settings import Approver, Chooser, Settings, nobody
-from localpair.trust import TrustStore
+from localpair.trust.store import TrustStore
 from localpair.wire.offer import Offer
 
 

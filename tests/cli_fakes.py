@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from localpair import events
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import AnswerError
-from localpair.trust import TrustStore
+from localpair.trust.store import TrustStore
 
 __all__ = [
     "ANSWER",

@@ -48,7 +48,7 @@ from localpair.errors import (
 from localpair.keys import DeviceIdentity, Role
 from localpair.net.agent.gathering import AddressReport
 from localpair.qr import read_image, write_image
-from localpair.trust import DeviceRecord, DeviceState, TrustStore
+from localpair.trust.store import DeviceRecord, DeviceState, TrustStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -55,7 +55,7 @@ from localpair.net.netcheck.self_listener import Mirror
 from localpair.net.netcheck.timed import Try, attempt
 from localpair.net.transport.sockets import open_sockets
 from localpair.net.transport.tcp import connect
-from localpair.trust import DeviceRecord, TrustStore
+from localpair.trust.store import DeviceRecord, TrustStore
 
 SECRET = "correct-horse-battery-staple"
 

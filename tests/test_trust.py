@@ -21,14 +21,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localpair import state, trust_file
 from localpair.candidate import Candidate, Origin
 from localpair.errors import Refusal, RefusedError, StateError, UsageError
 from localpair.keys import DeviceIdentity, Role, device_id
 from localpair.labels import better_label, clean_label, general_name
 from localpair.limits import LABEL_BYTES, REMEMBERED_ADDRESSES, TRUST_BYTES
-from localpair.trust import DeviceRecord, DeviceState, TrustStore
-from localpair.trust_file import Document, dump, parse
+from localpair.trust import file as trust_file
+from localpair.trust import state_folder
+from localpair.trust.file import Document, dump, parse
+from localpair.trust.store import DeviceRecord, DeviceState, TrustStore
 
 POSIX = os.name == "posix"
 TESTS_ON_PATH = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
@@ -89,7 +90,7 @@ def test_the_folder_is_taken_from_the_environment_and_private(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOCALPAIR_HOME", str(tmp_path / "a" / "b"))
-    assert state.state_folder() == tmp_path / "a" / "b"
+    assert state_folder.state_folder() == tmp_path / "a" / "b"
     if POSIX:
         assert mode(tmp_path / "a" / "b") == 0o700
 
@@ -102,7 +103,7 @@ def test_without_the_variable_the_platform_decides(
     if value is not None:
         monkeypatch.setenv("LOCALPAIR_HOME", value)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    path = state.state_path()
+    path = state_folder.state_path()
     assert path.name == "localpair"
     assert path.is_absolute()
     if sys.platform == "linux":
@@ -116,7 +117,7 @@ def test_a_folder_that_cannot_be_made_is_a_state_error(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LOCALPAIR_HOME", str(tmp_path / "file" / "below"))
     with pytest.raises(StateError, match="cannot create the folder") as caught:
-        state.state_folder()
+        state_folder.state_folder()
     assert caught.value.hint is not None
     assert "LOCALPAIR_HOME" in caught.value.hint
 
@@ -141,7 +142,7 @@ def test_a_file_is_private_from_its_first_byte_whatever_the_umask(
     monkeypatch.setattr(os, "fsync", lambda fd: (seen.append(stat.S_IMODE(os.fstat(fd).st_mode)), fsync(fd)))
     before = os.umask(0)
     try:
-        state.write_private(tmp_path / "file", b"content")
+        state_folder.write_private(tmp_path / "file", b"content")
     finally:
         os.umask(before)
     assert seen[0] == 0o600
@@ -155,7 +156,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
-    state.write_private(path, b"old")
+    state_folder.write_private(path, b"old")
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -167,7 +168,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
     else:
         monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(StateError, match="No space left on device"):
-        state.write_private(path, b"new")
+        state_folder.write_private(path, b"new")
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
@@ -177,7 +178,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from localpair.errors import StateError
-from localpair.state import write_private
+from localpair.trust.state_folder import write_private
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     write_private(Path(sys.argv[1]), b"n" * 5000)
@@ -189,7 +190,7 @@ except StateError as error:
 @posix_only
 def test_a_real_write_that_breaks_off_half_way_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    state.write_private(path, b"old")
+    state_folder.write_private(path, b"old")
     assert finish(python(LIMITED, str(path))).startswith("refused")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
@@ -199,8 +200,8 @@ FULL_DISK = """
 import errno, sys
 from pathlib import Path
 from localpair.errors import StateError
-from localpair.state import locked, remove_leftovers
-from localpair.trust import TrustStore
+from localpair.trust.state_folder import locked, remove_leftovers
+from localpair.trust.store import TrustStore
 folder = Path(sys.argv[1])
 store = TrustStore(folder)
 store.identity()
@@ -237,7 +238,7 @@ READ_ONLY = """
 import sys
 from pathlib import Path
 from localpair.errors import StateError
-from localpair.trust import TrustStore
+from localpair.trust.store import TrustStore
 from test_trust import record
 store = TrustStore(Path(sys.argv[1]))
 assert len(store.devices()) == 1 and len(store.identity()) == 32
@@ -266,8 +267,8 @@ def test_a_read_only_disk_can_be_read_and_refuses_changes(folder: Path, store: T
 
 def test_create_private_never_replaces(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    assert state.create_private(path, b"first")
-    assert not state.create_private(path, b"second")
+    assert state_folder.create_private(path, b"first")
+    assert not state_folder.create_private(path, b"second")
     assert path.read_bytes() == b"first"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
@@ -304,7 +305,7 @@ def test_the_lock_excludes_another_thread_and_its_wait_is_bounded(tmp_path: Path
     entered, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with state.locked(tmp_path):
+        with state_folder.locked(tmp_path):
             entered.set()
             leave.wait(30)
 
@@ -312,19 +313,19 @@ def test_the_lock_excludes_another_thread_and_its_wait_is_bounded(tmp_path: Path
     holder.start()
     try:
         assert entered.wait(10)
-        with pytest.raises(StateError, match="another process"), state.locked(tmp_path, wait=0.05):
+        with pytest.raises(StateError, match="another process"), state_folder.locked(tmp_path, wait=0.05):
             pass
     finally:
         leave.set()
         holder.join()
-    with state.locked(tmp_path, wait=0.05):
+    with state_folder.locked(tmp_path, wait=0.05):
         pass
 
 
 HOLD = """
 import sys
 from pathlib import Path
-from localpair.state import locked
+from localpair.trust.state_folder import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -336,12 +337,12 @@ def test_the_death_of_its_holder_frees_the_lock(tmp_path: Path) -> None:
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(StateError), state.locked(tmp_path, wait=0.05):
+        with pytest.raises(StateError), state_folder.locked(tmp_path, wait=0.05):
             pass
     finally:
         process.kill()
         process.communicate()
-    with state.locked(tmp_path, wait=5):
+    with state_folder.locked(tmp_path, wait=5):
         pass
 
 
@@ -361,7 +362,7 @@ def test_the_key_is_made_once_and_stays(folder: Path, store: TrustStore) -> None
 IDENTITY = """
 import sys
 from pathlib import Path
-from localpair.trust import TrustStore
+from localpair.trust.store import TrustStore
 store = TrustStore(Path(sys.argv[1]))
 sys.stdin.read()
 print(store.identity().hex())
@@ -387,7 +388,7 @@ def test_threads_that_race_for_the_key_end_with_one_even_without_locks(
     def refuse(_: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(state, "_lock", refuse)
+    monkeypatch.setattr(state_folder, "_lock", refuse)
     keys: set[bytes] = set()
     start = threading.Barrier(8)
 
@@ -687,7 +688,7 @@ WRITE = """
 import sys
 from pathlib import Path
 from test_trust import paired, record
-from localpair.trust import TrustStore
+from localpair.trust.store import TrustStore
 store = TrustStore(Path(sys.argv[1]))
 first = int(sys.argv[2])
 for number in range(first, first + 6):
@@ -709,7 +710,7 @@ TOUCH = """
 import sys
 from pathlib import Path
 from test_trust import record
-from localpair.trust import TrustStore
+from localpair.trust.store import TrustStore
 store = TrustStore(Path(sys.argv[1]))
 while True:
     store.touch(record().device_id)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
-    from localpair import settings, trust
+    from localpair import settings
     from localpair.attempt import Pairing
     from localpair.diagnosis.record import Finding, Report
     from localpair.events import AddressAttempt, Event
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from localpair.listening import Listening
     from localpair.net.agent.gathering import AddressReport
     from localpair.settings import Approver, Chooser
+    from localpair.trust import store as trust
     from localpair.wire.offer import Offer
 
 

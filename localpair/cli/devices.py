@@ -10,7 +10,7 @@ from localpair.cli.text import printable
 if TYPE_CHECKING:
     from localpair.cli.commands import Devices
     from localpair.cli.context import Context
-    from localpair.trust import DeviceRecord, TrustStore
+    from localpair.trust.store import DeviceRecord, TrustStore
 
 
 async def run(command: Devices, context: Context) -> None:

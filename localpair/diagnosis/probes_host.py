@@ -216,7 +216,7 @@ def _key(folder: Path, notes: Notes) -> None:
 def _trust(folder: Path, notes: Notes) -> None:
     """Count the devices in the store; nothing of its content leaves this function."""
     from localpair.limits import TRUST_BYTES
-    from localpair.trust_file import parse
+    from localpair.trust.file import parse
 
     path = folder / "trust.json"
     facts = _private(path, notes)

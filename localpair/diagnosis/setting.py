@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from localpair.state import state_path
+from localpair.trust.state_folder import state_path
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,14 @@ from localpair.errors import StateError
 from localpair.keys import Role, device_id
 from localpair.labels import clean_label
 from localpair.limits import REMEMBERED_ADDRESSES, TRUST_BYTES
-from localpair.state import locked, make_folder, read_private, remove_leftovers, set_aside, write_private
+from localpair.trust.state_folder import (
+    locked,
+    make_folder,
+    read_private,
+    remove_leftovers,
+    set_aside,
+    write_private,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Final
 from localpair.errors import Refusal, RefusedError, StateError, UsageError
 from localpair.keys import DeviceIdentity, Role
 from localpair.labels import better_label, clean_label
-from localpair.state import create_private, locked, make_folder, read_private, remove_leftovers, state_path
-from localpair.trust_file import DeviceRecord, DeviceState, Document, TrustFile, remembered
+from localpair.trust.file import DeviceRecord, DeviceState, Document, TrustFile, remembered
+from localpair.trust.state_folder import (
+    create_private,
+    locked,
+    make_folder,
+    read_private,
+    remove_leftovers,
+    state_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

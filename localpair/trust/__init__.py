@@ -1,0 +1,1 @@
+"""What a device remembers: its own key, and the devices it is paired with."""
