@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from localpair._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from localpair.attempt import Pairing
     from localpair.candidate import Candidate, Evidence, Origin
     from localpair.diagnosis import Report, diagnose
     from localpair.errors import (
@@ -51,11 +50,12 @@ if TYPE_CHECKING:
         SealedHeard,
         Sent,
     )
-    from localpair.exploring import acquire_addresses, discover
-    from localpair.hosting import Hosting
-    from localpair.listening import Listening
     from localpair.net.agent.gathering import AddressReport
-    from localpair.pairing import host, join, listen, reach
+    from localpair.pairing.api import host, join, listen, reach
+    from localpair.pairing.attempt import Pairing
+    from localpair.pairing.discover import acquire_addresses, discover
+    from localpair.pairing.host import Hosting
+    from localpair.pairing.listen import Listening
     from localpair.session import Session
     from localpair.settings import ApprovalRequest, Approver, Chooser, Settings
     from localpair.trust.file import DeviceRecord, DeviceState
@@ -70,12 +70,12 @@ _WHERE = {
     "localpair.events": "AddressAttempt AnswerIssued Attempt CodeShown Direction Event NearbyPeer OfferIssued "
     "OwnAddressSeen Paired Path Peer PeerFound PeerGone Phase Progress Ready Received Reconnected "
     "SealedHeard Sent",
-    "localpair.exploring": "acquire_addresses discover",
-    "localpair.hosting": "Hosting",
-    "localpair.listening": "Listening",
+    "localpair.pairing.discover": "acquire_addresses discover",
+    "localpair.pairing.host": "Hosting",
+    "localpair.pairing.listen": "Listening",
     "localpair.net.agent.gathering": "AddressReport",
-    "localpair.attempt": "Pairing",
-    "localpair.pairing": "host join listen reach",
+    "localpair.pairing.attempt": "Pairing",
+    "localpair.pairing.api": "host join listen reach",
     "localpair.session": "Session",
     "localpair.settings": "ApprovalRequest Approver Chooser Settings",
     "localpair.trust.store": "TrustStore",

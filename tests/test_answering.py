@@ -219,7 +219,8 @@ ALONE = """
 import asyncio, json, sys, time
 from pathlib import Path
 import localpair
-from localpair import answering, joining
+from localpair.pairing import answer_code as answering
+from localpair.pairing import join as joining
 
 joining.ATTEMPT_S, answering.ANSWER_CODE_AFTER_S, answering.ANSWER_CODE_LOOK_S = 1.0, 0.2, 0.05
 

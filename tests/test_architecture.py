@@ -22,10 +22,7 @@ LAYERS = (
     ("protocol",),
     ("net",),
     ("transfer",),
-    (
-        "agreement", "answering", "attempt", "diagnosis", "explain", "exploring", "hosting", "joining", "listening",
-        "pairing", "qr", "resuming", "session", "settings", "state", "trust", "trust_file",
-    ),
+    ("causes", "diagnosis", "pairing", "qr", "session", "settings", "trust"),
     ("cli", "__main__"),
 )  # fmt: skip
 PURE = ("protocol", "wire", "ranking", "candidate", "address", "events")

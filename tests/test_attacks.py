@@ -603,7 +603,7 @@ def test_a_paired_device_that_answers_no_nomination_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else each of its connections would be kept for ever, and a process has few descriptors."""
-    monkeypatch.setattr("localpair.agreement.HANDSHAKE_S", 0.3)
+    monkeypatch.setattr("localpair.pairing.approval.HANDSHAKE_S", 0.3)
     stores = paired_stores(tmp_path, "a", "mallory")
     (record,) = stores[2].devices()
     identity = DeviceIdentity.from_private_bytes(stores[2].identity())

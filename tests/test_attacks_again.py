@@ -204,8 +204,8 @@ def test_whoever_was_shown_the_code_gets_no_second_guess_and_the_offer_is_used_u
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
 ) -> None:
     """Eve sits in between. The codes differ, so she breaks the connection and comes again with another share or key."""
-    monkeypatch.setattr("localpair.hosting.RESUME_S", 0.2)
-    monkeypatch.setattr("localpair.hosting.OFFER_RENEWAL_S", 0.0)
+    monkeypatch.setattr("localpair.pairing.host.RESUME_S", 0.2)
+    monkeypatch.setattr("localpair.pairing.host.OFFER_RENEWAL_S", 0.0)
 
     async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
         device, _ = await goes_while_asked(hosting, port, secret, person)

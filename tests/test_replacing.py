@@ -8,7 +8,6 @@ from typing import cast
 
 import pytest
 
-from localpair.agreement import replaces
 from localpair.candidate import Candidate, Interface, InterfaceAddress
 from localpair.events import Direction
 from localpair.limits import RACE_S
@@ -16,6 +15,7 @@ from localpair.net.agent.connection import Lane
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import is_stranded
+from localpair.pairing.approval import replaces
 from localpair.protocol.handshake import Handshake, Verified
 
 HERE = ip_address("192.168.1.20")

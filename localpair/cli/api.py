@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from localpair import settings
-    from localpair.attempt import Pairing
     from localpair.diagnosis.record import Finding, Report
     from localpair.events import AddressAttempt, Event
-    from localpair.hosting import Hosting
-    from localpair.listening import Listening
     from localpair.net.agent.gathering import AddressReport
+    from localpair.pairing.attempt import Pairing
+    from localpair.pairing.host import Hosting
+    from localpair.pairing.listen import Listening
     from localpair.settings import Approver, Chooser
     from localpair.trust import store as trust
     from localpair.wire.offer import Offer

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from localpair.cli.context import Context
     from localpair.cli.output import Output
     from localpair.events import OfferIssued
-    from localpair.hosting import Hosting
+    from localpair.pairing.host import Hosting
     from localpair.settings import Settings
 
 

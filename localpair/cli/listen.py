@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from localpair.cli.commands import Listen
     from localpair.cli.context import Context
-    from localpair.listening import Listening
+    from localpair.pairing.listen import Listening
     from localpair.session import Session
 
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from localpair.attempt import Pairing
     from localpair.cli.output import Output
     from localpair.events import Event
+    from localpair.pairing.attempt import Pairing
     from localpair.session import Session
 
 _GOODBYE_S: Final = 0.2

@@ -23,13 +23,13 @@ Acquire: TypeAlias = Callable[["OnAttempt"], "Awaitable[AddressReport]"]
 
 
 def _discover(seconds: float) -> AsyncIterator[Event]:
-    from localpair.exploring import discover
+    from localpair.pairing.discover import discover
 
     return discover(seconds)
 
 
 def _acquire(on_attempt: OnAttempt) -> Awaitable[AddressReport]:
-    from localpair.exploring import acquire_addresses
+    from localpair.pairing.discover import acquire_addresses
 
     return acquire_addresses(on_attempt=on_attempt)
 

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from localpair.agreement import Agreed, meet_again
 from localpair.candidate import Candidate
 from localpair.errors import LocalpairError, Refusal, UnreachableError
 from localpair.events import Direction, Event, Reconnected
@@ -18,6 +17,7 @@ from localpair.net.agent.connection import Lane
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import is_stranded
+from localpair.pairing.approval import Agreed, meet_again
 
 
 class Line:

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from localpair.agreement import meet_again, remembered
-from localpair.attempt import Pairing
 from localpair.errors import LocalpairError, Refusal
 from localpair.events import Paired, Peer, Ready
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
@@ -16,9 +14,11 @@ from localpair.net.agent.agent import Engine, Wanted
 from localpair.net.agent.connection import Lane
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.stream import FrameStream
+from localpair.pairing.approval import meet_again, remembered
+from localpair.pairing.attempt import Pairing
+from localpair.pairing.reconnect import Line
 from localpair.protocol.handshake import Verified
 from localpair.protocol.keyring import Keyring
-from localpair.resuming import Line
 from localpair.session import Session
 from localpair.settings import Settings
 from localpair.trust.store import DeviceRecord, DeviceState, TrustStore

@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from localpair.agreement import Agreed
 from localpair.errors import StateError
 from localpair.events import Event, Paired, Progress
 from localpair.keys import Role
 from localpair.limits import REVOCATION_S
 from localpair.net.agent.agent import Engine
-from localpair.resuming import Reconnector
+from localpair.pairing.approval import Agreed
+from localpair.pairing.reconnect import Reconnector
 from localpair.session import Session
 from localpair.settings import Settings
 from localpair.trust.store import DeviceState, TrustStore

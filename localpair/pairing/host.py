@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from localpair.address import unscoped
-from localpair.agreement import Agreed, Agreement, is_same_device, replaces
-from localpair.answering import heed
-from localpair.attempt import Pairing
 from localpair.candidate import Candidate
+from localpair.causes import no_path
 from localpair.errors import AnswerError, Refusal, RefusedError, RemoteError, UnreachableError
 from localpair.events import NearbyPeer, OfferIssued, Ready
-from localpair.explain import no_path
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import (
     ANSWER_CODES,
@@ -28,6 +25,9 @@ from localpair.limits import (
 )
 from localpair.net.agent.agent import Engine, Wanted
 from localpair.net.agent.connection import Lane, LaneRefusedError
+from localpair.pairing.answer_code import heed
+from localpair.pairing.approval import Agreed, Agreement, is_same_device, replaces
+from localpair.pairing.attempt import Pairing
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.ranking import select_for_offer
 from localpair.settings import Approver, Chooser, Settings

@@ -4,83 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import replace
 from typing import Any
 
-from localpair.agreement import Agreed, Agreement, abandon, is_same_device, meet_again
-from localpair.answering import answer_codes, call
-from localpair.attempt import Pairing
 from localpair.candidate import Candidate, Origin
 from localpair.errors import Refusal, RefusedError
-from localpair.events import AnswerIssued, Peer, Ready
-from localpair.explain import no_path
+from localpair.events import AnswerIssued, Ready
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
-from localpair.limits import APPROVAL_S, ATTEMPT_S, DISCOVERY_PORT, PAIRING_PORTS
+from localpair.limits import APPROVAL_S, ATTEMPT_S
 from localpair.net.agent.agent import Engine, Wanted
-from localpair.net.agent.connection import Lane, LaneRefusedError
-from localpair.protocol.handshake import Nominated
+from localpair.net.agent.connection import Lane
+from localpair.pairing.answer_code import answer_codes, call
+from localpair.pairing.approval import Agreed, Agreement, abandon, is_same_device
+from localpair.pairing.seek import Seeking
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.settings import Approver, Settings
-from localpair.trust.store import DeviceRecord, DeviceState, TrustStore
+from localpair.trust.store import TrustStore
 from localpair.wire.beacon import Part
 from localpair.wire.offer import INSTANCE_BYTES, Offer, fit_label
-
-
-class Seeking(Pairing):
-    """What joining by an offer and reaching a paired device share: find one issuer and be nominated by it."""
-
-    _has_answered = False  # whether an answer code was shown
-
-    async def _seek(self, engine: Engine, secret: str) -> Lane:
-        """The lane that the issuer nominated. Lanes that it turned down are tried again on other paths."""
-        waiting: dict[asyncio.Task[None], Lane] = {}
-        arrival = asyncio.create_task(engine.verified.get())
-        refused = asyncio.create_task(engine.tally.final.wait())
-        try:
-            while True:
-                await asyncio.wait({arrival, refused, *waiting}, return_when=asyncio.FIRST_COMPLETED)
-                if refused.done():
-                    raise engine.tally.refusals[-1]
-                for task in [task for task in waiting if task.done()]:
-                    lane = waiting.pop(task)
-                    if self._is_nominated(engine, secret, task, lane):
-                        return lane
-                if arrival.done():
-                    lane = arrival.result()
-                    waiting[asyncio.create_task(self._nomination(lane))] = lane
-                    arrival = asyncio.create_task(engine.verified.get())
-        finally:
-            if not arrival.cancel() and not arrival.cancelled():
-                engine.lane_ended(arrival.result(), secret)  # it came at the last moment
-            refused.cancel()
-            for task, lane in waiting.items():
-                task.cancel()
-                engine.lane_ended(lane, secret)
-
-    async def _nomination(self, lane: Lane) -> None:
-        """Wait for the nomination, and leave its event to whoever concludes the lane."""
-        while not isinstance(event := await lane.next_event(), Nominated):
-            pass
-        lane.put_back(event)
-
-    def _is_nominated(self, engine: Engine, secret: str, task: asyncio.Task[None], lane: Lane) -> bool:
-        try:
-            task.result()
-            return True
-        except LaneRefusedError as error:
-            engine.lane_ended(lane, secret)
-            if not error.lost:
-                raise
-        except (OSError, TimeoutError):
-            engine.lane_ended(lane, secret)
-            engine.resuming = True  # the issuer may have nominated it, and still wait on it
-        return False
-
-    def _give_up(self, engine: Engine) -> BaseException:
-        """The error for a search that ran out of time: a refusal that was heard says more than silence."""
-        if engine.tally.refusals:
-            return engine.tally.refusals[-1]
-        return no_path(engine, answered=self._has_answered)
 
 
 class Joining(Seeking):
@@ -216,71 +156,6 @@ class Joining(Seeking):
         """The joiner's own addresses matter only where its first dials did not do: they must not slow those down."""
         await asyncio.sleep(0.5)
         await engine.acquire(self._emit)
-
-
-class Reaching(Seeking):
-    """One run of ``reach()``: meet a paired device again."""
-
-    def __init__(self, device_id: str, settings: Settings, store: TrustStore) -> None:
-        super().__init__(settings, store)
-        self._device_id = device_id
-
-    async def _run(self, group: asyncio.TaskGroup) -> None:
-        record = await asyncio.to_thread(self._store.get, self._device_id)
-        if record.state is DeviceState.REVOKED:
-            raise RefusedError(
-                Refusal.REVOKED,
-                f"the device {record.name} has been revoked here",
-                hint="`localpair devices forget` makes it a stranger, which can pair again",
-            )
-        raw = await asyncio.to_thread(self._store.identity)
-        secret = SharedSecret(record.pair_key, Purpose.PAIR)
-        wanted = Wanted(
-            Role.JOINER, Part.SEND, DeviceIdentity.from_private_bytes(raw), self._settings.name,
-            gives=self._settings.gives, takes=self._settings.takes, secret=record.device_id,
-            port=self._settings.port,
-        )  # fmt: skip
-        engine = Engine(wanted, Keyring([(record.device_id, secret)]), on_event=self._emit)
-        group.create_task(engine.run())
-        await engine.started.wait()
-        self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
-        lane = await self._meet(engine, record)
-        if record.state is DeviceState.UNCONFIRMED:
-            await asyncio.to_thread(self._store.confirm, record.device_id)  # it has proven the key just now
-        agreed = Agreed(lane, Peer(record.device_id, record.name), secret)
-        self._become_session(engine, Role.JOINER, agreed, group)
-
-    def _give_up(self, engine: Engine) -> BaseException:
-        error = super()._give_up(engine)
-        if isinstance(error, RefusedError) and error.reason in {Refusal.WRONG_SECRET, Refusal.EXPIRED}:
-            return RefusedError(
-                error.reason,
-                "a device answered that does not know this pair: it shows an offer, or is another one",
-                hint="run `localpair listen` on the device that is meant",
-            )
-        return error
-
-    async def _meet(self, engine: Engine, record: DeviceRecord) -> Lane:
-        engine.add(record.device_id, [replace(one, via="remembered") for one in record.addresses])
-        engine.aim([one.address for one in record.addresses], DISCOVERY_PORT)
-        for port in PAIRING_PORTS:
-            engine.aim([], port)
-        try:
-            async with asyncio.timeout(self._settings.timeout or ATTEMPT_S):
-                while True:
-                    lane = await self._seek(engine, record.device_id)
-                    if lane.verified is None or lane.verified.public_key != record.public_key:
-                        await lane.refuse(Refusal.WRONG_KEY)
-                        raise RefusedError(
-                            Refusal.WRONG_KEY, "the peer's device key is not the one that was paired"
-                        )
-                    try:
-                        await meet_again(lane, Role.JOINER)
-                        return lane
-                    except (OSError, TimeoutError):
-                        engine.lane_ended(lane, record.device_id)
-        except TimeoutError:
-            raise self._give_up(engine) from None
 
 
 def _succeeds(nomination: asyncio.Task[None], lane: Lane, chosen: Lane) -> bool:

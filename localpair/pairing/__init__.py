@@ -1,0 +1,1 @@
+"""The attempts: hosting, joining, listening, reaching again, looking around; the public API's verbs."""
