@@ -41,8 +41,8 @@ from localpair.diagnosis import (
     probes_links,
 )
 from localpair.diagnosis.evidence import outcome, plain, word
+from localpair.diagnosis.policy_rules import rule_facts
 from localpair.diagnosis.redaction import Redactor
-from localpair.diagnosis.rules import rule_facts
 from localpair.diagnosis.text import to_text
 from localpair.errors import LocalError
 from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard

@@ -9,11 +9,11 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from localpair.diagnosis import probes_firewall, probes_host, probes_links, probes_peers, probes_self
+from localpair.diagnosis.context import Setting
 from localpair.diagnosis.evidence import Notes
 from localpair.diagnosis.facts import Facts, Json
 from localpair.diagnosis.record import Finding, Report, Status
 from localpair.diagnosis.runner import Check, OnFinding, Series
-from localpair.diagnosis.setting import Setting
 from localpair.diagnosis.text import to_text
 from localpair.limits import DIAGNOSIS_S
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from localpair.diagnosis.probes_host import read_text
 
 if TYPE_CHECKING:
+    from localpair.diagnosis.context import Setting
     from localpair.diagnosis.evidence import Notes
     from localpair.diagnosis.facts import Facts, Json
-    from localpair.diagnosis.setting import Setting
 
 
 def firewall(_: Setting, notes: Notes) -> None:

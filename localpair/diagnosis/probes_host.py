@@ -21,9 +21,9 @@ from localpair.diagnosis.evidence import system_error
 from localpair.net.netcheck.port_holders import ipv6_compiled
 
 if TYPE_CHECKING:
+    from localpair.diagnosis.context import Setting
     from localpair.diagnosis.evidence import Notes
     from localpair.diagnosis.facts import Facts, Json
-    from localpair.diagnosis.setting import Setting
 
 _LIBRARIES: Final = (
     "cryptography",

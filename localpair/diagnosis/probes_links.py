@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.address import AddressClass, IPAddress, classify, subnet_hosts, unscoped
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
+from localpair.diagnosis.policy_rules import note_rules
 from localpair.diagnosis.probes_host import read_text
-from localpair.diagnosis.rules import note_rules
 from localpair.limits import DISCOVERY_PORT, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED
 from localpair.net.host.adapters import Hardware, read_hardware
 from localpair.net.host.interfaces import Interfaces
@@ -20,9 +20,9 @@ from localpair.net.host.routes import NoRoute, Route, RouteAnswer
 from localpair.net.host.routing import route_to
 
 if TYPE_CHECKING:
+    from localpair.diagnosis.context import Setting
     from localpair.diagnosis.evidence import Notes
     from localpair.diagnosis.facts import Facts, Json
-    from localpair.diagnosis.setting import Setting
 
 _LINUX: Final = sys.platform.startswith("linux")
 

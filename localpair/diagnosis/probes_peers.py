@@ -26,9 +26,9 @@ from localpair.net.netcheck.multicast_echo import Ear, Stranger, Target
 from localpair.protocol.discovery_events import Carrier
 
 if TYPE_CHECKING:
+    from localpair.diagnosis.context import Setting
     from localpair.diagnosis.evidence import Notes
     from localpair.diagnosis.facts import Facts, Json
-    from localpair.diagnosis.setting import Setting
 
 _GROUPS_4: Final = (IPv4Address(GROUP_LINK_LOCAL), IPv4Address(GROUP_SCOPED))
 _GROUP_6: Final = IPv6Address(GROUP_IPV6)

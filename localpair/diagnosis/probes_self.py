@@ -25,9 +25,9 @@ from localpair.ranking import scope_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from localpair.diagnosis.context import Setting
     from localpair.diagnosis.evidence import Notes
     from localpair.diagnosis.facts import Facts, Json
-    from localpair.diagnosis.setting import Setting
     from localpair.events import AddressAttempt
 
 _TOLD: Final = 3  # faults of one kind named in a summary; the facts hold all of them

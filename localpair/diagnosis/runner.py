@@ -24,9 +24,9 @@ from localpair.errors import LocalpairError
 from localpair.limits import DIAGNOSIS_CHECK_S, DIAGNOSIS_LEAST_S
 
 if TYPE_CHECKING:
+    from localpair.diagnosis.context import Setting
     from localpair.diagnosis.evidence import Clock
     from localpair.diagnosis.facts import Facts
-    from localpair.diagnosis.setting import Setting
 
 log = logging.getLogger("localpair.diagnosis")
 log.addHandler(
