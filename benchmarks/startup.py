@@ -24,7 +24,7 @@ from measuring import Ran, Report, installed, parser, print_table, progress, run
 
 SCRIPT = "import re, sys; from localpair.cli import main; sys.exit(main())"
 JOIN_PATH = (
-    "import localpair, localpair.cli.run, localpair.cli.arguments, localpair.cli.join\n"
+    "import localpair, localpair.cli.run, localpair.cli.arguments, localpair.cli.commands.join\n"
     "localpair.join, localpair.Settings, localpair.TrustStore\n"
 )
 DATACLASSES = """

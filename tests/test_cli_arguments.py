@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from localpair.cli import helptexts, main
 from localpair.cli.arguments import parse
-from localpair.cli.commands import (
+from localpair.cli.options import (
     Addresses,
     Command,
     Devices,

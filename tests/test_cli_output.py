@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from localpair import events
 from localpair.candidate import Evidence
-from localpair.cli import facts
-from localpair.cli.failures import explain
-from localpair.cli.fields import of_item
-from localpair.cli.jsonl import JsonLines
-from localpair.cli.output import Output
-from localpair.cli.talk import Talk
-from localpair.cli.text import count, printable, seconds, size, table
+from localpair.cli.output import results
+from localpair.cli.output.failures import explain
+from localpair.cli.output.json_fields import of_item
+from localpair.cli.output.jsonl import JsonLines
+from localpair.cli.output.output import Output
+from localpair.cli.terminal.messages import Talk
+from localpair.cli.terminal.text import count, printable, seconds, size, table
 from localpair.diagnosis.record import Finding, Status
 from localpair.errors import (
     LocalError,
@@ -42,7 +42,7 @@ from localpair.errors import (
 DOCUMENT = Path(__file__).parent.parent / "docs" / "cli.md"
 SENT = events.Sent("a.txt", 5, "ab" * 32)
 RECEIVED = events.Received(Path("in/a.txt"), 5, "ab" * 32)
-ITEMS: list[facts.Item] = [
+ITEMS: list[results.Item] = [
     READY,
     OFFER,
     events.AddressAttempt(
@@ -56,14 +56,14 @@ ITEMS: list[facts.Item] = [
     SENT,
     RECEIVED,
     events.Reconnected(PATH),
-    facts.Device("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0),
-    facts.Checked(Finding("interfaces", Status.OK, 0.0, 1.0, "3 up", {"count": 3})),
-    facts.ApprovalAsked(PEER, "483 920", "gives", PATH),
+    results.Device("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0),
+    results.Checked(Finding("interfaces", Status.OK, 0.0, 1.0, "3 up", {"count": 3})),
+    results.ApprovalAsked(PEER, "483 920", "gives", PATH),
     events.CodeShown(PEER, "483 920", "gives", PATH, again=True),
     events.PeerGone(PEER),
     events.SealedHeard(),
-    facts.Verdict("heard", "1 device heard.", {"devices": 1, "sealed": True}),
-    facts.Closed(PEER, (SENT,), (RECEIVED,), None),
+    results.Verdict("heard", "1 device heard.", {"devices": 1, "sealed": True}),
+    results.Closed(PEER, (SENT,), (RECEIVED,), None),
 ]
 
 
@@ -78,7 +78,7 @@ def _names(fields: dict[str, Any], prefix: str = "") -> set[str]:
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: type(item).__name__)
-def test_every_event_and_field_is_documented(item: facts.Item) -> None:
+def test_every_event_and_field_is_documented(item: results.Item) -> None:
     name, fields = of_item(item)
     section = DOCUMENT.read_text("utf-8").partition(f"#### `{name}`\n")[2].partition("\n#### ")[0]
     assert section, f"docs/cli.md has no section for {name}"
@@ -122,7 +122,7 @@ def test_the_fields_that_scripts_rely_on() -> None:
     assert of_item(RECEIVED) == ("received", {"path": "in/a.txt", "bytes": 5, "sha256": "ab" * 32})
 
 
-def _json_lines(items: list[facts.Item], times: list[float]) -> list[dict[str, Any]]:
+def _json_lines(items: list[results.Item], times: list[float]) -> list[dict[str, Any]]:
     stream, clock = io.StringIO(), iter(times)
     lines = JsonLines(stream, lambda: next(clock))
     for item in items:
@@ -195,7 +195,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def _shown(item: facts.Item, **options: Any) -> tuple[str, str]:
+def _shown(item: results.Item, **options: Any) -> tuple[str, str]:
     out, err = io.StringIO(), io.StringIO()
     Output(out, err, json=False, **options).show(item)
     return out.getvalue(), err.getvalue()
@@ -206,14 +206,14 @@ def _shown(item: facts.Item, **options: Any) -> tuple[str, str]:
     [
         replace(PAIRED, peer=events.Peer("id", HOSTILE)),
         events.PeerFound(replace(NEARBY, label=HOSTILE, alias=HOSTILE)),
-        facts.Closed(
+        results.Closed(
             PEER, (events.Sent(HOSTILE, 1, ""),), (events.Received(Path("x" + HOSTILE[:-4]), 1, ""),)
         ),
-        facts.Verdict("x", HOSTILE),
+        results.Verdict("x", HOSTILE),
     ],
     ids=lambda item: type(item).__name__,
 )
-def test_hostile_names_reach_no_terminal(item: facts.Item) -> None:
+def test_hostile_names_reach_no_terminal(item: results.Item) -> None:
     text = "".join(_shown(item))
     assert "end" in text or "gpj" in text
     assert not re.search(r"[^\n -~°-￿]|[\u202a-\u202e\u2066-\u2069\u200b]", text)
@@ -241,7 +241,7 @@ def test_nearby_devices_are_talk_while_pairing_and_the_result_of_discover() -> N
 
 def test_many_files_are_counted() -> None:
     many = tuple(events.Sent(f"{number}.txt", 1000, "") for number in range(10_000))
-    out, _ = _shown(facts.Closed(PEER, sent=many))
+    out, _ = _shown(results.Closed(PEER, sent=many))
     lines = out.splitlines()
     assert lines[0] == "Sent 10000 files, 10.0 MB:"
     assert lines[-1] == "  and 9980 more"
@@ -353,7 +353,7 @@ def test_long_sentences_break_between_words_on_a_terminal_only(monkeypatch: pyte
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     coloured = _Terminal()
-    Talk(coloured).failure(facts.Failure("local", "a sentence that is as wide as it", None, 1))
+    Talk(coloured).failure(results.Failure("local", "a sentence that is as wide as it", None, 1))
     assert coloured.getvalue().count("\n") == 1, "colours take no room: 39 columns of 40"
     screen = _Terminal()
     Output(screen, io.StringIO(), json=False).show(PAIRED)

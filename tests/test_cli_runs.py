@@ -109,7 +109,7 @@ class Typist:
     """Answers questions in the order in which they are asked, and keeps them."""
 
     def __init__(self, master: int, monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
-        from localpair.cli.talk import Talk
+        from localpair.cli.terminal.messages import Talk
 
         self.asked: list[str] = []
         left = list(answers)
@@ -415,8 +415,8 @@ def test_a_fast_answer_to_a_question_is_not_older_than_it(
     api: Api, terminal: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has been read before the question's own line of code is over."""
-    from localpair.cli.keyboard import Keyboard
-    from localpair.cli.talk import Talk
+    from localpair.cli.terminal.keyboard import Keyboard
+    from localpair.cli.terminal.messages import Talk
 
     read, hand_over, ask = threading.Event(), Keyboard._hand_over, Talk.ask
 
@@ -942,7 +942,7 @@ def test_a_long_transfer_shows_a_bar_and_a_short_one_does_not(monkeypatch: pytes
     import io
     import re
 
-    from localpair.cli import progress
+    from localpair.cli.terminal import progress
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

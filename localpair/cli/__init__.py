@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from localpair.cli.api import Api
-    from localpair.cli.commands import Command
+    from localpair.cli.options import Command
 
 __all__ = ["main"]
 

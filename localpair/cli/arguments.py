@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from localpair.cli import commands, helptexts
+from localpair.cli import helptexts, options
 from localpair.errors import UsageError
 from localpair.limits import (
     ATTEMPT_S,
@@ -27,7 +27,7 @@ _OFFER: Final = re.compile(r"\bLP:[A-Z2-7]{8}", re.IGNORECASE)
 _TIMEOUT_MAX_S: Final = 7 * 86400.0  # a longer wait is a slip of the finger
 
 
-def parse(words: Sequence[str]) -> commands.Command:
+def parse(words: Sequence[str]) -> options.Command:
     """The command in ``words``. Raises `UsageError`; ``--help`` and ``--version`` print and raise SystemExit."""
     if any(_OFFER.search(word) for word in words):
         raise UsageError(
@@ -188,8 +188,8 @@ def _qr(word: str) -> str:
 _seconds.__name__, _port.__name__ = "time in seconds", "port"
 
 
-def _pair_options(given: argparse.Namespace) -> commands.PairOptions:
-    return commands.PairOptions(
+def _pair_options(given: argparse.Namespace) -> options.PairOptions:
+    return options.PairOptions(
         flow=given.flow,
         offer_addresses=given.offer_addresses,
         name=given.name,
@@ -203,17 +203,17 @@ def _pair_options(given: argparse.Namespace) -> commands.PairOptions:
     )
 
 
-def _join(given: argparse.Namespace) -> commands.Join:
+def _join(given: argparse.Namespace) -> options.Join:
     if given.source not in {None, "-"}:
         raise UsageError(
             "join takes no argument but a hyphen",
             hint="Run `localpair join` and paste the offer, or pipe it to `localpair join -`.",
         )
-    return commands.Join(_pair_options(given), stdin=given.source == "-", image=given.image)
+    return options.Join(_pair_options(given), stdin=given.source == "-", image=given.image)
 
 
-def _devices(given: argparse.Namespace) -> commands.Devices:
-    return commands.Devices(
+def _devices(given: argparse.Namespace) -> options.Devices:
+    return options.Devices(
         action=given.action or "list",
         device=getattr(given, "device", ""),
         name=getattr(given, "name", ""),
@@ -231,15 +231,15 @@ _ADDERS: Final[dict[str, Callable[[argparse.ArgumentParser], None]]] = {
     "send": _add_send,
     "listen": _add_listen,
 }
-_BUILDERS: Final[dict[str, Callable[[argparse.Namespace], commands.Command]]] = {
-    "host": lambda given: commands.Host(_pair_options(given)),
+_BUILDERS: Final[dict[str, Callable[[argparse.Namespace], options.Command]]] = {
+    "host": lambda given: options.Host(_pair_options(given)),
     "join": _join,
-    "discover": lambda given: commands.Discover(given.timeout, given.json),
-    "addresses": lambda given: commands.Addresses(given.timeout, given.json),
-    "diagnose": lambda given: commands.Diagnose(given.timeout, given.output, given.json, given.redact),
+    "discover": lambda given: options.Discover(given.timeout, given.json),
+    "addresses": lambda given: options.Addresses(given.timeout, given.json),
+    "diagnose": lambda given: options.Diagnose(given.timeout, given.output, given.json, given.redact),
     "devices": _devices,
-    "send": lambda given: commands.Send(
+    "send": lambda given: options.Send(
         given.device, tuple(given.paths), given.timeout, given.port, given.json
     ),
-    "listen": lambda given: commands.Listen(given.receive, given.timeout, given.once, given.port, given.json),
+    "listen": lambda given: options.Listen(given.receive, given.timeout, given.once, given.port, given.json),
 }

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from localpair.cli.api import Api
-    from localpair.cli.keyboard import Keyboard
-    from localpair.cli.output import Output
+    from localpair.cli.output.output import Output
+    from localpair.cli.terminal.keyboard import Keyboard
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,44 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localpair.cli import commands
+from localpair.cli import options
 
 if TYPE_CHECKING:
     from localpair.cli.context import Context
 
 
-async def dispatch(command: commands.Command, context: Context) -> None:
+async def dispatch(command: options.Command, context: Context) -> None:
     """Run ``command``. Raises what it raises."""
     match command:
-        case commands.Host():
-            from localpair.cli import host
+        case options.Host():
+            from localpair.cli.commands import host
 
             await host.run(command, context)
-        case commands.Join():
-            from localpair.cli import join
+        case options.Join():
+            from localpair.cli.commands import join
 
             await join.run(command, context)
-        case commands.Discover():
-            from localpair.cli import discover
+        case options.Discover():
+            from localpair.cli.commands import discover
 
             await discover.run(command, context)
-        case commands.Addresses():
-            from localpair.cli import addresses
+        case options.Addresses():
+            from localpair.cli.commands import addresses
 
             await addresses.run(command, context)
-        case commands.Diagnose():
-            from localpair.cli import diagnose
+        case options.Diagnose():
+            from localpair.cli.commands import diagnose
 
             await diagnose.run(command, context)
-        case commands.Devices():
-            from localpair.cli import devices
+        case options.Devices():
+            from localpair.cli.commands import devices
 
             await devices.run(command, context)
-        case commands.Send():
-            from localpair.cli import send
+        case options.Send():
+            from localpair.cli.commands import send
 
             await send.run(command, context)
-        case commands.Listen():
-            from localpair.cli import listen
+        case options.Listen():
+            from localpair.cli.commands import listen
 
             await listen.run(command, context)

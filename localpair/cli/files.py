@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from localpair.cli.text import printable
+from localpair.cli.terminal.text import printable
 from localpair.errors import LocalError, UsageError
 
 if TYPE_CHECKING:

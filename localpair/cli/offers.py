@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
     from pathlib import Path
 
-    from localpair.cli.commands import Join
     from localpair.cli.context import Context
-    from localpair.cli.keyboard import Keyboard
+    from localpair.cli.options import Join
+    from localpair.cli.terminal.keyboard import Keyboard
 
 VARIABLE: Final = "LOCALPAIR_OFFER"
 _TRIES: Final = 3  # at the prompt

@@ -10,19 +10,19 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from localpair.cli import commands
+from localpair.cli import options
 from localpair.cli.api import installed
 from localpair.cli.context import Context
 from localpair.cli.dispatch import dispatch
-from localpair.cli.failures import explain
-from localpair.cli.interruption import CLOSED, Interruption
-from localpair.cli.keyboard import standard_input
-from localpair.cli.output import Output
-from localpair.cli.talk import debugging, route_logs
+from localpair.cli.output.failures import explain
+from localpair.cli.output.output import Output
+from localpair.cli.terminal.keyboard import standard_input
+from localpair.cli.terminal.messages import debugging, route_logs
+from localpair.cli.terminal.signals import CLOSED, Interruption
 
 if TYPE_CHECKING:
     from localpair.cli.api import Api
-    from localpair.cli.facts import Failure
+    from localpair.cli.output.results import Failure
     from localpair.errors import UsageError
 
 
@@ -33,10 +33,10 @@ def refuse(error: UsageError, *, json: bool) -> int:
     return error.exit_code
 
 
-def execute(command: commands.Command, api: Api | None = None) -> int:
+def execute(command: options.Command, api: Api | None = None) -> int:
     """Run ``command`` to its end and return the exit code; output ends with exactly one ``done`` or ``failed``."""
     _escape_what_cannot_be_shown()
-    listing = isinstance(command, commands.Discover)
+    listing = isinstance(command, options.Discover)
     output = Output(sys.stdout, sys.stderr, json=command.json, listing=listing)
     handler = route_logs(output.talk)
     try:
@@ -49,9 +49,7 @@ def execute(command: commands.Command, api: Api | None = None) -> int:
     return code
 
 
-async def _main(
-    command: commands.Command, api: Api | None, output: Output, interruption: Interruption
-) -> int:
+async def _main(command: options.Command, api: Api | None, output: Output, interruption: Interruption) -> int:
     interruption.attach()
     animation = asyncio.create_task(output.animate())
     failure: Failure | None

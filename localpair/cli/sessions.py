@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from localpair.cli import facts
-from localpair.cli.failures import explain
+from localpair.cli.output import results
+from localpair.cli.output.failures import explain
 from localpair.errors import LocalpairError, RemoteError, TransferError, UnreachableError
 from localpair.events import AnswerIssued, OfferIssued, Paired, Received, Reconnected, Sent
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from localpair.cli.output import Output
+    from localpair.cli.output.output import Output
     from localpair.events import Event
     from localpair.pairing.attempt import Pairing
     from localpair.session import Session
 
 _GOODBYE_S: Final = 0.2
-_INTERRUPTED: Final = facts.Failure("interrupted", "interrupted", None, 130)
+_INTERRUPTED: Final = results.Failure("interrupted", "interrupted", None, 130)
 _LAST_EVENTS_S: Final = 0.2  # for events that explain a failure and are still on their way
 
 
@@ -101,7 +101,7 @@ async def carry(
     tally = Tally(output)
     session.on_event = tally.show
     session.start()  # even with nothing to carry: the other side is to hear a goodbye
-    failure: facts.Failure | None = None
+    failure: results.Failure | None = None
     try:
         await _exchange(session, send if session.peer_takes else (), receive)
         await session.close()
@@ -166,6 +166,6 @@ class Tally:
             self._received.append(event)
         self._output.show(event)
 
-    def closed(self, session: Session, failure: facts.Failure | None) -> facts.Closed:
+    def closed(self, session: Session, failure: results.Failure | None) -> results.Closed:
         """All that came of it."""
-        return facts.Closed(session.peer, tuple(self._sent), tuple(self._received), failure)
+        return results.Closed(session.peer, tuple(self._sent), tuple(self._received), failure)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localpair.cli import facts
-from localpair.cli.text import count
+from localpair.cli.output import results
+from localpair.cli.terminal.text import count
 from localpair.events import PeerFound, SealedHeard
 
 if TYPE_CHECKING:
-    from localpair.cli.commands import Discover
     from localpair.cli.context import Context
+    from localpair.cli.options import Discover
 
 
 async def run(command: Discover, context: Context) -> None:
@@ -23,7 +23,7 @@ async def run(command: Discover, context: Context) -> None:
         sealed = sealed or isinstance(event, SealedHeard)
         context.output.show(event)
     word, text = _summary(len(heard), command.timeout, sealed=sealed)
-    context.output.show(facts.Verdict(word, text, {"devices": len(heard), "sealed": sealed}))
+    context.output.show(results.Verdict(word, text, {"devices": len(heard), "sealed": sealed}))
 
 
 def _summary(heard: int, timeout: float, *, sealed: bool) -> tuple[str, str]:

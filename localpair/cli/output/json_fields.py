@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from localpair import events
-from localpair.cli import facts
+from localpair.cli.output import results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 Fields: TypeAlias = dict[str, object]
 
 
-def of_item(item: facts.Item) -> tuple[str, Fields]:
+def of_item(item: results.Item) -> tuple[str, Fields]:
     """The name of the event of ``item`` and its fields, without ``event`` and ``t``."""
     match item:
-        case facts.Device() | facts.Checked() | facts.Verdict() | facts.Closed():
+        case results.Device() | results.Checked() | results.Verdict() | results.Closed():
             return _of_command_line(item)
-        case facts.ApprovalAsked() | facts.AnswerTaken():
+        case results.ApprovalAsked() | results.AnswerTaken():
             return _of_prompt(item)
         case events.Progress() | events.Sent() | events.Received():
             return _of_payload(item)
@@ -30,7 +30,7 @@ def of_item(item: facts.Item) -> tuple[str, Fields]:
             return _of_pairing(item)
 
 
-def of_failure(failure: facts.Failure) -> Fields:
+def of_failure(failure: results.Failure) -> Fields:
     """The fields of ``failed``."""
     return {
         "reason": failure.reason,
@@ -67,11 +67,11 @@ def _of_path(path: events.Path) -> Fields:
     }
 
 
-def _of_prompt(item: facts.ApprovalAsked | facts.AnswerTaken) -> tuple[str, Fields]:
+def _of_prompt(item: results.ApprovalAsked | results.AnswerTaken) -> tuple[str, Fields]:
     match item:
-        case facts.ApprovalAsked():
+        case results.ApprovalAsked():
             return "approval", _of_approval(item, asked=True)
-        case facts.AnswerTaken():
+        case results.AnswerTaken():
             problem = item.problem
             return "answered", {
                 "accepted": problem is None,
@@ -81,7 +81,7 @@ def _of_prompt(item: facts.ApprovalAsked | facts.AnswerTaken) -> tuple[str, Fiel
             }
 
 
-def _of_approval(item: facts.ApprovalAsked | events.CodeShown, *, asked: bool) -> Fields:
+def _of_approval(item: results.ApprovalAsked | events.CodeShown, *, asked: bool) -> Fields:
     return {
         "peer": _of_peer(item.peer),
         "code": item.code,
@@ -93,16 +93,16 @@ def _of_approval(item: facts.ApprovalAsked | events.CodeShown, *, asked: bool) -
 
 
 def _of_command_line(
-    item: facts.Device | facts.Checked | facts.Verdict | facts.Closed,
+    item: results.Device | results.Checked | results.Verdict | results.Closed,
 ) -> tuple[str, Fields]:
     match item:
-        case facts.Device():
+        case results.Device():
             return "device", {name: getattr(item, name) for name in item.__slots__}
-        case facts.Checked():
+        case results.Checked():
             return "check", dict(item.finding.to_dict())
-        case facts.Verdict():
+        case results.Verdict():
             return "verdict", {"verdict": item.verdict, "text": item.text, **item.evidence}
-        case facts.Closed():
+        case results.Closed():
             return "closed", {
                 "peer": _of_peer(item.peer),
                 "sent": _of_files(item.sent),

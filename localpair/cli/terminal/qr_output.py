@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localpair.cli.text import printable
+from localpair.cli.terminal.text import printable
 
 if TYPE_CHECKING:
-    from localpair.cli.output import Output
+    from localpair.cli.output.output import Output
 
 
 class Codes:

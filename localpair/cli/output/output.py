@@ -7,15 +7,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from localpair.cli.jsonl import JsonLines
-from localpair.cli.progress import Bars
-from localpair.cli.screen import Screen
-from localpair.cli.talk import Talk
+from localpair.cli.output.jsonl import JsonLines
+from localpair.cli.terminal.messages import Talk
+from localpair.cli.terminal.progress import Bars
+from localpair.cli.terminal.screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from localpair.cli import facts
+    from localpair.cli.output import results
 
 _LOCK_S = 0.1  # a writer that hangs longer is blocked by whoever reads
 
@@ -23,10 +23,10 @@ _LOCK_S = 0.1  # a writer that hangs longer is blocked by whoever reads
 class Sink(Protocol):
     """Takes items and the end of the run."""
 
-    def show(self, item: facts.Item) -> None: ...
-    def show_all(self, items: Sequence[facts.Item]) -> None: ...
+    def show(self, item: results.Item) -> None: ...
+    def show_all(self, items: Sequence[results.Item]) -> None: ...
     def done(self) -> None: ...
-    def failed(self, failure: facts.Failure) -> None: ...
+    def failed(self, failure: results.Failure) -> None: ...
 
 
 class Output:
@@ -49,11 +49,11 @@ class Output:
         self._closed = False
         self._lock = threading.Lock()
 
-    def show(self, item: facts.Item) -> None:
+    def show(self, item: results.Item) -> None:
         """Show one item."""
         self._guarded(lambda: self._sink.show(item))
 
-    def show_all(self, items: Sequence[facts.Item]) -> None:
+    def show_all(self, items: Sequence[results.Item]) -> None:
         """Show several items of one kind: a table, or one event each."""
         self._guarded(lambda: self._sink.show_all(items))
 
@@ -77,7 +77,7 @@ class Output:
         if self._end():
             self._guarded(self._sink.done)
 
-    def failed(self, failure: facts.Failure) -> None:
+    def failed(self, failure: results.Failure) -> None:
         """End any other run: events first, then the error and its hint for the person."""
         if not self._end():
             return

@@ -6,15 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from localpair.cli import files
-from localpair.cli.failures import explain
+from localpair.cli.output.failures import explain
 from localpair.cli.sessions import Watch, carry
 from localpair.errors import UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from localpair.cli.commands import Listen
     from localpair.cli.context import Context
+    from localpair.cli.options import Listen
     from localpair.pairing.listen import Listening
     from localpair.session import Session
 

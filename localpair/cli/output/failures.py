@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from localpair import errors
-from localpair.cli.facts import Failure
+from localpair.cli.output.results import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

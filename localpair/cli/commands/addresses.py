@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localpair.cli import facts, fields
+from localpair.cli.output import json_fields, results
 
 if TYPE_CHECKING:
     from localpair.candidate import Candidate
-    from localpair.cli.commands import Addresses
     from localpair.cli.context import Context
+    from localpair.cli.options import Addresses
     from localpair.net.agent.gathering import AddressReport
 
 
@@ -22,14 +22,17 @@ async def run(command: Addresses, context: Context) -> None:
     output.show(_verdict(report))
 
 
-def _verdict(report: AddressReport) -> facts.Verdict:
-    evidence = {"stage": report.stage, "addresses": [fields.of_candidate(own) for own in report.candidates]}
+def _verdict(report: AddressReport) -> results.Verdict:
+    evidence = {
+        "stage": report.stage,
+        "addresses": [json_fields.of_candidate(own) for own in report.candidates],
+    }
     if not report.candidates:
         text = "This device has no address that another one could reach."
-        return facts.Verdict("no-address", text, evidence)
+        return results.Verdict("no-address", text, evidence)
     best, *others = (_described(own) for own in report.candidates)
     text = f"Best: {best}" + (f"; then {', '.join(others)}" if others else "")
-    return facts.Verdict("unconfirmed" if report.stage is None else "found", f"{text}.", evidence)
+    return results.Verdict("unconfirmed" if report.stage is None else "found", f"{text}.", evidence)
 
 
 def _described(candidate: Candidate) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from localpair.cli import facts
-from localpair.cli.screen import device, nearby
+from localpair.cli.output import results
+from localpair.cli.terminal.screen import device, nearby
 from localpair.errors import Refusal, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from localpair.cli.keyboard import Keyboard
-    from localpair.cli.output import Output
+    from localpair.cli.output.output import Output
+    from localpair.cli.terminal.keyboard import Keyboard
     from localpair.events import NearbyPeer
     from localpair.settings import ApprovalRequest
 
@@ -80,7 +80,7 @@ class Prompts:
         return joining[0] if len(joining) == 1 else None
 
     def _announce(self, request: ApprovalRequest) -> None:
-        self._output.show(facts.ApprovalAsked(request.peer, request.code, request.direction, request.path))
+        self._output.show(results.ApprovalAsked(request.peer, request.code, request.direction, request.path))
         talk = self._output.talk
         talk.note(f"The other device is {device(request.peer)}, at {request.path.remote}.")
         talk.note(f"Code: {talk.strong(request.code)}   The other screen must show the same.")

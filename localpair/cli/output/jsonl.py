@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Final, TextIO
 
 from localpair import events
-from localpair.cli import fields
+from localpair.cli.output import json_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from localpair.cli import facts
+    from localpair.cli.output import results
 
 _PROGRESS_GAP_S: Final = 0.1  # ten lines a second and direction are enough for any bar
 
@@ -27,12 +27,12 @@ class JsonLines:
         self._clock = clock
         self._shown: dict[str, tuple[float, str]] = {}  # direction: when, which file
 
-    def show(self, item: facts.Item) -> None:
+    def show(self, item: results.Item) -> None:
         """Write one event; progress that comes too often is left out."""
         if not isinstance(item, events.Progress) or self._is_due(item):
-            self._write(*fields.of_item(item))
+            self._write(*json_fields.of_item(item))
 
-    def show_all(self, items: Sequence[facts.Item]) -> None:
+    def show_all(self, items: Sequence[results.Item]) -> None:
         """Write one event for each."""
         for item in items:
             self.show(item)
@@ -41,11 +41,11 @@ class JsonLines:
         """Write the last line of a run that did what was asked."""
         self._write("done", {"exit_code": 0})
 
-    def failed(self, failure: facts.Failure) -> None:
+    def failed(self, failure: results.Failure) -> None:
         """Write the last line of any other run."""
-        self._write("failed", fields.of_failure(failure))
+        self._write("failed", json_fields.of_failure(failure))
 
-    def _write(self, name: str, values: fields.Fields) -> None:
+    def _write(self, name: str, values: json_fields.Fields) -> None:
         line = json.dumps({"event": name, "t": round(self._clock(), 6), **values})
         self._stream.write(line + "\n")
         self._stream.flush()

@@ -7,12 +7,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from localpair.cli.text import printable, wrapped
+from localpair.cli.terminal.text import printable, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from localpair.cli.facts import Failure
+    from localpair.cli.output.results import Failure
 
 _MESSAGE_CHARS = 4000  # an error may list every address that was tried
 _BOLD, _RED, _YELLOW, _CYAN, _RESET = "\x1b[1m", "\x1b[1;31m", "\x1b[33m", "\x1b[36m", "\x1b[0m"

@@ -8,7 +8,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from localpair.cli.facts import Failure
+from localpair.cli.output.results import Failure
 from localpair.limits import CANCEL_S
 
 if TYPE_CHECKING:

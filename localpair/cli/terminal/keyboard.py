@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from localpair.cli.talk import Talk
+    from localpair.cli.terminal.messages import Talk
 
 _CHUNK_BYTES: Final = 4096
 _LINES: Final = 64  # read ahead of whoever asks for them

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TextIO
 
 from localpair import events
-from localpair.cli import facts
-from localpair.cli.text import count, printable, seconds, size, table, wrapped
+from localpair.cli.output import results
+from localpair.cli.terminal.text import count, printable, seconds, size, table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from localpair.cli.progress import Bars
-    from localpair.cli.talk import Talk
+    from localpair.cli.terminal.messages import Talk
+    from localpair.cli.terminal.progress import Bars
 
 _FILES_SHOWN: Final = 20  # more are counted
 
@@ -31,17 +31,17 @@ class Screen:
         self._listing = listing
         self._heard: set[str] = set()
 
-    def show(self, item: facts.Item) -> None:
+    def show(self, item: results.Item) -> None:
         """Show one item, or keep it for the end."""
         match item:
             case events.Progress():
                 self._bars.update(item)
-            case facts.Closed():
+            case results.Closed():
                 self._bars.end()
                 self._lines(_closed(item))
             case events.PeerFound():
                 self._show_nearby(item)
-            case facts.Checked():
+            case results.Checked():
                 self._talk.note(f"Checked {item.finding.name}: {item.finding.status}")
             case events.Ready():
                 own = ", ".join(str(candidate.address) for candidate in item.addresses)
@@ -54,16 +54,16 @@ class Screen:
                 )
             case events.PeerGone():
                 self._talk.note(f"{device(item.peer)} has gone. Waiting for it to come back.")
-            case facts.AnswerTaken():
+            case results.AnswerTaken():
                 self._show_answer(item)
             case events.Reconnected():
                 self._talk.note(f"The connection broke; it goes on over {item.path.remote}.")
-            case events.Paired() | facts.Verdict():
+            case events.Paired() | results.Verdict():
                 self._lines([wrapped(line, self._out) for line in _result(item)])
             case _:
                 self._lines(_result(item))
 
-    def show_all(self, items: Sequence[facts.Item]) -> None:
+    def show_all(self, items: Sequence[results.Item]) -> None:
         """Show items of one kind as a table."""
         rows = [_row(item) for item in items]
         if rows:
@@ -73,11 +73,11 @@ class Screen:
         """End the run: all has been said."""
         self._bars.end()
 
-    def failed(self, _: facts.Failure) -> None:
+    def failed(self, _: results.Failure) -> None:
         """End the run: the error is talk, and said by the caller."""
         self._bars.end()
 
-    def _show_answer(self, item: facts.AnswerTaken) -> None:
+    def _show_answer(self, item: results.AnswerTaken) -> None:
         if item.problem is not None:
             self._talk.warning(item.problem.message)
             if item.problem.hint:
@@ -119,14 +119,14 @@ _ROLES: Final = {
 }
 
 
-def _result(item: facts.Item) -> list[str]:
+def _result(item: results.Item) -> list[str]:
     match item:
         case events.OfferIssued() | events.AnswerIssued():
             return [item.text]
         case events.Paired():
             how = f"over {item.path.remote} ({item.path.carrier})"
             return [f"Paired with {device(item.peer)} in {seconds(item.elapsed_ms)}, {how}."]
-        case facts.Verdict():
+        case results.Verdict():
             return [printable(item.text, 1000)]
         case _:
             return []
@@ -138,7 +138,7 @@ def device(peer: events.Peer) -> str:
     return f"{label} ({identity})" if label and label != identity else identity
 
 
-def _closed(item: facts.Closed) -> list[str]:
+def _closed(item: results.Closed) -> list[str]:
     lines: list[str] = []
     for verb, files in (("Sent", item.sent), ("Received", item.received)):
         if not files:
@@ -151,9 +151,9 @@ def _closed(item: facts.Closed) -> list[str]:
     return lines
 
 
-def _row(item: facts.Item) -> tuple[str, ...]:
+def _row(item: results.Item) -> tuple[str, ...]:
     match item:
-        case facts.Device():
+        case results.Device():
             since, met = f"since {_day(item.created)[:10]}", f"met {_day(item.last_seen)}"
             return (printable(item.name, 40), item.device_id, item.state, since, met)
         case events.AddressAttempt():

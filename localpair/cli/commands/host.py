@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from localpair.cli import facts, files
-from localpair.cli.codes import Codes
-from localpair.cli.prompts import Prompts
+from localpair.cli import files
+from localpair.cli.output import results
 from localpair.cli.sessions import pair_and_carry
+from localpair.cli.terminal.prompts import Prompts
+from localpair.cli.terminal.qr_output import Codes
 from localpair.errors import AnswerError
 from localpair.wire.answer import PREFIX
 
 if TYPE_CHECKING:
-    from localpair.cli.commands import Host, PairOptions
     from localpair.cli.context import Context
-    from localpair.cli.output import Output
+    from localpair.cli.options import Host, PairOptions
+    from localpair.cli.output.output import Output
     from localpair.events import OfferIssued
     from localpair.pairing.host import Hosting
     from localpair.settings import Settings
@@ -114,7 +115,7 @@ class TypedAnswers:
         if self._hosting is None or not meant:
             return
         try:
-            taken = facts.AnswerTaken(self._hosting.answer(line))
+            taken = results.AnswerTaken(self._hosting.answer(line))
         except AnswerError as error:
-            taken = facts.AnswerTaken(problem=error)
+            taken = results.AnswerTaken(problem=error)
         self._output.show(taken)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localpair.cli import facts
-from localpair.cli.text import printable
+from localpair.cli.output import results
+from localpair.cli.terminal.text import printable
 
 if TYPE_CHECKING:
-    from localpair.cli.commands import Devices
     from localpair.cli.context import Context
+    from localpair.cli.options import Devices
     from localpair.trust.store import DeviceRecord, TrustStore
 
 
@@ -44,8 +44,8 @@ def _change(command: Devices, store: TrustStore, record: DeviceRecord) -> tuple[
             return record, "forgotten"
 
 
-def _fact(record: DeviceRecord, state: str = "") -> facts.Device:
-    return facts.Device(
+def _fact(record: DeviceRecord, state: str = "") -> results.Device:
+    return results.Device(
         device_id=record.device_id,
         name=record.name,
         label=record.label,

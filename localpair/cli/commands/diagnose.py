@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localpair.cli import facts
-from localpair.cli.text import printable
+from localpair.cli.output import results
+from localpair.cli.terminal.text import printable
 from localpair.diagnosis.text import to_text
 from localpair.errors import LocalError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from localpair.cli.commands import Diagnose
     from localpair.cli.context import Context
+    from localpair.cli.options import Diagnose
     from localpair.diagnosis.record import Finding, Report
 
 
@@ -28,13 +28,13 @@ async def run(command: Diagnose, context: Context) -> None:
 
     def show(finding: Finding) -> None:
         if not later:
-            output.show(facts.Checked(finding))
+            output.show(results.Checked(finding))
 
     report = await context.api.diagnose(deadline=command.timeout, on_finding=show)
     if command.redact:
         report = report.redact()
     if later:
-        output.show_all([facts.Checked(finding) for finding in report.findings])
+        output.show_all([results.Checked(finding) for finding in report.findings])
     if command.output is not None:
         _write(report, command.output)
         output.talk.note(f"The report is in {printable(str(command.output))}.")
@@ -43,12 +43,12 @@ async def run(command: Diagnose, context: Context) -> None:
     output.show(_verdict(report))
 
 
-def _verdict(report: Report) -> facts.Verdict:
+def _verdict(report: Report) -> results.Verdict:
     faults = [finding.name for finding in report.findings if finding.status not in {"ok", "skipped"}]
     evidence = {"report": report.id, "interrupted": report.interrupted, "faults": faults}
     if report.ok:
-        return facts.Verdict("ok", "No check found a fault on this device.", evidence)
-    return facts.Verdict("faults", f"Look at: {', '.join(faults)}." if faults else "Interrupted.", evidence)
+        return results.Verdict("ok", "No check found a fault on this device.", evidence)
+    return results.Verdict("faults", f"Look at: {', '.join(faults)}." if faults else "Interrupted.", evidence)
 
 
 def _write(report: Report, path: Path) -> None:

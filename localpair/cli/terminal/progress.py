@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Final, TextIO
 
-from localpair.cli.text import printable, size
+from localpair.cli.terminal.text import printable, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

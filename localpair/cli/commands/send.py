@@ -8,8 +8,8 @@ from localpair.cli import files
 from localpair.cli.sessions import pair_and_carry
 
 if TYPE_CHECKING:
-    from localpair.cli.commands import Send
     from localpair.cli.context import Context
+    from localpair.cli.options import Send
 
 
 async def run(command: Send, context: Context) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from localpair.cli import offers
-from localpair.cli.codes import Codes
-from localpair.cli.host import prepare, settings
-from localpair.cli.prompts import Prompts
+from localpair.cli.commands.host import prepare, settings
 from localpair.cli.sessions import pair_and_carry
+from localpair.cli.terminal.prompts import Prompts
+from localpair.cli.terminal.qr_output import Codes
 
 if TYPE_CHECKING:
-    from localpair.cli.commands import Join
     from localpair.cli.context import Context
-    from localpair.cli.output import Output
+    from localpair.cli.options import Join
+    from localpair.cli.output.output import Output
     from localpair.events import AnswerIssued
     from localpair.wire.offer import Offer
 

@@ -1,0 +1,1 @@
+"""What a command puts out: lines for people, JSON for programs."""
