@@ -26,15 +26,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from localpair_lab.cells import PlannedCell, all_cells, planned
+from localpair_lab.choice import docker_answers, make_engine
+from localpair_lab.conduct import Wishes, conduct
+from localpair_lab.engines.base import Engine, LabError
+from localpair_lab.engines.namespace import NamespaceEngine
+from localpair_lab.scenario import MARKERS
+from localpair_lab.verdict import Outcome, Verdict
 from measuring import Figure, Report, parser, progress, undisturbed
-
-from lab.cells import PlannedCell, all_cells, planned
-from lab.choice import docker_answers, make_engine
-from lab.conduct import Wishes, conduct
-from lab.engines.base import Engine, LabError
-from lab.engines.namespace import NamespaceEngine
-from lab.scenario import MARKERS
-from lab.verdict import Outcome, Verdict
 
 AIM_MS = {"namespace": 400.0, "compose": 3000.0}
 KIB = 1024
@@ -188,7 +187,7 @@ def main() -> int:
     options = options_parser.parse_args()
     engines = ["namespace", "compose"] if options.engine == "both" else [options.engine]
     if "compose" in engines and not docker_answers():
-        raise SystemExit("no Docker engine with Compose v2 answers; python -m lab doctor says why")
+        raise SystemExit("no Docker engine with Compose v2 answers; localpair-lab doctor says why")
     report = Report("lab")
     try:
         if options.marker != "none":

@@ -4,7 +4,7 @@
     python benchmarks/rungs.py --runs 3 --only sweep
 
 Each rung is a scenario of the lab in which no lower one can do. It is played in network namespaces with the installed
-localpair, as `python -m lab run` plays it: real command lines, fresh processes. All rungs are run in turn, so that all
+localpair, as `localpair-lab run` plays it: real command lines, fresh processes. All rungs are run in turn, so that all
 see the same weather. `time` is from the start of the later process (the joiner's) to the moment at which both sides
 have said `paired`, interpreter and imports included. `datagrams`, `dials` and `questions` (for hardware addresses) are
 what both devices together have put on the wire by then, from the captures of their ports. The aim, one second, is for
@@ -21,15 +21,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from localpair_lab.cells import PlannedCell, planned
+from localpair_lab.engines.base import LabError
+from localpair_lab.engines.namespace import NamespaceEngine
+from localpair_lab.fabric.frames import Packet
+from localpair_lab.paths import SCENARIOS
+from localpair_lab.record import Record
+from localpair_lab.run import play
+from localpair_lab.sightings import read_node
 from measuring import Figure, Report, parser, progress, undisturbed
-
-from lab.cells import SCENARIOS, PlannedCell, planned
-from lab.engines.base import LabError
-from lab.engines.namespace import NamespaceEngine
-from lab.fabric.frames import Packet
-from lab.record import Record
-from lab.run import play
-from lab.sightings import read_node
 
 AIM_MS = 1000.0
 _FAILURES = 3  # of one rung; then it is given up

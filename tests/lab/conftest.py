@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-
-from lab.cells import PlannedCell, planned
-from lab.plan import Plan
+from localpair_lab.cells import PlannedCell, planned
+from localpair_lab.plan import Plan
 
 if TYPE_CHECKING:
     from pathlib import Path

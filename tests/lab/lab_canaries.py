@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from lab.engines.base import Probe
-from lab.engines.namespace import NamespaceEngine
+from localpair_lab.engines.base import Probe
+from localpair_lab.engines.namespace import NamespaceEngine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lab import plan as p
+    from localpair_lab import plan as p
 
 PORT = 46821
 

@@ -13,16 +13,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.engines.base import LabError, Line, Missing
+from localpair_lab import paths
+from localpair_lab.engines.base import LabError, Line, Missing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from lab.plan import Change, Plan
+    from localpair_lab.plan import Change, Plan
 
 OFFER = "LP1-THIS-IS-THE-FAKE-OFFER-0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # what lab_device.py shows
 HERE = Path(__file__).resolve().parent
-DECOY = HERE.parents[1] / "lab" / "decoy.py"
+DECOY = paths.PACKAGE / "decoy.py"
 
 
 class FakeProcess:

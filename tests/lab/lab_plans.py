@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lab import plan as p
+from localpair_lab import plan as p
 
 _SETTINGS = (
     ("net.ipv4.ip_forward", "0"),

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from lab import capabilities
+from localpair_lab import capabilities
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = {

@@ -8,13 +8,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-
-from lab import capabilities
-from lab.cli.care import diagnosed
-from lab.engines import forks
-from lab.engines.doctor import Finding
-from lab.fabric import clock, sandbox
-from lab.plan import CAPABILITIES
+from localpair_lab import capabilities
+from localpair_lab.cli.care import diagnosed
+from localpair_lab.engines import forks
+from localpair_lab.engines.doctor import Finding
+from localpair_lab.fabric import clock, sandbox
+from localpair_lab.plan import CAPABILITIES
 
 if TYPE_CHECKING:
     from pathlib import Path

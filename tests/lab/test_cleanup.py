@@ -11,10 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-
-from lab import gc, lease
-from lab.engines.compose import answers
-from lab.engines.docker_host import DockerHost
+from localpair_lab import gc, lease
+from localpair_lab.engines.compose import answers
+from localpair_lab.engines.docker_host import DockerHost
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "LOCALPAIR_LAB_CLEANUP_TEST"
@@ -27,9 +26,9 @@ sys.path.insert(0, sys.argv[4])
 import lab_plans as plans
 engine_name, step, folder = sys.argv[1:4]
 if engine_name == "namespace":
-    from lab.engines.namespace import NamespaceEngine as Engine
+    from localpair_lab.engines.namespace import NamespaceEngine as Engine
 else:
-    from lab.engines.compose import ComposeEngine as Engine
+    from localpair_lab.engines.compose import ComposeEngine as Engine
 
 async def reach(wanted):
     if step == wanted:
@@ -145,7 +144,7 @@ def test_only_free_leases_are_swept() -> None:
 def test_a_lease_that_nobody_refers_to_is_held_until_the_process_ends() -> None:
     lines = (
         "import gc, sys",
-        "from lab import lease",
+        "from localpair_lab import lease",
         "print(lease.Lease().name, flush=True)",
         "gc.collect()",
     )

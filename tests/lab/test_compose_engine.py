@@ -17,21 +17,20 @@ from typing import TYPE_CHECKING
 import lab_plans as plans
 import pytest
 from lab_canaries import between, probe
-
-from lab import lease
-from lab import plan as p
-from lab.compose import image
-from lab.engines.base import LabError
-from lab.engines.compose import FILE, ComposeEngine, ComposeRunning, answers, write_project
-from lab.engines.docker_host import DockerHost
-from lab.engines.render import as_text, render
-from lab.engines.wiring import Wiring
-from lab.fabric.contained import PROJECT, packed, unpacked
+from localpair_lab import lease
+from localpair_lab import plan as p
+from localpair_lab.engines import image
+from localpair_lab.engines.base import LabError
+from localpair_lab.engines.compose import FILE, ComposeEngine, ComposeRunning, answers, write_project
+from localpair_lab.engines.docker_host import DockerHost
+from localpair_lab.engines.render import as_text, render
+from localpair_lab.engines.wiring import Wiring
+from localpair_lab.fabric.contained import PROJECT, packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from lab.engines.base import Probe
+    from localpair_lab.engines.base import Probe
 
 A, B = "alice/eth0", "bob/eth0"
 ISOLATED = p.PortFlags(isolated=True)
@@ -180,7 +179,9 @@ def test_no_word_of_a_device_is_heard_once_its_programs_run(tmp_path: Path) -> N
     ask = """
 import json, sys
 sys.path.insert(0, "/opt/lab")
-from lab.fabric import channel, contained, namespaces
+from localpair_lab.fabric import channel
+from localpair_lab.fabric import contained
+from localpair_lab.fabric import namespaces
 from pathlib import Path
 for request in json.loads(sys.argv[1]):
     passed = [namespaces.open_network()] if request["do"] == "join" else []
@@ -243,7 +244,7 @@ def test_the_project_comes_up_by_hand(tmp_path: Path) -> None:
     host = DockerHost()
     image.ensure(host)
     host.client.images.remove(image.LATEST)  # only the name, which another clone's build would take, too
-    subprocess.run([sys.executable, "-m", "lab.compose.image"], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "localpair_lab.engines.image"], check=True, capture_output=True)
     file = write_project(plans.plan(), tmp_path)
     compose = ["docker", "compose", "-f", str(file)]
     try:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import lab_plans as plans
 import pytest
 from lab_canaries import between, play, probe
-
-from lab import plan as p
-from lab.engines.base import LabError
+from localpair_lab import plan as p
+from localpair_lab.engines.base import LabError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lab.engines.base import Probe
+    from localpair_lab.engines.base import Probe
 
 pytestmark = pytest.mark.netns
 

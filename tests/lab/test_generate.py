@@ -13,21 +13,20 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-
-from lab.agreement import disagreements
-from lab.cli import generate as command
-from lab.generate import sample as sampling
-from lab.generate.chance import Chance
-from lab.generate.document import make
-from lab.generate.expected import Expected, expected
-from lab.generate.player import differs, players
-from lab.generate.sample import Sample, draw, judged, planned_text
-from lab.generate.shrink import shrink
-from lab.generate.strategy import samples
-from lab.oracle import judge
-from lab.plan import Plan
-from lab.reach.packet import Answer
-from lab.verdict import Outcome, Verdict
+from localpair_lab.agreement import disagreements
+from localpair_lab.cli import generate as command
+from localpair_lab.generate import sample as sampling
+from localpair_lab.generate.chance import Chance
+from localpair_lab.generate.document import make
+from localpair_lab.generate.expected import Expected, expected
+from localpair_lab.generate.player import differs, players
+from localpair_lab.generate.sample import Sample, draw, judged, planned_text
+from localpair_lab.generate.shrink import shrink
+from localpair_lab.generate.strategy import samples
+from localpair_lab.oracle import judge
+from localpair_lab.plan import Plan
+from localpair_lab.reach.packet import Answer
+from localpair_lab.verdict import Outcome, Verdict
 
 FEATURES = (
     "apart", "behind-nat", "broadcast-dropped", "container-bridge", "dead-gateway", "event-cable-out",
@@ -68,7 +67,7 @@ def test_an_open_path_is_open_whoever_made_the_offer(drawn: Sample) -> None:
 
 
 def test_two_numbers_make_one_topology_in_every_process() -> None:
-    program = "from lab.generate.sample import draw; print(draw(5, 17).text, end='')"
+    program = "from localpair_lab.generate.sample import draw; print(draw(5, 17).text, end='')"
     texts = {
         subprocess.run(
             [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, check=True, capture_output=True,
@@ -227,7 +226,7 @@ def test_the_command_tells_what_disagrees_and_how_to_play_it_again(
     for number in numbers:
         file = tmp_path / f"seed-2-{number}.yaml"
         assert file.exists()
-        assert f"python -m lab run {file}" in told
+        assert f"localpair-lab run {file}" in told
 
 
 def test_nothing_is_offered_of_a_card_whose_cable_is_out() -> None:

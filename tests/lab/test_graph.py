@@ -11,18 +11,17 @@ from typing import Any, Literal
 
 import pytest
 import yaml
-
-from lab.cells import PlannedCell, all_cells
-from lab.cli.choose import subnets
-from lab.cli.demo import _end
-from lab.cli.main import main
-from lab.describe import grouped_ways, way_words
-from lab.graph import draw, mermaid
-from lab.load import load_text
-from lab.reach.opening import Opening, Way
-from lab.reach.packet import Answer
-from lab.schema import schema
-from lab.verdict import Outcome, Verdict
+from localpair_lab.cells import PlannedCell, all_cells
+from localpair_lab.cli.choose import subnets
+from localpair_lab.cli.demo import _end
+from localpair_lab.cli.main import main
+from localpair_lab.describe import grouped_ways, way_words
+from localpair_lab.graph import draw, mermaid
+from localpair_lab.load import load_text
+from localpair_lab.reach.opening import Opening, Way
+from localpair_lab.reach.packet import Answer
+from localpair_lab.schema import schema
+from localpair_lab.verdict import Outcome, Verdict
 
 CELLS = list(all_cells())
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,7 +168,8 @@ def test_ways_that_differ_in_bound_sockets_are_one_line() -> None:
 
 def test_the_lab_imports_without_docker() -> None:
     code = (
-        "import sys; sys.modules['docker'] = None; import lab.plugin, lab.cli.main, lab.oracle, lab.choice; "
+        "import sys; sys.modules['docker'] = None; import localpair_lab.plugin, localpair_lab.cli.main; "
+        "import localpair_lab.oracle, localpair_lab.choice; "
         "assert not [name for name in sys.modules if name.startswith('docker.')]"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import localpair_lab
 from import_graph import arrows, circles
 
-import lab
-
-PACKAGE = Path(lab.__file__).parent
+PACKAGE = Path(localpair_lab.__file__).parent
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

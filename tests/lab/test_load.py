@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from lab.load import find, load, load_text
-from lab.problems import ScenarioError
+from localpair_lab.load import find, load, load_text
+from localpair_lab.problems import ScenarioError
 
 GOOD = """\
 lab: 1

@@ -9,15 +9,15 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 import pytest
+from localpair_lab import budget, decoy
+from localpair_lab.budget import Span
+from localpair_lab.fabric.frames import Packet
+from localpair_lab.fabric.pcapng import INBOUND, OUTBOUND, Writer, packets
+from localpair_lab.manners import Circumstances, check_manners, circumstances
+from localpair_lab.reach.groups import DISCOVERY_PORT, GROUPS
+from localpair_lab.record import ActionRecord, Record, Seen
+from localpair_lab.sightings import Sighting, read_node
 
-from lab import budget, decoy
-from lab.budget import Span
-from lab.fabric.frames import Packet
-from lab.fabric.pcapng import INBOUND, OUTBOUND, Writer, packets
-from lab.manners import Circumstances, check_manners, circumstances
-from lab.reach.groups import DISCOVERY_PORT, GROUPS
-from lab.record import ActionRecord, Record, Seen
-from lab.sightings import Sighting, read_node
 from localpair import limits
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.discovery_events import Carrier, Heard, Source

@@ -20,14 +20,13 @@ from typing import TYPE_CHECKING, Any
 import lab_plans as plans
 import pytest
 from lab_canaries import between, play, probe
-
-from lab import plan as p
-from lab.cells import planned
-from lab.engines import forks
-from lab.engines.base import LabError
-from lab.engines.namespace import NamespaceEngine, NamespaceRunning
-from lab.fabric import clock
-from lab.sightings import read_node
+from localpair_lab import plan as p
+from localpair_lab.cells import planned
+from localpair_lab.engines import forks
+from localpair_lab.engines.base import LabError
+from localpair_lab.engines.namespace import NamespaceEngine, NamespaceRunning
+from localpair_lab.fabric import clock
+from localpair_lab.sightings import read_node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -706,12 +705,12 @@ def test_what_an_interpreter_reads_at_its_start_gets_a_start(
 
 LIVE = """
 import os, sys
-from lab.fabric import warm
+from localpair_lab.fabric import warm
 
 def program():
     with open("/dev/null") as first:
         print(sys.argv, dict(os.environ), first.fileno(), sys.stdin.read())
-    assert ROOT not in sys.path and not [name for name in sys.modules if name.startswith("lab")]
+    assert ROOT not in sys.path and not [name for name in sys.modules if name.startswith("localpair_lab")]
     %s
 
 ROOT = os.environ["PYTHONPATH"]
@@ -734,7 +733,7 @@ sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
     ],
 )
 def test_a_forked_program_has_its_own_words_variables_and_end(ends: str, status: int, complaint: str) -> None:
-    environment = {"PYTHONPATH": str(ROOT), "OF_THE_LAB": "1"}
+    environment = {"PYTHONPATH": str(ROOT / "lab"), "OF_THE_LAB": "1"}
     done = subprocess.run(
         [PYTHON, "-c", LIVE % ends],
         env=environment,

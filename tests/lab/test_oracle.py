@@ -10,17 +10,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-
-from lab.agreement import disagreements
-from lab.cells import PlannedCell, all_cells
-from lab.oracle import Answer, hears, judge, judge_all, opens, probes, stage_of
-from lab.reach.packet import Packet
-from lab.reach.walk import passes_reverse_path
+from localpair_lab.agreement import disagreements
+from localpair_lab.cells import PlannedCell, all_cells
+from localpair_lab.oracle import Answer, hears, judge, judge_all, opens, probes, stage_of
+from localpair_lab.reach.packet import Packet
+from localpair_lab.reach.walk import passes_reverse_path
 
 if TYPE_CHECKING:
     from conftest import PlanOf
-
-    from lab.plan import Plan
+    from localpair_lab.plan import Plan
 
 CELLS = list(all_cells())
 PAIR = """
@@ -342,8 +340,8 @@ def test_the_canary_stays_small() -> None:
 def _plan(text: str) -> Plan:
     from pathlib import Path
 
-    from lab.load import load_text
-    from lab.planner import make_plan
+    from localpair_lab.load import load_text
+    from localpair_lab.planner import make_plan
 
     loaded = load_text(Path("many.yaml"), f"lab: 1\nsummary: Many.\n{text}")
     return make_plan(loaded.cells[0].scenario, name="many")

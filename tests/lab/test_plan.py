@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from lab import plan as p
-from lab.cells import all_cells
+from localpair_lab import plan as p
+from localpair_lab.cells import all_cells
 
 if TYPE_CHECKING:
     from conftest import PlanOf
 
-LAB = Path(__file__).parents[2] / "lab"
+LAB = Path(__file__).parents[2] / "lab" / "localpair_lab"
 PURE = ["plan.py", "planner.py", "oracle.py", "agreement.py", "scenario.py", "planning", "reach", "parts"]
 PAIR = """
 pair: {host: bob, join: alice}
@@ -50,7 +49,9 @@ def test_the_pure_half_imports_nothing_that_acts(path: Path) -> None:
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         for name in names:
             assert name.partition(".")[0] not in forbidden, f"{path.name} imports {name}"
-            assert not name.startswith(("lab.fabric", "lab.run")), f"{path.name} imports {name}"
+            assert not name.startswith(("localpair_lab.fabric", "localpair_lab.run")), (
+                f"{path.name} imports {name}"
+            )
 
 
 def test_addresses_get_their_length_and_ipv6_its_link_local_address(plan_of: PlanOf) -> None:

@@ -13,9 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFTEST = """
-import lab.plugin as plugin
+import localpair_lab.plugin as plugin
 from lab_fake import FakeEngine
-from lab.conftest import *
 import os
 
 def pytest_sessionstart(session):
@@ -45,7 +44,9 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "conftest.py").write_text(CONFTEST)
-        (folder / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+        (folder / "pytest.ini").write_text(
+            "[pytest]\naddopts = --strict-markers\nlab_scenarios = scenarios\n"
+        )
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / "scenarios" / "theme" / f"{name}.yaml"

@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab_fake import OFFER, FakeEngine, FakeRunning
-
-from lab.board import Board, NeverError
-from lab.choice import make_engine
-from lab.conduct import Wishes, conduct
-from lab.expect import split_address
-from lab.plan import Plan, When
-from lab.pressure import Pressure
-from lab.tell import tell
-from lab.verdict import Outcome, Verdict
+from localpair_lab.board import Board, NeverError
+from localpair_lab.choice import make_engine
+from localpair_lab.conduct import Wishes, conduct
+from localpair_lab.expect import split_address
+from localpair_lab.plan import Plan, When
+from localpair_lab.pressure import Pressure
+from localpair_lab.tell import tell
+from localpair_lab.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import CellOf
-
-    from lab.cells import PlannedCell
+    from localpair_lab.cells import PlannedCell
 
 PAIR = """
 networks: {lan: 192.168.1.0/24}
@@ -129,7 +127,7 @@ def test_a_missed_bound_proves_nothing_while_programs_wait_for_a_core(
     direction: str,
     verdict: Verdict,
 ) -> None:
-    monkeypatch.setattr("lab.run.Pressure", lambda: SimpleNamespace(share=lambda: busy))
+    monkeypatch.setattr("localpair_lab.run.Pressure", lambda: SimpleNamespace(share=lambda: busy))
     text = EXPECT.replace("within: 3s", "within: 1ms").replace("direction: out", f"direction: {direction}")
     outcome = run(cell_of(PAIR + text), FakeEngine(), tmp_path)
     assert outcome.verdict is verdict
@@ -216,7 +214,7 @@ def test_a_failure_is_told_with_its_line_the_oracle_and_the_way_to_play_it_again
         "oracle   at the start",
         "timeline, the last",
         "artifacts  artifacts",
-        "again      python -m lab run scenarios/test/example.yaml --engine namespace --keep",
+        "again      localpair-lab run scenarios/test/example.yaml --engine namespace --keep",
     ):
         assert part in text, text
 
@@ -280,7 +278,7 @@ def test_whoever_wishes_it_hears_when_the_network_stands(cell_of: CellOf, tmp_pa
 def test_cold_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(
-        "lab.engines.namespace.NamespaceEngine", lambda *, cold: asked.append(cold) or FakeEngine()
+        "localpair_lab.engines.namespace.NamespaceEngine", lambda *, cold: asked.append(cold) or FakeEngine()
     )
     for cold in (True, False):
         make_engine("namespace", cold=cold)

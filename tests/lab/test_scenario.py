@@ -8,18 +8,22 @@ from pathlib import Path
 
 import pytest
 import yaml
+from localpair_lab.cells import all_cells
+from localpair_lab.load import find, load
+from localpair_lab.paths import PACKAGE, SCENARIOS
+from localpair_lab.schema import FILE, schema, schema_text
 
-from lab.cells import all_cells
-from lab.load import find, load
-from lab.schema import FILE, schema, schema_text
-
-LAB = Path(__file__).parents[2] / "lab"
 ENGINE_WORDS = re.compile(r"docker|compose|netns|veth|nft|iptables|sudo", re.IGNORECASE)
-MODEL = [LAB / "scenario.py", *sorted((LAB / "parts").glob("*.py")), LAB / "plan.py", LAB / "planner.py"]
+MODEL = [
+    PACKAGE / "scenario.py",
+    *sorted((PACKAGE / "parts").glob("*.py")),
+    PACKAGE / "plan.py",
+    PACKAGE / "planner.py",
+]
 
 
 def test_the_schema_is_fresh() -> None:
-    """`python -m lab validate --schema` writes it."""
+    """`localpair-lab validate --schema` writes it."""
     assert FILE.read_text() == schema_text()
 
 
@@ -30,9 +34,7 @@ def test_the_schema_describes_the_short_forms_and_the_conditions() -> None:
     assert len(schema["$defs"]["Network"]["anyOf"]) == 2
 
 
-@pytest.mark.parametrize(
-    "path", list(find(LAB / "scenarios")), ids=lambda path: f"{path.parent.name}/{path.stem}"
-)
+@pytest.mark.parametrize("path", list(find(SCENARIOS)), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_editors_find_no_fault_with_the_scenarios(path: Path) -> None:
     import jsonschema
 
@@ -58,9 +60,7 @@ def test_no_engine_is_named_in_the_model(path: Path) -> None:
     assert not ENGINE_WORDS.findall(code)
 
 
-@pytest.mark.parametrize(
-    "path", list(find(LAB / "scenarios")), ids=lambda path: f"{path.parent.name}/{path.stem}"
-)
+@pytest.mark.parametrize("path", list(find(SCENARIOS)), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_each_scenario_has_a_sentence_and_a_public_thread(path: Path) -> None:
     for cell in load(path).cells:
         assert cell.scenario.summary.endswith(".")
@@ -74,8 +74,8 @@ def test_titles_are_unique() -> None:
 
 
 def test_the_page_of_field_failures_names_scenarios_that_exist() -> None:
-    page = (LAB.parent / "docs" / "field-failures.md").read_text()
+    page = (PACKAGE.parents[1] / "docs" / "field-failures.md").read_text()
     named = set(re.findall(r"`([a-z0-9]+/[a-z0-9-]+)`", page)) - {"lab/scenarios"}
-    there = {str(path.relative_to(LAB / "scenarios").with_suffix("")) for path in find(LAB / "scenarios")}
+    there = {str(path.relative_to(SCENARIOS).with_suffix("")) for path in find(SCENARIOS)}
     assert len(named) > 90
     assert named - there == set()

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from lab import lease
-from lab.compose import image
-from lab.engines.compose import answers
-from lab.engines.docker_host import DockerHost
+from localpair_lab import lease
+from localpair_lab.engines import image
+from localpair_lab.engines.compose import answers
+from localpair_lab.engines.docker_host import DockerHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

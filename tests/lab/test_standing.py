@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-
-from lab.engines.compose import answers
-from lab.fabric.pcapng import packets
+from localpair_lab.engines.compose import answers
+from localpair_lab.fabric.pcapng import packets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-LAB: Final = (sys.executable, "-m", "lab")
+LAB: Final = (sys.executable, "-m", "localpair_lab")
 PATIENCE_S: Final = 60.0
 ENGINES: Final = (
     pytest.param("namespace", marks=pytest.mark.netns),

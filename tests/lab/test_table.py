@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from lab.cells import scenario_names
-from lab.grid import Result
-from lab.table import BEGIN, END, fresh_rows, rows_of, updated
+from localpair_lab.cells import scenario_names
+from localpair_lab.grid import Result
+from localpair_lab.table import BEGIN, END, fresh_rows, rows_of, updated
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reachability.md"
 TEXT = f"""Before.

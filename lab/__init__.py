@@ -1,1 +1,0 @@
-"""The lab: YAML scenarios of hostile networks, played in real containers or namespaces, and judged."""

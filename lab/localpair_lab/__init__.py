@@ -1,0 +1,3 @@
+"""The lab: YAML scenarios of hostile networks, played in real containers or namespaces, and judged."""
+
+__version__ = "0.1.0"

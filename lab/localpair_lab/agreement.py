@@ -1,0 +1,112 @@
+"""A scenario's expectations held against the oracle: what no network could give must not be expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+
+from localpair_lab.describe import way_words
+from localpair_lab.oracle import Way, judge_all, stage_of
+from localpair_lab.parts.actions import Act
+from localpair_lab.parts.expectations import Expect, PathWanted
+from localpair_lab.plan import Plan
+from localpair_lab.scenario import Scenario
+
+
+def disagreements(scenario: Scenario, plan: Plan) -> Iterator[tuple[int, str]]:
+    """Every expectation that the oracle says cannot come true: its number and why, in words; none where all agree."""
+    for number, expect in enumerate(scenario.expect):
+        for text, names in _disagreements(scenario, plan, expect).items():
+            yield number, f"{' and '.join(names)} {text}"
+
+
+def _disagreements(scenario: Scenario, plan: Plan, expect: Expect) -> dict[str, list[str]]:
+    """What is said of each action of one expectation; what holds of several is one text with all their names."""
+    acts = {act.identity: act for act in scenario.acts()}
+    found: dict[str, list[str]] = {}
+    for name in expect.of:
+        act = acts[name]
+        pair = _pair(acts, act)
+        pairing = _pairing(scenario, plan, expect, act, pair) if pair is not None else ()
+        for text in (*_stage(plan, expect, act), *pairing):
+            found.setdefault(text, []).append(name)
+    return found
+
+
+def _pair(acts: dict[str, Act], act: Act) -> tuple[Act, Act] | None:
+    """The issuer and the joiner that the act is one of, on two hosts: no walk leaves one host."""
+    if act.do == "join" and act.offer is not None:
+        return None if acts[act.offer].on == act.on else (acts[act.offer], act)
+    joiners = [other for other in acts.values() if other.offer == act.identity and other.on != act.on]
+    return (act, joiners[0]) if act.do == "host" and joiners else None
+
+
+def _stage(plan: Plan, expect: Expect, act: Act) -> Iterator[str]:
+    if not expect.stage:
+        return
+    stage = stage_of(plan.node(act.on))
+    if str(stage.number) not in expect.stage:
+        yield f"with stage {' or '.join(expect.stage)} on {act.on}, and the oracle says stage {stage.number}"
+    for address in expect.address:
+        if address not in stage.addresses:
+            yield f"with address {address} on {act.on}, and the oracle says {', '.join(stage.addresses)}"
+
+
+def _pairing(
+    scenario: Scenario, plan: Plan, expect: Expect, act: Act, pair: tuple[Act, Act]
+) -> Iterator[str]:
+    host, join = pair
+    offered, answered = host.offer_addresses != "none", host.answer == join.identity
+    judged = judge_all(plan, host.on, join.on, offered=offered, answered=answered)
+    possible = [judgement for judgement in judged if judgement.possible]
+    if expect.outcome == "paired" and not possible:
+        causes = ", ".join(sorted(set().union(*(judgement.causes for judgement in judged))))
+        yield f"paired, and the oracle knows no way ({causes or 'no address is learnt'})"
+    if expect.outcome == "failed" and possible and not _ends_early(scenario, plan):
+        yield f"failed, and the oracle knows a way: {way_words(possible[0].ways[0])}"
+    if expect.path is not None and possible:
+        ways = [way for judgement in possible for way in judgement.ways]
+        if not any(_fits(scenario, way, act.on, expect.path) for way in ways):
+            yield f"by a path with {_path_words(expect.path)}, and no way that the oracle knows is such a path"
+
+
+def _path_words(path: PathWanted) -> str:
+    wanted = path.model_dump(exclude_defaults=True)
+    return ", ".join(
+        f"{key.replace('_', ' ')} {value if isinstance(value, str) else ' or '.join(value)}"
+        for key, value in wanted.items()
+    )
+
+
+def _ends_early(scenario: Scenario, plan: Plan) -> bool:
+    """Whether the failure comes of something other than the network: a killed device, an offer that ran
+    out.
+    """
+    killed = any(getattr(event.change, "signal", "") == "kill" for event in plan.events)
+    late = any(action.when.anchor == "host.ended" for action in plan.actions)
+    return killed or late or any(act.stop is not None for act in scenario.acts())
+
+
+def _fits(scenario: Scenario, way: Way, node: str, path: PathWanted) -> bool:
+    """Whether ``way``, seen from ``node``, is such a path."""
+    dialled = way.first == node
+    local = way.opening.local if dialled else way.opening.remote
+    remote = way.opening.remote if dialled else way.opening.seen
+    directions = {"simultaneous", "in", "out"} if way.kind == "simultaneous" else {"out" if dialled else "in"}
+    return (
+        (not path.direction or bool(directions & set(path.direction)))
+        and (not path.local or local in path.local)
+        and (not path.remote or remote in path.remote)
+        and remote not in path.not_remote
+        and (not path.family or (":" in remote) == (path.family == "ipv6"))
+        and (path.network is None or on_network(scenario, path.network, remote))
+    )
+
+
+def on_network(scenario: Scenario, network: str, address: str) -> bool:
+    """Whether ``address`` is one of ``network``'s: in a prefix of it, or link-local where it has IPv6."""
+    entry = scenario.networks[network]
+    bare = ip_address(address.partition("%")[0])
+    if bare.is_link_local and bare.version == 6:
+        return entry.ipv6 == "link-local" or any(":" in prefix for prefix in entry.ip)
+    return any(bare in ip_network(prefix) for prefix in entry.ip if (":" in prefix) == (bare.version == 6))

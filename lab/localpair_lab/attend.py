@@ -1,0 +1,124 @@
+"""One process of an action: read it, feed it, stop it, until it has ended or its deadline has."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from localpair_lab.board import Board, NeverError
+from localpair_lab.engines.base import Line, Process
+from localpair_lab.plan import Action, When
+from localpair_lab.record import ActionRecord, Record, Seen, shown
+
+GRACE_S = 2.0  # from the interrupt to the kill
+
+
+@dataclass(slots=True)
+class Attendant:
+    """Attends one process; what it learns goes to ``record``, to the timeline and to the board."""
+
+    action: Action
+    process: Process
+    record: ActionRecord
+    board: Board
+    run: Record
+
+    async def attend(self) -> None:
+        """Until the process has ended, by itself or by its deadline."""
+        reading = asyncio.create_task(self._read())
+        others = [asyncio.create_task(self._feed()), asyncio.create_task(self._stop())]
+        try:
+            self.record.exit = await self._wait()
+            await reading
+        finally:
+            for task in (reading, *others):
+                task.cancel()
+            await asyncio.gather(reading, *others, return_exceptions=True)
+        self.record.ended = self.board.now()
+        self._note(f"ends with {self.record.exit}")
+        await self.board.post(f"{self.action.id}.ended")
+        await self.board.close(self.action.id, f"{self.action.id} ended with {self.record.exit}")
+
+    async def _wait(self) -> int:
+        try:
+            return await asyncio.wait_for(self.process.wait(), self.action.deadline_s)
+        except TimeoutError:
+            self.record.timed_out = not self.action.background
+            self._note(f"still runs after {self.action.deadline_s:g} s")
+        await self.process.signal(signal.SIGINT)
+        try:
+            return await asyncio.wait_for(self.process.wait(), GRACE_S)
+        except TimeoutError:
+            await self.process.signal(signal.SIGKILL)
+            return await self.process.wait()
+
+    async def _feed(self) -> None:
+        """The offer or the answer code, each at its moment, and then the end of stdin."""
+        action, run = self.action, self.run
+        await self._carry("offer", action.offer_at, action.offer_from, run.offers)
+        await self._carry("answer", action.answer_at, action.answer_from, run.answers)
+        await self.process.close_stdin()
+
+    async def _carry(self, what: str, at: When | None, source: str, texts: dict[str, list[str]]) -> None:
+        if at is None:
+            return
+        try:
+            await self.board.wait(at)
+        except NeverError as never:
+            self._note(f"gets no {what}: {never}")
+            return
+        self._note(f"gets the {what} of {source}")
+        await self.process.write(f"{texts[source][-1]}\n".encode())
+
+    async def _stop(self) -> None:
+        if self.action.stop_at is None:
+            return
+        try:
+            await self.board.wait(self.action.stop_at)
+        except NeverError as never:
+            self._note(f"not stopped: {never}")
+            return
+        self._note(f"is stopped: {self.action.stop}")
+        await self.process.signal(signal.SIGINT if self.action.stop == "interrupt" else signal.SIGKILL)
+
+    def _note(self, text: str) -> None:
+        self.run.note(self.board.now(), "action", self.action.id, text)
+
+    async def _read(self) -> None:
+        async for line in self.process.lines():
+            at = line.at - self.board.begin
+            event = _json_event(line)
+            text = shown(str(event["event"]), event) if event is not None else line.text
+            self.record.log.append(f"{at:8.3f} {line.stream}: {text}")
+            if event is None:
+                self._take_text(line, at)
+            else:
+                await self._take_event(event, line, at)
+
+    async def _take_event(self, event: dict[str, Any], line: Line, at: float) -> None:
+        name = str(event["event"])
+        self.record.seen.append(Seen(at, name, event))
+        self.run.note(at, "json", self.action.id, shown(name, event))
+        for carried, texts in (("offer", self.run.offers), ("answer", self.run.answers)):
+            if name == carried:
+                texts.setdefault(self.action.id, []).append(str(event.get(name, "")))
+        await self.board.post(f"{self.action.id}.{name}", line.at)
+
+    def _take_text(self, line: Line, at: float) -> None:
+        if line.stream == "stdout":
+            self.record.stray.append(line.text)
+        self.run.note(at, line.stream, self.record.id, line.text)
+
+
+def _json_event(line: Line) -> dict[str, Any] | None:
+    """The JSON event on a line of stdout, or None for anything else."""
+    if line.stream != "stdout":
+        return None
+    try:
+        event = json.loads(line.text)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None

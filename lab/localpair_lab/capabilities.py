@@ -1,0 +1,131 @@
+"""What this machine can play, asked of the machine itself, and the one command that mends each gap.
+
+The fabric tries each thing in throw-away namespaces (``lab/localpair_lab/fabric/probe.py``) and answers in the kernel's
+words; here those answers become the plan's capabilities.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from localpair_lab.engines.base import LabError, Missing
+from localpair_lab.engines.forks import zygote
+from localpair_lab.fabric import channel, clock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_PROBE_S: Final = 30.0
+
+# What each capability of a plan rests on, by the names of the fabric's trials.
+RESTS_ON: Final[dict[str, tuple[str, ...]]] = {
+    "loss": ("wire", "segment-rules"),
+    "rate": ("wire",),
+    "delay": ("wire",),
+    "snooping": ("snooping",),
+    "ipv6": ("ipv6",),
+    "nat": ("nat",),
+    "firewall": ("firewall",),
+    "policy-routing": ("policy-routing",),
+    "bbr": ("bbr",),
+    "isolation": ("isolation",),
+    "tunnel-device": ("tunnel-device",),
+    "clock": ("clock",),
+    "sandbox": ("sandbox",),
+    "kernel-files": ("kernel-files",),
+    "files": (),
+    "events": ("events",),
+}
+_NEEDS_NFT: Final = frozenset({"segment-rules", "firewall", "nat"})
+
+
+def product_command() -> tuple[str, ...]:
+    """The command that runs localpair: the one beside this interpreter, so that the installed wheel is
+    played.
+    """
+    beside = Path(sys.executable).parent / "localpair"
+    return (str(beside),) if beside.exists() else (sys.executable, "-m", "localpair")
+
+
+@functools.cache
+def namespaces() -> Mapping[str, str]:
+    """Each trial of the namespace engine with what went wrong; an empty text: it works. Asked once a process.
+
+    Where no fabric starts at all, every trial has the reason.
+    """
+    answer = _ask_fabric()
+    found: dict[str, str] = {**answer, "clock": "" if clock.library() else "libfaketime is not installed"}
+    if not shutil.which("nft"):
+        found |= {name: "nft is not installed" for name in _NEEDS_NFT if found.get(name)}
+    return found
+
+
+def _ask_fabric() -> dict[str, str]:
+    trials: dict[str, str] | None = None
+    try:
+        fork = zygote().fork()
+        fork.channel.settimeout(_PROBE_S)
+        try:
+            trials = channel.ask(fork.channel, {"do": "probe"})[0]["trials"]
+        except OSError:
+            pass  # it has said why, or nothing
+        fork.end(_PROBE_S)
+        reason = fork.last_words()
+    except LabError as error:
+        reason = error.message
+    if trials is not None:
+        return trials
+    return {name: reason for names in RESTS_ON.values() for name in names}
+
+
+def missing(needs: Sequence[str], trials: Mapping[str, str]) -> list[Missing]:
+    """The capabilities out of ``needs`` that the trials do not bear, each with the reason and what mends
+    it.
+    """
+    found = []
+    for need in needs:
+        reasons = [f"{trials[name]}" for name in RESTS_ON.get(need, ()) if trials.get(name)]
+        if reasons:
+            found.append(Missing(need, reasons[0], mend(need, reasons[0])))
+    return found
+
+
+def mend(capability: str, reason: str) -> str:
+    """The one command, or the one sentence, that gives this machine the capability."""
+    if "nft is not installed" in reason:
+        return _install("nftables")
+    if capability == "clock":
+        return _install("faketime")
+    if "unshare" in reason or "Operation not permitted" in reason or "uid_map" in reason:
+        return _allow_namespaces()
+    if capability == "bbr":
+        return (
+            "sudo modprobe tcp_bbr && sudo sysctl -w net.ipv4.tcp_allowed_congestion_control='reno cubic bbr'"
+        )
+    if capability == "tunnel-device":
+        return "sudo modprobe tun (and run the lab as root: /dev/net/tun is closed to users)"
+    return (
+        "a newer or fuller kernel: on Debian and Ubuntu, sudo apt-get install linux-modules-extra-$(uname -r)"
+    )
+
+
+def _install(package: str) -> str:
+    managers = {"apt-get": "install -y", "dnf": "install -y", "pacman": "-S --noconfirm", "apk": "add"}
+    for manager, words in managers.items():
+        if shutil.which(manager):
+            return f"sudo {manager} {words} {package}"
+    return f"install the package {package}"
+
+
+def _allow_namespaces() -> str:
+    apparmor = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+    if apparmor.exists() and apparmor.read_text().strip() == "1":
+        return "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+    clone = Path("/proc/sys/kernel/unprivileged_userns_clone")
+    if clone.exists() and clone.read_text().strip() == "0":
+        return "sudo sysctl -w kernel.unprivileged_userns_clone=1"
+    return "run the lab as root, or in a container with NET_ADMIN, SYS_ADMIN and seccomp=unconfined"

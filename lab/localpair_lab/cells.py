@@ -1,0 +1,62 @@
+"""Everything that can be played: each cell of each scenario file, planned, with a name of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from localpair_lab.load import Loaded, LoadedCell, find, load
+from localpair_lab.paths import SCENARIOS
+from localpair_lab.plan import Plan
+from localpair_lab.planner import make_plan
+from localpair_lab.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """One cell of one file with its plan. ``title`` is ``theme/name`` and, where there is a matrix, the
+    cell.
+    """
+
+    loaded: Loaded
+    cell: LoadedCell
+    plan: Plan
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario of this cell."""
+        return self.cell.scenario
+
+    @property
+    def theme(self) -> str:
+        """The folder that the file is in."""
+        return self.loaded.path.parent.name
+
+    @property
+    def title(self) -> str:
+        """``flow/flat [pre-all]``."""
+        cell = f" [{self.cell.name}]" if self.cell.name else ""
+        return f"{self.theme}/{self.loaded.name}{cell}"
+
+
+def planned(path: Path) -> list[PlannedCell]:
+    """The cells of one file. Raises ScenarioError with every problem of the file."""
+    loaded = load(path)
+    return [
+        PlannedCell(
+            loaded, cell, make_plan(cell.scenario, name=loaded.name, cell=cell.name, source=str(path))
+        )
+        for cell in loaded.cells
+    ]
+
+
+def scenario_names(root: Path = SCENARIOS) -> list[str]:
+    """``theme/name`` of every file under ``root``."""
+    return [f"{path.parent.name}/{path.stem}" for path in find(root)]
+
+
+def all_cells(root: Path = SCENARIOS) -> Iterator[PlannedCell]:
+    """Every cell under ``root``, file by file."""
+    for path in find(root):
+        yield from planned(path)

@@ -1,0 +1,141 @@
+"""Machines that fit: interfaces, addresses, routes, firewalls, routers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address, ip_interface, ip_network
+
+from localpair_lab.interfaces import interface_names
+from localpair_lab.parts.machines import Machine, NetworkInterface
+from localpair_lab.problems import Where
+from localpair_lab.scenario import Scenario
+from localpair_lab.slips import Slip, known
+
+RESERVED = ("fabric", "lab")
+MOST_INTERFACES = 24  # of one machine: the oracle weighs each against each
+
+
+def check_machines(scenario: Scenario) -> Iterator[Slip]:
+    seen: dict[str, str] = {}
+    for group in ("devices", "routers", "decoys"):
+        for name, machine in getattr(scenario, group).items():
+            if name in seen:
+                yield Slip((group, name), f"{name!r} is a name among the {seen[name]} already")
+            seen[name] = group
+            if name in RESERVED:
+                yield Slip((group, name), f"{name!r} is a name that the lab keeps for itself")
+            yield from _check_machine(scenario, (group, name), machine)
+        for name, machine in getattr(scenario, group).items() if group != "decoys" else ():
+            for key in ("nat", "publish", "one_way"):
+                yield from _check_crossings(scenario, (group, name, key), getattr(machine, key))
+    yield from _check_twins(scenario)
+
+
+def _check_crossings(scenario: Scenario, where: Where, entries: Iterable[object]) -> Iterator[Slip]:
+    for number, entry in enumerate(entries):
+        for key in ("out", "on", "source", "to"):
+            value = getattr(entry, key, None)
+            if isinstance(value, str) and not value[:1].isdigit():
+                alias = "from" if key == "source" else key
+                yield from known((*where, number, alias), "network", value, scenario.networks)
+
+
+def _check_machine(scenario: Scenario, where: Where, machine: Machine) -> Iterator[Slip]:
+    names = interface_names(machine)
+    for spot, interface in interface_places(machine):
+        yield from _check_interface(scenario, (*where, *spot), interface)
+    if len(names) > MOST_INTERFACES:
+        yield Slip(where, f"{len(names)} interfaces are more than {MOST_INTERFACES}")
+    if not names:
+        yield Slip(where, "it has no interface; give it one with `on: {network: address}`")
+    for name in {name for name in names if names.count(name) > 1}:
+        yield Slip(where, f"two interfaces are called {name!r}")
+    for number, name in enumerate(machine.order):
+        yield from known((*where, "order", number), "interface", name, names)
+    if machine.order and sorted(machine.order) != sorted(names):
+        yield Slip((*where, "order"), f"must name every interface once: {', '.join(names)}")
+    for number, gateway in enumerate(machine.gateway):
+        yield from _check_gateway(scenario, (*where, "gateway", number), gateway, machine)
+    for number, route in enumerate(machine.routes):
+        if route.on is not None:
+            yield from known((*where, "routes", number, "on"), "interface", route.on, names)
+        if route.on is None and route.via is None and route.kind == "unicast":
+            yield Slip((*where, "routes", number), "a route needs `via`, `on` or both")
+    for key, chain in (("in", machine.firewall.inward), ("out", machine.firewall.outward)):
+        for number, rule in enumerate(chain.rules if chain else ()):
+            if rule.on is not None:
+                spot = (*where, "firewall", key, "rules", number, "on")
+                yield from known(spot, "interface", rule.on, names)
+
+
+def _check_gateway(scenario: Scenario, where: Where, gateway: str, machine: Machine) -> Iterator[Slip]:
+    """A system takes no such route; a mask of one's own may make it so."""
+    for _, interface in interface_places(machine):
+        network = scenario.networks.get(interface.network or "")
+        written = [host for host in interface.ip if "/" in host]
+        for prefix in (*written, *(network.ip if network and len(written) < len(interface.ip) else ())):
+            subnet = ip_interface(prefix).network
+            edges = (subnet.network_address, subnet.broadcast_address)
+            if subnet.version == 4 and subnet.prefixlen < 31 and ip_address(gateway) in edges:
+                yield Slip(where, f"{gateway} is an edge of the own subnet {subnet}, no router's address")
+                return
+
+
+def interface_places(machine: Machine) -> Iterator[tuple[Where, NetworkInterface]]:
+    """Every interface of the machine with where it is written."""
+    for key, interface in machine.on.items():
+        yield ("on", key), interface
+    for number, interface in enumerate(machine.interfaces):
+        yield ("interfaces", number), interface
+
+
+def _check_interface(scenario: Scenario, where: Where, interface: NetworkInterface) -> Iterator[Slip]:
+    if (interface.network is None) == (interface.bridge is None):
+        yield Slip(where, "an interface is on a `network` or is a `bridge`, one of the two")
+        return
+    if interface.network is None:
+        for number, host in enumerate(interface.ip):
+            if "/" not in host:
+                yield Slip(
+                    (*where, "ip", number), f"a bridge's address needs its prefix length, such as {host}/16"
+                )
+        return
+    yield from known(where, "network", interface.network, scenario.networks)
+    network = scenario.networks.get(interface.network)
+    for number, host in enumerate(interface.ip if network is not None else ()):
+        yield from _check_address((*where, "ip", number), host, network.ip if network else ())
+
+
+def _check_address(where: Where, host: str, prefixes: Iterable[str]) -> Iterator[Slip]:
+    if host == "auto":
+        return
+    if "/" not in host:
+        if not any(ip_address(host) in ip_network(prefix) for prefix in prefixes):
+            listed = ", ".join(prefixes) or "no prefix"
+            yield Slip(
+                where,
+                f"{host} is in no prefix of the network ({listed}); write it with its length if it is meant",
+            )
+        return
+    interface = ip_interface(host)
+    if interface.version == 4 and interface.network.prefixlen < 31:
+        if interface.ip == interface.network.network_address:
+            yield Slip(where, f"{host} is the network's own address, no host's")
+        if interface.ip == interface.network.broadcast_address:
+            yield Slip(where, f"{host} is the subnet's broadcast address, no host's")
+
+
+def _check_twins(scenario: Scenario) -> Iterator[Slip]:
+    """The same address twice on one network: a mistake in a topology; a thief comes by an event."""
+    taken: dict[tuple[str, str], str] = {}
+    for group in ("devices", "routers", "decoys"):
+        for name, machine in getattr(scenario, group).items():
+            for spot, interface in interface_places(machine):
+                for number, host in enumerate(
+                    interface.ip if interface.network and interface.present else ()
+                ):
+                    key = (interface.network or "", host.partition("/")[0])
+                    if key in taken and host != "auto":
+                        where = (group, name, *spot, "ip", number)
+                        yield Slip(where, f"{host} on {interface.network} is {taken[key]}'s already")
+                    taken[key] = name

@@ -1,0 +1,138 @@
+"""The arguments of ``localpair-lab``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from localpair_lab.choice import WANTED
+from localpair_lab.cli import care, generate, look, play
+from localpair_lab.cli.demo import demo
+from localpair_lab.cli.output import complain, talk
+from localpair_lab.engines.base import LabError
+from localpair_lab.problems import ScenarioError
+from localpair_lab.scenario import MARKERS
+
+SCENARIOS_HELP = "files, folders, themes (flow) or names (flat, flow/flat); none: all"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. 0: good; 1: a scenario failed or a file has problems; 2: usage; 3: the lab's own
+    fault.
+    """
+    options = parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return command(options)
+    except LabError as error:
+        return complain(error)
+    except ScenarioError as error:
+        for problem in error.problems:
+            talk(problem.told(Path.cwd()))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="localpair-lab", description="Scenarios of hostile networks, played for real."
+    )
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_looking(commands)
+    _add_playing(commands)
+    _add_standing(commands)
+    _add_generating(commands)
+    _add(commands, "doctor", care.doctor, "what this machine can play, and what mends each gap")
+    collect = _add(commands, "gc", care.gc, "remove what dead labs have left behind")
+    collect.add_argument("--docker-host", action="append", default=[], metavar="URL")
+    return top
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=(run.__doc__ or text).strip())
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_looking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    listing = _add(commands, "list", look.list_scenarios, "the scenarios there are")
+    listing.add_argument("scenarios", nargs="*", help=SCENARIOS_HELP)
+    listing.add_argument("--marker", choices=sorted(MARKERS))
+    listing.add_argument("--long", action="store_true", help="with markers and references")
+    validating = _add(commands, "validate", look.validate, "find mistakes in scenario files")
+    validating.add_argument("scenarios", nargs="*", help=SCENARIOS_HELP)
+    validating.add_argument("--schema", action="store_true", help="write scenario.schema.json, too")
+    drawing = _add(commands, "graph", look.graph, "draw a scenario")
+    drawing.add_argument("--mermaid", action="store_true", help="Mermaid text in place of SVG")
+    explaining = _add(commands, "explain", look.explain, "what the oracle says of a scenario")
+    rendering = _add(commands, "render", look.render, "write a scenario as a Compose project")
+    for one in (drawing, explaining, rendering):
+        _add_scenario(one)
+    for one in (drawing, rendering):
+        one.add_argument("-o", "--output", metavar="PATH", help="where to write it")
+
+
+def _add_playing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    running = _add(commands, "run", play.run, "play scenarios")
+    running.add_argument("scenarios", nargs="*", help=SCENARIOS_HELP)
+    running.add_argument("--cell", default="", help="only this cell of the matrix")
+    running.add_argument("--keep", action="store_true", help="keep artifacts and captures")
+    running.add_argument(
+        "--cold", action="store_true", help="in namespaces too, every device starts an interpreter"
+    )
+    showing = _add(commands, "demo", demo, "play one scenario and tell what happened, with a picture")
+    showing.add_argument("scenario", nargs="?", default="flow/showcase")
+    showing.add_argument("--cell", default="")
+    showing.add_argument("--engine", choices=WANTED, default="auto")
+    holding = _add(commands, "up", play.up, "build a scenario's network and hold it")
+    _add_scenario(holding)
+    for one in (running, holding):
+        one.add_argument("--engine", choices=WANTED, default="auto")
+        one.add_argument("--docker-host", action="append", default=[], metavar="URL")
+        one.add_argument("--wiring", choices=("fabric", "docker"), default="fabric")
+
+
+def _add_standing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    entering = _add(commands, "shell", play.shell, "a shell in a device of the network that stands")
+    entering.add_argument("device")
+    entering.add_argument("command", nargs=argparse.REMAINDER)
+    capturing = _add(commands, "capture", play.capture, "the captures of the network that stands")
+    capturing.add_argument("port", nargs="?", help="such as alice/eth0")
+    capturing.add_argument("-o", "--output", metavar="FILE")
+    _add(commands, "down", play.down, "take the network down that stands")
+
+
+def _add_generating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "play topologies drawn from a seed and hold them against the oracle"
+    making = _add(commands, "generate", generate.generate, text)
+    making.add_argument("--count", type=int, default=20, metavar="N", help="how many (20)")
+    making.add_argument("--seed", type=int, default=1, metavar="S", help="what they are drawn from (1)")
+    making.add_argument("--first", type=int, default=0, metavar="N", help="the number of the first one (0)")
+    making.add_argument(
+        "--only", type=int, nargs="+", metavar="N", help="these numbers of the seed and no others"
+    )
+    making.add_argument(
+        "--jobs",
+        type=int,
+        default=generate.default_jobs(),
+        metavar="N",
+        help="how many plays that pair at once",
+    )
+    making.add_argument("--shrink", action="store_true", help="make what disagrees as small as it can be")
+    making.add_argument("--write", action="store_true", help="write the files and play nothing")
+    making.add_argument("--out", type=Path, default=generate.FOLDER, metavar="DIR", help="where files go")
+
+
+def _add_scenario(command: argparse.ArgumentParser) -> None:
+    command.add_argument("scenario", help="a file or a name such as flow/flat")
+    command.add_argument("--cell", default="", help="a cell of its matrix (default: the first)")

@@ -1,0 +1,128 @@
+"""One cell on one engine, from the empty machine back to the empty machine: up, play, check, collect,
+down.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from localpair_lab.cells import PlannedCell
+from localpair_lab.engines.base import Engine, LabError, Running
+from localpair_lab.expect import check, main_action, outcome_of
+from localpair_lab.plan import as_json
+from localpair_lab.record import Record
+from localpair_lab.run import play
+from localpair_lab.verdict import Outcome, Verdict
+
+STARVED_S = 1.0  # the lab's own delay beyond which a missed bound proves nothing
+STARVED_SHARE = 0.9  # the same for the machine's: four plays at once on two cores keep below it
+
+Pause = Callable[[Running, Outcome], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What becomes of a run's artifacts: kept always, or only when it did not pass. ``pause`` is called on
+    failure, ``stands`` when the network does.
+    """
+
+    keep: bool = False
+    pcap: str = "fail"
+    pause: Pause | None = None
+    stands: Callable[[], None] | None = None
+
+
+async def conduct(cell: PlannedCell, engine: Engine, folder: Path, wishes: Wishes) -> Outcome:
+    """Play ``cell`` on ``engine`` with its artifacts in ``folder``; never raises for what a verdict can
+    say.
+    """
+    missing = engine.supports(cell.plan)
+    if missing:
+        reason = "; ".join(f"{entry.capability}: {entry.reason}" for entry in missing)
+        hint = next((entry.mend for entry in missing if entry.mend), "")
+        return Outcome(Verdict.UNSUPPORTED, engine.name, missing=tuple(missing), reason=reason, hint=hint)
+    _prepare(cell, folder)
+    started = time.monotonic()
+    try:
+        outcome = await _play(cell, engine, folder, wishes)
+    except LabError as error:
+        outcome = Outcome(Verdict.BROKEN, engine.name, folder, reason=error.message, hint=error.hint)
+    elapsed = time.monotonic() - started
+    outcome = replace(outcome, elapsed_s=elapsed, own_cost_s=max(0.0, elapsed - outcome.own_cost_s))
+    return _tidied(outcome, wishes)
+
+
+def _prepare(cell: PlannedCell, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_text(as_json(cell.plan), encoding="utf-8")
+
+
+async def _play(cell: PlannedCell, engine: Engine, folder: Path, wishes: Wishes) -> Outcome:
+    running = await engine.up(cell.plan, folder)
+    if wishes.stands is not None:
+        wishes.stands()
+    try:
+        record = await play(cell.plan, running)
+        await running.captured()
+        outcome = judged(cell, engine.name, folder, record)
+        if outcome.verdict is not Verdict.PASSED or wishes.keep:
+            await running.collect()
+        if outcome.verdict is Verdict.FAILED and wishes.pause is not None:
+            await wishes.pause(running, outcome)
+        return outcome
+    finally:
+        await running.down()
+
+
+def judged(cell: PlannedCell, engine: str, folder: Path, record: Record) -> Outcome:
+    """The verdict on a record. ``own_cost_s`` holds the time of the play itself until ``conduct`` turns it
+    round.
+    """
+    failures = check(cell.scenario, cell.plan, record, folder)
+    paired = [event for action in record.actions.values() for event in action.events("paired")]
+    path = paired[0].fields.get("path", {}) if paired else {}
+    came, after_s = main_action(cell.plan, record)
+    outcome = Outcome(
+        Verdict.FAILED if failures else Verdict.PASSED,
+        engine,
+        folder,
+        failures=failures,
+        own_cost_s=record.elapsed_s,
+        paired_ms=paired[0].fields.get("elapsed_ms") if paired else None,
+        path=f"{path.get('direction', '')} {path.get('carrier', '')}".strip(),
+        came=came,
+        after_s=after_s,
+        ends=tuple((action.id, outcome_of(action)) for action in record.actions.values()),
+    )
+    late = bool(failures) and all(failure.where[-1:] == ("within",) for failure in failures)
+    busy = _too_busy(record)
+    if late and busy:
+        reason = f"the machine was too busy to tell: {busy}"
+        return replace(outcome, verdict=Verdict.BROKEN, reason=reason, hint="run fewer workers at once")
+    return outcome
+
+
+def _too_busy(record: Record) -> str:
+    """Why a missed bound proves nothing about the product; empty where it does."""
+    if record.slowest_turn_s > STARVED_S:
+        return f"the lab itself was {record.slowest_turn_s:.1f} s late"
+    if record.pressure > STARVED_SHARE:
+        return f"programs waited for a core for {record.pressure:.0%} of the time"
+    return ""
+
+
+def _tidied(outcome: Outcome, wishes: Wishes) -> Outcome:
+    folder = outcome.folder
+    if folder is None:
+        return outcome
+    if wishes.pcap == "never" or (wishes.pcap == "fail" and outcome.verdict is Verdict.PASSED):
+        shutil.rmtree(folder / "captures", ignore_errors=True)
+    if outcome.verdict is Verdict.PASSED and not wishes.keep and wishes.pcap != "always":
+        shutil.rmtree(folder, ignore_errors=True)
+        return replace(outcome, folder=None)
+    return outcome

@@ -1,0 +1,139 @@
+"""Plans in a few words: what a network does, what a machine keeps out, what changes. For pictures and
+lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from localpair_lab.plan import Match, Node, Plan, Segment, SegmentRule, When
+from localpair_lab.reach.opening import Way
+
+OWN_RULE = "the scenario's own rule"
+
+
+def network_notes(plan: Plan, segment: Segment) -> list[str]:
+    """What the network does to packets, one short phrase each."""
+    notes = [_rule(rule) for rule in segment.rules]
+    flags = [plan.interface(port).flags for port in plan.ports(segment.name)]
+    if any(flag.isolated for flag in flags):
+        notes.append("clients isolated")
+    if any(not flag.multicast_flood for flag in flags):
+        notes.append("multicast not flooded")
+    if segment.snooping:
+        notes.append("snooping, with querier" if segment.querier else "snooping, no querier")
+    if segment.mtu != 1500:
+        notes.append(f"MTU {segment.mtu}")
+    return list(dict.fromkeys(notes))
+
+
+def _rule(rule: SegmentRule) -> str:
+    what = match_words(rule.match) or "everything"
+    ports = ""
+    if rule.from_ports:
+        ports += f" from {', '.join(rule.from_ports)}"
+    if rule.to_ports:
+        ports += f" to {', '.join(rule.to_ports)}"
+    if rule.only_s != (0.0, 0.0):
+        return f"{what}{ports} lost {rule.only_s[0]:g} s of every {sum(rule.only_s):g}"
+    share = "dropped" if rule.loss_percent >= 100 else f"lost {rule.loss_percent:g} %"
+    return f"{what}{ports} {share}"
+
+
+def match_words(match: Match) -> str:
+    """``IPv4 multicast``, ``tcp larger than 1300 B``."""
+    family = {"ipv4": "IPv4", "ipv6": "IPv6", "": ""}[match.family]
+    words = [family, match.cast, match.protocol]
+    if match.sources:
+        words.append(f"from {', '.join(match.sources)}")
+    if match.destinations:
+        words.append(", ".join(match.destinations))
+    if match.destination_ports:
+        words.append("port " + ", ".join(_ports(*pair) for pair in match.destination_ports))
+    if match.larger_than:
+        words.append(f"packets over {match.larger_than} B")
+    return " ".join(word for word in words if word)
+
+
+def _ports(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def machine_notes(plan: Plan, node: Node) -> list[str]:
+    """What is special about the machine, one short phrase each."""
+    notes: list[str] = []
+    for chain in node.chains if node.role != "router" else ():
+        own = [rule for rule in chain.rules if rule.why == OWN_RULE]
+        notes.extend(f"{chain.hook}: {match_words(rule.match) or 'all'}: {rule.verdict}" for rule in own)
+        if chain.default != "accept":
+            notes.append(f"{chain.hook}: {'the rest' if own else 'everything new'}: {chain.default}")
+    if node.source_nat:
+        notes.append(f"translates towards {', '.join(nat.interface_out for nat in node.source_nat)}")
+    routes = [route for route in node.routes if route.destination not in ("0.0.0.0/0", "::/0")]
+    notes.extend(f"route {route.destination} via {route.interface or route.kind}" for route in routes)
+    notes.extend(program.name.rpartition("-")[0] for program in node.programs)
+    if node.clock_offset_s:
+        notes.append(f"clock {node.clock_offset_s / 3600:+g} h")
+    notes.extend(
+        _impairment(entry.loss_percent, entry.delay_ms, entry.rate_kbit, entry.direction)
+        for entry in plan.impairments
+        if entry.port.partition("/")[0] == node.name
+    )
+    return list(dict.fromkeys(notes))
+
+
+def _impairment(loss: float, delay: float, rate: float, direction: str) -> str:
+    parts = [f"{loss:g} % lost"] if loss else []
+    parts += [f"{delay:g} ms"] if delay else []
+    parts += [f"{rate:g} kbit/s"] if rate else []
+    return f"wire {direction} it: {', '.join(parts) or 'exact drops'}"
+
+
+def moment_words(when: When) -> str:
+    """``host.offer + 2 s``."""
+    if not when.anchor:
+        return f"after {when.delay_s:g} s" if when.delay_s else "at the start"
+    later = f" + {when.delay_s:g} s" if when.delay_s else ""
+    return f"{when.anchor}{later}"
+
+
+def story(plan: Plan) -> Iterator[str]:
+    """Actions and changes in the order of writing."""
+    for action in plan.actions:
+        yield f"{moment_words(action.when)}: {action.node} runs {action.verb}"
+        if action.answer_at is not None:
+            yield f"{moment_words(action.answer_at)}: the answer code of {action.answer_from} is typed at {action.id}"
+    for event in plan.events:
+        yield f"{moment_words(event.when)}: {event.text}"
+
+
+def way_words(*twins: Way) -> str:
+    """One way to come together; ``twins`` differ in nothing but the sockets that are bound to an interface.
+
+    ``alice dials bob: 10.0.0.2 to 10.0.0.3, only if alice's socket is bound to the interface``.
+    """
+    way = twins[0]
+    who = (
+        f"{way.first} dials {way.second}"
+        if way.kind == "dial"
+        else f"{way.first} and {way.second} dial at once"
+    )
+    to = "to" if way.kind == "dial" else "and"
+    text = f"{who}: {way.opening.local} {to} {way.opening.remote}"
+    fewest = min(len(twin.bound) for twin in twins)
+    if not fewest:
+        return text
+    needed = dict.fromkeys(tuple(sorted(twin.bound)) for twin in twins if len(twin.bound) == fewest)
+    sockets = " or ".join(" and ".join(f"{name}'s" for name in names) for names in needed)
+    be = "socket is" if fewest == 1 else "sockets are"
+    return f"{text}, only if {sockets} {be} bound to the interface, past the routes"
+
+
+def grouped_ways(ways: Iterable[Way]) -> list[list[Way]]:
+    """Ways that differ only in the sockets that are bound, or in who of two that dial at once is named first."""
+    found: dict[tuple[str, tuple[tuple[str, str], ...]], list[Way]] = {}
+    for way in ways:
+        ends = ((way.first, way.opening.local), (way.second, way.opening.remote))
+        key = (way.kind, ends if way.kind == "dial" else tuple(sorted(ends)))
+        found.setdefault(key, []).append(way)
+    return list(found.values())

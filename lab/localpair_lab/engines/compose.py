@@ -1,0 +1,402 @@
+"""Plans in real containers: a rendered Compose project whose devices run the built wheel in the lab's
+image.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import io
+import json
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from localpair_lab import capabilities, lease
+from localpair_lab import plan as p
+from localpair_lab.engines import image
+from localpair_lab.engines.base import LabError, Missing
+from localpair_lab.engines.bridged import bridged, network_name, unplayable
+from localpair_lab.engines.docker_host import DockerHost, has_compose
+from localpair_lab.engines.execution import FABRIC_PROGRAM, Execution, Stream, tell
+from localpair_lab.engines.render import as_text, project_name, render
+from localpair_lab.engines.wiring import STEPS_FILE, Wiring, collect, held_nodes
+from localpair_lab.fabric import clock, holder
+from localpair_lab.fabric.compile import BridgedCompiler
+from localpair_lab.fabric.names import names
+from localpair_lab.fabric.steps import FABRIC
+from localpair_lab.gc import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from localpair_lab.engines.base import Probe
+    from localpair_lab.engines.wiring import Prober
+    from localpair_lab.plan import Change, Node, Plan
+
+FILE: Final = "compose.yaml"
+_PRODUCT: Final = ("python3", "-m", "localpair")
+_PATHS: Final = {"PYTHONPATH": "/opt/localpair"}
+_HOME: Final = {"HOME": str(holder.HOME), "TMPDIR": str(holder.TEMPORARY)}
+_DECOY: Final = ("python3", "-S", "/opt/lab/localpair_lab/decoy.py")
+_SANDBOX: Final = ("python3", "-I", "-S", "/opt/lab/localpair_lab/fabric/sandbox.py")
+_LIBRARY: Final = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+_CAPTURES: Final = "/captures"
+_SIGNALS: Final = {"kill": 9, "pause": 19, "resume": 18}
+_ANSWER_S: Final = 60.0
+_DOWN_TRIES: Final = 3
+
+
+class FabricVoice:
+    """Requests to the fabric's container, a line each, over one ``docker exec``."""
+
+    def __init__(self, host: DockerHost, container: str) -> None:
+        argv = [*FABRIC_PROGRAM, "ask", "/run/lab/fabric.sock"]
+        self._stream = Stream(host, container, argv, {}, asyncio.get_running_loop())
+        self._lines = self._stream.lines.read()
+        self._lock = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Start it."""
+        await self._stream.open()
+
+    async def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The fabric's answer."""
+        async with self._lock:
+            await self._stream.write(json.dumps(message).encode() + b"\n")
+            said: list[str] = []
+            while True:
+                try:
+                    line = await asyncio.wait_for(anext(self._lines), _ANSWER_S)
+                except (StopAsyncIteration, TimeoutError) as error:
+                    raise LabError(f"the fabric does not answer: {' '.join(said)[-500:]}") from error
+                if line.stream == "stdout":
+                    break
+                said.append(line.text)
+        answer: dict[str, Any] = json.loads(line.text)
+        if not answer["ok"]:
+            raise LabError(f"fabric: {answer['error']}")
+        return answer
+
+    def close(self) -> None:
+        """Hang up."""
+        self._stream.close()
+
+
+class ComposeRunning:
+    """A plan's project, up."""
+
+    def __init__(
+        self, plan: Plan, folder: Path, host: DockerHost, wiring: Wiring, probes: Sequence[Probe]
+    ) -> None:
+        self._probes = probes
+        self._plan = plan
+        self._folder = folder
+        self._host = host
+        self._wiring = wiring
+        self._lease = lease.Lease()
+        self._name = project_name(plan, self._lease.name)
+        self._voice: FabricVoice | None = None
+        self._executions: list[Execution] = []
+        self._is_down = False
+        self._has_captures = False
+
+    @property
+    def folder(self) -> Path:
+        """Where this run's artifacts go."""
+        return self._folder
+
+    @property
+    def lease(self) -> str:
+        """The lease that its things are labelled with."""
+        return self._lease.name
+
+    async def build(self, image_name: str) -> None:
+        """Render, bring up, and wait for the network and its canary. Raises ``LabError``."""
+        rendered = self._rendered(image_name)
+        file = self._folder / FILE
+        await asyncio.to_thread(file.write_text, as_text(self._plan, rendered, FILE))
+        await self._host.compose(self._name, "up", "-d", "--no-build", file=str(file))
+        self._voice = FabricVoice(self._host, self._container(FABRIC))
+        await self._voice.open()
+        answer = await self._outcome(self._voice)
+        self._wiring.judge(answer["arrived"], self._folder)
+
+    def _rendered(self, image_name: str) -> dict[str, Any]:
+        labels = self._lease.labels()
+        project = self._wiring.project()
+        return render(self._plan, name=self._name, image=image_name, labels=labels, project=project)
+
+    async def _outcome(self, voice: FabricVoice) -> dict[str, Any]:
+        """What came of building the network, which the fabric does by itself."""
+        return await voice.ask({"do": "stood"})
+
+    def _container(self, service: str) -> str:
+        return f"{self._name}-{service}-1"
+
+    async def start(self, node: str, argv: Sequence[str], environment: Mapping[str, str]) -> Execution:
+        """See ``Running``."""
+        machine = self._plan.node(node)
+        words = [self._replaced(word) for word in argv]
+        command = [*{"@localpair": _PRODUCT, "@decoy": _DECOY}.get(words[0], (words[0],)), *words[1:]]
+        if machine.sandbox and words[0] == "@localpair":
+            command = [*_SANDBOX, *machine.sandbox, "--", *command]
+        values = self._environment(machine, environment)
+        is_product = argv[0] == "@localpair"
+        started = await asyncio.to_thread(
+            self._execution, node, command, values, is_product, asyncio.get_running_loop()
+        )
+        await started.open()
+        self._executions.append(started)
+        return started
+
+    def _environment(self, node: Node, further: Mapping[str, str]) -> dict[str, str]:
+        shift = clock.shifted(node.clock_offset_s, _LIBRARY, moves=self._plan.moves_clock(node.name))
+        merged = {**_PATHS, **shift, **dict(node.environment), **further}
+        return {name: self._replaced(value) for name, value in merged.items()}
+
+    @staticmethod
+    def _replaced(word: str) -> str:
+        return word.replace("@state", str(holder.STATE))
+
+    async def put(self, node: str, name: str, data: bytes) -> None:
+        """See ``Running``."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            for parent in reversed(PurePosixPath(name).parents[:-1]):
+                folder = tarfile.TarInfo(str(parent))
+                folder.type, folder.mode = tarfile.DIRTYPE, 0o700
+                archive.addfile(folder)
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o600
+            archive.addfile(entry, io.BytesIO(data))
+        container = self._container(node)
+        await asyncio.to_thread(
+            self._host.client.api.put_archive, container, str(holder.STATE), packed.getvalue()
+        )
+
+    async def get(self, node: str, name: str) -> bytes:
+        """See ``Running``."""
+        found = await asyncio.to_thread(self._archive, node, str(PurePosixPath(holder.STATE) / name))
+        with tarfile.open(fileobj=io.BytesIO(found)) as archive:
+            for entry in archive:
+                if (file := archive.extractfile(entry)) is not None:
+                    return file.read()
+        raise FileNotFoundError(f"{node}: {name} is no file")
+
+    def _archive(self, service: str, path: str) -> bytes:
+        import docker
+
+        try:
+            chunks, _ = self._host.client.api.get_archive(self._container(service), path)
+            return b"".join(chunks)
+        except docker.errors.NotFound as error:
+            raise FileNotFoundError(f"{service}: no {path}") from error
+
+    async def apply(self, change: Change) -> None:
+        """See ``Running``."""
+        if change.do == "signal-node":
+            message = {"do": "signal-product", "number": _SIGNALS[change.signal]}
+            await tell(self._host, self._container(change.node), message)
+        elif change.do == "set-clock":
+            await self.put(change.node, clock.FILE, clock.reading(change.offset_s).encode())
+        elif self._voice is not None:
+            await self._wiring.change(change, self._voice)
+
+    def enter(self, node: str, *, terminal: bool) -> list[str]:
+        """See ``Running``."""
+        machine = next((one for one in held_nodes(self._plan) if one.name == node), None)
+        if machine is None:
+            raise LabError(f"{node} runs no programs")
+        values = {**_HOME, **self._environment(machine, p.PRODUCT_HOME)}
+        settings = [word for name, value in values.items() for word in ("--env", f"{name}={value}")]
+        return [*self._exec("-it" if terminal else "-i", *settings), self._container(node)]
+
+    def captures(self) -> list[str]:
+        """See ``Running``."""
+        return [*self._exec(), self._container(FABRIC), *FABRIC_PROGRAM, "captures", _CAPTURES]
+
+    def _exec(self, *options: str) -> list[str]:
+        return ["docker", "--host", self._host.address, "exec", *options]
+
+    async def captured(self) -> None:
+        """See ``Running``."""
+        if self._voice is not None:
+            await self._voice.ask({"do": "stop-capture"})
+            await asyncio.to_thread(self._bring_captures)
+
+    def _bring_captures(self) -> None:
+        if self._has_captures:
+            return
+        with tarfile.open(fileobj=io.BytesIO(self._archive(FABRIC, _CAPTURES))) as archive:
+            archive.extractall(self._folder, filter="data")
+        self._has_captures = True
+
+    async def collect(self) -> None:
+        """See ``Running``."""
+        await asyncio.to_thread((self._folder / STEPS_FILE).write_text, self._wiring.script())
+        if self._voice is not None:
+            await collect(self._voice, self._folder)
+        await asyncio.to_thread(self._bring)
+
+    def _bring(self) -> None:
+        problems: list[str] = []
+        for node in [FABRIC, *(node.name for node in held_nodes(self._plan))]:
+            try:
+                logs = self._host.client.api.logs(self._container(node), timestamps=True)
+                (self._folder / f"{node}.log").write_bytes(logs)
+            except Exception as error:  # noqa: BLE001 - what cannot be collected must not hide the rest
+                problems.append(f"logs of {node}: {error}")
+        try:
+            self._bring_captures()
+        except Exception as error:  # noqa: BLE001 - as above
+            problems.append(f"captures: {error}")
+        if problems:
+            with (self._folder / "collect-errors.txt").open("a") as file:
+                file.write("\n".join(problems) + "\n")
+
+    async def down(self) -> None:
+        """See ``Running``."""
+        if self._is_down:
+            return
+        self._is_down = True
+        for execution in self._executions:
+            execution.close()
+        if self._voice is not None:
+            self._voice.close()
+        complaints = []
+        for _ in range(_DOWN_TRIES):
+            try:
+                await self._host.compose(self._name, "down", "-v", "-t", "0", "--remove-orphans")
+            except LabError as error:  # "removal already in progress", "did not receive an exit event"
+                complaints.append(error.message)
+            else:
+                self._lease.release()
+                return
+        # The lease stays held until this process ends; then the watch and ``gc`` try again.
+        (self._folder / "down-errors.txt").write_text("\n".join(complaints) + "\n")
+
+    def _execution(
+        self, node: str, argv: list[str], environment: dict[str, str], is_product: bool, loop: Any
+    ) -> Execution:
+        return Execution(
+            node, self._host, self._container(node), argv, environment, is_product=is_product, loop=loop
+        )
+
+
+class BridgedRunning(ComposeRunning):
+    """A simple plan on the engine's own bridge networks: a check that the fabric is no fiction."""
+
+    def _rendered(self, image_name: str) -> dict[str, Any]:
+        return bridged(self._plan, name=self._name, image=image_name, labels=self._lease.labels())
+
+    async def _outcome(self, voice: FabricVoice) -> dict[str, Any]:
+        found = await asyncio.to_thread(self._found)
+        parts = BridgedCompiler(self._plan, names(self._plan), found=found)
+        self._wiring = Wiring(self._plan, self._probes, _CAPTURES, parts=parts)
+        await voice.ask({"do": "await", "nodes": [node.name for node in self._plan.nodes]})
+        answer = await voice.ask({"do": "stand", **self._wiring.project()})
+        await voice.ask({"do": "release"})
+        return answer
+
+    def _found(self) -> dict[str, str]:
+        """The MAC that the engine gave each port."""
+        macs: dict[str, str] = {}
+        for node in self._plan.nodes:
+            shown = self._host.client.api.inspect_container(self._container(node.name))
+            networks = shown["NetworkSettings"]["Networks"]
+            for interface in node.interfaces:
+                name = network_name(self._name, self._plan, interface.segment)
+                macs[f"{node.name}/{interface.name}"] = networks[name]["MacAddress"]
+        return macs
+
+
+def write_project(plan: Plan, folder: Path) -> Path:
+    """Write the plan's project into ``folder``; its Compose file, up with plain ``docker compose -f FILE up -d``.
+
+    Needs no engine; the image it names is made by ``script/bootstrap``.
+    """
+    wiring = Wiring(plan, _oracle_probes()(plan), _CAPTURES, has_tunnels=True)
+    labels = {lease.LABEL: "1"}
+    name = project_name(plan, plan.cell or "project")
+    rendered = render(plan, name=name, image=image.LATEST, labels=labels, project=wiring.project())
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STEPS_FILE).write_text(wiring.script())
+    file = folder / FILE
+    file.write_text(as_text(plan, rendered, FILE))
+    return file
+
+
+def answers(docker_host: str = "") -> bool:
+    """Whether an engine with Compose v2 answers there (empty: where ``docker`` would look). Never raises."""
+    try:
+        return has_compose() and bool(DockerHost(docker_host).version)
+    except LabError:
+        return False
+
+
+class ComposeEngine:
+    """See ``Engine``. ``docker_host`` empty: the engine that ``docker`` would use."""
+
+    name = "compose"
+
+    def __init__(
+        self,
+        docker_host: str = "",
+        prober: Prober | None = None,
+        wiring: Literal["fabric", "docker"] = "fabric",
+    ) -> None:
+        self._host = DockerHost(docker_host)
+        self._wiring = wiring
+        self._prober = prober
+        self._watch: Watch | None = None
+
+    @functools.cache  # noqa: B019 - one engine object lives as long as the session
+    def trials(self) -> Mapping[str, str]:
+        """Each trial of the fabric, made in a container, with what went wrong. Asked
+        once.
+        """
+        if not has_compose():
+            raise LabError("`docker compose` (version 2) is missing", hint="sudo lab/compose/install-engine")
+        output: bytes = self._host.client.containers.run(
+            image.ensure(self._host),
+            [*FABRIC_PROGRAM, "try"],
+            network_mode="none",
+            cap_add=["NET_ADMIN", "SYS_ADMIN"],
+            security_opt=["apparmor:unconfined"],
+            labels={lease.LABEL: "1"},
+            remove=True,
+        )
+        found: dict[str, str] = json.loads(output)
+        return found
+
+    def supports(self, plan: Plan) -> list[Missing]:
+        """See ``Engine``."""
+        try:
+            lacking = capabilities.missing(plan.needs, self.trials())
+        except LabError as error:
+            return [Missing("events", error.message, error.hint)]
+        return lacking + (unplayable(plan) if self._wiring == "docker" else [])
+
+    async def up(self, plan: Plan, folder: Path) -> ComposeRunning:
+        """See ``Engine``."""
+        await asyncio.to_thread(functools.partial(folder.mkdir, parents=True, exist_ok=True))
+        if self._watch is None:
+            self._watch = Watch([self._host.address])
+        probes = (self._prober or _oracle_probes())(plan)
+        wiring = Wiring(plan, probes, _CAPTURES, has_tunnels=not self.trials().get("tunnel-device"))
+        kind = BridgedRunning if self._wiring == "docker" else ComposeRunning
+        running = kind(plan, folder, self._host, wiring, probes)
+        try:
+            await running.build(await asyncio.to_thread(image.ensure, self._host))
+        except BaseException:
+            await running.collect()
+            await running.down()
+            raise
+        return running
+
+
+def _oracle_probes() -> Prober:
+    from localpair_lab.oracle import probes
+
+    return probes

@@ -1,0 +1,73 @@
+"""A plan as a Docker Compose project. Pure: equal inputs give equal text.
+
+The project is whole: ``docker compose up`` builds the network, checks it and leaves the devices ready,
+without the lab.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from localpair_lab import paths
+from localpair_lab.engines.wiring import held_nodes
+from localpair_lab.fabric.contained import PROJECT, packed
+from localpair_lab.fabric.steps import FABRIC
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from localpair_lab.plan import Node, Plan
+
+BASE: Final = paths.COMPOSE / "base.yaml"
+_HEAD: Final = """\
+# {scenario} [{cell}], rendered from {source}. By hand:
+#   docker compose -f {file} up -d
+#   docker compose -f {file} exec {node} python3 -S -m localpair_lab.fabric ...   (or: sh)
+#   docker compose -f {file} down -v -t 0
+"""
+
+
+def project_name(plan: Plan, lease: str) -> str:
+    """A name that no other run has, in the letters that Compose allows."""
+    return f"localpair-{plan.scenario[:30].strip('-')}-{lease}"
+
+
+def render(
+    plan: Plan, *, name: str, image: str, labels: Mapping[str, str], project: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The Compose project of a plan; ``project`` is what its fabric builds (``Wiring.project``)."""
+    base: dict[str, Any] = yaml.safe_load(BASE.read_text())
+    fabric, device = base["services"]["fabric"], base["services"]["device"]
+    common = {"image": image, "pull_policy": "never", "labels": dict(labels)}
+    services = {FABRIC: {**fabric, **common, "environment": {PROJECT: _verbatim(packed(dict(project)))}}}
+    for node in held_nodes(plan):
+        services[node.name] = {**copy.deepcopy(device), **common, **machine(node)}
+        services[node.name]["command"].append(node.name)
+    volumes = {volume: {"labels": dict(labels)} for volume in base["volumes"]}
+    return {"name": name, "services": services, "volumes": volumes}
+
+
+def machine(node: Node) -> dict[str, Any]:
+    """The part of a device's service that is the node's own."""
+    files = {"LOCALPAIR_LAB_HOSTS": node.hosts_file, "LOCALPAIR_LAB_RESOLVER": node.resolver}
+    environment = {**dict(node.environment), **files}
+    return {
+        "hostname": node.name,
+        "environment": {key: _verbatim(value) for key, value in environment.items()},
+    }
+
+
+def _verbatim(text: str) -> str:
+    """Compose replaces variables in values; a dollar that means itself is doubled."""
+    return text.replace("$", "$$")
+
+
+def as_text(plan: Plan, rendered: Mapping[str, Any], file: str) -> str:
+    """The project as the text of a Compose file, with a note for its reader."""
+    node = next((node.name for node in held_nodes(plan)), FABRIC)
+    source = ascii(plan.source)[1:-1]  # a folder's name may hold a line feed, and this is a comment
+    head = _HEAD.format(scenario=plan.scenario, cell=plan.cell, source=source, file=file, node=node)
+    return head + yaml.safe_dump(dict(rendered), sort_keys=False, width=120, allow_unicode=True)

@@ -1,0 +1,162 @@
+"""What both engines do with a plan's network: build it, judge the canary, change it, look at it.
+
+The engines differ in how they reach their fabric; ``Voice`` hides that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from localpair_lab import plan as p
+from localpair_lab.engines.base import LabError
+from localpair_lab.fabric import steps
+from localpair_lab.fabric.compile import compiler
+from localpair_lab.fabric.selection import is_kept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from localpair_lab.engines.base import Probe
+    from localpair_lab.fabric.compile import Compiler
+    from localpair_lab.plan import Plan
+
+    Prober: TypeAlias = Callable[[Plan], Sequence[Probe]]
+
+STEPS_FILE = "fabric.sh"
+
+
+class Voice(Protocol):
+    """A way to ask a fabric."""
+
+    async def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Its answer. Raises ``LabError`` where it refuses or is gone."""
+        ...
+
+
+def held_nodes(plan: Plan) -> list[p.Node]:
+    """The nodes that run programs; the fabric keeps the others by itself."""
+    return [node for node in plan.nodes if not is_kept(node)]
+
+
+class Wiring:
+    """One plan's network in one fabric. ``captures`` is the folder for captures, as the fabric sees it."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        probes: Iterable[Probe],
+        captures: str,
+        *,
+        has_tunnels: bool = False,
+        parts: Compiler | None = None,
+    ) -> None:
+        self._plan = plan
+        self._probes = {probe.id: probe for probe in probes}
+        self._captures = captures
+        self._parts = parts or compiler(plan, tunnels="device" if has_tunnels else "veth")
+        self._applied: list[steps.Step] = [*self._parts.network(), *self._parts.begin()]
+
+    def project(self) -> dict[str, Any]:
+        """Everything a fabric needs to build the network, check it and begin, without being asked again."""
+        ports = {
+            f"{node.name}/{interface.name}": self._tapped(node.name, interface)
+            for node in self._plan.nodes
+            for interface in node.interfaces
+            if interface.present
+        }
+        return {
+            "nodes": [node.name for node in held_nodes(self._plan)],
+            "steps": [steps.encode(step) for step in self._parts.network()],
+            "settle": {
+                "links": self._parts.working_links(),
+                "places": [node.name for node in self._plan.nodes],
+            },
+            "probes": [self._message(probe) for probe in self._probes.values()],
+            "capture": {"folder": self._captures, "ports": ports},
+            "begin": [steps.encode(step) for step in self._parts.begin()],
+        }
+
+    def judge(self, arrived: Mapping[str, bool], folder: Path) -> None:
+        """Compare what the canary saw with what the oracle says, and keep both in ``folder``.
+
+        Raises ``LabError`` naming every probe that did something else.
+        """
+        seen = [
+            {**dataclasses.asdict(probe), "arrived": arrived[name]} for name, probe in self._probes.items()
+        ]
+        (folder / "canary.json").write_text(json.dumps(seen, indent=1))
+        (folder / STEPS_FILE).write_text(self.script())
+        wrong = [probe for name, probe in self._probes.items() if probe.expected not in {None, arrived[name]}]
+        if wrong:
+            raise LabError(
+                "canary: the network is not what the plan says: " + "; ".join(map(_told, wrong)),
+                hint=f"compare {folder / 'canary.json'} with {folder / STEPS_FILE}",
+            )
+
+    def _message(self, probe: Probe) -> dict[str, Any]:
+        six = ":" in probe.address
+        interface = self._plan.interface(probe.source)
+        own = [address for address in interface.addresses if (":" in address) == six]
+        if six and (probe.address.startswith(("fe8", "fe9", "fea", "feb", "ff")) or not own):
+            own = [interface.link_local] if interface.link_local else own
+        source = own[0].partition("/")[0] if own else ""
+        return {**dataclasses.asdict(probe), "source_address": source}
+
+    async def change(self, change: p.Change, voice: Voice) -> None:
+        """Have the fabric carry out one change and wait until it stands."""
+        wanted = list(self._parts.change(change))
+        self._applied += wanted
+        await voice.ask({"do": "apply", "steps": [steps.encode(step) for step in wanted]})
+        links = _links_after(change)
+        await voice.ask({"do": "settle", "links": links, "places": [place for place, _ in links]})
+        if isinstance(change, p.CreateInterface):
+            port = f"{change.node}/{change.interface.name}"
+            ports = {port: self._tapped(change.node, change.interface)}
+            await voice.ask({"do": "capture", "folder": self._captures, "ports": ports})
+
+    def _tapped(self, node: str, interface: p.Interface) -> tuple[str, str]:
+        """Where a port is captured: at the fabric's end of its cable, or inside where there is none."""
+        if interface.kind == "segment":
+            return steps.FABRIC, self._parts.names.outer(f"{node}/{interface.name}")
+        return node, interface.name
+
+    def script(self) -> str:
+        """Everything applied so far as a shell script that a person can replay."""
+        return steps.script(self._applied, [node.name for node in held_nodes(self._plan)])
+
+
+def _links_after(change: p.Change) -> list[tuple[str, str]]:
+    """The links that work once the change stands."""
+    match change:
+        case p.SetLink(up=True) | p.Roam():
+            node, _, name = change.port.partition("/")
+            return [(node, name)]
+        case p.CreateInterface(interface=p.Interface(up=True, carrier=True)):
+            return [(change.node, change.interface.name)]
+        case _:
+            return []
+
+
+async def collect(voice: Voice, folder: Path) -> None:
+    """Complete the captures and write down the state of every place. Problems are written, never raised."""
+    try:
+        await voice.ask({"do": "stop-capture"})
+        answer = await voice.ask({"do": "look"})
+        await asyncio.to_thread(_write_looks, folder / "state", answer["looks"])
+    except (LabError, OSError) as error:
+        await asyncio.to_thread((folder / "collect-errors.txt").write_text, f"{error}\n")
+
+
+def _write_looks(folder: Path, looks: Mapping[str, str]) -> None:
+    folder.mkdir(exist_ok=True)
+    for place, text in looks.items():
+        (folder / f"{place}.txt").write_text(text)
+
+
+def _told(probe: Probe) -> str:
+    way = f"{probe.kind} from {probe.source} to {probe.target} ({probe.address} port {probe.port})"
+    return f"{way} {'did not arrive' if probe.expected else 'arrived and should not'}"

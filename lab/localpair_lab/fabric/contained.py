@@ -1,0 +1,193 @@
+"""The fabric's programs for containers: the server that wires them, the device that waits, the voice from
+outside.
+
+A device sends its own network namespace over the socket they share, so the fabric needs no sight of other
+containers' processes: NET_ADMIN and SYS_ADMIN are enough.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import signal
+import socket
+import stat
+import sys
+import tarfile
+import time
+import zlib
+from pathlib import Path
+from typing import Any, Final
+
+from localpair_lab.fabric import channel, clock, holder, namespaces, probe, tunnel
+from localpair_lab.fabric.server import Server
+from localpair_lab.fabric.steps import FABRIC
+
+PROJECT: Final = "LOCALPAIR_LAB_PROJECT"
+STARTED: Final = "[lab] the program has started"
+START: Final = "LOCALPAIR_LAB_START"
+BY_SIGNAL: Final = 192  # exit statuses above are signals; what runs here uses none of them
+_NODE_SOCKET: Final = Path("/run/node.sock")
+_PATIENCE_S: Final = 60.0
+_PAUSE_S: Final = 0.01
+
+
+def main(word: str, rest: list[str]) -> int:
+    """Run the program that ``word`` names."""
+    if word == "serve":
+        return serve(Path(rest[0]), is_guest="guest" in rest[1:])
+    if word == "join":
+        return join(Path(rest[0]), rest[1])
+    if word == "ask":
+        return ask(Path(rest[0]))
+    if word == "tell":
+        return tell(rest[0])
+    if word == "captures":
+        return pack_captures(Path(rest[0]))
+    found = {"run": run, "try": try_everything}.get(word)
+    if found is None:
+        sys.stderr.write(f"no such program of the fabric: {word}\n")
+        return 2
+    return found()
+
+
+def serve(path: Path, *, is_guest: bool = False) -> int:
+    """Listen at ``path`` until SIGTERM. With a project in the environment, build it for its devices."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    namespaces.writable_kernel_settings()
+    listener = _listen(path)
+    _make_tunnel_device()
+    if PROJECT in os.environ and not os.fork():
+        listener.close()
+        return wire(path, unpacked(os.environ[PROJECT]))
+    Server(listener=listener, is_guest=is_guest).run()
+    return 0
+
+
+def packed(project: dict[str, Any]) -> str:
+    """A project as text that fits an environment variable (Linux allows one 128 KiB)."""
+    return base64.b85encode(zlib.compress(json.dumps(project).encode(), 9)).decode()
+
+
+def unpacked(text: str) -> dict[str, Any]:
+    """What ``packed`` packed."""
+    project: dict[str, Any] = json.loads(zlib.decompress(base64.b85decode(text)))
+    return project
+
+
+def wire(path: Path, project: dict[str, Any]) -> int:
+    """Have the fabric at ``path`` build the project once its devices are there, then let them go."""
+    voice = connect(path)
+    for request in (
+        {"do": "await", "nodes": [FABRIC, *project["nodes"]]},
+        {"do": "stand", **project},
+        {"do": "release"},
+    ):
+        answer, _ = channel.ask(voice, request)
+        if not answer["ok"]:
+            sys.stderr.write(f"fabric: {answer['error']}\n")
+            return 1
+    sys.stderr.write("fabric: the network stands\n")
+    return 0
+
+
+def join(path: Path, node: str) -> int:
+    """Bring our network namespace to the fabric and sleep; a device's main program."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    voice = connect(path)
+    Path("/etc/hosts").write_text(os.environ.get("LOCALPAIR_LAB_HOSTS", ""))
+    Path("/etc/resolv.conf").write_text(os.environ.get("LOCALPAIR_LAB_RESOLVER", ""))
+    answer, _ = channel.ask(voice, {"do": "join", "node": node}, [namespaces.open_network()])
+    sys.stderr.write(f"{node}: the network stands\n" if answer["ok"] else f"{node}: {answer['error']}\n")
+    holder.Holder(listener=_listen(_NODE_SOCKET)).run()
+    return 0
+
+
+def run() -> int:
+    """Have this container's holder start the program described in the environment, with our own three
+    streams.
+
+    Ends as the program does: with its status, or with ``BY_SIGNAL`` and the signal's number.
+    """
+    voice = connect(_NODE_SOCKET)
+    answer, _ = channel.ask(voice, json.loads(os.environ[START]), [0, 1, 2])
+    if "error" in answer:
+        sys.stderr.write(f"{answer['error']}\n")
+        return 1
+    sys.stderr.write(f"{STARTED}\n")
+    sys.stderr.flush()
+    status = int(channel.receive(voice)[0]["status"])
+    return status if status >= 0 else BY_SIGNAL - status
+
+
+def tell(message: str) -> int:
+    """Tell this container's holder something."""
+    answer, _ = channel.ask(connect(_NODE_SOCKET), json.loads(message))
+    return 0 if answer.get("ok") else 1
+
+
+def try_everything() -> int:
+    """Print what a fabric can do in this container, as JSON."""
+    namespaces.writable_kernel_settings()
+    _make_tunnel_device()
+    found = {**probe.run(), "clock": "" if clock.library() else "libfaketime is not in the image"}
+    sys.stdout.write(json.dumps(found) + "\n")
+    return 0
+
+
+def ask(path: Path) -> int:
+    """Carry requests from stdin to the fabric and its answers to stdout, a line each."""
+    voice = connect(path)
+    for line in sys.stdin:
+        answer, _ = channel.ask(voice, json.loads(line))
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+def pack_captures(folder: Path) -> int:
+    """Write the captures so far to stdout, a tar archive; they may grow meanwhile, which stops `docker cp`."""
+    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
+        for path in sorted(folder.glob("*.pcapng")):
+            data = path.read_bytes()
+            entry = tarfile.TarInfo(f"{folder.name}/{path.name}")
+            entry.size, entry.mode = len(data), 0o644
+            archive.addfile(entry, io.BytesIO(data))
+    return 0
+
+
+def _listen(path: Path) -> socket.socket:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    listener.bind(str(path))
+    path.chmod(0o666)  # devices run without privilege; the folder is shared with nobody else
+    listener.listen(256)
+    return listener
+
+
+def _make_tunnel_device() -> None:
+    if not tunnel.DEVICE.exists():
+        tunnel.DEVICE.parent.mkdir(exist_ok=True)
+        try:
+            os.mknod(tunnel.DEVICE, stat.S_IFCHR | 0o600, os.makedev(10, 200))
+        except OSError:  # then tunnels are made of veth pairs
+            pass
+
+
+def connect(path: Path) -> socket.socket:
+    """A channel to the fabric, which may be starting still."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        voice = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            voice.connect(str(path))
+        except OSError:
+            voice.close()
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return voice

@@ -1,0 +1,244 @@
+"""The first process of a node in the namespace engine: holds its namespaces, starts its programs, reaps them.
+
+It is forked from the fabric, so it starts in a millisecond, and is process 1 of its own process namespace:
+when it goes, the kernel ends everything in the node. It answers on one channel, which belongs to the lab:
+
+    {"do": "start", "argv", "environment", "product", "warm"} + stdin, stdout, stderr
+                                                             -> {"started": pid} ... {"ended", "status"}
+    {"do": "signal", "pid", "number"} | {"do": "signal-product", "number"}          -> {"ok": true}
+    {"do": "open", "name", "write"}                                -> {"ok": true} + descriptor
+
+``warm`` names a program that needs no start (``fabric.warm``); without it ``argv`` is started.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from localpair_lab.fabric import channel, namespaces, warm
+
+ROOT: Final = Path("/run")  # a private tmpfs; hides the host's service sockets as well
+STATE: Final = ROOT / "state"
+HOME: Final = ROOT / "home"
+TEMPORARY: Final = ROOT / "tmp"
+_NOT_FOUND: Final = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Furniture:
+    """What a node finds in its file system."""
+
+    name: str
+    hosts: str = ""
+    resolver: str = ""
+
+
+def furnish(furniture: Furniture) -> None:
+    """Give the calling process, alone in new mount and UTS namespaces, the node's own /run, /proc,
+    /etc/hosts.
+    """
+    namespaces.set_hostname(furniture.name)
+    namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
+    resolver = Path("/etc/resolv.conf").resolve()
+    namespaces.mount("tmpfs", ROOT, "tmpfs", namespaces.MS_NOSUID | namespaces.MS_NODEV, "mode=755")
+    for folder in (STATE, HOME, TEMPORARY):
+        folder.mkdir()
+    _cover(Path("/etc/hosts"), furniture.hosts)
+    _cover(resolver, furniture.resolver)
+    namespaces.mount(
+        "proc", "/proc", "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
+    )
+    try:
+        namespaces.mount("sysfs", "/sys", "sysfs", namespaces.MS_RDONLY | namespaces.MS_NOSUID)
+    except OSError:  # some hosts refuse it without root; programs then see the host's interfaces under /sys
+        pass
+
+
+def _cover(target: Path, text: str) -> None:
+    own = ROOT / target.name
+    if target.is_relative_to(ROOT):  # a link into what is hidden now: put the file where the link points
+        target.parent.mkdir(parents=True, exist_ok=True)
+        own = target
+    own.write_text(text)
+    if own != target and target.exists():
+        namespaces.mount(str(own), target, flags=namespaces.MS_BIND)
+
+
+def base_environment() -> dict[str, str]:
+    """The clean environment of a node's programs."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(HOME),
+        "TMPDIR": str(TEMPORARY),
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+@dataclass(slots=True)
+class Holder:
+    """The loop that starts a node's programs and reaps them, for ``owner`` or for whoever calls at
+    ``listener``.
+    """
+
+    owner: socket.socket | None = None
+    listener: socket.socket | None = None
+    connections: list[socket.socket] = field(default_factory=list)
+    programs: dict[int, _Started] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Serve until the owner hangs up (for ever without one)."""
+        woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        self.connections += [self.owner] if self.owner else []
+        while True:
+            listeners = [self.listener] if self.listener else []
+            numbers = [one.fileno() for one in (*listeners, *self.connections)]
+            ready, _, _ = select.select([woken, *numbers], [], [])
+            if woken in ready:
+                os.read(woken, 512)
+                self._reap()
+            if self.listener and self.listener.fileno() in ready:
+                self.connections.append(self.listener.accept()[0])
+            for connection in [one for one in self.connections if one.fileno() in ready]:
+                if not self._serve(connection):
+                    return
+
+    def _serve(self, connection: socket.socket) -> bool:
+        try:
+            message, descriptors = channel.receive(connection)
+            self._answer(connection, message, descriptors)
+        except channel.ChannelClosedError:
+            self.connections.remove(connection)
+            connection.close()
+            return connection is not self.owner
+        return True
+
+    def _answer(self, connection: socket.socket, message: dict[str, Any], descriptors: list[int]) -> None:
+        opened: list[int] = []
+        answer: dict[str, Any] = {"ok": True}
+        try:
+            if message["do"] == "start":
+                answer = {"started": self._start(connection, message, descriptors)}
+            elif message["do"] == "open":
+                opened = [_open(message["name"], message["write"])]
+            else:
+                self._signal(message)
+        except OSError as error:
+            answer = {"error": str(error), "errno": error.errno}
+        channel.send(connection, answer, opened)
+        for descriptor in (*descriptors, *opened):
+            os.close(descriptor)
+
+    def _start(self, connection: socket.socket, message: dict[str, Any], descriptors: list[int]) -> int:
+        became, becoming = os.pipe2(os.O_CLOEXEC)
+        pid = os.fork()
+        if pid == 0:
+            environment = {**base_environment(), **message["environment"]}
+            _become(message, environment, descriptors)
+        os.close(becoming)
+        os.read(became, 1)  # ends when the program has taken over: from then on signals mean the program
+        os.close(became)
+        self.programs[pid] = _Started(connection, message["product"], message.get("token", ""))
+        return pid
+
+    def _signal(self, message: dict[str, Any]) -> None:
+        if message["do"] == "signal-product":
+            chosen = [-pid for pid, program in self.programs.items() if program.is_product]
+        else:
+            named = {message.get("pid"), message.get("token")}
+            chosen = [pid for pid, program in self.programs.items() if {pid, program.token} & named]
+        for pid in chosen:
+            try:
+                os.kill(pid, message["number"])
+                if message["number"] == signal.SIGSTOP:  # once that is answered, it does nothing more
+                    os.waitid(os.P_PID, abs(pid), os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            except (ProcessLookupError, ChildProcessError):  # it ended; its status is on the way
+                pass
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            program = self.programs.pop(pid, None)
+            if program is not None and program.connection in self.connections:
+                channel.send(program.connection, {"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A program under way: who asked for it, whether it is the product, and the name the asker gave it."""
+
+    connection: socket.socket
+    is_product: bool
+    token: str
+
+
+def _open(name: str, write: bool) -> int:
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise PermissionError(errno.EPERM, f"{name!r} is not in the state folder")
+    target = STATE / name
+    flags = os.O_CLOEXEC | (os.O_WRONLY | os.O_CREAT | os.O_TRUNC if write else os.O_RDONLY)
+    if write:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(target, flags, 0o600)
+
+
+def _become(message: dict[str, Any], environment: dict[str, str], streams: list[int]) -> None:
+    """In the forked child: turn into the program, the product without privileges. Never returns."""
+    argv: list[str] = message["argv"]
+    try:
+        os.setsid()
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        os.chdir(STATE)
+        if message["product"]:
+            namespaces.drop_privileges()
+        if word := message.get("warm", ""):
+            warm.live(word, argv, environment)
+        os.execvpe(argv[0], argv, environment)  # noqa: S606 - starting programs is what a node is for
+    except BaseException as error:  # noqa: BLE001 - nothing of the parent's may run on in the child
+        os.write(2, f"cannot start {argv[0]}: {error}\n".encode())
+    finally:
+        os._exit(_NOT_FOUND)
+
+
+def hold(furniture: Furniture, connection: socket.socket, ready: int) -> None:
+    """As process 1 of a new process namespace, forked from the fabric: become a node. Never returns.
+
+    One byte goes to ``ready`` once the node is furnished; a longer text instead is the reason why it is not.
+    """
+    try:
+        namespaces.die_with_parent(0)
+        kinds = namespaces.NEW_NET | namespaces.NEW_MOUNT | namespaces.NEW_UTS | namespaces.NEW_IPC
+        namespaces.unshare(kinds)
+        furnish(furniture)
+        os.write(ready, b"+")
+        os.close(ready)
+        Holder(owner=connection).run()
+        os._exit(0)
+    except BaseException as error:  # noqa: BLE001 - the reason goes to the fabric, whatever it is
+        try:
+            os.write(ready, f"{type(error).__name__}: {error}".encode())
+        except OSError:
+            sys.stderr.write(f"node {furniture.name}: {error}\n")
+    finally:
+        os._exit(1)

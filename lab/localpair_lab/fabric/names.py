@@ -1,0 +1,67 @@
+"""The names that the links and namespaces of a plan have inside the fabric. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from localpair_lab.fabric.selection import every_port, wired_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from localpair_lab.plan import Plan
+
+_LONGEST: Final = 15  # IFNAMSIZ without its zero byte
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Where the pieces of a plan are found. Ports are ``node/interface``."""
+
+    bridges: dict[str, str]
+    ports: dict[str, str]
+    wired: frozenset[str]
+
+    def port(self, port: str) -> str:
+        """The link that is the bridge's port, the one that flags and rules speak of."""
+        return self.ports[port]
+
+    def group(self, segment: str) -> int:
+        """The group of the links that are plugged into the segment; 0 is that of all other links."""
+        return 1 + list(self.bridges).index(segment)
+
+    def outer(self, port: str) -> str:
+        """The link at the other end of the node's cable: the bridge's port itself, or the near end of a
+        wire.
+        """
+        return f"w{self._number(port)}.out" if port in self.wired else self.ports[port]
+
+    def inner(self, port: str) -> str:
+        """The far end of a wire, whose peer is the bridge's port."""
+        return f"w{self._number(port)}.in"
+
+    def stub(self, port: str) -> str:
+        """The namespace behind a container bridge."""
+        return f"behind-{port.replace('/', '.')}"
+
+    def _number(self, port: str) -> int:
+        return list(self.ports).index(port)
+
+
+def names(plan: Plan) -> Names:
+    """The names of a plan's pieces; short readable ones where they fit."""
+    bridges = [segment.name for segment in plan.segments]
+    return Names(
+        bridges=_fitting("br", bridges, [f"br-{name}" for name in bridges]),
+        ports=_fitting("port", every_port(plan), [port.replace("/", ".") for port in every_port(plan)]),
+        wired=wired_ports(plan),
+    )
+
+
+def _fitting(short: str, keys: Iterable[str], wishes: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, (key, wish) in enumerate(zip(keys, wishes, strict=True)):
+        fits = len(wish) <= _LONGEST and wish not in found.values()
+        found[key] = wish if fits else f"{short}{number}"
+    return found

@@ -1,0 +1,160 @@
+"""Linux namespaces by system call: enter, leave, create. For single-threaded programs.
+
+Source: namespaces(7), setns(2), unshare(2), mount(2), prctl(2). ``os.setns`` came with Python 3.12 only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import struct
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from localpair_lab.fabric import namespaces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NEW_MOUNT: Final = 0x00020000
+NEW_UTS: Final = 0x04000000
+NEW_IPC: Final = 0x08000000
+NEW_USER: Final = 0x10000000
+NEW_PID: Final = 0x20000000
+NEW_NET: Final = 0x40000000
+
+MS_RDONLY: Final = 0x1
+MS_NOSUID: Final = 0x2
+MS_NODEV: Final = 0x4
+MS_NOEXEC: Final = 0x8
+MS_BIND: Final = 0x1000
+MS_REC: Final = 0x4000
+MS_PRIVATE: Final = 0x40000
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_CAPBSET_READ: Final = 23
+_PR_CAPBSET_DROP: Final = 24
+_CAPABILITY_VERSION: Final = 0x20080522  # two words a set (linux/capability.h)
+_CAPABILITIES: Final = 64  # as many as the kernel's sets have room for
+_FILES_OF_OTHERS: Final = {
+    1,
+    2,
+}  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: the lab may lie in another user's folder
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces named by ``flags``; the calling process gets new ones."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def drop_privileges() -> None:
+    """The calling process, and what it executes next, has the rights of an ordinary user on the network, also where it
+    is root: no capabilities (capabilities(7)) but to read what root may read.
+    """
+    for number in set(range(_CAPABILITIES)) - _FILES_OF_OTHERS:
+        if _libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) == 1:
+            _check(_libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")
+    kept = sum(1 << number for number in _FILES_OF_OTHERS)
+    head, room = struct.pack("=Ii", _CAPABILITY_VERSION, 0), ctypes.create_string_buffer(24)
+    _check(_libc.capget(head, room), "capget")
+    effective, permitted, _, *_ = struct.unpack("=6I", room.raw)
+    _check(_libc.capset(head, struct.pack("=6I", effective & kept, permitted & kept, 0, 0, 0, 0)), "capset")
+
+
+def enter(descriptor: int, kind: int = 0) -> None:
+    """Join the namespace that ``descriptor`` (of ``/proc/PID/ns/*``) refers to."""
+    _check(_libc.setns(descriptor, kind), "setns")
+
+
+def mount(source: str, target: str | Path, kind: str = "", flags: int = 0, data: str = "") -> None:
+    """mount(2); all arguments as there."""
+    result = _libc.mount(
+        source.encode(),
+        os.fsencode(target),
+        kind.encode() or None,
+        ctypes.c_ulong(flags),
+        data.encode() or None,
+    )
+    _check(result, f"mount {source} on {target}")
+
+
+def set_hostname(name: str) -> None:
+    """Name the calling process's UTS namespace."""
+    encoded = name.encode()
+    _check(_libc.sethostname(encoded, len(encoded)), "sethostname")
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when ``parent`` (its process id as seen from here) is gone.
+
+    0 as ``parent`` means one outside our process namespace. A parent that died before the call is noticed
+    too.
+    """
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def open_network(process: int | str = "self") -> int:
+    """Descriptor of the network namespace of a process, seen through our ``/proc``."""
+    return os.open(f"/proc/{process}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def create_network() -> int:
+    """A new network namespace, alive as long as the returned descriptor; the caller stays where it is."""
+    home = open_network()
+    try:
+        unshare(NEW_NET)
+        return open_network()
+    finally:
+        enter(home, NEW_NET)
+        os.close(home)
+
+
+@contextmanager
+def inside(descriptor: int) -> Iterator[None]:
+    """Run a block in another network namespace. Sockets opened there stay there."""
+    home = open_network()
+    enter(descriptor, NEW_NET)
+    try:
+        yield
+    finally:
+        enter(home, NEW_NET)
+        os.close(home)
+
+
+def become_root_of_own() -> None:
+    """Enter a new user namespace in which the caller is root: the rootless way to everything else here.
+
+    Raises ``OSError`` where the kernel or its policy refuses (``doctor`` says what to do).
+    """
+    user, group = os.getuid(), os.getgid()
+    unshare(NEW_USER)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+    Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+
+
+def writable_kernel_settings() -> None:
+    """In a container whose /proc/sys is read-only: a /proc of our own."""
+    if os.access("/proc/sys/net/ipv4/ip_forward", os.W_OK) and not _read_only(Path("/proc/sys")):
+        return
+    namespaces.unshare(namespaces.NEW_MOUNT)
+    namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
+    namespaces.mount(
+        "proc", "/proc", "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
+    )
+
+
+def _read_only(folder: Path) -> bool:
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)

@@ -1,0 +1,221 @@
+"""The one program that builds networks: takes steps, probes and captures by channel and carries them out.
+
+It runs as a child of the namespace engine, or as the main process of Compose's ``fabric`` service; the
+standard library is all it needs, and ``nft`` for steps with rules. Every message is a dictionary with
+``do``; every answer has
+``ok`` or ``error``. See ``Server.answer`` for the words.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from localpair_lab.fabric import canary, channel, children, holder, namespaces, probe
+from localpair_lab.fabric.apply import Applier
+from localpair_lab.fabric.places import Places
+from localpair_lab.fabric.recorder import Recorder
+from localpair_lab.fabric.settle import settle
+from localpair_lab.fabric.steps import FABRIC, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from localpair_lab.fabric.channel import Message
+
+
+class RefusedError(Exception):
+    """A request that cannot be carried out; the text is for the lab's user."""
+
+
+@dataclass(slots=True)
+class Server:
+    """The fabric's loop: one thread, many channels, a few timers."""
+
+    owner: socket.socket | None = None
+    listener: socket.socket | None = None
+    places: Places = field(default_factory=Places)
+    applier: Applier = field(init=False)
+    recorder: Recorder = field(init=False)
+    connections: list[socket.socket] = field(default_factory=list)
+    waiting: list[tuple[socket.socket, set[str]]] = field(default_factory=list)
+    joined: list[socket.socket] = field(default_factory=list)
+    curious: list[socket.socket] = field(default_factory=list)
+    outcome: Message | None = None
+    has_released: bool = False
+    is_guest: bool = False  # the network we stand in is the engine's own, and has the ports already
+
+    def __post_init__(self) -> None:
+        if self.is_guest:
+            self.places.adopt(FABRIC, namespaces.open_network())
+        else:
+            self.places.create(FABRIC)
+        self.applier = Applier(self.places)
+        self.recorder = Recorder(self.places)
+        if self.owner is not None:
+            self.connections.append(self.owner)
+
+    def run(self) -> None:
+        """Serve until the owner hangs up (for ever without one)."""
+        while True:
+            listeners = [self.listener] if self.listener else []
+            ready, _, _ = select.select(
+                [*listeners, *self.connections], [], [], self.applier.seconds_to_next()
+            )
+            self.applier.run_timers(time.monotonic())
+            if self.listener in ready and self.listener is not None:
+                self._admit(self.listener.accept()[0])
+            for connection in [one for one in self.connections if one in ready]:
+                # One answer may hang up on others.
+                if connection in self.connections and not self._serve(connection):
+                    return
+
+    def _admit(self, connection: socket.socket) -> None:
+        """Whoever sits in another container has a number that is none here: a device. Once they are let go they run
+        programs, and no word of theirs is heard any more.
+        """
+        (pid,) = struct.unpack_from("i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if pid == 0 and self.has_released:
+            connection.close()
+        else:
+            self.connections.append(connection)
+
+    def _serve(self, connection: socket.socket) -> bool:
+        try:
+            message, descriptors = channel.receive(connection)
+            self._reply(connection, message, descriptors)
+        except channel.ChannelClosedError:
+            self._hang_up(connection)
+            return connection is not self.owner
+        return bool(message["do"] != "end")
+
+    def _reply(self, connection: socket.socket, message: Message, descriptors: list[int]) -> None:
+        passed: list[int] = []
+        try:
+            if message["do"] in {"join", "await", "stood"}:
+                getattr(self, f"_{message['do']}")(connection, message, descriptors)
+                return
+            answer = self.answer(message, passed)
+        except (OSError, RefusedError, KeyError, ValueError) as error:
+            answer = {
+                "error": f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
+            }
+        channel.send(connection, {"ok": "error" not in answer, **answer}, passed)
+        for descriptor in passed:
+            os.close(descriptor)
+
+    def _hang_up(self, connection: socket.socket) -> None:
+        connection.close()
+        for group in (self.connections, self.joined, self.curious):
+            if connection in group:
+                group.remove(connection)
+        self.waiting = [(one, names) for one, names in self.waiting if one is not connection]
+
+    def answer(self, message: Message, passed: list[int]) -> Message:
+        """Carry out one request. Descriptors appended to ``passed`` travel with the answer."""
+        words: dict[str, Callable[[], Message]] = {
+            "hold": lambda: self._hold(message, passed),
+            "apply": lambda: self._apply(message),
+            "stand": lambda: self._stand(message),
+            "settle": lambda: settle(self.places, message),
+            "capture": lambda: self.recorder.begin(message),
+            "stop-capture": self.recorder.stop,
+            "look": self.recorder.look,
+            "probe": lambda: {"trials": probe.run()},
+            "release": self._release,
+            "end": dict,
+        }
+        if message["do"] not in words:
+            raise RefusedError(f"the fabric knows no word {message['do']!r}")
+        return words[message["do"]]()
+
+    def _stand(self, project: Message) -> Message:
+        """Build a whole network: steps, canary, captures, and what starts only then. Kept for ``stood``."""
+        try:
+            self._apply({"steps": project["steps"]})
+            settle(self.places, project["settle"])
+            arrived = canary.run(self.places, project["probes"])
+            self.recorder.begin(project["capture"])
+            self._apply({"steps": project["begin"]})
+            self.outcome = {"ok": True, "arrived": arrived}
+        except (OSError, RefusedError, KeyError) as error:
+            self.outcome = {"ok": False, "error": str(error)}
+        for connection in self.curious:
+            channel.send(connection, self.outcome)
+        self.curious.clear()
+        return self.outcome
+
+    def _stood(self, connection: socket.socket, _: Message, __: list[int]) -> None:
+        """Answered with the outcome of ``stand``, when there is one."""
+        if self.outcome is None:
+            self.curious.append(connection)
+        else:
+            channel.send(connection, self.outcome)
+
+    def _apply(self, message: Message) -> Message:
+        for data in message["steps"]:
+            step = decode(data)
+            try:
+                self.applier.apply(step)
+            except (OSError, KeyError) as error:
+                raise RefusedError(f"{step.text.splitlines()[0]}: {error}") from error
+        return {}
+
+    def _hold(self, message: Message, passed: list[int]) -> Message:
+        furniture = holder.Furniture(message["node"], message["hosts"], message["resolver"])
+        ours, theirs = socket.socketpair()
+        listening, ready = os.pipe()
+        pid = children.fork_first_of_own(lambda: holder.hold(furniture, theirs, ready))
+        theirs.close()
+        os.close(ready)
+        said = os.read(listening, 4096)
+        os.close(listening)
+        if said != b"+":
+            raise RefusedError(
+                f"node {message['node']} did not start: {said.decode(errors='replace') or 'it died'}"
+            )
+        self.places.adopt(message["node"], os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        passed.append(ours.detach())
+        return {"pid": pid}
+
+    def _join(self, connection: socket.socket, message: Message, descriptors: list[int]) -> None:
+        """A device brings its network namespace and waits, unanswered, until the network stands."""
+        self.places.adopt(message["node"], descriptors[0])
+        self.joined.append(connection)
+        self._answer_waiting()
+
+    def _await(self, connection: socket.socket, message: Message, _: list[int]) -> None:
+        self.waiting.append((connection, set(message["nodes"])))
+        self._answer_waiting()
+
+    def _answer_waiting(self) -> None:
+        present = set(self.places.names())
+        for connection, names in self.waiting:
+            if names <= present:
+                channel.send(connection, {"ok": True})
+        self.waiting = [(connection, names) for connection, names in self.waiting if not names <= present]
+
+    def _release(self) -> Message:
+        self.has_released = True
+        for connection in list(self.joined):
+            try:
+                channel.send(connection, {"ok": True})
+            except channel.ChannelClosedError:  # a device that died says so elsewhere
+                pass
+            self._hang_up(connection)
+        return {}
+
+
+def serve_owner(descriptor: int) -> None:
+    """Serve the engine at the other end of an inherited socket."""
+    server = Server(owner=socket.socket(fileno=descriptor))
+    try:
+        server.run()
+    finally:
+        sys.stderr.flush()

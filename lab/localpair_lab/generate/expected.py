@@ -1,0 +1,79 @@
+"""What the oracle expects of a generated plan, with its changes in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from localpair_lab.oracle import Judgement, judge
+from localpair_lab.plan import Action, Node, Plan
+from localpair_lab.reach.packet import Answer
+from localpair_lab.reach.routing import own_addresses
+from localpair_lab.reach.states import states
+
+WITHIN = "20s"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """``answer``: they pair, they do not, or nobody can tell. ``judgement`` is that of the state which decides."""
+
+    answer: Answer
+    judgement: Judgement
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """In which ways they can pair: ``dial`` or ``simultaneous``."""
+        return tuple(sorted({way.kind for way in self.judgement.ways}))
+
+
+def expected(plan: Plan) -> Expected:
+    """The verdict on ``plan``.
+
+    Changes before the joiner starts are over by then; what comes later may only mend. Where the offer may hold the
+    addresses from before or after a change, and that decides, nobody can tell.
+    """
+    host, join = (next(action for action in plan.actions if action.verb == verb) for verb in ("host", "join"))
+    passing = list(states(plan))
+    first = _when_joined(plan, join)
+    found = {
+        _over(
+            passing[first:],
+            [judge(state, host.node, join.node, offered=addresses) for state in passing[first:]],
+        )
+        for addresses in _offers(plan, passing, host)
+    }
+    return next(iter(found)) if len(found) == 1 else _undecided(found)
+
+
+def _over(passing: list[Plan], judgements: list[Judgement]) -> Expected:
+    """The state that stays decides, unless an earlier one leaves another choice."""
+    last = judgements[-1]
+    if last.answer is Answer.NO and any(one.answer is not Answer.NO for one in judgements):
+        return Expected(Answer.MAYBE, last)
+    return Expected(last.answer, last)
+
+
+def _undecided(found: set[Expected]) -> Expected:
+    answers = {one.answer for one in found}
+    first = min(found, key=lambda one: one.answer.value)
+    return Expected(answers.pop() if len(answers) == 1 else Answer.MAYBE, first.judgement)
+
+
+def _when_joined(plan: Plan, join: Action) -> int:
+    """How many of the plan's changes are over when the joiner starts: those up to the one it waits for."""
+    awaited = join.when.anchor.removesuffix(".done")
+    ids = [event.id for event in plan.events]
+    return ids.index(awaited) + 1 if awaited in ids else 0
+
+
+def _offers(plan: Plan, passing: list[Plan], host: Action) -> list[frozenset[str]]:
+    """The addresses that the offer may hold: of the first state, and of what a change at the start made of it."""
+    if ("--offer-addresses", "none") in zip(host.argv, host.argv[1:], strict=False):
+        return [frozenset()]
+    early = sum(event.when.anchor == "host.started" for event in plan.events)
+    return list(dict.fromkeys(_offered(state.node(host.node)) for state in passing[: early + 1]))
+
+
+def _offered(node: Node) -> frozenset[str]:
+    """What localpair offers: no address of an interface without a carrier."""
+    return frozenset(address for address, at in own_addresses(node).items() if at.carrier)

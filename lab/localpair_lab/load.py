@@ -1,0 +1,142 @@
+"""YAML -> Scenario: one file, all problems at once, each with its place and what its author may have meant.
+
+loaded = load(Path("lab/scenarios/flow/flat.yaml"))      # raises ScenarioError
+for cell in loaded.cells:
+    cell.name, cell.scenario
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from localpair_lab.check import check
+from localpair_lab.complaints import complaint
+from localpair_lab.matrix import cells
+from localpair_lab.problems import Mark, Problem, ScenarioError, Where, written
+from localpair_lab.salvage import leave_out, original
+from localpair_lab.scenario import Scenario
+from localpair_lab.slips import Slip
+from localpair_lab.tree import Branch, data, follow, given_names, place, read_tree, value_place
+
+ROUNDS = 8  # of leaving out what cannot be read, to see the rest
+FILE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedCell:
+    """One cell of a file's matrix: its name (empty where there is no matrix) and its scenario."""
+
+    name: str
+    scenario: Scenario
+    tree: Branch
+
+    def place(self, where: Where) -> Mark:
+        """The place in the file where ``where`` stands."""
+        return value_place(self.tree, where)
+
+    def line(self, where: Where) -> int:
+        """The line of it."""
+        return self.place(where).line
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A scenario file that holds no problem. ``name`` is the file's own name without its suffix."""
+
+    path: Path
+    name: str
+    lines: tuple[str, ...]
+    cells: tuple[LoadedCell, ...]
+
+
+def load(path: Path) -> Loaded:
+    """Read the scenario file at ``path``. Raises ScenarioError with every problem found."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ScenarioError([Problem(path, 1, 1, "", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        raise ScenarioError([Problem(path, 1, 1, "", f"is no UTF-8 text: {error.reason}")]) from None
+    return load_text(path, text)
+
+
+def load_text(path: Path, text: str) -> Loaded:
+    """``load`` for a text in hand; ``path`` is for messages and gives the name."""
+    tree, problems = read_tree(path, text)
+    if FILE_NAME.fullmatch(path.stem) is None:
+        advice = "use lower-case letters, digits and '-', so that it can be an address on a command line"
+        problems.append(Problem(path, 1, 1, "", f"the file's name {path.name!r} is unfit; {advice}"))
+
+    def say(where: Where, message: str, intended: str) -> None:
+        mark = place(tree, where)
+        problems.append(Problem(path, mark.line, mark.column, written(where), message, intended))
+
+    loaded = []
+    for cell in cells(tree, say):
+        scenario, found = _validate(path, cell.tree)
+        problems.extend(found)
+        if scenario is not None:
+            loaded.append(LoadedCell(cell.name, scenario, cell.tree))
+    if problems:
+        raise ScenarioError(problems)
+    return Loaded(path, path.stem, tuple(text.splitlines()), tuple(loaded))
+
+
+def _validate(path: Path, tree: Branch) -> tuple[Scenario | None, list[Problem]]:
+    """The scenario, if the tree is one, and every problem. What cannot be read is left out to check the
+    rest.
+    """
+    content = data(tree)
+    problems: list[Problem] = []
+    removed: set[Where] = set()
+    for _ in range(ROUNDS):
+        try:
+            scenario = Scenario.model_validate(content)
+        except ValidationError as error:
+            entries = error.errors()
+            problems.extend(_problem(path, tree, entry, removed) for entry in entries)
+            if not leave_out(content, entries, removed):
+                return None, problems
+        else:
+            slips = _slips(scenario, tree, problems)
+            return scenario, problems + [_slip(path, tree, slip, removed) for slip in slips]
+    return None, problems
+
+
+def _slips(scenario: Scenario, tree: Branch, problems: list[Problem]) -> Iterator[Slip]:
+    """Where parts were left out, only what is wrong whatever stood in them: names that are given nowhere."""
+    known = given_names(tree)
+    for slip in check(scenario):
+        if not problems or (slip.name and slip.name not in known):
+            yield slip
+
+
+def _slip(path: Path, tree: Branch, slip: Slip, removed: set[Where]) -> Problem:
+    where = original(slip.where, removed)
+    mark = value_place(tree, where)
+    return Problem(path, mark.line, mark.column, written(where), slip.message, slip.meant)
+
+
+def _problem(path: Path, tree: Branch, entry: Any, removed: set[Where]) -> Problem:
+    where = follow(tree, original(tuple(entry["loc"]), removed))[1]
+    message, intended = complaint(entry, tuple(entry["loc"]))
+    if entry["type"] == "extra_forbidden":
+        mark = place(tree, where)
+        where = where[:-1]
+    else:
+        mark = value_place(tree, where)
+    return Problem(path, mark.line, mark.column, written(where), message, intended)
+
+
+def find(root: Path) -> Iterator[Path]:
+    """Every scenario file under ``root`` (or ``root`` itself), in the order of their paths."""
+    if root.is_file():
+        yield root
+        return
+    yield from sorted(root.rglob("*.yaml"))

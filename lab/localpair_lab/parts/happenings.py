@@ -1,0 +1,124 @@
+"""What goes wrong on the wire, and what changes while the devices run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from localpair_lab.parts.common import Many, Model, Packets, Port
+from localpair_lab.parts.machines import Firewall
+from localpair_lab.parts.moments import Moment
+from localpair_lab.parts.networks import Drop, Multicast
+from localpair_lab.values import Address, Count, Duration, Host, Name, Offset, Percent, Rate
+
+
+class Impair(Packets):
+    """What the wire does to packets ``at`` one interface, ``to`` it, ``from`` it, or both ways."""
+
+    at: Many[Port]
+    direction: Literal["both", "to", "from"] = "both"
+    nth: Many[Count] = ()
+    loss: Percent = 0.0
+    delay: Duration = 0.0
+    jitter: Duration = 0.0
+    duplicate: Percent = 0.0
+    reorder: Percent = 0.0
+    rate: Rate = 0.0
+
+
+class _Happening(Model):
+    at: Moment
+    id: Name | None = None
+
+
+class Cable(_Happening):
+    """The cable is pulled (``cable-out``) or put back (``cable-in``): carrier goes and comes, addresses
+    stay.
+    """
+
+    do: Literal["cable-out", "cable-in"]
+    interface: Port
+
+
+class Switch(_Happening):
+    """The interface is switched off (``interface-down``) or on; its routes go and come."""
+
+    do: Literal["interface-down", "interface-up"]
+    interface: Port
+
+
+class Renumber(_Happening):
+    """The interface gets other addresses."""
+
+    do: Literal["readdress"]
+    interface: Port
+    ip: Many[Host]
+    gateway: Many[Address] = ()
+
+
+class Plug(_Happening):
+    """The interface vanishes (``unplug``) or appears (``plug-in``) with a new kernel index, as a USB
+    adapter.
+    """
+
+    do: Literal["unplug", "plug-in"]
+    interface: Port
+
+
+class Move(_Happening):
+    """The interface moves to another network, as a phone that roams."""
+
+    do: Literal["roam"]
+    interface: Port
+    to: Name
+    ip: Many[Host]
+    gateway: Many[Address] = ()
+
+
+class Process(_Happening):
+    """localpair on the device is killed, put to sleep (``pause``) or woken (``resume``)."""
+
+    do: Literal["kill", "pause", "resume"]
+    device: Name
+
+
+class Clock(_Happening):
+    """The device's wall clock jumps: it is off by so much from then on."""
+
+    do: Literal["clock"]
+    device: Name
+    offset: Offset
+
+
+class Policy(_Happening):
+    """The network's treatment of packets becomes another one, whole."""
+
+    do: Literal["policy"]
+    network: Name
+    multicast: Multicast = Multicast()
+    broadcast: Literal["pass", "drop"] = "pass"
+    isolation: Literal["none", "clients"] | tuple[Port, ...] = "none"
+    drops: Many[Drop] = ()
+
+
+class Guard(_Happening):
+    """The machine's firewall becomes another one, whole."""
+
+    do: Literal["firewall"]
+    device: Name
+    firewall: Firewall = Firewall()
+
+
+class Degrade(_Happening):
+    """The wire at an interface gets bad (``impair``) or good again (``heal``)."""
+
+    do: Literal["impair", "heal"]
+    impair: Many[Impair] = ()
+    interface: Port
+
+
+Happening: TypeAlias = Annotated[
+    Cable | Switch | Renumber | Plug | Move | Process | Clock | Policy | Guard | Degrade,
+    Field(discriminator="do"),
+]

@@ -1,0 +1,20 @@
+"""Where the lab's own files are: beside the package in a clone, inside it where it was installed.
+
+The only module that computes a path from its own place. Standard library only: it also runs in containers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+PACKAGE: Final = Path(__file__).resolve().parent
+IMPORT_ROOT: Final = PACKAGE.parent
+"""The folder in which ``import localpair_lab`` finds the package."""
+CLONE: Final = PACKAGE.parents[1] if (IMPORT_ROOT / "pyproject.toml").is_file() else None
+"""The project's clone; None where the lab was installed from a distribution."""
+_DATA: Final = PACKAGE if CLONE is None else IMPORT_ROOT
+SCENARIOS: Final = _DATA / "scenarios"
+COMPOSE: Final = _DATA / "compose"
+BUILD: Final = Path.home() / ".cache" / "localpair-lab" if CLONE is None else CLONE / "build"
+"""What is made once and kept: wheels for the image, and its lock."""

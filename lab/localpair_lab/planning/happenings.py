@@ -1,0 +1,201 @@
+"""Impairments and events: what goes wrong on the wire, and what changes while the devices run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from localpair_lab.parts.happenings import (
+    Cable,
+    Clock,
+    Degrade,
+    Guard,
+    Happening,
+    Impair,
+    Move,
+    Plug,
+    Policy,
+    Process,
+    Renumber,
+    Switch,
+)
+from localpair_lab.parts.moments import Moment
+from localpair_lab.plan import (
+    Change,
+    CreateInterface,
+    DeleteInterface,
+    Event,
+    Impairment,
+    Interface,
+    Node,
+    Readdress,
+    Roam,
+    Route,
+    SetChains,
+    SetClock,
+    SetImpairments,
+    SetLink,
+    SetSegment,
+    SignalNode,
+    When,
+)
+from localpair_lab.planning.addressing import holds, place_host
+from localpair_lab.planning.firewalls import plan_chains
+from localpair_lab.planning.networks import match_of, port_flags, segment_rules
+from localpair_lab.planning.ports import Ports
+from localpair_lab.planning.routing import gateway_routes
+from localpair_lab.scenario import Scenario
+
+
+def when(moment: Moment) -> When:
+    """A scenario's moment as the plan writes it."""
+    anchor = f"{moment.who}.{moment.what}" if moment.who else ""
+    return When(anchor=anchor, delay_s=moment.delay, occurrence=moment.occurrence)
+
+
+def plan_impairments(impairs: tuple[Impair, ...], ports: Ports) -> Iterator[Impairment]:
+    """One impairment for each port and direction."""
+    for impair in impairs:
+        for port in ports.named(impair.at):
+            if impair.direction in ("both", "to"):
+                yield _impairment(impair, port, toward=True)
+            if impair.direction in ("both", "from"):
+                yield _impairment(impair, port, toward=False)
+
+
+def _impairment(impair: Impair, port: str, *, toward: bool) -> Impairment:
+    return Impairment(
+        port=port,
+        direction="to" if toward else "from",
+        match=match_of(impair),
+        nth=impair.nth,
+        loss_percent=impair.loss,
+        duplicate_percent=impair.duplicate,
+        delay_ms=impair.delay * 1000,
+        jitter_ms=impair.jitter * 1000,
+        reorder_percent=impair.reorder,
+        rate_kbit=impair.rate,
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """What events are planned against: the scenario and its planned nodes."""
+
+    scenario: Scenario
+    ports: Ports
+    nodes: dict[str, Node]
+
+    def interface(self, port: str) -> Interface:
+        """The planned interface of a port."""
+        owner, _, name = port.partition("/")
+        return next(entry for entry in self.nodes[owner].interfaces if entry.name == name)
+
+    def routes(self, port: str) -> tuple[Route, ...]:
+        """The planned routes through a port."""
+        owner, _, name = port.partition("/")
+        return tuple(route for route in self.nodes[owner].routes if route.interface == name)
+
+
+def plan_events(stage: Stage) -> Iterator[Event]:
+    """The scenario's events, in the order of writing; one without an id is called by its number."""
+    for number, happening in enumerate(stage.scenario.events, start=1):
+        identity = happening.id or f"change-{number}"
+        yield Event(
+            id=identity, when=when(happening.at), change=_change(stage, happening), text=_text(happening)
+        )
+
+
+def _text(happening: Happening) -> str:
+    subject = getattr(happening, "interface", None) or getattr(happening, "device", None)
+    subject = subject or getattr(happening, "network", "")
+    target = f" to {happening.to}" if isinstance(happening, Move) else ""
+    hosts = f" to {', '.join(happening.ip)}" if isinstance(happening, Renumber) else ""
+    offset = f" to {happening.offset / 3600:+g} h" if isinstance(happening, Clock) else ""
+    return f"{happening.do} {subject}{target}{hosts}{offset}"
+
+
+def _change(stage: Stage, happening: Happening) -> Change:
+    match happening:
+        case Process():
+            return SignalNode(happening.device, happening.do)
+        case Clock():
+            return SetClock(happening.device, happening.offset)
+        case Policy():
+            return _policy(stage, happening)
+        case Guard():
+            return SetChains(happening.device, plan_chains(happening.firewall))
+        case Degrade():
+            return _degrade(stage, happening)
+        case _:
+            return _change_interface(stage, happening, stage.ports.one(happening.interface))
+
+
+def _change_interface(stage: Stage, happening: Cable | Switch | Renumber | Plug | Move, port: str) -> Change:
+    match happening:
+        case Cable():
+            return SetLink(port, up=happening.do == "cable-in", level="cable")
+        case Switch():
+            up = happening.do == "interface-up"
+            return SetLink(port, up=up, level="interface", routes=stage.routes(port) if up else ())
+        case Renumber():
+            addresses = _addresses(stage, happening.ip, stage.ports.networks[port], port)
+            return Readdress(port, addresses, _routes(stage, port, addresses, happening.gateway))
+        case Plug():
+            return _plug(stage, happening, port)
+        case Move():
+            return _move(stage, happening, port)
+
+
+def _plug(stage: Stage, plug: Plug, port: str) -> Change:
+    if plug.do == "unplug":
+        return DeleteInterface(port)
+    owner, _, _name = port.partition("/")
+    interface = dataclasses.replace(stage.interface(port), present=True)
+    machine = stage.scenario.machines()[owner]
+    routes = [route for gateway in machine.gateway for route in gateway_routes(gateway, (interface,))]
+    return CreateInterface(owner, interface, tuple(dict.fromkeys([*stage.routes(port), *routes])))
+
+
+def _move(stage: Stage, move: Move, port: str) -> Roam:
+    network = stage.scenario.networks[move.to]
+    addresses = _addresses(stage, move.ip, move.to, port)
+    flags = port_flags(port, network.isolation, network.multicast, stage.ports)
+    return Roam(port, move.to, flags, addresses, _routes(stage, port, addresses, move.gateway))
+
+
+def _addresses(stage: Stage, hosts: tuple[str, ...], network: str, port: str) -> tuple[str, ...]:
+    prefixes = stage.scenario.networks[network].ip
+    position = list(stage.ports.networks).index(port)
+    return tuple(full for host in hosts for full in place_host(host, prefixes, position, router=False))
+
+
+def _routes(
+    stage: Stage, port: str, addresses: tuple[str, ...], gateways: tuple[str, ...]
+) -> tuple[Route, ...]:
+    """The gateways written, else those routes through the port that its new addresses still reach."""
+    interface = dataclasses.replace(stage.interface(port), addresses=addresses)
+    if gateways:
+        return tuple(route for gateway in gateways for route in gateway_routes(gateway, (interface,)))
+    return tuple(route for route in stage.routes(port) if _still_reached(route, addresses))
+
+
+def _still_reached(route: Route, addresses: tuple[str, ...]) -> bool:
+    return not route.via or any(holds(address, route.via) for address in addresses)
+
+
+def _policy(stage: Stage, policy: Policy) -> SetSegment:
+    rules = tuple(segment_rules(policy.multicast, policy.broadcast, policy.drops, stage.ports))
+    members = [port for port, network in stage.ports.networks.items() if network == policy.network]
+    flags = tuple(
+        (port, port_flags(port, policy.isolation, policy.multicast, stage.ports)) for port in members
+    )
+    snooping = stage.scenario.networks[policy.network].snooping
+    return SetSegment(policy.network, rules, flags, querier=snooping is not None and snooping.querier)
+
+
+def _degrade(stage: Stage, degrade: Degrade) -> SetImpairments:
+    port = stage.ports.one(degrade.interface)
+    if degrade.do == "heal":
+        return SetImpairments(port, ())
+    return SetImpairments(port, tuple(plan_impairments(degrade.impair, stage.ports)))

@@ -1,0 +1,92 @@
+"""Devices, routers, decoys and tunnel hubs -> nodes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from localpair_lab.interfaces import named_interfaces
+from localpair_lab.parts.machines import Device, Forwarder, Helper, Machine
+from localpair_lab.plan import Node, Program, Role
+from localpair_lab.planning.firewalls import (
+    RouterSide,
+    plan_chains,
+    plan_forwards,
+    plan_nat,
+    plan_router_chains,
+)
+from localpair_lab.planning.hubs import plan_hubs
+from localpair_lab.planning.interfaces import plan_interface
+from localpair_lab.planning.ports import Ports
+from localpair_lab.planning.routing import plan_routes, plan_routing_rule, plan_sysctls
+from localpair_lab.planning.site import Site
+from localpair_lab.scenario import Scenario
+
+
+def plan_nodes(scenario: Scenario, ports: Ports) -> tuple[Node, ...]:
+    """Routers first, then decoys, then hubs, then devices: what others need stands before them."""
+    names = [*scenario.routers, *scenario.decoys, *scenario.devices]
+    site = Site(scenario, ports, {name: number for number, name in enumerate(names, start=1)})
+    routers = tuple(_forwarder(site, name, router, "router") for name, router in scenario.routers.items())
+    decoys = tuple(_machine(site, name, decoy, "decoy") for name, decoy in scenario.decoys.items())
+    devices = tuple(_device(site, name, device) for name, device in scenario.devices.items())
+    hubs = tuple(plan_hubs(site, (*routers, *decoys, *devices)))
+    return (*routers, *decoys, *hubs, *devices)
+
+
+def _device(site: Site, name: str, device: Device) -> Node:
+    node = _forwarder(site, name, device, "device")
+    resolver = device.resolver or "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
+    return dataclasses.replace(
+        node,
+        environment=tuple(sorted(device.environment.items())),
+        resolver=resolver,
+        clock_offset_s=device.clock,
+        identity=device.identity or "",
+        sandbox=device.sandbox,
+    )
+
+
+def _forwarder(site: Site, name: str, machine: Forwarder, role: Role) -> Node:
+    node = _machine(site, name, machine, role)
+    sides = {
+        entry.network: RouterSide(planned.name, site.scenario.networks[entry.network].ip)
+        for planned, (_, entry) in zip(node.interfaces, named_interfaces(machine), strict=True)
+        if entry.network is not None
+    }
+    return dataclasses.replace(
+        node,
+        sysctls=plan_sysctls(machine, node.interfaces, forwards=machine.forwards),
+        chains=plan_router_chains(machine, sides),
+        source_nat=plan_nat(machine, sides),
+        port_forwards=plan_forwards(machine, sides),
+    )
+
+
+def _machine(site: Site, name: str, machine: Machine, role: Role) -> Node:
+    interfaces = tuple(
+        plan_interface(site, name, number, interface_name, entry)
+        for number, (interface_name, entry) in enumerate(named_interfaces(machine))
+    )
+    return Node(
+        name=name,
+        role=role,
+        interfaces=interfaces,
+        routes=tuple(plan_routes(machine, interfaces)),
+        routing_rules=tuple(plan_routing_rule(policy) for policy in machine.routing_policy),
+        sysctls=plan_sysctls(machine, interfaces, forwards=False),
+        chains=plan_chains(machine.firewall),
+        programs=tuple(_program(number, helper) for number, helper in enumerate(machine.run)),
+        hosts_file=_hosts_file(name, machine),
+    )
+
+
+def _hosts_file(name: str, machine: Machine) -> str:
+    lines = machine.hosts_file or ("127.0.0.1 localhost", "::1 localhost", f"127.0.1.1 {name}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _program(number: int, helper: Helper) -> Program:
+    first, last = helper.port
+    options = ("--ports", f"{first}-{last}", "--rate", str(helper.rate), "--protocol", helper.protocol)
+    many = ("--count", str(helper.count)) if helper.run == "crowd" else ()
+    return Program(name=f"{helper.run}-{number}", argv=("@decoy", helper.run, *options, *many))

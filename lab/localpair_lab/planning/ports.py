@@ -1,0 +1,43 @@
+"""Where interfaces are named: ``bob`` and ``bob/eth0`` become ports of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from localpair_lab.interfaces import named_interfaces
+from localpair_lab.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Every port of a scenario with the network it is on (empty for a bridge), and the machines that are
+    routers.
+    """
+
+    networks: dict[str, str]
+    routers: frozenset[str]
+
+    def one(self, written: str) -> str:
+        """The port for ``device`` or ``device/interface``."""
+        if "/" in written:
+            return written
+        return next(port for port in self.networks if port.startswith(f"{written}/"))
+
+    def named(self, written: Iterable[str]) -> tuple[str, ...]:
+        """The ports for several."""
+        return tuple(self.one(port) for port in written)
+
+    def is_client(self, port: str) -> bool:
+        """Whether the port's owner is kept from other clients where the network isolates clients."""
+        return port.partition("/")[0] not in self.routers
+
+
+def all_ports(scenario: Scenario) -> Ports:
+    """The ports of every machine in the scenario."""
+    networks = {
+        f"{owner}/{name}": interface.network or ""
+        for owner, machine in scenario.machines().items()
+        for name, interface in named_interfaces(machine)
+    }
+    return Ports(networks, frozenset(scenario.routers))

@@ -1,0 +1,104 @@
+"""Routes, routing rules and the kernel's settings of a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from localpair_lab.parts.machines import Machine, RouteEntry, RoutingPolicy
+from localpair_lab.plan import Interface, Route, RoutingRule
+from localpair_lab.planning.addressing import family_of, holds
+
+FAMILIES = ("ipv4", "ipv6")
+
+
+def plan_routes(machine: Machine, interfaces: tuple[Interface, ...]) -> Iterator[Route]:
+    present = tuple(interface for interface in interfaces if interface.present)
+    for gateway in machine.gateway:
+        yield from gateway_routes(gateway, present)
+    for entry in machine.routes:
+        route = _route(entry, present)
+        if route.interface or route.kind != "unicast":
+            yield route
+
+
+def gateway_routes(gateway: str, interfaces: tuple[Interface, ...]) -> Iterator[Route]:
+    """The default route through ``gateway``, by the first interface whose link it is on."""
+    destination = "::/0" if ":" in gateway else "0.0.0.0/0"
+    for interface in interfaces:
+        if any(holds(address, gateway) for address in interface.addresses):
+            yield Route(destination=destination, interface=interface.name, via=gateway)
+            return
+    if gateway.startswith("fe80:") and interfaces:
+        yield Route(destination=destination, interface=interfaces[0].name, via=gateway)
+
+
+def _route(entry: RouteEntry, interfaces: tuple[Interface, ...]) -> Route:
+    on = entry.on or ""
+    on_link = False
+    if entry.via is not None:
+        direct = [i.name for i in interfaces if any(holds(address, entry.via) for address in i.addresses)]
+        on = on or (direct[0] if direct else "")
+        on_link = on not in direct
+    if on and on not in {interface.name for interface in interfaces}:
+        on = ""
+    return Route(
+        destination=entry.to,
+        interface=on,
+        via=entry.via or "",
+        metric=entry.metric,
+        table=entry.table,
+        source=entry.source or "",
+        kind=entry.kind,
+        on_link=on_link,
+    )
+
+
+def plan_routing_rule(policy: RoutingPolicy) -> RoutingRule:
+    return RoutingRule(
+        priority=policy.priority,
+        table=policy.table,
+        family=policy.family,
+        source=policy.source or "",
+        destination=policy.to or "",
+        mark=policy.mark,
+        not_mark=policy.not_mark,
+        suppress_prefix_length=policy.suppress_prefix_length,
+    )
+
+
+def plan_sysctls(
+    machine: Machine, interfaces: tuple[Interface, ...], *, forwards: bool
+) -> tuple[tuple[str, str], ...]:
+    """Every setting whose default differs between kernels, distributions and engines, and the author's
+    own.
+    """
+    forwarding = "1" if forwards else "0"
+    settings = {
+        "net.ipv4.ip_forward": forwarding,
+        "net.ipv4.conf.all.rp_filter": "0",
+        "net.ipv4.conf.default.rp_filter": "0",
+        "net.ipv4.icmp_ratelimit": "0",  # else a reject acts as a drop after a few packets
+        "net.ipv4.igmp_link_local_mcast_reports": "1",
+        "net.ipv6.conf.all.disable_ipv6": "0",
+        "net.ipv6.conf.default.disable_ipv6": "1",
+        "net.ipv6.conf.lo.disable_ipv6": "0",
+        "net.ipv6.conf.all.forwarding": forwarding,
+        "net.ipv6.conf.default.accept_ra": "0",
+        **{
+            f"net.{family}.conf.{name}.accept_redirects": "0"
+            for family in FAMILIES
+            for name in ("all", "default")
+        },
+        "net.ipv6.icmp.ratelimit": "0",
+    }
+    for interface in interfaces:
+        name = interface.name.replace(".", "/")  # as sysctl(8) writes a dot that is part of a name
+        settings[f"net.ipv4.conf.{name}.rp_filter"] = "0"
+        # A router's word that a host is on the link would open ways that no route shows.
+        settings |= {f"net.{family}.conf.{name}.accept_redirects": "0" for family in FAMILIES}
+        settings[f"net.ipv6.conf.{name}.disable_ipv6"] = "0" if _speaks_ipv6(interface) else "1"
+    return tuple((settings | machine.sysctls).items())
+
+
+def _speaks_ipv6(interface: Interface) -> bool:
+    return bool(interface.link_local) or any(family_of(address) == "ipv6" for address in interface.addresses)

@@ -1,0 +1,19 @@
+"""What the planner of one machine needs to know of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from localpair_lab.planning.ports import Ports
+from localpair_lab.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a machine needs to know of the rest: the scenario, its ports, and the positions that make MACs
+    and hosts.
+    """
+
+    scenario: Scenario
+    ports: Ports
+    positions: dict[str, int]

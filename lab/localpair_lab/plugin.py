@@ -1,0 +1,343 @@
+"""pytest's plugin: every scenario file is a file of tests, one item for each engine and cell of its matrix.
+
+Public API of pytest only. The distribution names this module as an entry point, so that pytest loads it anywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localpair_lab.cells import PlannedCell, planned, scenario_names
+from localpair_lab.choice import WANTED, engine_names, make_engine
+from localpair_lab.conduct import Wishes, conduct
+from localpair_lab.engines.base import Engine, LabError, Running
+from localpair_lab.grid import Result, grid, reasons, totals
+from localpair_lab.paths import SCENARIOS
+from localpair_lab.problems import ScenarioError
+from localpair_lab.scenario import MARKERS
+from localpair_lab.table import rows_of, write_table
+from localpair_lab.tell import tell
+from localpair_lab.tokens import claimed, pool_size, taken
+from localpair_lab.verdict import Outcome, ScenarioBrokenError, ScenarioFailedError, Verdict, VerdictError
+
+ENGINES = ("namespace", "compose")
+WEIGHTS = {"namespace": 1, "cold": 2, "compose": 4}
+"""Tokens of the pool that a play takes: a container's start keeps a core busy on its own, as do two interpreters'."""
+WEIGHT_STANDING = 2
+"""The most that it keeps once the network stands: from then on, everybody mostly waits."""
+PROPERTY = "lab"
+_engines: dict[str, Engine] = {}
+
+
+# --- Options and markers ---
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The lab's options."""
+    group = parser.getgroup("lab", "the lab of hostile networks")
+    group.addoption(
+        "--lab-engine", choices=WANTED, default="auto", help="what plays the scenarios (default: auto)"
+    )
+    group.addoption(
+        "--lab-strict", action="store_true", help="a capability that is missing is an error, no skip"
+    )
+    group.addoption("--lab-keep", action="store_true", help="keep the artifacts of passed scenarios, too")
+    group.addoption(
+        "--lab-pause", choices=["on-fail"], help="stop before the network is taken down; needs -s"
+    )
+    group.addoption(
+        "--lab-pcap", choices=["always", "fail", "never"], default="fail", help="which captures to keep"
+    )
+    group.addoption(
+        "--lab-cells", choices=["all", "one"], default="all",
+        help="one: of two engines, the second plays only the first cell of each matrix",
+    )  # fmt: skip
+    group.addoption(
+        "--lab-cold",
+        action="store_true",
+        help="in namespaces too, every device starts an interpreter of its own",
+    )
+    group.addoption("--lab-repeat", type=int, default=1, metavar="N", help="play everything N times")
+    group.addoption("--lab-shard", metavar="I/N", help="play the I-th of N parts")
+    group.addoption(
+        "--lab-docker-host", action="append", default=[], metavar="URL", help="may be given several times"
+    )
+    group.addoption(
+        "--lab-wiring", choices=["fabric", "docker"], default="fabric", help="who makes the networks"
+    )
+    group.addoption("--lab-table", metavar="FILE", help="bring the table of results in a page up to date")
+    parser.addini(
+        "lab_scenarios", type="paths", default=[], help="folders in which every .yaml file is a scenario"
+    )
+    group.addoption("--lab-artifacts", default="lab/artifacts", metavar="DIR", help="where artifacts go")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Each marker of the scenarios, each engine, and each verdict's word."""
+    if page := config.getoption("--lab-table"):
+        try:
+            rows_of(Path(page).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise pytest.UsageError(f"--lab-table {page}: {error}") from None
+    for name, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    for engine in ENGINES:
+        config.addinivalue_line("markers", f"{engine}: played by the {engine} engine")
+    config.addinivalue_line("markers", "quarantined: not trusted until a date")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.File | None:
+    """Every ``*.lan.yaml``, and every YAML file in the folders that the ini file names as ``lab_scenarios``."""
+    if file_path.name.endswith(".lan.yaml") or _is_listed(parent.config, file_path):
+        return ScenarioFile.from_parent(parent, path=file_path)
+    return None
+
+
+def _is_listed(config: pytest.Config, path: Path) -> bool:
+    folders: list[Path] = config.getini("lab_scenarios")
+    return path.suffix == ".yaml" and any(path.is_relative_to(folder) for folder in folders)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """One engine after the other: plays in containers take so many tokens that all others would wait with them.
+    ``--lab-shard i/n``: every n-th scenario, so that slow themes spread.
+    """
+    items.sort(key=lambda item: ENGINES.index(item.engine) if isinstance(item, ScenarioItem) else -1)
+    shard = config.getoption("--lab-shard")
+    if not shard:
+        return
+    part, _, parts = str(shard).partition("/")
+    if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+        raise pytest.UsageError(f"--lab-shard {shard}: write it as 1/4")
+    mine = [item for number, item in enumerate(items) if number % int(parts) == int(part) - 1]
+    config.hook.pytest_deselected(items=[item for item in items if item not in mine])
+    items[:] = mine
+
+
+# --- Collection ---
+
+
+class ScenarioFile(pytest.File):
+    """One scenario file. A file with problems is one failing item, so that the rest still runs."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """One item for each engine, cell and repetition."""
+        try:
+            cells = planned(self.path)
+        except ScenarioError as error:
+            yield UnreadableItem.from_parent(self, name="unreadable", error=error)
+            return
+        repeat = int(self.config.getoption("--lab-repeat"))
+        sparing = self.config.getoption("--lab-cells") == "one"
+        for place, engine in enumerate(engine_names(self.config.getoption("--lab-engine"))):
+            for cell in cells[:1] if sparing and place else cells:
+                for turn in range(1, repeat + 1):
+                    yield ScenarioItem.from_parent(
+                        self, name=_item_name(cell, engine, turn, repeat), cell=cell, engine=engine
+                    )
+
+
+def _item_name(cell: PlannedCell, engine: str, turn: int, repeat: int) -> str:
+    parts = [engine, cell.cell.name, str(turn) if repeat > 1 else ""]
+    return f"{cell.loaded.name}[{'-'.join(part for part in parts if part)}]"
+
+
+class UnreadableItem(pytest.Item):
+    """A scenario file with problems."""
+
+    def __init__(self, *, error: ScenarioError, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.error = error
+
+    def runtest(self) -> None:
+        """Fail with the problems."""
+        raise self.error
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
+        """One problem a line, as editors and people can follow them."""
+        return str(excinfo.value)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """The place of the first problem."""
+        return self.path, self.error.problems[0].line - 1, f"{self.path.name} cannot be read"
+
+
+class ScenarioItem(pytest.Item):
+    """One cell of one scenario on one engine."""
+
+    def __init__(self, *, cell: PlannedCell, engine: str, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.cell = cell
+        self.engine = engine
+        scenario = cell.scenario
+        for marker in (*scenario.markers, engine):
+            self.add_marker(marker)
+        if scenario.expected_failure is not None:
+            reason = scenario.expected_failure.reason
+            self.add_marker(pytest.mark.xfail(strict=True, reason=reason, raises=ScenarioFailedError))
+        if scenario.quarantine is not None:
+            reason = f"quarantined until {scenario.quarantine.until}: {scenario.quarantine.reason}"
+            self.add_marker("quarantined")
+            self.add_marker(pytest.mark.xfail(strict=False, reason=reason))
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """The file, and the scenario in words."""
+        return self.path, 0, f"{self.cell.title} on {self.engine}"
+
+    def runtest(self) -> None:
+        """Play it; a fault of the lab's own is tried once more, and told in either case."""
+        is_cold = self.engine == "namespace" and _is_cold(self.config)
+        weight = WEIGHTS["cold" if is_cold else self.engine]
+        outcome = self._conduct(weight)
+        if outcome.verdict is Verdict.BROKEN:
+            self.user_properties.append(("lab_tried_again", outcome.reason))
+            outcome = self._conduct(weight)
+        self._note(outcome)
+        if outcome.verdict is Verdict.UNSUPPORTED and not self.config.getoption("--lab-strict"):
+            pytest.skip(f"unsupported: {outcome.reason}")
+        if outcome.verdict is Verdict.FAILED:
+            raise ScenarioFailedError(outcome)
+        if outcome.verdict is not Verdict.PASSED:
+            raise ScenarioBrokenError(outcome)
+
+    def _conduct(self, weight: int) -> Outcome:
+        try:
+            engine = self._engine()
+        except LabError as error:
+            return Outcome(Verdict.BROKEN, self.engine, reason=error.message, hint=error.hint)
+        wishes = Wishes(
+            keep=self.config.getoption("--lab-keep"),
+            pcap=self.config.getoption("--lab-pcap"),
+            pause=_pause if self.config.getoption("--lab-pause") else None,
+        )
+        with taken(_tokens(self.config), weight, pool_size()) as held, claimed(self._folder()) as folder:
+            wishes = replace(wishes, stands=lambda: held.keep(WEIGHT_STANDING))
+            return asyncio.run(conduct(self.cell, engine, folder, wishes))
+
+    def _engine(self) -> Engine:
+        if self.engine not in _engines:
+            _engines[self.engine] = make_engine(
+                self.engine,
+                docker_hosts=self.config.getoption("--lab-docker-host"),
+                wiring=self.config.getoption("--lab-wiring"),
+                cold=_is_cold(self.config),
+            )
+        return _engines[self.engine]
+
+    def _folder(self) -> Path:
+        name = self.name.replace("[", "-").replace("]", "")
+        return _artifacts(self.config) / self.cell.theme / name
+
+    def _note(self, outcome: Outcome) -> None:
+        """Properties for JUnit and for the summary; they travel from workers with the report."""
+        properties: dict[str, object] = {
+            "lab_theme": self.cell.theme,
+            "lab_scenario": self.cell.loaded.name,
+            "lab_cell": self.cell.cell.name,
+            "lab_engine": self.engine,
+            "lab_verdict": outcome.verdict.value,
+            "lab_reason": outcome.reason,
+            "lab_elapsed_s": round(outcome.elapsed_s, 3),
+            "lab_own_cost_s": round(outcome.own_cost_s, 3),
+            "lab_paired_ms": outcome.paired_ms or 0,
+            "lab_path": outcome.path,
+            "lab_came": outcome.came,
+            "lab_after_s": round(outcome.after_s, 3),
+            "lab_references": " ".join(self.cell.scenario.references),
+        }
+        self.user_properties.extend(properties.items())
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The lab's own words for its verdicts; pytest's for everything else."""
+        if isinstance(excinfo.value, VerdictError):
+            return tell(self.cell, excinfo.value.outcome, self.config.rootpath)
+        return super().repr_failure(excinfo)
+
+
+def _is_cold(config: pytest.Config) -> bool:
+    """A table's times are those of a person, who starts the program."""
+    return bool(config.getoption("--lab-cold") or config.getoption("--lab-table"))
+
+
+def _tokens(config: pytest.Config) -> Path:
+    """The pool's folder: the same for all workers of a session."""
+    return _artifacts(config) / ".tokens"
+
+
+def _artifacts(config: pytest.Config) -> Path:
+    return Path(config.rootpath, str(config.getoption("--lab-artifacts")))
+
+
+async def _pause(running: Running, outcome: Outcome) -> None:
+    """Wait for a person, with the network still there."""
+    told = f"\nthe network stands; artifacts in {running.folder}\n"
+    told += "".join(f"  {failure}\n" for failure in outcome.failures)
+    sys.stderr.write(f"{told}press Enter to take it down ")
+    sys.stderr.flush()
+    await asyncio.to_thread(sys.stdin.readline)
+
+
+# --- Reports ---
+
+
+def pytest_report_teststatus(
+    report: pytest.TestReport,
+) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """A fault of the lab's own has a letter of its own."""
+    if report.when == "call" and report.failed and _property(report, "lab_verdict") == Verdict.BROKEN.value:
+        return "failed", "B", ("BROKEN", {"red": True})
+    return None
+
+
+def _property(report: pytest.TestReport, name: str) -> Any:
+    return dict(getattr(report, "user_properties", ())).get(name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The grid of scenarios and engines."""
+    results = [result for reports in terminalreporter.stats.values() for result in _results(reports)]
+    if not results:
+        return
+    terminalreporter.section("lab")
+    for line, kind in grid(results):
+        terminalreporter.write_line(line, green=kind == "good", red=kind == "bad")
+    terminalreporter.write_line("")
+    for line in (*reasons(results), *totals(results)):
+        terminalreporter.write_line(line)
+    if page := terminalreporter.config.getoption("--lab-table"):
+        write_table(Path(page), results, scenario_names(SCENARIOS))
+
+
+def _results(reports: list[Any]) -> Iterator[Result]:
+    for report in reports:
+        if getattr(report, "when", "") == "call" and _property(report, "lab_scenario"):
+            yield Result(
+                theme=_property(report, "lab_theme"),
+                scenario=_property(report, "lab_scenario"),
+                cell=_property(report, "lab_cell"),
+                engine=_property(report, "lab_engine"),
+                word=_word(report),
+                reason=getattr(report, "wasxfail", "") or _property(report, "lab_reason"),
+                elapsed_s=_property(report, "lab_elapsed_s"),
+                own_cost_s=_property(report, "lab_own_cost_s"),
+                paired_ms=_property(report, "lab_paired_ms"),
+                came=_property(report, "lab_came"),
+                path=_property(report, "lab_path"),
+                after_s=_property(report, "lab_after_s"),
+            )
+
+
+def _word(report: Any) -> str:
+    verdict = str(_property(report, "lab_verdict"))
+    if report.skipped and hasattr(report, "wasxfail"):
+        return "expected failure"
+    if report.failed and verdict == "passed":
+        return "passed unexpectedly"
+    return verdict

@@ -1,0 +1,141 @@
+"""What a network does between two of its ports: isolation, flags, rules, address resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from localpair_lab.plan import Cast, Interface, Plan, Protocol
+from localpair_lab.reach.packet import Answer, Packet, matches
+from localpair_lab.reach.routing import own_addresses, passes_reverse_path
+
+ALWAYS_FLOODED = "224.0.0."  # RFC 4541, 2.1.2: snooping switches forward the link-local block everywhere
+
+
+def is_plugged(interface: Interface) -> bool:
+    """Whether the interface can send and hear on its link."""
+    return interface.present and interface.up and interface.carrier
+
+
+def carries(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Answer, str]:
+    """Whether the segment carries ``packet`` from port to port, and what stops it."""
+    first, second = plan.interface(sender), plan.interface(receiver)
+    if not (is_plugged(first) and is_plugged(second)):
+        return Answer.NO, "no-carrier"
+    if first.flags.isolated and second.flags.isolated:
+        return Answer.NO, "isolation"
+    if _flag_stops(second, packet) and not _may_be_member(plan, second, packet):
+        return Answer.NO, "multicast-filter" if packet.cast == "multicast" else "broadcast-filter"
+    answer = _rules(plan, sender, receiver, packet) & _wires(plan, sender, receiver, packet)
+    if _flag_stops(second, packet) or (packet.cast == "multicast" and not _is_member(plan, receiver, packet)):
+        answer &= Answer.MAYBE  # a group lives on for as long as the switch remembers its members
+    return answer, "network-filter"
+
+
+def _flag_stops(receiver: Interface, packet: Packet) -> bool:
+    if packet.protocol == "arp" or packet.cast == "broadcast":
+        return packet.cast == "broadcast" and not receiver.flags.broadcast_flood
+    return (packet.cast == "multicast" or packet.protocol == "nd") and not receiver.flags.multicast_flood
+
+
+def _may_be_member(plan: Plan, receiver: Interface, packet: Packet) -> bool:
+    """Whether a switch that floods no group to the port sends this one there all the same, for a member that it knows.
+
+    It knows those whom it has asked, and link-local groups have none.
+    """
+    segment = plan.segment(receiver.segment)
+    grouped = packet.cast == "multicast" or packet.protocol == "nd"
+    return (
+        grouped and segment.snooping and segment.querier and not packet.destination.startswith(ALWAYS_FLOODED)
+    )
+
+
+def _is_member(plan: Plan, receiver: str, packet: Packet) -> bool:
+    """Whether a snooping switch with a querier knows the receiver as a member; without one it floods."""
+    segment = plan.segment(plan.interface(receiver).segment)
+    if not (segment.snooping and segment.querier) or packet.destination.startswith(ALWAYS_FLOODED):
+        return True
+    report = replace(packet, protocol="igmp" if packet.family == "ipv4" else "mld", cast="")
+    return not any(
+        matches(rule.match, report) and (not rule.from_ports or receiver in rule.from_ports)
+        for rule in segment.rules
+        if rule.match.protocol in ("igmp", "mld") and rule.loss_percent >= 100
+    )
+
+
+def _rules(plan: Plan, sender: str, receiver: str, packet: Packet) -> Answer:
+    segment = plan.segment(plan.interface(sender).segment)
+    answer = Answer.YES
+    for rule in segment.rules:
+        if rule.from_ports and sender not in rule.from_ports:
+            continue
+        if rule.to_ports and receiver not in rule.to_ports:
+            continue
+        if matches(rule.match, packet):
+            certain = rule.loss_percent >= 100 and rule.only_s == (0.0, 0.0)
+            answer &= Answer.NO if certain else Answer.MAYBE
+    return answer
+
+
+def _wires(plan: Plan, sender: str, receiver: str, packet: Packet) -> Answer:
+    answer = Answer.YES
+    for impairment in plan.impairments:
+        on_way = (impairment.port, impairment.direction) in ((sender, "from"), (receiver, "to"))
+        if on_way and matches(impairment.match, packet):
+            if impairment.loss_percent >= 100:
+                return Answer.NO
+            if impairment.loss_percent or impairment.nth:
+                answer &= Answer.MAYBE
+    return answer
+
+
+def resolves(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Answer, str]:
+    """Whether ``sender`` learns the hardware address of ``receiver``: one question to all, one answer
+    back.
+    """
+    asked, stopped = is_asked(plan, sender, receiver, packet)
+    answer = replace(packet, protocol=_protocol(packet), cast="unicast", size=60, syn=False)
+    told, stopped_back = carries(plan, receiver, sender, answer)
+    reason = stopped if asked is Answer.NO else stopped_back
+    return asked & told, "isolation" if reason == "isolation" else "no-neighbour"
+
+
+def is_asked(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Answer, str]:
+    """Whether the question for the hardware address to which ``sender`` wants to send ``packet`` is heeded.
+
+    It names the packet's source where that is the sender's own, else an address of the interface. Linux heeds no
+    question that its reverse path filter would not let in as a packet.
+    """
+    cast: Cast = "broadcast" if packet.family == "ipv4" else ""
+    question = replace(packet, protocol=_protocol(packet), cast=cast, size=60, syn=False)
+    asker, node = plan.interface(sender), plan.node(sender.partition("/")[0])
+    if packet.family == "ipv4" and packet.source not in own_addresses(node):
+        own = [text.partition("/")[0] for text in asker.addresses if ":" not in text]
+        question = replace(question, source=own[0] if own else packet.source)
+    if not passes_reverse_path(plan.node(receiver.partition("/")[0]), question, plan.interface(receiver)):
+        return Answer.NO, "reverse-path-filter"
+    return carries(plan, sender, receiver, question)
+
+
+def _protocol(packet: Packet) -> Protocol:
+    return "arp" if packet.family == "ipv4" else "nd"
+
+
+def owners(plan: Plan, segment: str, address: str) -> Iterator[str]:
+    """The ports of ``segment`` that answer for ``address``: IPv4 hosts answer for any address of theirs."""
+    for port in plan.ports(segment):
+        interface = plan.interface(port)
+        if not (interface.present and interface.up):
+            continue
+        if ":" in address:
+            held = {text.partition("/")[0] for text in (*interface.addresses, interface.link_local)}
+        else:
+            node = plan.node(port.partition("/")[0])
+            held = {
+                text.partition("/")[0]
+                for entry in node.interfaces
+                if entry.present and entry.up
+                for text in entry.addresses
+            }
+        if address in held:
+            yield port

@@ -1,0 +1,111 @@
+"""Packets as the oracle sees them, and what rules say of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from localpair_lab.plan import Cast, Chain, Family, Match, Node, Protocol, State, Verdict
+from localpair_lab.reach.parsed import ip_address, ip_network
+
+PROBE_BYTES = 100  # small enough for every link; what is larger is asked for by name
+
+
+class Answer(Enum):
+    """Whether something arrives. ``MAYBE``: chance decides, or two hosts claim one address."""
+
+    YES = "yes"
+    NO = "no"
+    MAYBE = "maybe"
+
+    def __and__(self, other: Answer) -> Answer:
+        if Answer.NO in (self, other):
+            return Answer.NO
+        return Answer.MAYBE if Answer.MAYBE in (self, other) else Answer.YES
+
+    def __or__(self, other: Answer) -> Answer:
+        if Answer.YES in (self, other):
+            return Answer.YES
+        return Answer.MAYBE if Answer.MAYBE in (self, other) else Answer.NO
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One packet. ``state`` is left to the chains that judge it; addresses are without prefix length."""
+
+    family: Family
+    protocol: Protocol
+    source: str
+    destination: str
+    source_port: int = 0
+    destination_port: int = 0
+    cast: Cast = "unicast"
+    size: int = PROBE_BYTES
+    syn: bool = False
+
+    def reply(self) -> Packet:
+        """The answer to it, before any translation."""
+        return replace(
+            self,
+            source=self.destination,
+            destination=self.source,
+            source_port=self.destination_port,
+            destination_port=self.source_port,
+            syn=False,
+        )
+
+
+def family(address: str) -> Family:
+    """The family of an address or prefix."""
+    return "ipv6" if ":" in address else "ipv4"
+
+
+def matches(
+    match: Match, packet: Packet, *, state: State = "", interface_in: str = "", interface_out: str = ""
+) -> bool:
+    """Whether every part of ``match`` holds. A match by cast never means address resolution or membership."""
+    cast = "" if packet.protocol in ("arp", "nd", "igmp", "mld") else packet.cast
+    return (
+        match.family in ("", packet.family)
+        and match.cast in ("", cast)
+        and match.protocol in ("", packet.protocol)
+        and match.state in ("", state)
+        and match.interface_in in ("", interface_in)
+        and match.interface_out in ("", interface_out)
+        and (not match.syn or packet.syn)
+        and (not match.larger_than or packet.size > match.larger_than)
+        and _within(packet.source, match.sources)
+        and _within(packet.destination, match.destinations)
+        and _in_ranges(packet.source_port, match.source_ports)
+        and _in_ranges(packet.destination_port, match.destination_ports)
+    )
+
+
+def _within(address: str, prefixes: tuple[str, ...]) -> bool:
+    if not prefixes:
+        return True
+    return any(
+        family(prefix) == family(address) and ip_address(address) in ip_network(prefix) for prefix in prefixes
+    )
+
+
+def _in_ranges(port: int, ranges: tuple[tuple[int, int], ...]) -> bool:
+    return not ranges or any(first <= port <= last for first, last in ranges)
+
+
+def chain_of(node: Node, hook: str) -> Chain | None:
+    """The node's chain at ``hook``, if it has one."""
+    return next((chain for chain in node.chains if chain.hook == hook), None)
+
+
+def judge(
+    node: Node, hook: str, packet: Packet, state: State, *, interface_in: str = "", interface_out: str = ""
+) -> Verdict:
+    """What the node's firewall does with the packet at ``hook``."""
+    chain = chain_of(node, hook)
+    if chain is None:
+        return "accept"
+    for rule in chain.rules:
+        if matches(rule.match, packet, state=state, interface_in=interface_in, interface_out=interface_out):
+            return rule.verdict
+    return chain.default

@@ -1,0 +1,111 @@
+"""The canary's questions: what the fabric must carry and must not, before any device starts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from itertools import permutations
+from typing import Literal
+
+from localpair_lab.engines.base import Probe
+from localpair_lab.plan import Interface, Node, Plan
+from localpair_lab.reach.groups import DISCOVERY_PORT, GROUPS, LIMITED_BROADCAST, hears
+from localpair_lab.reach.links import is_plugged
+from localpair_lab.reach.opening import PAIRING_PORT
+from localpair_lab.reach.packet import Answer, Packet, family
+from localpair_lab.reach.routing import own_addresses
+from localpair_lab.reach.walk import StateAt, Walk, walk
+
+MOST_PAIRS = 60  # of nodes; beyond that the canary asks a sample, neighbours in the plan's order
+
+
+def probes(plan: Plan) -> tuple[Probe, ...]:
+    """The canary for ``plan``. Impairments are not there yet when it runs, so they play no part."""
+    calm = dataclasses.replace(plan, impairments=())
+    found = [
+        probe for pair in _pairs(calm) for probe in (*_group_probes(calm, *pair), *_unicasts(calm, *pair))
+    ]
+    return tuple(dataclasses.replace(probe, id=f"probe-{n}") for n, probe in enumerate(found, start=1))
+
+
+def _pairs(plan: Plan) -> list[tuple[Node, Node]]:
+    pairs = list(permutations(plan.nodes, 2))
+    if len(pairs) <= MOST_PAIRS:
+        return pairs
+    nodes = plan.nodes
+    near = [(nodes[n], nodes[n - 1]) for n in range(len(nodes))]
+    return (near + [(second, first) for first, second in near])[:MOST_PAIRS]
+
+
+def _group_probes(plan: Plan, sender: Node, receiver: Node) -> Iterator[Probe]:
+    for source in _plugged(sender):
+        for target in _plugged(receiver):
+            if source.segment != target.segment:
+                continue
+            for group in (*GROUPS, LIMITED_BROADCAST):
+                if _speaks(source, group) and _speaks(target, group):
+                    yield _group_probe(
+                        plan, f"{sender.name}/{source.name}", f"{receiver.name}/{target.name}", group
+                    )
+
+
+def _group_probe(plan: Plan, source: str, target: str, group: str) -> Probe:
+    found = hears(plan, source, target, group)
+    kind: Literal["multicast", "broadcast"] = "broadcast" if group == LIMITED_BROADCAST else "multicast"
+    return Probe("", kind, source, target, group, DISCOVERY_PORT, _judged(found.answer))
+
+
+def _plugged(node: Node) -> tuple[Interface, ...]:
+    return tuple(entry for entry in node.interfaces if entry.kind == "segment" and is_plugged(entry))
+
+
+def _speaks(interface: Interface, address: str) -> bool:
+    if family(address) == "ipv6":
+        return bool(interface.link_local)
+    return any(family(text) == "ipv4" for text in interface.addresses)
+
+
+def _unicasts(plan: Plan, sender: Node, receiver: Node) -> Iterator[Probe]:
+    mine = own_addresses(sender)
+    for address, at in own_addresses(receiver).items():
+        if address in mine or address.startswith("fe80:") or at.kind == "bridge":
+            continue
+        for interface in _plugged(sender):
+            own = [text.partition("/")[0] for text in interface.addresses if family(text) == family(address)]
+            if own:
+                source, target = f"{sender.name}/{interface.name}", f"{receiver.name}/{at.name}"
+                yield _unicast(plan, source, target, address, own[0], "udp")
+                yield _unicast(plan, source, target, address, own[0], "tcp")
+
+
+def _unicast(
+    plan: Plan, source: str, target: str, address: str, own: str, kind: Literal["udp", "tcp"]
+) -> Probe:
+    origin, goal = source.partition("/")[0], target.partition("/")[0]
+    packet = Packet(family(address), kind, own, address, PAIRING_PORT, PAIRING_PORT, syn=kind == "tcp")
+    there = walk(plan, origin, packet, lambda _: "new")
+    answer = there.answer if there.at == goal else Answer.NO
+    if there.at != goal and not there.reason:
+        # A published port, or an address that another node has, too: who answers there, nobody can tell.
+        answer = Answer.MAYBE
+    elif there.reason == "no-neighbour":  # another probe, the other way, may have made the two acquainted
+        answer = Answer.MAYBE
+    if kind == "tcp" and there.at == goal and there.answer is not Answer.NO and there.arrived is not None:
+        reply = there.arrived.reply()
+        back = walk(plan, goal, reply, _answering(there), answers=there)
+        # An earlier probe may have asked by another address of its node; then this one asks nobody any more.
+        strange = walk(plan, goal, reply, _answering(there), answers=dataclasses.replace(there, crossed=()))
+        asked = Answer.MAYBE if strange.reason == "no-neighbour" else Answer.YES
+        if back.reason == "no-neighbour":  # the answer leaves by another link; as above
+            answer = Answer.MAYBE
+        else:
+            answer = answer & back.answer & asked if back.at == origin else Answer.NO
+    return Probe("", kind, source, target, address, PAIRING_PORT, _judged(answer))
+
+
+def _judged(answer: Answer) -> bool | None:
+    return None if answer is Answer.MAYBE else answer is Answer.YES
+
+
+def _answering(there: Walk) -> StateAt:
+    return lambda node: "established" if node in there.visited else "invalid"

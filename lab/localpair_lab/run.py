@@ -1,0 +1,178 @@
+"""The one loop over actions and events. It waits for moments and never for luck: no sleep stands in for an
+event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from localpair_lab.attend import GRACE_S, Attendant
+from localpair_lab.board import Board, NeverError
+from localpair_lab.engines.base import LabError, Process, Running
+from localpair_lab.plan import Action, Event, Plan, SampleFile, SetClock
+from localpair_lab.pressure import Pressure
+from localpair_lab.record import ActionRecord, Record
+
+HELPER_READY_S = 10.0
+KEY_FILE = "home/device.key"
+TURN_S = 0.1  # how often the lab looks at its own delay
+
+
+async def play(plan: Plan, running: Running) -> Record:
+    """Start helpers, play every action and event, end what is left. Raises LabError for faults of the lab's
+    own.
+    """
+    player = _Player(plan, running)
+    watch, pressure = asyncio.create_task(_watch_turns(player.record)), Pressure()
+    try:
+        await player.start_helpers()
+        await player.put_files()
+        player.board.begin, player.record.began_ns = time.monotonic(), time.time_ns()
+        await player.play()
+    finally:
+        watch.cancel()
+        player.record.elapsed_s, player.record.pressure = player.board.now(), pressure.share()
+        player.record.write(running.folder)
+    return player.record
+
+
+async def _watch_turns(record: Record) -> None:
+    """How late the lab itself is at its worst: a starved machine proves nothing about time."""
+    loop = asyncio.get_running_loop()
+    while True:
+        before = loop.time()
+        await asyncio.sleep(TURN_S)
+        record.slowest_turn_s = max(record.slowest_turn_s, loop.time() - before - TURN_S)
+
+
+@dataclass(slots=True)
+class _Player:
+    plan: Plan
+    running: Running
+    board: Board = field(default_factory=Board)
+    record: Record = field(default_factory=Record)
+    processes: dict[str, Process] = field(default_factory=dict)
+    helpers: list[asyncio.Task[None]] = field(default_factory=list)
+
+    # --- Helpers ---
+
+    async def start_helpers(self) -> None:
+        """Every program of every node, until each has said that it is ready."""
+        for node in self.plan.nodes:
+            for program in node.programs:
+                process = await self.running.start(node.name, program.argv, {})
+                ready = asyncio.Event()
+                listener = self._listen_to_helper(f"{node.name}:{program.name}", process, ready)
+                self.helpers.append(asyncio.create_task(listener))
+                try:
+                    await asyncio.wait_for(ready.wait(), HELPER_READY_S)
+                except TimeoutError:
+                    raise LabError(f"the helper {program.name} on {node.name} did not get ready") from None
+
+    async def _listen_to_helper(self, name: str, process: Process, ready: asyncio.Event) -> None:
+        async for line in process.lines():
+            self.record.note(self.board.now(), "helper", name, line.text)
+            if line.text == "ready":
+                ready.set()
+
+    async def put_files(self) -> None:
+        """The device keys that the scenario gives, where localpair keeps its own; what clocks show at first."""
+        for node in self.plan.nodes:
+            if self.plan.moves_clock(node.name):
+                await self.running.apply(SetClock(node.name, node.clock_offset_s))
+            if node.identity:
+                key = hashlib.sha256(f"identity {node.identity}".encode()).digest()
+                await self.running.put(node.name, KEY_FILE, key)
+
+    # --- The loop ---
+
+    async def play(self) -> None:
+        """All actions and events at once; over when the last action that is no background has ended."""
+        events = [asyncio.create_task(self._guard(self._change, event)) for event in self.plan.events]
+        actions = {action.id: asyncio.create_task(self._act(action)) for action in self.plan.actions}
+        awaited = [actions[action.id] for action in self.plan.actions if not action.background]
+        try:
+            await self._until(awaited or list(actions.values()), events)
+        finally:
+            for task in events:
+                task.cancel()
+            await self._end_all(actions)
+            for task in (*events, *actions.values(), *self.helpers):
+                task.cancel()
+            await asyncio.gather(*events, *actions.values(), *self.helpers, return_exceptions=True)
+
+    async def _until(self, awaited: list[asyncio.Task[None]], events: list[asyncio.Task[None]]) -> None:
+        """Wait for the actions; a fault in any task ends it all."""
+        pending: set[asyncio.Task[None]] = {*awaited, *events}
+        try:
+            async with asyncio.timeout(self.plan.limit_s):
+                while any(not task.done() for task in awaited):
+                    done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        task.result()
+        except TimeoutError:
+            self.record.note(self.board.now(), "run", "lab", f"the limit of {self.plan.limit_s:g} s is over")
+
+    async def _end_all(self, actions: dict[str, asyncio.Task[None]]) -> None:
+        """Interrupt what still runs, then kill it; the actions' own tasks record how it ended."""
+        left = [name for name, process in self.processes.items() if not actions[name].done()]
+        for name in left:
+            self.record.actions[name].ended_by_lab = True
+            await self.processes[name].signal(signal.SIGINT)
+        tasks = [actions[name] for name in left]
+        if tasks:
+            _, slow = await asyncio.wait(tasks, timeout=GRACE_S)
+            for name in left:
+                if actions[name] in slow:
+                    await self.processes[name].signal(signal.SIGKILL)
+            await asyncio.wait(tasks, timeout=GRACE_S)
+
+    async def _guard(self, play: Callable[[Event], Awaitable[None]], event: Event) -> None:
+        try:
+            await play(event)
+        except NeverError as never:
+            self.record.unreached.append(event.id)
+            await self.board.close(event.id, f"{event.id} was not played")
+            self.record.note(self.board.now(), "event", event.id, f"not played: {never}")
+
+    async def _change(self, event: Event) -> None:
+        await self.board.wait(event.when)
+        self.record.note(self.board.now(), "event", event.id, event.text)
+        await self.running.apply(event.change)
+        self.record.note(self.board.now(), "event", event.id, "done")
+        await self.board.post(f"{event.id}.done")
+
+    # --- Actions ---
+
+    async def _act(self, action: Action) -> None:
+        record = ActionRecord(action.id, action.node, action.verb)
+        self.record.actions[action.id] = record
+        try:
+            await self.board.wait(action.when)
+        except NeverError as never:
+            record.skipped = str(never)
+            self.record.note(self.board.now(), "action", action.id, f"not started: {never}")
+            await self.board.close(action.id, f"{action.id} was not started")
+            return
+        for sample in action.files:
+            await self.running.put(action.node, sample.name, self._sample(sample))
+        process = await self.running.start(action.node, action.argv, dict(action.environment))
+        record.started = self.board.now()
+        self.processes[action.id] = process
+        note = f"starts on {action.node}: {' '.join(action.argv)}"
+        self.record.note(record.started, "action", action.id, note)
+        await self.board.post(f"{action.id}.started")
+        await Attendant(action, process, record, self.board, self.record).attend()
+
+    def _sample(self, sample: SampleFile) -> bytes:
+        """The same bytes for the same seed and name, so that a run can be played again."""
+        chance = random.Random(f"{self.plan.seed}/{sample.name}")  # noqa: S311 - content, no secret
+        data = chance.randbytes(sample.size)
+        self.record.sent[sample.name] = hashlib.sha256(data).hexdigest()
+        return data

@@ -1,0 +1,72 @@
+"""The scenario: what an author writes, as a frozen model. No engine's word stands in it.
+
+The model is read by ``load`` (which adds line and column to every complaint) and turned into a plan by
+``planner``. ``scenario.schema.json`` for editors is generated from it. The reference is ``docs/lab.md``.
+
+Short forms (an address for a whole network, one value for a list) are widened by the ``before`` validators,
+so that the rest of the lab sees one form only.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from localpair_lab.parts.actions import Act, Pair, _paired_acts
+from localpair_lab.parts.common import Many, Model, Text
+from localpair_lab.parts.expectations import Expect, ExpectedFailure, Quarantine
+from localpair_lab.parts.happenings import Happening, Impair
+from localpair_lab.parts.machines import Decoy, Device, Machine, Router
+from localpair_lab.parts.networks import Network
+from localpair_lab.values import Count, Duration, Name
+
+MARKERS = {
+    "smoke": "a quick look at everything",
+    "stages": "where a device's own address comes from",
+    "flow": "the two flows and the ways to carry an offer",
+    "homes": "several interfaces, networks or addresses",
+    "multicast": "multicast or broadcast does not arrive",
+    "firewall": "a host refuses packets",
+    "routed": "routers, address translation, VPNs",
+    "isolation": "the network keeps its clients apart",
+    "ipv6": "IPv6 without IPv4, or beside it",
+    "quality": "loss, delay, small rates, small packets",
+    "change": "the network changes while it is used",
+    "hostile": "somebody on the network means harm",
+    "noise": "other traffic, other devices, squatters",
+    "slow": "takes more than ten seconds",
+    "found": "shrunk from a generated topology",
+}
+"""Every marker a scenario may carry, with its meaning; pytest knows them by the same names."""
+
+
+class Scenario(Model):
+    """One scenario file, one cell of its matrix."""
+
+    lab: Literal["1"]
+    summary: Text
+    references: Many[Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]] = ()
+    markers: Many[Text] = ()
+    networks: dict[Name, Network]
+    routers: dict[Name, Router] = Field(default_factory=dict)
+    devices: dict[Name, Device]
+    decoys: dict[Name, Decoy] = Field(default_factory=dict)
+    impair: Many[Impair] = ()
+    pair: Pair | None = None
+    actions: tuple[Act, ...] = ()
+    events: tuple[Happening, ...] = ()
+    expect: tuple[Expect, ...]
+    needs: Many[Literal["bbr"]] = ()
+    limit: Duration | None = None
+    seed: Count = 1
+    expected_failure: ExpectedFailure | None = None
+    quarantine: Quarantine | None = None
+
+    def machines(self) -> dict[str, Machine]:
+        """Every machine by name: routers, decoys, devices."""
+        return {**self.routers, **self.decoys, **self.devices}
+
+    def acts(self) -> tuple[Act, ...]:
+        """The written actions and those that ``pair`` stands for."""
+        return (*_paired_acts(self.pair), *self.actions)

@@ -1,0 +1,108 @@
+"""A verdict as a person reads it: the failing line of the scenario, what was wanted, what came, and what to
+do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from localpair_lab.cells import PlannedCell
+from localpair_lab.describe import grouped_ways, way_words
+from localpair_lab.oracle import judge_actions
+from localpair_lab.problems import nearby
+from localpair_lab.verdict import Failure, Outcome, Verdict
+
+TIMELINE_LINES = 14
+AROUND = 1  # lines of the scenario above and below the failing one
+WIDTH = 108
+
+
+def tell(cell: PlannedCell, outcome: Outcome, root: Path) -> str:
+    """The whole text for a cell that did not pass."""
+    return "\n".join(_lines(cell, outcome, root)) + "\n"
+
+
+def _lines(cell: PlannedCell, outcome: Outcome, root: Path) -> Iterator[str]:
+    yield f"{cell.title} on {outcome.engine}: {outcome.verdict.upper()}"
+    yield f"  {cell.scenario.summary}"
+    if outcome.verdict is not Verdict.FAILED:
+        yield ""
+        yield f"  why    {outcome.reason}"
+        if outcome.hint:
+            yield f"  hint:  {outcome.hint}"
+    line = 0
+    said: set[tuple[str, ...]] = set()
+    for failure in outcome.failures:
+        yield ""
+        if cell.cell.line(failure.where) != line:
+            line = cell.cell.line(failure.where)
+            yield f"  {nearby(cell.loaded.path, root)}:{line}"
+            yield from _source(cell.loaded.lines, line)
+        yield from _failure(failure, repeated=failure.evidence in said)
+        said.add(failure.evidence)
+    if outcome.failures:
+        yield ""
+        yield from _oracle(cell)
+    yield from _timeline(outcome)
+    yield ""
+    yield from _next(cell, outcome, root)
+
+
+def _failure(failure: Failure, *, repeated: bool) -> Iterator[str]:
+    yield f"  wanted   {failure.wanted}"
+    yield f"  instead  {failure.came}"
+    if failure.evidence and not repeated:
+        yield "  it said"
+        for text in failure.evidence:
+            yield f"    {_short(text)}"
+
+
+def _source(lines: tuple[str, ...], line: int) -> Iterator[str]:
+    for number in range(max(1, line - AROUND), min(len(lines), line + AROUND) + 1):
+        pointer = ">" if number == line else " "
+        yield f"  {pointer} {number:4} | {_short(lines[number - 1])}"
+
+
+def _oracle(cell: PlannedCell) -> Iterator[str]:
+    """What the topology allows, beside what happened."""
+    pair = next((action for action in cell.plan.actions if action.verb == "join" and action.offer_from), None)
+    if pair is None:
+        return
+    host = next(action for action in cell.plan.actions if action.id == pair.offer_from)
+    for number, judgement in enumerate(judge_actions(cell.plan, host, pair)):
+        state = "at the start" if number == 0 else f"after change {number}"
+        if judgement.possible:
+            ways = grouped_ways(judgement.ways)
+            others = f" (the first of {len(ways)} ways)" if len(ways) > 1 else ""
+            yield f"  oracle   {state}: {way_words(*ways[0])}{others}"
+        else:
+            causes = ", ".join(sorted(judgement.causes)) or "no address is learnt"
+            yield f"  oracle   {state}, no way: {causes}"
+
+
+def _timeline(outcome: Outcome) -> Iterator[str]:
+    if outcome.folder is None or not (outcome.folder / "timeline.txt").exists():
+        return
+    lines = (outcome.folder / "timeline.txt").read_text(encoding="utf-8").splitlines()
+    shown = [line for line in lines if "  helper  " not in line][-TIMELINE_LINES:]
+    yield ""
+    yield f"  timeline, the last {len(shown)} of {len(lines)} lines"
+    for line in shown:
+        yield f"    {_short(line)}"
+
+
+def _next(cell: PlannedCell, outcome: Outcome, root: Path) -> Iterator[str]:
+    if outcome.folder is not None:
+        yield f"  artifacts  {nearby(outcome.folder, root)}"
+    yield f"  again      {again(cell, outcome.engine, root)}"
+
+
+def again(cell: PlannedCell, engine: str, root: Path) -> str:
+    """The one command that plays this cell again."""
+    chosen = f" --cell {cell.cell.name}" if cell.cell.name else ""
+    return f"localpair-lab run {nearby(cell.loaded.path, root)}{chosen} --engine {engine} --keep"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
