@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from localpair_lab.load import find, load, load_text
+from localpair_lab.paths import SCENARIOS
 from localpair_lab.problems import ScenarioError
+from localpair_lab.tree import read_tree
 
 GOOD = """\
 lab: 1
@@ -126,6 +129,15 @@ def test_what_is_no_yaml_is_told_with_its_place(text: str, told: str) -> None:
     found = problems(text)
     assert any(told in problem for problem in found) or "&a" in text, found
     assert all(problem[0].isdigit() for problem in found)
+
+
+def test_libyaml_and_pyyaml_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one is fast; the other is there where no libyaml is, and has the words for errors."""
+    texts = [path.read_text(encoding="utf-8") for path in find(SCENARIOS)]
+    assert yaml.__with_libyaml__
+    fast = [read_tree(Path("x.yaml"), text) for text in texts]
+    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    assert [read_tree(Path("x.yaml"), text) for text in texts] == fast
 
 
 def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
