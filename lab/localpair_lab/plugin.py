@@ -34,6 +34,8 @@ WEIGHT_STANDING = 2
 """The most that it keeps once the network stands: from then on, everybody mostly waits."""
 PROPERTY = "lab"
 _engines: dict[str, Engine] = {}
+_NAMES = pytest.StashKey[list[str]]()
+_TOLD_NAMES = "lab_engines"
 
 
 # --- Options and markers ---
@@ -93,6 +95,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "quarantined: not trusted until a date")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Under xdist: each worker is told which engines play, and does not ask for them again."""
+    node.workerinput[_TOLD_NAMES] = _names(node.config)
+
+
+def _names(config: pytest.Config) -> list[str]:
+    """The engines of this session. Whether Docker's answers costs two processes, so it is asked once."""
+    if _NAMES not in config.stash:
+        told = getattr(config, "workerinput", {}).get(_TOLD_NAMES)
+        config.stash[_NAMES] = told or engine_names(config.getoption("--lab-engine"))
+    return config.stash[_NAMES]
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.File | None:
     """Every ``*.lan.yaml``, and every YAML file in the folders that the ini file names as ``lab_scenarios``."""
     if file_path.name.endswith(".lan.yaml") or _is_listed(parent.config, file_path):
@@ -136,7 +152,7 @@ class ScenarioFile(pytest.File):
             return
         repeat = int(self.config.getoption("--lab-repeat"))
         sparing = self.config.getoption("--lab-cells") == "one"
-        for place, engine in enumerate(engine_names(self.config.getoption("--lab-engine"))):
+        for place, engine in enumerate(_names(self.config)):
             for cell in cells[:1] if sparing and place else cells:
                 for turn in range(1, repeat + 1):
                     yield ScenarioItem.from_parent(

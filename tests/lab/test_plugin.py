@@ -160,6 +160,22 @@ def test_workers_share_the_session(lab: Lab) -> None:
     assert "flat  passed 2" in text
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_docker_is_asked_once_a_session(lab: Lab, workers: str) -> None:
+    """Not once a file, and not once a worker."""
+    lab.write("other", GOOD)
+    docker = lab.folder / "docker"
+    docker.write_text(f"#!/bin/sh\necho asked >>{lab.folder}/asked\necho 2.30.0\n")
+    docker.chmod(0o755)
+    code, text = lab.run(
+        "-n", workers, "--lab-engine=auto",
+        PATH=f"{lab.folder}{os.pathsep}{os.environ['PATH']}", DOCKER_HOST=f"unix://{lab.folder}/none",
+    )  # fmt: skip
+    assert code == 0, text
+    assert "namespace: 4 passed" in text
+    assert (lab.folder / "asked").read_text() == "asked\n"
+
+
 def test_the_table_of_a_page_is_brought_up_to_date(lab: Lab) -> None:
     page = lab.folder / "page.md"
     page.write_text("# Page\n<!-- table: begin -->\n<!-- table: end -->\n")
