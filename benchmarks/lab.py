@@ -26,12 +26,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from localpair_lab.cells import PlannedCell, all_cells, planned
 from localpair_lab.choice import docker_answers, make_engine
 from localpair_lab.conduct import Wishes, conduct
 from localpair_lab.engines.base import Engine, LabError
 from localpair_lab.engines.namespace import NamespaceEngine
-from localpair_lab.scenario import MARKERS
+from localpair_lab.loading.cases import PlannedCell, all_cells, planned
+from localpair_lab.model.scenario import MARKERS
 from localpair_lab.verdict import Outcome, Verdict
 from measuring import Figure, Report, parser, progress, undisturbed
 

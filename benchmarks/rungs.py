@@ -21,10 +21,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localpair_lab.cells import PlannedCell, planned
 from localpair_lab.engines.base import LabError
 from localpair_lab.engines.namespace import NamespaceEngine
 from localpair_lab.fabric.frames import Packet
+from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.paths import SCENARIOS
 from localpair_lab.record import Record
 from localpair_lab.run import play

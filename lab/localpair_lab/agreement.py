@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from localpair_lab.describe import way_words
+from localpair_lab.model.actions import Act
+from localpair_lab.model.expectations import Expect, PathWanted
+from localpair_lab.model.scenario import Scenario
 from localpair_lab.oracle import Way, judge_all, stage_of
-from localpair_lab.parts.actions import Act
-from localpair_lab.parts.expectations import Expect, PathWanted
 from localpair_lab.plan import Plan
-from localpair_lab.scenario import Scenario
 
 
 def disagreements(scenario: Scenario, plan: Plan) -> Iterator[tuple[int, str]]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from localpair_lab.agreement import on_network
 from localpair_lab.hygiene import check_hygiene
-from localpair_lab.parts.expectations import Expect, Observed, PathWanted
+from localpair_lab.loading.problems import Where
+from localpair_lab.model.expectations import Expect, Observed, PathWanted
+from localpair_lab.model.scenario import Scenario
 from localpair_lab.plan import Plan
-from localpair_lab.problems import Where
 from localpair_lab.record import ActionRecord, Record
-from localpair_lab.scenario import Scenario
 from localpair_lab.verdict import Failure
 
 EXITS = {"refused": 4, "done": 0, "interrupted": 130}

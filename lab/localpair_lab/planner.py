@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from localpair_lab.model.scenario import Scenario
 from localpair_lab.plan import Event, Node, Plan, Segment, SetClock, SetImpairments, SetSegment
 from localpair_lab.planning.actions import plan_actions
 from localpair_lab.planning.happenings import Stage, plan_events, plan_impairments
 from localpair_lab.planning.machines import plan_nodes
 from localpair_lab.planning.networks import plan_segments
 from localpair_lab.planning.ports import all_ports
-from localpair_lab.scenario import Scenario
 
 LIMIT_S = 60.0
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from localpair_lab.engines.base import Missing
-from localpair_lab.problems import Where
+from localpair_lab.loading.problems import Where
 
 
 class Verdict(StrEnum):

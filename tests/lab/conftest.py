@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from localpair_lab.cells import PlannedCell, planned
+from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.plan import Plan
 
 if TYPE_CHECKING:

@@ -11,16 +11,16 @@ from typing import Any, Literal
 
 import pytest
 import yaml
-from localpair_lab.cells import PlannedCell, all_cells
 from localpair_lab.cli.choose import subnets
 from localpair_lab.cli.demo import _end
 from localpair_lab.cli.main import main
 from localpair_lab.describe import grouped_ways, way_words
 from localpair_lab.graph import draw, mermaid
-from localpair_lab.load import load_text
+from localpair_lab.loading.cases import PlannedCell, all_cells
+from localpair_lab.loading.load import load_text
+from localpair_lab.loading.schema import schema
 from localpair_lab.reach.opening import Opening, Way
 from localpair_lab.reach.packet import Answer
-from localpair_lab.schema import schema
 from localpair_lab.verdict import Outcome, Verdict
 
 CELLS = list(all_cells())

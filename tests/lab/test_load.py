@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from localpair_lab.load import find, load, load_text
+from localpair_lab.loading.load import find, load, load_text
+from localpair_lab.loading.problems import ScenarioError
+from localpair_lab.loading.yaml_tree import read_tree
 from localpair_lab.paths import SCENARIOS
-from localpair_lab.problems import ScenarioError
-from localpair_lab.tree import read_tree
 
 GOOD = """\
 lab: 1

@@ -21,11 +21,11 @@ import lab_plans as plans
 import pytest
 from lab_canaries import between, play, probe
 from localpair_lab import plan as p
-from localpair_lab.cells import planned
 from localpair_lab.engines import forks
 from localpair_lab.engines.base import LabError
 from localpair_lab.engines.namespace import NamespaceEngine, NamespaceRunning
 from localpair_lab.fabric import clock
+from localpair_lab.loading.cases import planned
 from localpair_lab.sightings import read_node
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from localpair_lab.agreement import disagreements
-from localpair_lab.cells import PlannedCell, all_cells
+from localpair_lab.loading.cases import PlannedCell, all_cells
 from localpair_lab.oracle import Answer, hears, judge, judge_all, opens, probes, stage_of
 from localpair_lab.reach.packet import Packet
 from localpair_lab.reach.walk import passes_reverse_path
@@ -340,7 +340,7 @@ def test_the_canary_stays_small() -> None:
 def _plan(text: str) -> Plan:
     from pathlib import Path
 
-    from localpair_lab.load import load_text
+    from localpair_lab.loading.load import load_text
     from localpair_lab.planner import make_plan
 
     loaded = load_text(Path("many.yaml"), f"lab: 1\nsummary: Many.\n{text}")

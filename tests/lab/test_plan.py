@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from localpair_lab import plan as p
-from localpair_lab.cells import all_cells
+from localpair_lab.loading.cases import all_cells
 
 if TYPE_CHECKING:
     from conftest import PlanOf

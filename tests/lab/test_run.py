@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import CellOf
-    from localpair_lab.cells import PlannedCell
+    from localpair_lab.loading.cases import PlannedCell
 
 PAIR = """
 networks: {lan: 192.168.1.0/24}

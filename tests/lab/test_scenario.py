@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from localpair_lab.cells import all_cells
-from localpair_lab.load import find, load
+from localpair_lab.loading.cases import all_cells
+from localpair_lab.loading.load import find, load
+from localpair_lab.loading.schema import FILE, schema, schema_text
 from localpair_lab.paths import PACKAGE, SCENARIOS
-from localpair_lab.schema import FILE, schema, schema_text
 
 ENGINE_WORDS = re.compile(r"docker|compose|netns|veth|nft|iptables|sudo", re.IGNORECASE)
 MODEL = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from localpair_lab.cells import scenario_names
 from localpair_lab.grid import Result
+from localpair_lab.loading.cases import scenario_names
 from localpair_lab.table import BEGIN, END, fresh_rows, rows_of, updated
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reachability.md"

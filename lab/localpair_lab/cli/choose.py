@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from localpair_lab.cells import PlannedCell, planned
 from localpair_lab.engines.base import LabError
-from localpair_lab.load import find
+from localpair_lab.loading.cases import PlannedCell, planned
+from localpair_lab.loading.load import find
+from localpair_lab.loading.problems import meant
 from localpair_lab.paths import SCENARIOS
-from localpair_lab.problems import meant
 
 
 def files(words: Sequence[str]) -> list[Path]:

@@ -7,13 +7,13 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from localpair_lab.cells import PlannedCell
 from localpair_lab.choice import engine_names, make_engine
 from localpair_lab.cli.choose import chosen, subnets
 from localpair_lab.cli.output import GREEN, RED, out, painted, talk
 from localpair_lab.conduct import Wishes, conduct
 from localpair_lab.describe import machine_notes, network_notes
 from localpair_lab.graph import draw
+from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.plan import Node
 from localpair_lab.tale import Sentence, tale
 from localpair_lab.tell import tell

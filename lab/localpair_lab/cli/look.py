@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localpair_lab.agreement import disagreements
-from localpair_lab.cells import PlannedCell, planned
 from localpair_lab.cli.choose import chosen, files, subnets
 from localpair_lab.cli.output import GREEN, counted, out, painted, talk
 from localpair_lab.describe import grouped_ways, story, way_words
 from localpair_lab.engines.base import LabError
 from localpair_lab.graph import draw, mermaid
+from localpair_lab.loading.cases import PlannedCell, planned
+from localpair_lab.loading.problems import Problem, ScenarioError, Where, written
+from localpair_lab.loading.schema import FILE, schema_text
 from localpair_lab.oracle import judge_actions, stage_of
 from localpair_lab.plan import Action
-from localpair_lab.problems import Problem, ScenarioError, Where, written
-from localpair_lab.schema import FILE, schema_text
 
 
 def list_scenarios(options: argparse.Namespace) -> int:

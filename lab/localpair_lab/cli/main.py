@@ -11,8 +11,8 @@ from localpair_lab.cli import care, generate, look, play
 from localpair_lab.cli.demo import demo
 from localpair_lab.cli.output import complain, talk
 from localpair_lab.engines.base import LabError
-from localpair_lab.problems import ScenarioError
-from localpair_lab.scenario import MARKERS
+from localpair_lab.loading.problems import ScenarioError
+from localpair_lab.model.scenario import MARKERS
 
 SCENARIOS_HELP = "files, folders, themes (flow) or names (flat, flow/flat); none: all"
 

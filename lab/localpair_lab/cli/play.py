@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from localpair_lab.cells import planned
 from localpair_lab.choice import engine_names, make_engine
 from localpair_lab.cli.choose import chosen, files
 from localpair_lab.cli.output import GREEN, RED, complain, out, painted, talk
 from localpair_lab.conduct import Wishes, conduct
 from localpair_lab.engines.base import LabError, Running
+from localpair_lab.loading.cases import planned
 from localpair_lab.tell import tell
 from localpair_lab.verdict import Verdict
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from localpair_lab.cells import PlannedCell
 from localpair_lab.generate.chance import Chance
 from localpair_lab.generate.document import content, make
 from localpair_lab.generate.expected import WITHIN, Expected, expected
 from localpair_lab.generate.written import as_text
-from localpair_lab.load import load_text
+from localpair_lab.loading.cases import PlannedCell
+from localpair_lab.loading.load import load_text
 from localpair_lab.planner import make_plan
 from localpair_lab.reach.packet import Answer
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from localpair_lab.generate.sample import Sample, judged
-from localpair_lab.problems import ScenarioError
+from localpair_lab.loading.problems import ScenarioError
 
 Path: TypeAlias = tuple[str | int, ...]
 Document: TypeAlias = dict[str, Any]

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from localpair_lab.parts.machines import Firewall, FirewallChain, FirewallRule, Forwarder, Router
+from localpair_lab.model.machines import Firewall, FirewallChain, FirewallRule, Forwarder, Router
 from localpair_lab.plan import Chain, Match, PortForward, Rule, SourceNat
 from localpair_lab.planning.networks import match_of
 

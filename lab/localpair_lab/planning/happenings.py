@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from localpair_lab.parts.happenings import (
+from localpair_lab.model.events import (
     Cable,
     Clock,
     Degrade,
@@ -19,7 +19,8 @@ from localpair_lab.parts.happenings import (
     Renumber,
     Switch,
 )
-from localpair_lab.parts.moments import Moment
+from localpair_lab.model.moments import Moment
+from localpair_lab.model.scenario import Scenario
 from localpair_lab.plan import (
     Change,
     CreateInterface,
@@ -44,7 +45,6 @@ from localpair_lab.planning.firewalls import plan_chains
 from localpair_lab.planning.networks import match_of, port_flags, segment_rules
 from localpair_lab.planning.ports import Ports
 from localpair_lab.planning.routing import gateway_routes
-from localpair_lab.scenario import Scenario
 
 
 def when(moment: Moment) -> When:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from localpair_lab.parts.networks import Network
+from localpair_lab.model.networks import Network
 from localpair_lab.plan import Interface, Node
 from localpair_lab.planning.addressing import family_of, make_mac
 from localpair_lab.planning.site import Site

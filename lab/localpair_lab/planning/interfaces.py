@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from ipaddress import ip_interface
 
-from localpair_lab.interfaces import speaks_ipv6
-from localpair_lab.parts.machines import NetworkInterface
-from localpair_lab.parts.networks import Network
+from localpair_lab.model.interface_names import speaks_ipv6
+from localpair_lab.model.machines import NetworkInterface
+from localpair_lab.model.networks import Network
 from localpair_lab.plan import Interface, PortFlags
 from localpair_lab.planning.addressing import link_local, make_mac, place_host
 from localpair_lab.planning.networks import port_flags

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from localpair_lab.interfaces import named_interfaces
-from localpair_lab.parts.machines import Device, Forwarder, Helper, Machine
+from localpair_lab.model.interface_names import named_interfaces
+from localpair_lab.model.machines import Device, Forwarder, Helper, Machine
+from localpair_lab.model.scenario import Scenario
 from localpair_lab.plan import Node, Program, Role
 from localpair_lab.planning.firewalls import (
     RouterSide,
@@ -19,7 +20,6 @@ from localpair_lab.planning.interfaces import plan_interface
 from localpair_lab.planning.ports import Ports
 from localpair_lab.planning.routing import plan_routes, plan_routing_rule, plan_sysctls
 from localpair_lab.planning.site import Site
-from localpair_lab.scenario import Scenario
 
 
 def plan_nodes(scenario: Scenario, ports: Ports) -> tuple[Node, ...]:

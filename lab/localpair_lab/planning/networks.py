@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 
-from localpair_lab.parts.common import Packets
-from localpair_lab.parts.networks import Drop, Multicast, Network, Snooping
+from localpair_lab.model.common import Packets
+from localpair_lab.model.networks import Drop, Multicast, Network, Snooping
 from localpair_lab.plan import Match, PortFlags, Segment, SegmentRule
 from localpair_lab.planning.ports import Ports
 

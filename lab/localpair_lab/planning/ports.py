@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from localpair_lab.interfaces import named_interfaces
-from localpair_lab.scenario import Scenario
+from localpair_lab.model.interface_names import named_interfaces
+from localpair_lab.model.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from localpair_lab.parts.machines import Machine, RouteEntry, RoutingPolicy
+from localpair_lab.model.machines import Machine, RouteEntry, RoutingPolicy
 from localpair_lab.plan import Interface, Route, RoutingRule
 from localpair_lab.planning.addressing import family_of, holds
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from localpair_lab.model.scenario import Scenario
 from localpair_lab.planning.ports import Ports
-from localpair_lab.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from localpair_lab.scenario import Scenario
+from localpair_lab.model.scenario import Scenario
 
 FILE = Path(__file__).with_name("scenario.schema.json")
 

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from localpair_lab.values import Ports, Size, Target, as_list
+from localpair_lab.model.values import Ports, Size, Target, as_list
 
 T = TypeVar("T")
 

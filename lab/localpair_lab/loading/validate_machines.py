@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_interface, ip_network
 
-from localpair_lab.interfaces import interface_names
-from localpair_lab.parts.machines import Machine, NetworkInterface
-from localpair_lab.problems import Where
-from localpair_lab.scenario import Scenario
-from localpair_lab.slips import Slip, known
+from localpair_lab.loading.conflicts import Slip, known
+from localpair_lab.loading.problems import Where
+from localpair_lab.model.interface_names import interface_names
+from localpair_lab.model.machines import Machine, NetworkInterface
+from localpair_lab.model.scenario import Scenario
 
 RESERVED = ("fabric", "lab")
 MOST_INTERFACES = 24  # of one machine: the oracle weighs each against each

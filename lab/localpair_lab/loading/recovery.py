@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localpair_lab.problems import Where
+from localpair_lab.loading.problems import Where
 
 
 def leave_out(content: Any, entries: Any, removed: set[Where]) -> bool:

@@ -6,11 +6,11 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from localpair_lab.parts.common import Many, Model, Packets, Port
-from localpair_lab.parts.machines import Firewall
-from localpair_lab.parts.moments import Moment
-from localpair_lab.parts.networks import Drop, Multicast
-from localpair_lab.values import Address, Count, Duration, Host, Name, Offset, Percent, Rate
+from localpair_lab.model.common import Many, Model, Packets, Port
+from localpair_lab.model.machines import Firewall
+from localpair_lab.model.moments import Moment
+from localpair_lab.model.networks import Drop, Multicast
+from localpair_lab.model.values import Address, Count, Duration, Host, Name, Offset, Percent, Rate
 
 
 class Impair(Packets):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from localpair_lab.interfaces import interface_names
-from localpair_lab.problems import Where, meant
-from localpair_lab.scenario import Scenario
+from localpair_lab.loading.problems import Where, meant
+from localpair_lab.model.interface_names import interface_names
+from localpair_lab.model.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

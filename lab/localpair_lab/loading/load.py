@@ -15,14 +15,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from localpair_lab.check import check
-from localpair_lab.complaints import complaint
-from localpair_lab.matrix import cells
-from localpair_lab.problems import Mark, Problem, ScenarioError, Where, written
-from localpair_lab.salvage import leave_out, original
-from localpair_lab.scenario import Scenario
-from localpair_lab.slips import Slip
-from localpair_lab.tree import Branch, data, follow, given_names, place, read_tree, value_place
+from localpair_lab.loading.conflicts import Slip
+from localpair_lab.loading.matrix import cells
+from localpair_lab.loading.messages import complaint
+from localpair_lab.loading.problems import Mark, Problem, ScenarioError, Where, written
+from localpair_lab.loading.recovery import leave_out, original
+from localpair_lab.loading.validate import check
+from localpair_lab.loading.yaml_tree import Branch, data, follow, given_names, place, read_tree, value_place
+from localpair_lab.model.scenario import Scenario
 
 ROUNDS = 8  # of leaving out what cannot be read, to see the rest
 FILE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from localpair_lab.parts.common import Many, Model, Text
-from localpair_lab.values import Address, Count, Duration, Name
+from localpair_lab.model.common import Many, Model, Text
+from localpair_lab.model.values import Address, Count, Duration, Name
 
 
 class PathWanted(Model):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
-from localpair_lab.check_machines import check_machines
-from localpair_lab.interfaces import named_interfaces, speaks_ipv6
-from localpair_lab.parts.actions import Act
-from localpair_lab.parts.happenings import Move, Renumber
-from localpair_lab.parts.moments import ACTION_EVENTS, Moment
-from localpair_lab.problems import Where
-from localpair_lab.scenario import MARKERS, Scenario
-from localpair_lab.slips import Slip, check_port, check_ports, known
+from localpair_lab.loading.conflicts import Slip, check_port, check_ports, known
+from localpair_lab.loading.problems import Where
+from localpair_lab.loading.validate_machines import check_machines
+from localpair_lab.model.actions import Act
+from localpair_lab.model.events import Move, Renumber
+from localpair_lab.model.interface_names import named_interfaces, speaks_ipv6
+from localpair_lab.model.moments import ACTION_EVENTS, Moment
+from localpair_lab.model.scenario import MARKERS, Scenario
 
 
 def check(scenario: Scenario) -> Iterator[Slip]:

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from localpair_lab.parts.common import Many, Model, Text
-from localpair_lab.parts.moments import Moment
-from localpair_lab.values import Count, Duration, FileName, Flag, Name, Size
+from localpair_lab.model.common import Many, Model, Text
+from localpair_lab.model.moments import Moment
+from localpair_lab.model.values import Count, Duration, FileName, Flag, Name, Size
 
 
 class SentFile(Model):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from localpair_lab.problems import Step, Where
+from localpair_lab.loading.problems import Step, Where
 
 
 def known_keys(root: type[BaseModel], where: Where) -> set[str]:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints, model_validator
 
-from localpair_lab.parts.common import Many, Model, Packets, Text
-from localpair_lab.values import (
+from localpair_lab.model.common import Many, Model, Packets, Text
+from localpair_lab.model.values import (
     Address,
     Count,
     Flag,

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
-from localpair_lab.problems import Mark, Problem, ScenarioError, Step, Where, written
+from localpair_lab.loading.problems import Mark, Problem, ScenarioError, Step, Where, written
 
 MOST_NODES = 20_000  # a scenario has a few hundred; aliases of aliases grow without bound
 _SHORT = 10_000  # characters: older libyaml descends as deep as a text tells it to, on the stack

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from localpair_lab.parts.machines import Machine, NetworkInterface
-from localpair_lab.parts.networks import Network
+from localpair_lab.model.machines import Machine, NetworkInterface
+from localpair_lab.model.networks import Network
 
 
 def interface_names(machine: Machine) -> list[str]:

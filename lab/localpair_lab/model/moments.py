@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import GetJsonSchemaHandler, model_validator
 
-from localpair_lab.parts.common import Model
-from localpair_lab.values import Duration
+from localpair_lab.model.common import Model
+from localpair_lab.model.values import Duration
 
 ACTION_EVENTS = (
     "started", "ready", "offer", "answer", "answered", "address", "peer", "attempt", "paired", "progress", "sent",

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import GetJsonSchemaHandler, model_validator
 
-from localpair_lab.parts.common import Many, Model, Packets, Port
-from localpair_lab.values import Address, Duration, Flag, Mtu, Percent, Prefix
+from localpair_lab.model.common import Many, Model, Packets, Port
+from localpair_lab.model.values import Address, Duration, Flag, Mtu, Percent, Prefix
 
 
 class Drop(Packets):

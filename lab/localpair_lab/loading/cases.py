@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from localpair_lab.load import Loaded, LoadedCell, find, load
+from localpair_lab.loading.load import Loaded, LoadedCell, find, load
+from localpair_lab.model.scenario import Scenario
 from localpair_lab.paths import SCENARIOS
 from localpair_lab.plan import Plan
 from localpair_lab.planner import make_plan
-from localpair_lab.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import permutations, product
 from typing import TypeAlias
 
-from localpair_lab.problems import Where, meant
-from localpair_lab.tree import Branch, Leaf, Series, Tree
+from localpair_lab.loading.problems import Where, meant
+from localpair_lab.loading.yaml_tree import Branch, Leaf, Series, Tree
 
 Say: TypeAlias = Callable[[Where, str, str], None]
 """Takes a problem: where, what, and what may have been meant."""

@@ -13,13 +13,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from localpair_lab.parts.actions import Act, Pair, _paired_acts
-from localpair_lab.parts.common import Many, Model, Text
-from localpair_lab.parts.expectations import Expect, ExpectedFailure, Quarantine
-from localpair_lab.parts.happenings import Happening, Impair
-from localpair_lab.parts.machines import Decoy, Device, Machine, Router
-from localpair_lab.parts.networks import Network
-from localpair_lab.values import Count, Duration, Name
+from localpair_lab.model.actions import Act, Pair, _paired_acts
+from localpair_lab.model.common import Many, Model, Text
+from localpair_lab.model.events import Happening, Impair
+from localpair_lab.model.expectations import Expect, ExpectedFailure, Quarantine
+from localpair_lab.model.machines import Decoy, Device, Machine, Router
+from localpair_lab.model.networks import Network
+from localpair_lab.model.values import Count, Duration, Name
 
 MARKERS = {
     "smoke": "a quick look at everything",

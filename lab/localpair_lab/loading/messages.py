@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from localpair_lab.fields import known_keys
-from localpair_lab.problems import Where, meant
-from localpair_lab.scenario import Scenario
+from localpair_lab.loading.known_keys import known_keys
+from localpair_lab.loading.problems import Where, meant
+from localpair_lab.model.scenario import Scenario
 
 
 def complaint(entry: Any, where: Where) -> tuple[str, str]:
