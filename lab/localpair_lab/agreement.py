@@ -10,7 +10,7 @@ from localpair_lab.model.actions import Act
 from localpair_lab.model.expectations import Expect, PathWanted
 from localpair_lab.model.scenario import Scenario
 from localpair_lab.oracle import Way, judge_all, stage_of
-from localpair_lab.plan import Plan
+from localpair_lab.plan.model import Plan
 
 
 def disagreements(scenario: Scenario, plan: Plan) -> Iterator[tuple[int, str]]:

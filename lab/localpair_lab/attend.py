@@ -10,7 +10,8 @@ from typing import Any
 
 from localpair_lab.board import Board, NeverError
 from localpair_lab.engines.base import Line, Process
-from localpair_lab.plan import Action, When
+from localpair_lab.plan.actions import Action
+from localpair_lab.plan.changes import When
 from localpair_lab.record import ActionRecord, Record, Seen, shown
 
 GRACE_S = 2.0  # from the interrupt to the kill

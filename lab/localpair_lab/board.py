@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import defaultdict
 
-from localpair_lab.plan import When
+from localpair_lab.plan.changes import When
 
 
 class NeverError(Exception):

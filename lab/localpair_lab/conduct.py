@@ -13,7 +13,7 @@ from pathlib import Path
 from localpair_lab.engines.base import Engine, LabError, Running
 from localpair_lab.expect import check, main_action, outcome_of
 from localpair_lab.loading.cases import PlannedCell
-from localpair_lab.plan import as_json
+from localpair_lab.plan.model import as_json
 from localpair_lab.record import Record
 from localpair_lab.run import play
 from localpair_lab.verdict import Outcome, Verdict

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from localpair_lab.plan import Match, Node, Plan, Segment, SegmentRule, When
+from localpair_lab.plan.changes import When
+from localpair_lab.plan.model import Plan
+from localpair_lab.plan.topology import Match, Node, Segment, SegmentRule
 from localpair_lab.reach.opening import Way
 
 OWN_RULE = "the scenario's own rule"

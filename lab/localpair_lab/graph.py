@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from html import escape
 
 from localpair_lab.describe import machine_notes, network_notes, story
-from localpair_lab.plan import Interface, Node, Plan
+from localpair_lab.plan.model import Plan
+from localpair_lab.plan.topology import Interface, Node
 
 LANE = 168  # pixels for one interface
 BOX = 64

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localpair_lab.manners import check_manners, circumstances
-from localpair_lab.plan import Plan
+from localpair_lab.plan.model import Plan
 from localpair_lab.record import ActionRecord, Record
 from localpair_lab.sightings import read_node
 from localpair_lab.verdict import Failure

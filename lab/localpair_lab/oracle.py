@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from functools import lru_cache, reduce
 from operator import or_
 
-from localpair_lab.engines.base import Probe
-from localpair_lab.plan import Action, Plan
+from localpair_lab.plan.actions import Action
+from localpair_lab.plan.model import Plan
+from localpair_lab.plan.probe import Probe
 from localpair_lab.reach.groups import Hearing, hears
 from localpair_lab.reach.learning import Acquaintance, acquaint
 from localpair_lab.reach.opening import Opening, Way, opens, ways

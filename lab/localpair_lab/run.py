@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from localpair_lab.attend import GRACE_S, Attendant
 from localpair_lab.board import Board, NeverError
 from localpair_lab.engines.base import LabError, Process, Running
-from localpair_lab.plan import Action, Event, Plan, SampleFile, SetClock
+from localpair_lab.plan.actions import Action, SampleFile
+from localpair_lab.plan.changes import Event, SetClock
+from localpair_lab.plan.model import Plan
 from localpair_lab.pressure import Pressure
 from localpair_lab.record import ActionRecord, Record
 

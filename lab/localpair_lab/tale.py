@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localpair_lab.plan import Plan
+from localpair_lab.plan.model import Plan
 
 MOST_ATTEMPTS = 4  # told one by one; the rest only as a number
 

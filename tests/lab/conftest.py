@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from localpair_lab.loading.cases import PlannedCell, planned
-from localpair_lab.plan import Plan
+from localpair_lab.plan.model import Plan
 
 if TYPE_CHECKING:
     from pathlib import Path

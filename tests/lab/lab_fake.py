@@ -19,7 +19,8 @@ from localpair_lab.engines.base import LabError, Line, Missing
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from localpair_lab.plan import Change, Plan
+    from localpair_lab.plan.changes import Change
+    from localpair_lab.plan.model import Plan
 
 OFFER = "LP1-THIS-IS-THE-FAKE-OFFER-0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # what lab_device.py shows
 HERE = Path(__file__).resolve().parent

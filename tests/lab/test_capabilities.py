@@ -13,7 +13,7 @@ from localpair_lab.cli.care import diagnosed
 from localpair_lab.engines import forks
 from localpair_lab.engines.doctor import Finding
 from localpair_lab.fabric import clock, sandbox
-from localpair_lab.plan import CAPABILITIES
+from localpair_lab.plan.capabilities import CAPABILITIES
 
 if TYPE_CHECKING:
     from pathlib import Path

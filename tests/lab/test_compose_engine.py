@@ -30,7 +30,7 @@ from localpair_lab.fabric.contained import PROJECT, packed, unpacked
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from localpair_lab.engines.base import Probe
+    from localpair_lab.plan.probe import Probe
 
 A, B = "alice/eth0", "bob/eth0"
 ISOLATED = p.PortFlags(isolated=True)

@@ -14,7 +14,7 @@ from localpair_lab.engines.base import LabError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from localpair_lab.engines.base import Probe
+    from localpair_lab.plan.probe import Probe
 
 pytestmark = pytest.mark.netns
 

@@ -24,7 +24,7 @@ from localpair_lab.generate.sample import Sample, draw, judged, planned_text
 from localpair_lab.generate.shrink import shrink
 from localpair_lab.generate.strategy import samples
 from localpair_lab.oracle import judge
-from localpair_lab.plan import Plan
+from localpair_lab.plan.model import Plan
 from localpair_lab.reach.packet import Answer
 from localpair_lab.verdict import Outcome, Verdict
 

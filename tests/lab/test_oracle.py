@@ -18,7 +18,7 @@ from localpair_lab.reach.walk import passes_reverse_path
 
 if TYPE_CHECKING:
     from conftest import PlanOf
-    from localpair_lab.plan import Plan
+    from localpair_lab.plan.model import Plan
 
 CELLS = list(all_cells())
 PAIR = """
@@ -341,7 +341,7 @@ def _plan(text: str) -> Plan:
     from pathlib import Path
 
     from localpair_lab.loading.load import load_text
-    from localpair_lab.planner import make_plan
+    from localpair_lab.plan.planner import make_plan
 
     loaded = load_text(Path("many.yaml"), f"lab: 1\nsummary: Many.\n{text}")
     return make_plan(loaded.cells[0].scenario, name="many")

@@ -26,7 +26,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 def diagnosed(findings: list[Finding]) -> Iterator[str]:
     """Capabilities down, engines across; then each engine's gaps with their reasons and what mends them."""
-    from localpair_lab.plan import CAPABILITIES
+    from localpair_lab.plan.capabilities import CAPABILITIES
 
     engines = list(dict.fromkeys(finding.engine for finding in findings))
     works = {(finding.capability, finding.engine): finding.works for finding in findings}

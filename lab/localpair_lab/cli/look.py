@@ -17,7 +17,7 @@ from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.loading.problems import Problem, ScenarioError, Where, written
 from localpair_lab.loading.schema import FILE, schema_text
 from localpair_lab.oracle import judge_actions, stage_of
-from localpair_lab.plan import Action
+from localpair_lab.plan.actions import Action
 
 
 def list_scenarios(options: argparse.Namespace) -> int:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
-    from localpair_lab.plan import Change, Plan
+    from localpair_lab.plan.changes import Change
+    from localpair_lab.plan.model import Plan
 
 
 HINT = "run: localpair-lab doctor"
@@ -56,24 +57,6 @@ class Line:
     stream: Literal["stdout", "stderr"]
     text: str
     at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One packet of the canary, and what the oracle says of it.
-
-    Sent from ``source`` to ``address`` (``port``), it should arrive at ``target`` (both
-    ``node/interface``), should not, or may (``expected`` None: not judged). ``id`` is unique and at most
-    200 bytes.
-    """
-
-    id: str
-    kind: Literal["multicast", "broadcast", "udp", "tcp"]
-    source: str
-    target: str
-    address: str
-    port: int
-    expected: bool | None
 
 
 class Process(Protocol):

@@ -21,7 +21,8 @@ from localpair_lab.fabric.steps import FABRIC
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from localpair_lab.plan import Node, Plan
+    from localpair_lab.plan.model import Plan
+    from localpair_lab.plan.topology import Node
 
 _OPTIONS: Final = {
     "com.docker.network.bridge.inhibit_ipv4": "true",

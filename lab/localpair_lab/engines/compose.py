@@ -30,9 +30,11 @@ from localpair_lab.gc import Watch
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from localpair_lab.engines.base import Probe
     from localpair_lab.engines.wiring import Prober
-    from localpair_lab.plan import Change, Node, Plan
+    from localpair_lab.plan.changes import Change
+    from localpair_lab.plan.model import Plan
+    from localpair_lab.plan.probe import Probe
+    from localpair_lab.plan.topology import Node
 
 FILE: Final = "compose.yaml"
 _PRODUCT: Final = ("python3", "-m", "localpair")

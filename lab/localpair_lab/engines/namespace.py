@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from localpair_lab.engines.wiring import Prober
-    from localpair_lab.plan import Change, Node, Plan
+    from localpair_lab.plan.changes import Change
+    from localpair_lab.plan.model import Plan
+    from localpair_lab.plan.topology import Node
 
 _DECOY = paths.PACKAGE / "decoy.py"
 _SANDBOX = paths.PACKAGE / "fabric" / "sandbox.py"

@@ -19,7 +19,8 @@ from localpair_lab.fabric.steps import FABRIC
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from localpair_lab.plan import Node, Plan
+    from localpair_lab.plan.model import Plan
+    from localpair_lab.plan.topology import Node
 
 BASE: Final = paths.COMPOSE / "base.yaml"
 _HEAD: Final = """\

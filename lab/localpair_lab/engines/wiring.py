@@ -20,9 +20,9 @@ from localpair_lab.fabric.selection import is_kept
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from localpair_lab.engines.base import Probe
     from localpair_lab.fabric.compile import Compiler
-    from localpair_lab.plan import Plan
+    from localpair_lab.plan.model import Plan
+    from localpair_lab.plan.probe import Probe
 
     Prober: TypeAlias = Callable[[Plan], Sequence[Probe]]
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from localpair_lab.fabric.steps import Step
-    from localpair_lab.plan import Interface, Node, Plan, PortFlags, Route, Segment, SegmentRule
+    from localpair_lab.plan.model import Plan
+    from localpair_lab.plan.topology import Interface, Node, PortFlags, Route, Segment, SegmentRule
 
 _FIRST_INDEX: Final = 10  # of a node's interfaces; below may be devices that the kernel makes by itself
 _LATER_INDEX: Final = 100  # of what appears during the run

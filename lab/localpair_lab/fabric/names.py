@@ -10,7 +10,7 @@ from localpair_lab.fabric.selection import every_port, wired_ports
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from localpair_lab.plan import Plan
+    from localpair_lab.plan.model import Plan
 
 _LONGEST: Final = 15  # IFNAMSIZ without its zero byte
 

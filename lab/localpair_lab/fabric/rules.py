@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from localpair_lab.plan import Chain, Match, Node, PortForward, SegmentRule, SourceNat, Verdict
+    from localpair_lab.plan.topology import Chain, Match, Node, PortForward, SegmentRule, SourceNat, Verdict
 
 FILTER: Final = "inet lab"
 NAT: Final = "inet lab_nat"

@@ -9,7 +9,8 @@ from localpair_lab import plan as p
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from localpair_lab.plan import Interface, Match, Node, Plan
+    from localpair_lab.plan.model import Plan
+    from localpair_lab.plan.topology import Interface, Match, Node
 
 
 def created_later(plan: Plan) -> Iterator[tuple[str, Interface]]:

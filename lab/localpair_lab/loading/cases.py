@@ -9,8 +9,8 @@ from pathlib import Path
 from localpair_lab.loading.load import Loaded, LoadedCell, find, load
 from localpair_lab.model.scenario import Scenario
 from localpair_lab.paths import SCENARIOS
-from localpair_lab.plan import Plan
-from localpair_lab.planner import make_plan
+from localpair_lab.plan.model import Plan
+from localpair_lab.plan.planner import make_plan
 
 
 @dataclass(frozen=True, slots=True)

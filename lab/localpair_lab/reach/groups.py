@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
-from localpair_lab.plan import Interface, Node, Plan
+from localpair_lab.plan.model import Plan
+from localpair_lab.plan.topology import Interface, Node
 from localpair_lab.reach.links import carries, is_plugged
 from localpair_lab.reach.packet import Answer, Packet, family, judge
 from localpair_lab.reach.parsed import ip_interface

@@ -15,7 +15,8 @@ from ipaddress import IPv4Interface
 from itertools import chain, zip_longest
 from typing import TypeAlias
 
-from localpair_lab.plan import Interface, Node, Plan
+from localpair_lab.plan.model import Plan
+from localpair_lab.plan.topology import Interface, Node
 from localpair_lab.reach.groups import announced
 from localpair_lab.reach.links import is_asked, is_plugged, owners
 from localpair_lab.reach.opening import PAIRING_PORT, Met, bindings, crosses, opens, published_addresses

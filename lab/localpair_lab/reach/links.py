@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from localpair_lab.plan import Cast, Interface, Plan, Protocol
+from localpair_lab.plan.model import Plan
+from localpair_lab.plan.topology import Cast, Interface, Protocol
 from localpair_lab.reach.packet import Answer, Packet, matches
 from localpair_lab.reach.routing import own_addresses, passes_reverse_path
 

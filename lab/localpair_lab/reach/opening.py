@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeAlias
 
-from localpair_lab.plan import Interface, Node, Plan, State
+from localpair_lab.plan.model import Plan
+from localpair_lab.plan.topology import Interface, Node, State
 from localpair_lab.reach.packet import Answer, Packet, family
 from localpair_lab.reach.routing import find_hop, live_interfaces, own_addresses
 from localpair_lab.reach.walk import StateAt, Walk, walk

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from itertools import permutations
 from typing import Literal
 
-from localpair_lab.engines.base import Probe
-from localpair_lab.plan import Interface, Node, Plan
+from localpair_lab.plan.model import Plan
+from localpair_lab.plan.probe import Probe
+from localpair_lab.plan.topology import Interface, Node
 from localpair_lab.reach.groups import DISCOVERY_PORT, GROUPS, LIMITED_BROADCAST, hears
 from localpair_lab.reach.links import is_plugged
 from localpair_lab.reach.opening import PAIRING_PORT

@@ -5,21 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from localpair_lab.plan import (
+from localpair_lab.plan.changes import (
     Change,
     CreateInterface,
     DeleteInterface,
-    Interface,
-    Node,
-    Plan,
     Readdress,
     Roam,
-    Route,
     SetChains,
     SetImpairments,
     SetLink,
     SetSegment,
 )
+from localpair_lab.plan.model import Plan
+from localpair_lab.plan.topology import Interface, Node, Route
 
 
 def states(plan: Plan) -> Iterator[Plan]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from localpair_lab.plan import Interface, Node, Plan, State
+from localpair_lab.plan.model import Plan
+from localpair_lab.plan.topology import Interface, Node, State
 from localpair_lab.reach.links import carries, owners, resolves
 from localpair_lab.reach.packet import Answer, Packet, judge
 from localpair_lab.reach.parsed import ip_address, ip_network

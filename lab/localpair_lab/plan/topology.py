@@ -1,50 +1,30 @@
-"""The plan: a scenario with every name, address, MAC, link, rule and moment fixed. The border between the
-halves of the lab.
-
-Above it stand the scenario model, the loader and the planner (``lab/localpair_lab/planner.py`` makes plans); below it
-stand the fabric and the engines, which only carry plans out. The oracle reads plans as well. Nothing here
-knows of containers, namespaces, commands or clocks; every value is frozen, compares by content and turns
-into JSON with ``as_json``.
-
-Conventions that hold for every field:
-
-- *Nothing is implied.* What the plan does not name does not exist: no address, no route, no default
-  gateway, no forwarding, no IPv6. Even the customary accepts of a firewall (loopback, established,
-  neighbour discovery) stand there as rules.
-- *Order is meaning.* Nodes are made in tuple order, and so are the interfaces of a node, so that their
-  kernel indices rise in that order. Rules of a chain, routes and impairments are applied in tuple order;
-  the first rule that matches decides.
-- *Text form of values.* An address with its prefix is ``192.168.1.10/24`` or ``fd00:1::10/64``; a prefix is
-  ``192.168.1.0/24``; an interface anywhere in the lab is ``node/interface`` (``alice/eth0``), called a
-  *port* where the network's side of it is meant. Durations end in ``_s`` or ``_ms``, rates in ``_kbit``,
-  shares in ``_percent``.
-- *Empty means none or any*: an empty string or tuple in a ``Match`` matches everything, anywhere else it
-  means "none".
-- *Two words are replaced by the engine* in ``argv`` and in the values of ``environment``: a leading
-  ``@localpair`` by the command that runs the product, a leading ``@decoy`` by the command that runs
-  ``lab/localpair_lab/decoy.py`` (a single file on the standard library alone), and ``@state`` anywhere in a word by the
-  node's own private, empty, writable folder, as seen from inside the node.
-"""
+"""The network of a plan: nodes, interfaces, segments, rules and routes."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-PLAN_VERSION = 1
-PRODUCT_HOME = {"LOCALPAIR_HOME": "@state/home"}
-"""Where every program on a node finds the node's keys and peers, in the form of ``environment``."""
-
 Family: TypeAlias = Literal["", "ipv4", "ipv6"]
+
+
 Cast: TypeAlias = Literal["", "unicast", "multicast", "broadcast"]
+
+
 Protocol: TypeAlias = Literal["", "tcp", "udp", "icmp", "igmp", "mld", "arp", "nd"]
+
+
 State: TypeAlias = Literal["", "new", "established", "invalid"]
+
+
 Verdict: TypeAlias = Literal[
     "accept", "drop", "reject-reset", "reject-port", "reject-admin", "reject-host", "reject-route"
 ]
+
+
 Role: TypeAlias = Literal["device", "router", "hub", "decoy"]
+
+
 Level: TypeAlias = Literal["cable", "interface"]
 
 
@@ -319,279 +299,3 @@ class Impairment:
     jitter_ms: float = 0.0
     reorder_percent: float = 0.0
     rate_kbit: float = 0.0
-
-
-# --- Changes: what happens to the network while it is used
-
-
-@dataclass(frozen=True, slots=True)
-class SetLink:
-    """``cable``: the network's side of the port goes down or up (the node sees its carrier go, keeps
-    addresses and routes).
-
-    ``interface``: the node's own side is set down or up; when it comes up, ``routes`` are put back.
-    """
-
-    port: str
-    up: bool
-    level: Level
-    routes: tuple[Route, ...] = ()
-    do: Literal["set-link"] = "set-link"
-
-
-@dataclass(frozen=True, slots=True)
-class Readdress:
-    """Every address of the port but link-local goes and ``addresses`` come; then ``routes`` (of this
-    interface) are put back.
-    """
-
-    port: str
-    addresses: tuple[str, ...]
-    routes: tuple[Route, ...] = ()
-    do: Literal["readdress"] = "readdress"
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteInterface:
-    """The interface vanishes from the node, as a USB adapter that is pulled."""
-
-    port: str
-    do: Literal["delete-interface"] = "delete-interface"
-
-
-@dataclass(frozen=True, slots=True)
-class CreateInterface:
-    """``interface`` (complete, as if ``present``) appears in ``node``, with a new kernel index; then
-    ``routes`` are added.
-    """
-
-    node: str
-    interface: Interface
-    routes: tuple[Route, ...] = ()
-    do: Literal["create-interface"] = "create-interface"
-
-
-@dataclass(frozen=True, slots=True)
-class Roam:
-    """The port moves to another segment: carrier goes, addresses change, carrier comes. Same interface,
-    same index.
-    """
-
-    port: str
-    segment: str
-    flags: PortFlags
-    addresses: tuple[str, ...]
-    routes: tuple[Route, ...] = ()
-    do: Literal["roam"] = "roam"
-
-
-@dataclass(frozen=True, slots=True)
-class SignalNode:
-    """Every process of the product in the node is killed (SIGKILL), paused (SIGSTOP) or resumed (SIGCONT)."""
-
-    node: str
-    signal: Literal["kill", "pause", "resume"]
-    do: Literal["signal-node"] = "signal-node"
-
-
-@dataclass(frozen=True, slots=True)
-class SetClock:
-    """The node's wall clock is ``offset_s`` off from now on, also for programs that run. Monotonic clocks stay."""
-
-    node: str
-    offset_s: float
-    do: Literal["set-clock"] = "set-clock"
-
-
-@dataclass(frozen=True, slots=True)
-class SetSegment:
-    """The segment's rules and port flags become these, whole. ``flags`` pairs a port with its flags."""
-
-    segment: str
-    rules: tuple[SegmentRule, ...]
-    flags: tuple[tuple[str, PortFlags], ...] = ()
-    querier: bool = False
-    do: Literal["set-segment"] = "set-segment"
-
-
-@dataclass(frozen=True, slots=True)
-class SetChains:
-    """The node's firewall becomes these chains, whole; connections already tracked stay tracked."""
-
-    node: str
-    chains: tuple[Chain, ...]
-    do: Literal["set-chains"] = "set-chains"
-
-
-@dataclass(frozen=True, slots=True)
-class SetImpairments:
-    """The impairments of one port become these, whole; empty heals it."""
-
-    port: str
-    impairments: tuple[Impairment, ...]
-    do: Literal["set-impairments"] = "set-impairments"
-
-
-Change: TypeAlias = (
-    SetLink
-    | Readdress
-    | DeleteInterface
-    | CreateInterface
-    | Roam
-    | SignalNode
-    | SetClock
-    | SetSegment
-    | SetChains
-    | SetImpairments
-)
-
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """A moment: ``delay_s`` after ``anchor`` has happened.
-
-    ``anchor`` is empty (the start of the run, when the network stands), ``action.event`` (the first JSON
-    event of that name which that action's process wrote; ``started`` and ``ended`` are events of every
-    action) or ``event.done`` with an event's id. ``occurrence`` is 1 for the first event of that name.
-    """
-
-    anchor: str = ""
-    delay_s: float = 0.0
-    occurrence: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A change of the network at a moment. ``id`` is unique among events and actions; ``text`` says it in
-    the author's words.
-    """
-
-    id: str
-    when: When
-    change: Change
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SampleFile:
-    """A file made in the node's state folder before an action starts, of pseudo-random bytes from the
-    plan's seed.
-    """
-
-    name: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One command of the product on one device.
-
-    ``argv`` is complete, ``@localpair`` first. ``offer_from`` names the action whose last ``offer`` event
-    is written to this one's stdin (with a line feed; stdin is then closed), at the moment ``offer_at``;
-    empty: nothing is. ``answer_from`` names the action whose last ``answer`` event is written there likewise, at
-    ``answer_at``. ``stop`` is the signal that ends the process at the moment ``stop_at`` (both
-    None: it ends by itself or at the end of the run, when what still runs is interrupted with SIGINT).
-    ``deadline_s`` counts from its start: a process that still runs then and is not ``background`` is a
-    failure.
-    """
-
-    id: str
-    node: str
-    verb: str
-    argv: tuple[str, ...]
-    when: When
-    deadline_s: float
-    offer_from: str = ""
-    offer_at: When | None = None
-    answer_from: str = ""
-    answer_at: When | None = None
-    files: tuple[SampleFile, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
-    stop: Literal["", "interrupt", "kill"] = ""
-    stop_at: When | None = None
-    background: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything an engine must build and the run loop must do for one cell of one scenario.
-
-    ``scenario`` and ``cell`` are made of a-z, 0-9 and ``-``. ``source`` is the file the scenario came from,
-    for messages. ``needs`` are the capabilities without which the plan cannot be played, out of
-    ``CAPABILITIES``. ``limit_s`` bounds the whole run of the actions.
-    """
-
-    scenario: str
-    cell: str
-    source: str
-    seed: int
-    segments: tuple[Segment, ...]
-    nodes: tuple[Node, ...]
-    impairments: tuple[Impairment, ...] = ()
-    events: tuple[Event, ...] = ()
-    actions: tuple[Action, ...] = ()
-    needs: tuple[str, ...] = ()
-    limit_s: float = 60.0
-    version: int = PLAN_VERSION
-
-    def node(self, name: str) -> Node:
-        """The node of that name; KeyError if there is none."""
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise KeyError(name)
-
-    def interface(self, port: str) -> Interface:
-        """The interface of ``node/interface``; KeyError if there is none."""
-        owner, _, name = port.partition("/")
-        for interface in self.node(owner).interfaces:
-            if interface.name == name:
-                return interface
-        raise KeyError(port)
-
-    def segment(self, name: str) -> Segment:
-        """The segment of that name; KeyError if there is none."""
-        for segment in self.segments:
-            if segment.name == name:
-                return segment
-        raise KeyError(name)
-
-    def moves_clock(self, node: str) -> bool:
-        """Whether an event makes the node's wall clock jump."""
-        changes = (event.change for event in self.events)
-        return any(isinstance(change, SetClock) and change.node == node for change in changes)
-
-    def ports(self, segment: str) -> tuple[str, ...]:
-        """The ports plugged into that segment, in the order they are made."""
-        return tuple(
-            f"{node.name}/{interface.name}"
-            for node in self.nodes
-            for interface in node.interfaces
-            if interface.kind == "segment" and interface.segment == segment
-        )
-
-
-CAPABILITIES = {
-    "loss": "random or exact loss of packets on a port or a segment",
-    "rate": "a limited rate",
-    "delay": "delay, jitter, duplication or reordering (netem, or the lab's packet queue)",
-    "snooping": "a switch that snoops IGMP and MLD and can query",
-    "ipv6": "IPv6 on the devices",
-    "nat": "address translation in a router",
-    "firewall": "stateful firewalls on devices and routers",
-    "policy-routing": "routing rules and further tables",
-    "bbr": "the congestion control that bears losses, open to every program",
-    "isolation": "ports that do not exchange frames",
-    "tunnel-device": "a real point-to-point device",
-    "clock": "a shifted wall clock",
-    "files": "an /etc/hosts and a resolver of one's own per node",
-    "sandbox": "a program that is denied system calls",
-    "kernel-files": "a program that is denied /proc and /sys",
-    "events": "changes while the devices run",
-}
-"""Every capability a plan can need, with what it means; an engine answers ``supports`` in these words."""
-
-
-def as_json(plan: Plan) -> str:
-    """The plan as indented JSON, stable: equal plans give equal text."""
-    return json.dumps(dataclasses.asdict(plan), indent=2, sort_keys=False)

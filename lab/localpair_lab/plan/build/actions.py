@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from localpair_lab.model.actions import Act
 from localpair_lab.model.moments import Moment
 from localpair_lab.model.scenario import Scenario
-from localpair_lab.plan import PRODUCT_HOME, Action, SampleFile
-from localpair_lab.planning.happenings import when
+from localpair_lab.plan.actions import Action, SampleFile
+from localpair_lab.plan.build.events import when
+from localpair_lab.plan.model import PRODUCT_HOME
 
 DEADLINE_S = 40.0  # twice the product's own bound for a whole attempt
 GRACE_S = 15.0  # beyond a timeout that the scenario gives

@@ -6,12 +6,14 @@ import dataclasses
 from collections.abc import Iterator
 
 from localpair_lab.model.scenario import Scenario
-from localpair_lab.plan import Event, Node, Plan, Segment, SetClock, SetImpairments, SetSegment
-from localpair_lab.planning.actions import plan_actions
-from localpair_lab.planning.happenings import Stage, plan_events, plan_impairments
-from localpair_lab.planning.machines import plan_nodes
-from localpair_lab.planning.networks import plan_segments
-from localpair_lab.planning.ports import all_ports
+from localpair_lab.plan.build.actions import plan_actions
+from localpair_lab.plan.build.events import Stage, plan_events, plan_impairments
+from localpair_lab.plan.build.machines import plan_nodes
+from localpair_lab.plan.build.networks import plan_segments
+from localpair_lab.plan.build.ports import all_ports
+from localpair_lab.plan.changes import Event, SetClock, SetImpairments, SetSegment
+from localpair_lab.plan.model import Plan
+from localpair_lab.plan.topology import Node, Segment
 
 LIMIT_S = 60.0
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from localpair_lab.model.machines import Firewall, FirewallChain, FirewallRule, Forwarder, Router
-from localpair_lab.plan import Chain, Match, PortForward, Rule, SourceNat
-from localpair_lab.planning.networks import match_of
+from localpair_lab.plan.build.networks import match_of
+from localpair_lab.plan.topology import Chain, Match, PortForward, Rule, SourceNat
 
 Hook = Literal["in", "out", "through"]
 ESTABLISHED = Rule(Match(state="established"), "accept", "answers to what went the other way")

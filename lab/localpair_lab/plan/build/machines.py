@@ -7,19 +7,19 @@ import dataclasses
 from localpair_lab.model.interface_names import named_interfaces
 from localpair_lab.model.machines import Device, Forwarder, Helper, Machine
 from localpair_lab.model.scenario import Scenario
-from localpair_lab.plan import Node, Program, Role
-from localpair_lab.planning.firewalls import (
+from localpair_lab.plan.build.firewalls import (
     RouterSide,
     plan_chains,
     plan_forwards,
     plan_nat,
     plan_router_chains,
 )
-from localpair_lab.planning.hubs import plan_hubs
-from localpair_lab.planning.interfaces import plan_interface
-from localpair_lab.planning.ports import Ports
-from localpair_lab.planning.routing import plan_routes, plan_routing_rule, plan_sysctls
-from localpair_lab.planning.site import Site
+from localpair_lab.plan.build.interfaces import plan_interface
+from localpair_lab.plan.build.ports import Ports
+from localpair_lab.plan.build.routing import plan_routes, plan_routing_rule, plan_sysctls
+from localpair_lab.plan.build.site import Site
+from localpair_lab.plan.build.tunnel_hubs import plan_hubs
+from localpair_lab.plan.topology import Node, Program, Role
 
 
 def plan_nodes(scenario: Scenario, ports: Ports) -> tuple[Node, ...]:

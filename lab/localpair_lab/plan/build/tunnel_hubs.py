@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from localpair_lab.model.networks import Network
-from localpair_lab.plan import Interface, Node
-from localpair_lab.planning.addressing import family_of, make_mac
-from localpair_lab.planning.site import Site
+from localpair_lab.plan.build.addressing import family_of, make_mac
+from localpair_lab.plan.build.site import Site
+from localpair_lab.plan.topology import Interface, Node
 
 
 def plan_hubs(site: Site, nodes: tuple[Node, ...]) -> Iterator[Node]:

@@ -8,10 +8,10 @@ from ipaddress import ip_interface
 from localpair_lab.model.interface_names import speaks_ipv6
 from localpair_lab.model.machines import NetworkInterface
 from localpair_lab.model.networks import Network
-from localpair_lab.plan import Interface, PortFlags
-from localpair_lab.planning.addressing import link_local, make_mac, place_host
-from localpair_lab.planning.networks import port_flags
-from localpair_lab.planning.site import Site
+from localpair_lab.plan.build.addressing import link_local, make_mac, place_host
+from localpair_lab.plan.build.networks import port_flags
+from localpair_lab.plan.build.site import Site
+from localpair_lab.plan.topology import Interface, PortFlags
 
 BRIDGE_STUB_HOST = 2  # the neighbour behind a container bridge where none is named
 

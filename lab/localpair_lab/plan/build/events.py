@@ -21,17 +21,18 @@ from localpair_lab.model.events import (
 )
 from localpair_lab.model.moments import Moment
 from localpair_lab.model.scenario import Scenario
-from localpair_lab.plan import (
+from localpair_lab.plan.build.addressing import holds, place_host
+from localpair_lab.plan.build.firewalls import plan_chains
+from localpair_lab.plan.build.networks import match_of, port_flags, segment_rules
+from localpair_lab.plan.build.ports import Ports
+from localpair_lab.plan.build.routing import gateway_routes
+from localpair_lab.plan.changes import (
     Change,
     CreateInterface,
     DeleteInterface,
     Event,
-    Impairment,
-    Interface,
-    Node,
     Readdress,
     Roam,
-    Route,
     SetChains,
     SetClock,
     SetImpairments,
@@ -40,11 +41,7 @@ from localpair_lab.plan import (
     SignalNode,
     When,
 )
-from localpair_lab.planning.addressing import holds, place_host
-from localpair_lab.planning.firewalls import plan_chains
-from localpair_lab.planning.networks import match_of, port_flags, segment_rules
-from localpair_lab.planning.ports import Ports
-from localpair_lab.planning.routing import gateway_routes
+from localpair_lab.plan.topology import Impairment, Interface, Node, Route
 
 
 def when(moment: Moment) -> When:

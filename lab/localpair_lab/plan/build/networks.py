@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from localpair_lab.model.common import Packets
 from localpair_lab.model.networks import Drop, Multicast, Network, Snooping
-from localpair_lab.plan import Match, PortFlags, Segment, SegmentRule
-from localpair_lab.planning.ports import Ports
+from localpair_lab.plan.build.ports import Ports
+from localpair_lab.plan.topology import Match, PortFlags, Segment, SegmentRule
 
 MULTICAST = Match(cast="multicast")
 BROADCAST = Match(cast="broadcast")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from localpair_lab.model.machines import Machine, RouteEntry, RoutingPolicy
-from localpair_lab.plan import Interface, Route, RoutingRule
-from localpair_lab.planning.addressing import family_of, holds
+from localpair_lab.plan.build.addressing import family_of, holds
+from localpair_lab.plan.topology import Interface, Route, RoutingRule
 
 FAMILIES = ("ipv4", "ipv6")
 

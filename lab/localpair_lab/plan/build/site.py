@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from localpair_lab.model.scenario import Scenario
-from localpair_lab.planning.ports import Ports
+from localpair_lab.plan.build.ports import Ports
 
 
 @dataclass(frozen=True, slots=True)

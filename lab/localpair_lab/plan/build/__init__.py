@@ -1,0 +1,1 @@
+"""From a scenario to a plan, a subject at a time."""
