@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from itertools import accumulate, chain, repeat, takewhile
 
-from localpair_lab.reach.groups import DISCOVERY_PORT, GROUPS
+from localpair_lab.oracle.multicast import DISCOVERY_PORT, GROUPS
 
 PAIRING_PORTS = range(46821, 46830)
 DIAL_PORTS = range(46830, 46840)

@@ -4,12 +4,11 @@ lists.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from localpair_lab.plan.changes import When
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Match, Node, Segment, SegmentRule
-from localpair_lab.reach.opening import Way
 
 OWN_RULE = "the scenario's own rule"
 
@@ -107,35 +106,3 @@ def story(plan: Plan) -> Iterator[str]:
             yield f"{moment_words(action.answer_at)}: the answer code of {action.answer_from} is typed at {action.id}"
     for event in plan.events:
         yield f"{moment_words(event.when)}: {event.text}"
-
-
-def way_words(*twins: Way) -> str:
-    """One way to come together; ``twins`` differ in nothing but the sockets that are bound to an interface.
-
-    ``alice dials bob: 10.0.0.2 to 10.0.0.3, only if alice's socket is bound to the interface``.
-    """
-    way = twins[0]
-    who = (
-        f"{way.first} dials {way.second}"
-        if way.kind == "dial"
-        else f"{way.first} and {way.second} dial at once"
-    )
-    to = "to" if way.kind == "dial" else "and"
-    text = f"{who}: {way.opening.local} {to} {way.opening.remote}"
-    fewest = min(len(twin.bound) for twin in twins)
-    if not fewest:
-        return text
-    needed = dict.fromkeys(tuple(sorted(twin.bound)) for twin in twins if len(twin.bound) == fewest)
-    sockets = " or ".join(" and ".join(f"{name}'s" for name in names) for names in needed)
-    be = "socket is" if fewest == 1 else "sockets are"
-    return f"{text}, only if {sockets} {be} bound to the interface, past the routes"
-
-
-def grouped_ways(ways: Iterable[Way]) -> list[list[Way]]:
-    """Ways that differ only in the sockets that are bound, or in who of two that dial at once is named first."""
-    found: dict[tuple[str, tuple[tuple[str, str], ...]], list[Way]] = {}
-    for way in ways:
-        ends = ((way.first, way.opening.local), (way.second, way.opening.remote))
-        key = (way.kind, ends if way.kind == "dial" else tuple(sorted(ends)))
-        found.setdefault(key, []).append(way)
-    return list(found.values())

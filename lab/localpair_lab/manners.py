@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from localpair_lab import budget
 from localpair_lab.budget import DISCOVERY_PORT, GROUPS, Span
-from localpair_lab.oracle import holds_addresses
+from localpair_lab.oracle.judge import holds_addresses
+from localpair_lab.oracle.states import states
 from localpair_lab.plan.actions import Action
 from localpair_lab.plan.changes import CreateInterface, Readdress, Roam, SetLink
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Interface, Node
-from localpair_lab.reach.states import states
 from localpair_lab.record import ActionRecord, Record
 from localpair_lab.sightings import Sighting
 

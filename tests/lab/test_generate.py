@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from localpair_lab.agreement import disagreements
 from localpair_lab.cli import generate as command
 from localpair_lab.generate import sample as sampling
 from localpair_lab.generate.chance import Chance
@@ -23,9 +22,10 @@ from localpair_lab.generate.player import differs, players
 from localpair_lab.generate.sample import Sample, draw, judged, planned_text
 from localpair_lab.generate.shrink import shrink
 from localpair_lab.generate.strategy import samples
-from localpair_lab.oracle import judge
+from localpair_lab.oracle.consistency import disagreements
+from localpair_lab.oracle.judge import judge
+from localpair_lab.oracle.packet import Answer
 from localpair_lab.plan.model import Plan
-from localpair_lab.reach.packet import Answer
 from localpair_lab.verdict import Outcome, Verdict
 
 FEATURES = (

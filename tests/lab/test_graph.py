@@ -14,13 +14,13 @@ import yaml
 from localpair_lab.cli.choose import subnets
 from localpair_lab.cli.demo import _end
 from localpair_lab.cli.main import main
-from localpair_lab.describe import grouped_ways, way_words
 from localpair_lab.graph import draw, mermaid
 from localpair_lab.loading.cases import PlannedCell, all_cells
 from localpair_lab.loading.load import load_text
 from localpair_lab.loading.schema import schema
-from localpair_lab.reach.opening import Opening, Way
-from localpair_lab.reach.packet import Answer
+from localpair_lab.oracle.packet import Answer
+from localpair_lab.oracle.tcp import Opening, Way
+from localpair_lab.oracle.words import grouped_ways, way_words
 from localpair_lab.verdict import Outcome, Verdict
 
 CELLS = list(all_cells())
@@ -169,7 +169,7 @@ def test_ways_that_differ_in_bound_sockets_are_one_line() -> None:
 def test_the_lab_imports_without_docker() -> None:
     code = (
         "import sys; sys.modules['docker'] = None; import localpair_lab.plugin, localpair_lab.cli.main; "
-        "import localpair_lab.oracle, localpair_lab.choice; "
+        "import localpair_lab.oracle.judge, localpair_lab.choice; "
         "assert not [name for name in sys.modules if name.startswith('docker.')]"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

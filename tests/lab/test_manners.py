@@ -14,7 +14,7 @@ from localpair_lab.budget import Span
 from localpair_lab.fabric.frames import Packet
 from localpair_lab.fabric.pcapng import INBOUND, OUTBOUND, Writer, packets
 from localpair_lab.manners import Circumstances, check_manners, circumstances
-from localpair_lab.reach.groups import DISCOVERY_PORT, GROUPS
+from localpair_lab.oracle.multicast import DISCOVERY_PORT, GROUPS
 from localpair_lab.record import ActionRecord, Record, Seen
 from localpair_lab.sightings import Sighting, read_node
 

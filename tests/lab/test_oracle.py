@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from localpair_lab.agreement import disagreements
 from localpair_lab.loading.cases import PlannedCell, all_cells
-from localpair_lab.oracle import Answer, hears, judge, judge_all, opens, probes, stage_of
-from localpair_lab.reach.packet import Packet
-from localpair_lab.reach.walk import passes_reverse_path
+from localpair_lab.oracle.consistency import disagreements
+from localpair_lab.oracle.judge import Answer, hears, judge, judge_all, opens, probes, stage_of
+from localpair_lab.oracle.packet import Packet
+from localpair_lab.oracle.walk import passes_reverse_path
 
 if TYPE_CHECKING:
     from conftest import PlanOf

@@ -7,16 +7,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from localpair_lab.agreement import disagreements
 from localpair_lab.cli.choose import chosen, files, subnets
 from localpair_lab.cli.output import GREEN, counted, out, painted, talk
-from localpair_lab.describe import grouped_ways, story, way_words
+from localpair_lab.describe import story
 from localpair_lab.engines.base import LabError
 from localpair_lab.graph import draw, mermaid
 from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.loading.problems import Problem, ScenarioError, Where, written
 from localpair_lab.loading.schema import FILE, schema_text
-from localpair_lab.oracle import judge_actions, stage_of
+from localpair_lab.oracle.consistency import disagreements
+from localpair_lab.oracle.judge import judge_actions, stage_of
+from localpair_lab.oracle.words import grouped_ways, way_words
 from localpair_lab.plan.actions import Action
 
 

@@ -399,6 +399,6 @@ class ComposeEngine:
 
 
 def _oracle_probes() -> Prober:
-    from localpair_lab.oracle import probes
+    from localpair_lab.oracle.judge import probes
 
     return probes

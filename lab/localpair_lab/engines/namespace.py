@@ -355,6 +355,6 @@ def _made(folder: Path) -> Path:
 
 
 def _oracle_probes() -> Prober:
-    from localpair_lab.oracle import probes
+    from localpair_lab.oracle.judge import probes
 
     return probes

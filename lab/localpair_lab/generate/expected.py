@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from localpair_lab.oracle import Judgement, judge
+from localpair_lab.oracle.judge import Judgement, judge
+from localpair_lab.oracle.packet import Answer
+from localpair_lab.oracle.routing import own_addresses
+from localpair_lab.oracle.states import states
 from localpair_lab.plan.actions import Action
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Node
-from localpair_lab.reach.packet import Answer
-from localpair_lab.reach.routing import own_addresses
-from localpair_lab.reach.states import states
 
 WITHIN = "20s"
 

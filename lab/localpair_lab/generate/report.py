@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from localpair_lab.generate.player import Played
-from localpair_lab.reach.packet import Answer
+from localpair_lab.oracle.packet import Answer
 from localpair_lab.verdict import Verdict
 
 WORDS = {Answer.YES: "possible", Answer.NO: "impossible", Answer.MAYBE: "undecided"}

@@ -13,8 +13,8 @@ from localpair_lab.generate.expected import WITHIN, Expected, expected
 from localpair_lab.generate.written import as_text
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.loading.load import load_text
+from localpair_lab.oracle.packet import Answer
 from localpair_lab.plan.planner import make_plan
-from localpair_lab.reach.packet import Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
+from localpair_lab.oracle.links import carries, is_plugged
+from localpair_lab.oracle.packet import Answer, Packet, family, judge
+from localpair_lab.oracle.parsed import ip_interface
+from localpair_lab.oracle.routing import own_addresses, passes_reverse_path
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Interface, Node
-from localpair_lab.reach.links import carries, is_plugged
-from localpair_lab.reach.packet import Answer, Packet, family, judge
-from localpair_lab.reach.parsed import ip_interface
-from localpair_lab.reach.routing import own_addresses, passes_reverse_path
 
 DISCOVERY_PORT = 46820
 GROUPS = ("224.0.0.171", "239.255.70.171", "ff12::6c70:6169:7273")

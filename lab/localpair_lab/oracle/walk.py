@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from localpair_lab.oracle.links import carries, owners, resolves
+from localpair_lab.oracle.packet import Answer, Packet, judge
+from localpair_lab.oracle.parsed import ip_address, ip_network
+from localpair_lab.oracle.routing import find_hop, own_addresses, passes_reverse_path
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Interface, Node, State
-from localpair_lab.reach.links import carries, owners, resolves
-from localpair_lab.reach.packet import Answer, Packet, judge
-from localpair_lab.reach.parsed import ip_address, ip_network
-from localpair_lab.reach.routing import find_hop, own_addresses, passes_reverse_path
 
 MOST_HOPS = 8
 StateAt: TypeAlias = Callable[[str], State]

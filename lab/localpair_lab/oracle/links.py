@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from localpair_lab.oracle.packet import Answer, Packet, matches
+from localpair_lab.oracle.routing import own_addresses, passes_reverse_path
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Cast, Interface, Protocol
-from localpair_lab.reach.packet import Answer, Packet, matches
-from localpair_lab.reach.routing import own_addresses, passes_reverse_path
 
 ALWAYS_FLOODED = "224.0.0."  # RFC 4541, 2.1.2: snooping switches forward the link-local block everywhere
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from localpair_lab.oracle.links import is_plugged
+from localpair_lab.oracle.parsed import ip_address, ip_network
+from localpair_lab.oracle.routing import find_hop, own_addresses
 from localpair_lab.plan.topology import Interface, Node
-from localpair_lab.reach.links import is_plugged
-from localpair_lab.reach.parsed import ip_address, ip_network
-from localpair_lab.reach.routing import find_hop, own_addresses
 
 LOCAL = (
     "10.0.0.0/8",

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from itertools import permutations
 from typing import Literal
 
+from localpair_lab.oracle.links import is_plugged
+from localpair_lab.oracle.multicast import DISCOVERY_PORT, GROUPS, LIMITED_BROADCAST, hears
+from localpair_lab.oracle.packet import Answer, Packet, family
+from localpair_lab.oracle.routing import own_addresses
+from localpair_lab.oracle.tcp import PAIRING_PORT
+from localpair_lab.oracle.walk import StateAt, Walk, walk
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.probe import Probe
 from localpair_lab.plan.topology import Interface, Node
-from localpair_lab.reach.groups import DISCOVERY_PORT, GROUPS, LIMITED_BROADCAST, hears
-from localpair_lab.reach.links import is_plugged
-from localpair_lab.reach.opening import PAIRING_PORT
-from localpair_lab.reach.packet import Answer, Packet, family
-from localpair_lab.reach.routing import own_addresses
-from localpair_lab.reach.walk import StateAt, Walk, walk
 
 MOST_PAIRS = 60  # of nodes; beyond that the canary asks a sample, neighbours in the plan's order
 

@@ -18,17 +18,17 @@ from dataclasses import dataclass
 from functools import lru_cache, reduce
 from operator import or_
 
+from localpair_lab.oracle.address_stages import Stage, stage_of
+from localpair_lab.oracle.canary_probes import probes
+from localpair_lab.oracle.discovery import Acquaintance, acquaint
+from localpair_lab.oracle.multicast import Hearing, hears
+from localpair_lab.oracle.packet import Answer
+from localpair_lab.oracle.routing import own_addresses
+from localpair_lab.oracle.states import states
+from localpair_lab.oracle.tcp import Opening, Way, opens, ways
 from localpair_lab.plan.actions import Action
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.probe import Probe
-from localpair_lab.reach.groups import Hearing, hears
-from localpair_lab.reach.learning import Acquaintance, acquaint
-from localpair_lab.reach.opening import Opening, Way, opens, ways
-from localpair_lab.reach.packet import Answer
-from localpair_lab.reach.probes import probes
-from localpair_lab.reach.routing import own_addresses
-from localpair_lab.reach.stages import Stage, stage_of
-from localpair_lab.reach.states import states
 
 CAUSES = {
     "isolation": "client-isolation",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
-from localpair_lab.describe import way_words
 from localpair_lab.model.actions import Act
 from localpair_lab.model.expectations import Expect, PathWanted
 from localpair_lab.model.scenario import Scenario
-from localpair_lab.oracle import Way, judge_all, stage_of
+from localpair_lab.oracle.judge import Way, judge_all, stage_of
+from localpair_lab.oracle.words import way_words
 from localpair_lab.plan.model import Plan
 
 

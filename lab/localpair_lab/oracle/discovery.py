@@ -15,15 +15,15 @@ from ipaddress import IPv4Interface
 from itertools import chain, zip_longest
 from typing import TypeAlias
 
+from localpair_lab.oracle.links import is_asked, is_plugged, owners
+from localpair_lab.oracle.multicast import announced
+from localpair_lab.oracle.packet import Answer, Packet, family, judge
+from localpair_lab.oracle.parsed import ip_address, ip_interface, ip_network
+from localpair_lab.oracle.routing import find_hop, own_addresses
+from localpair_lab.oracle.tcp import PAIRING_PORT, Met, bindings, crosses, opens, published_addresses
+from localpair_lab.oracle.walk import walk
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Interface, Node
-from localpair_lab.reach.groups import announced
-from localpair_lab.reach.links import is_asked, is_plugged, owners
-from localpair_lab.reach.opening import PAIRING_PORT, Met, bindings, crosses, opens, published_addresses
-from localpair_lab.reach.packet import Answer, Packet, family, judge
-from localpair_lab.reach.parsed import ip_address, ip_interface, ip_network
-from localpair_lab.reach.routing import find_hop, own_addresses
-from localpair_lab.reach.walk import walk
 
 SWEPT_ADDRESSES = 1024  # of one's own subnets, nearest numbers first, that a device asks one by one
 SMALL_PREFIX = 24  # two subnets of this length, or a longer one, are asked before all others

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from localpair_lab.oracle.packet import Packet, family
+from localpair_lab.oracle.parsed import ip_address, ip_interface, ip_network
 from localpair_lab.plan.topology import Interface, Node, Route
-from localpair_lab.reach.packet import Packet, family
-from localpair_lab.reach.parsed import ip_address, ip_interface, ip_network
 
 MAIN = 254
 MAIN_PRIORITY = 32766

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from localpair_lab.oracle.parsed import ip_address, ip_network
 from localpair_lab.plan.topology import Cast, Chain, Family, Match, Node, Protocol, State, Verdict
-from localpair_lab.reach.parsed import ip_address, ip_network
 
 PROBE_BYTES = 100  # small enough for every link; what is larger is asked for by name
 

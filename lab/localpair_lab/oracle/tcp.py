@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeAlias
 
+from localpair_lab.oracle.packet import Answer, Packet, family
+from localpair_lab.oracle.routing import find_hop, live_interfaces, own_addresses
+from localpair_lab.oracle.walk import StateAt, Walk, walk
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Interface, Node, State
-from localpair_lab.reach.packet import Answer, Packet, family
-from localpair_lab.reach.routing import find_hop, live_interfaces, own_addresses
-from localpair_lab.reach.walk import StateAt, Walk, walk
 
 PAIRING_PORT = 46821
 DIAL_PORT = 46830
