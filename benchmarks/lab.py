@@ -30,9 +30,9 @@ from localpair_lab.choice import docker_answers, make_engine
 from localpair_lab.conduct import Wishes, conduct
 from localpair_lab.engines.base import Engine, LabError
 from localpair_lab.engines.namespace import NamespaceEngine
+from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell, all_cells, planned
 from localpair_lab.model.scenario import MARKERS
-from localpair_lab.verdict import Outcome, Verdict
 from measuring import Figure, Report, parser, progress, undisturbed
 
 AIM_MS = {"namespace": 400.0, "compose": 3000.0}

@@ -24,11 +24,11 @@ from pathlib import Path
 from localpair_lab.engines.base import LabError
 from localpair_lab.engines.namespace import NamespaceEngine
 from localpair_lab.fabric.frames import Packet
+from localpair_lab.judge.packets import read_node
 from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.paths import SCENARIOS
 from localpair_lab.record import Record
 from localpair_lab.run import play
-from localpair_lab.sightings import read_node
 from measuring import Figure, Report, parser, progress, undisturbed
 
 AIM_MS = 1000.0

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from localpair_lab.judge.verdict import Failure, Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.loading.problems import nearby
 from localpair_lab.oracle.judge import judge_actions
 from localpair_lab.oracle.words import grouped_ways, way_words
-from localpair_lab.verdict import Failure, Outcome, Verdict
 
 TIMELINE_LINES = 14
 AROUND = 1  # lines of the scenario above and below the failing one

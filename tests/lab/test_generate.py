@@ -22,11 +22,11 @@ from localpair_lab.generate.player import differs, players
 from localpair_lab.generate.sample import Sample, draw, judged, planned_text
 from localpair_lab.generate.shrink import shrink
 from localpair_lab.generate.strategy import samples
+from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.oracle.consistency import disagreements
 from localpair_lab.oracle.judge import judge
 from localpair_lab.oracle.packet import Answer
 from localpair_lab.plan.model import Plan
-from localpair_lab.verdict import Outcome, Verdict
 
 FEATURES = (
     "apart", "behind-nat", "broadcast-dropped", "container-bridge", "dead-gateway", "event-cable-out",

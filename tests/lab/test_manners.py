@@ -9,14 +9,15 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 import pytest
-from localpair_lab import budget, decoy
-from localpair_lab.budget import Span
+from localpair_lab import decoy
 from localpair_lab.fabric.frames import Packet
 from localpair_lab.fabric.pcapng import INBOUND, OUTBOUND, Writer, packets
-from localpair_lab.manners import Circumstances, check_manners, circumstances
+from localpair_lab.judge import traffic_limits
+from localpair_lab.judge.conformance import Circumstances, check_manners, circumstances
+from localpair_lab.judge.packets import Sighting, read_node
+from localpair_lab.judge.traffic_limits import Span
 from localpair_lab.oracle.multicast import DISCOVERY_PORT, GROUPS
 from localpair_lab.record import ActionRecord, Record, Seen
-from localpair_lab.sightings import Sighting, read_node
 
 from localpair import limits
 from localpair.protocol.discovery import Discovery, Self
@@ -39,7 +40,7 @@ HERE = Circumstances(
     tunnels=frozenset({"alice/tun0"}),
     known=frozenset({BOB}),
     gateways=frozenset({GATE}),
-    ports=frozenset({DISCOVERY_PORT, *budget.PAIRING_PORTS}),
+    ports=frozenset({DISCOVERY_PORT, *traffic_limits.PAIRING_PORTS}),
     spans=(Span(10.0),),
 )
 
@@ -112,17 +113,23 @@ def wanted(*seen: list[Sighting], of: Circumstances = HERE) -> list[str]:
     ],
 )  # fmt: skip
 def test_the_labs_numbers_are_the_products(name: str) -> None:
-    assert getattr(budget, name) == getattr(limits, name)
+    assert getattr(traffic_limits, name) == getattr(limits, name)
 
 
 def test_the_numbers_of_other_names_are_the_products_too() -> None:
-    beat = (budget.BURST_S, budget.BEAT_S, budget.JITTER, budget.SLOW_AFTER_S, budget.SLOW_BEAT_S)
+    beat = (
+        traffic_limits.BURST_S,
+        traffic_limits.BEAT_S,
+        traffic_limits.JITTER,
+        traffic_limits.SLOW_AFTER_S,
+        traffic_limits.SLOW_BEAT_S,
+    )
     assert beat == (
         limits.BEACON_BURST_S, limits.BEACON_BEAT_S, limits.BEACON_JITTER, limits.BEACON_SLOW_AFTER_S,
         limits.BEACON_SLOW_BEAT_S,
     )  # fmt: skip
-    assert budget.LOWEST_PORT == limits.LOWEST_DIALLED_PORT
-    assert len(limits.SWEEP_AFTER_S) == len(limits.SWEEP_WAITING_AFTER_S) == budget.SWEEPS
+    assert traffic_limits.LOWEST_PORT == limits.LOWEST_DIALLED_PORT
+    assert len(limits.SWEEP_AFTER_S) == len(limits.SWEEP_WAITING_AFTER_S) == traffic_limits.SWEEPS
     assert set(GROUPS) == {limits.GROUP_LINK_LOCAL, limits.GROUP_SCOPED, limits.GROUP_IPV6}
 
 
@@ -147,12 +154,15 @@ def test_the_machine_keeps_to_the_budget_and_comes_near_to_it(seconds: float, se
 
 def test_a_beat_three_times_as_fast_breaks_the_budget() -> None:
     usual = Span(20.0).beats
-    assert len(budget.BURST_S) + 3 * (20.0 - budget.BURST_S[-1]) / budget.BEAT_S > 1.5 * usual
+    assert (
+        len(traffic_limits.BURST_S) + 3 * (20.0 - traffic_limits.BURST_S[-1]) / traffic_limits.BEAT_S
+        > 1.5 * usual
+    )
 
 
 def test_budgets_grow_with_what_happens() -> None:
     once = Span(10.0)
-    assert Span(10.0, bursts=2).beats == once.beats + len(budget.BURST_S)
+    assert Span(10.0, bursts=2).beats == once.beats + len(traffic_limits.BURST_S)
     assert Span(10.0, secrets=3).beats == 3 * once.beats
     assert Span(70.0).beats - Span(60.0).beats <= 3
     assert (once.probes, once.answers, once.calls) == (4, 6, 8)
@@ -470,9 +480,9 @@ def test_the_crowd_of_the_lab_is_heard_by_the_product() -> None:
     machine = discovery(1)
     for number in range(50):
         data = decoy.beacon(bytes([number + 1]) * 16, 1, 50_000 + number)
-        assert len(data) == budget.BEACON_BYTES
+        assert len(data) == traffic_limits.BEACON_BYTES
         machine.receive(data, Source(ip_address(STRANGER), 50_000 + number), Carrier.MULTICAST, 1.0)
     heard = [event for event in machine.take_events() if isinstance(event, Heard)]
     assert len({event.instance for event in heard}) == 50
     answers = [one for one in machine.take_transmits() if one.carrier is Carrier.UNICAST]
-    assert len(answers) == budget.ANSWER_BURST
+    assert len(answers) == traffic_limits.ANSWER_BURST

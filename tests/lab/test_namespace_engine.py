@@ -25,8 +25,8 @@ from localpair_lab.engines import forks
 from localpair_lab.engines.base import LabError
 from localpair_lab.engines.namespace import NamespaceEngine, NamespaceRunning
 from localpair_lab.fabric import clock
+from localpair_lab.judge.packets import read_node
 from localpair_lab.loading.cases import planned
-from localpair_lab.sightings import read_node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

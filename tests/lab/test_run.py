@@ -11,12 +11,12 @@ from lab_fake import OFFER, FakeEngine, FakeRunning
 from localpair_lab.board import Board, NeverError
 from localpair_lab.choice import make_engine
 from localpair_lab.conduct import Wishes, conduct
-from localpair_lab.expect import split_address
+from localpair_lab.judge.expectations import split_address
+from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.plan.changes import When
 from localpair_lab.plan.model import Plan
 from localpair_lab.pressure import Pressure
 from localpair_lab.tell import tell
-from localpair_lab.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,9 +21,9 @@ from localpair_lab.cli.choose import chosen, files
 from localpair_lab.cli.output import GREEN, RED, complain, out, painted, talk
 from localpair_lab.conduct import Wishes, conduct
 from localpair_lab.engines.base import LabError, Running
+from localpair_lab.judge.verdict import Verdict
 from localpair_lab.loading.cases import planned
 from localpair_lab.tell import tell
-from localpair_lab.verdict import Verdict
 
 ARTIFACTS = Path("lab/artifacts")
 STANDING = ARTIFACTS / "up.json"

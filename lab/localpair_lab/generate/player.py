@@ -17,8 +17,8 @@ from pathlib import Path
 from localpair_lab.conduct import Wishes, conduct
 from localpair_lab.engines.namespace import NamespaceEngine
 from localpair_lab.generate.sample import Sample, planned_text
+from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.oracle.packet import Answer
-from localpair_lab.verdict import Outcome, Verdict
 
 PATIENT_FOR_ONE = 4  # plays that wait, for each play that works: their starts keep the cores busy
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from localpair_lab.generate.player import Played
+from localpair_lab.judge.verdict import Verdict
 from localpair_lab.oracle.packet import Answer
-from localpair_lab.verdict import Verdict
 
 WORDS = {Answer.YES: "possible", Answer.NO: "impossible", Answer.MAYBE: "undecided"}
 SLOW_S = 1.0  # the bound where the offer holds addresses and nothing is lost or late

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from typing import NamedTuple
 
-from localpair_lab import budget
-from localpair_lab.budget import DISCOVERY_PORT, GROUPS, Span
+from localpair_lab.judge import traffic_limits
+from localpair_lab.judge.packets import Sighting
+from localpair_lab.judge.traffic_limits import DISCOVERY_PORT, GROUPS, Span
 from localpair_lab.oracle.judge import holds_addresses
 from localpair_lab.oracle.states import states
 from localpair_lab.plan.actions import Action
@@ -22,7 +23,6 @@ from localpair_lab.plan.changes import CreateInterface, Readdress, Roam, SetLink
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Interface, Node
 from localpair_lab.record import ActionRecord, Record
-from localpair_lab.sightings import Sighting
 
 ANNOUNCING = ("host", "join", "discover", "send", "listen", "addresses", "diagnose")
 SWEPT = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")))
@@ -73,7 +73,7 @@ class Circumstances:
     @property
     def callable(self) -> frozenset[int]:
         """The ports at which localpair listens on some device, or dials from; elsewhere it confirms only."""
-        return self.ports | frozenset(budget.DIAL_PORTS)
+        return self.ports | frozenset(traffic_limits.DIAL_PORTS)
 
     def on_link(self, address: str) -> bool:
         """Whether the address lies in an own subnet, by its real mask."""
@@ -108,7 +108,7 @@ def circumstances(plan: Plan, record: Record, node: Node) -> Circumstances:
         tunnels=frozenset(f"{node.name}/{one.name}" for one in lives if one.kind == "tunnel"),
         known=frozenset(_offered(plan, record) | _claimed(plan, node, subnets)),
         gateways=frozenset(route.via for state in states(plan) for route in state.node(node.name).routes),
-        ports=frozenset({DISCOVERY_PORT, *budget.PAIRING_PORTS, *_told_ports(record)}),
+        ports=frozenset({DISCOVERY_PORT, *traffic_limits.PAIRING_PORTS, *_told_ports(record)}),
         spans=tuple(_spans(plan, record, actions)),
         refused=frozenset(_refused(plan, record, node)),
         alone=not node.programs and not node.source_nat and ("net.ipv4.ip_forward", "1") not in node.sysctls,
@@ -174,7 +174,7 @@ def _refusing(told: ActionRecord) -> Iterator[str]:
     for event in told.events("attempt"):
         host, _, port = str(event.fields.get("candidate", "")).rpartition(":")
         refusal = event.fields.get("errno") not in NO_REFUSALS
-        if refusal and port.isdigit() and int(port) in budget.DIAL_PORTS:
+        if refusal and port.isdigit() and int(port) in traffic_limits.DIAL_PORTS:
             yield host.strip("[]").partition("%")[0]
 
 
@@ -204,7 +204,7 @@ def _span(plan: Plan, record: Record, action: Action, told: ActionRecord, starte
     lost = sum(1 for _ in told.events("reconnected"))
     if paired is not None and action.verb != "listen":
         broken = lost + (told.exit not in (0, None))
-        until = min(until, paired.at + broken * budget.RESUME_S)
+        until = min(until, paired.at + broken * traffic_limits.RESUME_S)
     secrets = _pairs(record, action.node) if action.verb == "listen" else _expected_again(action, told, until)
     changes = _changes(plan, action.node)
     bursts = _first_bursts(action, told) + NOTICES * changes + lost
@@ -235,13 +235,15 @@ def _expected_again(action: Action, told: ActionRecord, until: float) -> int:
     pair's own already: the other side may have finished, and come again with nothing but that.
     """
     agreed = told.first("approval")
-    return 1 + (action.verb == "host" and agreed is not None and until - agreed.at > budget.SLACK_S)
+    return 1 + (action.verb == "host" and agreed is not None and until - agreed.at > traffic_limits.SLACK_S)
 
 
 def _pairs(record: Record, node: str) -> int:
     """How many secrets each beat of whoever listens is sent with: those of the pairs that this device has made."""
     made = [told for told in record.actions.values() if told.node == node and told.verb in ("host", "join")]
-    return min(budget.SECRETS_PER_BEAT, max(1, sum(told.first("paired") is not None for told in made)))
+    return min(
+        traffic_limits.SECRETS_PER_BEAT, max(1, sum(told.first("paired") is not None for told in made))
+    )
 
 
 # --- The rules ---
@@ -321,15 +323,15 @@ class _Watch:
     def _multicast(self, one: Sighting, address: str) -> None:
         if address not in GROUPS or one.packet.destination_port != DISCOVERY_PORT:
             self._fault("multicast to its own groups only", one, address)
-        elif one.packet.hops != budget.MULTICAST_HOPS:
-            self._fault(f"multicast with the hop limit {budget.MULTICAST_HOPS}", one, address)
+        elif one.packet.hops != traffic_limits.MULTICAST_HOPS:
+            self._fault(f"multicast with the hop limit {traffic_limits.MULTICAST_HOPS}", one, address)
         self.carried[one.port, address] += 1
 
     def _is_fit(self, one: Sighting, address: str) -> bool:
         """Rules for every address that is called or written to by itself."""
         if _within(address, NOBODY):
             self._fault("never write to an address that is nobody's", one, address)
-        elif one.packet.destination_port < budget.LOWEST_PORT:
+        elif one.packet.destination_port < traffic_limits.LOWEST_PORT:
             self._fault("never call a system service", one, address)
         else:
             return True
@@ -393,7 +395,7 @@ class _Watch:
         for (port, address), count in self.carried.items():
             yield from _over(count, beats, f"datagrams to {address} out of {port}")
         for (port, address), count in self.written.items():
-            words = of.total("rounds") * budget.WORDS if self._refuses(address) else 0
+            words = of.total("rounds") * traffic_limits.WORDS if self._refuses(address) else 0
             most = beats + answers + probes + words
             yield from _over(count, most, f"datagrams to {address} out of {port}")
         for (_, address), count in self.probed.items():
@@ -401,21 +403,23 @@ class _Watch:
         yield from _over(sum(self.probed.values()), of.total("probes_in_all"), "probes in all")
         yield from _over(self.answered, answers, "answers")
         for address, count in self.asked.items():
-            yield from _over(count, probes * budget.QUESTIONS, f"questions for {address}")
+            yield from _over(count, probes * traffic_limits.QUESTIONS, f"questions for {address}")
         yield from _over(  # a gateway is a neighbour without having asked
             len({*(address for _, address in self.probed), *self.asked} - self.heard - of.gateways),
             of.total("swept"),
             "addresses probed",
         )
         targets = {address for _, address in self.written}
-        yield from _over(len(targets), budget.TARGETS * len(of.spans), "addresses written to")
+        yield from _over(len(targets), traffic_limits.TARGETS * len(of.spans), "addresses written to")
 
     def _too_many_dials(self) -> Iterator[Fault]:
         for (way, address, port), dials in self.dials.items():
-            yield from _over(max(dials.values()), budget.SYNS, f"SYNs of one dial to {address} port {port}")
+            yield from _over(
+                max(dials.values()), traffic_limits.SYNS, f"SYNs of one dial to {address} port {port}"
+            )
             if port not in self.of.callable:
                 continue
-            tries = self.of.total("openings" if port in budget.DIAL_PORTS else "tries")
+            tries = self.of.total("openings" if port in traffic_limits.DIAL_PORTS else "tries")
             most = tries + self.of.total("calls")
             yield from _over(len(dials), most, f"dials to {address} port {port} out of {way}")
         strangers = Counter(
@@ -424,7 +428,7 @@ class _Watch:
             if port not in self.of.callable
             for _ in dials
         )
-        volleys = self.of.total("rounds") * budget.VOLLEY_DIALS * budget.VOLLEYS
+        volleys = self.of.total("rounds") * traffic_limits.VOLLEY_DIALS * traffic_limits.VOLLEYS
         for address, count in strangers.items():
             most = self.of.total("calls") + (volleys if self._refuses(address) else 0)
             yield from _over(count, most, f"confirmations to {address}")

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from localpair_lab.hygiene import check_hygiene
+from localpair_lab.judge.invariants import check_hygiene
+from localpair_lab.judge.verdict import Failure
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.expectations import Expect, Observed, PathWanted
 from localpair_lab.model.scenario import Scenario
 from localpair_lab.oracle.consistency import on_network
 from localpair_lab.plan.model import Plan
 from localpair_lab.record import ActionRecord, Record
-from localpair_lab.verdict import Failure
 
 EXITS = {"refused": 4, "done": 0, "interrupted": 130}
 EVIDENCE_LINES = 8

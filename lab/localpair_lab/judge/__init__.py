@@ -1,0 +1,1 @@
+"""What was seen against what was expected: events, packets, traffic, invariants; and the verdict."""
