@@ -17,7 +17,6 @@ import pytest
 from localpair_lab.choice import WANTED, engine_names, make_engine
 from localpair_lab.conduct import Wishes, conduct
 from localpair_lab.engines.base import Engine, LabError, Running
-from localpair_lab.grid import Result, grid, reasons, totals
 from localpair_lab.judge.verdict import (
     Outcome,
     ScenarioBrokenError,
@@ -29,8 +28,9 @@ from localpair_lab.loading.cases import PlannedCell, planned, scenario_names
 from localpair_lab.loading.problems import ScenarioError
 from localpair_lab.model.scenario import MARKERS
 from localpair_lab.paths import SCENARIOS
-from localpair_lab.table import rows_of, write_table
-from localpair_lab.tell import tell
+from localpair_lab.report.failure import tell
+from localpair_lab.report.results_page import rows_of, write_table
+from localpair_lab.report.summary import Result, grid, reasons, totals
 from localpair_lab.tokens import claimed, pool_size, taken
 
 ENGINES = ("namespace", "compose")

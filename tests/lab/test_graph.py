@@ -14,7 +14,6 @@ import yaml
 from localpair_lab.cli.choose import subnets
 from localpair_lab.cli.demo import _end
 from localpair_lab.cli.main import main
-from localpair_lab.graph import draw, mermaid
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell, all_cells
 from localpair_lab.loading.load import load_text
@@ -22,6 +21,7 @@ from localpair_lab.loading.schema import schema
 from localpair_lab.oracle.packet import Answer
 from localpair_lab.oracle.tcp import Opening, Way
 from localpair_lab.oracle.words import grouped_ways, way_words
+from localpair_lab.report.graph import draw, mermaid
 
 CELLS = list(all_cells())
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.plan.changes import When
 from localpair_lab.plan.model import Plan
 from localpair_lab.pressure import Pressure
-from localpair_lab.tell import tell
+from localpair_lab.report.failure import tell
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from localpair_lab.grid import Result
 from localpair_lab.loading.cases import scenario_names
-from localpair_lab.table import BEGIN, END, fresh_rows, rows_of, updated
+from localpair_lab.report.results_page import BEGIN, END, fresh_rows, rows_of, updated
+from localpair_lab.report.summary import Result
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reachability.md"
 TEXT = f"""Before.

@@ -11,13 +11,13 @@ from localpair_lab.choice import engine_names, make_engine
 from localpair_lab.cli.choose import chosen, subnets
 from localpair_lab.cli.output import GREEN, RED, out, painted, talk
 from localpair_lab.conduct import Wishes, conduct
-from localpair_lab.describe import machine_notes, network_notes
-from localpair_lab.graph import draw
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.plan.topology import Node
-from localpair_lab.tale import Sentence, tale
-from localpair_lab.tell import tell
+from localpair_lab.report.describe import machine_notes, network_notes
+from localpair_lab.report.failure import tell
+from localpair_lab.report.graph import draw
+from localpair_lab.report.narrative import Sentence, tale
 
 FOLDER = Path("lab/artifacts/demo")
 

@@ -9,9 +9,7 @@ from pathlib import Path
 
 from localpair_lab.cli.choose import chosen, files, subnets
 from localpair_lab.cli.output import GREEN, counted, out, painted, talk
-from localpair_lab.describe import story
 from localpair_lab.engines.base import LabError
-from localpair_lab.graph import draw, mermaid
 from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.loading.problems import Problem, ScenarioError, Where, written
 from localpair_lab.loading.schema import FILE, schema_text
@@ -19,6 +17,8 @@ from localpair_lab.oracle.consistency import disagreements
 from localpair_lab.oracle.judge import judge_actions, stage_of
 from localpair_lab.oracle.words import grouped_ways, way_words
 from localpair_lab.plan.actions import Action
+from localpair_lab.report.describe import story
+from localpair_lab.report.graph import draw, mermaid
 
 
 def list_scenarios(options: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ from localpair_lab.conduct import Wishes, conduct
 from localpair_lab.engines.base import LabError, Running
 from localpair_lab.judge.verdict import Verdict
 from localpair_lab.loading.cases import planned
-from localpair_lab.tell import tell
+from localpair_lab.report.failure import tell
 
 ARTIFACTS = Path("lab/artifacts")
 STANDING = ARTIFACTS / "up.json"

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from localpair_lab.grid import Result
+from localpair_lab.report.summary import Result
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 HEAD = ("| scenario | outcome | path | time |", "|---|---|---|---|")

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from localpair_lab.describe import machine_notes, network_notes, story
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Interface, Node
+from localpair_lab.report.describe import machine_notes, network_notes, story
 
 LANE = 168  # pixels for one interface
 BOX = 64

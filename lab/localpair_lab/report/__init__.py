@@ -1,0 +1,1 @@
+"""What a person reads of a play: failures, narratives, summaries, tables, drawings."""
