@@ -15,13 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from localpair_lab.cli import generate as command
 from localpair_lab.generate import sample as sampling
-from localpair_lab.generate.chance import Chance
-from localpair_lab.generate.document import make
 from localpair_lab.generate.expected import Expected, expected
-from localpair_lab.generate.player import differs, players
+from localpair_lab.generate.pool import differs, players
+from localpair_lab.generate.random_source import Chance
 from localpair_lab.generate.sample import Sample, draw, judged, planned_text
 from localpair_lab.generate.shrink import shrink
 from localpair_lab.generate.strategy import samples
+from localpair_lab.generate.topology import make
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.oracle.consistency import disagreements
 from localpair_lab.oracle.judge import judge

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from localpair_lab.cli.output import GREEN, RED, out, painted, talk
-from localpair_lab.generate.player import Played, Players, differs, play_all, players
+from localpair_lab.generate.pool import Played, Players, differs, play_all, players
 from localpair_lab.generate.report import WORDS, is_slow, slowest, summary
 from localpair_lab.generate.sample import Sample, draw
 from localpair_lab.generate.shrink import shrink

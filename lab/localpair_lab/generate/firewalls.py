@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from localpair_lab.generate.draft import Draft, Entry
+from localpair_lab.generate.builder import Draft, Entry
 
 CLOSED: Mapping[str, float] = {
     "drop": 12,

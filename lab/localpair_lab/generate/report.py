@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from localpair_lab.generate.player import Played
+from localpair_lab.generate.pool import Played
 from localpair_lab.judge.verdict import Verdict
 from localpair_lab.oracle.packet import Answer
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from localpair_lab.generate.chance import Chance
-from localpair_lab.generate.document import content, make
 from localpair_lab.generate.expected import WITHIN, Expected, expected
-from localpair_lab.generate.written import as_text
+from localpair_lab.generate.random_source import Chance
+from localpair_lab.generate.topology import content, make
+from localpair_lab.generate.yaml_writer import as_text
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.loading.load import load_text
 from localpair_lab.oracle.packet import Answer

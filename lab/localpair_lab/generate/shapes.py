@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from localpair_lab.generate.draft import DEVICES, Draft, Entry, is_ipv6
+from localpair_lab.generate.builder import DEVICES, Draft, Entry, is_ipv6
 
 Shape: TypeAlias = Callable[[Draft], None]
 

@@ -9,7 +9,7 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from localpair_lab.generate.chance import Chance
+from localpair_lab.generate.random_source import Chance
 from localpair_lab.generate.sample import Sample, sample_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from localpair_lab.generate.draft import DEVICES, Draft, Entry
+from localpair_lab.generate.builder import DEVICES, Draft, Entry
 
 Policy: TypeAlias = Callable[[Draft, str], None]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, TypeAlias
 
-from localpair_lab.generate.chance import Chance
+from localpair_lab.generate.random_source import Chance
 
 Entry: TypeAlias = dict[str, Any]
 """A mapping of the scenario file."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from localpair_lab.generate import decorations, firewalls, happenings, policies
-from localpair_lab.generate.chance import Chance
-from localpair_lab.generate.decorations import Decoration, decorate
-from localpair_lab.generate.draft import DEVICES, Draft, Entry
-from localpair_lab.generate.happenings import Happening, happen
-from localpair_lab.generate.policies import Policy, set_policies
+from localpair_lab.generate import events, extras, firewalls, network_policies
+from localpair_lab.generate.builder import DEVICES, Draft, Entry
+from localpair_lab.generate.events import Happening, happen
+from localpair_lab.generate.extras import Decoration, decorate
+from localpair_lab.generate.network_policies import Policy, set_policies
+from localpair_lab.generate.random_source import Chance
 from localpair_lab.generate.shapes import SHAPES
 
 TIMEOUT = "13s"  # of both sides: the bound is 20 s, and a run that fails has to end within it
@@ -19,23 +19,23 @@ COMBINED = 40  # percent of topologies that hold two troubles which people are k
 Trouble: TypeAlias = Decoration | Policy | Happening
 
 DEVICE_TROUBLES: Mapping[Decoration, float] = {
-    decorations.add_vpn: 4,
-    decorations.add_bridge: 3,
-    decorations.add_host_only: 3,
+    extras.add_vpn: 4,
+    extras.add_bridge: 3,
+    extras.add_host_only: 3,
     firewalls.close_inbound: 4,
     firewalls.block_udp: 2,
     firewalls.block_tcp: 3,
     firewalls.guard_outbound: 2,
-    decorations.add_spare: 2,
-    decorations.change_mask: 2,
+    extras.add_spare: 2,
+    extras.change_mask: 2,
 }
 NETWORK_TROUBLES: Mapping[Policy, float] = {
-    policies.change_multicast: 5,
-    policies.snoop: 2,
-    policies.isolate: 2,
-    policies.drop_broadcast: 2,
+    network_policies.change_multicast: 5,
+    network_policies.snoop: 2,
+    network_policies.isolate: 2,
+    network_policies.drop_broadcast: 2,
 }
-CHANGES: Mapping[Happening, float] = {happenings.renumber: 1, happenings.flap: 1, happenings.roam: 1}
+CHANGES: Mapping[Happening, float] = {events.renumber: 1, events.flap: 1, events.roam: 1}
 
 
 def make(chance: Chance) -> Draft:

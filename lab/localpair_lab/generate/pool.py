@@ -82,7 +82,7 @@ class Players:
 
     def __init__(self, jobs: int, folder: Path) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["localpair_lab.generate.player"])
+        context.set_forkserver_preload(["localpair_lab.generate.pool"])
         self._folder = folder
         self._working = ProcessPoolExecutor(jobs, context)
         self._waiting = ProcessPoolExecutor(jobs * PATIENT_FOR_ONE, context)

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_interface
 from typing import TypeAlias
 
 from localpair_lab.generate import firewalls
-from localpair_lab.generate.draft import Draft, Entry, is_ipv6
+from localpair_lab.generate.builder import Draft, Entry, is_ipv6
 
 Decoration: TypeAlias = Callable[[Draft, str], None]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_network
 from typing import TypeAlias
 
-from localpair_lab.generate.draft import DEVICES, Draft, Entry, is_ipv6
-from localpair_lab.generate.policies import multicast_policy
+from localpair_lab.generate.builder import DEVICES, Draft, Entry, is_ipv6
+from localpair_lab.generate.network_policies import multicast_policy
 
 Happening: TypeAlias = Callable[[Draft], bool]
 HEAL_AFTER = ("1s", "2s", "4s")
