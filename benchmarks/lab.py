@@ -27,12 +27,13 @@ from functools import partial
 from pathlib import Path
 
 from localpair_lab.choice import docker_answers, make_engine
-from localpair_lab.conduct import Wishes, conduct
-from localpair_lab.engines.base import Engine, LabError
+from localpair_lab.engines.base import Engine
 from localpair_lab.engines.namespace import NamespaceEngine
+from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell, all_cells, planned
 from localpair_lab.model.scenario import MARKERS
+from localpair_lab.run.runner import Wishes, conduct
 from measuring import Figure, Report, parser, progress, undisturbed
 
 AIM_MS = {"namespace": 400.0, "compose": 3000.0}

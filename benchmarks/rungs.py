@@ -21,14 +21,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localpair_lab.engines.base import LabError
 from localpair_lab.engines.namespace import NamespaceEngine
-from localpair_lab.fabric.frames import Packet
+from localpair_lab.errors import LabError
+from localpair_lab.fabric.traffic.frames import Packet
 from localpair_lab.judge.packets import read_node
 from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.paths import SCENARIOS
-from localpair_lab.record import Record
-from localpair_lab.run import play
+from localpair_lab.run.player import play
+from localpair_lab.timeline import Record
 from measuring import Figure, Report, parser, progress, undisturbed
 
 AIM_MS = 1000.0

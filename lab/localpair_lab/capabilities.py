@@ -1,6 +1,6 @@
 """What this machine can play, asked of the machine itself, and the one command that mends each gap.
 
-The fabric tries each thing in throw-away namespaces (``lab/localpair_lab/fabric/probe.py``) and answers in the kernel's
+The fabric tries each thing in throw-away namespaces (``fabric/server/features.py``) and answers in the kernel's
 words; here those answers become the plan's capabilities.
 """
 
@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from localpair_lab.engines.base import LabError, Missing
+from localpair_lab.engines.base import Missing
 from localpair_lab.engines.forks import zygote
-from localpair_lab.fabric import channel, clock
+from localpair_lab.errors import LabError
+from localpair_lab.fabric.system import channel, clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Literal
 
-from localpair_lab.engines.base import Engine, LabError
+from localpair_lab.engines.base import Engine
+from localpair_lab.errors import LabError
 
 Wanted = Literal["auto", "compose", "namespace", "both"]
 WANTED: tuple[Wanted, ...] = ("auto", "compose", "namespace", "both")

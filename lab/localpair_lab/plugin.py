@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from localpair_lab.choice import WANTED, engine_names, make_engine
-from localpair_lab.conduct import Wishes, conduct
-from localpair_lab.engines.base import Engine, LabError, Running
+from localpair_lab.engines.base import Engine, Running
+from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import (
     Outcome,
     ScenarioBrokenError,
@@ -31,7 +31,8 @@ from localpair_lab.paths import SCENARIOS
 from localpair_lab.report.failure import tell
 from localpair_lab.report.results_page import rows_of, write_table
 from localpair_lab.report.summary import Result, grid, reasons, totals
-from localpair_lab.tokens import claimed, pool_size, taken
+from localpair_lab.run.runner import Wishes, conduct
+from localpair_lab.run.semaphore import claimed, pool_size, taken
 
 ENGINES = ("namespace", "compose")
 WEIGHTS = {"namespace": 1, "cold": 2, "compose": 4}

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localpair_lab import paths
-from localpair_lab.engines.base import LabError, Line, Missing
+from localpair_lab.engines.base import Line, Missing
+from localpair_lab.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence

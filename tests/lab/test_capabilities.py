@@ -12,7 +12,7 @@ from localpair_lab import capabilities
 from localpair_lab.cli.care import diagnosed
 from localpair_lab.engines import forks
 from localpair_lab.engines.doctor import Finding
-from localpair_lab.fabric import clock, sandbox
+from localpair_lab.fabric.system import clock, sandbox
 from localpair_lab.plan.capabilities import CAPABILITIES
 
 if TYPE_CHECKING:

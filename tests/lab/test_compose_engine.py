@@ -20,12 +20,12 @@ from lab_canaries import between, probe
 from localpair_lab import lease
 from localpair_lab import plan as p
 from localpair_lab.engines import image
-from localpair_lab.engines.base import LabError
 from localpair_lab.engines.compose import FILE, ComposeEngine, ComposeRunning, answers, write_project
 from localpair_lab.engines.docker_host import DockerHost
 from localpair_lab.engines.render import as_text, render
 from localpair_lab.engines.wiring import Wiring
-from localpair_lab.fabric.contained import PROJECT, packed, unpacked
+from localpair_lab.errors import LabError
+from localpair_lab.fabric.server.container import PROJECT, packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -179,9 +179,9 @@ def test_no_word_of_a_device_is_heard_once_its_programs_run(tmp_path: Path) -> N
     ask = """
 import json, sys
 sys.path.insert(0, "/opt/lab")
-from localpair_lab.fabric import channel
-from localpair_lab.fabric import contained
-from localpair_lab.fabric import namespaces
+from localpair_lab.fabric.system import channel
+from localpair_lab.fabric.server import container as contained
+from localpair_lab.fabric.system import namespaces
 from pathlib import Path
 for request in json.loads(sys.argv[1]):
     passed = [namespaces.open_network()] if request["do"] == "join" else []

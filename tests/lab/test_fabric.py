@@ -9,7 +9,7 @@ import lab_plans as plans
 import pytest
 from lab_canaries import between, play, probe
 from localpair_lab import plan as p
-from localpair_lab.engines.base import LabError
+from localpair_lab.errors import LabError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from localpair_lab import decoy
-from localpair_lab.fabric.frames import Packet
-from localpair_lab.fabric.pcapng import INBOUND, OUTBOUND, Writer, packets
+from localpair_lab.fabric.traffic.frames import Packet
+from localpair_lab.fabric.traffic.pcapng import INBOUND, OUTBOUND, Writer, packets
 from localpair_lab.judge import traffic_limits
 from localpair_lab.judge.conformance import Circumstances, check_manners, circumstances
 from localpair_lab.judge.packets import Sighting, read_node
 from localpair_lab.judge.traffic_limits import Span
 from localpair_lab.oracle.multicast import DISCOVERY_PORT, GROUPS
-from localpair_lab.record import ActionRecord, Record, Seen
+from localpair_lab.timeline import ActionRecord, Record, Seen
 
 from localpair import limits
 from localpair.protocol.discovery import Discovery, Self

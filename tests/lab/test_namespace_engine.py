@@ -22,9 +22,9 @@ import pytest
 from lab_canaries import between, play, probe
 from localpair_lab import plan as p
 from localpair_lab.engines import forks
-from localpair_lab.engines.base import LabError
 from localpair_lab.engines.namespace import NamespaceEngine, NamespaceRunning
-from localpair_lab.fabric import clock
+from localpair_lab.errors import LabError
+from localpair_lab.fabric.system import clock
 from localpair_lab.judge.packets import read_node
 from localpair_lab.loading.cases import planned
 
@@ -705,7 +705,7 @@ def test_what_an_interpreter_reads_at_its_start_gets_a_start(
 
 LIVE = """
 import os, sys
-from localpair_lab.fabric import warm
+from localpair_lab.fabric.server import prefork as warm
 
 def program():
     with open("/dev/null") as first:

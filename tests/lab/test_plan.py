@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conftest import PlanOf
 
 LAB = Path(__file__).parents[2] / "lab" / "localpair_lab"
-PURE = ["plan.py", "planner.py", "oracle.py", "agreement.py", "scenario.py", "planning", "reach", "parts"]
+PURE = ["plan", "oracle", "model"]
 PAIR = """
 pair: {host: bob, join: alice}
 expect: [{of: host, outcome: paired}]
@@ -37,7 +37,7 @@ def modules() -> list[Path]:
     found: list[Path] = []
     for name in PURE:
         path = LAB / name
-        found.extend(sorted(path.glob("*.py")) if path.is_dir() else [path])
+        found.extend(sorted(path.rglob("*.py")) if path.is_dir() else [path])
     return found
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab_fake import OFFER, FakeEngine, FakeRunning
-from localpair_lab.board import Board, NeverError
 from localpair_lab.choice import make_engine
-from localpair_lab.conduct import Wishes, conduct
 from localpair_lab.judge.expectations import split_address
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.plan.changes import When
 from localpair_lab.plan.model import Plan
-from localpair_lab.pressure import Pressure
 from localpair_lab.report.failure import tell
+from localpair_lab.run.load_pressure import Pressure
+from localpair_lab.run.runner import Wishes, conduct
+from localpair_lab.run.signals import Board, NeverError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,7 +128,7 @@ def test_a_missed_bound_proves_nothing_while_programs_wait_for_a_core(
     direction: str,
     verdict: Verdict,
 ) -> None:
-    monkeypatch.setattr("localpair_lab.run.Pressure", lambda: SimpleNamespace(share=lambda: busy))
+    monkeypatch.setattr("localpair_lab.run.player.Pressure", lambda: SimpleNamespace(share=lambda: busy))
     text = EXPECT.replace("within: 3s", "within: 1ms").replace("direction: out", f"direction: {direction}")
     outcome = run(cell_of(PAIR + text), FakeEngine(), tmp_path)
     assert outcome.verdict is verdict

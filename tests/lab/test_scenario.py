@@ -15,10 +15,8 @@ from localpair_lab.paths import PACKAGE, SCENARIOS
 
 ENGINE_WORDS = re.compile(r"docker|compose|netns|veth|nft|iptables|sudo", re.IGNORECASE)
 MODEL = [
-    PACKAGE / "scenario.py",
-    *sorted((PACKAGE / "parts").glob("*.py")),
-    PACKAGE / "plan.py",
-    PACKAGE / "planner.py",
+    *sorted((PACKAGE / "model").glob("*.py")),
+    *sorted((PACKAGE / "plan").glob("*.py")),
 ]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from localpair_lab.engines.compose import answers
-from localpair_lab.fabric.pcapng import packets
+from localpair_lab.fabric.traffic.pcapng import packets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from localpair_lab.tokens import claimed, taken
+from localpair_lab.run.semaphore import claimed, taken
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,7 +62,7 @@ def test_a_big_one_takes_what_there_is(tmp_path: Path) -> None:
 
 def test_a_dead_holder_gives_its_tokens_back(tmp_path: Path) -> None:
     code = (
-        "import os, sys, pathlib; from localpair_lab.tokens import taken\n"
+        "import os, sys, pathlib; from localpair_lab.run.semaphore import taken\n"
         "with taken(pathlib.Path(sys.argv[1]), 2, 2): os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)

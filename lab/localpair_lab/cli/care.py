@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from localpair_lab.cli.output import DIM, GREEN, RED, out, painted, talk
-from localpair_lab.engines.base import LabError
+from localpair_lab.errors import LabError
 
 if TYPE_CHECKING:
     from localpair_lab.engines.doctor import Finding

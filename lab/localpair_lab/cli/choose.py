@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from localpair_lab.engines.base import LabError
+from localpair_lab.errors import LabError
 from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.loading.load import find
 from localpair_lab.loading.problems import meant

@@ -10,7 +10,6 @@ from pathlib import Path
 from localpair_lab.choice import engine_names, make_engine
 from localpair_lab.cli.choose import chosen, subnets
 from localpair_lab.cli.output import GREEN, RED, out, painted, talk
-from localpair_lab.conduct import Wishes, conduct
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.plan.topology import Node
@@ -18,6 +17,7 @@ from localpair_lab.report.describe import machine_notes, network_notes
 from localpair_lab.report.failure import tell
 from localpair_lab.report.graph import draw
 from localpair_lab.report.narrative import Sentence, tale
+from localpair_lab.run.runner import Wishes, conduct
 
 FOLDER = Path("lab/artifacts/demo")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from localpair_lab.cli.choose import chosen, files, subnets
 from localpair_lab.cli.output import GREEN, counted, out, painted, talk
-from localpair_lab.engines.base import LabError
+from localpair_lab.errors import LabError
 from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.loading.problems import Problem, ScenarioError, Where, written
 from localpair_lab.loading.schema import FILE, schema_text

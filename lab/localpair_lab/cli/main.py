@@ -10,7 +10,7 @@ from localpair_lab.choice import WANTED
 from localpair_lab.cli import care, generate, look, play
 from localpair_lab.cli.demo import demo
 from localpair_lab.cli.output import complain, talk
-from localpair_lab.engines.base import LabError
+from localpair_lab.errors import LabError
 from localpair_lab.loading.problems import ScenarioError
 from localpair_lab.model.scenario import MARKERS
 

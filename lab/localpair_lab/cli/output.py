@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from localpair_lab.engines.base import LabError
+from localpair_lab.errors import LabError
 
 GREEN, RED, DIM = "32", "31", "2"
 

@@ -19,11 +19,12 @@ from typing import Any
 from localpair_lab.choice import engine_names, make_engine
 from localpair_lab.cli.choose import chosen, files
 from localpair_lab.cli.output import GREEN, RED, complain, out, painted, talk
-from localpair_lab.conduct import Wishes, conduct
-from localpair_lab.engines.base import LabError, Running
+from localpair_lab.engines.base import Running
+from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import Verdict
 from localpair_lab.loading.cases import planned
 from localpair_lab.report.failure import tell
+from localpair_lab.run.runner import Wishes, conduct
 
 ARTIFACTS = Path("lab/artifacts")
 STANDING = ARTIFACTS / "up.json"

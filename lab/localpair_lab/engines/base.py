@@ -25,18 +25,6 @@ if TYPE_CHECKING:
     from localpair_lab.plan.model import Plan
 
 
-HINT = "run: localpair-lab doctor"
-
-
-class LabError(Exception):
-    """The lab's own fault: verdict BROKEN. ``hint`` says what to do about it."""
-
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-
 @dataclass(frozen=True, slots=True)
 class Missing:
     """A capability that this machine lacks for a plan: its name out of ``plan.CAPABILITIES``, why, and

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from localpair_lab import capabilities, lease
 from localpair_lab import plan as p
 from localpair_lab.engines import image
-from localpair_lab.engines.base import LabError, Missing
+from localpair_lab.engines.base import Missing
 from localpair_lab.engines.bridged import bridged, network_name, unplayable
 from localpair_lab.engines.docker_host import DockerHost, has_compose
 from localpair_lab.engines.execution import FABRIC_PROGRAM, Execution, Stream, tell
 from localpair_lab.engines.render import as_text, project_name, render
 from localpair_lab.engines.wiring import STEPS_FILE, Wiring, collect, held_nodes
-from localpair_lab.fabric import clock, holder
-from localpair_lab.fabric.compile import BridgedCompiler
-from localpair_lab.fabric.names import names
+from localpair_lab.errors import LabError
+from localpair_lab.fabric.compiler.names import names
+from localpair_lab.fabric.compiler.network import BridgedCompiler
+from localpair_lab.fabric.server import init
 from localpair_lab.fabric.steps import FABRIC
+from localpair_lab.fabric.system import clock
 from localpair_lab.gc import Watch
 
 if TYPE_CHECKING:
@@ -39,9 +41,9 @@ if TYPE_CHECKING:
 FILE: Final = "compose.yaml"
 _PRODUCT: Final = ("python3", "-m", "localpair")
 _PATHS: Final = {"PYTHONPATH": "/opt/localpair"}
-_HOME: Final = {"HOME": str(holder.HOME), "TMPDIR": str(holder.TEMPORARY)}
+_HOME: Final = {"HOME": str(init.HOME), "TMPDIR": str(init.TEMPORARY)}
 _DECOY: Final = ("python3", "-S", "/opt/lab/localpair_lab/decoy.py")
-_SANDBOX: Final = ("python3", "-I", "-S", "/opt/lab/localpair_lab/fabric/sandbox.py")
+_SANDBOX: Final = ("python3", "-I", "-S", "/opt/lab/localpair_lab/fabric/system/sandbox.py")
 _LIBRARY: Final = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 _CAPTURES: Final = "/captures"
 _SIGNALS: Final = {"kill": 9, "pause": 19, "resume": 18}
@@ -159,7 +161,7 @@ class ComposeRunning:
 
     @staticmethod
     def _replaced(word: str) -> str:
-        return word.replace("@state", str(holder.STATE))
+        return word.replace("@state", str(init.STATE))
 
     async def put(self, node: str, name: str, data: bytes) -> None:
         """See ``Running``."""
@@ -174,12 +176,12 @@ class ComposeRunning:
             archive.addfile(entry, io.BytesIO(data))
         container = self._container(node)
         await asyncio.to_thread(
-            self._host.client.api.put_archive, container, str(holder.STATE), packed.getvalue()
+            self._host.client.api.put_archive, container, str(init.STATE), packed.getvalue()
         )
 
     async def get(self, node: str, name: str) -> bytes:
         """See ``Running``."""
-        found = await asyncio.to_thread(self._archive, node, str(PurePosixPath(holder.STATE) / name))
+        found = await asyncio.to_thread(self._archive, node, str(PurePosixPath(init.STATE) / name))
         with tarfile.open(fileobj=io.BytesIO(found)) as archive:
             for entry in archive:
                 if (file := archive.extractfile(entry)) is not None:

@@ -16,7 +16,7 @@ import subprocess
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from localpair_lab.engines.base import LabError
+from localpair_lab.errors import LabError
 
 if TYPE_CHECKING:
     import docker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from localpair_lab.engines.base import LabError
+from localpair_lab.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

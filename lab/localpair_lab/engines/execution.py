@@ -15,7 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from localpair_lab.engines.lines import Lines
-from localpair_lab.fabric.contained import BY_SIGNAL, START, STARTED
+from localpair_lab.fabric.server.container import BY_SIGNAL, START, STARTED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence

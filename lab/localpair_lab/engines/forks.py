@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import IO, Final
 
 from localpair_lab import paths
-from localpair_lab.engines.base import HINT, LabError
-from localpair_lab.fabric import channel
+from localpair_lab.errors import HINT, LabError
+from localpair_lab.fabric.system import channel
 
 _PROGRAM: Final = paths.PACKAGE / "engines" / "zygote.py"
 _KEPT: Final = ("PATH", "HOME", "TMPDIR", "LANG")

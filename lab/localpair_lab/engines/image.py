@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from localpair_lab import lease, paths
-from localpair_lab.engines.base import LabError
 from localpair_lab.engines.docker_host import DockerHost
+from localpair_lab.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

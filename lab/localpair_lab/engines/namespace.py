@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from localpair_lab import capabilities, paths
 from localpair_lab import plan as p
-from localpair_lab.engines.base import HINT, LabError, Line, Missing
+from localpair_lab.engines.base import Line, Missing
 from localpair_lab.engines.forks import zygote
 from localpair_lab.engines.lines import Lines, PipeLines
 from localpair_lab.engines.wiring import STEPS_FILE, Wiring, collect, held_nodes
-from localpair_lab.fabric import channel, clock, holder, warm
+from localpair_lab.errors import HINT, LabError
+from localpair_lab.fabric.server import init, prefork
+from localpair_lab.fabric.system import channel, clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from localpair_lab.plan.topology import Node
 
 _DECOY = paths.PACKAGE / "decoy.py"
-_SANDBOX = paths.PACKAGE / "fabric" / "sandbox.py"
+_SANDBOX = paths.PACKAGE / "fabric" / "system" / "sandbox.py"
 _END_S = 5.0
 _SIGNALS = {"kill": 9, "pause": 19, "resume": 18}
 
@@ -166,7 +168,7 @@ class HeldNode:
             "argv": argv,
             "environment": environment,
             "product": is_product,
-            "warm": warm,
+            "warm": prefork,
         }
         try:
             answer, _ = await self.ask(message, [stdin, stdout, stderr])
@@ -235,7 +237,7 @@ class NamespaceRunning:
         if place.node.sandbox and is_product:
             command = [sys.executable, "-I", "-S", str(_SANDBOX), *place.node.sandbox, "--", *command]
         values = self._environment(place.node, environment)
-        warmly = is_product and self._is_warm and not place.node.sandbox and warm.fits(values)
+        warmly = is_product and self._is_warm and not place.node.sandbox and prefork.fits(values)
         return await place.start(command, values, is_product=is_product, warm="@localpair" if warmly else "")
 
     def _environment(self, node: Node, further: Mapping[str, str]) -> dict[str, str]:
@@ -246,7 +248,7 @@ class NamespaceRunning:
 
     @staticmethod
     def _replaced(word: str) -> str:
-        return word.replace("@state", str(holder.STATE))
+        return word.replace("@state", str(init.STATE))
 
     async def put(self, node: str, name: str, data: bytes) -> None:
         """See ``Running``."""
@@ -281,11 +283,11 @@ class NamespaceRunning:
 
     def _entrance(self, node: Node) -> str:
         """A shell's words that begin anew where the node's programs begin: nothing of the caller's home is left."""
-        base = holder.base_environment()
+        base = init.base_environment()
         beside = {"PATH": f"{Path(self._product[0]).parent}:{base['PATH']}"}
         values = {**base, **beside, **self._environment(node, p.PRODUCT_HOME)}
         settings = shlex.join(f"{name}={value}" for name, value in values.items())
-        return f'cd {holder.STATE} && exec env -i TERM="${{TERM:-dumb}}" {settings} "$@"'
+        return f'cd {init.STATE} && exec env -i TERM="${{TERM:-dumb}}" {settings} "$@"'
 
     def captures(self) -> list[str]:
         """See ``Running``."""

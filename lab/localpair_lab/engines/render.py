@@ -13,7 +13,7 @@ import yaml
 
 from localpair_lab import paths
 from localpair_lab.engines.wiring import held_nodes
-from localpair_lab.fabric.contained import PROJECT, packed
+from localpair_lab.fabric.server.container import PROJECT, packed
 from localpair_lab.fabric.steps import FABRIC
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from localpair_lab import plan as p
-from localpair_lab.engines.base import LabError
+from localpair_lab.errors import LabError
 from localpair_lab.fabric import steps
-from localpair_lab.fabric.compile import compiler
-from localpair_lab.fabric.selection import is_kept
+from localpair_lab.fabric.compiler.network import compiler
+from localpair_lab.fabric.compiler.selection import is_kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from localpair_lab.fabric.compile import Compiler
+    from localpair_lab.fabric.compiler.network import Compiler
     from localpair_lab.plan.model import Plan
     from localpair_lab.plan.probe import Probe
 

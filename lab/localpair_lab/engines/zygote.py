@@ -30,11 +30,12 @@ def main(descriptor: int, parent: int, root: str) -> None:
     # OpenSSL knows a forked process by its number, which is a small one in every device.
     has_product = os.getpid() > _SMALL_NUMBERS and _import_product()
     sys.path.append(root)
-    from localpair_lab.fabric import channel, children, namespaces, programs, warm
+    from localpair_lab.fabric.server import owner, prefork
+    from localpair_lab.fabric.system import channel, children, namespaces
 
     namespaces.die_with_parent(parent)
     if has_product:
-        warm.provide("@localpair", import_module("localpair.cli").main)
+        prefork.provide("@localpair", import_module("localpair.cli").main)
     gc.collect()
     gc.freeze()  # a child's collections would copy every page else
     connection = socket.socket(fileno=descriptor)
@@ -43,7 +44,7 @@ def main(descriptor: int, parent: int, root: str) -> None:
         while True:
             _, passed = channel.receive(connection)
             _reap()  # not before: a pidfd needs a process that nobody has reaped
-            pid = children.fork(partial(_own, programs.own, connection, *passed), what="own")
+            pid = children.fork(partial(_own, owner.own, connection, *passed), what="own")
             pidfd = os.pidfd_open(pid)
             channel.send(connection, {"pid": pid}, [pidfd])
             for one in (*passed, pidfd):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from localpair_lab.fabric import contained
+from localpair_lab.fabric.server import container
 
 if __name__ == "__main__":
-    sys.exit(contained.main(sys.argv[1], sys.argv[2:]))
+    sys.exit(container.main(sys.argv[1], sys.argv[2:]))

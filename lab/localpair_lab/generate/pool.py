@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from localpair_lab.conduct import Wishes, conduct
 from localpair_lab.engines.namespace import NamespaceEngine
 from localpair_lab.generate.sample import Sample, planned_text
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.oracle.packet import Answer
+from localpair_lab.run.runner import Wishes, conduct
 
 PATIENT_FOR_ONE = 4  # plays that wait, for each play that works: their starts keep the cores busy
 

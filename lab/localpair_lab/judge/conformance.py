@@ -22,7 +22,7 @@ from localpair_lab.plan.actions import Action
 from localpair_lab.plan.changes import CreateInterface, Readdress, Roam, SetLink
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Interface, Node
-from localpair_lab.record import ActionRecord, Record
+from localpair_lab.timeline import ActionRecord, Record
 
 ANNOUNCING = ("host", "join", "discover", "send", "listen", "addresses", "diagnose")
 SWEPT = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")))

@@ -15,7 +15,7 @@ from localpair_lab.model.expectations import Expect, Observed, PathWanted
 from localpair_lab.model.scenario import Scenario
 from localpair_lab.oracle.consistency import on_network
 from localpair_lab.plan.model import Plan
-from localpair_lab.record import ActionRecord, Record
+from localpair_lab.timeline import ActionRecord, Record
 
 EXITS = {"refused": 4, "done": 0, "interrupted": 130}
 EVIDENCE_LINES = 8

@@ -11,7 +11,7 @@ from localpair_lab.judge.conformance import check_manners, circumstances
 from localpair_lab.judge.packets import read_node
 from localpair_lab.judge.verdict import Failure
 from localpair_lab.plan.model import Plan
-from localpair_lab.record import ActionRecord, Record
+from localpair_lab.timeline import ActionRecord, Record
 
 NEVER_LOGGED = (
     "Traceback (most recent call last)",

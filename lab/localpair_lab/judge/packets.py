@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from heapq import merge
 from pathlib import Path
 
-from localpair_lab.fabric.frames import Packet, parse
-from localpair_lab.fabric.pcapng import packets
+from localpair_lab.fabric.traffic.frames import Packet, parse
+from localpair_lab.fabric.traffic.pcapng import packets
 
 _ARP_QUESTION = 1
 

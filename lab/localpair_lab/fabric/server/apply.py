@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from localpair_lab.fabric import addresses, channel, children, links, steps, tunnel, wire
+from localpair_lab.fabric import steps
+from localpair_lab.fabric.system import addresses, channel, children, links
+from localpair_lab.fabric.traffic import impairment, tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from localpair_lab.fabric.places import Places
+    from localpair_lab.fabric.system.places import Places
 
 _NFT_TIMEOUT_S: Final = 20.0
 
@@ -105,13 +107,13 @@ class Applier:
             control.close()
             children.end(pid)
         with self._places.inside(step.place):
-            outer, inner = wire.open_port(step.outer), wire.open_port(step.inner)
+            outer, inner = impairment.open_port(step.outer), impairment.open_port(step.inner)
         ours, theirs = socket.socketpair()
         seed = f"{step.seed}/{step.port}"
 
         def work() -> None:
             ours.close()
-            wire.run(outer, inner, theirs, seed)
+            impairment.run(outer, inner, theirs, seed)
 
         pid = children.fork(work, what=f"wire of {step.port}")
         for one in (outer, inner, theirs):

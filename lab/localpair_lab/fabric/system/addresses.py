@@ -7,13 +7,13 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final
 
-from localpair_lab.fabric import netlink
-from localpair_lab.fabric.netlink import attribute, attributes, numeric
+from localpair_lab.fabric.system import netlink
+from localpair_lab.fabric.system.netlink import attribute, attributes, numeric
 
 if TYPE_CHECKING:
     from localpair_lab.fabric import steps
-    from localpair_lab.fabric.netlink import Channel
-    from localpair_lab.fabric.places import Places
+    from localpair_lab.fabric.system.netlink import Channel
+    from localpair_lab.fabric.system.places import Places
 
 # linux/if_addr.h, linux/rtnetlink.h, linux/fib_rules.h
 _ADDRESS: Final = struct.Struct("=BBBBI")

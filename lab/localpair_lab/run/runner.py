@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from localpair_lab.engines.base import Engine, LabError, Running
+from localpair_lab.engines.base import Engine, Running
+from localpair_lab.errors import LabError
 from localpair_lab.judge.expectations import check, main_action, outcome_of
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.plan.model import as_json
-from localpair_lab.record import Record
-from localpair_lab.run import play
+from localpair_lab.run.player import play
+from localpair_lab.timeline import Record
 
 STARVED_S = 1.0  # the lab's own delay beyond which a missed bound proves nothing
 STARVED_SHARE = 0.9  # the same for the machine's: four plays at once on two cores keep below it

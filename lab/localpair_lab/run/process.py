@@ -8,11 +8,11 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from localpair_lab.board import Board, NeverError
 from localpair_lab.engines.base import Line, Process
 from localpair_lab.plan.actions import Action
 from localpair_lab.plan.changes import When
-from localpair_lab.record import ActionRecord, Record, Seen, shown
+from localpair_lab.run.signals import Board, NeverError
+from localpair_lab.timeline import ActionRecord, Record, Seen, shown
 
 GRACE_S = 2.0  # from the interrupt to the kill
 

@@ -6,9 +6,9 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from localpair_lab.fabric import netlink
-from localpair_lab.fabric.namespaces import create_network, inside
-from localpair_lab.fabric.netlink import Channel
+from localpair_lab.fabric.system import netlink
+from localpair_lab.fabric.system.namespaces import create_network, inside
+from localpair_lab.fabric.system.netlink import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

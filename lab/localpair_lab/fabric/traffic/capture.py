@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from localpair_lab.fabric import channel
-from localpair_lab.fabric.pcapng import INBOUND, OUTBOUND, SNAP_BYTES, Writer
-from localpair_lab.fabric.wire import enlarge
+from localpair_lab.fabric.system import channel
+from localpair_lab.fabric.traffic.impairment import enlarge
+from localpair_lab.fabric.traffic.pcapng import INBOUND, OUTBOUND, SNAP_BYTES, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,9 +21,11 @@ import zlib
 from pathlib import Path
 from typing import Any, Final
 
-from localpair_lab.fabric import channel, clock, holder, namespaces, probe, tunnel
-from localpair_lab.fabric.server import Server
+from localpair_lab.fabric.server import features, init
+from localpair_lab.fabric.server.server import Server
 from localpair_lab.fabric.steps import FABRIC
+from localpair_lab.fabric.system import channel, clock, namespaces
+from localpair_lab.fabric.traffic import tunnel
 
 PROJECT: Final = "LOCALPAIR_LAB_PROJECT"
 STARTED: Final = "[lab] the program has started"
@@ -101,7 +103,7 @@ def join(path: Path, node: str) -> int:
     Path("/etc/resolv.conf").write_text(os.environ.get("LOCALPAIR_LAB_RESOLVER", ""))
     answer, _ = channel.ask(voice, {"do": "join", "node": node}, [namespaces.open_network()])
     sys.stderr.write(f"{node}: the network stands\n" if answer["ok"] else f"{node}: {answer['error']}\n")
-    holder.Holder(listener=_listen(_NODE_SOCKET)).run()
+    init.Holder(listener=_listen(_NODE_SOCKET)).run()
     return 0
 
 
@@ -132,7 +134,7 @@ def try_everything() -> int:
     """Print what a fabric can do in this container, as JSON."""
     namespaces.writable_kernel_settings()
     _make_tunnel_device()
-    found = {**probe.run(), "clock": "" if clock.library() else "libfaketime is not in the image"}
+    found = {**features.run(), "clock": "" if clock.library() else "libfaketime is not in the image"}
     sys.stdout.write(json.dumps(found) + "\n")
     return 0
 

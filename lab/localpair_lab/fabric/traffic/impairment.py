@@ -15,8 +15,8 @@ import socket
 import time
 from typing import Any, Final
 
-from localpair_lab.fabric import channel
-from localpair_lab.fabric.frames import Matcher, Packet, parse
+from localpair_lab.fabric.system import channel
+from localpair_lab.fabric.traffic.frames import Matcher, Packet, parse
 
 _SOL_PACKET: Final = 263
 _PACKET_VNET_HEADER: Final = 15

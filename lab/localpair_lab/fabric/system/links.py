@@ -6,13 +6,13 @@ import errno
 import struct
 from typing import TYPE_CHECKING, Final
 
-from localpair_lab.fabric import addresses, netlink
-from localpair_lab.fabric.netlink import attribute
 from localpair_lab.fabric.steps import FABRIC
+from localpair_lab.fabric.system import addresses, netlink
+from localpair_lab.fabric.system.netlink import attribute
 
 if TYPE_CHECKING:
     from localpair_lab.fabric import steps
-    from localpair_lab.fabric.places import Places
+    from localpair_lab.fabric.system.places import Places
 
 # linux/if_link.h
 _INFO_KIND: Final = 1

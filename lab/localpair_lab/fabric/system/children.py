@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from localpair_lab.fabric import namespaces
+from localpair_lab.fabric.system import namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable

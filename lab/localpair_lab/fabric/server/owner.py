@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 
-from localpair_lab.fabric import namespaces, server
+from localpair_lab.fabric.server import server
+from localpair_lab.fabric.system import namespaces
 
 
 def own(descriptor: int, parent: int) -> int:

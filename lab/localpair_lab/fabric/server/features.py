@@ -10,9 +10,11 @@ import os
 import socket
 from typing import TYPE_CHECKING, Final
 
-from localpair_lab.fabric import namespaces, sandbox, steps, tunnel, wire
-from localpair_lab.fabric.apply import Applier
-from localpair_lab.fabric.places import Places
+from localpair_lab.fabric import steps
+from localpair_lab.fabric.server.apply import Applier
+from localpair_lab.fabric.system import namespaces, sandbox
+from localpair_lab.fabric.system.places import Places
+from localpair_lab.fabric.traffic import impairment, tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +76,7 @@ def _policy_routing() -> None:
 def _wire() -> None:
     network = namespaces.create_network()
     with namespaces.inside(network):
-        wire.open_port("lo").close()
+        impairment.open_port("lo").close()
     os.close(network)
 
 

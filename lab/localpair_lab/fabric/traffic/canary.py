@@ -20,13 +20,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from localpair_lab.fabric.addresses import forget_neighbours
-from localpair_lab.fabric.netlink import Channel
+from localpair_lab.fabric.system.addresses import forget_neighbours
+from localpair_lab.fabric.system.netlink import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from localpair_lab.fabric.places import Places
+    from localpair_lab.fabric.system.places import Places
 
 _PATIENCE_S: Final = 4.0  # for what should arrive: longer than an ARP entry takes to fail and be tried again
 _REPEAT_S: Final = 0.1

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from localpair_lab.fabric import namespaces
+from localpair_lab.fabric.system import namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,17 +17,19 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from localpair_lab.fabric import canary, channel, children, holder, namespaces, probe
-from localpair_lab.fabric.apply import Applier
-from localpair_lab.fabric.places import Places
-from localpair_lab.fabric.recorder import Recorder
-from localpair_lab.fabric.settle import settle
+from localpair_lab.fabric.server import features, init
+from localpair_lab.fabric.server.apply import Applier
 from localpair_lab.fabric.steps import FABRIC, decode
+from localpair_lab.fabric.system import channel, children, namespaces
+from localpair_lab.fabric.system.places import Places
+from localpair_lab.fabric.system.settle import settle
+from localpair_lab.fabric.traffic import canary
+from localpair_lab.fabric.traffic.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from localpair_lab.fabric.channel import Message
+    from localpair_lab.fabric.system.channel import Message
 
 
 class RefusedError(Exception):
@@ -127,7 +129,7 @@ class Server:
             "capture": lambda: self.recorder.begin(message),
             "stop-capture": self.recorder.stop,
             "look": self.recorder.look,
-            "probe": lambda: {"trials": probe.run()},
+            "probe": lambda: {"trials": features.run()},
             "release": self._release,
             "end": dict,
         }
@@ -168,10 +170,10 @@ class Server:
         return {}
 
     def _hold(self, message: Message, passed: list[int]) -> Message:
-        furniture = holder.Furniture(message["node"], message["hosts"], message["resolver"])
+        furniture = init.Furniture(message["node"], message["hosts"], message["resolver"])
         ours, theirs = socket.socketpair()
         listening, ready = os.pipe()
-        pid = children.fork_first_of_own(lambda: holder.hold(furniture, theirs, ready))
+        pid = children.fork_first_of_own(lambda: init.hold(furniture, theirs, ready))
         theirs.close()
         os.close(ready)
         said = os.read(listening, 4096)

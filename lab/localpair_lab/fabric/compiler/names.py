@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from localpair_lab.fabric.selection import every_port, wired_ports
+from localpair_lab.fabric.compiler.selection import every_port, wired_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from localpair_lab.fabric import channel, namespaces, warm
+from localpair_lab.fabric.server import prefork
+from localpair_lab.fabric.system import channel, namespaces
 
 ROOT: Final = Path("/run")  # a private tmpfs; hides the host's service sockets as well
 STATE: Final = ROOT / "state"
@@ -213,7 +214,7 @@ def _become(message: dict[str, Any], environment: dict[str, str], streams: list[
         if message["product"]:
             namespaces.drop_privileges()
         if word := message.get("warm", ""):
-            warm.live(word, argv, environment)
+            prefork.live(word, argv, environment)
         os.execvpe(argv[0], argv, environment)  # noqa: S606 - starting programs is what a node is for
     except BaseException as error:  # noqa: BLE001 - nothing of the parent's may run on in the child
         os.write(2, f"cannot start {argv[0]}: {error}\n".encode())

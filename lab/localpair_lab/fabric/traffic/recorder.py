@@ -8,11 +8,12 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from localpair_lab.fabric import capture, channel, children
 from localpair_lab.fabric.steps import FABRIC
+from localpair_lab.fabric.system import channel, children
+from localpair_lab.fabric.traffic import capture
 
 if TYPE_CHECKING:
-    from localpair_lab.fabric.places import Places
+    from localpair_lab.fabric.system.places import Places
 
 _LOOKS: Final = (
     ("ip", "-d", "address"),

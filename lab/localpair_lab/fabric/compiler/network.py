@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from localpair_lab import plan as p
-from localpair_lab.fabric import rules, steps
-from localpair_lab.fabric.names import Names, names
-from localpair_lab.fabric.selection import is_kept, needs_single_packets
+from localpair_lab.fabric import steps
+from localpair_lab.fabric.compiler import nftables
+from localpair_lab.fabric.compiler.names import Names, names
+from localpair_lab.fabric.compiler.selection import is_kept, needs_single_packets
 from localpair_lab.fabric.steps import FABRIC
 
 if TYPE_CHECKING:
@@ -88,9 +89,9 @@ class Compiler:
             if not _interface_of(key):
                 yield steps.Sysctl(node.name, key, value)
         if node.chains:
-            yield steps.Ruleset(node.name, rules.FILTER, rules.firewall(node.chains))
+            yield steps.Ruleset(node.name, nftables.FILTER, nftables.firewall(node.chains))
         if node.source_nat or node.port_forwards:
-            yield steps.Ruleset(node.name, rules.NAT, rules.translation(node))
+            yield steps.Ruleset(node.name, nftables.NAT, nftables.translation(node))
         working = {interface.name for interface in node.interfaces if interface.present and interface.up}
         for number, interface in enumerate(node.interfaces):
             if interface.present:
@@ -218,7 +219,7 @@ class Compiler:
             case p.SetSegment():
                 yield from self._set_segment(change)
             case p.SetChains():
-                yield steps.Ruleset(change.node, rules.FILTER, rules.firewall(change.chains))
+                yield steps.Ruleset(change.node, nftables.FILTER, nftables.firewall(change.chains))
             case p.SetImpairments():
                 yield _impair(change.port, change.impairments)
 
@@ -273,13 +274,13 @@ class Compiler:
 
     def _segment_rules(self, segment: str, listed: Sequence[SegmentRule]) -> Step:
         table = self._table(segment)
-        text = rules.segment(table, self.names.group(segment), listed, self.names.port)
+        text = nftables.segment(table, self.names.group(segment), listed, self.names.port)
         return steps.Ruleset(FABRIC, table, text)
 
     def _bursts(self, segment: str, listed: Sequence[SegmentRule]) -> Iterator[Step]:
         for number, rule in enumerate(listed):
             if any(rule.only_s):
-                yield steps.Burst(FABRIC, self._table(segment), rules.burst_set(number), *rule.only_s)
+                yield steps.Burst(FABRIC, self._table(segment), nftables.burst_set(number), *rule.only_s)
 
     def _table(self, segment: str) -> str:
         return f"bridge lab_{self.names.bridges[segment].replace('-', '_')}"

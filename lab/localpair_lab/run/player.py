@@ -12,14 +12,15 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from localpair_lab.attend import GRACE_S, Attendant
-from localpair_lab.board import Board, NeverError
-from localpair_lab.engines.base import LabError, Process, Running
+from localpair_lab.engines.base import Process, Running
+from localpair_lab.errors import LabError
 from localpair_lab.plan.actions import Action, SampleFile
 from localpair_lab.plan.changes import Event, SetClock
 from localpair_lab.plan.model import Plan
-from localpair_lab.pressure import Pressure
-from localpair_lab.record import ActionRecord, Record
+from localpair_lab.run.load_pressure import Pressure
+from localpair_lab.run.process import GRACE_S, Attendant
+from localpair_lab.run.signals import Board, NeverError
+from localpair_lab.timeline import ActionRecord, Record
 
 HELPER_READY_S = 10.0
 KEY_FILE = "home/device.key"

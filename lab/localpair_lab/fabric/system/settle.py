@@ -7,10 +7,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from localpair_lab.fabric.addresses import tentative
+from localpair_lab.fabric.system.addresses import tentative
 
 if TYPE_CHECKING:
-    from localpair_lab.fabric.places import Places
+    from localpair_lab.fabric.system.places import Places
 
 _PATIENCE_S: Final = 10.0
 _PAUSE_S: Final = 0.001

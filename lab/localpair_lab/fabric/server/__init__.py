@@ -1,0 +1,1 @@
+"""The fabric's processes: what owns, builds and serves the network of one play."""

@@ -1,0 +1,1 @@
+"""The kernel's interfaces that the fabric uses: netlink, namespaces, clocks, sandboxes, processes."""

@@ -1,0 +1,1 @@
+"""Packets: impairments, tunnels, probes and captures."""
