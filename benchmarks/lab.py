@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from localpair_lab.choice import docker_answers, make_engine
 from localpair_lab.engines.base import Engine
-from localpair_lab.engines.namespace import NamespaceEngine
+from localpair_lab.engines.namespace.engine import NamespaceEngine
+from localpair_lab.engines.registry import docker_answers, make_engine
 from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell, all_cells, planned

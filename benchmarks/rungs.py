@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localpair_lab.engines.namespace import NamespaceEngine
+from localpair_lab.engines.namespace.engine import NamespaceEngine
 from localpair_lab.errors import LabError
 from localpair_lab.fabric.traffic.frames import Packet
 from localpair_lab.judge.packets import read_node

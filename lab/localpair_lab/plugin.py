@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from localpair_lab.choice import WANTED, engine_names, make_engine
 from localpair_lab.engines.base import Engine, Running
+from localpair_lab.engines.registry import WANTED, engine_names, make_engine
 from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import (
     Outcome,

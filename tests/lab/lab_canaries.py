@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from localpair_lab.engines.namespace import NamespaceEngine
+from localpair_lab.engines.namespace.engine import NamespaceEngine
 from localpair_lab.plan.probe import Probe
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from localpair_lab import capabilities
+from localpair_lab.engines.namespace.trials import namespaces
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = {
@@ -27,9 +27,7 @@ def test_no_tool_is_forgotten() -> None:
     assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} == {*TOOLS, "measuring"}
 
 
-@pytest.mark.skipif(
-    any(capabilities.namespaces().values()), reason="network namespaces cannot play everything here"
-)
+@pytest.mark.skipif(any(namespaces().values()), reason="network namespaces cannot play everything here")
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_tool_runs_and_gives_its_figures(tool: str) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

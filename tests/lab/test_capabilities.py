@@ -8,10 +8,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from localpair_lab import capabilities
 from localpair_lab.cli.care import diagnosed
-from localpair_lab.engines import forks
+from localpair_lab.engines import capabilities
 from localpair_lab.engines.doctor import Finding
+from localpair_lab.engines.namespace import forkserver_client
+from localpair_lab.engines.namespace.trials import namespaces
 from localpair_lab.fabric.system import clock, sandbox
 from localpair_lab.plan.capabilities import CAPABILITIES
 
@@ -31,7 +32,7 @@ def test_every_capability_of_plans_is_known() -> None:
 
 @pytest.mark.netns
 def test_this_machine_was_asked() -> None:
-    trials = capabilities.namespaces()
+    trials = namespaces()
     assert {"wire", "firewall", "nat", "segment-rules", "isolation", "snooping", "events", "clock"} <= set(
         trials
     )
@@ -53,16 +54,16 @@ def test_every_gap_has_one_remedy(capability: str, reason: str, words: str) -> N
 
 
 def test_a_machine_without_namespaces_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forks, "_zygotes", [])
-    monkeypatch.setattr(forks.sys, "executable", "/bin/false")
-    capabilities.namespaces.cache_clear()
+    monkeypatch.setattr(forkserver_client, "_zygotes", [])
+    monkeypatch.setattr(forkserver_client.sys, "executable", "/bin/false")
+    namespaces.cache_clear()
     try:
-        lacking = capabilities.missing(["events"], capabilities.namespaces())
+        lacking = capabilities.missing(["events"], namespaces())
         assert [one.capability for one in lacking] == ["events"]
         assert "did not start" in lacking[0].reason
         assert lacking[0].mend
     finally:
-        capabilities.namespaces.cache_clear()
+        namespaces.cache_clear()
 
 
 def test_the_clock_shift_leaves_monotonic_time_alone() -> None:
@@ -109,7 +110,7 @@ for family in (socket.AF_NETLINK, socket.AF_INET, socket.AF_UNIX):
 
 @pytest.mark.netns
 def test_a_sandbox_hides_what_the_kernel_tells_in_files_and_nothing_else(tmp_path: Path) -> None:
-    if reason := capabilities.namespaces()["kernel-files"]:
+    if reason := namespaces()["kernel-files"]:
         pytest.skip(reason)
     (tmp_path / "own").write_text("own")
     attempts = f"""

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from localpair_lab import gc, lease
-from localpair_lab.engines.compose import answers
-from localpair_lab.engines.docker_host import DockerHost
+from localpair_lab.engines.compose import cleanup, lease
+from localpair_lab.engines.compose.docker_host import DockerHost
+from localpair_lab.engines.compose.engine import answers
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "LOCALPAIR_LAB_CLEANUP_TEST"
@@ -26,9 +26,9 @@ sys.path.insert(0, sys.argv[4])
 import lab_plans as plans
 engine_name, step, folder = sys.argv[1:4]
 if engine_name == "namespace":
-    from localpair_lab.engines.namespace import NamespaceEngine as Engine
+    from localpair_lab.engines.namespace.engine import NamespaceEngine as Engine
 else:
-    from localpair_lab.engines.compose import ComposeEngine as Engine
+    from localpair_lab.engines.compose.engine import ComposeEngine as Engine
 
 async def reach(wanted):
     if step == wanted:
@@ -127,7 +127,7 @@ def labelled(folder: Path) -> list[str]:
 def test_containers_are_swept_after_the_lab(step: str, tmp_path: Path) -> None:
     token = killed_at("compose", step, tmp_path)
     wait_for(lambda: marked(token))
-    gc.collect()  # what was being made while the watch swept is found by the next start
+    cleanup.collect()  # what was being made while the watch swept is found by the next start
     wait_for(lambda: labelled(tmp_path))
 
 
@@ -176,7 +176,7 @@ def test_the_sweep_spares_what_is_not_ours() -> None:
     ]
     dead = client.volumes.create("localpair-test-dead", labels={**held.labels(), lease.LABEL_LEASE: "gone"})
     try:
-        assert f"removed volume {dead.name}" in gc.collect()
+        assert f"removed volume {dead.name}" in cleanup.collect()
         assert {volume.name for volume in client.volumes.list()} >= {volume.name for volume in kept}
     finally:
         for volume in kept:

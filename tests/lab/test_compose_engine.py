@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 import lab_plans as plans
 import pytest
 from lab_canaries import between, probe
-from localpair_lab import lease
 from localpair_lab import plan as p
-from localpair_lab.engines import image
-from localpair_lab.engines.compose import FILE, ComposeEngine, ComposeRunning, answers, write_project
-from localpair_lab.engines.docker_host import DockerHost
-from localpair_lab.engines.render import as_text, render
-from localpair_lab.engines.wiring import Wiring
+from localpair_lab.engines.compose import image, lease
+from localpair_lab.engines.compose.docker_host import DockerHost
+from localpair_lab.engines.compose.engine import ComposeEngine, answers, write_project
+from localpair_lab.engines.compose.render import as_text, render
+from localpair_lab.engines.compose.running import FILE, ComposeRunning
+from localpair_lab.engines.network import Wiring
 from localpair_lab.errors import LabError
 from localpair_lab.fabric.server.container import PROJECT, packed, unpacked
 
@@ -244,7 +244,9 @@ def test_the_project_comes_up_by_hand(tmp_path: Path) -> None:
     host = DockerHost()
     image.ensure(host)
     host.client.images.remove(image.LATEST)  # only the name, which another clone's build would take, too
-    subprocess.run([sys.executable, "-m", "localpair_lab.engines.image"], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "localpair_lab.engines.compose.image"], check=True, capture_output=True
+    )
     file = write_project(plans.plan(), tmp_path)
     compose = ["docker", "compose", "-f", str(file)]
     try:

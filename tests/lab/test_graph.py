@@ -169,7 +169,7 @@ def test_ways_that_differ_in_bound_sockets_are_one_line() -> None:
 def test_the_lab_imports_without_docker() -> None:
     code = (
         "import sys; sys.modules['docker'] = None; import localpair_lab.plugin, localpair_lab.cli.main; "
-        "import localpair_lab.oracle.judge, localpair_lab.choice; "
+        "import localpair_lab.oracle.judge, localpair_lab.engines.registry; "
         "assert not [name for name in sys.modules if name.startswith('docker.')]"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

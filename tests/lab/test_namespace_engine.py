@@ -21,8 +21,9 @@ import lab_plans as plans
 import pytest
 from lab_canaries import between, play, probe
 from localpair_lab import plan as p
-from localpair_lab.engines import forks
-from localpair_lab.engines.namespace import NamespaceEngine, NamespaceRunning
+from localpair_lab.engines.namespace import forkserver_client
+from localpair_lab.engines.namespace.engine import NamespaceEngine
+from localpair_lab.engines.namespace.running import NamespaceRunning
 from localpair_lab.errors import LabError
 from localpair_lab.fabric.system import clock
 from localpair_lab.judge.packets import read_node
@@ -750,7 +751,7 @@ def test_nothing_of_the_labs_environment_is_to_be_seen_in_a_forked_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_OF_THE_LAB", "hunter2")
-    monkeypatch.setattr(forks, "_zygotes", [])
+    monkeypatch.setattr(forkserver_client, "_zygotes", [])
 
     async def run() -> None:
         async with real(tmp_path, cold=False) as up:
@@ -765,7 +766,7 @@ def test_nothing_of_the_labs_environment_is_to_be_seen_in_a_forked_device(
     try:
         asyncio.run(run())
     finally:
-        forks.zygote().end()  # this test's own
+        forkserver_client.zygote().end()  # this test's own
 
 
 def test_settings_of_the_machine_are_refused_and_files_stay_in_the_state_folder(tmp_path: Path) -> None:

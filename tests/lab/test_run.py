@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab_fake import OFFER, FakeEngine, FakeRunning
-from localpair_lab.choice import make_engine
+from localpair_lab.engines.registry import make_engine
 from localpair_lab.judge.expectations import split_address
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.plan.changes import When
@@ -279,7 +279,8 @@ def test_whoever_wishes_it_hears_when_the_network_stands(cell_of: CellOf, tmp_pa
 def test_cold_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(
-        "localpair_lab.engines.namespace.NamespaceEngine", lambda *, cold: asked.append(cold) or FakeEngine()
+        "localpair_lab.engines.namespace.engine.NamespaceEngine",
+        lambda *, cold: asked.append(cold) or FakeEngine(),
     )
     for cold in (True, False):
         make_engine("namespace", cold=cold)

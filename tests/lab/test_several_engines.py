@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from localpair_lab import lease
-from localpair_lab.engines import image
-from localpair_lab.engines.compose import answers
-from localpair_lab.engines.docker_host import DockerHost
+from localpair_lab.engines.compose import image, lease
+from localpair_lab.engines.compose.docker_host import DockerHost
+from localpair_lab.engines.compose.engine import answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

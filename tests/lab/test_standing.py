@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from localpair_lab.engines.compose import answers
+from localpair_lab.engines.compose.engine import answers
 from localpair_lab.fabric.traffic.pcapng import packets
 
 if TYPE_CHECKING:

@@ -58,8 +58,8 @@ def _told_once(lacking: list[Finding]) -> Iterator[str]:
 
 def gc(options: argparse.Namespace) -> int:
     """Remove what dead labs have left, by their labels and leases, and nothing else."""
-    from localpair_lab.choice import docker_answers
-    from localpair_lab.gc import collect
+    from localpair_lab.engines.compose.cleanup import collect
+    from localpair_lab.engines.registry import docker_answers
 
     if not docker_answers():
         talk("no Docker engine answers; namespaces leave nothing behind")

@@ -125,7 +125,7 @@ def _explain_pair(cell: PlannedCell, join: Action) -> None:
 
 def render(options: argparse.Namespace) -> int:
     """The Compose project of a scenario, as a folder that comes up with plain ``docker compose up``."""
-    from localpair_lab.engines.compose import write_project
+    from localpair_lab.engines.compose.engine import write_project
 
     cell = chosen(options.scenario, options.cell)
     folder = Path(options.output or f"{cell.loaded.name}-compose")

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from localpair_lab.choice import WANTED
 from localpair_lab.cli import care, generate, look, play
 from localpair_lab.cli.demo import demo
 from localpair_lab.cli.output import complain, talk
+from localpair_lab.engines.registry import WANTED
 from localpair_lab.errors import LabError
 from localpair_lab.loading.problems import ScenarioError
 from localpair_lab.model.scenario import MARKERS

@@ -9,7 +9,8 @@ from localpair_lab.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-from localpair_lab.capabilities import RESTS_ON, missing, namespaces
+from localpair_lab.engines.capabilities import RESTS_ON, missing
+from localpair_lab.engines.namespace.trials import namespaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def _findings(engine: str, trials: Mapping[str, str]) -> list[Finding]:
 
 
 def _compose_findings() -> list[Finding]:
-    from localpair_lab.engines.compose import ComposeEngine
+    from localpair_lab.engines.compose.engine import ComposeEngine
 
     try:
         return _findings("compose", ComposeEngine().trials())

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from localpair_lab.engines.namespace import NamespaceEngine
+from localpair_lab.engines.namespace.engine import NamespaceEngine
 from localpair_lab.generate.sample import Sample, planned_text
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.oracle.packet import Answer

@@ -1,8 +1,8 @@
 """Removes what dead labs have left on a Docker engine, and nothing else.
 
 Only objects with the lab's label are looked at; of those, only the ones made from this machine whose lease
-nobody holds are removed. ``python -m localpair_lab.gc`` is the watch that a running lab keeps: it waits for its end
-and sweeps then.
+nobody holds are removed. As a program this is the watch that a running lab keeps: it waits for the lab's end and
+sweeps then.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from localpair_lab import lease, paths
-from localpair_lab.engines.docker_host import DockerHost
+from localpair_lab import paths
+from localpair_lab.engines.compose import lease
+from localpair_lab.engines.compose.docker_host import DockerHost
 from localpair_lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Watch:
 
     def __init__(self, addresses: Iterable[str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "localpair_lab.gc", *addresses],
+            [sys.executable, "-m", "localpair_lab.engines.compose.cleanup", *addresses],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from localpair_lab import paths
-from localpair_lab.engines.wiring import held_nodes
+from localpair_lab.engines.network import held_nodes
 from localpair_lab.fabric.server.container import PROJECT, packed
 from localpair_lab.fabric.steps import FABRIC
 

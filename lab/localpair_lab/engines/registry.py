@@ -26,7 +26,7 @@ def engine_names(wanted: Wanted) -> list[str]:
 def docker_answers(docker_host: str = "") -> bool:
     """Whether a Docker engine with Compose v2 answers."""
     try:
-        return bool(import_module("localpair_lab.engines.compose").answers(docker_host))
+        return bool(import_module("localpair_lab.engines.compose.engine").answers(docker_host))
     except ImportError:
         return False
 
@@ -38,10 +38,10 @@ def make_engine(
     ``NamespaceEngine``; containers always are.
     """
     if name == "namespace":
-        engine: Engine = import_module("localpair_lab.engines.namespace").NamespaceEngine(cold=cold)
+        engine: Engine = import_module("localpair_lab.engines.namespace.engine").NamespaceEngine(cold=cold)
         return engine
     try:
-        module = import_module("localpair_lab.engines.compose")
+        module = import_module("localpair_lab.engines.compose.engine")
     except ImportError as error:
         raise LabError(
             f"the compose engine cannot be loaded: {error}", hint="install the docker package"

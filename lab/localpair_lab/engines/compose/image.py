@@ -1,6 +1,6 @@
 """The lab's image: made once for each state of the wheel and the fabric, and found again by its name.
 
-``python -m localpair_lab.engines.image`` makes it ahead of time.
+``python -m localpair_lab.engines.compose.image`` makes it ahead of time.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from localpair_lab import lease, paths
-from localpair_lab.engines.docker_host import DockerHost
+from localpair_lab import paths
+from localpair_lab.engines.compose import lease
+from localpair_lab.engines.compose.docker_host import DockerHost
 from localpair_lab.errors import LabError
 
 if TYPE_CHECKING:

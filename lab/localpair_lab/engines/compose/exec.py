@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from localpair_lab.engines.base import Line
-    from localpair_lab.engines.docker_host import DockerHost
+    from localpair_lab.engines.compose.docker_host import DockerHost
 
 FABRIC_PROGRAM: Final = ("python3", "-S", "-m", "localpair_lab.fabric")
 _FRAME: Final = struct.Struct(">BxxxI")

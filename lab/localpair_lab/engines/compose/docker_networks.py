@@ -8,6 +8,7 @@ nothing leads out.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,11 @@ import yaml
 
 from localpair_lab import plan as p
 from localpair_lab.engines.base import Missing
-from localpair_lab.engines.render import BASE, machine
+from localpair_lab.engines.compose.render import BASE, machine
+from localpair_lab.engines.compose.running import CAPTURES, ComposeRunning, FabricVoice
+from localpair_lab.engines.network import Wiring
+from localpair_lab.fabric.compiler.names import names
+from localpair_lab.fabric.compiler.network import BridgedCompiler
 from localpair_lab.fabric.steps import FABRIC
 
 if TYPE_CHECKING:
@@ -90,3 +95,30 @@ def bridged(plan: Plan, *, name: str, image: str, labels: Mapping[str, str]) -> 
     }
     volumes = {volume: {"labels": dict(labels)} for volume in base["volumes"]}
     return {"name": name, "services": services, "networks": networks, "volumes": volumes}
+
+
+class BridgedRunning(ComposeRunning):
+    """A simple plan on the engine's own bridge networks: a check that the fabric is no fiction."""
+
+    def _rendered(self, image_name: str) -> dict[str, Any]:
+        return bridged(self._plan, name=self._name, image=image_name, labels=self._lease.labels())
+
+    async def _outcome(self, voice: FabricVoice) -> dict[str, Any]:
+        found = await asyncio.to_thread(self._found)
+        parts = BridgedCompiler(self._plan, names(self._plan), found=found)
+        self._wiring = Wiring(self._plan, self._probes, CAPTURES, parts=parts)
+        await voice.ask({"do": "await", "nodes": [node.name for node in self._plan.nodes]})
+        answer = await voice.ask({"do": "stand", **self._wiring.project()})
+        await voice.ask({"do": "release"})
+        return answer
+
+    def _found(self) -> dict[str, str]:
+        """The MAC that the engine gave each port."""
+        macs: dict[str, str] = {}
+        for node in self._plan.nodes:
+            shown = self._host.client.api.inspect_container(self._container(node.name))
+            networks = shown["NetworkSettings"]["Networks"]
+            for interface in node.interfaces:
+                name = network_name(self._name, self._plan, interface.segment)
+                macs[f"{node.name}/{interface.name}"] = networks[name]["MacAddress"]
+        return macs

@@ -1,53 +1,64 @@
-"""Plans in real containers: a rendered Compose project whose devices run the built wheel in the lab's
-image.
-"""
+"""One Compose project while it runs."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import io
 import json
 import tarfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from localpair_lab import capabilities, lease
 from localpair_lab import plan as p
-from localpair_lab.engines import image
-from localpair_lab.engines.base import Missing
-from localpair_lab.engines.bridged import bridged, network_name, unplayable
-from localpair_lab.engines.docker_host import DockerHost, has_compose
-from localpair_lab.engines.execution import FABRIC_PROGRAM, Execution, Stream, tell
-from localpair_lab.engines.render import as_text, project_name, render
-from localpair_lab.engines.wiring import STEPS_FILE, Wiring, collect, held_nodes
+from localpair_lab.engines.compose import lease
+from localpair_lab.engines.compose.docker_host import DockerHost
+from localpair_lab.engines.compose.exec import FABRIC_PROGRAM, Execution, Stream, tell
+from localpair_lab.engines.compose.render import as_text, project_name, render
+from localpair_lab.engines.network import STEPS_FILE, Wiring, collect, held_nodes
 from localpair_lab.errors import LabError
-from localpair_lab.fabric.compiler.names import names
-from localpair_lab.fabric.compiler.network import BridgedCompiler
 from localpair_lab.fabric.server import init
 from localpair_lab.fabric.steps import FABRIC
 from localpair_lab.fabric.system import clock
-from localpair_lab.gc import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from localpair_lab.engines.wiring import Prober
     from localpair_lab.plan.changes import Change
     from localpair_lab.plan.model import Plan
     from localpair_lab.plan.probe import Probe
     from localpair_lab.plan.topology import Node
 
+
 FILE: Final = "compose.yaml"
+
+
 _PRODUCT: Final = ("python3", "-m", "localpair")
+
+
 _PATHS: Final = {"PYTHONPATH": "/opt/localpair"}
+
+
 _HOME: Final = {"HOME": str(init.HOME), "TMPDIR": str(init.TEMPORARY)}
+
+
 _DECOY: Final = ("python3", "-S", "/opt/lab/localpair_lab/decoy.py")
+
+
 _SANDBOX: Final = ("python3", "-I", "-S", "/opt/lab/localpair_lab/fabric/system/sandbox.py")
+
+
 _LIBRARY: Final = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
-_CAPTURES: Final = "/captures"
+
+
+CAPTURES: Final = "/captures"
+
+
 _SIGNALS: Final = {"kill": 9, "pause": 19, "resume": 18}
+
+
 _ANSWER_S: Final = 60.0
+
+
 _DOWN_TRIES: Final = 3
 
 
@@ -218,7 +229,7 @@ class ComposeRunning:
 
     def captures(self) -> list[str]:
         """See ``Running``."""
-        return [*self._exec(), self._container(FABRIC), *FABRIC_PROGRAM, "captures", _CAPTURES]
+        return [*self._exec(), self._container(FABRIC), *FABRIC_PROGRAM, "captures", CAPTURES]
 
     def _exec(self, *options: str) -> list[str]:
         return ["docker", "--host", self._host.address, "exec", *options]
@@ -232,7 +243,7 @@ class ComposeRunning:
     def _bring_captures(self) -> None:
         if self._has_captures:
             return
-        with tarfile.open(fileobj=io.BytesIO(self._archive(FABRIC, _CAPTURES))) as archive:
+        with tarfile.open(fileobj=io.BytesIO(self._archive(FABRIC, CAPTURES))) as archive:
             archive.extractall(self._folder, filter="data")
         self._has_captures = True
 
@@ -286,121 +297,3 @@ class ComposeRunning:
         return Execution(
             node, self._host, self._container(node), argv, environment, is_product=is_product, loop=loop
         )
-
-
-class BridgedRunning(ComposeRunning):
-    """A simple plan on the engine's own bridge networks: a check that the fabric is no fiction."""
-
-    def _rendered(self, image_name: str) -> dict[str, Any]:
-        return bridged(self._plan, name=self._name, image=image_name, labels=self._lease.labels())
-
-    async def _outcome(self, voice: FabricVoice) -> dict[str, Any]:
-        found = await asyncio.to_thread(self._found)
-        parts = BridgedCompiler(self._plan, names(self._plan), found=found)
-        self._wiring = Wiring(self._plan, self._probes, _CAPTURES, parts=parts)
-        await voice.ask({"do": "await", "nodes": [node.name for node in self._plan.nodes]})
-        answer = await voice.ask({"do": "stand", **self._wiring.project()})
-        await voice.ask({"do": "release"})
-        return answer
-
-    def _found(self) -> dict[str, str]:
-        """The MAC that the engine gave each port."""
-        macs: dict[str, str] = {}
-        for node in self._plan.nodes:
-            shown = self._host.client.api.inspect_container(self._container(node.name))
-            networks = shown["NetworkSettings"]["Networks"]
-            for interface in node.interfaces:
-                name = network_name(self._name, self._plan, interface.segment)
-                macs[f"{node.name}/{interface.name}"] = networks[name]["MacAddress"]
-        return macs
-
-
-def write_project(plan: Plan, folder: Path) -> Path:
-    """Write the plan's project into ``folder``; its Compose file, up with plain ``docker compose -f FILE up -d``.
-
-    Needs no engine; the image it names is made by ``script/bootstrap``.
-    """
-    wiring = Wiring(plan, _oracle_probes()(plan), _CAPTURES, has_tunnels=True)
-    labels = {lease.LABEL: "1"}
-    name = project_name(plan, plan.cell or "project")
-    rendered = render(plan, name=name, image=image.LATEST, labels=labels, project=wiring.project())
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / STEPS_FILE).write_text(wiring.script())
-    file = folder / FILE
-    file.write_text(as_text(plan, rendered, FILE))
-    return file
-
-
-def answers(docker_host: str = "") -> bool:
-    """Whether an engine with Compose v2 answers there (empty: where ``docker`` would look). Never raises."""
-    try:
-        return has_compose() and bool(DockerHost(docker_host).version)
-    except LabError:
-        return False
-
-
-class ComposeEngine:
-    """See ``Engine``. ``docker_host`` empty: the engine that ``docker`` would use."""
-
-    name = "compose"
-
-    def __init__(
-        self,
-        docker_host: str = "",
-        prober: Prober | None = None,
-        wiring: Literal["fabric", "docker"] = "fabric",
-    ) -> None:
-        self._host = DockerHost(docker_host)
-        self._wiring = wiring
-        self._prober = prober
-        self._watch: Watch | None = None
-
-    @functools.cache  # noqa: B019 - one engine object lives as long as the session
-    def trials(self) -> Mapping[str, str]:
-        """Each trial of the fabric, made in a container, with what went wrong. Asked
-        once.
-        """
-        if not has_compose():
-            raise LabError("`docker compose` (version 2) is missing", hint="sudo lab/compose/install-engine")
-        output: bytes = self._host.client.containers.run(
-            image.ensure(self._host),
-            [*FABRIC_PROGRAM, "try"],
-            network_mode="none",
-            cap_add=["NET_ADMIN", "SYS_ADMIN"],
-            security_opt=["apparmor:unconfined"],
-            labels={lease.LABEL: "1"},
-            remove=True,
-        )
-        found: dict[str, str] = json.loads(output)
-        return found
-
-    def supports(self, plan: Plan) -> list[Missing]:
-        """See ``Engine``."""
-        try:
-            lacking = capabilities.missing(plan.needs, self.trials())
-        except LabError as error:
-            return [Missing("events", error.message, error.hint)]
-        return lacking + (unplayable(plan) if self._wiring == "docker" else [])
-
-    async def up(self, plan: Plan, folder: Path) -> ComposeRunning:
-        """See ``Engine``."""
-        await asyncio.to_thread(functools.partial(folder.mkdir, parents=True, exist_ok=True))
-        if self._watch is None:
-            self._watch = Watch([self._host.address])
-        probes = (self._prober or _oracle_probes())(plan)
-        wiring = Wiring(plan, probes, _CAPTURES, has_tunnels=not self.trials().get("tunnel-device"))
-        kind = BridgedRunning if self._wiring == "docker" else ComposeRunning
-        running = kind(plan, folder, self._host, wiring, probes)
-        try:
-            await running.build(await asyncio.to_thread(image.ensure, self._host))
-        except BaseException:
-            await running.collect()
-            await running.down()
-            raise
-        return running
-
-
-def _oracle_probes() -> Prober:
-    from localpair_lab.oracle.judge import probes
-
-    return probes

@@ -6,21 +6,16 @@ words; here those answers become the plan's capabilities.
 
 from __future__ import annotations
 
-import functools
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from localpair_lab.engines.base import Missing
-from localpair_lab.engines.forks import zygote
-from localpair_lab.errors import LabError
-from localpair_lab.fabric.system import channel, clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_PROBE_S: Final = 30.0
 
 # What each capability of a plan rests on, by the names of the fabric's trials.
 RESTS_ON: Final[dict[str, tuple[str, ...]]] = {
@@ -41,7 +36,7 @@ RESTS_ON: Final[dict[str, tuple[str, ...]]] = {
     "files": (),
     "events": ("events",),
 }
-_NEEDS_NFT: Final = frozenset({"segment-rules", "firewall", "nat"})
+NEEDS_NFT: Final = frozenset({"segment-rules", "firewall", "nat"})
 
 
 def product_command() -> tuple[str, ...]:
@@ -50,37 +45,6 @@ def product_command() -> tuple[str, ...]:
     """
     beside = Path(sys.executable).parent / "localpair"
     return (str(beside),) if beside.exists() else (sys.executable, "-m", "localpair")
-
-
-@functools.cache
-def namespaces() -> Mapping[str, str]:
-    """Each trial of the namespace engine with what went wrong; an empty text: it works. Asked once a process.
-
-    Where no fabric starts at all, every trial has the reason.
-    """
-    answer = _ask_fabric()
-    found: dict[str, str] = {**answer, "clock": "" if clock.library() else "libfaketime is not installed"}
-    if not shutil.which("nft"):
-        found |= {name: "nft is not installed" for name in _NEEDS_NFT if found.get(name)}
-    return found
-
-
-def _ask_fabric() -> dict[str, str]:
-    trials: dict[str, str] | None = None
-    try:
-        fork = zygote().fork()
-        fork.channel.settimeout(_PROBE_S)
-        try:
-            trials = channel.ask(fork.channel, {"do": "probe"})[0]["trials"]
-        except OSError:
-            pass  # it has said why, or nothing
-        fork.end(_PROBE_S)
-        reason = fork.last_words()
-    except LabError as error:
-        reason = error.message
-    if trials is not None:
-        return trials
-    return {name: reason for names in RESTS_ON.values() for name in names}
 
 
 def missing(needs: Sequence[str], trials: Mapping[str, str]) -> list[Missing]:
