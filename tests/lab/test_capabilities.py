@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from localpair_lab.cli.care import diagnosed
+from localpair_lab.cli.maintenance import diagnosed
 from localpair_lab.engines import capabilities
 from localpair_lab.engines.doctor import Finding
 from localpair_lab.engines.namespace import forkserver_client

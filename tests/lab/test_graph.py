@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import pytest
 import yaml
-from localpair_lab.cli.choose import subnets
 from localpair_lab.cli.demo import _end
 from localpair_lab.cli.main import main
+from localpair_lab.cli.selection import subnets
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell, all_cells
 from localpair_lab.loading.load import load_text

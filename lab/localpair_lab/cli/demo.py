@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from localpair_lab.cli.choose import chosen, subnets
 from localpair_lab.cli.output import GREEN, RED, out, painted, talk
+from localpair_lab.cli.selection import chosen, subnets
 from localpair_lab.engines.registry import engine_names, make_engine
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from localpair_lab.cli import care, generate, look, play
+from localpair_lab.cli import generate, inspect, maintenance
+from localpair_lab.cli import run as play
 from localpair_lab.cli.demo import demo
 from localpair_lab.cli.output import complain, talk
 from localpair_lab.engines.registry import WANTED
@@ -47,8 +48,8 @@ def parser() -> argparse.ArgumentParser:
     _add_playing(commands)
     _add_standing(commands)
     _add_generating(commands)
-    _add(commands, "doctor", care.doctor, "what this machine can play, and what mends each gap")
-    collect = _add(commands, "gc", care.gc, "remove what dead labs have left behind")
+    _add(commands, "doctor", maintenance.doctor, "what this machine can play, and what mends each gap")
+    collect = _add(commands, "gc", maintenance.gc, "remove what dead labs have left behind")
     collect.add_argument("--docker-host", action="append", default=[], metavar="URL")
     return top
 
@@ -65,17 +66,17 @@ def _add(
 
 
 def _add_looking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    listing = _add(commands, "list", look.list_scenarios, "the scenarios there are")
+    listing = _add(commands, "list", inspect.list_scenarios, "the scenarios there are")
     listing.add_argument("scenarios", nargs="*", help=SCENARIOS_HELP)
     listing.add_argument("--marker", choices=sorted(MARKERS))
     listing.add_argument("--long", action="store_true", help="with markers and references")
-    validating = _add(commands, "validate", look.validate, "find mistakes in scenario files")
+    validating = _add(commands, "validate", inspect.validate, "find mistakes in scenario files")
     validating.add_argument("scenarios", nargs="*", help=SCENARIOS_HELP)
     validating.add_argument("--schema", action="store_true", help="write scenario.schema.json, too")
-    drawing = _add(commands, "graph", look.graph, "draw a scenario")
+    drawing = _add(commands, "graph", inspect.graph, "draw a scenario")
     drawing.add_argument("--mermaid", action="store_true", help="Mermaid text in place of SVG")
-    explaining = _add(commands, "explain", look.explain, "what the oracle says of a scenario")
-    rendering = _add(commands, "render", look.render, "write a scenario as a Compose project")
+    explaining = _add(commands, "explain", inspect.explain, "what the oracle says of a scenario")
+    rendering = _add(commands, "render", inspect.render, "write a scenario as a Compose project")
     for one in (drawing, explaining, rendering):
         _add_scenario(one)
     for one in (drawing, rendering):

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from localpair_lab.cli.choose import chosen, files, subnets
 from localpair_lab.cli.output import GREEN, counted, out, painted, talk
+from localpair_lab.cli.selection import chosen, files, subnets
 from localpair_lab.errors import LabError
 from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.loading.problems import Problem, ScenarioError, Where, written

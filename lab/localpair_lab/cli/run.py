@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from localpair_lab.cli.choose import chosen, files
 from localpair_lab.cli.output import GREEN, RED, complain, out, painted, talk
+from localpair_lab.cli.selection import chosen, files
 from localpair_lab.engines.base import Running
 from localpair_lab.engines.registry import engine_names, make_engine
 from localpair_lab.errors import LabError
