@@ -788,7 +788,9 @@ def test_a_zygote_that_died_is_replaced(tmp_path: Path) -> None:
             async with real(tmp_path / name, cold=False) as up:
                 assert (await told(up, "--version"))[1] == 0
             if name == "first":
-                (pid,) = [child for child in children_of(os.getpid()) if "zygote.py" in command_line(child)]
+                (pid,) = [
+                    child for child in children_of(os.getpid()) if "forkserver.py" in command_line(child)
+                ]
                 os.kill(pid, signal.SIGKILL)
                 await asyncio.to_thread(os.waitid, os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 

@@ -1,6 +1,6 @@
 """The process that fabrics are forked from, with the installed localpair imported once for all of its devices.
 
-    python -I zygote.py FD PARENT ROOT
+    python -I forkserver.py FD PARENT ROOT
 
 ``-I``: what is imported as localpair is what is installed, never the tree that the lab lies in; ``ROOT`` is that
 tree's folder. It answers on the channel at ``FD`` (see ``fabric.channel``), and ends with ``PARENT``:

@@ -16,7 +16,7 @@ from localpair_lab import paths
 from localpair_lab.errors import HINT, LabError
 from localpair_lab.fabric.system import channel
 
-_PROGRAM: Final = paths.PACKAGE / "engines" / "zygote.py"
+_PROGRAM: Final = paths.PACKAGE / "engines" / "namespace" / "forkserver.py"
 _KEPT: Final = ("PATH", "HOME", "TMPDIR", "LANG")
 _OURS: Final = "LOCALPAIR_LAB_"
 

@@ -14,7 +14,6 @@ from localpair_lab.engines.base import Line
 from localpair_lab.engines.lines import Lines, PipeLines
 from localpair_lab.engines.namespace.forkserver_client import zygote
 from localpair_lab.errors import HINT, LabError
-from localpair_lab.fabric.server import prefork
 from localpair_lab.fabric.system import channel
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ class HeldNode:
             "argv": argv,
             "environment": environment,
             "product": is_product,
-            "warm": prefork,
+            "warm": warm,
         }
         try:
             answer, _ = await self.ask(message, [stdin, stdout, stderr])
