@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -172,6 +173,25 @@ def test_changes_reach_the_devices(tmp_path: Path) -> None:
             assert await product.wait() == -signal.SIGKILL
 
     asyncio.run(run())
+
+
+@needs_engine
+@pytest.mark.parametrize("is_wired", [True, False])
+def test_a_network_with_a_wire_runs_on_one_processor(is_wired: bool, tmp_path: Path) -> None:
+    wires = (p.Impairment(B, "to", p.Match(protocol="udp"), nth=(1,)),) if is_wired else ()
+    ask = "import os; print(*os.sched_getaffinity(0))"
+
+    async def asked(up: ComposeRunning, node: str) -> list[str]:
+        process = await up.start(node, ["python3", "-S", "-c", ask], {})
+        return [line.text async for line in process.lines()]
+
+    async def run() -> list[list[str]]:
+        async with running(plans.plan(impairments=wires), tmp_path) as up:
+            return [await asked(up, node) for node in ("alice", "bob")]
+
+    (alice,), (bob,) = asyncio.run(run())
+    assert alice == bob
+    assert (len(alice.split()) == 1) is (is_wired or os.cpu_count() == 1)
 
 
 @needs_engine

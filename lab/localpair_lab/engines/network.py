@@ -15,7 +15,7 @@ from localpair_lab import plan as p
 from localpair_lab.errors import LabError
 from localpair_lab.fabric import steps
 from localpair_lab.fabric.compiler.network import compiler
-from localpair_lab.fabric.compiler.selection import is_kept
+from localpair_lab.fabric.compiler.selection import is_kept, keeps_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,6 +60,11 @@ class Wiring:
         self._parts = parts or compiler(plan, tunnels="device" if has_tunnels else "veth")
         self._applied: list[steps.Step] = [*self._parts.network(), *self._parts.begin()]
 
+    @property
+    def keeps_order(self) -> bool:
+        """Whether the whole network has to stand on one processor."""
+        return keeps_order(self._plan)
+
     def project(self) -> dict[str, Any]:
         """Everything a fabric needs to build the network, check it and begin, without being asked again."""
         ports = {
@@ -70,6 +75,7 @@ class Wiring:
         }
         return {
             "nodes": [node.name for node in held_nodes(self._plan)],
+            "keeps_order": self.keeps_order,
             "steps": [steps.encode(step) for step in self._parts.network()],
             "settle": {
                 "links": self._parts.working_links(),

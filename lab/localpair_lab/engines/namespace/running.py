@@ -57,6 +57,8 @@ class NamespaceRunning:
 
     async def build(self) -> None:
         """Nodes, then the network, its canary, captures and impairments. Raises ``LabError``."""
+        if self._wiring.keeps_order:
+            await self._fabric.ask({"do": "keep-order"})
         for node in held_nodes(self._plan):
             furniture = {"hosts": node.hosts_file, "resolver": node.resolver}
             message = {"do": "hold", "node": node.name, **furniture}

@@ -43,6 +43,11 @@ def needs_single_packets(plan: Plan) -> bool:
     return bool(wired_ports(plan)) or lengths
 
 
+def keeps_order(plan: Plan) -> bool:
+    """Whether it matters which packet is the first: an impairment counts, and its dice fall for one after the other."""
+    return bool(wired_ports(plan))
+
+
 def _has_long_packets(plan: Plan) -> bool:
     """Whether a node may send larger packets than its network carries: bridges let those sent in bulk pass."""
     return any(

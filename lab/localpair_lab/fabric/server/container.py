@@ -24,7 +24,7 @@ from typing import Any, Final
 from localpair_lab.fabric.server import features, init
 from localpair_lab.fabric.server.server import Server
 from localpair_lab.fabric.steps import FABRIC
-from localpair_lab.fabric.system import channel, clock, namespaces
+from localpair_lab.fabric.system import channel, clock, namespaces, processor
 from localpair_lab.fabric.traffic import tunnel
 
 PROJECT: Final = "LOCALPAIR_LAB_PROJECT"
@@ -82,11 +82,9 @@ def unpacked(text: str) -> dict[str, Any]:
 def wire(path: Path, project: dict[str, Any]) -> int:
     """Have the fabric at ``path`` build the project once its devices are there, then let them go."""
     voice = connect(path)
-    for request in (
-        {"do": "await", "nodes": [FABRIC, *project["nodes"]]},
-        {"do": "stand", **project},
-        {"do": "release"},
-    ):
+    requests: list[channel.Message] = [{"do": "await", "nodes": [FABRIC, *project["nodes"]]}]
+    requests += [{"do": "keep-order"}] if project["keeps_order"] else []
+    for request in (*requests, {"do": "stand", **project}, {"do": "release"}):
         answer, _ = channel.ask(voice, request)
         if not answer["ok"]:
             sys.stderr.write(f"fabric: {answer['error']}\n")
@@ -102,6 +100,8 @@ def join(path: Path, node: str) -> int:
     Path("/etc/hosts").write_text(os.environ.get("LOCALPAIR_LAB_HOSTS", ""))
     Path("/etc/resolv.conf").write_text(os.environ.get("LOCALPAIR_LAB_RESOLVER", ""))
     answer, _ = channel.ask(voice, {"do": "join", "node": node}, [namespaces.open_network()])
+    if answer.get("processor") is not None:
+        processor.keep_to(answer["processor"])
     sys.stderr.write(f"{node}: the network stands\n" if answer["ok"] else f"{node}: {answer['error']}\n")
     init.Holder(listener=_listen(_NODE_SOCKET)).run()
     return 0

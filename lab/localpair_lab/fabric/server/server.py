@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from localpair_lab.fabric.server import features, init
 from localpair_lab.fabric.server.apply import Applier
 from localpair_lab.fabric.steps import FABRIC, decode
-from localpair_lab.fabric.system import channel, children, namespaces
+from localpair_lab.fabric.system import channel, children, namespaces, processor
 from localpair_lab.fabric.system.places import Places
 from localpair_lab.fabric.system.settle import settle
 from localpair_lab.fabric.traffic import canary
@@ -51,6 +51,7 @@ class Server:
     curious: list[socket.socket] = field(default_factory=list)
     outcome: Message | None = None
     has_released: bool = False
+    kept_to: int | None = None  # the one processor on which everything of this network runs
     is_guest: bool = False  # the network we stand in is the engine's own, and has the ports already
 
     def __post_init__(self) -> None:
@@ -122,6 +123,7 @@ class Server:
     def answer(self, message: Message, passed: list[int]) -> Message:
         """Carry out one request. Descriptors appended to ``passed`` travel with the answer."""
         words: dict[str, Callable[[], Message]] = {
+            "keep-order": self._keep_order,
             "hold": lambda: self._hold(message, passed),
             "apply": lambda: self._apply(message),
             "stand": lambda: self._stand(message),
@@ -136,6 +138,11 @@ class Server:
         if message["do"] not in words:
             raise RefusedError(f"the fabric knows no word {message['do']!r}")
         return words[message["do"]]()
+
+    def _keep_order(self) -> Message:
+        """From now on all that the fabric starts, and every device, sends on one processor: said before ``hold``."""
+        self.kept_to = processor.keep_to_one()
+        return {}
 
     def _stand(self, project: Message) -> Message:
         """Build a whole network: steps, canary, captures, and what starts only then. Kept for ``stood``."""
@@ -207,7 +214,7 @@ class Server:
         self.has_released = True
         for connection in list(self.joined):
             try:
-                channel.send(connection, {"ok": True})
+                channel.send(connection, {"ok": True, "processor": self.kept_to})
             except channel.ChannelClosedError:  # a device that died says so elsewhere
                 pass
             self._hang_up(connection)
