@@ -144,7 +144,7 @@ def test_only_free_leases_are_swept() -> None:
 def test_a_lease_that_nobody_refers_to_is_held_until_the_process_ends() -> None:
     lines = (
         "import gc, sys",
-        "from localpair_lab import lease",
+        "from localpair_lab.engines.compose import lease",
         "print(lease.Lease().name, flush=True)",
         "gc.collect()",
     )
