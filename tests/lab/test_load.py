@@ -142,10 +142,15 @@ def test_libyaml_and_pyyaml_read_the_same(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
     text = GOOD.replace(
-        "{on: {lan: 192.168.1.10}}", "{on: {lan: 192.168.1.10}, environment: {A: off, B: 010, C: 1:30}}"
+        "{on: {lan: 192.168.1.10}}",
+        "{on: {lan: 192.168.1.10}, environment: {TERM: off, NO_COLOR: 010, LANG: 1:30}}",
     )
     loaded = load_text(Path("x.yaml"), text)
-    assert loaded.cells[0].scenario.devices["alice"].environment == {"A": "off", "B": "010", "C": "1:30"}
+    assert loaded.cells[0].scenario.devices["alice"].environment == {
+        "TERM": "off",
+        "NO_COLOR": "010",
+        "LANG": "1:30",
+    }
 
 
 @pytest.mark.parametrize(
@@ -172,7 +177,7 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
             "bob: {on: {lan: 192.168.1.20}, gateway: 192.168.1.255}",
             "an edge of the own subnet 192.168.1.0/24",
         ),
-        ("bob: {on: {lan: 192.168.1.20}}", "bob: {environment: {A: b}}", "it has no interface"),
+        ("bob: {on: {lan: 192.168.1.20}}", "bob: {environment: {TERM: b}}", "it has no interface"),
         ("pair: {host: bob, join: alice}", "", "nothing happens"),
         ("within: 3s", "verdict: firewall", "needs `not_verdict` beside it"),
         (
@@ -216,6 +221,16 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
         ("lan: 192.168.1.0/24", f"lan: {{ip: 192.168.1.0/24, mtu: 1{'0' * 20}}}", "is no whole number"),
         ("lan: 192.168.1.0/24", "lan: {ip: 192.168.1.0/24, mtu: 67}", "67 is no MTU"),
         ("within: 3s", f"within: {'9' * 400}s", "a century is the most"),
+        ("bob: {", "bob: {environment: {http_proxi: x}, ", "did you mean http_proxy?"),
+        ("bob: {", 'bob: {environment: {TERM: "../../x"}, ', "'../../x' is no value for TERM; write a word"),
+        ("bob: {", 'bob: {environment: {HTTP_PROXY: "a\\nb"}, ', "is no value for HTTP_PROXY"),
+        ("bob: {", "bob: {environment: {LOCALPAIR_HOME: /root}, ", "write a folder of the device"),
+        ("bob: {", 'bob: {environment: {LOCALPAIR_HOME: "@state/../x"}, ', "write a folder of the device"),
+        (
+            "pair: {",
+            'actions: [{do: host, id: two, on: bob, environment: {LINES: "x"}}]\npair: {',
+            "'x' is no value for LINES; write a number",
+        ),
         (
             "bob: {on: {lan: 192.168.1.20}}",
             f"bob: {{interfaces: [{', '.join(f'{{network: lan, ip: 192.168.1.{n}}}' for n in range(20, 45))}]}}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 
 from localpair_lab.loading.conflicts import Slip, check_port, check_ports, known
@@ -13,6 +13,7 @@ from localpair_lab.model.events import Move, Renumber
 from localpair_lab.model.interface_names import named_interfaces, speaks_ipv6
 from localpair_lab.model.moments import ACTION_EVENTS, Moment
 from localpair_lab.model.scenario import MARKERS, Scenario
+from localpair_lab.model.variables import unfit
 
 
 def check(scenario: Scenario) -> Iterator[Slip]:
@@ -20,6 +21,8 @@ def check(scenario: Scenario) -> Iterator[Slip]:
     yield from _check_markers(scenario)
     yield from check_machines(scenario)
     yield from _check_networks(scenario)
+    for name, device in scenario.devices.items():
+        yield from _check_variables(("devices", name, "environment"), device.environment)
     yield from _check_acts(scenario)
     yield from _check_events(scenario)
     yield from _check_impairments(scenario)
@@ -91,6 +94,7 @@ def _check_acts(scenario: Scenario) -> Iterator[Slip]:
 def _check_act(scenario: Scenario, where: Where, act: Act) -> Iterator[Slip]:
     yield from known((*where, "on"), "device", act.on, scenario.devices)
     yield from _check_moment(scenario, (*where, "at"), act.at)
+    yield from _check_variables((*where, "environment"), act.environment)
     if act.offer is not None:
         yield from known((*where, "offer"), "action", act.offer, _identities(scenario))
     if act.do == "join" and act.offer is None:
@@ -98,6 +102,12 @@ def _check_act(scenario: Scenario, where: Where, act: Act) -> Iterator[Slip]:
     yield from _check_answer(scenario, where, act)
     if act.stop is not None:
         yield from _check_moment(scenario, (*where, "stop", "at"), act.stop.at)
+
+
+def _check_variables(where: Where, variables: Mapping[str, str]) -> Iterator[Slip]:
+    for name, value in variables.items():
+        if complaint := unfit(name, value):
+            yield Slip((*where, name), complaint)
 
 
 def _check_answer(scenario: Scenario, where: Where, act: Act) -> Iterator[Slip]:

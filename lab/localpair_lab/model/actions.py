@@ -9,6 +9,7 @@ from pydantic import Field
 from localpair_lab.model.common import Many, Model, Text
 from localpair_lab.model.moments import Moment
 from localpair_lab.model.values import Count, Duration, FileName, Flag, Name, Size
+from localpair_lab.model.variables import Variable
 
 
 class SentFile(Model):
@@ -45,7 +46,7 @@ class Act(Model):
     receive: Flag = False
     approve: Flag = True
     arguments: Many[Text] = ()
-    environment: dict[str, str] = Field(default_factory=dict)
+    environment: dict[Variable, str] = Field(default_factory=dict)
     deadline: Duration | None = None
     background: Flag = False
     stop: Stop | None = None

@@ -21,6 +21,7 @@ from localpair_lab.model.values import (
     Sysctl,
     Target,
 )
+from localpair_lab.model.variables import Variable
 
 
 class NetworkInterface(Model):
@@ -193,7 +194,7 @@ class Device(Forwarder):
     localpair is denied there.
     """
 
-    environment: dict[str, str] = Field(default_factory=dict)
+    environment: dict[Variable, str] = Field(default_factory=dict)
     resolver: Text | None = None
     clock: Offset = 0.0
     identity: Name | None = None
