@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ import lab_plans as plans
 import pytest
 from lab_canaries import between, probe
 from localpair_lab import plan as p
-from localpair_lab.engines.compose import image, lease
+from localpair_lab.engines.compose import docker_host, image, lease
 from localpair_lab.engines.compose.docker_host import DockerHost
 from localpair_lab.engines.compose.engine import ComposeEngine, answers, write_project
 from localpair_lab.engines.compose.render import as_text, render
@@ -60,7 +61,7 @@ def leftovers(folder: Path) -> list[str]:
 
 def test_a_project_is_whole_and_stable() -> None:
     whole = plans.plan(plans.alice(environment=(("PRICE", "$5"),)), plans.bob())
-    wiring = Wiring(whole, [], "/captures", has_tunnels=False)
+    wiring = Wiring(whole, [], "/captures")
     made = render(whole, name="localpair-x", image="i", labels={"l": "1"}, project=wiring.project())
     assert made == render(whole, name="localpair-x", image="i", labels={"l": "1"}, project=wiring.project())
     assert set(made["services"]) == {"fabric", "alice", "bob"}
@@ -73,7 +74,7 @@ def test_a_project_is_whole_and_stable() -> None:
 
 def test_projects_travel_in_an_environment_variable() -> None:
     whole = plans.plan(*(plans.device(f"d{n}", plans.ethernet(n, f"10.0.0.{n}/24")) for n in range(1, 60)))
-    project = Wiring(whole, [], "/captures", has_tunnels=False).project()
+    project = Wiring(whole, [], "/captures").project()
     assert unpacked(packed(project)) == json.loads(json.dumps(project))
     assert len(packed(project)) < 100_000
 
@@ -95,7 +96,7 @@ class Reluctant(DockerHost):
 @pytest.mark.parametrize(("refusals", "is_free"), [(0, True), (2, True), (9, False)])
 def test_going_down_is_tried_again(refusals: int, is_free: bool, tmp_path: Path) -> None:
     whole = plans.plan(plans.alice(), plans.bob())
-    wiring = Wiring(whole, [], "/captures", has_tunnels=False)
+    wiring = Wiring(whole, [], "/captures")
     up = ComposeRunning(whole, tmp_path, Reluctant(refusals), wiring, [])
     asyncio.run(up.down())
     assert lease.is_free(up.lease) is is_free
@@ -117,6 +118,19 @@ def test_an_engine_that_stopped_leaves_its_socket_and_is_told_alike(tmp_path: Pa
         gone.bind(str(path))
     with pytest.raises(LabError, match="Connection refused"):
         _ = DockerHost(f"unix://{path}").client
+
+
+def test_an_engine_that_is_closed_to_this_user_is_not_to_be_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Closed(socket.socket):
+        def connect(self, address: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(docker_host.socket, "socket", Closed)
+    with pytest.raises(LabError, match="Permission denied") as caught:
+        _ = DockerHost("unix:///run/docker.sock").client
+    assert "usermod -aG docker" in caught.value.hint
 
 
 @needs_engine

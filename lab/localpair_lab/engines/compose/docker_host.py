@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _ANSWER_S: Final = 10
 _WORK_S: Final = 120.0
 INSTALL: Final = "sudo lab/compose/install-engine"
+JOIN_GROUP: Final = "sudo usermod -aG docker $USER, then log in anew"
 
 
 class DockerHost:
@@ -55,7 +56,8 @@ class DockerHost:
                 trial.connect(path)
             except OSError as error:
                 said = f"no Docker engine answers at {self.address}: {error.strerror or error}"
-                raise LabError(said, hint=INSTALL) from error
+                hint = JOIN_GROUP if isinstance(error, PermissionError) else INSTALL
+                raise LabError(said, hint=hint) from error
 
     @functools.cached_property
     def version(self) -> str:
