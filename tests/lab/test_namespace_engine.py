@@ -21,6 +21,7 @@ import lab_plans as plans
 import pytest
 from lab_canaries import between, play, probe
 from localpair_lab import plan as p
+from localpair_lab.engines import capabilities
 from localpair_lab.engines.namespace import forkserver_client
 from localpair_lab.engines.namespace.engine import NamespaceEngine
 from localpair_lab.engines.namespace.running import NamespaceRunning
@@ -690,6 +691,19 @@ def test_a_forked_device_says_and_ends_as_a_started_one(tmp_path: Path, cold: bo
             assert events[-1]["reason"] == "interrupted"
             said, code = await told(up, "devices", "--help")
             assert (code, said[0].split()[:3]) == (0, ["stdout", "usage:", "localpair"])
+
+    asyncio.run(run())
+
+
+def test_a_forked_device_gets_no_word_of_the_interpreters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no ``localpair`` lies beside the interpreter, the product is ``python -m localpair``."""
+    monkeypatch.setattr(capabilities, "product_command", lambda: (PYTHON, "-m", "localpair"))
+
+    async def run() -> None:
+        async with real(tmp_path, cold=False) as up:
+            assert (await output(up, "alice", "@localpair", "--version"))[0].startswith("localpair ")
 
     asyncio.run(run())
 

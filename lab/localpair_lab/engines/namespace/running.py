@@ -78,8 +78,13 @@ class NamespaceRunning:
         if place.node.sandbox and is_product:
             command = [sys.executable, "-I", "-S", str(_SANDBOX), *place.node.sandbox, "--", *command]
         values = self._environment(place.node, environment)
-        warmly = is_product and self._is_warm and not place.node.sandbox and prefork.fits(values)
-        return await place.start(command, values, is_product=is_product, warm="@localpair" if warmly else "")
+        if is_product and self._is_warm and not place.node.sandbox and prefork.fits(values):
+            program = [
+                self._product[-1],
+                *words[1:],
+            ]  # as its own `sys.argv`, without the interpreter's words
+            return await place.start(program, values, is_product=True, warm="@localpair")
+        return await place.start(command, values, is_product=is_product, warm="")
 
     def _environment(self, node: Node, further: Mapping[str, str]) -> dict[str, str]:
         moves = self._plan.moves_clock(node.name)
