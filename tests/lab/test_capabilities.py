@@ -13,7 +13,7 @@ from localpair_lab.engines import capabilities
 from localpair_lab.engines.doctor import Finding
 from localpair_lab.engines.namespace import forkserver_client
 from localpair_lab.engines.namespace.trials import namespaces
-from localpair_lab.fabric.system import clock, sandbox
+from localpair_lab.fabric.system import clock, sandbox, tools
 from localpair_lab.plan.capabilities import CAPABILITIES
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def test_every_capability_of_plans_is_known() -> None:
         "loss",
         "rate",
         "delay",
+        "filter",
     }
     assert capabilities.missing(list(CAPABILITIES), {}) == []
 
@@ -44,13 +45,31 @@ def test_this_machine_was_asked() -> None:
     [
         ("firewall", "nft is not installed", "nftables"),
         ("clock", "libfaketime is not installed", "faketime"),
-        ("tunnel-device", "No such file", "modprobe tun"),
+        ("tunnel-device", "[Errno 2] No such file or directory: '/dev/net/tun'", "modprobe tun"),
+        ("tunnel-device", "[Errno 13] Permission denied: '/dev/net/tun'", "chmod 0666 /dev/net/tun"),
+        ("bbr", "[Errno 1] Operation not permitted", "tcp_bbr"),
+        ("bbr", "unshare: Operation not permitted", "as root"),
         ("isolation", "unshare: Operation not permitted", "as root"),
         ("snooping", "not supported", "linux-modules-extra"),
     ],
 )
 def test_every_gap_has_one_remedy(capability: str, reason: str, words: str) -> None:
     assert words in capabilities.mend(capability, reason)
+
+
+def test_the_tools_of_root_are_found_by_ordinary_users(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Debian's PATH of an ordinary user holds no sbin, where nft, ip and bridge are."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "sbin").mkdir()
+    monkeypatch.setattr(tools, "_SBIN", (str(tmp_path / "sbin"),))
+    assert tools.find("nft") == ""
+    tool = tmp_path / "sbin" / "nft"
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    assert tools.find("nft") == str(tool)
+    assert tools.path() == f"{tmp_path}:{tmp_path / 'sbin'}"
 
 
 def test_a_machine_without_namespaces_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

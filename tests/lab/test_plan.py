@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from localpair_lab import plan as p
+from localpair_lab.fabric import steps
+from localpair_lab.fabric.compiler import nftables
+from localpair_lab.fabric.compiler.network import compiler
+from localpair_lab.fabric.steps import FABRIC
 from localpair_lab.loading.cases import all_cells
 
 if TYPE_CHECKING:
@@ -246,3 +250,37 @@ def test_names_fit_the_kernel_and_ports_exist() -> None:
                     assert f"{node.name}/{interface.name}" in cell.plan.ports(interface.segment)
                 if interface.kind == "tunnel":
                     assert cell.plan.interface(interface.far_end).far_end == f"{node.name}/{interface.name}"
+
+
+def _claims(step: steps.Step) -> str:
+    """The capability without which a fabric cannot take this step; empty: every fabric can."""
+    match step:
+        case steps.Tunnel():
+            return "tunnel-device"
+        case steps.Ruleset() if step.place == FABRIC:
+            return "filter"
+        case steps.Ruleset():
+            return "nat" if step.table == nftables.NAT else "firewall"
+        case steps.Burst():
+            return "loss"
+        case steps.PolicyRule():
+            return "policy-routing"
+        case steps.PortPolicy(isolated=True):
+            return "isolation"
+        case steps.Bridge(snooping=True):
+            return "snooping"
+    return ""
+
+
+def test_plans_claim_whatever_the_fabric_will_do_for_them() -> None:
+    """Else a machine that lacks it plays the scenario and blames the product."""
+    used = set()
+    for case in all_cells():
+        parts = compiler(case.plan)
+        changes = [step for event in case.plan.events for step in parts.change(event.change)]
+        claims = {_claims(step) for step in (*parts.network(), *parts.begin(), *changes)} - {""}
+        assert claims <= set(case.plan.needs), case.title
+        used |= claims
+    assert used == {
+        "tunnel-device", "filter", "nat", "firewall", "loss", "policy-routing", "isolation", "snooping",
+    }  # fmt: skip

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from localpair_lab.engines.base import Missing
+from localpair_lab.fabric.traffic import tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ RESTS_ON: Final[dict[str, tuple[str, ...]]] = {
     "ipv6": ("ipv6",),
     "nat": ("nat",),
     "firewall": ("firewall",),
+    "filter": ("segment-rules",),
     "policy-routing": ("policy-routing",),
     "bbr": ("bbr",),
     "isolation": ("isolation",),
@@ -65,14 +67,16 @@ def mend(capability: str, reason: str) -> str:
         return _install("nftables")
     if capability == "clock":
         return _install("faketime")
-    if "unshare" in reason or "Operation not permitted" in reason or "uid_map" in reason:
+    if "unshare" in reason or "uid_map" in reason:
         return _allow_namespaces()
     if capability == "bbr":
         return (
             "sudo modprobe tcp_bbr && sudo sysctl -w net.ipv4.tcp_allowed_congestion_control='reno cubic bbr'"
         )
     if capability == "tunnel-device":
-        return "sudo modprobe tun (and run the lab as root: /dev/net/tun is closed to users)"
+        return _open_tunnel_device(reason)
+    if "Operation not permitted" in reason:
+        return _allow_namespaces()
     return (
         "a newer or fuller kernel: on Debian and Ubuntu, sudo apt-get install linux-modules-extra-$(uname -r)"
     )
@@ -84,6 +88,12 @@ def _install(package: str) -> str:
         if shutil.which(manager):
             return f"sudo {manager} {words} {package}"
     return f"install the package {package}"
+
+
+def _open_tunnel_device(reason: str) -> str:
+    if "Permission denied" in reason:
+        return f"sudo chmod 0666 {tunnel.DEVICE}"
+    return "sudo modprobe tun"
 
 
 def _allow_namespaces() -> str:

@@ -51,13 +51,12 @@ class Wiring:
         probes: Iterable[Probe],
         captures: str,
         *,
-        has_tunnels: bool = False,
         parts: Compiler | None = None,
     ) -> None:
         self._plan = plan
         self._probes = {probe.id: probe for probe in probes}
         self._captures = captures
-        self._parts = parts or compiler(plan, tunnels="device" if has_tunnels else "veth")
+        self._parts = parts or compiler(plan)
         self._applied: list[steps.Step] = [*self._parts.network(), *self._parts.begin()]
 
     @property

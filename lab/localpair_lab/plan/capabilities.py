@@ -10,6 +10,7 @@ CAPABILITIES = {
     "ipv6": "IPv6 on the devices",
     "nat": "address translation in a router",
     "firewall": "stateful firewalls on devices and routers",
+    "filter": "switches that drop some packets",
     "policy-routing": "routing rules and further tables",
     "bbr": "the congestion control that bears losses, open to every program",
     "isolation": "ports that do not exchange frames",

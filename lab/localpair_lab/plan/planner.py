@@ -11,9 +11,17 @@ from localpair_lab.plan.build.events import Stage, plan_events, plan_impairments
 from localpair_lab.plan.build.machines import plan_nodes
 from localpair_lab.plan.build.networks import plan_segments
 from localpair_lab.plan.build.ports import all_ports
-from localpair_lab.plan.changes import Event, SetClock, SetImpairments, SetSegment
+from localpair_lab.plan.changes import (
+    CreateInterface,
+    Event,
+    Roam,
+    SetChains,
+    SetClock,
+    SetImpairments,
+    SetSegment,
+)
 from localpair_lab.plan.model import Plan
-from localpair_lab.plan.topology import Node, Segment
+from localpair_lab.plan.topology import Interface, Node, Segment
 
 LIMIT_S = 60.0
 
@@ -60,6 +68,8 @@ def _network_needs(plan: Plan) -> Iterator[str]:
             yield "delay"
     rules = [rule for change in changes if isinstance(change, SetSegment) for rule in change.rules]
     rules.extend(rule for segment in plan.segments for rule in segment.rules)
+    if rules:
+        yield "filter"
     if any(rule.loss_percent < 100 or rule.only_s != (0.0, 0.0) for rule in rules):
         yield "loss"
     yield from _switch_needs(plan.segments)
@@ -85,14 +95,32 @@ def _node_needs(nodes: tuple[Node, ...]) -> Iterator[str]:
         if "kernel-files" in node.sandbox:
             yield "kernel-files"
         for interface in node.interfaces:
-            if interface.link_local:
-                yield "ipv6"
-            if interface.flags.isolated:
-                yield "isolation"
+            yield from _interface_needs(interface)
+
+
+def _interface_needs(interface: Interface) -> Iterator[str]:
+    if interface.link_local:
+        yield "ipv6"
+    if interface.flags.isolated:
+        yield "isolation"
+    if interface.kind == "tunnel":
+        yield "tunnel-device"
 
 
 def _event_needs(events: tuple[Event, ...]) -> Iterator[str]:
     if events:
         yield "events"
-    if any(isinstance(event.change, SetClock) for event in events):
-        yield "clock"
+    for event in events:
+        match event.change:
+            case SetClock():
+                yield "clock"
+            case SetChains():
+                yield "firewall"
+            case CreateInterface():
+                yield from _interface_needs(event.change.interface)
+            case Roam() if event.change.flags.isolated:
+                yield "isolation"
+            case SetSegment() if any(flags.isolated for _, flags in event.change.flags):
+                yield "isolation"
+            case _:
+                pass

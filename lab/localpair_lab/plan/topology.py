@@ -167,8 +167,7 @@ class Interface:
     - ``bridge``: a bridge inside the node itself, as container engines make them. ``carrier`` True: with
       one stub neighbour behind it that holds ``neighbour``; False: no port, so no carrier.
     - ``tunnel``: one end of a point-to-point link to the port ``far_end``: no ARP, no multicast, flag
-      POINTOPOINT where the host allows a real tunnel device (capability ``tunnel-device``, soft: else an
-      Ethernet pair with ARP and multicast off).
+      POINTOPOINT (capability ``tunnel-device``).
 
     ``addresses`` are added as they stand, in this order (the first of a family is the primary one);
     ``peers`` pairs an address of them with the far end's address for point-to-point notation.

@@ -34,7 +34,7 @@ def write_project(plan: Plan, folder: Path) -> Path:
 
     Needs no engine; the image it names is made by ``script/bootstrap``.
     """
-    wiring = Wiring(plan, _oracle_probes()(plan), CAPTURES, has_tunnels=True)
+    wiring = Wiring(plan, _oracle_probes()(plan), CAPTURES)
     labels = {lease.LABEL: "1"}
     name = project_name(plan, plan.cell or "project")
     rendered = render(plan, name=name, image=image.LATEST, labels=labels, project=wiring.project())
@@ -102,7 +102,7 @@ class ComposeEngine:
         if self._watch is None:
             self._watch = Watch([self._host.address])
         probes = (self._prober or _oracle_probes())(plan)
-        wiring = Wiring(plan, probes, CAPTURES, has_tunnels=not self.trials().get("tunnel-device"))
+        wiring = Wiring(plan, probes, CAPTURES)
         kind = BridgedRunning if self._wiring == "docker" else ComposeRunning
         running = kind(plan, folder, self._host, wiring, probes)
         try:

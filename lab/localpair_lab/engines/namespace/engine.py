@@ -50,9 +50,7 @@ class NamespaceEngine:
         """See ``Engine``."""
         folder = await asyncio.to_thread(_made, folder)
         prober = self._prober or _oracle_probes()
-        has_tunnels = not namespaces().get("tunnel-device")
-        captures = str(folder / "captures")
-        wiring = Wiring(plan, prober(plan), captures, has_tunnels=has_tunnels)
+        wiring = Wiring(plan, prober(plan), str(folder / "captures"))
         running = NamespaceRunning(plan, folder, self._product, wiring, cold=self._cold)
         try:
             await running.build()

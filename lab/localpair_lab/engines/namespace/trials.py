@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import shutil
 from typing import TYPE_CHECKING, Final
 
 from localpair_lab.engines.capabilities import NEEDS_NFT, RESTS_ON
 from localpair_lab.engines.namespace.forkserver_client import zygote
 from localpair_lab.errors import LabError
-from localpair_lab.fabric.system import channel, clock
+from localpair_lab.fabric.system import channel, clock, tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +25,7 @@ def namespaces() -> Mapping[str, str]:
     """
     answer = _ask_fabric()
     found: dict[str, str] = {**answer, "clock": "" if clock.library() else "libfaketime is not installed"}
-    if not shutil.which("nft"):
+    if not tools.find("nft"):
         found |= {name: "nft is not installed" for name in NEEDS_NFT if found.get(name)}
     return found
 

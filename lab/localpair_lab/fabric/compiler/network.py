@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from localpair_lab import plan as p
 from localpair_lab.fabric import steps
@@ -40,11 +40,10 @@ _FABRIC_SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Compiler:
-    """Turns parts of one plan into steps. ``tunnels`` says what tunnels are made of on this machine."""
+    """Turns parts of one plan into steps."""
 
     plan: Plan
     names: Names
-    tunnels: Literal["device", "veth"] = "veth"
 
     # --- the whole network
 
@@ -164,20 +163,7 @@ class Compiler:
         if (far_place, far_index) < (place, index - _FIRST_INDEX):
             return
         ends = (node, interface.name, far_node, far_name)
-        if self.tunnels == "device":
-            yield steps.Tunnel(*ends, mtu=interface.mtu, index=index, peer_index=_FIRST_INDEX + far_index)
-            return
-        # Without ARP the kernel addresses frames to its own MAC: with the same one on both ends they are
-        # taken.
-        yield steps.Veth(
-            *ends,
-            mac=interface.mac,
-            peer_mac=interface.mac,
-            mtu=interface.mtu,
-            peer_mtu=interface.mtu,
-            index=index,
-            peer_index=_FIRST_INDEX + far_index,
-        )
+        yield steps.Tunnel(*ends, mtu=interface.mtu, index=index, peer_index=_FIRST_INDEX + far_index)
 
     def _neighbour(self, node: str, interface: Interface, index: int) -> Iterator[Step]:
         stub = self.names.stub(f"{node}/{interface.name}")
@@ -323,9 +309,9 @@ class BridgedCompiler(Compiler):
         return [(place, link) for place, link in Compiler.working_links(self) if place != FABRIC]
 
 
-def compiler(plan: Plan, *, tunnels: Literal["device", "veth"] = "veth") -> Compiler:
+def compiler(plan: Plan) -> Compiler:
     """What turns this plan into steps."""
-    return Compiler(plan, names(plan), tunnels)
+    return Compiler(plan, names(plan))
 
 
 def _impair(port: str, impairments: Iterable[p.Impairment]) -> Step:

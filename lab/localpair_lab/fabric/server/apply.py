@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from localpair_lab.fabric import steps
-from localpair_lab.fabric.system import addresses, channel, children, links
+from localpair_lab.fabric.system import addresses, channel, children, links, tools
 from localpair_lab.fabric.traffic import impairment, tunnel
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def load_rules(places: Places, place: str, text: str) -> None:
     """Hand nft text to the kernel of a place. Raises ``OSError`` with nft's own words."""
     with places.inside(place):
         done = subprocess.run(
-            ["nft", "-f", "-"],
+            [tools.find("nft") or "nft", "-f", "-"],
             input=text,
             capture_output=True,
             text=True,

@@ -175,7 +175,7 @@ def _make_tunnel_device() -> None:
         tunnel.DEVICE.parent.mkdir(exist_ok=True)
         try:
             os.mknod(tunnel.DEVICE, stat.S_IFCHR | 0o600, os.makedev(10, 200))
-        except OSError:  # then tunnels are made of veth pairs
+        except OSError:  # then the trial of it says why
             pass
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from localpair_lab.fabric.server import prefork
-from localpair_lab.fabric.system import channel, namespaces
+from localpair_lab.fabric.system import channel, namespaces, tools
 
 ROOT: Final = Path("/run")  # a private tmpfs; hides the host's service sockets as well
 STATE: Final = ROOT / "state"
@@ -76,7 +76,7 @@ def _cover(target: Path, text: str) -> None:
 def base_environment() -> dict[str, str]:
     """The clean environment of a node's programs."""
     return {
-        "PATH": os.environ.get("PATH", os.defpath),
+        "PATH": tools.path(),
         "HOME": str(HOME),
         "TMPDIR": str(TEMPORARY),
         "LANG": "C.UTF-8",

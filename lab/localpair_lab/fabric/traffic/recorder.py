@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from localpair_lab.fabric.steps import FABRIC
-from localpair_lab.fabric.system import channel, children
+from localpair_lab.fabric.system import channel, children, tools
 from localpair_lab.fabric.traffic import capture
 
 if TYPE_CHECKING:
@@ -81,9 +80,10 @@ class Recorder:
 
     def _look(self, place: str) -> str:
         commands = (*_LOOKS, *_FABRIC_LOOKS) if place == FABRIC else _LOOKS
-        return "\n".join(self._shown(place, command) for command in commands if shutil.which(command[0]))
+        return "\n".join(self._shown(place, command) for command in commands if tools.find(command[0]))
 
     def _shown(self, place: str, command: tuple[str, ...]) -> str:
         with self._places.inside(place):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+            argv = [tools.find(command[0]), *command[1:]]
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
         return f"$ {' '.join(command)}\n{done.stdout}{done.stderr}"
