@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from localpair_lab.fabric import steps
 from localpair_lab.fabric.system import addresses, channel, children, links, tools
-from localpair_lab.fabric.traffic import impairment, tunnel
+from localpair_lab.fabric.traffic import impairment, rest, tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +74,7 @@ class Applier:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._wires: dict[str, tuple[int, socket.socket]] = {}
+        self._tunnels: list[socket.socket] = []
         self._bursts: dict[tuple[str, str, str], _Burst] = {}
 
     def apply(self, step: steps.Step) -> None:
@@ -125,11 +126,23 @@ class Applier:
             near = tunnel.open_tunnel(step.name, step.index)
         with self._places.inside(step.peer_place):
             far = tunnel.open_tunnel(step.peer, step.peer_index)
-        children.fork(lambda: tunnel.run(near, far), what=f"tunnel of {step.place}/{step.name}")
+        ours, theirs = socket.socketpair()
+
+        def work() -> None:
+            ours.close()
+            tunnel.run(near, far, theirs)
+
+        children.fork(work, what=f"tunnel of {step.place}/{step.name}")
         os.close(near)
         os.close(far)
+        theirs.close()
+        self._tunnels.append(ours)
         for place, name in ((step.place, step.name), (step.peer_place, step.peer)):
             links.set_mtu(self._places, place, name, step.mtu)
+
+    def rest(self) -> None:
+        """Wait until nothing is on its way through wires and tunnels. Raises ``TimeoutError``."""
+        rest.wait([*(control for _, control in self._wires.values()), *self._tunnels])
 
     def seconds_to_next(self) -> float | None:
         """How long until a timer wants to run; None without timers."""

@@ -150,6 +150,7 @@ class Server:
             self._apply({"steps": project["steps"]})
             settle(self.places, project["settle"])
             arrived = canary.run(self.places, project["probes"])
+            self.applier.rest()  # nothing of the canary's is counted or captured
             self.recorder.begin(project["capture"])
             self._apply({"steps": project["begin"]})
             self.outcome = {"ok": True, "arrived": arrived}

@@ -27,6 +27,7 @@ _OFFLOAD_HEADER_BYTES: Final = 10
 _BUFFER_BYTES: Final = 8 << 20
 _LARGEST_FRAME: Final = 1 << 17
 _BATCH: Final = 64  # frames taken from one side before the clock and the other side get their turn
+_WAITING: Final = 1 << 15  # more frames than the buffer of one side holds
 _BACKLOG_S: Final = 2.0  # a slow link keeps this much traffic waiting; more is lost, as in a router's queue
 
 
@@ -106,19 +107,25 @@ class Lane:
         self._faults: list[Fault] = []
         self._waiting: list[tuple[float, int, bytes]] = []
         self._count = 0
+        self.carried = 0
 
     def impair(self, impairments: list[dict[str, Any]], dice: random.Random) -> None:
         """These faults from now on; frames on their way stay so."""
         self._faults = [Fault(impairment, dice) for impairment in impairments]
 
-    def take(self, now: float) -> None:
+    def take(self, now: float, most: int = _BATCH) -> None:
         """Read what has arrived and send or queue it."""
-        for _ in range(_BATCH):
+        for _ in range(most):
             try:
                 frame = self.source.recv(_LARGEST_FRAME)
             except OSError:  # nothing more, or the link is down
                 return
+            self.carried += 1
             self._carry(frame, now)
+
+    def take_all(self, now: float) -> None:
+        """The same with everything that has arrived by now."""
+        self.take(now, _WAITING)
 
     def _carry(self, frame: bytes, now: float) -> None:
         if not self._faults:
@@ -150,8 +157,10 @@ class Lane:
 
 
 def run(outer: socket.socket, inner: socket.socket, control: socket.socket, seed: str) -> None:
-    """Carry frames until ``control`` closes. ``outer`` is the node's side; messages on ``control`` set the
-    faults.
+    """Carry frames until ``control`` closes. ``outer`` is the node's side.
+
+    A message on ``control`` may bring new ``impairments``. What arrived before it meets the old ones, and is on its way
+    when the answer comes; that says how many frames were ``carried`` in all.
     """
     lanes = {"from": Lane(outer, inner), "to": Lane(inner, outer)}
     while True:
@@ -163,12 +172,21 @@ def run(outer: socket.socket, inner: socket.socket, control: socket.socket, seed
             lane.release(now)
             if lane.source in ready:
                 lane.take(now)
-        if control in ready:
-            try:
-                message, _ = channel.receive(control)
-            except channel.ChannelClosedError:
-                return
-            for direction, lane in lanes.items():
-                mine = [one for one in message["impairments"] if one["direction"] == direction]
-                lane.impair(mine, random.Random(f"{seed}/{direction}"))  # noqa: S311 - repeatable on purpose
-            channel.send(control, {"ok": True})
+        if control in ready and not _obey(control, lanes, seed):
+            return
+
+
+def _obey(control: socket.socket, lanes: dict[str, Lane], seed: str) -> bool:
+    """Do what the next message says; false where none will come any more."""
+    try:
+        message, _ = channel.receive(control)
+    except channel.ChannelClosedError:
+        return False
+    now = time.monotonic()
+    for direction, lane in lanes.items():
+        lane.take_all(now)
+        if "impairments" in message:
+            mine = [one for one in message["impairments"] if one["direction"] == direction]
+            lane.impair(mine, random.Random(f"{seed}/{direction}"))  # noqa: S311 - repeatable on purpose
+    channel.send(control, {"ok": True, "carried": sum(lane.carried for lane in lanes.values())})
+    return True
