@@ -69,6 +69,11 @@ def _hint(engine: Engine, tried: list[Attempt], *, heard: bool, answered: bool) 
         return "this host refuses to send to its own network: look for a VPN kill switch or a local firewall"
     if heard:
         return "it is near, but takes no connection: allow TCP and UDP 46820-46829 in its firewall, and in this one's"
+    if engine.wanted.part is Part.SEND and engine.tally.strangers:
+        return (
+            "most likely it has forgotten this device (see `localpair devices` there, and pair again), or it shows an "
+            "offer and does not listen, or its address has gone to another device: `localpair listen` there tells"
+        )
     if engine.wanted.part is Part.JOIN and _is_closed_everywhere(tried):
         return (
             "most likely the offer was used already or the host has ended: host again there, and read the offer that "

@@ -7,6 +7,7 @@ Key schedule (docs/protocol.md, "Keys"); ``material`` is the offer's secret or a
     root       = HKDF-Extract(salt = "localpair v1 " + purpose, material)
     tag key    = HKDF-Expand(root, "beacon tag")      beacon key = HKDF-Expand(root, "beacon seal")
     answer key = HKDF-Expand(root, "answer code")
+    hello key  = HKDF-Expand(root, "hello")           refusal key = HKDF-Expand(root, "refusal")
     proving    = HKDF-Extract(salt = transcript, HKDF-Expand(root, "handshake"))
     proof key  = HKDF-Expand(proving, role + " proof")
     short code = HKDF-Expand(HKDF-Expand(root, "handshake"), "short code" + shares) mod 1,000,000
@@ -44,6 +45,7 @@ from localpair.limits import ANSWER_CODE_CHECK_BYTES, KEY_HASH_BYTES
 HASH_BYTES = 32
 BEACON_NONCE_BYTES = 12
 BEACON_TAG_BYTES = 8
+MAC_BYTES = 16
 SEAL_OVERHEAD_BYTES = 16
 _DEVICE_ID_CHARS = 16
 _FIELD_PRIME = 2**255 - 19
@@ -139,9 +141,9 @@ class DeviceIdentity:
         """The device's id, see ``device_id()``."""
         return device_id(self.public)
 
-    def sign(self, role: Role, transcript: bytes, code: bytes, label: bytes) -> bytes:
-        """Sign a transcript in a role, together with the share of the code and the label that go with it."""
-        return self._private.sign(digest(b"localpair v1 identity", role.encode(), transcript, code, label))
+    def sign(self, role: Role, transcript: bytes, claims: bytes) -> bytes:
+        """Sign a transcript in a role, together with what this side says of itself."""
+        return self._private.sign(digest(b"localpair v1 identity", role.encode(), transcript, claims))
 
 
 def check_public_key(public_key: bytes) -> None:
@@ -156,11 +158,11 @@ def check_public_key(public_key: bytes) -> None:
 
 
 def check_signature(
-    public_key: bytes, signature: bytes, role: Role, transcript: bytes, code: bytes, label: bytes
+    public_key: bytes, signature: bytes, role: Role, transcript: bytes, claims: bytes
 ) -> None:
-    """Raise RefusedError unless ``public_key`` signed this transcript, share of the code and label in this role."""
+    """Raise RefusedError unless ``public_key`` signed this transcript and these claims in this role."""
     check_public_key(public_key)
-    message = digest(b"localpair v1 identity", role.encode(), transcript, code, label)
+    message = digest(b"localpair v1 identity", role.encode(), transcript, claims)
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except (InvalidSignature, ValueError):
@@ -230,7 +232,7 @@ def certificate_fingerprint(certificate_der: bytes) -> bytes:
 class SharedSecret:
     """A secret that both devices hold, and what is derived from it. Its bytes never leave this object."""
 
-    __slots__ = ("_aead", "_answer_key", "_handshake", "_tag_key", "purpose")
+    __slots__ = ("_aead", "_answer_key", "_handshake", "_hello_key", "_refusal_key", "_tag_key", "purpose")
 
     def __init__(self, material: bytes, purpose: Purpose) -> None:
         root = _extract(b"localpair v1 " + purpose.encode(), material)
@@ -239,6 +241,8 @@ class SharedSecret:
         self._aead = AESGCM(_expand(root, b"beacon seal"))
         self._handshake = _expand(root, b"handshake")
         self._answer_key = _expand(root, b"answer code")
+        self._hello_key = _expand(root, b"hello")
+        self._refusal_key = _expand(root, b"refusal")
 
     def __repr__(self) -> str:
         return f"<SharedSecret {self.purpose}>"
@@ -249,11 +253,28 @@ class SharedSecret:
 
     def same_as(self, other: SharedSecret) -> bool:
         """Whether both were made of the same material for the same purpose."""
-        return hmac.compare_digest(self._tag_key, other._tag_key)
+        return hmac.compare_digest(self._handshake, other._handshake)
 
     def recognises(self, nonce: bytes, tag: bytes) -> bool:
         """Whether ``tag`` was made with this secret. A first sieve; only ``open`` authenticates."""
         return hmac.compare_digest(self.tag(nonce), tag)
+
+    def hello_tag(self, role: Role, certificate: bytes, question: bytes, nonce: bytes) -> bytes:
+        """What names the secret in a HELLO, to its holders and on this connection only.
+
+        ``certificate`` is the fingerprint of the TLS server's certificate; ``question`` the joiner's HELLO where the
+        issuer answers it, else empty.
+        """
+        message = digest(role.encode(), certificate, question, nonce)
+        return hmac.digest(self._hello_key, message, "sha256")[:MAC_BYTES]
+
+    def refusal_mac(self, role: Role, certificate: bytes, question: bytes, code: int) -> bytes:
+        """What shows that a holder of the secret, in ``role``, refuses on this connection with this ``code``.
+
+        ``question`` is the joiner's HELLO.
+        """
+        message = digest(role.encode(), certificate, question, bytes([code]))
+        return hmac.digest(self._refusal_key, message, "sha256")[:MAC_BYTES]
 
     def answer_check(self, body: bytes) -> bytes:
         """What binds an answer code to the offer of this secret, short enough to be typed."""

@@ -8,13 +8,22 @@ import random
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from ipaddress import ip_address
 
 from localpair.errors import LocalpairError
-from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, certificate_fingerprint, random_bytes
+from localpair.keys import (
+    DeviceIdentity,
+    Purpose,
+    Role,
+    SessionCertificate,
+    SharedSecret,
+    certificate_fingerprint,
+    random_bytes,
+)
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
-from localpair.net.transport.tls import client_context
+from localpair.net.transport.tls import client_context, server_context
 from localpair.protocol.handshake import Handshake, LocalSide
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part
@@ -66,7 +75,6 @@ async def _claim(address: str, port: int, secret: bytes) -> str:
         "Eve",
         random_bytes(16),
         random_bytes(32),
-        random_bytes(12),
         random_bytes(32),
     )
     fingerprint = certificate_fingerprint(stream.certificate or b"")
@@ -110,6 +118,50 @@ def oversize(address: str, port: int, count: int) -> None:
     print("done", flush=True)
 
 
+def pretend(address: str, port: int, count: int, answer: str) -> None:
+    """Be there in the place of an issuer: print each HELLO that comes, in hex, and answer with this frame."""
+
+    async def run() -> None:
+        context = server_context(SessionCertificate.generate())
+        with socket.create_server((address, port)) as listening:
+            listening.setblocking(False)
+            print("there", flush=True)
+            for _ in range(count):
+                one, _ = await asyncio.get_running_loop().sock_accept(listening)
+                try:
+                    await exchange_preambles(one, Preamble(CallKind.PAIR, Role.ISSUER, False))
+                    stream = await start_tls(one, Contexts(context, client_context()), server_side=True)
+                    frame = await asyncio.wait_for(stream.read(), 5)
+                    print(bytes([frame.type]).hex() + frame.body.hex(), flush=True)
+                    reply = bytes.fromhex(answer)
+                    stream.write(reply[0], reply[1:])
+                    await stream.close()
+                except (OSError, LocalpairError):
+                    one.close()
+
+    asyncio.run(run())
+
+
+def say(address: str, port: int, count: int, frame: str) -> None:
+    """Call an issuer, say this frame, and print what comes back: type, first byte and length, then how it ended."""
+
+    async def run() -> None:
+        stream = await _client(address, port)
+        said = bytes.fromhex(frame)
+        stream.write(said[0], said[1:])
+        try:
+            while True:
+                heard = await asyncio.wait_for(stream.read(), 5)
+                print(f"heard {heard.type} {heard.body[0]} {len(heard.body)}", flush=True)
+        except (OSError, TimeoutError, LocalpairError) as error:
+            print(f"ended {type(error).__name__}", flush=True)
+        stream.abort()
+
+    for _ in range(count):
+        asyncio.run(run())
+    print("done", flush=True)
+
+
 def flood(address: str, port: int, count: int) -> None:
     """Datagrams: random ones, truncated ones, and well-formed open beacons of ever new instances."""
     dice = random.Random(2)
@@ -131,7 +183,9 @@ def flood(address: str, port: int, count: int) -> None:
 
 
 if __name__ == "__main__":
-    kind, where, port_text, count_text = sys.argv[1:5]
-    {"stall": stall, "garbage": garbage, "guess": guess, "oversize": oversize, "flood": flood}[kind](
-        where, int(port_text), int(count_text)
-    )
+    kind, where, port_text, count_text, *frames = sys.argv[1:]
+    attacks: dict[str, Callable[..., None]] = {
+        "stall": stall, "garbage": garbage, "guess": guess, "oversize": oversize, "flood": flood, "pretend": pretend,
+        "say": say,
+    }  # fmt: skip
+    attacks[kind](where, int(port_text), int(count_text), *frames)

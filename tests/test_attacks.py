@@ -112,7 +112,7 @@ class Claimant:
         self.stream = stream
         local = LocalSide(
             Role.JOINER, identity, more.pop("label", "Eve"), more.pop("instance", random_bytes(16)), random_bytes(32),
-            random_bytes(12), more.pop("code_nonce", None) or random_bytes(32), **more,
+            more.pop("code_nonce", None) or random_bytes(32), **more,
         )  # fmt: skip
         fingerprint = certificate_fingerprint(stream.certificate or b"")
         self.handshake = Handshake(local, Keyring([(name, secret)]), fingerprint, LOOPBACK, name)
@@ -180,7 +180,7 @@ def test_a_handshake_begun_with_an_offer_that_was_replaced_does_not_pass() -> No
             engine.keyring.put(OFFER, SharedSecret(bytes(16), Purpose.OFFER))
             eve.send()
             await eve.step()
-            assert Refused(Refusal.EXPIRED) in eve.handshake.take_events()
+            assert Refused(Refusal.EXPIRED, proven=True) in eve.handshake.take_events()
             await ended(eve.stream)
             assert engine.verified.empty()
 
@@ -366,8 +366,8 @@ def garbage(dice: random.Random) -> bytes:
     """Noise, or something of ours with a few bytes changed, cut or added."""
     samples = (
         Preamble(CallKind.PAIR, Role.JOINER, True).encode(),
-        Hello(Role.JOINER, bytes(16), bytes(32), bytes(12), bytes(8), True, True, LOOPBACK).encode(),
-        Identity(bytes(32), bytes(64), bytes(32), "x").encode(),
+        Hello(Role.JOINER, bytes(32), bytes(16)).encode(),
+        Identity(bytes(32), bytes(64), bytes(90)).encode(),
         SelfCall(bytes(16), LOOPBACK).encode(),
         Keyring().seal(None, beacon(bytes(16), addresses=(LOOPBACK,), seen=Seen(LOOPBACK, 1), label="x"), bytes(12)),
         Keyring([(OFFER, SECRET)]).seal(OFFER, beacon(bytes(16)), bytes(12)),
@@ -593,7 +593,7 @@ def test_an_offer_made_for_one_device_is_refused_to_another_by_the_issuer_itself
             eve = await claim(offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER))
             await eve.until_verified()
             await eve.step()
-            assert Refused(Refusal.OTHER_DEVICE) in eve.handshake.take_events()
+            assert Refused(Refusal.OTHER_DEVICE, proven=True) in eve.handshake.take_events()
             calling.cancel()
 
     asyncio.run(run())
@@ -668,7 +668,7 @@ def test_a_second_device_may_not_take_over_between_the_commit_and_its_repetition
             second = await claim(offer.tcp_port, secret)
             await second.until_verified()
             await second.step()
-            assert Refused(Refusal.ALREADY_CLAIMED) in second.handshake.take_events()
+            assert Refused(Refusal.ALREADY_CLAIMED, proven=True) in second.handshake.take_events()
         again = [event async for event in events if isinstance(event, localpair.OfferIssued)]
         assert not again
 

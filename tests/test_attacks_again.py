@@ -40,7 +40,7 @@ from localpair.protocol.handshake import (
 )
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import BeaconKind, Envelope, Part, Rendezvous, Step
-from localpair.wire.messages import CallKind, Preamble, Refuse
+from localpair.wire.messages import REASONS, CallKind, Preamble, Refuse
 
 pytestmark = pytest.mark.isolated
 
@@ -122,7 +122,7 @@ def test_nobody_gets_in_between_while_a_device_comes_again(tmp_path: Path) -> No
         _, second, identity = await comes_again(port, secret, person)
         for _ in range(3):
             eve = await claim(port, secret)
-            assert await until(eve, Refused, Nominated) == Refused(Refusal.ALREADY_CLAIMED)
+            assert await until(eve, Refused, Nominated) == Refused(Refusal.ALREADY_CLAIMED, proven=True)
         person.answer.set_result(True)
         await record(second)
         session = await asyncio.wait_for(hosting.session(), 10)
@@ -136,7 +136,7 @@ def test_a_device_that_came_again_hears_that_the_person_said_no(tmp_path: Path) 
     async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
         _, second, _ = await comes_again(port, secret, person)
         person.answer.set_result(False)
-        assert await until(second, Refused, Nominated) == Refused(Refusal.NOT_APPROVED)
+        assert await until(second, Refused, Nominated) == Refused(Refusal.NOT_APPROVED, proven=True)
         with pytest.raises(localpair.RefusedError):
             await hosting.session()
 
@@ -194,7 +194,7 @@ def test_a_yes_to_one_name_is_none_to_another(tmp_path: Path) -> None:
         assert [request.peer.label for request in person.requests] == ["Eve", "Bob's phone"]
         assert person.requests[-1].code == code
         person.answer.set_result(False)
-        assert await until(second, Refused) == Refused(Refusal.NOT_APPROVED)
+        assert await until(second, Refused) == Refused(Refusal.NOT_APPROVED, proven=True)
 
     on_stage(tmp_path, scene)
 
@@ -210,11 +210,11 @@ def test_whoever_was_shown_the_code_gets_no_second_guess_and_the_offer_is_used_u
     async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
         device, _ = await goes_while_asked(hosting, port, secret, person)
         second = await claim(port, secret, **{**device, **change})
-        assert await until(second, Refused, Nominated) == Refused(Refusal.ALREADY_CLAIMED)
+        assert await until(second, Refused, Nominated) == Refused(Refusal.ALREADY_CLAIMED, proven=True)
         issued = await event_of(hosting, localpair.OfferIssued)
         assert localpair.Offer.parse(issued.text).secret
         third = await claim(port, secret, **device)
-        assert await until(third, Refused, Nominated) == Refused(Refusal.EXPIRED)
+        assert await until(third, Refused, Nominated) == Refused(Refusal.EXPIRED, proven=True)
 
     on_stage(tmp_path, scene)
 
@@ -433,7 +433,7 @@ def test_no_claim_and_no_code_chooses_a_port_for_broadcasts() -> None:
 # -- reasons ----------------------------------------------------------------------------------------------------
 
 
-def test_strangers_that_refuse_fill_no_memory_and_name_no_reason_that_they_cannot_know() -> None:
+def test_strangers_that_refuse_fill_no_memory_and_are_believed_nothing() -> None:
     """A device that looks for a paired one pins no key: whoever answers first can say that the pair was revoked."""
     events: list[Event] = []
 
@@ -443,11 +443,11 @@ def test_strangers_that_refuse_fill_no_memory_and_name_no_reason_that_they_canno
                 own = Preamble(CallKind.PAIR, Role.ISSUER, True)
                 stream = await call(engine.sockets.tcp_port, own, server_side=True)
                 await asyncio.wait_for(stream.read(), 5)  # its hello
-                refusal = Refuse(reason)
+                refusal = Refuse(REASONS.index(reason), random_bytes(16))
                 stream.write(refusal.TYPE, refusal.encode())
                 await ended(stream)
-            (kept,) = engine.tally.refusals
-            assert kept.reason is Refusal.UNKNOWN_DEVICE
+            assert engine.tally.strangers == 7
+            assert not engine.tally.refusals
             assert not engine.tally.final.is_set()
 
     asyncio.run(run())
@@ -461,7 +461,7 @@ def test_the_issuer_s_own_reason_outlives_what_others_say_later() -> None:
             own = Preamble(CallKind.PAIR, Role.ISSUER, True)
             stream = await call(engine.sockets.tcp_port, own, server_side=True)
             await asyncio.wait_for(stream.read(), 5)
-            refusal = Refuse(Refusal.EXPIRED)
+            refusal = Refuse(REASONS.index(Refusal.EXPIRED), random_bytes(16))
             stream.write(refusal.TYPE, refusal.encode())
             await ended(stream)
             assert not engine.tally.refusals

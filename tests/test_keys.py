@@ -175,7 +175,7 @@ def test_a_signature_of_the_neutral_key_is_one_that_the_library_takes_and_we_do_
     neutral, zero = (1).to_bytes(32, "little"), bytes(32)
     Ed25519PublicKey.from_public_bytes(neutral).verify(neutral + zero, b"whatever")
     with pytest.raises(RefusedError):
-        check_signature(neutral, neutral + zero, Role.JOINER, digest(b"1"), bytes(32), b"Eve")
+        check_signature(neutral, neutral + zero, Role.JOINER, digest(b"1"), b"Eve")
 
 
 @given(st.binary(min_size=32, max_size=32))

@@ -15,7 +15,7 @@ from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, digest
 from localpair.protocol.handshake import ApprovalNeeded, Handshake, LocalSide, Nominated, Verified
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.protocol.short_code import CodeExchange, PeerShare, check_opening, code_commitment
-from localpair.wire.messages import Identity, Nominate
+from localpair.wire.messages import Claims, Identity, Nominate
 
 ADDRESS = ip_address("192.168.1.20")
 HOST, PHONE, EVE = (DeviceIdentity.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))
@@ -37,9 +37,7 @@ _RANDOM = nonces(0)
 
 
 def side(role: Role, identity: DeviceIdentity, share: bytes = b"") -> LocalSide:
-    return LocalSide(
-        role, identity, "", next(_RANDOM)[:16], next(_RANDOM), next(_RANDOM)[:12], share or next(_RANDOM)
-    )
+    return LocalSide(role, identity, "", next(_RANDOM)[:16], next(_RANDOM), share or next(_RANDOM))
 
 
 def to_the_host(ring: Keyring) -> Handshake:
@@ -233,4 +231,4 @@ def test_a_share_stands_in_no_representation() -> None:
     exchange = CodeExchange(b"n" * 32)
     exchange.bind(PeerShare(EVE.public, b"v" * 32))
     assert "nnn" not in repr(exchange) + repr(side(Role.ISSUER, HOST, b"n" * 32))
-    assert "nnn" not in repr(Nominate(b"n" * 32)) + repr(Identity(EVE.public, bytes(64), b"n" * 32, ""))
+    assert "nnn" not in repr(Nominate(b"n" * 32)) + repr(Claims(b"n" * 32, bytes(16), ADDRESS))

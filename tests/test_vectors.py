@@ -82,13 +82,13 @@ def handshake() -> dict[str, Any]:
     address = ip_address("192.168.1.20")
     rings = [Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER))]) for _ in Role]
     issuer = Handshake(
-        LocalSide(Role.ISSUER, alice, "Alice", bytes([3]) * 16, bytes([4]) * 32, bytes([5]) * 12, bytes([9]) * 32,
+        LocalSide(Role.ISSUER, alice, "Alice", bytes([3]) * 16, bytes([4]) * 32, bytes([9]) * 32,
                   gives=True),
         rings[0], CERTIFICATE, address,
     )  # fmt: skip
     joiner = Handshake(
         LocalSide(
-            Role.JOINER, bob, "Bob", bytes([6]) * 16, bytes([7]) * 32, bytes([8]) * 12, bytes([10]) * 32,
+            Role.JOINER, bob, "Bob", bytes([6]) * 16, bytes([7]) * 32, bytes([10]) * 32,
             takes=True, via="offer",
         ),
         rings[1], CERTIFICATE, ip_address("192.168.1.10"), OFFER,
@@ -178,9 +178,7 @@ def test_the_vectors_signatures_hold() -> None:
         identity = decode_message(frame["type"], bytes.fromhex(frame["body"]))
         assert isinstance(identity, Identity)
         role = Role(frame["from"])
-        check_signature(
-            identity.public_key, identity.signature, role, transcript, identity.code, identity.label.encode()
-        )
+        check_signature(identity.public_key, identity.signature, role, transcript, identity.claims)
 
 
 if __name__ == "__main__":

@@ -85,6 +85,7 @@ class Listening(Pairing):
             gives=self._settings.gives, takes=self._settings.takes, port=self._settings.port,
         )  # fmt: skip
         keyring = Keyring(self._secrets())
+        keyring.revoke(self._revoked())
         engine = Engine(wanted, keyring, on_event=self._emit)
         group.create_task(engine.run())
         await engine.started.wait()
@@ -182,6 +183,11 @@ class Listening(Pairing):
         pending = [(one.device_id + _PENDING, one) for one in self._store.unconfirmed()]
         return [(name, SharedSecret(one.pair_key, Purpose.PAIR)) for name, one in (*pairs, *pending)]
 
+    def _revoked(self) -> list[SharedSecret]:
+        """Whoever proves such a key is told that the pair was revoked."""
+        revoked = [one for one in self._store.devices() if one.state is DeviceState.REVOKED]
+        return [SharedSecret(one.pair_key, Purpose.PAIR) for one in revoked]
+
     async def _follow_store(self, engine: Engine) -> None:
         """Pairs that come and go in other processes count at once: keys are exchanged, sessions ended."""
         generation = self._store.generation
@@ -196,6 +202,7 @@ class Listening(Pairing):
                     engine.keyring.drop(name)
             for name, secret in secrets.items():
                 engine.keyring.put(name, secret)
+            engine.keyring.revoke(self._revoked())
             for instance, guest in list(self._guests.items()):
                 if guest.device_id not in secrets:
                     self._guests.pop(instance, None)

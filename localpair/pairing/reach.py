@@ -51,16 +51,6 @@ class Reaching(Seeking):
         agreed = Agreed(lane, Peer(record.device_id, record.name), secret)
         self._become_session(engine, Role.JOINER, agreed, group)
 
-    def _give_up(self, engine: Engine) -> BaseException:
-        error = super()._give_up(engine)
-        if isinstance(error, RefusedError) and error.reason in {Refusal.WRONG_SECRET, Refusal.EXPIRED}:
-            return RefusedError(
-                error.reason,
-                "a device answered that does not know this pair: it shows an offer, or is another one",
-                hint="run `localpair listen` on the device that is meant",
-            )
-        return error
-
     async def _meet(self, engine: Engine, record: DeviceRecord) -> Lane:
         engine.add(record.device_id, [replace(one, via="remembered") for one in record.addresses])
         engine.aim([one.address for one in record.addresses], DISCOVERY_PORT)

@@ -1,7 +1,7 @@
 """The handshake inside TLS: from two strangers on one connection to one recorded pair.
 
     issuer (TLS server)                      joiner (TLS client, certificate pinned)
-                       <------------------     HELLO            says which secret is meant
+                       <------------------     HELLO            names the secret, to its holder, here and now
       HELLO            ------------------>
                        <------------------     PROOF            of the secret, over the transcript
       PROOF, IDENTITY  ------------------>                      only after the joiner's proof was right; a commitment
@@ -23,6 +23,7 @@ its state raises WireError and ends the connection.
 
 from __future__ import annotations
 
+import hmac
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -30,6 +31,7 @@ from typing import TypeAlias
 from localpair.address import IPAddress
 from localpair.errors import Refusal, RefusedError, WireError
 from localpair.keys import (
+    MAC_BYTES,
     DeviceIdentity,
     ProvingKeys,
     Purpose,
@@ -40,10 +42,12 @@ from localpair.keys import (
     digest,
 )
 from localpair.protocol.handshake_states import RECEIVED, SENT, SILENT, WITH_PAIR_KEY, State
-from localpair.protocol.keyring import Keyring
+from localpair.protocol.keyring import Keyring, StrangerError
 from localpair.protocol.short_code import NO_CODE, CodeExchange, PeerShare, check_opening
 from localpair.wire.messages import (
+    REASONS,
     Approve,
+    Claims,
     Commit,
     Hello,
     Identity,
@@ -110,9 +114,13 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The peer said no; ``reason`` None means that another connection of ours was chosen."""
+    """The peer said no; ``reason`` None means that another connection of ours was chosen.
+
+    ``proven``: whoever said so holds the secret. Otherwise anybody may have said it.
+    """
 
     reason: Refusal | None
+    proven: bool
 
 
 HandshakeEvent: TypeAlias = (
@@ -131,8 +139,8 @@ HandshakeEvent: TypeAlias = (
 class LocalSide:
     """What this side brings into a handshake.
 
-    ``nonce`` and ``key_nonce`` are random and used once; ``code_nonce`` (32 bytes) is random, too, and becomes this
-    side's share of the short code if this is the first handshake with the offer.
+    ``nonce`` is random and used once; ``code_nonce`` (32 bytes) is random, too, and becomes this side's share of the
+    short code if this is the first handshake with the offer.
     """
 
     role: Role
@@ -140,7 +148,6 @@ class LocalSide:
     label: str
     instance: bytes
     nonce: bytes = field(repr=False)
-    key_nonce: bytes
     code_nonce: bytes = field(repr=False)
     gives: bool = False
     takes: bool = False
@@ -173,11 +180,11 @@ class Handshake:
         self._outgoing: deque[Message] = deque()
         self._events: deque[HandshakeEvent] = deque()
         self._own_hello = self._peer_hello = b""
-        self._peer: Hello | None = None
+        self._claims: Claims | None = None
         self._share: PeerShare | None = None
         self._proving: ProvingKeys | None = None
-        self._is_proven = False
-        self._code = self._label = ""
+        self._is_named = False  # the peer has named our secret: it holds it
+        self._code = ""
         self._pair_key: bytes | None = None
         if self._role is Role.JOINER:
             self._say_hello()
@@ -187,19 +194,26 @@ class Handshake:
         """Our own part in the pairing."""
         return self._role
 
+    @property
+    def purpose(self) -> Purpose:
+        """What the secret is for that is meant here."""
+        return self._shared.purpose if self._shared is not None else Purpose.OFFER
+
     def __repr__(self) -> str:
         return f"<Handshake {self._role} {self.state}>"
 
     # -- what the world does ------------------------------------------------------------------------------------
 
     def receive(self, kind: int, body: bytes) -> None:
-        """Take one frame. Raises WireError for what does not belong here, RefusedError for a failed proof."""
+        """Take one frame. Raises WireError for what does not belong here, StrangerError where an issuer does not know
+        the secret, and RefusedError for any other reason to refuse the peer.
+        """
         message = decode_message(kind, body)
         if self.state is State.ENDED:
             raise WireError("a message after the end of the handshake")
         if isinstance(message, Refuse):
             self.state = State.ENDED
-            self._events.append(Refused(message.reason))
+            self._events.append(Refused(message.reason, self._has_refused(message)))
             return
         following = RECEIVED.get((self._role, self.state), {}).get(type(message))
         if following is None:
@@ -235,9 +249,9 @@ class Handshake:
             self._enter(following)
 
     def refuse(self, reason: Refusal | None) -> None:
-        """End the connection and tell the peer why."""
+        """End the connection and tell the peer why, where it holds the secret. All others hear one and the same."""
         if self.state is not State.ENDED:
-            self._send(Refuse(reason))
+            self._send(self._refusal(reason))
             self.state = State.ENDED
 
     # -- what the world is to do --------------------------------------------------------------------------------
@@ -256,8 +270,8 @@ class Handshake:
 
     @property
     def proven_instance(self) -> bytes | None:
-        """Which run of the peer's this is, once it has proven the secret."""
-        return self._peer.instance if self._peer is not None and self._is_proven else None
+        """Which run of the peer's this is, once it has proven the secret and said so."""
+        return self._claims.instance if self._claims is not None else None
 
     @property
     def may_be_nominated(self) -> bool:
@@ -269,7 +283,7 @@ class Handshake:
         """Whether this side's person is asked: whoever gives data is, and the issuer besides, since its offer may
         have been read by somebody else. Only an issuer that is there to take what the joiner gives is not asked.
         """
-        local, peer = self._local, self._peer
+        local, peer = self._local, self._claims
         if peer is None or local.gives:
             return True
         return self._role is Role.ISSUER and not (local.takes and peer.gives)
@@ -316,19 +330,30 @@ class Handshake:
     def _take_hello(self, hello: Hello, body: bytes) -> None:
         if hello.role is self._role:
             raise WireError(f"both sides are {self._role}")
-        if hello.instance == self._local.instance:
-            raise RefusedError(Refusal.SELF, "this device answered itself")
-        self._peer, self._peer_hello = hello, body
+        self._peer_hello = body
         if self._role is Role.ISSUER:
-            self._secret = self._keyring.find(hello.key_nonce, hello.key_tag)
-            if self._secret is None:
-                reason = self._keyring.why_unknown(hello.key_nonce, hello.key_tag)
-                raise RefusedError(reason, "the peer means another offer or another pair")
-            self._mean(self._secret)
+            self._find_meant(hello)
             self._say_hello()
+        elif not self._names(hello, self._meant):
+            raise StrangerError(f"a device answered that does not know this {self.purpose}")
+        self._is_named = True
         self._proving = self._meant.proving(self._transcript())
         if self._role is Role.JOINER:
             self._send(Proof(self._proving.proof(Role.JOINER)))
+
+    def _find_meant(self, hello: Hello) -> None:
+        meant = self._keyring.meant(lambda secret: self._names(hello, secret))
+        if meant.name is None:
+            self._shared, self._is_named = meant.secret, meant.secret is not None
+            raise RefusedError(meant.why, "the peer means another offer or another pair")
+        self._secret = meant.name
+        self._mean(meant.name)
+
+    def _names(self, hello: Hello, secret: SharedSecret) -> bool:
+        """Whether the peer names this secret, on this very connection."""
+        question = self._own_hello if self._role is Role.JOINER else b""
+        tag = secret.hello_tag(self._role.other, self._certificate, question, hello.nonce)
+        return hmac.compare_digest(tag, hello.tag)
 
     def _mean(self, secret: str) -> None:
         """Take the secret, and what goes with it, as they are now: an offer may be replaced meanwhile."""
@@ -339,22 +364,19 @@ class Handshake:
     def _take_proof(self, proof: bytes) -> None:
         self._keys.check_proof(self._role.other, proof)
         self._check_still_held()
-        self._is_proven = True
         if self._role is Role.ISSUER:
             self._send(Proof(self._keys.proof(Role.ISSUER)))
             self._send_identity()
 
     def _take_identity(self, identity: Identity) -> None:
         self._check_still_held()
-        label = identity.label.encode()
+        transcript = self._transcript()
         check_signature(
-            identity.public_key,
-            identity.signature,
-            self._role.other,
-            self._transcript(),
-            identity.code,
-            label,
+            identity.public_key, identity.signature, self._role.other, transcript, identity.claims
         )
+        claims = self._claims = Claims.decode(identity.claims)
+        if claims.instance == self._local.instance:
+            raise RefusedError(Refusal.SELF, "this device answered itself")
         own = self._local.identity.public
         if identity.public_key == own:
             raise RefusedError(
@@ -363,17 +385,16 @@ class Handshake:
                 hint="two runs on one computer need a LOCALPAIR_HOME each; on a device that was cloned from another "
                 "one, remove the clone's localpair state folder",
             )
-        self._share = PeerShare(identity.public_key, identity.code)
+        self._share = PeerShare(identity.public_key, claims.code)
         if self._role is Role.JOINER:
             if self._exchange is not None:
                 self._exchange.bind(self._share)
             self._send_identity()
-        self._label = identity.label
 
     def _verified(self) -> Verified:
-        peer, key = self._hello, self._peer_share.public_key
+        peer, key = self._peer_claims, self._peer_share.public_key
         return Verified(
-            key, device_id(key), self._label, peer.instance, self._name,
+            key, device_id(key), peer.label, peer.instance, self._name,
             peer.called, peer.gives, peer.takes, peer.via, peer.resumes,
         )  # fmt: skip
 
@@ -409,20 +430,40 @@ class Handshake:
             self._say(Recorded())
 
     def _say_hello(self) -> None:
-        local, nonce = self._local, self._local.key_nonce
-        tag = self._meant.tag(nonce)
-        hello = Hello(
-            self._role, local.instance, local.nonce, nonce, tag, local.gives, local.takes, self._called, local.via,
-            local.resumes,
-        )  # fmt: skip
+        nonce = self._local.nonce
+        tag = self._meant.hello_tag(self._role, self._certificate, self._peer_hello, nonce)
+        hello = Hello(self._role, nonce, tag)
         self._own_hello = hello.encode()
         self._send(hello)
 
     def _send_identity(self) -> None:
         local = self._local
-        code = self._own_code()
-        signature = local.identity.sign(self._role, self._transcript(), code, local.label.encode())
-        self._send(Identity(local.identity.public, signature, code, local.label))
+        claims = Claims(
+            self._own_code(), local.instance, self._called, local.gives, local.takes, local.via, local.resumes,
+            local.label,
+        ).encode()  # fmt: skip
+        signature = local.identity.sign(self._role, self._transcript(), claims)
+        self._send(Identity(local.identity.public, signature, claims))
+
+    def _refusal(self, reason: Refusal | None) -> Refuse:
+        """With its reason for whoever has named our secret; for all others one that says nothing and looks the same."""
+        if self._shared is None or not self._is_named or reason is Refusal.WRONG_SECRET:
+            random_looking = digest(b"localpair v1 no refusal", self._local.nonce)[:MAC_BYTES]
+            return Refuse(REASONS.index(Refusal.WRONG_SECRET), random_looking)
+        code = REASONS.index(reason)
+        return Refuse(code, self._shared.refusal_mac(self._role, self._certificate, self._question, code))
+
+    def _has_refused(self, message: Refuse) -> bool:
+        """Whether it is a holder of the secret that refuses, on this very connection."""
+        if self._shared is None:
+            return False
+        mac = self._shared.refusal_mac(self._role.other, self._certificate, self._question, message.code)
+        return hmac.compare_digest(mac, message.mac)
+
+    @property
+    def _question(self) -> bytes:
+        """The joiner's HELLO."""
+        return self._own_hello if self._role is Role.JOINER else self._peer_hello
 
     def _own_code(self) -> bytes:
         if self._exchange is None:
@@ -477,6 +518,6 @@ class Handshake:
         return self._proving
 
     @property
-    def _hello(self) -> Hello:
-        assert self._peer is not None, "the peer's hello was taken"  # noqa: S101
-        return self._peer
+    def _peer_claims(self) -> Claims:
+        assert self._claims is not None, "the peer's identity was taken"  # noqa: S101
+        return self._claims

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from localpair.errors import Refusal, WireError
 from localpair.keys import BEACON_NONCE_BYTES, BEACON_TAG_BYTES, SharedSecret, digest
@@ -17,12 +18,24 @@ OFFER = "offer"
 _RETIRED = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a peer has named: a secret that is held here, under ``name``; or one that has ended, and ``why``; or none
+    that is known.
+    """
+
+    secret: SharedSecret | None = None
+    name: str | None = None
+    why: Refusal = Refusal.WRONG_SECRET
+
+
 class Keyring:
     """Named secrets. An empty ring means flow post before the offer: open beacons only."""
 
     def __init__(self, secrets: Iterable[tuple[str, SharedSecret]] = ()) -> None:
         self._secrets = dict(secrets)
         self._retired: deque[SharedSecret] = deque(maxlen=_RETIRED)
+        self._revoked: tuple[SharedSecret, ...] = ()
         self._codes: dict[str, CodeExchange] = {}
 
     def __repr__(self) -> str:
@@ -66,12 +79,19 @@ class Keyring:
         """The one exchange of the short code that goes with this secret; ``nonce`` is used if there is none yet."""
         return self._codes.setdefault(name, CodeExchange(nonce))
 
-    def why_unknown(self, nonce: bytes, tag: bytes) -> Refusal:
-        """Why no secret here made this tag, as far as can be told."""
-        if any(secret.recognises(nonce, tag) for secret in self._retired):
-            return Refusal.EXPIRED
-        pairs_only = bool(self._secrets) and OFFER not in self._secrets
-        return Refusal.UNKNOWN_DEVICE if pairs_only else Refusal.WRONG_SECRET
+    def revoke(self, secrets: Iterable[SharedSecret]) -> None:
+        """Tell the holders of these, and of no others, that their pair was revoked."""
+        self._revoked = tuple(secrets)
+
+    def meant(self, names: Callable[[SharedSecret], bool]) -> Meant:
+        """What a peer means, where ``names`` tells whether it has named a secret.
+
+        Every secret is asked, also after one was found: the time that it takes says nothing.
+        """
+        held = [Meant(secret, name) for name, secret in self._secrets.items() if names(secret)]
+        ended = [Meant(secret, why=Refusal.EXPIRED) for secret in self._retired if names(secret)]
+        revoked = [Meant(secret, why=Refusal.REVOKED) for secret in self._revoked if names(secret)]
+        return next(iter([*held, *revoked, *ended]), Meant())
 
     def find(self, nonce: bytes, tag: bytes) -> str | None:
         """The name of the secret that made this tag, if it is here."""
@@ -125,4 +145,4 @@ class Nonces:
 
 
 class StrangerError(WireError):
-    """A well-formed beacon sealed with a secret that is not ours."""
+    """Whoever says this holds no secret of ours, or did not show it."""

@@ -12,7 +12,7 @@ from typing import ClassVar, TypeAlias
 
 from localpair.address import IPAddress
 from localpair.errors import Refusal, WireError
-from localpair.keys import BEACON_NONCE_BYTES, BEACON_TAG_BYTES, HASH_BYTES, Role
+from localpair.keys import HASH_BYTES, MAC_BYTES, Role
 from localpair.limits import LABEL_BYTES, SELF_CODE_BYTES
 from localpair.wire.beacon import INSTANCE_BYTES
 from localpair.wire.codec import Reader, Writer
@@ -23,6 +23,12 @@ PUBLIC_KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 VIA = ("", "offer", "multicast", "broadcast", "unicast", "tcp", "remembered", "answer")
 """How an address may have become known."""
+REASONS: tuple[Refusal | None, ...] = (
+    None, Refusal.WRONG_SECRET, Refusal.WRONG_KEY, Refusal.EXPIRED, Refusal.NOT_APPROVED, Refusal.ALREADY_CLAIMED,
+    Refusal.OTHER_DEVICE, Refusal.REVOKED, Refusal.UNKNOWN_DEVICE, Refusal.VERSION, Refusal.SELF, Refusal.CANCELLED,
+    Refusal.BUSY,
+)  # fmt: skip
+"""Why a connection may be refused, by number. None: it merely lost to another one of the same peer."""
 _ROLES = (Role.ISSUER, Role.JOINER)
 
 
@@ -68,51 +74,28 @@ class Preamble:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Opens the handshake, both ways at once. Nothing in it identifies a device.
+    """Opens the handshake, the joiner's first. To whoever does not hold the secret it is random bytes.
 
-    ``key_nonce`` and ``key_tag`` let the other side find the secret that is meant; ``gives`` and ``takes`` say
-    what the sender wants to do with the session; ``called`` is the receiver's address as the sender sees it, and
-    ``via`` how the sender knew it where it dialled (one of ``VIA``; empty where it was dialled). ``resumes`` says
-    that a session of these two processes is to go on here: its old connection is lost.
+    ``tag`` names the secret that is meant, for this connection and this sender's role only.
     """
 
     TYPE: ClassVar[int] = 1
     role: Role
-    instance: bytes
     nonce: bytes
-    key_nonce: bytes
-    key_tag: bytes
-    gives: bool
-    takes: bool
-    called: IPAddress
-    via: str = ""
-    resumes: bool = False
+    tag: bytes
 
     def encode(self) -> bytes:
         """The body; it enters the transcript as it is."""
-        writer = (
-            Writer()
-            .u8(VERSION)
-            .u8(_ROLES.index(self.role))
-            .u8(self.gives | self.takes << 1 | self.resumes << 2)
-        )
-        writer.raw(self.instance).raw(self.nonce).raw(self.key_nonce).raw(self.key_tag)
-        return writer.address(self.called).u8(VIA.index(self.via)).done()
+        return Writer().u8(VERSION).u8(_ROLES.index(self.role)).raw(self.nonce).raw(self.tag).done()
 
     @classmethod
     def decode(cls, body: bytes) -> Hello:
         """Read a body; raises WireError."""
         reader = Reader(body)
-        version, role, flags = reader.u8(), reader.u8(), reader.u8()
+        version, role = reader.u8(), reader.u8()
         if version < VERSION or role >= len(_ROLES):
             raise WireError(f"a hello of version {version}, role {role}")
-        instance, nonce = reader.raw(INSTANCE_BYTES), reader.raw(NONCE_BYTES)
-        key_nonce, key_tag = reader.raw(BEACON_NONCE_BYTES), reader.raw(BEACON_TAG_BYTES)
-        called, via = reader.address(), reader.u8()
-        return cls(
-            _ROLES[role], instance, nonce, key_nonce, key_tag, bool(flags & 1), bool(flags & 2), called,
-            VIA[via] if via < len(VIA) else "", bool(flags & 4),
-        )  # fmt: skip
+        return cls(_ROLES[role], reader.raw(NONCE_BYTES), reader.raw(MAC_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,32 +116,63 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Who the sender is: its device key, a signature over the transcript, and the name it goes by.
+class Claims:
+    """What a side says of itself, under its signature, to a peer that has proven the secret.
 
     ``code`` is the issuer's commitment to its share of the short code, or the joiner's share; zeros between paired
-    devices.
+    devices. ``gives`` and ``takes`` say what the sender wants to do with the session; ``called`` is the receiver's
+    address as the sender sees it, and ``via`` how the sender knew it where it dialled (one of ``VIA``; empty where it
+    was dialled). ``resumes`` says that a session of these two processes is to go on here: its old connection is lost.
     """
+
+    code: bytes = field(repr=False)
+    instance: bytes
+    called: IPAddress
+    gives: bool = False
+    takes: bool = False
+    via: str = ""
+    resumes: bool = False
+    label: str = ""
+    BYTES: ClassVar[int] = HASH_BYTES + INSTANCE_BYTES + 1 + 17 + 1 + 1 + LABEL_BYTES
+
+    def encode(self) -> bytes:
+        """The claims, always BYTES long: no name is known by its length."""
+        flags = self.gives | self.takes << 1 | self.resumes << 2
+        writer = Writer().raw(self.code).raw(self.instance).u8(flags).address(self.called)
+        return writer.u8(VIA.index(self.via)).text8(self.label).done().ljust(self.BYTES, b"\0")
+
+    @classmethod
+    def decode(cls, data: bytes) -> Claims:
+        """Read claims; raises WireError."""
+        reader = Reader(data)
+        code, instance, flags = reader.raw(HASH_BYTES), reader.raw(INSTANCE_BYTES), reader.u8()
+        called, via, label = reader.address(), reader.u8(), reader.text8()
+        if len(label.encode()) > LABEL_BYTES:
+            raise WireError("a device name that is too long")
+        return cls(
+            code, instance, called, bool(flags & 1), bool(flags & 2), VIA[via] if via < len(VIA) else "",
+            bool(flags & 4), label,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the sender is: its device key, and its signature over the transcript and ``claims`` (see ``Claims``)."""
 
     TYPE: ClassVar[int] = 3
     public_key: bytes
     signature: bytes = field(repr=False)
-    code: bytes = field(repr=False)
-    label: str = ""
+    claims: bytes = field(repr=False)
 
     def encode(self) -> bytes:
         """The body."""
-        return Writer().raw(self.public_key).raw(self.signature).raw(self.code).text8(self.label).done()
+        return self.public_key + self.signature + self.claims
 
     @classmethod
     def decode(cls, body: bytes) -> Identity:
-        """Read a body; raises WireError."""
+        """Read a body; the claims in it are read once their signature holds. Raises WireError."""
         reader = Reader(body)
-        key, signature = reader.raw(PUBLIC_KEY_BYTES), reader.raw(SIGNATURE_BYTES)
-        code, label = reader.raw(HASH_BYTES), reader.text8()
-        if len(label.encode()) > LABEL_BYTES:
-            raise WireError("a device name that is too long")
-        return cls(key, signature, code, label)
+        return cls(reader.raw(PUBLIC_KEY_BYTES), reader.raw(SIGNATURE_BYTES), reader.rest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,22 +245,30 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The sender ends this connection and says why. ``LOST`` is no refusal of the peer, only of this path."""
+    """The sender ends this connection and says why, by the number of the reason in ``REASONS``.
+
+    ``mac`` shows that the sender holds the secret that the connection is about (``refusal_mac``). To a peer that has
+    not shown as much the reason is WRONG_SECRET, whatever it is, and the mac is no more than as long as one.
+    """
 
     TYPE: ClassVar[int] = 9
-    reason: Refusal | None  # None: another connection of the same peer was nominated
+    code: int  # of REASONS
+    mac: bytes = field(repr=False)
+
+    @property
+    def reason(self) -> Refusal | None:
+        """Why; a number that is unknown here reads as ``CANCELLED``."""
+        return REASONS[self.code] if self.code < len(REASONS) else Refusal.CANCELLED
 
     def encode(self) -> bytes:
         """The body."""
-        return Writer().text8(self.reason or "lost").done()
+        return Writer().u8(self.code).raw(self.mac).done()
 
     @classmethod
     def decode(cls, body: bytes) -> Refuse:
-        """Read a body; an unknown reason reads as ``CANCELLED``. Raises WireError."""
-        text = Reader(body).text8()
-        if text == "lost":
-            return cls(None)
-        return cls(Refusal(text) if text in set(Refusal) else Refusal.CANCELLED)
+        """Read a body; raises WireError."""
+        reader = Reader(body)
+        return cls(reader.u8(), reader.raw(MAC_BYTES))
 
 
 @dataclass(frozen=True, slots=True)

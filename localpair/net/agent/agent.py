@@ -48,17 +48,12 @@ from localpair.net.transport.tls import client_context, server_context
 from localpair.protocol.checklist import Outcome
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.handshake import Handshake, LocalSide, Verified
-from localpair.protocol.keyring import Keyring
+from localpair.protocol.keyring import Keyring, StrangerError
 from localpair.protocol.short_code import CODE_BYTES
 from localpair.wire.beacon import INSTANCE_BYTES, Part
 from localpair.wire.messages import NONCE_BYTES, CallKind
 
 _log = logging.getLogger("localpair.engine")
-_KEY_NONCE_BYTES = 12
-# What a device answers that does not know our secret. Whoever has not proven it is believed no other reason.
-_OF_STRANGERS = frozenset(
-    {Refusal.WRONG_SECRET, Refusal.EXPIRED, Refusal.UNKNOWN_DEVICE, Refusal.SELF, Refusal.VERSION}
-)
 _KEPT_ATTEMPTS = 512  # the latest ones: an explanation needs no more
 
 
@@ -88,14 +83,15 @@ class Wanted:
 class Tally:
     """What an engine has counted: attempts that failed, claims of the offer that did.
 
-    ``final`` is set once the offer's own issuer has refused: no other path will change its mind. The last refusal of
-    somebody who has proven nothing is kept as well, where it says no more than such a host can know.
+    ``final`` is set once whoever has proven the pair's or the offer's key has refused: no other path will change its
+    mind. Of all others it is known no more than that ``strangers`` have answered.
     """
 
     attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=_KEPT_ATTEMPTS))
     failed_claims: int = 0
     refusals: deque[RefusedError] = field(default_factory=lambda: deque(maxlen=1))
     final: asyncio.Event = field(default_factory=asyncio.Event)
+    strangers: int = 0
 
 
 class Engine:
@@ -365,7 +361,7 @@ class Engine:
             self._opener.refused(*place)
 
     async def _accepted(self, stream: FrameStream) -> None:
-        if not len(self.keyring):
+        if self.wanted.role is Role.JOINER and self.secret not in self.keyring:
             raise WireError("there is no secret yet to pair by")
         if self.pair_at is not None and local_address(stream) != self.pair_at:
             raise WireError("pairing is accepted at the agreed address only")
@@ -396,7 +392,7 @@ class Engine:
         stream.set_limit(FRAME_PREAUTH_BYTES)
         local = LocalSide(
             wanted.role, wanted.identity, wanted.label or general_name(), self.instance, random_bytes(NONCE_BYTES),
-            random_bytes(_KEY_NONCE_BYTES), random_bytes(CODE_BYTES), wanted.gives, wanted.takes,
+            random_bytes(CODE_BYTES), wanted.gives, wanted.takes,
             via="" if direction is Direction.IN else candidate.via, resumes=self.resuming,
         )  # fmt: skip
         means = secret if wanted.role is Role.JOINER else None
@@ -404,7 +400,7 @@ class Engine:
         return Lane(stream, handshake, candidate, direction, pinned, self.clock())
 
     async def verify(self, lane: Lane) -> None:
-        """Drive a lane until its peer is verified. A claim that fails is counted."""
+        """Drive a lane until its peer is verified. Claims that fail are counted, and answers of strangers."""
         self._lanes = {*self._open_lanes(), lane}
         try:
             async with asyncio.timeout(HANDSHAKE_S):
@@ -413,6 +409,10 @@ class Engine:
         except RefusedError as error:
             if not self._passes_over(lane, error):
                 self._count_refusal(lane, error)
+            await lane.stream.close()
+            raise
+        except StrangerError:
+            self.tally.strangers += 1
             await lane.stream.close()
             raise
         except BaseException:
@@ -437,11 +437,10 @@ class Engine:
 
     def _count_refusal(self, lane: Lane, error: RefusedError) -> None:
         if self.wanted.role is Role.JOINER:
-            said = isinstance(error, LaneRefusedError)
-            if self.tally.final.is_set() or (said and not lane.pinned and error.reason not in _OF_STRANGERS):
+            if self.tally.final.is_set() or (isinstance(error, LaneRefusedError) and error.lost):
                 return
             self.tally.refusals.append(error)
-            if lane.pinned and not (isinstance(error, LaneRefusedError) and error.lost):
+            if lane.pinned or isinstance(error, LaneRefusedError):
                 self.tally.final.set()
         elif error.reason is Refusal.WRONG_SECRET:
             self.tally.failed_claims += 1

@@ -11,14 +11,16 @@ from localpair.events import Direction, Path
 from localpair.keys import Role
 from localpair.net.transport.stream import FrameStream
 from localpair.protocol.handshake import Handshake, HandshakeEvent, Refused, Verified
+from localpair.protocol.keyring import StrangerError
 
 
 @dataclass(eq=False, slots=True)
 class Lane:
     """A connection and its handshake. ``candidate`` is the peer's address, dialled or seen.
 
-    ``pinned`` is True where the TLS server's key is the one the offer promised, so that its word counts before
-    it has proven the secret. ``given_up`` is True where this side has ended it for a newer one of the same device.
+    ``pinned`` is True where the TLS server's key is the one the offer promised, so that its word counts although it
+    does not know the secret any more. ``given_up`` is True where this side has ended it for a newer one of the same
+    device.
     """
 
     stream: FrameStream
@@ -34,7 +36,8 @@ class Lane:
     async def next_event(self) -> HandshakeEvent:
         """Drive the handshake to its next event.
 
-        Raises RefusedError where the peer refused or failed a check, WireError for a broken protocol, and
+        Raises RefusedError where the peer, which has shown that it may, refused or where it failed a check,
+        StrangerError where it holds no secret of ours, whatever it says, WireError for a broken protocol, and
         ConnectionError where the connection ended.
         """
         self.flush()
@@ -43,6 +46,8 @@ class Lane:
             self._take(frame.type, frame.body)
         event = self._events.popleft()
         if isinstance(event, Refused):
+            if not (event.proven or self.pinned):
+                raise StrangerError(f"a device answered that does not know this {self.handshake.purpose}")
             raise LaneRefusedError(event.reason)
         if isinstance(event, Verified):
             self.verified = event
@@ -102,8 +107,8 @@ class Lane:
     def _take(self, kind: int, body: bytes) -> None:
         try:
             self.handshake.receive(kind, body)
-        except RefusedError as error:
-            self.handshake.refuse(error.reason)
+        except (RefusedError, StrangerError) as error:
+            self.handshake.refuse(error.reason if isinstance(error, RefusedError) else Refusal.WRONG_SECRET)
             self.flush()
             raise
         except LocalpairError:
@@ -113,7 +118,7 @@ class Lane:
 
 
 class LaneRefusedError(RefusedError):
-    """The peer refused this lane. ``lost`` is True where it merely chose another one."""
+    """The peer refused this lane, and has shown that it may. ``lost`` is True where it merely chose another one."""
 
     def __init__(self, reason: Refusal | None) -> None:
         text = f"the other device refused: {_EXPLAINED.get(reason, reason)}" if reason else "another path won"
