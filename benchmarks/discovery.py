@@ -24,7 +24,7 @@ from ipaddress import IPv4Address
 from measuring import Report, parser, print_table, progress, undisturbed
 from virtual_lan import UDP_PORT, Device, VirtualLan
 
-from localpair.keys import Purpose, SharedSecret
+from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import BEACON_BEAT_S, BEACON_BYTES, PEER_EXPIRY_BEATS, PEERS
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.discovery_events import Carrier, Heard, Source
@@ -119,7 +119,8 @@ def minutes(devices: int, flow: str) -> Iterator[Minute]:
     """The first minute of a crowd, and the second one, in which nothing happens any more."""
     lan = Crowd()
     for number in range(devices):
-        secret = SharedSecret((number // 2).to_bytes(16, "big"), Purpose.OFFER)
+        side = Role.JOINER if number % 2 else Role.ISSUER
+        secret = SharedSecret((number // 2).to_bytes(16, "big"), Purpose.OFFER, side)
         keyring = Keyring([(OFFER, secret)] if flow == "pre" else [])
         lan.add(keyring, Part.JOIN if number % 2 else Part.HOST)
     for minute in MINUTES:
@@ -165,15 +166,15 @@ NEIGHBOUR = Source(IPv4Address("192.168.1.20"), UDP_PORT, 2)
 Feed = Callable[[Discovery, int], None]
 
 
-def offer_ring(material: bytes = OUR_SECRET) -> Keyring:
-    """What somebody holds who hosts or joins."""
-    return Keyring([(OFFER, SharedSecret(material, Purpose.OFFER))])
+def offer_ring(material: bytes = OUR_SECRET, side: Role = Role.ISSUER) -> Keyring:
+    """What somebody holds who hosts, or joins."""
+    return Keyring([(OFFER, SharedSecret(material, Purpose.OFFER, side))])
 
 
 def pair_ring(pairs: int) -> Keyring:
     """What a listener holds that knows ``pairs`` devices."""
     names = [f"device {number}" for number in range(pairs)]
-    return Keyring([(name, SharedSecret(name.encode(), Purpose.PAIR)) for name in names])
+    return Keyring([(name, SharedSecret(name.encode(), Purpose.PAIR, Role.ISSUER)) for name in names])
 
 
 def beacons(keyring: Keyring, secret: str | None, count: int, *, crowd: int = 1) -> list[bytes]:
@@ -195,7 +196,10 @@ def cases(count: int) -> dict[str, tuple[Keyring, list[bytes]]]:
     hints = beacons(opened, None, count, crowd=20)
     garbage = [bytes([number % 256]) * BEACON_BYTES for number in range(count)]
     return {
-        "sealed, ours: the next beat of a known peer": (ours, beacons(ours, OFFER, count)),
+        "sealed, ours: the next beat of a known peer": (
+            ours,
+            beacons(offer_ring(side=Role.JOINER), OFFER, count),
+        ),
         "sealed, a stranger's": (ours, foreign),
         "sealed, a stranger's; 20 paired devices": (pair_ring(20), foreign),
         "sealed, a stranger's; 100 paired devices": (pair_ring(100), foreign),

@@ -33,7 +33,7 @@ from pathlib import Path
 from measuring import BESIDE, Report, installed, parser, progress
 from netns import Lan, why_no_namespaces
 
-from localpair.keys import Purpose, SharedSecret, random_bytes
+from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import BEACON_BYTES, DISCOVERY_PORT
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.discovery_events import Carrier, Source
@@ -125,8 +125,10 @@ class Maker:
     """Makes datagrams of each kind, every one with a new instance."""
 
     def __init__(self, secret: bytes) -> None:
-        strangers = SharedSecret(b"somebody else's!", Purpose.OFFER)
-        self._ring = Keyring([("stranger", strangers), ("ours", SharedSecret(secret, Purpose.OFFER))])
+        strangers = SharedSecret(b"somebody else's!", Purpose.OFFER, Role.JOINER)
+        self._ring = Keyring(
+            [("stranger", strangers), ("ours", SharedSecret(secret, Purpose.OFFER, Role.JOINER))]
+        )
 
     def datagram(self, kind: str, number: int) -> bytes:
         """One datagram."""
@@ -268,8 +270,12 @@ def measure_virtual(report: Report, runs: int) -> None:
 
 def virtual(flow: str) -> None:
     """Hear the crowd, and print how many MiB that added to this process."""
-    ring = Keyring([(OFFER, SharedSecret(random_bytes(16), Purpose.OFFER))] if flow == "pre" else [])
-    crowd = Keyring([(OFFER, SharedSecret(random_bytes(16), Purpose.OFFER))] if flow == "pre" else [])
+    ring = Keyring(
+        [(OFFER, SharedSecret(random_bytes(16), Purpose.OFFER, Role.ISSUER))] if flow == "pre" else []
+    )
+    crowd = Keyring(
+        [(OFFER, SharedSecret(random_bytes(16), Purpose.OFFER, Role.JOINER))] if flow == "pre" else []
+    )
     me = Self(Part.HOST, b"\xff" * 16, random_bytes(32), 46821, 46821)
     discovery = Discovery(me, ring, 0.0)
     gc.collect()

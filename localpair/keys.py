@@ -5,7 +5,7 @@ The only module that imports ``cryptography``. A check raises; it never returns 
 Key schedule (docs/protocol.md, "Keys"); ``material`` is the offer's secret or a pair's key::
 
     root       = HKDF-Extract(salt = "localpair v1 " + purpose, material)
-    tag key    = HKDF-Expand(root, "beacon tag")      beacon key = HKDF-Expand(root, "beacon seal")
+    tag key    = HKDF-Expand(root, side + " beacon tag")      beacon key = HKDF-Expand(root, side + " beacon seal")
     answer key = HKDF-Expand(root, "answer code")
     hello key  = HKDF-Expand(root, "hello")           refusal key = HKDF-Expand(root, "refusal")
     proving    = HKDF-Extract(salt = transcript, HKDF-Expand(root, "handshake"))
@@ -218,9 +218,9 @@ def key_hash_of(certificate_der: bytes) -> bytes:
     return hashlib.sha256(spki).digest()[:KEY_HASH_BYTES]
 
 
-def check_pin(certificate_der: bytes | None, key_hash: bytes) -> None:
+def check_pin(certificate_der: bytes, key_hash: bytes) -> None:
     """Raise RefusedError unless the certificate's key is the one the offer promised."""
-    if certificate_der is None or not hmac.compare_digest(key_hash_of(certificate_der), key_hash):
+    if not hmac.compare_digest(key_hash_of(certificate_der), key_hash):
         raise RefusedError(Refusal.WRONG_KEY, "another device answered here: its key is not the offer's")
 
 
@@ -229,16 +229,44 @@ def certificate_fingerprint(certificate_der: bytes) -> bytes:
     return hashlib.sha256(certificate_der).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class _BeaconKeys:
+    """What one side's beacons are made with."""
+
+    tag_key: bytes = field(repr=False)
+    aead: AESGCM = field(repr=False)
+
+    @classmethod
+    def of(cls, root: bytes, side: Role) -> _BeaconKeys:
+        name = side.encode()
+        return cls(_expand(root, name + b" beacon tag"), AESGCM(_expand(root, name + b" beacon seal")))
+
+    def tag(self, nonce: bytes, carrier: bytes) -> bytes:
+        return hmac.digest(self.tag_key, nonce + carrier, "sha256")[:BEACON_TAG_BYTES]
+
+
 class SharedSecret:
-    """A secret that both devices hold, and what is derived from it. Its bytes never leave this object."""
+    """A secret that both devices hold, and what is derived from it. Its bytes never leave this object.
 
-    __slots__ = ("_aead", "_answer_key", "_handshake", "_hello_key", "_refusal_key", "_tag_key", "purpose")
+    ``side`` is this device's part in the pairing that the secret belongs to: a pair's key keeps it for good. Each side
+    makes beacons with keys of its own, so that nobody takes its own recorded beacons for its peer's.
+    """
 
-    def __init__(self, material: bytes, purpose: Purpose) -> None:
+    __slots__ = (
+        "_answer_key",
+        "_handshake",
+        "_hello_key",
+        "_ours",
+        "_refusal_key",
+        "_theirs",
+        "purpose",
+        "side",
+    )
+
+    def __init__(self, material: bytes, purpose: Purpose, side: Role) -> None:
         root = _extract(b"localpair v1 " + purpose.encode(), material)
-        self.purpose = purpose
-        self._tag_key = _expand(root, b"beacon tag")
-        self._aead = AESGCM(_expand(root, b"beacon seal"))
+        self.purpose, self.side = purpose, side
+        self._ours, self._theirs = _BeaconKeys.of(root, side), _BeaconKeys.of(root, side.other)
         self._handshake = _expand(root, b"handshake")
         self._answer_key = _expand(root, b"answer code")
         self._hello_key = _expand(root, b"hello")
@@ -247,17 +275,20 @@ class SharedSecret:
     def __repr__(self) -> str:
         return f"<SharedSecret {self.purpose}>"
 
-    def tag(self, nonce: bytes) -> bytes:
-        """What makes a holder of the secret recognise a message; to anybody else it is random."""
-        return hmac.digest(self._tag_key, nonce, "sha256")[:BEACON_TAG_BYTES]
+    def tag(self, nonce: bytes, carrier: bytes) -> bytes:
+        """What makes the peer recognise a beacon of ours on this carrier; to anybody else it is random.
+
+        ``carrier`` is empty over UDP, and the fingerprint of the TLS server's certificate over TCP.
+        """
+        return self._ours.tag(nonce, carrier)
 
     def same_as(self, other: SharedSecret) -> bool:
         """Whether both were made of the same material for the same purpose."""
         return hmac.compare_digest(self._handshake, other._handshake)
 
-    def recognises(self, nonce: bytes, tag: bytes) -> bool:
-        """Whether ``tag`` was made with this secret. A first sieve; only ``open`` authenticates."""
-        return hmac.compare_digest(self.tag(nonce), tag)
+    def recognises(self, nonce: bytes, tag: bytes, carrier: bytes) -> bool:
+        """Whether the peer made ``tag`` for this carrier. A first sieve; only ``open`` authenticates."""
+        return hmac.compare_digest(self._theirs.tag(nonce, carrier), tag)
 
     def hello_tag(self, role: Role, certificate: bytes, question: bytes, nonce: bytes) -> bytes:
         """What names the secret in a HELLO, to its holders and on this connection only.
@@ -284,14 +315,14 @@ class SharedSecret:
         """Whether ``check`` was made with this secret. It sorts out slips of the fingers and authenticates nobody."""
         return hmac.compare_digest(self.answer_check(body), check)
 
-    def seal(self, nonce: bytes, plaintext: bytes, header: bytes) -> bytes:
+    def seal(self, nonce: bytes, plaintext: bytes, header: bytes, carrier: bytes) -> bytes:
         """Encrypt and authenticate; the result is SEAL_OVERHEAD_BYTES longer. A nonce is used once."""
-        return self._aead.encrypt(nonce, plaintext, header)
+        return self._ours.aead.encrypt(nonce, plaintext, header + carrier)
 
-    def open(self, nonce: bytes, sealed: bytes, header: bytes) -> bytes:
-        """The plaintext. Raises WireError where anything was forged or damaged."""
+    def open(self, nonce: bytes, sealed: bytes, header: bytes, carrier: bytes) -> bytes:
+        """The plaintext of what the peer sealed. Raises WireError where anything was forged or damaged."""
         try:
-            return self._aead.decrypt(nonce, sealed, header)
+            return self._theirs.aead.decrypt(nonce, sealed, header + carrier)
         except InvalidTag:
             raise WireError("a sealed message does not open") from None
 

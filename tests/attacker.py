@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import socket
-import ssl
 import sys
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -23,7 +22,6 @@ from localpair.keys import (
 )
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
-from localpair.net.transport.tls import client_context, server_context
 from localpair.protocol.handshake import Handshake, LocalSide
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part
@@ -61,14 +59,13 @@ def garbage(address: str, port: int, count: int) -> None:
 async def _client(address: str, port: int) -> FrameStream:
     one = await connect(ip_address(address), port)
     await exchange_preambles(one, Preamble(CallKind.PAIR, Role.JOINER, True))
-    context: ssl.SSLContext = client_context()
-    return await start_tls(one, Contexts(context, context), server_side=False)
+    return await start_tls(one, Contexts(SessionCertificate.generate()), server_side=False)
 
 
 async def _claim(address: str, port: int, secret: bytes) -> str:
     """One claim of the offer with a guessed secret, by all the rules but that."""
     stream = await _client(address, port)
-    ring = Keyring([(OFFER, SharedSecret(secret, Purpose.OFFER))])
+    ring = Keyring([(OFFER, SharedSecret(secret, Purpose.OFFER, Role.ISSUER))])
     local = LocalSide(
         Role.JOINER,
         DeviceIdentity.generate(),
@@ -77,7 +74,7 @@ async def _claim(address: str, port: int, secret: bytes) -> str:
         random_bytes(32),
         random_bytes(32),
     )
-    fingerprint = certificate_fingerprint(stream.certificate or b"")
+    fingerprint = certificate_fingerprint(stream.certificate)
     handshake = Handshake(local, ring, fingerprint, ip_address(address), OFFER)
     try:
         while True:
@@ -122,7 +119,7 @@ def pretend(address: str, port: int, count: int, answer: str) -> None:
     """Be there in the place of an issuer: print each HELLO that comes, in hex, and answer with this frame."""
 
     async def run() -> None:
-        context = server_context(SessionCertificate.generate())
+        contexts = Contexts(SessionCertificate.generate())
         with socket.create_server((address, port)) as listening:
             listening.setblocking(False)
             print("there", flush=True)
@@ -130,7 +127,7 @@ def pretend(address: str, port: int, count: int, answer: str) -> None:
                 one, _ = await asyncio.get_running_loop().sock_accept(listening)
                 try:
                     await exchange_preambles(one, Preamble(CallKind.PAIR, Role.ISSUER, False))
-                    stream = await start_tls(one, Contexts(context, client_context()), server_side=True)
+                    stream = await start_tls(one, contexts, server_side=True)
                     frame = await asyncio.wait_for(stream.read(), 5)
                     print(bytes([frame.type]).hex() + frame.body.hex(), flush=True)
                     reply = bytes.fromhex(answer)

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from localpair.address import DIALLABLE_CLASSES, classify
 from localpair.candidate import Candidate, Interface, InterfaceAddress, InterfaceKind
 from localpair.errors import AnswerError
-from localpair.keys import Purpose, SharedSecret
+from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import ANSWER_CODE_CHARS, DIAL_PORTS, PAIRING_PORTS
 from localpair.ranking import own_candidates, select_for_answer
 from localpair.wire.answer import Answer
 from localpair.wire.base32 import spell, unspell
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "answers.json").read_text("utf-8"))
-SECRET = SharedSecret(bytes.fromhex(VECTORS["secret"]), Purpose.OFFER)
-OTHER = SharedSecret(bytes(16), Purpose.OFFER)
+SECRET = SharedSecret(bytes.fromhex(VECTORS["secret"]), Purpose.OFFER, Role.ISSUER)
+OTHER = SharedSecret(bytes(16), Purpose.OFFER, Role.ISSUER)
 ONE = Answer(46_821, 46_830, (ip_address("192.168.2.20"),))
 
 
@@ -113,7 +113,7 @@ def test_one_wrong_letter_is_noticed(place: int, letter: str) -> None:
 def test_a_code_answers_one_offer_only() -> None:
     with pytest.raises(AnswerError, match="offer shown"):
         Answer.parse(ONE.text(OTHER), SECRET)
-    pair = SharedSecret(bytes.fromhex(VECTORS["secret"]), Purpose.PAIR)
+    pair = SharedSecret(bytes.fromhex(VECTORS["secret"]), Purpose.PAIR, Role.ISSUER)
     assert _parse(ONE.text(pair)) is None
 
 

@@ -23,7 +23,7 @@ from netns import Lan, Namespace, find_tool, lan
 
 import localpair
 from localpair.errors import AnswerError, UnreachableError
-from localpair.keys import Purpose, SharedSecret
+from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import ANSWER_CODE_AFTER_S, ANSWER_CODES
 from localpair.wire.answer import Answer
 
@@ -90,7 +90,9 @@ def test_wrong_codes_cost_nothing(one_way: Lan, tmp_path: Path) -> None:
     hosting, joining = begin(one_way, tmp_path)
     code = joining.wait("answer")["answer"]
     mistyped = code[:-1] + ("A" if code[-1] != "A" else "B")
-    foreign = Answer(46_821, 0, (ip_address("192.168.1.1"),)).text(SharedSecret(bytes(16), Purpose.OFFER))
+    foreign = Answer(46_821, 0, (ip_address("192.168.1.1"),)).text(
+        SharedSecret(bytes(16), Purpose.OFFER, Role.ISSUER)
+    )
     for number, wrong in enumerate((mistyped, foreign, "LA:", "LA:" + "A" * 300), 1):
         hosting.type(f"a line that means nothing\n{wrong}\n")
         hosting.wait("answered", lambda _, number=number: len(hosting.of("answered")) == number)
@@ -250,7 +252,7 @@ async def offers(hosting: localpair.Hosting) -> AsyncIterator[localpair.Offer]:
 
 
 def code(offer: localpair.Offer, *addresses: str) -> str:
-    secret = SharedSecret(offer.secret, Purpose.OFFER)
+    secret = SharedSecret(offer.secret, Purpose.OFFER, Role.ISSUER)
     return Answer(46_821, 46_830, tuple(map(ip_address, addresses))).text(secret)
 
 

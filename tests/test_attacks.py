@@ -35,7 +35,6 @@ from localpair.limits import CANDIDATES, PEERS
 from localpair.net.agent.agent import Engine, Wanted
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
-from localpair.net.transport.tls import client_context, server_context
 from localpair.protocol.checklist import Checklist
 from localpair.protocol.discovery_events import Carrier, Source
 from localpair.protocol.handshake import Handshake, LocalSide, RecordUnconfirmed, Refused
@@ -47,11 +46,11 @@ from localpair.wire.messages import CallKind, Hello, Identity, Preamble, SelfCal
 
 pytestmark = pytest.mark.isolated
 
-SECRET = SharedSecret(bytes(range(16)), Purpose.OFFER)
+SECRET, THEIR_SECRET = (SharedSecret(bytes(range(16)), Purpose.OFFER, side) for side in Role)
 
 
 def contexts(certificate: SessionCertificate | None = None) -> Contexts:
-    return Contexts(server_context(certificate or SessionCertificate.generate()), client_context())
+    return Contexts(certificate or SessionCertificate.generate())
 
 
 @asynccontextmanager
@@ -114,7 +113,7 @@ class Claimant:
             Role.JOINER, identity, more.pop("label", "Eve"), more.pop("instance", random_bytes(16)), random_bytes(32),
             more.pop("code_nonce", None) or random_bytes(32), **more,
         )  # fmt: skip
-        fingerprint = certificate_fingerprint(stream.certificate or b"")
+        fingerprint = certificate_fingerprint(stream.certificate)
         self.handshake = Handshake(local, Keyring([(name, secret)]), fingerprint, LOOPBACK, name)
 
     def send(self) -> None:
@@ -137,7 +136,7 @@ class Claimant:
         self.send()
 
 
-async def claim(port: int, secret: SharedSecret = SECRET, name: str = OFFER, **more: Any) -> Claimant:
+async def claim(port: int, secret: SharedSecret = THEIR_SECRET, name: str = OFFER, **more: Any) -> Claimant:
     stream = await call(port, Preamble(CallKind.PAIR, Role.JOINER, True))
     return Claimant(stream, more.pop("identity", None) or DeviceIdentity.generate(), secret, name, **more)
 
@@ -155,7 +154,7 @@ def test_a_secret_that_ends_in_the_middle_of_a_handshake_ends_that_handshake_onl
     purpose: Purpose, frames: int
 ) -> None:
     """The offer is used up by somebody else, or the pair is revoked, while Eve holds her handshake open."""
-    secret = SharedSecret(bytes(32), purpose)
+    secret = SharedSecret(bytes(32), purpose, Role.ISSUER)
 
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as engine:
@@ -177,7 +176,7 @@ def test_a_handshake_begun_with_an_offer_that_was_replaced_does_not_pass() -> No
             eve = await claim(engine.sockets.tcp_port)
             await eve.step()
             engine.keyring.retire(OFFER)
-            engine.keyring.put(OFFER, SharedSecret(bytes(16), Purpose.OFFER))
+            engine.keyring.put(OFFER, SharedSecret(bytes(16), Purpose.OFFER, Role.ISSUER))
             eve.send()
             await eve.step()
             assert Refused(Refusal.EXPIRED, proven=True) in eve.handshake.take_events()
@@ -262,7 +261,7 @@ def feed(engine: Engine, datagram: bytes, source: str, port: int = 5000) -> None
 
 def test_strangers_with_ever_new_addresses_instances_and_lies_fill_no_memory_and_no_screen() -> None:
     dice = random.Random(3)
-    stranger = SharedSecret(bytes(16), Purpose.OFFER)
+    stranger = SharedSecret(bytes(16), Purpose.OFFER, Role.ISSUER)
     events: list[Event] = []
 
     async def run() -> None:
@@ -289,7 +288,7 @@ def test_strangers_with_ever_new_addresses_instances_and_lies_fill_no_memory_and
 
 
 def test_whoever_says_goodbye_or_has_a_session_is_dialled_no_more() -> None:
-    ring = Keyring([(OFFER, SECRET)])
+    ring, theirs = Keyring([(OFFER, SECRET)]), Keyring([(OFFER, THEIR_SECRET)])
     instance, other = bytes([1] * 16), bytes([2] * 16)
 
     async def run() -> None:
@@ -297,7 +296,7 @@ def test_whoever_says_goodbye_or_has_a_session_is_dialled_no_more() -> None:
 
             def hear(who: bytes, sequence: int, source: str, **more: Any) -> set[str]:
                 said = beacon(who, sequence, **{"part": Part.SEND, "dial_port": 46830} | more)
-                feed(engine, ring.seal(OFFER, said, bytes([*who[:1], sequence] * 6)), source)
+                feed(engine, theirs.seal(OFFER, said, bytes([*who[:1], sequence] * 6)), source)
                 engine.hearing.step(None)  # type: ignore[arg-type]
                 return {str(one.address) for one in engine.checklists.candidates()}
 
@@ -320,13 +319,13 @@ def test_whoever_says_goodbye_or_has_a_session_is_dialled_no_more() -> None:
 
 def test_a_holder_of_the_secret_aims_no_datagram_at_groups_services_or_the_loopback() -> None:
     claims = tuple(map(ip_address, ("224.0.0.251", "255.255.255.255", "127.0.0.1", "0.0.0.0", "ff02::1")))
-    ring = Keyring([(OFFER, SECRET)])
+    ring, theirs = Keyring([(OFFER, SECRET)]), Keyring([(OFFER, THEIR_SECRET)])
 
     async def run() -> None:
         async with hearing(ring, Role.ISSUER, Part.HOST, []) as engine:
-            feed(engine, ring.seal(OFFER, beacon(bytes(16), addresses=claims), bytes(12)), "10.0.0.7")
+            feed(engine, theirs.seal(OFFER, beacon(bytes(16), addresses=claims), bytes(12)), "10.0.0.7")
             low = beacon(bytes([1] * 16), udp_port=53, addresses=(ip_address("10.0.0.53"),))
-            feed(engine, ring.seal(OFFER, low, bytes([1] * 12)), "10.0.0.8")
+            feed(engine, theirs.seal(OFFER, low, bytes([1] * 12)), "10.0.0.8")
             engine.hearing.step(None)  # type: ignore[arg-type]
             targets = set(engine.finder.discovery._targets)
             assert {target.address for target in targets} == {ip_address("10.0.0.7")}
@@ -370,7 +369,7 @@ def garbage(dice: random.Random) -> bytes:
         Identity(bytes(32), bytes(64), bytes(90)).encode(),
         SelfCall(bytes(16), LOOPBACK).encode(),
         Keyring().seal(None, beacon(bytes(16), addresses=(LOOPBACK,), seen=Seen(LOOPBACK, 1), label="x"), bytes(12)),
-        Keyring([(OFFER, SECRET)]).seal(OFFER, beacon(bytes(16)), bytes(12)),
+        Keyring([(OFFER, THEIR_SECRET)]).seal(OFFER, beacon(bytes(16)), bytes(12)),
         dice.randbytes(dice.randrange(400)),
     )  # fmt: skip
     data = bytearray(dice.choice(samples))
@@ -533,7 +532,7 @@ def test_a_paired_device_cannot_take_over_the_session_of_another_one(tmp_path: P
     """It knows the instance, as anybody does whom the other one once dialled by mistake."""
     stores = paired_stores(tmp_path, "a", "mallory")
     (record,) = stores[2].devices()
-    secret = SharedSecret(record.pair_key, Purpose.PAIR)
+    secret = SharedSecret(record.pair_key, Purpose.PAIR, Role.ISSUER)
     identity = DeviceIdentity.from_private_bytes(stores[2].identity())
 
     async def tell(listening: Any, here: list[Any], _there: list[Any]) -> None:
@@ -590,7 +589,7 @@ def test_an_offer_made_for_one_device_is_refused_to_another_by_the_issuer_itself
                 if isinstance(event, localpair.OfferIssued):
                     offer = localpair.Offer.parse(event.text)
                     break
-            eve = await claim(offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER))
+            eve = await claim(offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER, Role.ISSUER))
             await eve.until_verified()
             await eve.step()
             assert Refused(Refusal.OTHER_DEVICE, proven=True) in eve.handshake.take_events()
@@ -610,7 +609,7 @@ def test_a_paired_device_that_answers_no_nomination_is_given_up(
 
     async def tell(listening: Any, here: list[Any], _there: list[Any]) -> None:
         port = int(here[0].path.local.rpartition(":")[2])
-        secret = SharedSecret(record.pair_key, Purpose.PAIR)
+        secret = SharedSecret(record.pair_key, Purpose.PAIR, Role.ISSUER)
         mallory = await claim(port, secret, record.device_id, identity=identity)
         await mallory.until_verified()
         await ended(mallory.stream)
@@ -633,7 +632,7 @@ def test_a_hosting_that_is_left_in_the_middle_of_an_approval_closes_its_connecti
                 if isinstance(event, localpair.OfferIssued):
                     offer = localpair.Offer.parse(event.text)
                     break
-            eve = await claim(offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER))
+            eve = await claim(offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER, Role.ISSUER))
             await eve.until_verified()
             await asyncio.wait_for(asking.wait(), 5)
         with pytest.raises(ConnectionError):
@@ -656,13 +655,13 @@ def test_a_second_device_may_not_take_over_between_the_commit_and_its_repetition
                 if isinstance(event, localpair.OfferIssued):
                     offer = localpair.Offer.parse(event.text)
                     break
-            secret = SharedSecret(offer.secret, Purpose.OFFER)
+            secret = SharedSecret(offer.secret, Purpose.OFFER, Role.ISSUER)
             first = await claim(offer.tcp_port, secret)
             while not any(isinstance(one, RecordUnconfirmed) for one in first.handshake.take_events()):
                 await first.step()
             first.stream.abort()
             for _ in range(12):  # and ten false claims do not take the secret away from it
-                eve = await claim(offer.tcp_port, SharedSecret(bytes(16), Purpose.OFFER))
+                eve = await claim(offer.tcp_port, SharedSecret(bytes(16), Purpose.OFFER, Role.ISSUER))
                 eve.send()
                 await ended(eve.stream)
             second = await claim(offer.tcp_port, secret)

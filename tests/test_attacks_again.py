@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from test_attacks import (
     SECRET,
+    THEIR_SECRET,
     Claimant,
     beacon,
     call,
@@ -94,7 +95,9 @@ def on_stage(folder: Path, scene: Scene, **settings: Any) -> None:
                 if isinstance(event, localpair.OfferIssued):
                     offer = localpair.Offer.parse(event.text)
                     break
-            await scene(hosting, offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER), person)
+            await scene(
+                hosting, offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER, Role.ISSUER), person
+            )
 
     asyncio.run(run())
 
@@ -250,7 +253,7 @@ def test_a_device_that_came_again_with_the_pair_s_key_was_not_waited_for_since_t
         first.stream.abort()
         name = device_id(identity.public)
         second = await claim(
-            port, SharedSecret(pair_key, Purpose.PAIR), name, identity=identity, resumes=True
+            port, SharedSecret(pair_key, Purpose.PAIR, Role.ISSUER), name, identity=identity, resumes=True
         )
         await until(second, Complete)
         second.send()
@@ -293,7 +296,7 @@ def test_a_paired_device_that_loses_its_first_connection_is_met_on_the_next_one(
     stores = paired_stores(tmp_path, "a", "b")
     (known,) = stores[2].devices()
     identity, instance = DeviceIdentity.from_private_bytes(stores[2].identity()), random_bytes(16)
-    secret = SharedSecret(known.pair_key, Purpose.PAIR)
+    secret = SharedSecret(known.pair_key, Purpose.PAIR, Role.ISSUER)
 
     async def tell(_listening: Any, here: list[Any], _there: list[Any]) -> None:
         port = int(here[0].path.local.rpartition(":")[2])
@@ -314,7 +317,10 @@ def test_a_paired_device_that_loses_its_first_connection_is_met_on_the_next_one(
 
 def test_the_secret_of_one_pair_does_not_speak_for_the_instance_of_another() -> None:
     """Whoever answered one of its dials has read its instance. The sequence would be as high as can be."""
-    ring = Keyring([("alice", SECRET), ("mallory", SharedSecret(bytes(16), Purpose.OFFER))])
+    ring, theirs = (
+        Keyring([("alice", secret), ("mallory", SharedSecret(bytes(16), Purpose.OFFER, secret.side))])
+        for secret in (SECRET, THEIR_SECRET)
+    )
     alice = bytes([1] * 16)
 
     async def run() -> None:
@@ -322,7 +328,7 @@ def test_the_secret_of_one_pair_does_not_speak_for_the_instance_of_another() -> 
 
             def hear(name: str, sequence: int, source: str, **more: Any) -> set[str]:
                 said = beacon(alice, sequence, **{"part": Part.SEND} | more)
-                feed(engine, ring.seal(name, said, random_bytes(12)), source)
+                feed(engine, theirs.seal(name, said, random_bytes(12)), source)
                 engine.hearing.step(None)  # type: ignore[arg-type]
                 return {str(one.address) for one in engine.checklists.candidates()}
 
@@ -337,13 +343,13 @@ def test_the_secret_of_one_pair_does_not_speak_for_the_instance_of_another() -> 
 
 def test_whoever_comes_before_a_task_begins_to_wait_is_noticed() -> None:
     """Found by a host of flow post, who looked on for ever: its peer came between its look and its wait."""
-    ring = Keyring([("alice", SECRET)])
+    ring, theirs = Keyring([("alice", SECRET)]), Keyring([("alice", THEIR_SECRET)])
 
     async def run() -> None:
         async with hearing(ring, Role.ISSUER, Part.LISTEN, []) as engine:
             changed = asyncio.create_task(engine.hearing.wait_for_change())
             said = beacon(bytes([1] * 16), part=Part.SEND)
-            feed(engine, ring.seal("alice", said, random_bytes(12)), "10.0.0.7")
+            feed(engine, theirs.seal("alice", said, random_bytes(12)), "10.0.0.7")
             engine.hearing.step(None)  # type: ignore[arg-type]
             await asyncio.wait_for(changed, 10)
             assert engine.hearing.nearby, "it was noticed when it came, and not when it went"
@@ -353,11 +359,11 @@ def test_whoever_comes_before_a_task_begins_to_wait_is_noticed() -> None:
 
 def test_a_recording_points_a_listener_nowhere_for_good() -> None:
     """Whoever recorded a beacon sends it once more, from an address that was never the sender's, and falls silent."""
-    ring = Keyring([("alice", SECRET)])
+    ring, theirs = Keyring([("alice", SECRET)]), Keyring([("alice", THEIR_SECRET)])
 
     async def run() -> None:
         async with hearing(ring, Role.ISSUER, Part.LISTEN, []) as engine:
-            recorded = ring.seal(
+            recorded = theirs.seal(
                 "alice", beacon(bytes([1] * 16), part=Part.SEND, beat_ms=50), random_bytes(12)
             )
             feed(engine, recorded, "10.0.0.66")
@@ -376,20 +382,20 @@ def test_a_recording_points_a_listener_nowhere_for_good() -> None:
 @pytest.mark.parametrize("asks", [True, False])
 def test_a_neighbour_that_repeats_what_it_heard_does_not_get_the_rendezvous(asks: bool) -> None:
     """It holds no secret: it has sent the joiner's own beacon once more, from its own address."""
-    ring = Keyring([(OFFER, SECRET)])
+    ring, theirs = Keyring([(OFFER, SECRET)]), Keyring([(OFFER, THEIR_SECRET)])
     called: list[str] = []
 
     async def run() -> None:
         async with hearing(ring, Role.ISSUER, Part.HOST, []) as engine:
 
             def send(transmit: Transmit) -> bool:
-                _, said = ring.open(Envelope.decode(transmit.datagram))
+                _, said = theirs.open(Envelope.decode(transmit.datagram))
                 if said.rendezvous is not None and said.rendezvous.step is Step.CALL:
                     called.append(str(transmit.address))
                 return True
 
             engine.finder._datagrams.send = send  # type: ignore[method-assign]
-            hello = ring.seal(OFFER, beacon(bytes([1] * 16), dial_port=46_831), random_bytes(12))
+            hello = theirs.seal(OFFER, beacon(bytes([1] * 16), dial_port=46_831), random_bytes(12))
             feed(engine, hello, "10.0.0.7")
             feed(engine, hello, "10.0.0.66")
             engine.hearing.step(None)  # type: ignore[arg-type]
@@ -397,7 +403,7 @@ def test_a_neighbour_that_repeats_what_it_heard_does_not_get_the_rendezvous(asks
                 word = Rendezvous(Step.ASK)
                 ask = beacon(bytes([1] * 16), 2, kind=BeaconKind.RENDEZVOUS, rendezvous=word)
                 for source in ("10.0.0.7", "10.0.0.66"):
-                    feed(engine, ring.seal(OFFER, ask, random_bytes(12)), source)
+                    feed(engine, theirs.seal(OFFER, ask, random_bytes(12)), source)
             else:
                 engine.hearing._opener.refused(OFFER, ip_address("10.0.0.7"))
             async with asyncio.timeout(5):
@@ -413,7 +419,7 @@ def test_a_neighbour_that_repeats_what_it_heard_does_not_get_the_rendezvous(asks
 
 
 def test_no_claim_and_no_code_chooses_a_port_for_broadcasts() -> None:
-    ring = Keyring([(OFFER, SECRET)])
+    ring, theirs = Keyring([(OFFER, SECRET)]), Keyring([(OFFER, THEIR_SECRET)])
     net = InterfaceAddress(ip_address("10.0.0.5"), 24)
     lan = Interface(2, "eth0", InterfaceKind.ETHERNET, carrier=True, addresses=(net,))
 
@@ -421,7 +427,7 @@ def test_no_claim_and_no_code_chooses_a_port_for_broadcasts() -> None:
         async with hearing(ring, Role.ISSUER, Part.HOST, []) as engine:
             engine.finder.set_interfaces(Interfaces((lan,)))
             claims = (ip_address("10.0.0.255"), ip_address("10.0.0.9"))
-            feed(engine, ring.seal(OFFER, beacon(bytes([1] * 16), addresses=claims), bytes(12)), "10.0.0.7")
+            feed(engine, theirs.seal(OFFER, beacon(bytes([1] * 16), addresses=claims), bytes(12)), "10.0.0.7")
             engine.hearing.step(None)  # type: ignore[arg-type]
             engine.aim([ip_address("10.0.0.255")], 5000)
             aimed = {str(target.address) for target in engine.finder.discovery._targets}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from virtual_lan import UDP_PORT, Device, VirtualLan, only_unicast
 
 from localpair.errors import WireError
-from localpair.keys import Purpose, SharedSecret
+from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import (
     BEACON_BYTES,
     BEACON_SLOW_AFTER_S,
@@ -41,12 +41,17 @@ from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Mode, Part, Rend
 STRANGER = Source(ip_address("10.0.9.9"), 5000)
 
 
-def ring(material: bytes = b"0123456789abcdef") -> Keyring:
-    return Keyring([(OFFER, SharedSecret(material, Purpose.OFFER))])
+def ring(material: bytes = b"0123456789abcdef", side: Role = Role.ISSUER) -> Keyring:
+    return Keyring([(OFFER, SharedSecret(material, Purpose.OFFER, side))])
+
+
+def joiners() -> Keyring:
+    """What the other side of ``ring()`` holds."""
+    return ring(side=Role.JOINER)
 
 
 def pair(lan: VirtualLan) -> tuple[Device, Device]:
-    return lan.add(ring(), Part.HOST), lan.add(ring(), Part.JOIN)
+    return lan.add(ring(), Part.HOST), lan.add(joiners(), Part.JOIN)
 
 
 def first(device: Device, kind: type[Heard | HearsUs | Gone]) -> float:
@@ -71,7 +76,7 @@ def test_the_later_start_is_found_at_once(gap: float) -> None:
     lan = VirtualLan()
     early = lan.add(ring(), Part.HOST)
     lan.run(gap)
-    late = lan.add(ring(), Part.JOIN)
+    late = lan.add(joiners(), Part.JOIN)
     lan.run(2.0)
     assert first(early, Heard) - gap < 0.1
     assert first(late, Heard) - gap < 0.1, "the one that was there answers the newcomer at once"
@@ -205,9 +210,9 @@ def test_a_hint_that_becomes_keyed_is_followed_at_once_and_never_back() -> None:
     host, join = lan.add(Keyring(), Part.HOST), lan.add(Keyring(), Part.JOIN)
     lan.run(5.0)
     open_beacon = join.sent[-1][1]
-    for device in (host, join):
+    for device, keys in ((host, ring()), (join, joiners())):
         device.events.clear()
-        device.discovery.keyring.put(OFFER, SharedSecret(b"0123456789abcdef", Purpose.OFFER))
+        device.discovery.keyring.put(OFFER, keys[OFFER])
         device.discovery.wake(lan.now)
     lan.run(0.05)
     for device in (host, join):
@@ -371,7 +376,7 @@ def test_random_datagrams_change_nothing(datagram: bytes, carrier: Carrier) -> N
 @given(st.integers(0, BEACON_BYTES - 1), st.integers(1, 255))
 def test_a_sealed_beacon_with_any_byte_changed_is_not_for_us(place: int, change: int) -> None:
     beacon = Beacon(BeaconKind.ANNOUNCE, Part.JOIN, bytes([7]) * 16, 1, 5000, 5000)
-    datagram = bytearray(ring().seal(OFFER, beacon, bytes(12)))
+    datagram = bytearray(joiners().seal(OFFER, beacon, bytes(12)))
     datagram[place] ^= change
     me = Self(Part.HOST, bytes(16), bytes(32), UDP_PORT, UDP_PORT)
     discovery = Discovery(me, ring(), 0.0)
@@ -384,7 +389,7 @@ def test_impossible_sources_are_ignored(source: str) -> None:
     beacon = Beacon(BeaconKind.ANNOUNCE, Part.JOIN, bytes([7]) * 16, 1, 5000, 5000)
     me = Self(Part.HOST, bytes(16), bytes(32), UDP_PORT, UDP_PORT)
     discovery = Discovery(me, ring(), 0.0)
-    datagram = ring().seal(OFFER, beacon, bytes(12))
+    datagram = joiners().seal(OFFER, beacon, bytes(12))
     assert discovery.receive(datagram, Source(ip_address(source), 1), Carrier.UNICAST, 1.0) is None
 
 
@@ -417,7 +422,7 @@ def test_probes_of_one_neighbour_grow_rarer_and_end_where_nobody_is_waited_for(p
 
 def test_many_pairs_are_announced_to_in_turn() -> None:
     names = [f"device {number}" for number in range(10)]
-    keyring = Keyring([(name, SharedSecret(name.encode(), Purpose.PAIR)) for name in names])
+    keyring = Keyring([(name, SharedSecret(name.encode(), Purpose.PAIR, Role.ISSUER)) for name in names])
     lan = VirtualLan()
     listener = lan.add(keyring, Part.LISTEN)
     lan.run(10.0)
@@ -426,7 +431,7 @@ def test_many_pairs_are_announced_to_in_turn() -> None:
         if what.carrier is Carrier.MULTICAST:
             per_beat[when] = per_beat.get(when, 0) + 1
     assert max(per_beat.values()) == 4
-    sender = lan.add(Keyring([("device 7", SharedSecret(b"device 7", Purpose.PAIR))]), Part.SEND)
+    sender = lan.add(Keyring([("device 7", SharedSecret(b"device 7", Purpose.PAIR, Role.JOINER))]), Part.SEND)
     lan.run(0.2)
     heard = listener.of(Heard)[0]
     assert isinstance(heard, Heard)
@@ -468,9 +473,12 @@ def test_beacons_round_trip(
 def test_a_rendezvous_of_a_holder_of_the_secret_is_told_and_one_of_anybody_else_is_not() -> None:
     word, source = Rendezvous(Step.CALL, 1, (50_000,)), Source(ip_address("192.168.1.10"), 46_821)
     beacon = Beacon(BeaconKind.RENDEZVOUS, Part.JOIN, bytes([7]) * 16, 1, 46_821, 46_821, rendezvous=word)
-    for keys, expected in ((ring(), [Invited(OFFER, word, 2.0, source)]), (Keyring(), [])):
+    for keys, peer, expected in (
+        (ring(), joiners(), [Invited(OFFER, word, 2.0, source)]),
+        (Keyring(), Keyring(), []),
+    ):
         machine = Discovery(Self(Part.HOST, bytes(16), bytes(32), 46_821, 46_821), keys, 0.0)
-        datagram = keys.seal(OFFER if len(keys) else None, beacon, bytes(12))
+        datagram = peer.seal(OFFER if len(keys) else None, beacon, bytes(12))
         machine.receive(datagram, source, Carrier.UNICAST, 2.0)
         assert [event for event in machine.take_events() if isinstance(event, Invited)] == expected
 
@@ -506,7 +514,7 @@ def test_a_transmit_and_a_self_show_no_bytes() -> None:
 def test_whoever_writes_to_another_address_of_ours_is_answered_once_from_there() -> None:
     lan = VirtualLan(only_unicast)
     keyring = ring()
-    host, join = lan.add(keyring), lan.add(ring(), Part.JOIN)
+    host, join = lan.add(keyring), lan.add(joiners(), Part.JOIN)
     lan.run(0.05)
     other, source = IPv4Address("10.0.0.99"), ip_address("10.0.0.50")
     join.sent.clear()
@@ -522,7 +530,7 @@ def test_whoever_writes_to_another_address_of_ours_is_answered_once_from_there()
 def test_an_answer_goes_by_every_known_way_to_where_its_question_came_from() -> None:
     """The answer that the routing table sends elsewhere may be all that a firewall lets out."""
     lan = VirtualLan(only_unicast)
-    host, join = lan.add(ring()), lan.add(ring(), Part.JOIN)
+    host, join = lan.add(ring()), lan.add(joiners(), Part.JOIN)
     source, elsewhere = ip_address("10.0.0.50"), ip_address("10.0.0.51")
     for address, scope in ((source, 0), (source, 3), (source, 4), (elsewhere, 3)):
         join.discovery.add_target(Target(address, UDP_PORT, scope), lan.now)
@@ -549,7 +557,7 @@ def test_each_way_by_which_a_peer_is_heard_is_told_once() -> None:
     """Of several cards on one link any may bring what is meant for one of them; and no more than eight are kept."""
     lan = VirtualLan(only_unicast)
     keyring = ring()
-    host, join = lan.add(keyring), lan.add(ring(), Part.JOIN)
+    host, join = lan.add(keyring), lan.add(joiners(), Part.JOIN)
     lan.run(0.05)
     moments = count(lan.now, 10.0)
 
@@ -588,7 +596,7 @@ def test_where_no_secret_tells_only_a_counterpart_ends_the_search(
     lan.run(1.0)
     assert device.of(Heard), "it is shown all the same"
     assert device.discovery.heard_anybody is ends
-    device.discovery.keyring.put(OFFER, SharedSecret(b"0123456789abcdef", Purpose.OFFER))
+    device.discovery.keyring.put(OFFER, SharedSecret(b"0123456789abcdef", Purpose.OFFER, Role.ISSUER))
     assert device.discovery.heard_anybody is ends, "a secret makes nobody else the one"
 
 

@@ -23,13 +23,12 @@ from localpair.net.transport.listener import Listener
 from localpair.net.transport.sockets import open_sockets
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
-from localpair.net.transport.tls import client_context, server_context
 from localpair.protocol.handshake import Handshake
 from localpair.wire.messages import CallKind, Preamble
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its event loop takes no pairs of sockets")
 
-_CONTEXTS = Contexts(server_context(certificate()), client_context())
+_CONTEXTS = Contexts(certificate())
 _PEER = ip_address("192.168.1.10")
 _PLAIN = Candidate(_PEER, PAIRING_PORTS[0])
 _TIMED = Candidate(_PEER, DIAL_PORTS[0], dial_from=DIAL_PORTS[0])

@@ -71,7 +71,7 @@ def side(
 
 
 def ring(material: bytes = SECRET, purpose: Purpose = Purpose.OFFER, name: str = OFFER) -> Keyring:
-    return Keyring([(name, SharedSecret(material, purpose))])
+    return Keyring([(name, SharedSecret(material, purpose, Role.ISSUER))])
 
 
 @dataclass
@@ -270,7 +270,7 @@ def test_keys_for_an_offer_and_for_a_pair_never_coincide() -> None:
 def test_an_old_offer_is_called_expired_and_a_strange_one_wrong() -> None:
     issuer_ring = ring()
     issuer_ring.retire(OFFER)
-    issuer_ring.put(OFFER, SharedSecret(b"the next secret.", Purpose.OFFER))
+    issuer_ring.put(OFFER, SharedSecret(b"the next secret.", Purpose.OFFER, Role.ISSUER))
     with pytest.raises(RefusedError) as refused:
         pair(issuer_ring=issuer_ring).run()
     assert refused.value.reason is Refusal.EXPIRED
@@ -439,7 +439,16 @@ def test_garbage_gives_one_error_and_never_a_verified_peer(
 def test_no_secret_stands_in_any_representation() -> None:
     both = pair()
     both.finish()
-    shown = repr((both.issuer, both.joiner, both.events, ring(), ALICE, SharedSecret(SECRET, Purpose.OFFER)))
+    shown = repr(
+        (
+            both.issuer,
+            both.joiner,
+            both.events,
+            ring(),
+            ALICE,
+            SharedSecret(SECRET, Purpose.OFFER, Role.ISSUER),
+        )
+    )
     for secret in (SECRET, PAIR_KEY, ALICE.private_bytes()):
         assert repr(secret)[2:-1] not in shown
         assert secret.hex() not in shown

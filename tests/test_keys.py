@@ -24,16 +24,16 @@ from localpair.keys import (
 )
 from localpair.net.transport.tls import client_context, server_context
 
-SECRET = SharedSecret(b"0123456789abcdef", Purpose.OFFER)
+SECRET, THEIRS = (SharedSecret(b"0123456789abcdef", Purpose.OFFER, side) for side in Role)
+CARRIER = bytes(range(32))
 
 
 def test_the_pin_of_a_certificate_is_checked() -> None:
     mine, other = SessionCertificate.generate(), SessionCertificate.generate()
     check_pin(mine.der, mine.key_hash)
-    for certificate in (other.der, None):
-        with pytest.raises(RefusedError) as refused:
-            check_pin(certificate, mine.key_hash)
-        assert refused.value.reason is Refusal.WRONG_KEY
+    with pytest.raises(RefusedError) as refused:
+        check_pin(other.der, mine.key_hash)
+    assert refused.value.reason is Refusal.WRONG_KEY
 
 
 def test_garbage_is_no_certificate() -> None:
@@ -73,24 +73,39 @@ def test_a_device_is_named_by_its_key() -> None:
 @given(st.binary(max_size=300), st.binary(max_size=40))
 def test_a_seal_opens_with_its_own_key_header_and_nonce_only(plain: bytes, header: bytes) -> None:
     nonce = bytes(12)
-    sealed = SECRET.seal(nonce, plain, header)
-    assert SECRET.open(nonce, sealed, header) == plain
+    sealed = SECRET.seal(nonce, plain, header, CARRIER)
+    assert THEIRS.open(nonce, sealed, header, CARRIER) == plain
     others = (
-        (SharedSecret(b"0123456789abcdeF", Purpose.OFFER), nonce, sealed, header),
-        (SharedSecret(b"0123456789abcdef", Purpose.PAIR), nonce, sealed, header),
-        (SECRET, bytes([1]) * 12, sealed, header),
-        (SECRET, nonce, sealed, header + b"x"),
-        (SECRET, nonce, bytes([sealed[0] ^ 1]) + sealed[1:], header),
+        (SharedSecret(b"0123456789abcdeF", Purpose.OFFER, Role.JOINER), nonce, sealed, header, CARRIER),
+        (SharedSecret(b"0123456789abcdef", Purpose.PAIR, Role.JOINER), nonce, sealed, header, CARRIER),
+        (SECRET, nonce, sealed, header, CARRIER),
+        (THEIRS, bytes([1]) * 12, sealed, header, CARRIER),
+        (THEIRS, nonce, sealed, header + b"x", CARRIER),
+        (THEIRS, nonce, sealed, header, b""),
+        (THEIRS, nonce, sealed, header, bytes(32)),
+        (THEIRS, nonce, bytes([sealed[0] ^ 1]) + sealed[1:], header, CARRIER),
     )
-    for secret, used, box, head in others:
+    for secret, used, box, head, carrier in others:
         with pytest.raises(WireError):
-            secret.open(used, box, head)
+            secret.open(used, box, head, carrier)
+
+
+def test_a_tag_is_recognised_by_the_other_side_and_on_its_own_carrier_only() -> None:
+    nonce = bytes(range(12))
+    for carrier in (b"", CARRIER):
+        tag = SECRET.tag(nonce, carrier)
+        assert THEIRS.recognises(nonce, tag, carrier)
+        assert not SECRET.recognises(nonce, tag, carrier), (
+            "a side does not answer to its own recorded beacons"
+        )
+        assert not THEIRS.recognises(nonce, tag, bytes(32))
+        assert not THEIRS.recognises(bytes(12), tag, carrier)
 
 
 def test_proofs_differ_by_role_transcript_and_secret() -> None:
     proofs = {
         SECRET.proving(transcript).proof(role) for transcript in (digest(b"1"), digest(b"2")) for role in Role
-    } | {SharedSecret(b"another", Purpose.OFFER).proving(digest(b"1")).proof(Role.ISSUER)}
+    } | {SharedSecret(b"another", Purpose.OFFER, Role.ISSUER).proving(digest(b"1")).proof(Role.ISSUER)}
     assert len(proofs) == 5
 
 

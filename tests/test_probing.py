@@ -12,7 +12,7 @@ import pytest
 
 from localpair.address import IPAddress
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
-from localpair.keys import Purpose, SharedSecret
+from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import (
     ATTEMPT_S,
     NEIGHBOUR_POLL_S,
@@ -140,7 +140,7 @@ class Lan:
     """What a prober asks of its finder, on one interface, with a neighbour table to fill."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, part: Part) -> None:
-        secret = SharedSecret(b"0123456789abcdef", Purpose.OFFER)
+        secret = SharedSecret(b"0123456789abcdef", Purpose.OFFER, Role.ISSUER)
         me = Self(part, bytes(16), bytes(32), 46820, 46820)
         self.discovery = Discovery(me, Keyring([(OFFER, secret)]), 0.0)
         self.interfaces = Interfaces((one("192.168.1.1/24"),))

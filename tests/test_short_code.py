@@ -19,7 +19,7 @@ from localpair.wire.messages import Claims, Identity, Nominate
 
 ADDRESS = ip_address("192.168.1.20")
 HOST, PHONE, EVE = (DeviceIdentity.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))
-HOSTS_SECRET, EVES_SECRET = (SharedSecret(bytes([n]) * 16, Purpose.OFFER) for n in (4, 5))
+HOSTS_SECRET, EVES_SECRET = (SharedSecret(bytes([n]) * 16, Purpose.OFFER, Role.ISSUER) for n in (4, 5))
 HOSTS_CERTIFICATE, EVES_CERTIFICATE = bytes([6]) * 32, bytes([7]) * 32
 HOSTS_SHARE, PHONES_SHARE = bytes([8]) * 32, bytes([9]) * 32
 ANOTHER_KEY = DeviceIdentity.from_private_bytes(bytes([10]) * 32)

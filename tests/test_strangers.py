@@ -21,7 +21,7 @@ _COUNT = iter(range(1, 1000))
 
 
 def ring(material: bytes = MATERIAL, name: str = PAIR, purpose: Purpose = Purpose.PAIR) -> Keyring:
-    return Keyring([(name, SharedSecret(material, purpose))])
+    return Keyring([(name, SharedSecret(material, purpose, Role.ISSUER))])
 
 
 def side(role: Role) -> LocalSide:
@@ -156,10 +156,10 @@ def test_every_secret_is_asked_also_after_one_was_found() -> None:
         return True
 
     keyring = ring()
-    keyring.put("another", SharedSecret(b"a" * 32, Purpose.PAIR))
-    keyring.put(OFFER, SharedSecret(b"o" * 16, Purpose.OFFER))
+    keyring.put("another", SharedSecret(b"a" * 32, Purpose.PAIR, Role.ISSUER))
+    keyring.put(OFFER, SharedSecret(b"o" * 16, Purpose.OFFER, Role.ISSUER))
     keyring.retire(OFFER)
-    keyring.revoke([SharedSecret(b"r" * 32, Purpose.PAIR)])
+    keyring.revoke([SharedSecret(b"r" * 32, Purpose.PAIR, Role.ISSUER)])
     assert keyring.meant(names).name == PAIR
     assert len(asked) == 4
 
@@ -185,7 +185,7 @@ def test_whoever_names_an_ended_offer_is_told_so_by_its_holder() -> None:
 
 def test_whoever_names_a_revoked_pair_is_told_so_by_its_holder() -> None:
     keyring = Keyring()
-    keyring.revoke([SharedSecret(MATERIAL, Purpose.PAIR)])
+    keyring.revoke([SharedSecret(MATERIAL, Purpose.PAIR, Role.ISSUER)])
     assert refusal_of(issuer(keyring), joiner(ring())) == Refused(Refusal.REVOKED, proven=True)
 
 
@@ -203,7 +203,7 @@ def test_a_made_up_refusal_proves_nothing(reason: Refusal | None) -> None:
 def proven_refusal() -> tuple[Handshake, bytes]:
     """Whoever looks, and what its peer has really refused it with; nothing of it was delivered yet."""
     keyring, looking = Keyring(), joiner(ring())
-    keyring.revoke([SharedSecret(MATERIAL, Purpose.PAIR)])
+    keyring.revoke([SharedSecret(MATERIAL, Purpose.PAIR, Role.ISSUER)])
     listening = issuer(keyring)
     hear(listening, looking)
     ((_, body),) = frames(listening)
@@ -238,6 +238,6 @@ def test_a_side_s_own_refusal_that_comes_back_proves_nothing() -> None:
 def test_a_reason_of_a_later_version_is_believed_where_it_is_proven() -> None:
     looking = joiner(ring())
     ((_, hello),) = frames(looking)
-    mac = SharedSecret(MATERIAL, Purpose.PAIR).refusal_mac(Role.ISSUER, HERE, hello, 200)
+    mac = SharedSecret(MATERIAL, Purpose.PAIR, Role.ISSUER).refusal_mac(Role.ISSUER, HERE, hello, 200)
     looking.receive(Refuse.TYPE, Refuse(200, mac).encode())
     assert looking.take_events() == [Refused(Refusal.CANCELLED, proven=True)]

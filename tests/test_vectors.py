@@ -41,13 +41,26 @@ def keys() -> dict[str, Any]:
     transcript = digest(b"a transcript")
     made = {}
     for purpose, material in ((Purpose.OFFER, SECRET), (Purpose.PAIR, PAIR_KEY)):
-        secret = SharedSecret(material, purpose)
+        secret, theirs = (SharedSecret(material, purpose, side) for side in Role)
         proving = secret.proving(transcript)
         made[purpose.value] = {
             "material": material.hex(),
             "transcript": transcript.hex(),
-            "tag_of_nonce_zero": secret.tag(bytes(12)).hex(),
-            "sealed_hello_with_nonce_zero_and_header_x": secret.seal(bytes(12), b"hello", b"x").hex(),
+            "tags_of_nonce_zero": {
+                "issuer_udp": secret.tag(bytes(12), b"").hex(),
+                "joiner_udp": theirs.tag(bytes(12), b"").hex(),
+                "issuer_tcp": secret.tag(bytes(12), CERTIFICATE).hex(),
+            },
+            "sealed_hello_with_nonce_zero_and_header_x": {
+                "issuer_udp": secret.seal(bytes(12), b"hello", b"x", b"").hex(),
+                "joiner_udp": theirs.seal(bytes(12), b"hello", b"x", b"").hex(),
+                "issuer_tcp": secret.seal(bytes(12), b"hello", b"x", CERTIFICATE).hex(),
+            },
+            "hello_tag_issuer": secret.hello_tag(Role.ISSUER, CERTIFICATE, b"question", bytes(32)).hex(),
+            "hello_tag_joiner": secret.hello_tag(Role.JOINER, CERTIFICATE, b"", bytes(32)).hex(),
+            "mac_of_a_refusal_by_the_issuer": secret.refusal_mac(
+                Role.ISSUER, CERTIFICATE, b"question", 7
+            ).hex(),
             "answer_check_of_hello": secret.answer_check(b"hello").hex(),
             "proof_issuer": proving.proof(Role.ISSUER).hex(),
             "proof_joiner": proving.proof(Role.JOINER).hex(),
@@ -57,7 +70,7 @@ def keys() -> dict[str, Any]:
 
 
 def beacons() -> list[dict[str, Any]]:
-    """One open and one sealed beacon with every field in use, and one of a rendezvous."""
+    """The joiner's: one open, one sealed with every field in use, one of a rendezvous, and one carried over TCP."""
     beacon = Beacon(
         BeaconKind.ANSWER, Part.JOIN, bytes(range(16)), 7, 46_821, 46_822, 46_830, 1000,
         (ip_address("192.168.1.20"), ip_address("fd00::20")), Seen(ip_address("192.168.1.10"), 46_821),
@@ -65,7 +78,8 @@ def beacons() -> list[dict[str, Any]]:
     )  # fmt: skip
     word = Rendezvous(Step.READY, 3, (50_001, 50_002), 1_000_000, 250)
     meeting = replace(beacon, kind=BeaconKind.RENDEZVOUS, seen=None, called=None, rendezvous=word)
-    ring, nonce = Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER))]), bytes(range(12))
+    confirm = replace(beacon, kind=BeaconKind.CONFIRM)
+    ring, nonce = Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER, Role.JOINER))]), bytes(range(12))
     return [
         {"mode": "open", "nonce": nonce.hex(), "body": beacon.encode().hex(),
          "datagram": Keyring().seal(None, beacon, nonce).hex()},
@@ -73,6 +87,8 @@ def beacons() -> list[dict[str, Any]]:
          "datagram": ring.seal(OFFER, beacon, nonce).hex()},
         {"mode": "sealed", "secret": SECRET.hex(), "nonce": nonce.hex(), "body": meeting.encode().hex(),
          "datagram": ring.seal(OFFER, meeting, nonce).hex()},
+        {"mode": "sealed", "secret": SECRET.hex(), "nonce": nonce.hex(), "body": confirm.encode().hex(),
+         "certificate_sha256": CERTIFICATE.hex(), "datagram": ring.seal(OFFER, confirm, nonce, CERTIFICATE).hex()},
     ]  # fmt: skip
 
 
@@ -80,7 +96,7 @@ def handshake() -> dict[str, Any]:
     """A whole handshake between two known devices, up to the short code, frame by frame."""
     alice, bob = (DeviceIdentity.from_private_bytes(bytes([n]) * 32) for n in (1, 2))
     address = ip_address("192.168.1.20")
-    rings = [Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER))]) for _ in Role]
+    rings = [Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER, Role.ISSUER))]) for _ in Role]
     issuer = Handshake(
         LocalSide(Role.ISSUER, alice, "Alice", bytes([3]) * 16, bytes([4]) * 32, bytes([9]) * 32,
                   gives=True),
@@ -128,7 +144,7 @@ def preambles() -> list[dict[str, Any]]:
 
 def answers() -> dict[str, Any]:
     """Answer codes to the offer of one secret: short, with other ports, and with the most that one may hold."""
-    secret = SharedSecret(SECRET, Purpose.OFFER)
+    secret = SharedSecret(SECRET, Purpose.OFFER, Role.ISSUER)
     made = []
     for name, port, dial_port, *addresses in (
         ("one IPv4 address", 46_821, 46_830, "192.168.2.20"),
@@ -161,8 +177,11 @@ def test_the_vectors_can_be_read_back() -> None:
             entry["kind"], entry["role"], entry["dialled"],
         )  # fmt: skip
     for entry in json.loads((FOLDER / "beacons.json").read_text(encoding="utf-8")):
-        ring = Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER))] if "secret" in entry else [])
-        _, beacon = ring.open(Envelope.decode(bytes.fromhex(entry["datagram"])))
+        ring = Keyring(
+            [(OFFER, SharedSecret(SECRET, Purpose.OFFER, Role.ISSUER))] if "secret" in entry else []
+        )
+        certificate = bytes.fromhex(entry.get("certificate_sha256", ""))
+        _, beacon = ring.open(Envelope.decode(bytes.fromhex(entry["datagram"])), certificate)
         assert beacon.encode().hex() == entry["body"]
 
 

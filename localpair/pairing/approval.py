@@ -179,7 +179,7 @@ class Agreement:
         )
         await _in_thread(lambda: self._store.record_unconfirmed(record))
         self._pair_keys[peer.device_id] = pair_key
-        self.on_recorded(peer.device_id, SharedSecret(pair_key, Purpose.PAIR))
+        self.on_recorded(peer.device_id, SharedSecret(pair_key, Purpose.PAIR, self._role))
         lane.handshake.recorded()
 
     async def _refuse_revoked(self, lane: Lane, peer: Verified) -> None:
@@ -197,7 +197,7 @@ class Agreement:
         return lane.verified
 
     def _agreed(self, lane: Lane, peer: Verified) -> Agreed:
-        secret = SharedSecret(self._pair_keys[peer.device_id], Purpose.PAIR)
+        secret = SharedSecret(self._pair_keys[peer.device_id], Purpose.PAIR, self._role)
         asked_ms = (self._asked_until - self._asked_since) * 1000
         return Agreed(lane, self._shown(peer), secret, asked_ms)
 

@@ -126,7 +126,7 @@ class Hosting(Pairing):
         """Flow pre never sends nor hears an open beacon, not even before its offer: nobody holds this secret."""
         if self._settings.flow == "post":
             return Keyring()
-        return Keyring([(OFFER, SharedSecret(random_bytes(SECRET_BYTES), Purpose.OFFER))])
+        return Keyring([(OFFER, SharedSecret(random_bytes(SECRET_BYTES), Purpose.OFFER, Role.ISSUER))])
 
     async def _pair(self, engine: Engine) -> Agreed:
         try:
@@ -187,7 +187,7 @@ class Hosting(Pairing):
         engine.keyring.retire(OFFER)
         if self._shown is not None:
             self._void.append(self._shown)
-        self._shown = SharedSecret(secret, Purpose.OFFER)
+        self._shown = SharedSecret(secret, Purpose.OFFER, Role.ISSUER)
         self._answers.clear()
         engine.keyring.put(OFFER, self._shown)
         engine.tally.failed_claims = 0

@@ -57,7 +57,7 @@ class Joining(Seeking):
             settings.gives, settings.takes, secret=OFFER, pin=offer.key_hash if offer else None,
             port=settings.port, prefer_port=offer.tcp_port if offer else 0,
         )  # fmt: skip
-        keyring = Keyring([(OFFER, SharedSecret(offer.secret, Purpose.OFFER))] if offer else [])
+        keyring = Keyring([(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))] if offer else [])
         return Engine(wanted, keyring, on_event=self._emit)
 
     async def _read_offer(self) -> Offer:
@@ -131,7 +131,9 @@ class Joining(Seeking):
         """Show where we are, for a person to carry; who watches gets the time that the offer leaves for it."""
         clock = asyncio.get_running_loop().time
         ends = clock() + offer.lifetime
-        async for text in answer_codes(engine, SharedSecret(offer.secret, Purpose.OFFER), offered):
+        async for text in answer_codes(
+            engine, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER), offered
+        ):
             if self._settings.attended and self._settings.timeout is None and not limit.expired():
                 limit.reschedule(max(ends, limit.when() or 0.0))
             self._emit(AnswerIssued(text, max(0.0, ends - clock())))
@@ -141,7 +143,7 @@ class Joining(Seeking):
         """Dial the offered addresses, send beacons to them, and to this host itself: the issuer may be here."""
         engine.pin = offer.key_hash
         if OFFER not in engine.keyring:
-            engine.keyring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER))
+            engine.keyring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
         candidates = [
             Candidate(one.address, offer.tcp_port, one.prefix, origin=Origin.OFFER, via="offer")
             for one in offer.candidates

@@ -181,12 +181,14 @@ class Listening(Pairing):
     def _secrets(self) -> list[tuple[str, SharedSecret]]:
         pairs = [(one.device_id, one) for one in self._store.devices() if one.state is DeviceState.PAIRED]
         pending = [(one.device_id + _PENDING, one) for one in self._store.unconfirmed()]
-        return [(name, SharedSecret(one.pair_key, Purpose.PAIR)) for name, one in (*pairs, *pending)]
+        return [
+            (name, SharedSecret(one.pair_key, Purpose.PAIR, one.role)) for name, one in (*pairs, *pending)
+        ]
 
     def _revoked(self) -> list[SharedSecret]:
         """Whoever proves such a key is told that the pair was revoked."""
         revoked = [one for one in self._store.devices() if one.state is DeviceState.REVOKED]
-        return [SharedSecret(one.pair_key, Purpose.PAIR) for one in revoked]
+        return [SharedSecret(one.pair_key, Purpose.PAIR, one.role) for one in revoked]
 
     async def _follow_store(self, engine: Engine) -> None:
         """Pairs that come and go in other processes count at once: keys are exchanged, sessions ended."""

@@ -35,7 +35,7 @@ class Reaching(Seeking):
                 hint="`localpair devices forget` makes it a stranger, which can pair again",
             )
         raw = await asyncio.to_thread(self._store.identity)
-        secret = SharedSecret(record.pair_key, Purpose.PAIR)
+        secret = SharedSecret(record.pair_key, Purpose.PAIR, record.role)
         wanted = Wanted(
             Role.JOINER, Part.SEND, DeviceIdentity.from_private_bytes(raw), self._settings.name,
             gives=self._settings.gives, takes=self._settings.takes, secret=record.device_id,

@@ -181,15 +181,22 @@ class Discovery:
         known = self._peers.values()
         return any(peer.secret is not None or wanted in (None, peer.beacon.part) for peer in known)
 
-    def receive(self, datagram: bytes, source: Source, carrier: Carrier, now: float) -> Opened | None:
-        """Take a datagram. Whatever is no beacon for us changes nothing and gives None."""
+    def receive(
+        self, datagram: bytes, source: Source, carrier: Carrier, now: float, certificate: bytes = b""
+    ) -> Opened | None:
+        """Take a datagram. Whatever is no beacon for us changes nothing and gives None.
+
+        Over TCP ``certificate`` is the fingerprint of the TLS server's.
+        """
         if classify(source.address) not in _SENDERS:
             return None
         try:
             envelope = Envelope.decode(datagram)
             if envelope.mode is Mode.OPEN and len(self.keyring):
                 return None  # who holds a secret listens to nobody else
-            secret, beacon = self.keyring.open(envelope)
+            if self._nonces.is_recent(envelope.nonce):
+                return None
+            secret, beacon = self.keyring.open(envelope, certificate)
         except StrangerError:
             self._note_foreign(source.address, "stranger")
         except ForeignVersionError:
@@ -246,11 +253,12 @@ class Discovery:
         return events
 
     def carried(
-        self, kind: BeaconKind, secret: str | None, called: IPAddress | None, seen: Seen | None
-    ) -> bytes:
-        """A beacon to carry over TCP (CONFIRM, CONFIRMED): the same bytes, only the carrier differs."""
+        self, kind: BeaconKind, secret: str | None, certificate: bytes, *, called: IPAddress | None = None,
+        seen: Seen | None = None,
+    ) -> bytes:  # fmt: skip
+        """A beacon to carry over TCP (CONFIRM, CONFIRMED), for the connection of this TLS certificate only."""
         beacon = replace(self._beacon(kind), called=called and unscoped(called), seen=seen)
-        return self.keyring.seal(secret, beacon, self._nonces.take())
+        return self.keyring.seal(secret, beacon, self._nonces.take(), certificate)
 
     # -- announcing ---------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ OFFER = "offer"
 
 
 _RETIRED = 8
+_RECENT_NONCES = 256  # a beat comes back within milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,35 +94,36 @@ class Keyring:
         revoked = [Meant(secret, why=Refusal.REVOKED) for secret in self._revoked if names(secret)]
         return next(iter([*held, *revoked, *ended]), Meant())
 
-    def find(self, nonce: bytes, tag: bytes) -> str | None:
+    def find(self, nonce: bytes, tag: bytes, carrier: bytes) -> str | None:
         """The name of the secret that made this tag, if it is here."""
         for name, secret in self._secrets.items():
-            if secret.recognises(nonce, tag):
+            if secret.recognises(nonce, tag, carrier):
                 return name
         return None
 
-    def open(self, envelope: Envelope) -> tuple[str | None, Beacon]:
+    def open(self, envelope: Envelope, carrier: bytes = b"") -> tuple[str | None, Beacon]:
         """The name of the secret and the beacon it authenticated; None and a hint for an open beacon.
 
-        Raises WireError where no secret opens it; ``StrangerError`` where it merely is somebody else's.
+        ``carrier`` is that of ``SharedSecret.tag``. Raises WireError where no secret opens it; ``StrangerError`` where
+        it merely is somebody else's.
         """
         if envelope.mode is Mode.OPEN:
             return None, Beacon.decode(envelope.unverified)
-        name = self.find(envelope.nonce, envelope.tag)
+        name = self.find(envelope.nonce, envelope.tag, carrier)
         if name is None:
             raise StrangerError("a beacon of somebody else's pairing")
-        body = self._secrets[name].open(envelope.nonce, envelope.unverified, envelope.header)
+        body = self._secrets[name].open(envelope.nonce, envelope.unverified, envelope.header, carrier)
         return name, Beacon.decode(body)
 
-    def seal(self, name: str | None, beacon: Beacon, nonce: bytes) -> bytes:
+    def seal(self, name: str | None, beacon: Beacon, nonce: bytes, carrier: bytes = b"") -> bytes:
         """The datagram of a beacon, sealed with a secret, or open where ``name`` is None. A nonce is used once."""
         if name is None:
             tag = digest(b"localpair open beacon", nonce)[:BEACON_TAG_BYTES]
             padding = bytes(16)
             return Envelope(Mode.OPEN, nonce, tag, beacon.encode() + padding).encode()
         secret = self._secrets[name]
-        frame = Envelope(Mode.SEALED, nonce, secret.tag(nonce), b"")
-        return frame.header + secret.seal(nonce, beacon.encode(), frame.header)
+        frame = Envelope(Mode.SEALED, nonce, secret.tag(nonce, carrier), b"")
+        return frame.header + secret.seal(nonce, beacon.encode(), frame.header, carrier)
 
 
 class Nonces:
@@ -130,6 +132,7 @@ class Nonces:
     def __init__(self, seed: bytes) -> None:
         self._seed = seed
         self._count = 0
+        self._recent: OrderedDict[bytes, None] = OrderedDict()
 
     def __repr__(self) -> str:
         return "<Nonces>"
@@ -137,7 +140,15 @@ class Nonces:
     def take(self, size: int = BEACON_NONCE_BYTES) -> bytes:
         """The next nonce; ``size`` up to 32 bytes."""
         self._count += 1
-        return digest(b"localpair nonces", self._seed, self._count.to_bytes(8, "big"))[:size]
+        nonce = digest(b"localpair nonces", self._seed, self._count.to_bytes(8, "big"))[:size]
+        self._recent[nonce] = None
+        if len(self._recent) > _RECENT_NONCES:
+            self._recent.popitem(last=False)
+        return nonce
+
+    def is_recent(self, nonce: bytes) -> bool:
+        """Whether it is one of the last ones: multicast comes back to its sender."""
+        return nonce in self._recent
 
     def jitter(self) -> float:
         """A number in [-1, 1) for spreading beats."""

@@ -44,7 +44,6 @@ from localpair.net.transport.listener import Listener
 from localpair.net.transport.sockets import Sockets, open_sockets
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, is_stranded, local_address, remote_address
-from localpair.net.transport.tls import client_context, server_context
 from localpair.protocol.checklist import Outcome
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.handshake import Handshake, LocalSide, Verified
@@ -128,7 +127,7 @@ class Engine:
         self._changed = asyncio.Event()
         self._dials: set[asyncio.Task[bool]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
-        contexts = Contexts(server_context(self.certificate), client_context())
+        contexts = Contexts(self.certificate)
         self.finder = Finder(
             Discovery(self._ourselves(), keyring, clock()), self.sockets, clock, self._changed.set
         )
@@ -383,12 +382,10 @@ class Engine:
     def _make_lane(
         self, stream: FrameStream, candidate: Candidate, direction: Direction, secret: str | None
     ) -> Lane:
-        wanted, fingerprint, pinned = self.wanted, self.certificate.fingerprint, False
-        if wanted.role is Role.JOINER:
-            if self.pin is not None:
-                check_pin(stream.certificate, self.pin)
-                pinned = True
-            fingerprint = certificate_fingerprint(stream.certificate or b"")
+        wanted = self.wanted
+        pin = self.pin if wanted.role is Role.JOINER else None
+        if pin is not None:
+            check_pin(stream.certificate, pin)
         stream.set_limit(FRAME_PREAUTH_BYTES)
         local = LocalSide(
             wanted.role, wanted.identity, wanted.label or general_name(), self.instance, random_bytes(NONCE_BYTES),
@@ -396,8 +393,9 @@ class Engine:
             via="" if direction is Direction.IN else candidate.via, resumes=self.resuming,
         )  # fmt: skip
         means = secret if wanted.role is Role.JOINER else None
+        fingerprint = certificate_fingerprint(stream.certificate)
         handshake = Handshake(local, self.keyring, fingerprint, remote_address(stream), means)
-        return Lane(stream, handshake, candidate, direction, pinned, self.clock())
+        return Lane(stream, handshake, candidate, direction, pin is not None, self.clock())
 
     async def verify(self, lane: Lane) -> None:
         """Drive a lane until its peer is verified. Claims that fail are counted, and answers of strangers."""

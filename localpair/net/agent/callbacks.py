@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from localpair.address import IPAddress, unscoped
 from localpair.errors import LocalpairError, WireError
-from localpair.keys import Role, random_bytes
+from localpair.keys import Role, certificate_fingerprint, random_bytes
 from localpair.limits import IDENTIFY_S, SELF_CALL_S, SELF_CODE_BYTES
 from localpair.net.agent.announcer import Clock, Finder
 from localpair.net.agent.gathering import CallOutcome
@@ -80,7 +80,12 @@ class Confirmer:
         try:
             if secret is not None and secret not in self.finder.discovery.keyring:
                 raise WireError("the secret has ended")
-            datagram = self.finder.discovery.carried(BeaconKind.CONFIRM, secret, unscoped(address), None)
+            datagram = self.finder.discovery.carried(
+                BeaconKind.CONFIRM,
+                secret,
+                certificate_fingerprint(stream.certificate),
+                called=unscoped(address),
+            )
             await self._exchange(stream, datagram)
         finally:
             stream.abort()
@@ -100,7 +105,10 @@ class Confirmer:
         opened = self._hear(stream, frame.type, frame.body)
         if opened is not None:
             seen = Seen(remote_address(stream), stream.remote[1])
-            datagram = self.finder.discovery.carried(BeaconKind.CONFIRMED, opened.secret, None, seen)
+            certificate = certificate_fingerprint(stream.certificate)
+            datagram = self.finder.discovery.carried(
+                BeaconKind.CONFIRMED, opened.secret, certificate, seen=seen
+            )
             stream.write(CarriedBeacon.TYPE, datagram)
         await stream.close()
 
@@ -109,7 +117,8 @@ class Confirmer:
         if not isinstance(message, CarriedBeacon):
             raise WireError("not a confirmation")
         source = Source(remote_address(stream), stream.remote[1])
-        return self.finder.discovery.receive(message.datagram, source, Carrier.TCP, self.clock())
+        certificate = certificate_fingerprint(stream.certificate)
+        return self.finder.discovery.receive(message.datagram, source, Carrier.TCP, self.clock(), certificate)
 
 
 async def _question(stream: FrameStream) -> Frame:

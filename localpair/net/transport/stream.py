@@ -65,7 +65,7 @@ class FrameStream:
     """Frames both ways over TLS. One task reads at a time; any may write.
 
     ``local`` and ``remote`` are numeric addresses with ports, as the socket says. ``certificate`` is the DER form
-    of the TLS server's certificate on the client's side, else None. ``path`` may be set by whoever made the
+    of the TLS server's certificate; the server itself sets its own. ``path`` may be set by whoever made the
     connection and knows how.
     """
 
@@ -76,7 +76,7 @@ class FrameStream:
         self.local: tuple[str, int] = _endpoint(wire.transport.get_extra_info("sockname"))
         self.remote: tuple[str, int] = _endpoint(wire.transport.get_extra_info("peername"))
         session = wire.transport.get_extra_info("ssl_object")
-        self.certificate: bytes | None = None if server_side else session.getpeercert(binary_form=True)
+        self.certificate: bytes = b"" if server_side else session.getpeercert(binary_form=True) or b""
 
     async def read(self) -> Frame:
         """The next whole frame. Raises ConnectionError when the connection has ended, WireError on a bad frame."""

@@ -13,33 +13,33 @@ import ssl
 import struct
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from localpair.address import IPAddress, normalise
 from localpair.errors import WireError
-from localpair.keys import Role
+from localpair.keys import Role, SessionCertificate
 from localpair.limits import CONNECT_TIMEOUT_S, IDENTIFY_S
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.congestion import hasten
 from localpair.net.transport.sockets import bind_to_interface, limit_segments
 from localpair.net.transport.stream import FrameStream, open_stream
+from localpair.net.transport.tls import client_context, server_context
 from localpair.wire.messages import CallKind, Preamble
 
 # struct linger: on, 0 s; WINSOCK 2 has shorts (https://learn.microsoft.com/windows/win32/api/winsock2/ns-winsock2-linger)
 _AT_ONCE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
-@dataclass(frozen=True, slots=True)
 class Contexts:
-    """The two TLS contexts of a process."""
+    """The two TLS contexts of a process, and the certificate that it shows as the server."""
 
-    server: ssl.SSLContext
-    client: ssl.SSLContext
+    def __init__(self, certificate: SessionCertificate) -> None:
+        self._server, self._client = server_context(certificate), client_context()
+        self.certificate = certificate
 
     def for_role(self, *, server_side: bool) -> ssl.SSLContext:
         """The context of one side."""
-        return self.server if server_side else self.client
+        return self._server if server_side else self._client
 
 
 async def connect(
@@ -149,12 +149,15 @@ async def start_tls(
     one: socket.socket, contexts: Contexts, *, server_side: bool, timeout: float = IDENTIFY_S
 ) -> FrameStream:
     """TLS on a connected socket. Raises ssl.SSLError, OSError or TimeoutError; the socket is closed then."""
-    context = contexts.for_role(server_side=server_side)
+    context, shown = contexts.for_role(server_side=server_side), contexts.certificate.der
     try:
-        return await open_stream(one, context, server_side=server_side, timeout=timeout)
+        stream = await open_stream(one, context, server_side=server_side, timeout=timeout)
     except BaseException:
         one.close()
         raise
+    if server_side:
+        stream.certificate = shown
+    return stream
 
 
 async def call(
