@@ -43,7 +43,11 @@ LOCAL_CLASSES = frozenset(
 LOOPBACK = IPv4Address("127.0.0.1")
 
 DIALLABLE_CLASSES = LOCAL_CLASSES | {AddressClass.GLOBAL}
-"""No other class is ever dialled because a packet or an offer said so."""
+"""The classes that are dialled because a packet or an offer said so, wherever they lead."""
+
+SPECIAL_CLASSES = frozenset({AddressClass.BENCHMARKING, AddressClass.DOCUMENTATION, AddressClass.RESERVED})
+"""Set aside for another purpose. Some LANs are numbered out of them all the same: dialled in one's own subnets only, as
+``localpair.neighbourhood`` has it."""
 
 # They answer on every cloud host, to any caller, with credentials.
 _METADATA = frozenset({IPv4Address("169.254.169.254"), IPv6Address("fd00:ec2::254")})
@@ -83,12 +87,14 @@ def classify(address: IPAddress) -> AddressClass:
 
 
 def why_never_dialled(address: IPAddress) -> str:
-    """Why nobody's word makes us dial ``address``; empty where it may be dialled."""
+    """Why nobody's word makes us dial ``address``, whatever the network; empty where there is one that allows it."""
     cls = classify(address)
-    if cls not in DIALLABLE_CLASSES:
+    if cls not in DIALLABLE_CLASSES | SPECIAL_CLASSES:
         return f"{cls} addresses are never called"
     if address in _METADATA:
         return "a cloud's metadata service answers there"
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return "an IPv4 address has another spelling"
     return ""
 
 

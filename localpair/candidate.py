@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
-from localpair.address import DIALLABLE_CLASSES, AddressClass, IPAddress, classify, unscoped
-from localpair.limits import LOWEST_DIALLED_PORT
+from localpair.address import AddressClass, IPAddress, classify, unscoped
 
 
 class Evidence(IntEnum):
@@ -118,11 +117,6 @@ class Candidate:
     def cls(self) -> AddressClass:
         """The address's class."""
         return classify(self.address)
-
-    @property
-    def diallable(self) -> bool:
-        """Whether a packet or an offer may make us dial it: a usable class, and no system service's port."""
-        return self.cls in DIALLABLE_CLASSES and self.port >= LOWEST_DIALLED_PORT
 
     @property
     def key(self) -> tuple[IPAddress, int, int, int, IPAddress | None]:

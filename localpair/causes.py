@@ -29,15 +29,27 @@ def no_path(engine: Engine, *, answered: bool = False) -> UnreachableError:
     """The error for an attempt that ran out of time. ``answered``: it showed an answer code, and nobody came."""
     tried = _latest(engine.tally.attempts)
     heard = bool(engine.hearing.nearby)
+    passed_over = _passed_over(engine)
     if not tried and not heard:
-        message = "the other device was not found: nothing was heard from it, and no address of it is known"
+        which = "none of its addresses may be called" if passed_over else "no address of it is known"
+        message = f"the other device was not found: nothing was heard from it, and {which}"
     elif not tried:
         message = "the other device was heard, but none of its addresses could be tried"
     else:
         listing = "; ".join(f"{attempt.candidate} {describe(attempt)}" for attempt in tried)
         how = "heard, but not reached" if heard else "not reached, and nothing was heard from it"
         message = f"the other device was {how}: {listing}"
+    message = "; ".join((message, *passed_over))
     return UnreachableError(message, hint=_hint(engine, tried, heard=heard, answered=answered))
+
+
+def _passed_over(engine: Engine) -> tuple[str, ...]:
+    """The addresses that were known and not called, each with the reason."""
+    held_back = engine.checklists.held_back().items()
+    return (
+        *(f"{address} was not called: {reason}" for address, reason in held_back),
+        *engine.tally.dropped,
+    )
 
 
 def describe(attempt: Attempt) -> str:
@@ -78,6 +90,11 @@ def _hint(engine: Engine, tried: list[Attempt], *, heard: bool, answered: bool) 
         return (
             "most likely the offer was used already or the host has ended: host again there, and read the offer that "
             "is shown then; if it is still waiting, `localpair diagnose` on both devices shows what each of them sees"
+        )
+    if not tried and engine.checklists.held_back():
+        return (
+            "the other device is on a network whose addresses mean something there only: connect this device to the "
+            "same network; `localpair diagnose` shows more"
         )
     if answered:
         return (

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from localpair.address import DIALLABLE_CLASSES, AddressClass, IPAddress, unscoped
+from localpair.address import DIALLABLE_CLASSES, SPECIAL_CLASSES, AddressClass, IPAddress, unscoped
 from localpair.candidate import (
     Candidate,
     Evidence,
@@ -69,17 +69,27 @@ def is_tunnel(interface: Interface) -> bool:
     return interface.kind is InterfaceKind.TUNNEL or interface.point_to_point
 
 
+def is_lan(interface: Interface) -> bool:
+    """Whether neighbours can be on its link now: it is up, has a carrier, and is neither a tunnel nor the loopback."""
+    inner = interface.kind is InterfaceKind.LOOPBACK or is_tunnel(interface)
+    return interface.up and interface.carrier is not False and not inner
+
+
 def why_not_offered(interface: Interface, details: InterfaceAddress) -> str:
     """Why no peer can use this address of ours; empty where it is offered."""
     cls = Candidate(details.address).cls
-    if cls not in DIALLABLE_CLASSES:
+    if cls not in DIALLABLE_CLASSES | SPECIAL_CLASSES:
         return f"{cls} address"
+    if cls in SPECIAL_CLASSES and is_tunnel(interface):
+        return f"{cls} address in the tunnel {interface.name}"
     if not interface.up:
         return f"{interface.name} is down"
     if details.tentative:
         return "duplicate address detection has not finished"
-    if cls is AddressClass.LINK_LOCAL and interface.carrier is False:
-        return f"link-local address, and {interface.name} has no carrier"
+    if cls in SPECIAL_CLASSES | {AddressClass.LINK_LOCAL} and interface.carrier is False:
+        return f"{cls} address, and {interface.name} has no carrier"
+    if cls in SPECIAL_CLASSES and not is_lan(interface):
+        return f"{cls} address on {interface.name}, which is no LAN"
     return ""
 
 
@@ -132,6 +142,7 @@ def rank_own(candidate: Candidate, interface: Interface | None) -> Rank:
         _wire(interface),
         _freshness(candidate, interface),
         _family(candidate),
+        _numbering(candidate),
         _confirmed(candidate),
     )
     return _rank(candidate, grades)
@@ -226,7 +237,7 @@ def _place(candidate: Candidate, interface: Interface | None) -> _Grade:
             return _Grade(6, "global address")
         case AddressClass.CGNAT:
             return _Grade(5, "shared address (100.64.0.0/10): an overlay or a carrier")
-        case cls if cls in _LAN_CLASSES:
+        case cls if cls in _LAN_CLASSES or (cls in SPECIAL_CLASSES and interface is not None):
             return _surroundings(cls, interface)
         case cls:
             return _Grade(8, f"{cls} address")
@@ -266,6 +277,13 @@ def _freshness(candidate: Candidate, interface: Interface | None) -> _Grade:
                 return _Grade(2, "deprecated")
             if details.temporary:
                 return _Grade(1, "temporary")
+    return _Grade(0)
+
+
+def _numbering(candidate: Candidate) -> _Grade:
+    """A LAN may be numbered out of a block with another purpose; beside another address that one is the safer one."""
+    if candidate.cls in SPECIAL_CLASSES:
+        return _Grade(1, "a number that is set aside for another purpose")
     return _Grade(0)
 
 
@@ -365,6 +383,8 @@ def _covers(details: InterfaceAddress, address: IPAddress) -> bool:
         return False
     if details.peer is not None and unscoped(details.peer) == unscoped(address):
         return True
+    if details.prefix == 0:
+        return False  # Linux makes no route of it: a mask that holds everybody says nothing of the link
     return (int(details.address) ^ int(address)) >> (address.max_prefixlen - details.prefix) == 0
 
 

@@ -17,7 +17,7 @@ PACKAGE = Path(localpair.__file__).parent
 
 # From the bottom up; a module may import its own layer and those below. A prefix covers what lies under it.
 LAYERS = (
-    ("_version", "address", "aliases", "candidate", "errors", "labels", "limits", "ranking"),
+    ("_version", "address", "aliases", "candidate", "errors", "labels", "limits", "neighbourhood", "ranking"),
     ("events", "keys", "wire"),
     ("protocol",),
     ("net",),
@@ -25,7 +25,7 @@ LAYERS = (
     ("causes", "diagnosis", "pairing", "qr", "session", "settings", "trust"),
     ("cli", "__main__"),
 )  # fmt: skip
-PURE = ("protocol", "wire", "ranking", "candidate", "address", "events")
+PURE = ("protocol", "wire", "neighbourhood", "ranking", "candidate", "address", "events")
 IMPURE_MODULES = {
     "socket",
     "ssl",

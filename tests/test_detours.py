@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,16 @@ def test_a_card_without_gateway_may_have_the_prefix_of_the_peers_network_by_chan
     assert found(monkeypatch, BOX, card(BOX, "192.168.1.1/24"), *cards) == {WIFI}
 
 
+def test_an_address_of_special_purpose_is_reached_over_its_own_link_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A proxy's tunnel has the same block."""
+    proxy = card(TUNNEL, "198.18.0.1/16", kind=InterfaceKind.TUNNEL)
+    lan, other = card(LAN, "198.18.5.10/24"), card(WIFI, "192.168.1.10/24", gateway=True)
+    assert found(monkeypatch, TUNNEL, lan, other, proxy, peer="198.18.5.20") == {LAN}
+    assert found(monkeypatch, TUNNEL, other, proxy, peer="198.18.5.20") == set()
+
+
 def test_the_second_card_in_a_subnet_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     twins = (card(LAN, "192.168.1.10/24"), card(WIFI, "192.168.1.11/24"))
     assert found(monkeypatch, LAN, *twins) == {WIFI}
@@ -118,6 +129,26 @@ def test_without_any_route_every_link_that_lives_is_tried(monkeypatch: pytest.Mo
         card(TUNNEL, "10.8.0.6/24", kind=InterfaceKind.TUNNEL),
     )
     assert found(monkeypatch, 0, *cards) == {LAN}
+
+
+def test_an_address_of_special_purpose_is_dialled_while_a_link_has_it_and_waits_for_one_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever reads the offer may join the network after that."""
+    monkeypatch.setattr(module, "route_to", lambda address, _: NoRoute(address, errno.ENETUNREACH, "", ""))
+    peer = ip_address("198.18.5.20")
+    checklists = Checklists(lambda: 100.0)
+    checklists.set_interfaces(Interfaces((card(LAN, "192.168.1.10/24"),)))
+    checklists.add("offer", [Candidate(peer, 46821)])
+    assert checklists.due() == []
+    assert "own subnets only" in checklists.held_back()[peer]
+    both = (card(LAN, "192.168.1.10/24"), card(WIFI, "198.18.5.10/24"))
+    checklists.set_interfaces(Interfaces(both))
+    assert checklists.held_back() == {}
+    assert [one.address for _, one in checklists.due()] == [peer]
+    checklists.set_interfaces(Interfaces((both[0], replace(both[1], carrier=False))))
+    assert peer in checklists.held_back()
+    assert checklists.candidates() == []
 
 
 def test_a_link_where_the_address_does_not_lie_waits_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

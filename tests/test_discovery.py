@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_lan import UDP_PORT, Device, VirtualLan, only_unicast
 
+from localpair.candidate import Interface, InterfaceAddress
 from localpair.errors import WireError
 from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import (
@@ -22,6 +23,7 @@ from localpair.limits import (
     PROBE_GAPS_S,
     SAME_BEAT_S,
 )
+from localpair.neighbourhood import Neighbourhood
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.discovery_events import (
     Carrier,
@@ -391,6 +393,17 @@ def test_impossible_sources_are_ignored(source: str) -> None:
     discovery = Discovery(me, ring(), 0.0)
     datagram = joiners().seal(OFFER, beacon, bytes(12))
     assert discovery.receive(datagram, Source(ip_address(source), 1), Carrier.UNICAST, 1.0) is None
+
+
+def test_a_source_of_special_purpose_is_heard_where_it_is_a_neighbour_and_nowhere_else() -> None:
+    beacon = Beacon(BeaconKind.ANNOUNCE, Part.JOIN, bytes([7]) * 16, 1, 5000, 5000)
+    datagram = ring().seal(OFFER, beacon, bytes(12))
+    discovery = Discovery(Self(Part.HOST, bytes(16), bytes(32), UDP_PORT, UDP_PORT), ring(), 0.0)
+    card = Interface(2, "eth0", addresses=(InterfaceAddress(ip_address("198.18.5.10"), 24),))
+    discovery.set_network([], [], 0.0, Neighbourhood.of([card]))
+    for source, heard in (("198.18.6.20", False), ("192.0.2.7", False), ("198.18.5.20", True)):
+        opened = discovery.receive(datagram, Source(ip_address(source), 1), Carrier.UNICAST, 1.0)
+        assert (opened is not None) is heard, source
 
 
 # --- details ---------------------------------------------------------------------------------------------------

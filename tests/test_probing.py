@@ -10,7 +10,7 @@ from itertools import accumulate, islice
 
 import pytest
 
-from localpair.address import IPAddress
+from localpair.address import IPAddress, classify
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
 from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import (
@@ -42,7 +42,17 @@ def swept(*interfaces: Interface) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "text", ["192.168.1.20/24", "172.20.10.2/28", "10.1.2.129/25", "192.168.1.1/30", "10.0.0.254/24"]
+    "text",
+    [
+        "192.168.1.20/24",
+        "172.20.10.2/28",
+        "10.1.2.129/25",
+        "192.168.1.1/30",
+        "10.0.0.254/24",
+        "198.18.5.20/24",
+        "192.0.2.20/28",
+        "240.1.2.20/24",
+    ],
 )
 def test_the_real_mask_is_swept_and_nothing_beyond_it(text: str) -> None:
     network = ip_network(text, strict=False)
@@ -55,6 +65,14 @@ def test_a_large_subnet_is_swept_around_our_own_address() -> None:
     assert len(found) == len(set(found)) == SWEEP_ADDRESSES
     assert {int(address) - int(ip_address("10.89.169.124")) for address in found[:4]} == {1, -1, 2, -2}
     assert all(address in ip_network("10.89.0.0/16") for address in found)
+
+
+@pytest.mark.parametrize("text", ["192.168.0.5/8", "172.16.0.5/8", "10.0.0.5/7", "203.0.113.250/1"])
+def test_a_mask_that_is_wider_than_our_block_has_nobody_elses_numbers_swept(text: str) -> None:
+    own = ip_address(text.partition("/")[0])
+    found = [ip_address(address) for address in swept(one(text))]
+    assert found
+    assert {classify(address) for address in found} == {classify(own)}
 
 
 def test_the_limit_holds_over_all_interfaces() -> None:
@@ -74,8 +92,8 @@ def test_several_own_addresses_in_one_subnet_use_up_no_more_than_one() -> None:
     [
         "8.8.8.8/24",
         "100.64.0.1/24",
-        "198.18.0.1/24",
         "127.0.0.1/8",
+        "10.0.0.1/0",
         "fd00::1/120",
         "10.0.0.1/32",
         "10.0.0.0/31",

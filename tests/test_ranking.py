@@ -6,6 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from itertools import permutations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -118,8 +119,8 @@ def test_unusable_addresses_are_not_offered_and_say_why() -> None:
     refused = {
         "127.0.0.1/8": "loopback address",
         "::1/128": "loopback address",
-        "198.18.0.1/16": "benchmarking address",
-        "192.0.2.7/24": "documentation address",
+        "198.18.0.1/16": "benchmarking address, and eth0 has no carrier",
+        "192.0.2.7/24": "documentation address, and eth0 has no carrier",
         "169.254.3.7/16": "link-local address, and eth0 has no carrier",
         "fe80::1/64": "link-local address, and eth0 has no carrier",
     }
@@ -127,6 +128,31 @@ def test_unusable_addresses_are_not_offered_and_say_why() -> None:
     assert "detection" in why_not_offered(LAN, address("fd12::1/64", tentative=True))
     assert why_not_offered(down, address("10.0.0.1/8")) == "eth1 is down"
     assert not why_not_offered(card, address("10.0.0.1/8"))
+
+
+SPECIAL = [
+    "198.18.5.20/24",
+    "192.0.2.20/24",
+    "203.0.113.20/24",
+    "240.1.2.20/24",
+    "192.88.99.20/24",
+    "2001:db8::20/64",
+]
+
+
+@pytest.mark.parametrize("text", SPECIAL)
+def test_a_lan_numbered_out_of_a_special_block_is_offered_and_no_proxys_tunnel(text: str) -> None:
+    card = interface("eth0", text, gateway=True)
+    assert order(DOCKER, card)[0] == text.partition("/")[0], "before a container bridge"
+    for proxy in (replace(TUNNEL, name="utun8"), interface("utun8", text, point_to_point=True)):
+        assert why_not_offered(proxy, address(text)).endswith("address in the tunnel utun8")
+    inner = interface("lo", text, kind=InterfaceKind.LOOPBACK)
+    assert why_not_offered(inner, address(text)).endswith("address on lo, which is no LAN")
+
+
+def test_an_ordinary_number_comes_before_a_special_one_of_the_same_card() -> None:
+    card = interface("eth0", "192.0.2.20/24", "192.168.1.20/24", gateway=True)
+    assert order(card) == ["192.168.1.20", "192.0.2.20"]
 
 
 def test_what_a_peer_saw_outranks_every_property_of_a_live_interface() -> None:
@@ -289,7 +315,14 @@ def test_the_far_end_of_a_point_to_point_link_is_on_it() -> None:
     assert links_to(ip_address("10.99.0.3"), (link,)) == ()
 
 
-@given(st.ip_addresses(v=4), st.ip_addresses(v=4), st.integers(0, 32))
+def test_a_mask_that_holds_everybody_says_nothing_of_a_link() -> None:
+    """Linux makes no route of it."""
+    everything = interface("eth0", "10.20.3.1/0")
+    assert links_to(ip_address("10.20.3.2"), (everything,)) == ()
+    assert links_to(ip_address("8.8.8.8"), (everything,)) == ()
+
+
+@given(st.ip_addresses(v=4), st.ip_addresses(v=4), st.integers(1, 32))
 def test_links_agree_with_the_definition_of_a_prefix(one, other, prefix: int) -> None:
     card = Interface(1, "eth0", addresses=(InterfaceAddress(one, prefix),))
     mask = (0xFFFFFFFF << (32 - prefix)) & 0xFFFFFFFF

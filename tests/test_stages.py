@@ -136,7 +136,11 @@ def test_without_any_route_each_failure_names_its_errno() -> None:
         (interface("eth1", "10.1.0.2/24", carrier=False), "10.1.0.2", "eth1 has no carrier"),
         (interface("eth1", "10.1.0.2/24", up=False), "10.1.0.2", "eth1 is down"),
         (interface("eth1", "11.1.0.2/24"), "11.1.0.2", "global address: outside the local classes"),
-        (interface("eth1", "198.18.0.1/16"), "198.18.0.1", "benchmarking address: outside the local classes"),
+        (
+            interface("utun8", "198.18.0.1/16", kind=InterfaceKind.TUNNEL),
+            "198.18.0.1",
+            "benchmarking address: outside the local classes",
+        ),
         (
             Interface(5, "eth1", addresses=(InterfaceAddress(ip_address("10.1.0.2"), 24, tentative=True),)),
             "10.1.0.2",
@@ -161,6 +165,17 @@ def test_an_unanswered_call_fails_the_stage_and_keeps_what_the_route_told() -> N
     assert report.stage is None
     (candidate,) = report.candidates  # unconfirmed, and still offered
     assert candidate.evidence is Evidence.PREFERRED_ROUTE
+
+
+@pytest.mark.parametrize("text", ["198.18.5.20", "192.0.2.20", "240.1.2.20", "192.88.99.20"])
+def test_a_lan_numbered_out_of_a_special_block_is_found_by_both_stages(text: str) -> None:
+    """Its owner keeps clear of every employer's VPN in this way."""
+    card = interface("eth0", f"{text}/24", gateway=True)
+    report = acquire((card,), Listener(), preferred=preferring(text))
+    assert (report.stage, tried(report, 1)) == (1, {text: "confirmed"})
+    report = acquire((card,), Listener(), preferred=preferring())
+    assert (report.stage, tried(report, 2)) == (2, {text: "confirmed"})
+    assert [str(one.address) for one in report.candidates] == [text]
 
 
 def test_both_families_are_asked() -> None:

@@ -51,6 +51,7 @@ def heed(engine: Engine, answer: Answer) -> tuple[Candidate, ...]:
     listeners = [
         Candidate(address, answer.port, origin=Origin.ANSWER, via="answer") for address in answer.addresses
     ]
+    engine.tally.dropped += answer.dropped
     call(engine, listeners, answer.dial_port)
     engine.aim(answer.addresses, answer.port)
     engine.wake()

@@ -148,6 +148,7 @@ class Joining(Seeking):
             Candidate(one.address, offer.tcp_port, one.prefix, origin=Origin.OFFER, via="offer")
             for one in offer.candidates
         ]
+        engine.tally.dropped = offer.dropped
         engine.checklists.prefer([one.address for one in candidates])
         call(engine, candidates, offer.dial_port)
         engine.aim([one.address for one in candidates], offer.udp_port)

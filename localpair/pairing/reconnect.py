@@ -126,4 +126,4 @@ class Reconnector:
     def _candidates(self) -> list[Candidate]:
         heard = [one for peer in self._engine.hearing.nearby.values() for one in peer.addresses]
         known = [self._known] if self._dialled else []
-        return [replace(one, via=one.via or "remembered") for one in (*known, *heard) if one.diallable]
+        return [replace(one, via=one.via or "remembered") for one in (*known, *heard)]

@@ -24,6 +24,7 @@ from localpair.limits import (
     RETRY_GAPS_S,
     STAGGER_S,
 )
+from localpair.neighbourhood import NO_NEIGHBOURS, Neighbourhood
 
 Order: TypeAlias = Callable[[Sequence[Candidate]], Sequence[Candidate]]
 """Gives candidates best first."""
@@ -55,12 +56,16 @@ class _Entry:
 
 class Checklist:
     """The candidates of one peer. ``own`` are this host's addresses: they are held back until the peer proves to
-    be on this host, since a dial to one's own address never leaves it.
+    be on this host, since a dial to one's own address never leaves it. ``near`` says which addresses of special purpose
+    are neighbours.
     """
 
-    def __init__(self, order: Order, own: Iterable[IPAddress] = ()) -> None:
+    def __init__(
+        self, order: Order, own: Iterable[IPAddress] = (), near: Neighbourhood = NO_NEIGHBOURS
+    ) -> None:
         self._order = order
         self._own = frozenset(unscoped(address) for address in own)
+        self._near = near
         self._entries: dict[Key, _Entry] = {}
         self._next_start = 0.0
         self.same_host = False
@@ -93,9 +98,10 @@ class Checklist:
             if not wanted(entry.candidate):
                 del self._entries[key]
 
-    def set_own(self, own: Iterable[IPAddress]) -> None:
+    def set_network(self, own: Iterable[IPAddress], near: Neighbourhood) -> None:
         """This host's addresses have changed."""
         self._own = frozenset(unscoped(address) for address in own)
+        self._near = near
 
     def due(self, now: float) -> list[Candidate]:
         """The candidates to dial now; each counts as running until ``ended`` is called.
@@ -171,4 +177,4 @@ class Checklist:
     def _may_dial(self, candidate: Candidate) -> bool:
         if candidate.cls is AddressClass.LOOPBACK:
             return self.same_host and candidate.port >= LOWEST_DIALLED_PORT
-        return candidate.diallable
+        return self._near.may_dial(candidate)

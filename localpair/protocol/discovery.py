@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from typing import Final
 
-from localpair.address import DIALLABLE_CLASSES, AddressClass, IPAddress, classify, unscoped
+from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.errors import WireError
 from localpair.limits import (
     ANSWER_BURST,
@@ -34,6 +34,7 @@ from localpair.limits import (
     SECRETS_PER_BEAT,
     TARGETS,
 )
+from localpair.neighbourhood import NO_NEIGHBOURS, Neighbourhood
 from localpair.protocol.discovery_events import (
     Carrier,
     DiscoveryEvent,
@@ -61,8 +62,6 @@ from localpair.wire.beacon import (
     Rendezvous,
     Seen,
 )
-
-_SENDERS = DIALLABLE_CLASSES | {AddressClass.LOOPBACK}
 
 
 @dataclass(slots=True)
@@ -108,6 +107,7 @@ class Discovery:
         self._nonces = Nonces(me.seed)
         self._outlets: tuple[Outlet, ...] = ()
         self._addresses: tuple[IPAddress, ...] = ()
+        self._near = NO_NEIGHBOURS
         self._targets: OrderedDict[Target, None] = OrderedDict()
         self._peers: OrderedDict[bytes, _Peer] = OrderedDict()
         self._foreign: OrderedDict[tuple[IPAddress, str], None] = OrderedDict()
@@ -124,8 +124,18 @@ class Discovery:
 
     # -- what the world does ------------------------------------------------------------------------------------
 
-    def set_network(self, outlets: Iterable[Outlet], addresses: Iterable[IPAddress], now: float) -> None:
-        """The interfaces and own addresses as they are now. A change is announced at once, by a new burst."""
+    def set_network(
+        self,
+        outlets: Iterable[Outlet],
+        addresses: Iterable[IPAddress],
+        now: float,
+        near: Neighbourhood = NO_NEIGHBOURS,
+    ) -> None:
+        """The interfaces and own addresses as they are now. A change is announced at once, by a new burst.
+
+        ``near`` says which addresses of special purpose are neighbours, and so may be heard.
+        """
+        self._near = near
         new = (tuple(outlets), tuple(unscoped(a) for a in addresses)[:BEACON_ADDRESSES])
         if new != (self._outlets, self._addresses):
             self._outlets, self._addresses = new
@@ -188,7 +198,7 @@ class Discovery:
 
         Over TCP ``certificate`` is the fingerprint of the TLS server's.
         """
-        if classify(source.address) not in _SENDERS:
+        if not self._is_possible(source.address):
             return None
         try:
             envelope = Envelope.decode(datagram)
@@ -208,6 +218,10 @@ class Discovery:
                 self._take(beacon, secret, source, carrier, now)
                 return Opened(secret)
         return None
+
+    def _is_possible(self, source: IPAddress) -> bool:
+        """Whether a datagram can come from there."""
+        return classify(source) is AddressClass.LOOPBACK or not self._near.why_not(source)
 
     def timer(self, now: float) -> None:
         """Do what is due."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from localpair.address import DIALLABLE_CLASSES, AddressClass, normalise, unscoped
+from localpair.address import AddressClass, normalise, unscoped, why_never_dialled
 from localpair.candidate import Candidate, Origin
 from localpair.errors import StateError
 from localpair.keys import Role, device_id
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 _VERSION: Final = 1
 _KEY_BYTES: Final = 32
-_DIALLABLE: Final = DIALLABLE_CLASSES | {AddressClass.LOOPBACK}
 # File systems keep times in steps of up to two seconds, and two writes within one step look alike.
 _SETTLED_S: Final = 2.0
 
@@ -90,10 +89,13 @@ class DeviceRecord:
 
 
 def remembered(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Candidates as they are kept: each target once, diallable, without what holds for one network only."""
+    """Candidates as they are kept: each target once, if it may be dialled on any network, without what holds for one
+    network only.
+    """
     kept: dict[tuple[object, int], Candidate] = {}
     for candidate in candidates:
-        if candidate.cls in _DIALLABLE and 0 <= candidate.port <= 0xFFFF:
+        usable = candidate.cls is AddressClass.LOOPBACK or not why_never_dialled(candidate.address)
+        if usable and 0 <= candidate.port <= 0xFFFF:
             plain = Candidate(unscoped(candidate.address), candidate.port, origin=Origin.REMEMBERED)
             kept.setdefault((plain.address, plain.port), plain)
     return tuple(kept.values())[:REMEMBERED_ADDRESSES]

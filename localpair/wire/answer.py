@@ -156,7 +156,7 @@ def _decode(reader: Reader) -> Answer:
     if len(addresses) > ANSWER_CODE_ADDRESSES:
         raise _impossible(f"{len(addresses)} addresses, allowed are 1 to {ANSWER_CODE_ADDRESSES}")
     _pass_over_the_rest(reader)
-    reasons = {address: _why_not(address) for address in addresses}
+    reasons = {address: why_never_dialled(address) for address in addresses}
     return Answer(
         port,
         dial_port,
@@ -171,12 +171,6 @@ def _port(reader: Reader, number: int, known: range, first: int) -> int:
     if not first <= number < first + len(known):
         raise WireError(f"unknown port number {number}")
     return known[number - first]
-
-
-def _why_not(address: IPAddress) -> str:
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return "an IPv4 address has another spelling"
-    return why_never_dialled(address)
 
 
 def _pass_over_the_rest(reader: Reader) -> None:

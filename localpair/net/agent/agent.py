@@ -80,7 +80,7 @@ class Wanted:
 
 @dataclass(slots=True)
 class Tally:
-    """What an engine has counted: attempts that failed, claims of the offer that did.
+    """What an engine has counted: attempts that failed, claims of the offer that did, addresses that were never called.
 
     ``final`` is set once whoever has proven the pair's or the offer's key has refused: no other path will change its
     mind. Of all others it is known no more than that ``strangers`` have answered.
@@ -88,6 +88,7 @@ class Tally:
 
     attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=_KEPT_ATTEMPTS))
     failed_claims: int = 0
+    dropped: tuple[str, ...] = ()  # a sentence for each
     refusals: deque[RefusedError] = field(default_factory=lambda: deque(maxlen=1))
     final: asyncio.Event = field(default_factory=asyncio.Event)
     strangers: int = 0
@@ -224,7 +225,8 @@ class Engine:
         known = tuple(addresses)
         self._prober.port = udp_port
         # Those to which no route leads are no reason to wait before others are asked.
-        others = [Candidate(address) for address in known if not self.finder.is_own(address)]
+        near = self.finder.interfaces.near
+        others = [Candidate(one) for one in known if not (self.finder.is_own(one) or near.waits_for(one))]
         self._prober.aimed |= any(True for _ in self.sources_for(others))
         for address in (*known, LOOPBACK):
             self.finder.aim(address, udp_port)

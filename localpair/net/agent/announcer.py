@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, ip_address
 
 from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.candidate import Candidate, Evidence, Interface, InterfaceKind, Origin
-from localpair.limits import BEACON_ADDRESSES, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED
+from localpair.limits import BEACON_ADDRESSES, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED, TARGETS
 from localpair.net.host.alternate_routes import detours
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.sockets import Sockets
@@ -40,6 +41,7 @@ class Finder:
         self.failures: dict[tuple[int, Carrier], str] = {}
         self.dial_port = sockets.dial_port
         self._known: dict[tuple[IPAddress, int], tuple[Evidence, Origin]] = {}
+        self._held_back: OrderedDict[tuple[IPAddress, int, int], None] = OrderedDict()
         self._sockets, self._clock, self._changed = sockets, clock, changed
         self._datagrams = Datagrams(sockets, self._received, self._failed)
 
@@ -62,6 +64,8 @@ class Finder:
         for index, group, error in self._datagrams.join(_memberships(interfaces)):
             _log.info("interface %d: cannot join %s: %s", index, group, error.strerror)
         self._announce_network()
+        for held_back in list(self._held_back):
+            self.aim(*held_back)
 
     def step(self) -> list[DiscoveryEvent]:
         """Send what is due and give what was heard."""
@@ -98,8 +102,15 @@ class Finder:
 
     def aim(self, address: IPAddress, port: int, scope: int = 0) -> None:
         """Send every beacon to this address too: on its link where that is known, else as the routing table says and by
-        every detour around it.
+        every detour around it. Where it is no neighbour yet, as soon as it is one.
         """
+        key = (address, port, scope)
+        if not self._may_write(address):
+            self._held_back[key] = None
+            while len(self._held_back) > TARGETS:
+                self._held_back.popitem(last=False)
+            return
+        self._held_back.pop(key, None)
         for target in self.targets(address, port, scope):
             self.discovery.add_target(target, self._clock())
 
@@ -107,10 +118,14 @@ class Finder:
         """The ways of a datagram to an address; see ``aim``. None to the broadcast address of an own subnet: beats go
         there anyway, and no offer, code or claim chooses the port.
         """
-        if any(unscoped(address) == one.broadcast for one in self.interfaces.directed_broadcasts()):
+        everybody = any(unscoped(address) == one.broadcast for one in self.interfaces.directed_broadcasts())
+        if everybody or not self._may_write(address):
             return []
         links = (scope,) if scope else self.interfaces.scopes_of(address) + detours(address, self.interfaces)
         return [Target(address, port, interface) for interface in links]
+
+    def _may_write(self, address: IPAddress) -> bool:
+        return classify(address) is AddressClass.LOOPBACK or not self.interfaces.near.why_not(address)
 
     def now(self) -> float:
         """The time that discovery runs by."""
@@ -124,7 +139,7 @@ class Finder:
 
     def _announce_network(self) -> None:
         addresses = [candidate.address for candidate in self.own(0)][:BEACON_ADDRESSES]
-        self.discovery.set_network(_outlets(self.interfaces), addresses, self._clock())
+        self.discovery.set_network(_outlets(self.interfaces), addresses, self._clock(), self.interfaces.near)
 
     def _received(self, datagram: bytes, source: Source, carrier: Carrier) -> None:
         self.discovery.receive(datagram, source, carrier, self._clock())

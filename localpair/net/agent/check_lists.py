@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from localpair.address import AddressClass, IPAddress
 from localpair.candidate import Candidate
-from localpair.limits import FAR_DETOUR_AFTER_S
+from localpair.limits import CANDIDATES, FAR_DETOUR_AFTER_S
 from localpair.net.agent.announcer import Clock
 from localpair.net.host.alternate_routes import detours, has_crossed, may_dial_by, used_interface
 from localpair.net.host.interfaces import Interfaces
-from localpair.protocol.checklist import Checklist, Outcome
+from localpair.protocol.checklist import Checklist, Key, Outcome
 from localpair.ranking import rank_peers
 
 
@@ -22,15 +23,17 @@ class Checklists:
         self._clock = clock
         self._lists: dict[str, Checklist] = {}
         self._interfaces = Interfaces()
+        self._held_back: dict[str, OrderedDict[Key, Candidate]] = {}
         self._preference: tuple[IPAddress, ...] = ()
 
     def set_interfaces(self, interfaces: Interfaces) -> None:
         """The network changed: everything is worth a new try, by the ways that there are now."""
         self._interfaces = interfaces
         for secret, checklist in self._lists.items():
-            checklist.set_own(interfaces.own_addresses)
+            checklist.set_network(interfaces.own_addresses, self._interfaces.near)
+            known = [one for one in checklist.candidates() if not one.bind_to]
             checklist.keep(self._is_way)
-            self.add(secret, [one for one in checklist.candidates() if not one.bind_to])
+            self.add(secret, [*known, *self._held_back.pop(secret, {}).values()])
             checklist.restart(self._clock())
 
     def prefer(self, addresses: Sequence[IPAddress]) -> None:
@@ -41,15 +44,32 @@ class Checklists:
         """Dial these for this secret, each by every way there is to it, or by its own where it has one."""
         checklist = self._lists.setdefault(secret, self._new())
         for candidate in candidates:
+            if self._interfaces.near.waits_for(candidate.address):
+                self._hold_back(secret, candidate)
+                continue
             for way in self.ways(candidate):
                 far = not candidate.bind_to and self._is_far_detour(way)
                 checklist.add(way, self._clock(), delay + (FAR_DETOUR_AFTER_S if far else 0.0))
 
+    def _hold_back(self, secret: str, candidate: Candidate) -> None:
+        """Keep what is no neighbour now for the time when a network comes on which it is one."""
+        held_back = self._held_back.setdefault(secret, OrderedDict())
+        held_back[candidate.key] = candidate
+        while len(held_back) > CANDIDATES:
+            held_back.popitem(last=False)
+
+    def held_back(self) -> dict[IPAddress, str]:
+        """The addresses that are not dialled as the network is now, each with the reason."""
+        found = {one.address for held_back in self._held_back.values() for one in held_back.values()}
+        return {address: self._interfaces.near.why_not(address) for address in sorted(found, key=int)}
+
     def drop(self, secret: str, candidates: Iterable[Candidate]) -> None:
         """Dial these no more for this secret."""
+        held_back = self._held_back.get(secret, OrderedDict())
         if secret in self._lists:
             for candidate in candidates:
                 self._lists[secret].drop(candidate)
+                held_back.pop(candidate.key, None)
 
     def on_this_host(self, secret: str) -> None:
         """The peer proved to run on this host: its addresses are ours, and may be dialled."""
@@ -58,6 +78,7 @@ class Checklists:
     def clear(self) -> None:
         """Dial nothing more."""
         self._lists.clear()
+        self._held_back.clear()
 
     def due(self) -> list[tuple[str, Candidate]]:
         """What to dial now."""
@@ -83,7 +104,7 @@ class Checklists:
             ranked = rank_peers(candidates, self._interfaces.interfaces, preference=self._preference)
             return [entry.candidate for entry in ranked]
 
-        return Checklist(order, self._interfaces.own_addresses)
+        return Checklist(order, self._interfaces.own_addresses, self._interfaces.near)
 
     def way_back(self, candidate: Candidate, arrived: int) -> Candidate:
         """Of the ways to dial a candidate, the one through the interface by which its packet ``arrived`` (0: unknown).
@@ -105,6 +126,8 @@ class Checklists:
 
     def _is_way(self, candidate: Candidate) -> bool:
         """Whether a candidate may be dialled as the network is now; a way is worth no more than its link."""
+        if self._interfaces.near.waits_for(candidate.address):
+            return False
         if not candidate.bind_to:
             return True
         held = candidate.local is None or candidate.local in self._interfaces.own_addresses

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from localpair.address import LOCAL_CLASSES, IPAddress, classify, unscoped
+from localpair.address import LOCAL_CLASSES, SPECIAL_CLASSES, IPAddress, classify, unscoped
 from localpair.candidate import Candidate, Evidence, Interface, InterfaceAddress, Origin
 from localpair.errors import LocalpairError
 from localpair.events import AddressAttempt, OwnAddressSeen
@@ -260,8 +260,10 @@ def _why_not_called(target: _Target) -> str:
 
 
 def _why_not_local(target: _Target) -> str:
+    """A LAN may be numbered out of a block of special purpose; a tunnel with such an address belongs to a proxy."""
     cls = classify(target.address)
-    return "" if cls in LOCAL_CLASSES else f"{cls} address: outside the local classes"
+    special = cls in SPECIAL_CLASSES and target.interface is not None and not is_tunnel(target.interface)
+    return "" if cls in LOCAL_CLASSES or special else f"{cls} address: outside the local classes"
 
 
 def _why_unusable(target: _Target) -> str:

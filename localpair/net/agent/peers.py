@@ -249,7 +249,7 @@ class Hearing:
         if event.udp_port >= LOWEST_DIALLED_PORT:
             self._finder.aim(event.source.address, event.udp_port, event.source.scope)
         for claim in event.claims:
-            usable = Candidate(claim, event.udp_port).diallable and self._is_near(claim)
+            usable = event.udp_port >= LOWEST_DIALLED_PORT and self._is_near(claim)
             if usable and not self._finder.is_own(claim):
                 self._finder.aim(claim, event.udp_port)
         if _COUNTERPART.get(self._part) is not event.part:
@@ -316,13 +316,15 @@ class Hearing:
             delay = OPENING_SECOND_S if event.answers else OPENING_FIRST_S
         self._dial(event.instance, secret, [candidate], delay)
         self._dial_back(event, secret, candidate, delay)
-        if event.udp_port >= LOWEST_DIALLED_PORT and candidate.diallable:
+        if event.udp_port >= LOWEST_DIALLED_PORT and self._finder.interfaces.near.may_dial(candidate):
             self._opener.know(
                 secret, self._checklists.way_back(candidate, source.interface), source, event.udp_port
             )
 
     def _is_near(self, claim: IPAddress) -> bool:
-        """A public address is on the local network only if it is in one of our own subnets."""
+        """Whether it may be on the local network. A public address is only if it is in one of our own subnets."""
+        if self._finder.interfaces.near.why_not(claim):
+            return False
         return classify(claim) is not AddressClass.GLOBAL or bool(self._finder.interfaces.on_link(claim))
 
     def _note_foreign(self, source: IPAddress, reason: str) -> None:
@@ -345,7 +347,9 @@ class Hearing:
         own = self._finder.is_own(source.address)
         probe = Candidate(unscoped(source.address), event.tcp_port)
         now = self._confirmer.clock()
-        if own or key in self._called or not probe.diallable or not self._budget.take(source.address, now):
+        if own or key in self._called or not self._finder.interfaces.near.may_dial(probe):
+            return
+        if not self._budget.take(source.address, now):
             return
         self._called[key] = None
         while len(self._called) > PEERS:

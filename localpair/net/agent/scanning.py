@@ -16,7 +16,7 @@ from ipaddress import IPv4Address
 from itertools import chain, islice, pairwise, repeat
 from math import inf
 
-from localpair.address import AddressClass, IPAddress, classify, subnet_hosts
+from localpair.address import SPECIAL_CLASSES, AddressClass, IPAddress, classify, subnet_hosts
 from localpair.candidate import Interface, InterfaceKind
 from localpair.limits import (
     NEIGHBOUR_POLL_S,
@@ -42,7 +42,7 @@ from localpair.protocol.rate_limits import Bucket
 from localpair.ranking import is_tunnel
 from localpair.wire.beacon import Part
 
-_SWEPT = frozenset({AddressClass.PRIVATE, AddressClass.LINK_LOCAL})
+_SWEPT = SPECIAL_CLASSES | {AddressClass.PRIVATE, AddressClass.LINK_LOCAL}
 _SMALL_PREFIX = 24  # a quarter of a second for such a subnet, and most LANs are one
 _PROBED = _SWEPT | {AddressClass.UNIQUE_LOCAL, AddressClass.GLOBAL}
 
@@ -125,6 +125,7 @@ class Prober:
         return (
             interface is not None
             and _may_probe(target.address, interface)
+            and not self._finder.interfaces.near.waits_for(target.address)
             and not self._finder.is_own(target.address)
         )
 
@@ -195,7 +196,8 @@ def _gaps(times: Sequence[float]) -> Iterator[float]:
 
 
 def sweep_targets(interfaces: Interfaces) -> Iterator[tuple[IPAddress, int]]:
-    """The addresses to sweep, with the interface of each: on-link, private, IPv4, nearest numbers first.
+    """The addresses to sweep, with the interface of each: on-link, private or of special purpose, IPv4, nearest numbers
+    first.
 
     At most SWEEP_ADDRESSES in all; never on a tunnel, and never beyond the real mask. Addresses near our own come
     first, since address servers hand them out in order. Two small subnets are done before large ones begin; then all
@@ -207,11 +209,11 @@ def sweep_targets(interfaces: Interfaces) -> Iterator[tuple[IPAddress, int]]:
     for interface in interfaces.interfaces:
         for details in interface.addresses:
             own = details.address
-            if isinstance(own, IPv4Address) and details.prefix <= 30 and _may_probe(own, interface):
+            if isinstance(own, IPv4Address) and 0 < details.prefix <= 30 and _may_probe(own, interface):
                 kind = small if details.prefix >= _SMALL_PREFIX else large
                 if interface.kind is InterfaceKind.BRIDGE and not interface.gateway:
                     kind = inner
-                kind.append(_nearest(own, details.prefix, interface.index))
+                kind.append(_nearest(own, details.prefix, interface))
     every = chain(_in_turn(small[:2]), _in_turn(small[2:] + large), _in_turn(inner))
     return islice(_once(every), SWEEP_ADDRESSES)
 
@@ -235,13 +237,15 @@ def _in_turn(nets: list[Iterator[tuple[IPAddress, int]]]) -> Iterator[tuple[IPAd
                 yield entry
 
 
-def _nearest(own: IPv4Address, prefix: int, index: int) -> Iterator[tuple[IPAddress, int]]:
+def _nearest(own: IPv4Address, prefix: int, interface: Interface) -> Iterator[tuple[IPAddress, int]]:
+    """A mask that is wider than the block of our address holds addresses of others: those are not asked."""
     net = subnet_hosts(own, prefix)
     first, last, middle = net.first + 1, net.last - 1, int(own)
-    for distance in range(1, net.size):
+    for distance in range(1, min(net.size, SWEEP_ADDRESSES + 1)):
         for number in (middle + distance, middle - distance):
-            if first <= number <= last:
-                yield IPv4Address(number), index
+            address = IPv4Address(number) if first <= number <= last else None
+            if address is not None and _may_probe(address, interface):
+                yield address, interface.index
 
 
 def _may_probe(address: IPAddress, interface: Interface) -> bool:

@@ -7,13 +7,16 @@ is or which has a gateway. The table cannot be trusted for any address beyond th
 
 from __future__ import annotations
 
-from localpair.address import AddressClass, IPAddress, classify, unscoped
+from localpair.address import SPECIAL_CLASSES, AddressClass, IPAddress, classify, unscoped
 from localpair.candidate import Interface, InterfaceKind
 from localpair.limits import FAR_DETOURS
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.routes import NoRoute
 from localpair.net.host.routing import route_to
 from localpair.ranking import is_tunnel
+
+# A public address may be anybody's; one of special purpose means a neighbour or nobody.
+_ON_LINK_ONLY = SPECIAL_CLASSES | {AddressClass.GLOBAL}
 
 
 def detours(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
@@ -34,7 +37,7 @@ def detours(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
     used = used_interface(address, interfaces)
     near = [one for one in interfaces.on_link(address) if _is_usable(one, address)]
     others = [one for one in interfaces.interfaces if _is_usable(one, address) and one not in near]
-    if classify(address) is AddressClass.GLOBAL or any(one.gateway for one in near):
+    if classify(address) in _ON_LINK_ONLY or any(one.gateway for one in near):
         others = []
     elif near:
         others = [one for one in others if one.gateway]
@@ -55,7 +58,7 @@ def may_dial_by(address: IPAddress, index: int, interfaces: Interfaces) -> bool:
     card = interfaces.by_index.get(index)
     if card is None or unscoped(address) in interfaces.own_addresses or not _is_usable(card, address):
         return False
-    return classify(address) is not AddressClass.GLOBAL or card in interfaces.on_link(address)
+    return classify(address) not in _ON_LINK_ONLY or card in interfaces.on_link(address)
 
 
 def has_crossed(arrived: int, local: IPAddress | None, interfaces: Interfaces) -> bool:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from localpair.address import AddressClass, IPAddress, classify, subnet_hosts, unscoped
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
+from localpair.neighbourhood import Neighbourhood
 from localpair.ranking import links_to, scope_of
 
 
@@ -49,6 +50,7 @@ class Interfaces:
     source: str = "netlink"
     by_index: Mapping[int, Interface] = field(init=False, repr=False, compare=False)
     own_addresses: frozenset[IPAddress] = field(init=False, repr=False, compare=False)
+    near: Neighbourhood = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.interfaces, key=lambda one: (one.name, one.index)))
@@ -56,6 +58,7 @@ class Interfaces:
         object.__setattr__(self, "interfaces", ordered)
         object.__setattr__(self, "by_index", MappingProxyType({one.index: one for one in ordered}))
         object.__setattr__(self, "own_addresses", frozenset(map(unscoped, own)))
+        object.__setattr__(self, "near", Neighbourhood.of(ordered))
 
     def owner(self, address: IPAddress, scope: int = 0) -> Interface | None:
         """The interface that has ``address``; ``scope`` tells apart those that share a link-local one."""
