@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from conftest import PlanOf
 
-ALICE, BOB, STRANGER, GATE, FAR = "192.168.1.10", "192.168.1.20", "192.168.1.66", "192.168.1.1", "203.0.113.9"
+ALICE, BOB, STRANGER, GATE, FAR = "192.168.1.10", "192.168.1.20", "192.168.1.66", "192.168.1.1", "89.16.9.9"
 GROUP, BROADCAST = "224.0.0.171", "192.168.1.255"
 HERE = Circumstances(
     node="alice",
     own=frozenset({ALICE}),
-    subnets=(ip_network("192.168.1.0/24"), ip_network("198.51.100.0/24")),
+    subnets=(ip_network("192.168.1.0/24"), ip_network("89.16.1.0/24")),
     broadcasts=frozenset({BROADCAST}),
     tunnels=frozenset({"alice/tun0"}),
     known=frozenset({BOB}),
@@ -222,10 +222,10 @@ KNOWN = "call offered addresses and heard devices only"
         (out(BOB, 53), "never call a system service"),
         (out("8.8.8.8"), PRIVATE),
         (out("10.1.1.1"), PRIVATE),
-        (out("198.51.100.7"), PRIVATE),  # on an own link, but public: nobody is looked for there
+        (out("89.16.1.7"), PRIVATE),  # on an own link, but public: nobody is looked for there
         (heard(STRANGER, b"junk") + out("10.9.9.9"), PRIVATE),
         (out(STRANGER, on="alice/tun0"), "never probe over a tunnel"),
-        (asked("198.51.100.7"), "ask for addresses of its own private links only"),
+        (asked("89.16.1.7"), "ask for addresses of its own private links only"),
         (asked("10.1.1.1"), "ask for addresses of its own private links only"),
         (dials("127.0.0.1", 46821, 1), NOBODY),
         (dials(BOB, 22, 1), "never call a system service"),
@@ -235,6 +235,31 @@ KNOWN = "call offered addresses and heard devices only"
 )
 def test_a_packet_to_a_wrong_place_is_found(seen: list[Sighting], fault: str) -> None:
     assert wanted(seen) == [fault]
+
+
+SPECIAL = dataclasses.replace(
+    HERE,
+    own=frozenset({"198.18.5.10", "2001:db8:1::10"}),
+    subnets=(ip_network("198.18.5.0/24"), ip_network("2001:db8:1::/64")),
+    known=frozenset({"198.18.5.20", "198.18.6.20", "2001:db8:2::20"}),
+)
+
+
+def test_on_a_lan_out_of_a_special_block_neighbours_are_probed_and_asked_for() -> None:
+    seen = (
+        out("198.18.5.66", source="198.18.5.10"),
+        asked("198.18.5.66"),
+        out("198.18.5.20", source="198.18.5.10"),
+    )
+    assert wanted(*seen, of=SPECIAL) == []
+    assert wanted(out("2001:db8:2::20", source="2001:db8:1::10"), of=SPECIAL) == []
+
+
+@pytest.mark.parametrize("address", ["198.18.6.20", "192.0.2.20", "240.1.2.20", "3fff::20"])
+def test_an_address_of_special_purpose_beyond_the_own_subnets_is_never_called(address: str) -> None:
+    source = "2001:db8:1::10" if ":" in address else "198.18.5.10"
+    for seen in (out(address, source=source), dials(address, 46821, 1, source=source)):
+        assert "call addresses of special purpose in own subnets only" in wanted(seen, of=SPECIAL)
 
 
 @pytest.mark.parametrize(

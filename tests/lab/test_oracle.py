@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import replace
+from ipaddress import ip_network
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from localpair_lab.loading.cases import PlannedCell, all_cells
+from localpair_lab.oracle.address_stages import Stage
 from localpair_lab.oracle.consistency import disagreements
 from localpair_lab.oracle.judge import Answer, hears, judge, judge_all, opens, probes, stage_of
 from localpair_lab.oracle.packet import Packet
@@ -62,6 +64,48 @@ def test_verdicts_do_not_hang_on_the_order_of_machines_and_interfaces(cell: Plan
     for first, second in pairwise(devices):
         assert judge(turned, first, second).possible == judge(plan, first, second).possible
         assert judge(turned, first, second).causes == judge(plan, first, second).causes
+
+
+def homes(first: str, second: str, length: int = 24) -> str:
+    """Two devices, each behind its own port of one router; ``first`` and ``second`` are the beginnings of addresses."""
+    prefixes = [str(ip_network((f"{start}0", length))) for start in (first, second)]
+    return f"""
+networks: {{one: "{prefixes[0]}", two: "{prefixes[1]}"}}
+routers: {{gw: {{on: {{one: "{first}1", two: "{second}1"}}}}}}
+devices:
+  alice: {{on: {{one: "{first}10"}}, gateway: "{first}1"}}
+  bob: {{on: {{two: "{second}20"}}, gateway: "{second}1"}}
+{PAIR}"""
+
+
+def flat(start: str, network: str) -> str:
+    return f"""
+networks: {{lan: {network}}}
+devices: {{alice: {{on: {{lan: {start}10}}}}, bob: {{on: {{lan: {start}20}}}}}}
+{PAIR}"""
+
+
+@pytest.mark.parametrize("net", ["198.18.5.", "192.0.2.", "203.0.113.", "240.1.2.", "192.88.99.", "192.0.0."])
+def test_an_address_of_special_purpose_is_a_neighbour_in_ones_own_subnet_and_nobody_elsewhere(
+    plan_of: PlanOf, net: str
+) -> None:
+    lan = plan_of(flat(net, f"{net}0/24"))
+    for offered in (True, False):
+        assert judge(lan, "bob", "alice", offered=offered).answer is Answer.YES
+    assert stage_of(lan.node("alice")) == Stage(2, (f"{net}10",))
+    for other in ("192.168.1.", "198.19.9."):
+        beyond = judge(plan_of(homes(other, net)), "bob", "alice")
+        assert beyond.answer is Answer.NO
+        assert "special-address" in beyond.causes
+    answered = judge(plan_of(homes("192.168.1.", net)), "bob", "alice", answered=True)
+    assert answered.answer is Answer.YES, "the host may call the joiner"
+    proxy = flat(net, f"{{kind: tunnel, ip: {net}0/24, hub: {net}254}}")
+    assert judge(plan_of(proxy), "bob", "alice").answer is Answer.NO
+
+
+def test_a_site_numbered_from_the_documentation_prefix_calls_its_other_links(plan_of: PlanOf) -> None:
+    site = plan_of(homes("2001:db8:1::", "2001:db8:2::", 64))
+    assert judge(site, "bob", "alice").answer is Answer.YES
 
 
 @pytest.mark.parametrize(

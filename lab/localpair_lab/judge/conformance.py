@@ -17,6 +17,7 @@ from localpair_lab.judge import traffic_limits
 from localpair_lab.judge.packets import Sighting
 from localpair_lab.judge.traffic_limits import DISCOVERY_PORT, GROUPS, Span
 from localpair_lab.oracle.judge import holds_addresses
+from localpair_lab.oracle.special import is_special, is_within, widened
 from localpair_lab.oracle.states import states
 from localpair_lab.plan.actions import Action
 from localpair_lab.plan.changes import CreateInterface, Readdress, Roam, SetLink
@@ -28,7 +29,7 @@ ANNOUNCING = ("host", "join", "discover", "send", "listen", "addresses", "diagno
 SWEPT = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")))
 LOCAL = (*SWEPT, *map(ip_network, ("100.64.0.0/10", "fc00::/7", "fe80::/10")))
 NOBODY = tuple(
-    map(ip_network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/127", "ff00::/8"))
+    map(ip_network, ("0.0.0.0/32", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/127", "ff00::/8"))
 )
 NOTICES = 3  # of one change of a device's network: the link, its addresses, its routes
 NO_REFUSALS = (
@@ -79,6 +80,14 @@ class Circumstances:
         """Whether the address lies in an own subnet, by its real mask."""
         return _within(address, self.subnets)
 
+    def is_private(self, address: str) -> bool:
+        """Whether the number is one that a LAN hands out, or set aside for another purpose and in an own subnet."""
+        return _within(address, SWEPT) or (is_special(address) and self.on_link(address))
+
+    def is_called(self, address: str) -> bool:
+        """Whether the number may be called from here at all."""
+        return not is_special(address) or is_within(address, map(widened, self.subnets))
+
     def total(self, what: str) -> int:
         """A number of ``Span``, for all processes together."""
         return sum(int(getattr(span, what)) for span in self.spans)
@@ -97,7 +106,7 @@ def circumstances(plan: Plan, record: Record, node: Node) -> Circumstances:
     ]
     open_links = [text for interface in lives if interface.kind != "tunnel" for text in _addresses(interface)]
     actions = [entry for entry in plan.actions if entry.node == node.name and entry.verb in ANNOUNCING]
-    subnets = tuple({ip_interface(text).network for text in open_links})
+    subnets = tuple({net for text in open_links if (net := ip_interface(text).network).prefixlen})
     return Circumstances(
         node=node.name,
         own=frozenset(text.partition("/")[0] for interface in lives for text in _addresses(interface)),
@@ -149,7 +158,7 @@ def _claimed(plan: Plan, node: Node, subnets: tuple[Subnet, ...]) -> set[str]:
         for interface in state.node(name).interfaces
         for text in _addresses(interface)
     }
-    return {address for address in told if _within(address, (*LOCAL, *subnets))}
+    return {address for address in told if _within(address, (*LOCAL, *map(widened, subnets)))}
 
 
 def _refused(plan: Plan, record: Record, node: Node) -> Iterator[str]:
@@ -331,6 +340,8 @@ class _Watch:
         """Rules for every address that is called or written to by itself."""
         if _within(address, NOBODY):
             self._fault("never write to an address that is nobody's", one, address)
+        elif not self.of.is_called(address):
+            self._fault("call addresses of special purpose in own subnets only", one, address)
         elif one.packet.destination_port < traffic_limits.LOWEST_PORT:
             self._fault("never call a system service", one, address)
         else:
@@ -356,7 +367,7 @@ class _Watch:
         and to no router; the masks of one link may differ.
         """
         if self.of.on_link(address):
-            return address in self.heard or _within(address, SWEPT)
+            return address in self.heard or self.of.is_private(address)
         return _within(address, SWEPT) and (one.port, address, one.receiver) in self.neighbours
 
     def _question(self, one: Sighting, address: str) -> None:
@@ -364,7 +375,7 @@ class _Watch:
         if address in self.of.own | self.of.known | self.of.gateways | self.heard:
             return
         self.asked[address] += 1
-        if not (self.of.on_link(address) and _within(address, SWEPT)):
+        if not (self.of.on_link(address) and self.of.is_private(address)):
             self._fault("ask for addresses of its own private links only", one, address)
 
     def _dial(self, one: Sighting, address: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from localpair_lab.oracle.links import is_plugged
 from localpair_lab.oracle.parsed import ip_address, ip_network
 from localpair_lab.oracle.routing import find_hop, own_addresses
+from localpair_lab.oracle.special import is_special
 from localpair_lab.plan.topology import Interface, Node
 
 LOCAL = (
@@ -30,8 +31,10 @@ class Stage:
     addresses: tuple[str, ...]
 
 
-def is_local(address: str) -> bool:
-    """Whether the address is of a class that LANs hand out."""
+def is_local(address: str, interface: Interface) -> bool:
+    """Whether the address is of a class that LANs hand out, or set aside for another purpose and on a LAN."""
+    if is_special(address):
+        return interface.kind != "tunnel"
     wanted = ip_address(address)
     return any(wanted in ip_network(prefix) for prefix in LOCAL if (":" in prefix) == (":" in address))
 
@@ -51,7 +54,7 @@ def stage_of(node: Node) -> Stage:
     second = tuple(
         address
         for address, interface in own_addresses(node).items()
-        if is_plugged(interface) and is_local(address) and not address.startswith("fe80:")
+        if is_plugged(interface) and is_local(address, interface) and not address.startswith("fe80:")
     )
     links = tuple(address for address in own_addresses(node) if address.startswith("fe80:"))
     if second or links:
@@ -61,6 +64,6 @@ def stage_of(node: Node) -> Stage:
 
 def _preferred(node: Node, far: str) -> str:
     hop = find_hop(node, far)
-    if hop is None or not is_usable(hop.interface) or not is_local(hop.source):
+    if hop is None or not is_usable(hop.interface) or not is_local(hop.source, hop.interface):
         return ""
     return hop.source

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from ipaddress import IPv4Interface
 from itertools import chain, zip_longest
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from localpair_lab.oracle.links import is_asked, is_plugged, owners
 from localpair_lab.oracle.multicast import announced
 from localpair_lab.oracle.packet import Answer, Packet, family, judge
 from localpair_lab.oracle.parsed import ip_address, ip_interface, ip_network
 from localpair_lab.oracle.routing import find_hop, own_addresses
+from localpair_lab.oracle.special import SPECIAL, calls, is_within
 from localpair_lab.oracle.tcp import PAIRING_PORT, Met, bindings, crosses, opens, published_addresses
 from localpair_lab.oracle.walk import walk
 from localpair_lab.plan.model import Plan
@@ -27,7 +28,10 @@ from localpair_lab.plan.topology import Interface, Node
 
 SWEPT_ADDRESSES = 1024  # of one's own subnets, nearest numbers first, that a device asks one by one
 SMALL_PREFIX = 24  # two subnets of this length, or a longer one, are asked before all others
-SWEPT = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")
+SWEPT = (
+    *map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")),
+    *(net for net in SPECIAL if net.version == 4),
+)
 
 Pair: TypeAlias = tuple[str, str]
 """Who, and of whom."""
@@ -47,7 +51,9 @@ class Acquaintance:
     met: AbstractSet[tuple[str, str]]
 
     def knows(self, who: str, whom: str, address: str) -> Answer:
-        """Whether ``who`` learns that ``whom`` is to be dialled at ``address``."""
+        """Whether ``who`` learns that ``whom`` is to be dialled at ``address``, and does so."""
+        if not calls(self.plan.node(who), address):
+            return Answer.NO
         if address in self.told[whom]:
             return Answer.YES
         if address in published_addresses(self.plan, whom) and not self.asks(who, address):
@@ -55,7 +61,9 @@ class Acquaintance:
         return self.heard[who, whom]
 
     def sees(self, who: str, whom: str, source: str) -> Answer:
-        """Whether ``who`` learns the address that packets of ``whom`` come from."""
+        """Whether ``who`` learns the address that packets of ``whom`` come from, and calls it."""
+        if not calls(self.plan.node(who), source):
+            return Answer.NO
         return Answer.YES if source in self.told[whom] else self.heard[who, whom]
 
     def asks(self, who: str, address: str) -> bool:
@@ -141,7 +149,7 @@ def _asks(
         return
     segment = hop.interface.segment
     answering = [port for port in owners(plan, segment, address) if port.partition("/")[0] == asked]
-    if not answering or not _is_probed(hop.source):
+    if not answering or not _is_probed(plan.node(asked), hop.source):
         return
     beacon = Packet(family(address), "udp", hop.source, address, PAIRING_PORT, PAIRING_PORT)
     dial = replace(beacon, protocol="tcp", syn=True)
@@ -167,7 +175,7 @@ def _asks_for(
     source, ports = there.arrived.source, there.crossed[-1][::-1]
     last = there.translations[-1]  # what a router merely publishes keeps the source of whoever wrote
     translated = last.node == ports[1].partition("/")[0] and last.after.source != last.before.source
-    if translated and there.arrived.source_port == PAIRING_PORT and _is_probed(source):
+    if translated and there.arrived.source_port == PAIRING_PORT and _is_probed(plan.node(asked), source):
         yield source, ports
 
 
@@ -192,8 +200,9 @@ def _refused(
                 )
 
 
-def _is_probed(address: str) -> bool:
-    return ":" in address or any(ip_address(address) in ip_network(prefix) for prefix in SWEPT)
+def _is_probed(node: Node, address: str) -> bool:
+    """Whether ``node`` writes to a neighbour of that address."""
+    return (":" in address or _is_asked(address)) and calls(node, address)
 
 
 def _arrives(plan: Plan, reached: _Reached, who: str, whom: str) -> Answer:
@@ -209,14 +218,20 @@ def _arrives(plan: Plan, reached: _Reached, who: str, whom: str) -> Answer:
         best |= crosses(plan, whom, who, address, answering=answering, direct=link, met=met)
     if best is Answer.YES:
         return best
-    asks = partial(opens, plan, who, whom, protocol="udp", met=met)
+    asks = partial(_asked_over_udp, plan, who, whom, met=met)
     for address in reached.written[who, whom]:
         for bound in bindings(plan.node(who)):
-            best |= asks(address, bound=bound).answer | asks(address, bound=bound, echoed=True).answer
+            best |= asks(address, bound=bound) | asks(address, bound=bound, echoed=True)
     for address, link in _links(reached, who, whom):
         here = partial(asks, address, bound=link, direct=True)
-        best |= here().answer | here(echoed=True).answer
+        best |= here() | here(echoed=True)
     return best
+
+
+def _asked_over_udp(plan: Plan, who: str, whom: str, address: str, **how: Any) -> Answer:
+    """Whether ``whom`` answers a beacon to ``address``: one that it hears."""
+    found = opens(plan, who, whom, address, protocol="udp", **how)
+    return found.answer if found.seen and calls(plan.node(whom), found.seen) else Answer.NO
 
 
 def _links(reached: _Reached, who: str, whom: str) -> Iterator[Pair]:
@@ -226,6 +241,12 @@ def _links(reached: _Reached, who: str, whom: str) -> Iterator[Pair]:
 
 
 # --- Sweeping ---
+
+
+@lru_cache(maxsize=8192)
+def _is_asked(address: str) -> bool:
+    """Whether the number is of a block that is asked in one's own subnets."""
+    return is_within(address, SWEPT)
 
 
 def sweeps(node: Node, address: str) -> bool:
@@ -242,7 +263,7 @@ def _swept(interface: Interface) -> Iterator[IPv4Interface]:
         return
     for text in interface.addresses:
         own = ip_interface(text)
-        if isinstance(own, IPv4Interface) and own.network.prefixlen <= 30 and _is_probed(str(own.ip)):
+        if isinstance(own, IPv4Interface) and 0 < own.network.prefixlen <= 30 and _is_asked(str(own.ip)):
             yield own
 
 
@@ -265,9 +286,12 @@ def _in_turn(nets: list[tuple[str, IPv4Interface]]) -> Iterator[tuple[str, int]]
 
 
 def _nearest(name: str, own: IPv4Interface) -> Iterator[tuple[str, int]]:
-    """The numbers of ``own``'s subnet, from its own one outwards."""
+    """The numbers of ``own``'s subnet, from its own one outwards, as far as they are of a block that is asked."""
     first, last = int(own.network.network_address) + 1, int(own.network.broadcast_address) - 1
-    for distance in range(1, last - first + 1):
+    blocks = [
+        (int(net.network_address), int(net.broadcast_address)) for net in SWEPT if own.network.overlaps(net)
+    ]
+    for distance in range(1, min(last - first, SWEPT_ADDRESSES) + 1):
         for number in (int(own.ip) + distance, int(own.ip) - distance):
-            if first <= number <= last:
+            if first <= number <= last and any(low <= number <= high for low, high in blocks):
                 yield name, number

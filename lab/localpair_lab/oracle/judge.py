@@ -24,6 +24,7 @@ from localpair_lab.oracle.discovery import Acquaintance, acquaint
 from localpair_lab.oracle.multicast import Hearing, hears
 from localpair_lab.oracle.packet import Answer
 from localpair_lab.oracle.routing import own_addresses
+from localpair_lab.oracle.special import calls
 from localpair_lab.oracle.states import states
 from localpair_lab.oracle.tcp import Opening, Way, opens, ways
 from localpair_lab.plan.actions import Action
@@ -134,7 +135,9 @@ def _is_known(known: Acquaintance, way: Way) -> Answer:
 def _causes(plan: Plan, host: str, join: str) -> Iterator[str]:
     for first, second in ((join, host), (host, join)):
         for address, interface in own_addresses(plan.node(second)).items():
-            if interface.kind != "bridge":
+            if not calls(plan.node(first), address):
+                yield "special-address"
+            elif interface.kind != "bridge":
                 yield cause(opens(plan, first, second, address))
 
 

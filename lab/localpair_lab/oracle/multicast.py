@@ -9,6 +9,7 @@ from localpair_lab.oracle.links import carries, is_plugged
 from localpair_lab.oracle.packet import Answer, Packet, family, judge
 from localpair_lab.oracle.parsed import ip_interface
 from localpair_lab.oracle.routing import own_addresses, passes_reverse_path
+from localpair_lab.oracle.special import calls
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Interface, Node
 
@@ -112,6 +113,9 @@ def _directly(plan: Plan, sender: Node, receiver: Node) -> Answer:
     for source in sender.interfaces:
         for target in receiver.interfaces:
             for group in (*GROUPS, *filter(None, map(broadcast_address, source.addresses))):
+                packet = group_packet(source, group, DISCOVERY_PORT)
+                if packet is None or not calls(receiver, packet.source):
+                    continue
                 found = hears(plan, f"{sender.name}/{source.name}", f"{receiver.name}/{target.name}", group)
                 if found.reason == "no-multicast-flag":
                     continue  # it would get through here and there, and localpair does not ask for it

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from localpair_lab.oracle.packet import Answer, Packet, family
 from localpair_lab.oracle.routing import find_hop, live_interfaces, own_addresses
+from localpair_lab.oracle.special import calls, calls_by
 from localpair_lab.oracle.walk import StateAt, Walk, walk
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Interface, Node, State
@@ -63,12 +64,14 @@ def ways(plan: Plan, first: str, second: str, met: Met = NOBODY_MET) -> Iterator
         if at.kind == "bridge" and not at.carrier:
             continue
         for bound in bindings(plan.node(first)):
+            if not calls_by(plan.node(first), address, bound):
+                continue
             opening = opens(plan, first, second, address, bound=bound, met=met)
             if opening.answer is not Answer.NO:
                 yield Way("dial", first, second, opening, (first,) if bound else ())
             for bound_too in bindings(plan.node(second)):
                 both = meets(plan, first, second, address, bound=(bound, bound_too), met=met)
-                if both.answer is not Answer.NO:
+                if both.answer is not Answer.NO and calls_by(plan.node(second), both.seen, bound_too):
                     notes = tuple(who for who, on in ((first, bound), (second, bound_too)) if on)
                     yield Way("simultaneous", first, second, both, notes)
 
@@ -210,7 +213,9 @@ def _crosses(
         if there.arrived.source in answering and any(wrote):
             going: StateAt = lambda node: "established" if node == receiver else "new"  # noqa: E731
             there = leaves(going)
-    return there.answer if there.at == receiver else Answer.NO
+    source = there.arrived.source if there.arrived is not None else ""
+    heard = there.at == receiver and source and calls(plan.node(receiver), source)
+    return there.answer if heard else Answer.NO
 
 
 def _wrote(plan: Plan, node: str, packet: Packet, bound: str) -> bool:
