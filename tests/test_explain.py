@@ -7,8 +7,6 @@ from ipaddress import ip_address
 from types import SimpleNamespace
 from typing import Any
 
-from localpair.explain import no_path
-
 from localpair.address import IPAddress
 from localpair.causes import no_path
 from localpair.errors import UnreachableError

@@ -39,7 +39,8 @@ FEATURES = (
     "no-addresses-offered", "no-default-route", "one-way-arp", "out-all", "out-multicast", "out-no-udp",
     "overlay-only", "router-closed", "router-filter", "router-nat", "router-one-way", "router-open", "router-publishes",
     "router-random-nat", "rp-filter-1", "rp-filter-2", "same-prefix-twice", "snooping-pruned",
-    "snooping-querier", "spare-interface", "three-hops", "two-nics-one-subnet", "vpn-full", "vpn-policy",
+    "snooping-querier", "spare-interface", "special-block", "special-block-ipv6",
+    "three-hops", "two-nics-one-subnet", "vpn-full", "vpn-policy",
     "vpn-stolen",
 )  # fmt: skip
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from localpair_lab.generate.builder import DEVICES, Draft, Entry, is_ipv6
+from localpair_lab.generate.builder import DEVICES, Draft, Entry, is_ipv6, of_family
 
 Shape: TypeAlias = Callable[[Draft], None]
 
+SPECIAL_PREFIXES: Mapping[str, float] = {
+    "198.18.5.0/24": 0.5,
+    "198.18.0.0/15": 0.3,
+    "192.0.2.0/24": 0.4,
+    "203.0.113.0/24": 0.4,
+    "240.1.2.0/24": 0.4,
+    "192.88.99.0/24": 0.3,
+}
+"""Out of blocks with another purpose: some homes and labs are numbered so."""
 PREFIXES: Mapping[str, float] = {
     "192.168.1.0/24": 8,
     "192.168.178.0/24": 2,
@@ -19,6 +28,7 @@ PREFIXES: Mapping[str, float] = {
     "192.168.43.0/28": 2,
     "192.168.2.128/25": 2,
     "169.254.0.0/16": 1,
+    **SPECIAL_PREFIXES,
 }
 FAMILIES: Mapping[str, float] = {
     "ipv4": 58,
@@ -35,10 +45,15 @@ def add_lan(draft: Draft, name: str, *, prefix: str = "", family: str = "") -> N
     """A LAN with an IPv4 prefix, IPv6 beside it, or IPv6 alone."""
     prefix = prefix or draft.chance.weighted(PREFIXES)
     family = family or draft.chance.weighted(FAMILIES)
-    unique = f"fd12:{len(draft.networks) + 1}::/64"
+    special = draft.chance.flag(15)
+    unique = f"{'2001:db8' if special else 'fd12'}:{len(draft.networks) + 1}::/64"
     prefixes = {"dual": [prefix, unique], "only-ipv6": [unique], "only-link-local": []}.get(family, [prefix])
     more = {"ipv6": "link-local"} if family in ("link-local", "only-link-local") else {}
     draft.add_network(name, *prefixes, **more)
+    if prefix in SPECIAL_PREFIXES and prefix in prefixes:
+        draft.note("special-block")
+    if special and unique in prefixes:
+        draft.note("special-block-ipv6")
     if family != "ipv4":
         draft.note(f"ipv6-{family}")
 
@@ -198,9 +213,10 @@ def _give_gateway(draft: Draft, device: str, addresses: list[str]) -> None:
         draft.note("no-default-route")
     elif addresses:
         draft.add(device, "gateway", *addresses)
-        if kind == "dead" and not is_ipv6(addresses[0]):
-            network = next(entry["network"] for entry in draft.homes[device])
-            draft.devices[device]["gateway"] = [draft.address(network)]
+        networks = [entry["network"] for entry in draft.homes[device]]
+        numbered = [name for name in networks if of_family(draft.networks[name]["ip"], ipv6=False)]
+        if kind == "dead" and not is_ipv6(addresses[0]) and numbered:
+            draft.devices[device]["gateway"] = [draft.address(numbered[0])]
             draft.note("dead-gateway")
 
 
