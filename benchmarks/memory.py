@@ -1,4 +1,4 @@
-"""How much memory an idle `localpair host` holds, and what a flood of datagrams adds to it.
+"""How much memory an idle `localpair host` holds, what a flood of datagrams adds to it, and many entries to a receiver.
 
     python benchmarks/memory.py                    # Linux with network namespaces
     python benchmarks/memory.py --flood 60 --rate 5000
@@ -10,11 +10,14 @@ Two network namespaces on one bridge, without a route out, play two hosts. Three
 * flood: the same after so many seconds of datagrams to its discovery port, from 200 addresses in turn: garbage, open
   beacons and strangers' sealed ones, each with a new instance. What the process spent and what the kernel dropped
   because it was not read in time are counted. Then somebody who holds the offer's secret floods, too.
+* entries: by how much a receiver grows from its 11,000th entry to its last one: entries that cannot be read, empty
+  files, folders, and files in folders of their own, received into memory.
 * virtual: a discovery machine alone that hears 200 devices for ten minutes of virtual time.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import json
@@ -32,6 +35,7 @@ from pathlib import Path
 
 from measuring import BESIDE, Report, installed, parser, progress
 from netns import Lan, why_no_namespaces
+from receivers import KINDS, growth, memory_folder
 
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import BEACON_BYTES, DISCOVERY_PORT
@@ -42,6 +46,8 @@ from localpair.wire.beacon import Beacon, BeaconKind, Part
 from localpair.wire.offer import Offer
 
 IDLE_AIM_MIB = 40.0
+ENTRIES_AIM_MIB = 2.0
+FIRST_ENTRIES = 11_000  # by then it remembers as much as it ever will
 MIB = 1024 * 1024
 SOURCES = 200
 STRANGERS = ("garbage", "open", "stranger")
@@ -251,6 +257,19 @@ def measure_flood(
     print(f"  {name}: {json.dumps(report.facts[name])}")
 
 
+# --- a receiver of many entries
+
+
+def measure_entries(report: Report, count: int) -> None:
+    """Send ``count`` entries of each kind to a receiver of its own."""
+    for name, entry in KINDS.items():
+        progress(f"{count} entries: {name}")
+        with memory_folder() as folder:
+            grown = asyncio.run(growth(entry, folder, FIRST_ENTRIES, count))
+        report.add(f"{count} entries, {name}: added", "MiB", [grown], ENTRIES_AIM_MIB)
+    progress("")
+
+
 # --- a machine alone, over virtual time
 
 
@@ -317,6 +336,9 @@ def main() -> int:
     options_parser.add_argument(
         "--rate", type=float, default=2000.0, metavar="N", help="datagrams a second (2000)"
     )
+    options_parser.add_argument(
+        "--entries", type=int, default=50_000, metavar="N", help="to a receiver; 0: none (50000)"
+    )
     options = options_parser.parse_args()
     if reason := why_no_namespaces():
         raise SystemExit(reason)
@@ -325,6 +347,8 @@ def main() -> int:
         measure_idle(report, lan, environment, options.runs, options.settle)
         if options.flood:
             measure_floods(report, lan, environment, options.flood, options.rate, options.settle)
+    if options.entries > FIRST_ENTRIES:
+        measure_entries(report, options.entries)
     measure_virtual(report, min(options.runs, 3))
     return report.finish(options.check)
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Phase,
         Progress,
         Ready,
+        Receipt,
         Received,
         Reconnected,
         SealedHeard,
@@ -68,7 +69,7 @@ _WHERE = {
     "localpair.errors": "AnswerError LocalError LocalpairError OfferError Refusal RefusedError RemoteError StateError "
     "TransferError UnreachableError UsageError WireError",
     "localpair.events": "AddressAttempt AnswerIssued Attempt CodeShown Direction Event NearbyPeer OfferIssued "
-    "OwnAddressSeen Paired Path Peer PeerFound PeerGone Phase Progress Ready Received Reconnected "
+    "OwnAddressSeen Paired Path Peer PeerFound PeerGone Phase Progress Ready Receipt Received Reconnected "
     "SealedHeard Sent",
     "localpair.pairing.discover": "acquire_addresses discover",
     "localpair.pairing.host": "Hosting",
@@ -119,6 +120,7 @@ __all__ = [
     "Phase",
     "Progress",
     "Ready",
+    "Receipt",
     "Received",
     "Reconnected",
     "Refusal",

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from localpair.address import IPAddress
 from localpair.candidate import Candidate, Evidence, Origin
+from localpair.limits import RECEIPT_FILES
 
 
 class Phase(StrEnum):
@@ -220,6 +221,20 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class Receipt:
+    """What one ``receive_files`` came to. ``first`` are the first RECEIPT_FILES files: each is told by `Received`."""
+
+    files: int = 0
+    bytes: int = 0
+    first: tuple[Received, ...] = ()
+
+    def and_one(self, received: Received) -> Receipt:
+        """The same with one file more."""
+        first = self.first if self.files >= RECEIPT_FILES else (*self.first, received)
+        return Receipt(self.files + 1, self.bytes + received.bytes, first)
+
+
+@dataclass(frozen=True, slots=True)
 class Reconnected:
     """The connection broke and the same pair continues over a new path."""
 
@@ -264,6 +279,7 @@ __all__ = [
     "Phase",
     "Progress",
     "Ready",
+    "Receipt",
     "Received",
     "Reconnected",
     "SealedHeard",

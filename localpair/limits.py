@@ -206,6 +206,13 @@ USER_TIMEOUT_S: Final = 30.0  # sent and not acknowledged by the peer's kernel: 
 NAME_BYTES: Final = 255  # UTF-8; what every common file system stores
 NAME_WIRE_BYTES: Final = 1024  # a name of NTFS may have 765 bytes in UTF-8; it is shortened on arrival
 PATH_DEPTH: Final = 64  # folders in folders; deeper ones are refused
+# A receiver's memory does not grow with the number of entries. What it knows of a batch by heart:
+FOLDERS_KEPT: Final = (
+    1024  # folders named last: more than all entries that wait for the disk, and those above them
+)
+NAMES_KEPT: Final = 10_000  # names given last, so that no two of them differ in case alone; 2 MB
+RECEIPT_FILES: Final = 100  # that the result of a transfer names; each is told as it arrives besides
+FAILURES_NAMED: Final = 5  # in an error about many
 SHOWN_PATH_BYTES: Final = 300  # of a path that did not arrive
 REASON_BYTES: Final = 200  # why something failed, told to the peer
 UNSETTLED_ENTRIES: Final = 1024  # files sent and not yet confirmed as stored; all of them may be sent again

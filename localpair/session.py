@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from localpair.errors import LocalpairError, RemoteError, TransferError, UsageError
-from localpair.events import Event, Path, Peer, Received, Reconnected
+from localpair.events import Event, Path, Peer, Receipt, Reconnected
 from localpair.limits import ATTACH_S, CLOSE_S, FIRST_WORD_S, FRAME_BYTES, RESUME_S
 from localpair.net.transport.receive_buffer import Piece
 from localpair.net.transport.stream import FrameStream
@@ -95,10 +95,10 @@ class Session:
         self.start()
         await self._supervisor.outgoing.send(paths)
 
-    async def receive_files(self, directory: FilePath) -> list[Received]:
+    async def receive_files(self, directory: FilePath) -> Receipt:
         """Receive one ``send_files`` of the peer into ``directory``, which must exist.
 
-        Returns the files that arrived, an empty list where the peer ended the session without sending. Raises
+        Returns what arrived, which is nothing where the peer ended the session without sending. Raises
         TransferError that names what did not arrive, LocalError where the folder or the disk is at fault.
         Cancelling tells the peer; nothing incomplete stays.
         """

@@ -91,10 +91,10 @@ class Session:
         self.sent = list(paths)
         await self._carry()
 
-    async def receive_files(self, directory: Path) -> list[events.Received]:
+    async def receive_files(self, directory: Path) -> events.Receipt:
         self.received_into = directory
         await self._carry()
-        return []
+        return events.Receipt()
 
     async def close(self) -> None:
         self.closed += 1

@@ -18,11 +18,10 @@ from hypothesis import strategies as st
 
 from localpair import events
 from localpair.candidate import Evidence
-from localpair.cli.output import results
 from localpair.cli.output.failures import explain
 from localpair.cli.output.json_fields import of_item
 from localpair.cli.output.jsonl import JsonLines
-from localpair.cli.output.output import Output
+from localpair.cli.output.output import Output, results
 from localpair.cli.terminal.messages import Talk
 from localpair.cli.terminal.text import count, printable, seconds, size, table
 from localpair.diagnosis.record import Finding, Status
@@ -63,7 +62,7 @@ ITEMS: list[results.Item] = [
     events.PeerGone(PEER),
     events.SealedHeard(),
     results.Verdict("heard", "1 device heard.", {"devices": 1, "sealed": True}),
-    results.Closed(PEER, (SENT,), (RECEIVED,), None),
+    results.Closed(PEER, results.Carried().and_one(SENT), results.Carried().and_one(RECEIVED), None),
 ]
 
 
@@ -206,9 +205,7 @@ def _shown(item: results.Item, **options: Any) -> tuple[str, str]:
     [
         replace(PAIRED, peer=events.Peer("id", HOSTILE)),
         events.PeerFound(replace(NEARBY, label=HOSTILE, alias=HOSTILE)),
-        results.Closed(
-            PEER, (events.Sent(HOSTILE, 1, ""),), (events.Received(Path("x" + HOSTILE[:-4]), 1, ""),)
-        ),
+        results.Closed(PEER, results.Carried(1, 1, (HOSTILE,)), results.Carried(1, 1, ("x" + HOSTILE[:-4],))),
         results.Verdict("x", HOSTILE),
     ],
     ids=lambda item: type(item).__name__,
@@ -240,7 +237,9 @@ def test_nearby_devices_are_talk_while_pairing_and_the_result_of_discover() -> N
 
 
 def test_many_files_are_counted() -> None:
-    many = tuple(events.Sent(f"{number}.txt", 1000, "") for number in range(10_000))
+    many = results.Carried()
+    for number in range(10_000):
+        many = many.and_one(events.Sent(f"{number}.txt", 1000, ""))
     out, _ = _shown(results.Closed(PEER, sent=many))
     lines = out.splitlines()
     assert lines[0] == "Sent 10000 files, 10.0 MB:"

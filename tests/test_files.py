@@ -5,16 +5,20 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import stat
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from localpair.errors import LocalError
 from localpair.limits import PATH_DEPTH
 from localpair.protocol.filenames import PART_PREFIX
-from localpair.transfer import directory_handle
+from localpair.transfer import directory_handle as folders
+from localpair.transfer import parts, placing
 from localpair.transfer.directory_handle import _HandleFolder, _PathFolder
 from localpair.transfer.inbox import Inbox, is_disk_full
 from localpair.transfer.walk import Skipped, Source, count, top_sources, walk
@@ -150,41 +154,265 @@ def test_a_target_that_is_no_folder_is_our_own_error(tmp_path: Path, name: str) 
     assert caught.value.hint
 
 
-def without_links(error: int) -> Callable[..., None]:
-    def link(*_: object, **__: object) -> None:
+# --- ways to give a file its name
+
+
+def refuse(error: int) -> placing.Way:
+    def way(part: placing.Spot, target: placing.Spot, where: str) -> None:
         raise OSError(error, os.strerror(error))
 
-    return link
+    return way
 
 
-@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOTSUP])
-def test_a_file_system_without_links_still_receives_and_overwrites_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EPERM, errno.EXDEV, errno.EINVAL, errno.ENOSYS, 524])
+@pytest.mark.parametrize("way", placing.WAYS, ids=lambda way: way.__name__)
+def test_one_way_suffices_whatever_the_others_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: placing.Way, error: int
 ) -> None:
+    monkeypatch.setattr(placing, "WAYS", (refuse(error), way, refuse(error)))
     inbox = Inbox(tmp_path)
-    monkeypatch.setattr(directory_handle.os, "link", without_links(error))
     (tmp_path / "f").write_text("old")
     assert receive(inbox, "f") == tmp_path / "f (1)"
-    assert names(tmp_path) == ["f", "f (1)"]
+    assert receive(inbox, "f", folder=("d",)) == tmp_path / "d" / "f"
+    assert names(tmp_path) == ["d", "f", "f (1)"]
+    assert names(tmp_path / "d") == ["f"]
+    assert (tmp_path / "f").read_text() == "old"
+    assert {path.read_bytes() for path in (tmp_path / "f (1)", tmp_path / "d" / "f")} == {b"new"}
     inbox.close()
+
+
+def test_where_no_way_is_left_the_last_refusal_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placing, "WAYS", (refuse(errno.EINVAL), refuse(errno.EACCES)))
+    inbox = Inbox(tmp_path)
+    with pytest.raises(PermissionError):
+        receive(inbox, "f")
+    inbox.close()
+
+
+def test_the_way_that_worked_is_tried_first_from_then_on(tmp_path: Path) -> None:
+    tried: list[str] = []
+
+    def first(*_: object) -> None:
+        tried.append("first")
+        raise OSError(errno.EINVAL, "no")
+
+    placer = placing.Placer((first, placing.link))
+    for name in "abc":
+        (tmp_path / "part").write_text(name)
+        placer.place(
+            placing.Spot(None, str(tmp_path / "part")), placing.Spot(None, str(tmp_path / name)), name
+        )
+        (tmp_path / "part").unlink()
+    assert tried == ["first"]
+    assert [(tmp_path / name).read_text() for name in "abc"] == ["a", "b", "c"]
+
+
+def test_a_python_without_links_receives_by_descriptors_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That for Android has no ``os.link``."""
+    monkeypatch.delattr(os, "link")
+    monkeypatch.setattr(placing, "_exclusive_rename", lambda: None)
+    assert isinstance(folders.open_folder(tmp_path), _HandleFolder)
+    inbox = Inbox(tmp_path)
+    assert receive(inbox, "f").read_bytes() == b"new"
+    assert names(tmp_path) == ["f"]
+    inbox.close()
+
+
+def test_a_claim_that_cannot_be_kept_leaves_the_name_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placing, "WAYS", (placing.claim,))
+    inbox = Inbox(tmp_path)
+    part = inbox.part()
+    part.write(b"new")
+    (tmp_path / part.name).unlink()
+    with pytest.raises(FileNotFoundError):
+        inbox.place(part, ("f",))
+    part.discard()
+    assert names(tmp_path) == []
+    inbox.close()
+
+
+def test_a_sweep_lifts_the_claims_of_the_dead_and_touches_no_file_of_a_person(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    for number, (name, data) in enumerate([("claimed", ""), ("written", "mine"), ("d/claimed", "")]):
+        part = tmp_path / part_called(number)
+        part.write_text("bytes")
+        (tmp_path / placing.note_of(part.name)).write_text(name)
+        (tmp_path / name).write_text(data)
+    older = tmp_path / "older"
+    older.touch()
+    os.utime(older, (1000, 1000))
+    (tmp_path / part_called(7)).touch()
+    (tmp_path / placing.note_of(part_called(7))).write_text("older")
+    (tmp_path / placing.note_of(part_called(8))).write_text("whole")  # its part has got its name
+    (tmp_path / "whole").touch()
+    (tmp_path / placing.note_of(part_called(9))).write_text("../outside")
+    Inbox(tmp_path).close()
+    assert names(tmp_path / "d") == []
+    assert set(names(tmp_path)) == {
+        "d",
+        "older",
+        "whole",
+        "written",
+        placing.note_of(part_called(9)),
+    }
+
+
+def test_a_file_that_is_numbered_anew_is_known_by_its_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os.path, "samestat", lambda one, other: False)
+    inbox = Inbox(tmp_path)
+    assert receive(inbox, "f", b"new" * 1_000_000).stat().st_size == 3_000_000
+    inbox.close()
+
+
+# --- what a target cannot do or does not know
+
+
+def test_a_folder_that_cannot_be_flushed_loses_nothing_and_is_remembered(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = []
+
+    def sync(parts: tuple[str, ...]) -> None:
+        flushed.append(parts)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(inbox._folder, "sync", sync)
+    assert receive(inbox, "f", folder=("d",)).read_bytes() == b"new"
+    assert set(flushed) == {(), ("d",)}
+    assert inbox.doubt == "Input/output error"
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [(errno.EINVAL, False), (errno.ENOTSUP, False), (errno.EIO, True), (errno.ENOSPC, True)],
+)
+def test_contents_that_cannot_be_flushed_are_lost_where_flushing_failed_and_not_where_there_is_none(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch, error: int, lost: bool
+) -> None:
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(error, os.strerror(error))
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if lost:
+        with pytest.raises(OSError, match=os.strerror(error)):
+            receive(inbox, "f")
+        return
+    assert receive(inbox, "f").read_bytes() == b"new"
+    assert inbox.doubt == os.strerror(error)
+
+
+def test_a_file_system_that_tells_of_no_blocks_may_have_room(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for usage, room in (((0, 0, 0), True), ((100, 100, 0), False), ((100, 50, 50), True)):
+        monkeypatch.setattr(
+            shutil, "disk_usage", lambda _, usage=usage: SimpleNamespace(total=usage[0], free=usage[2])
+        )
+        assert inbox.has_room(50) is room
+
+    def refuse_to_tell(_: object) -> None:
+        raise OSError(errno.ENOSYS, "not here")
+
+    monkeypatch.setattr(shutil, "disk_usage", refuse_to_tell)
+    assert inbox.has_room(50)
 
 
 # --- part files of killed processes
 
 
+def part_called(number: int, kernel: str | None = None) -> str:
+    """The name of a part file of this kernel, or of another one."""
+    return f"{PART_PREFIX}{parts._kernel() if kernel is None else kernel}{number:016x}.part"
+
+
 def test_parts_that_nobody_holds_are_swept_and_no_others(tmp_path: Path) -> None:
-    stale, held = tmp_path / ".localpair-1.part", tmp_path / ".localpair-2.part"
-    for path in (stale, held, tmp_path / ".localpair-config", tmp_path / "x.part"):
-        path.write_text("")
-    (tmp_path / ".localpair-3.part").mkdir()
-    (tmp_path / ".localpair-4.part").symlink_to(tmp_path / "x.part")
+    stale, held = tmp_path / part_called(1), tmp_path / part_called(2)
+    others = [".localpair-config", ".localpair-1.part", "x.part", part_called(3) + "x"]
+    for name in (stale.name, held.name, *others):
+        (tmp_path / name).write_text("")
+    (tmp_path / part_called(4)).mkdir()
+    (tmp_path / part_called(5)).symlink_to(tmp_path / "x.part")
     with held.open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         Inbox(tmp_path).close()
-        left = {".localpair-2.part", ".localpair-3.part", ".localpair-4.part", ".localpair-config", "x.part"}
-        assert set(names(tmp_path)) == left
+        assert set(names(tmp_path)) == {held.name, part_called(4), part_called(5), *others}
     Inbox(tmp_path).close()
     assert not held.exists()
+
+
+def test_another_machines_part_is_swept_by_age_alone(tmp_path: Path) -> None:
+    """On a shared folder its lock may not be seen here."""
+    young, old = tmp_path / part_called(1, "0" * 8), tmp_path / part_called(2, "0" * 8)
+    for path in (young, old):
+        path.write_text("")
+    os.utime(old, (0, 0))
+    Inbox(tmp_path).close()
+    assert names(tmp_path) == [young.name]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's file")
+def test_another_users_part_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / part_called(1)
+    path.write_text("")
+    os.utime(path, (0, 0))
+    os.chown(path, 12345, -1)
+    Inbox(tmp_path).close()
+    assert names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600), (0o002, 0o664)])
+def test_nobody_else_reads_a_part_and_a_whole_file_has_the_mode_of_the_umask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mask: int, mode: int
+) -> None:
+    for open_it in (_HandleFolder, _PathFolder):
+        monkeypatch.setattr("localpair.transfer.inbox.open_folder", open_it)
+        before = os.umask(mask)
+        try:
+            inbox = Inbox(tmp_path)
+            part = inbox.part()
+            part.write(b"half")
+            assert stat.S_IMODE((tmp_path / part.name).stat().st_mode) == 0o600
+            part.flush(MTIME_NS)
+            path = inbox.place(part, ("f",))
+            part.discard()
+            inbox.close()
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_an_access_list_that_the_folder_hands_down_holds_for_what_arrives(tmp_path: Path) -> None:
+    entries = [
+        (1, 6, -1),
+        (2, 6, 12345),
+        (4, 4, -1),
+        (16, 6, -1),
+        (32, 0, -1),
+    ]  # owner, user, group, mask, others
+    packed = b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(tmp_path, "system.posix_acl_default", struct.pack("<I", 2) + packed)
+    except OSError as error:
+        pytest.skip(f"this file system has no access lists: {error}")
+    inbox = Inbox(tmp_path)
+    path = receive(inbox, "f")
+    (tmp_path / "made").touch()
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o660
+    lists = [os.getxattr(tmp_path / name, "system.posix_acl_access") for name in ("f", "made")]
+    assert lists[0] == lists[1]
+    inbox.close()
 
 
 def test_two_receivers_in_one_folder_leave_each_other_alone(tmp_path: Path) -> None:
@@ -201,7 +429,7 @@ def test_a_part_that_a_sweep_took_before_it_was_locked_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inbox = Inbox(tmp_path)
-    real_hold, swept = directory_handle._hold, []
+    real_hold, swept = parts.hold, []
 
     def hold(fd: int) -> bool | None:
         if not swept:
@@ -210,7 +438,7 @@ def test_a_part_that_a_sweep_took_before_it_was_locked_is_made_again(
             (tmp_path / name).unlink()
         return real_hold(fd)
 
-    monkeypatch.setattr(directory_handle, "_hold", hold)
+    monkeypatch.setattr(folders, "hold", hold)
     part = inbox.part()
     assert part.name != swept[0]
     assert names(tmp_path) == [part.name]
@@ -219,8 +447,8 @@ def test_a_part_that_a_sweep_took_before_it_was_locked_is_made_again(
 
 
 def test_without_locks_only_age_makes_a_part_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directory_handle, "_hold", lambda fd: None)
-    young, old = tmp_path / ".localpair-1.part", tmp_path / ".localpair-2.part"
+    monkeypatch.setattr(parts, "hold", lambda fd: None)
+    young, old = tmp_path / part_called(1), tmp_path / part_called(2)
     for path in (young, old):
         path.write_text("")
     os.utime(old, (0, 0))
@@ -339,6 +567,6 @@ def test_parts_are_regular_files_of_their_owner(tmp_path: Path) -> None:
     part = inbox.part()
     status = (tmp_path / part.name).lstat()
     assert stat.S_ISREG(status.st_mode)
-    assert not status.st_mode & 0o133
+    assert stat.S_IMODE(status.st_mode) == 0o600
     part.discard()
     inbox.close()

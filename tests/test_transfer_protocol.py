@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localpair.errors import WireError
-from localpair.limits import NAME_BYTES, NOTES_AHEAD, NOTES_AHEAD_BYTES, UNSETTLED_ENTRIES
+from localpair.limits import (
+    FOLDERS_KEPT,
+    NAME_BYTES,
+    NAMES_KEPT,
+    NOTES_AHEAD,
+    NOTES_AHEAD_BYTES,
+    PATH_DEPTH,
+    UNSETTLED_ENTRIES,
+)
 from localpair.protocol.filenames import PART_PREFIX, NameTree, name_key, numbered, safe_name
 from localpair.protocol.messages import Notes
 from localpair.protocol.receiver import (
@@ -791,6 +799,28 @@ def test_many_equal_names_cost_no_more_than_few() -> None:
     tree = NameTree()
     names = {tree.file(("same.txt",)) for _ in range(20_000)}
     assert len(names) == 20_000
+
+
+def test_a_name_tree_keeps_what_it_was_told_last_and_no_more() -> None:
+    tree = NameTree()
+    assert tree.folder(("kept",)) == ("kept",)
+    for number in range(3 * NAMES_KEPT):
+        assert tree.file(("kept", "deep", str(number))) == ("kept", "deep", str(number))
+        assert tree.folder((f"folder {number}",)) == (f"folder {number}",)
+    assert tree.folder(("kept",)) == ("kept",)
+    assert tree.file(("kept", "deep", f"{3 * NAMES_KEPT - 1}"))[-1] == f"{3 * NAMES_KEPT - 1} (1)"
+    assert (len(tree._folders), len(tree._taken)) == (FOLDERS_KEPT, NAMES_KEPT)
+
+
+def test_a_walk_never_comes_back_to_a_folder_that_was_forgotten() -> None:
+    """As many folders as are kept, each as deep as may be, and files in every folder on the way back up."""
+    tree = NameTree()
+    for number in range(2 * FOLDERS_KEPT // PATH_DEPTH):
+        path = (f"top {number}", *(str(depth) for depth in range(PATH_DEPTH - 2)))
+        for depth in range(1, len(path) + 1):
+            assert tree.folder(path[:depth]) == path[:depth]
+        for depth in range(len(path), 0, -1):
+            assert tree.file((*path[:depth], "file")) == (*path[:depth], "file")
 
 
 # --- messages

@@ -153,19 +153,18 @@ class Tally:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._sent: list[Sent] = []
-        self._received: list[Received] = []
+        self._sent = self._received = results.Carried()
 
     def show(self, event: Event) -> None:
         """Show one event of the session. That it goes on elsewhere is told by the pairing, too."""
         if isinstance(event, Reconnected):
             return
         if isinstance(event, Sent):
-            self._sent.append(event)
+            self._sent = self._sent.and_one(event)
         elif isinstance(event, Received):
-            self._received.append(event)
+            self._received = self._received.and_one(event)
         self._output.show(event)
 
     def closed(self, session: Session, failure: results.Failure | None) -> results.Closed:
         """All that came of it."""
-        return results.Closed(session.peer, tuple(self._sent), tuple(self._received), failure)
+        return results.Closed(session.peer, self._sent, self._received, failure)

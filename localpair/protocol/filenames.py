@@ -8,11 +8,12 @@ an underscore, on every platform alike: folders travel on, to memory cards and n
 from __future__ import annotations
 
 import unicodedata
+from collections import OrderedDict
 from typing import Final
 
 from localpair.errors import WireError
 from localpair.labels import clean_label
-from localpair.limits import NAME_BYTES, SHOWN_PATH_BYTES
+from localpair.limits import FOLDERS_KEPT, NAME_BYTES, NAMES_KEPT, SHOWN_PATH_BYTES
 
 PART_PREFIX: Final = ".localpair-"
 """Names of files under way begin so; no received name may."""
@@ -70,11 +71,18 @@ def shown_path(parts: tuple[str, ...]) -> str:
 
 
 class NameTree:
-    """Gives every entry of one batch a safe path that no other entry of the batch has, on any file system."""
+    """Gives every entry of one batch a safe path of its own, also on a file system that takes "A" and "a" for one.
+
+    Its memory has a bound: the names given last and the folders named last are known by heart. An older name may be
+    given again, and then it is the disk that says so: nothing is replaced there. A folder that was left that long ago
+    and is named again is another one, with a number. Entries in the order of a walk never come back to one.
+    """
 
     def __init__(self) -> None:
-        self._folders: dict[tuple[str, ...], tuple[str, ...]] = {(): ()}
-        self._taken: dict[tuple[tuple[str, ...], str], int] = {}
+        self._folders: OrderedDict[int, tuple[str, ...]] = OrderedDict()
+        self._taken: OrderedDict[int, int] = (
+            OrderedDict()
+        )  # the number that the next one of a name begins with
 
     def file(self, parts: tuple[str, ...]) -> tuple[str, ...]:
         """A path of its own for the file that the peer calls ``parts``. Raises WireError like ``safe_name``."""
@@ -83,23 +91,34 @@ class NameTree:
 
     def folder(self, parts: tuple[str, ...]) -> tuple[str, ...]:
         """The path of a folder: the same each time it is named. Raises WireError like ``safe_name``."""
-        known = self._folders.get(parts)
+        if not parts:
+            return ()
+        # Hashes stand for names, which may be long. The interpreter draws their key anew for each process.
+        key = hash(parts)
+        known = self._folders.pop(key, None)
         if known is None:
             parent = self.folder(parts[:-1])
             known = (*parent, self._claim(parent, safe_name(parts[-1])))
-            self._folders[parts] = known
+        self._folders[key] = known
+        if len(self._folders) > FOLDERS_KEPT:
+            self._folders.popitem(last=False)
         return known
 
     def _claim(self, parent: tuple[str, ...], name: str) -> str:
-        start = self._taken.get((parent, name_key(name)), -1) + 1
-        number = start
-        while (parent, name_key(numbered(name, number))) in self._taken:
+        plain = hash((parent, name_key(name)))
+        number = self._taken.get(plain, -1) + 1
+        while (key := hash((parent, name_key(numbered(name, number))))) in self._taken:
             number += 1
-        claimed = numbered(name, number)
-        self._taken[parent, name_key(claimed)] = 0
+        self._take(key, 0)
         # The next one of this name starts counting here, so that many equal names cost no more than few.
-        self._taken[parent, name_key(name)] = number
-        return claimed
+        self._take(plain, number)
+        return numbered(name, number)
+
+    def _take(self, key: int, number: int) -> None:
+        self._taken[key] = number
+        self._taken.move_to_end(key)
+        if len(self._taken) > NAMES_KEPT:
+            self._taken.popitem(last=False)
 
 
 def _safe_character(character: str) -> str:

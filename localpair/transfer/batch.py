@@ -13,7 +13,7 @@ from localpair.events import Event, Sent
 from localpair.limits import STORE_END_S
 from localpair.protocol.sender import Sender
 from localpair.transfer.channel import Link
-from localpair.transfer.progress import Tally
+from localpair.transfer.progress import Failures, Tally
 from localpair.transfer.reader import Backlog, Chunk, Crashed, Item, Opened, Read, Unreadable, Whole
 from localpair.transfer.walk import Skipped, Source, count, walk
 from localpair.transfer.workers import Workers
@@ -35,7 +35,7 @@ class Batch:
     ) -> None:
         self.backlog = Backlog(walk(tops))
         self.tally = tally
-        self.failures: list[tuple[str, str]] = []
+        self.failures = Failures()
         self.skipped: list[Skipped] = []
         self._sender = sender
         self._link = link
@@ -105,7 +105,7 @@ class Batch:
             return
         size = self._sent.pop(result.id)
         if not result.stored:
-            self.failures.append((str(source.path), result.reason))
+            self.failures.add(str(source.path), result.reason)
         elif source.kind is Kind.FILE:
             self.tally.files += 1
             self._emit(Sent(str(source.path), size, result.sha256.hex()))

@@ -9,17 +9,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import stat
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from localpair.limits import STALE_PART_S
-from localpair.protocol.filenames import PART_PREFIX
+from localpair.transfer.parts import PART_MODE, hold, is_part_name, is_stale, part_name, usual_mode
+from localpair.transfer.placing import NOTE_SUFFIX, Placer, Spot, link, note_of, read_note, rename
 
 # Windows has none of these, and no handle of this kind is opened there.
 _CLOEXEC: Final[int] = getattr(os, "O_CLOEXEC", 0)
@@ -27,10 +25,8 @@ _NOFOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0) | _CLOEXEC
 _FOLDER: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _CLOEXEC
 _NONBLOCK: Final[int] = getattr(os, "O_NONBLOCK", 0)
 
-PART_SUFFIX: Final = ".part"
 _PART_TRIES: Final = 16
-_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
-"""What ``link`` answers on file systems without hard links (FAT, exFAT, some network shares)."""
+_COMPARED_BYTES: Final = 1024 * 1024  # read at once
 
 
 class Folder(Protocol):
@@ -44,10 +40,15 @@ class Folder(Protocol):
         """Make the folder ``parts``. Raises FileExistsError where the name is taken."""
 
     def create_part(self) -> tuple[int, str]:
-        """A new file for bytes under way, held so that nobody takes it for stale: descriptor and name."""
+        """A new file for bytes under way, for this user alone and held so that nobody takes it for stale: descriptor
+        and name.
+        """
 
     def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
-        """Give the part file its final name. Raises FileExistsError where that is taken: nothing is overwritten."""
+        """Give the part file its final name, and the mode of any new file here.
+
+        Raises FileExistsError where the name is taken: nothing is overwritten.
+        """
 
     def remove(self, part: str) -> None:
         """Remove a part file; one that is gone already is no error."""
@@ -55,11 +56,11 @@ class Folder(Protocol):
     def sync(self, parts: tuple[str, ...]) -> None:
         """Make the names in folder ``parts`` durable."""
 
-    def free(self) -> int:
-        """Bytes that may still be stored."""
+    def free(self) -> int | None:
+        """Bytes that may still be stored; None where the file system does not tell."""
 
     def sweep(self) -> int:
-        """Remove part files that nobody holds, and say how many: those of processes that were killed."""
+        """Remove our own part files that nobody holds, and say how many: those of processes that were killed."""
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -67,7 +68,7 @@ class Folder(Protocol):
 
 def open_folder(directory: Path) -> Folder:
     """Hold ``directory`` open. Raises OSError where it is none or may not be used."""
-    handles = {os.open, os.mkdir, os.link, os.unlink, os.rename, os.stat} <= os.supports_dir_fd
+    handles = {os.open, os.mkdir, os.unlink, os.rename, os.stat} <= os.supports_dir_fd
     return _HandleFolder(directory) if handles and hasattr(os, "O_NOFOLLOW") else _PathFolder(directory)
 
 
@@ -79,6 +80,12 @@ class _HandleFolder:
     def __init__(self, directory: Path) -> None:
         self.path = directory
         self._fd = os.open(directory, _FOLDER)
+        self._placer = Placer()
+        try:
+            self._mode = usual_mode(self._create, self.remove)
+        except OSError:
+            os.close(self._fd)
+            raise
 
     def make(self, parts: tuple[str, ...]) -> None:
         with self._opened(parts[:-1]) as parent:
@@ -86,25 +93,22 @@ class _HandleFolder:
 
     def create_part(self) -> tuple[int, str]:
         for _ in range(_PART_TRIES):
-            name = _part_name()
-            fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o666, dir_fd=self._fd)
+            name = part_name()
+            fd = self._create(name, PART_MODE)
             # A sweep may come between creating and locking; then the file is lost, and a new one is made.
-            if _hold(fd) is not False and os.fstat(fd).st_nlink:
+            if hold(fd) is not False and self._stands(name):
                 return fd, name
             os.close(fd)
         raise OSError(errno.EBUSY, "another process removes our part files", str(self.path))
 
     def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
+        with contextlib.suppress(OSError):  # modes mean nothing there, or belong to somebody else
+            os.fchmod(fd, self._mode)
         with self._opened(parts[:-1]) as parent:
-            try:
-                os.link(part, parts[-1], src_dir_fd=self._fd, dst_dir_fd=parent, follow_symlinks=False)
-            except OSError as error:
-                if error.errno not in _NO_LINKS:
-                    raise
-                self._rename(part, parts[-1], parent)
-            placed = os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
-            if not os.path.samestat(placed, os.fstat(fd)):
-                os.unlink(parts[-1], dir_fd=parent)
+            self._placer.place(Spot(self._fd, part), Spot(parent, parts[-1]), "/".join(parts))
+            if not _is_same_file(fd, Spot(parent, parts[-1])):
+                with contextlib.suppress(OSError):
+                    os.unlink(parts[-1], dir_fd=parent)
                 raise OSError(errno.EIO, "the part file was replaced while it was written", part)
         self.remove(part)
 
@@ -116,17 +120,20 @@ class _HandleFolder:
         with self._opened(parts) as folder:
             os.fsync(folder)
 
-    def free(self) -> int:
+    def free(self) -> int | None:
         if sys.platform == "win32":
             raise NotImplementedError("no folder is held by its descriptor on Windows")
-        return shutil.disk_usage(self._fd).free
+        return _free(self._fd)
 
     def sweep(self) -> int:
         removed = 0
-        for name in os.listdir(self._fd):  # noqa: PTH208 - by descriptor
-            if _is_part_name(name):
+        with os.scandir(self._fd) as entries:  # a folder may hold any number of them
+            for entry in entries:
                 with contextlib.suppress(OSError):
-                    removed += self._remove_stale(name)
+                    if is_part_name(entry.name):
+                        removed += self._remove_stale(entry.name)
+                    elif is_part_name(entry.name.removesuffix(NOTE_SUFFIX)):
+                        self._remove_note(entry.name)
         return removed
 
     def close(self) -> None:
@@ -147,27 +154,44 @@ class _HandleFolder:
             if fd != self._fd:
                 os.close(fd)
 
-    def _rename(self, part: str, name: str, parent: int) -> None:
-        """Without links nothing renames and refuses to overwrite in one step; look first."""
+    def _create(self, name: str, mode: int) -> int:
+        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW, mode, dir_fd=self._fd)
+
+    def _stands(self, name: str) -> bool:
         try:
-            os.stat(name, dir_fd=parent, follow_symlinks=False)
+            os.stat(name, dir_fd=self._fd, follow_symlinks=False)
         except FileNotFoundError:
-            os.rename(part, name, src_dir_fd=self._fd, dst_dir_fd=parent)
-        else:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+            return False
+        return True
 
     def _remove_stale(self, name: str) -> bool:
         fd = os.open(name, os.O_RDWR | _NOFOLLOW | _NONBLOCK, dir_fd=self._fd)
         try:
-            status = os.fstat(fd)
-            held = _hold(fd) if stat.S_ISREG(status.st_mode) else False
-            # Without locks only age tells; a day is longer than any transfer stands still.
-            stale = time.time() - status.st_mtime > STALE_PART_S if held is None else held
+            stale = is_stale(fd, name)
             if stale:
+                self._lift_claim(note_of(name))
                 os.unlink(name, dir_fd=self._fd)
             return stale
         finally:
             os.close(fd)
+
+    def _lift_claim(self, note: str) -> None:
+        """Remove the empty file that holds a name for a part which nobody will finish, and the note that says so."""
+        try:
+            claim = read_note(Spot(self._fd, note))
+        except OSError:  # the usual case: there is none
+            return
+        with contextlib.suppress(OSError):
+            if claim is not None:
+                with self._opened(claim.parts[:-1]) as parent:
+                    if claim.covers(os.stat(claim.parts[-1], dir_fd=parent, follow_symlinks=False)):
+                        os.unlink(claim.parts[-1], dir_fd=parent)
+        os.unlink(note, dir_fd=self._fd)
+
+    def _remove_note(self, note: str) -> None:
+        """Remove a note whose part has got its name: its process was killed before it could."""
+        if not self._stands(note.removesuffix(NOTE_SUFFIX)) and read_note(Spot(self._fd, note)) is not None:
+            os.unlink(note, dir_fd=self._fd)
 
 
 class _PathFolder:
@@ -180,17 +204,15 @@ class _PathFolder:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
         self.path = directory
         self._real = directory.resolve(strict=True)
+        self._placer = Placer((rename, link))
+        self._mode = usual_mode(self._create, self.remove)
 
     def make(self, parts: tuple[str, ...]) -> None:
         (self._inside(parts[:-1]) / parts[-1]).mkdir()
 
     def create_part(self) -> tuple[int, str]:
-        name = _part_name()
-        flags = (
-            os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
-        )
-        # Windows lets nobody delete a file that is open, which keeps it from being swept.
-        return os.open(self._inside(()) / name, flags, 0o666), name
+        name = part_name()
+        return self._create(name, PART_MODE), name
 
     def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
         target = self._inside(parts[:-1]) / parts[-1]
@@ -198,8 +220,9 @@ class _PathFolder:
         if os.name == "nt":
             source.rename(target)  # overwrites nothing there
         else:
-            target.hardlink_to(source)
-            source.unlink()
+            source.chmod(self._mode)
+            self._placer.place(Spot(None, str(source)), Spot(None, str(target)), "/".join(parts))
+            source.unlink(missing_ok=True)
         self._inside(parts[:-1])
 
     def remove(self, part: str) -> None:
@@ -208,13 +231,13 @@ class _PathFolder:
     def sync(self, parts: tuple[str, ...]) -> None:
         """Windows writes names through its journal and cannot flush a folder."""
 
-    def free(self) -> int:
-        return shutil.disk_usage(self._real).free
+    def free(self) -> int | None:
+        return _free(self._real)
 
     def sweep(self) -> int:
         removed = 0
         for path in self._real.iterdir():
-            if _is_part_name(path.name):
+            if is_part_name(path.name):
                 with contextlib.suppress(OSError):
                     path.unlink()
                     removed += 1
@@ -223,6 +246,12 @@ class _PathFolder:
     def close(self) -> None:
         """Nothing is held."""
 
+    def _create(self, name: str, mode: int) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+        flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
+        # Windows lets nobody delete a file that is open, which keeps it from being swept.
+        return os.open(self._inside(()) / name, flags, mode)
+
     def _inside(self, parts: tuple[str, ...]) -> Path:
         folder = self._real.joinpath(*parts)
         if folder.resolve(strict=True) != folder:
@@ -230,27 +259,36 @@ class _PathFolder:
         return folder
 
 
-def _part_name() -> str:
-    return f"{PART_PREFIX}{secrets.token_hex(8)}{PART_SUFFIX}"
-
-
-def _is_part_name(name: str) -> bool:
-    return name.startswith(PART_PREFIX) and name.endswith(PART_SUFFIX)
-
-
-def _hold(fd: int) -> bool | None:
-    """Lock a part file until it is closed; the kernel lets go of it when the process dies, however it dies.
-
-    False where another process holds it, None where the file system has no locks.
-    """
-    if sys.platform == "win32":
-        return None
-    import fcntl
-
+def _free(folder: int | Path) -> int | None:
+    """A file system of no size at all is one that does not know (FUSE, network shares)."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        usage = shutil.disk_usage(folder)
     except OSError:
         return None
-    return True
+    return usage.free if usage.total > 0 else None
+
+
+def _is_same_file(fd: int, placed: Spot) -> bool:
+    """Whether what got the name is what was written through ``fd``.
+
+    Some file systems number a file anew when it is renamed; then its bytes tell.
+    """
+    if os.path.samestat(os.fstat(fd), os.stat(placed.name, dir_fd=placed.folder, follow_symlinks=False)):
+        return True
+    try:
+        other = os.open(placed.name, os.O_RDONLY | _NOFOLLOW | _NONBLOCK, dir_fd=placed.folder)
+    except OSError:
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(other).st_mode) and _are_equal(fd, other)
+    finally:
+        os.close(other)
+
+
+def _are_equal(one: int, other: int) -> bool:
+    os.lseek(one, 0, os.SEEK_SET)
+    with open(one, "rb", closefd=False) as ours, open(other, "rb", closefd=False) as theirs:
+        while block := ours.read(_COMPARED_BYTES):
+            if block != theirs.read(_COMPARED_BYTES):
+                return False
+        return not theirs.read(1)

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -130,14 +130,9 @@ class Disk:
             with self._lock:
                 self._parts.discard(file.part)
 
-    def sync(self, group: Sequence[Stored]) -> list[Outcome]:
-        """Make the names of ``group`` durable; what has become of them."""
-        try:
-            self._inbox.sync()
-        except OSError as error:
-            reason = f"its folder cannot be flushed: {error.strerror or error}"
-            return [NotStored(stored.id, reason, is_disk_full(error)) for stored in group]
-        return list(group)
+    def sync(self) -> None:
+        """Make the names given so far durable, as far as the target can."""
+        self._inbox.sync()
 
     def stop(self) -> None:
         """Remove every part file by its name: a thread may be stuck in a flush, and nothing of it must stay."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from localpair.errors import LocalError, LocalpairError, TransferError
-from localpair.events import Event, Received
+from localpair.events import Event, Receipt, Received
 from localpair.net.transport.receive_buffer import Piece
 from localpair.protocol.receiver import (
     BatchCancelled,
@@ -23,7 +24,7 @@ from localpair.protocol.receiver import (
 )
 from localpair.transfer.channel import Link
 from localpair.transfer.inbox import Inbox
-from localpair.transfer.progress import Tally, failure_message
+from localpair.transfer.progress import Failures, Tally
 from localpair.transfer.writer import NotStored, Outcome, Stored, Storing
 from localpair.wire.payload import (
     NO_SHA256,
@@ -40,6 +41,9 @@ from localpair.wire.payload import (
     Total,
 )
 
+_log = logging.getLogger(__name__)
+_DOUBT = "what is stored in %s may not survive a power cut: it cannot be flushed (%s)"
+
 
 class _Reception:
     """One call of ``receive``."""
@@ -48,8 +52,8 @@ class _Reception:
         self.inbox = inbox
         self.storing = Storing(inbox, report)
         self.tally = tally
-        self.received: list[Received] = []
-        self.failures: list[tuple[str, str]] = []
+        self.receipt = Receipt()
+        self.failures = Failures()
         self.over = False
         self.error: LocalpairError | None = None
         self.told = "the receiver cancelled"  # what the sender hears where it must stop
@@ -90,7 +94,7 @@ class Incoming:
         self._ended = False
         self._error: LocalpairError | None = None
 
-    async def receive(self, directory: Path) -> list[Received]:
+    async def receive(self, directory: Path) -> Receipt:
         """Receive the next batch into ``directory``.
 
         Returns what arrived, or nothing where the peer ended the session without a batch. Raises LocalError where
@@ -100,7 +104,7 @@ class Incoming:
             if self._error is not None:
                 raise self._error
             if self._ended:
-                return []
+                return Receipt()
             inbox = await _open(directory)
             tally = Tally("receive", self._emit, self._clock)
             reception = self._reception = _Reception(inbox, self._stored, tally)
@@ -109,13 +113,15 @@ class Incoming:
             finally:
                 self._reception = None
                 await reception.storing.close()
+                if inbox.doubt and reception.receipt.files:
+                    _log.warning(_DOUBT, directory, inbox.doubt)
         if reception.error is not None:
             raise reception.error
-        if reception.received or reception.failures:
+        if reception.receipt.files or reception.failures.count:
             tally.show(last=True)
-        if reception.failures:
-            raise TransferError(failure_message(reception.failures, "did not arrive"))
-        return reception.received
+        if reception.failures.count:
+            raise TransferError(reception.failures.message("did not arrive"))
+        return reception.receipt
 
     # --- called by the session
 
@@ -209,7 +215,7 @@ class Incoming:
             case FileDropped():
                 reception.storing.drop()
             case EntryFailed(_, name, reason):
-                reception.failures.append((name, reason))
+                reception.failures.add(name, reason)
             case Counted(_, size):
                 reception.tally.total = size
             case BatchFinished():
@@ -236,7 +242,7 @@ class Incoming:
     def _count(self, outcome: Stored, reception: _Reception) -> None:
         if outcome.sha256 is not None:
             received = Received(outcome.path, outcome.size, outcome.sha256.hex())
-            reception.received.append(received)
+            reception.receipt = reception.receipt.and_one(received)
             reception.tally.files += 1
             self._emit(received)
 

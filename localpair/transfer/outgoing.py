@@ -11,7 +11,7 @@ from localpair.events import Event
 from localpair.protocol.sender import EntrySettled, Sender, StoppedByReceiver
 from localpair.transfer.batch import Batch, Counter
 from localpair.transfer.channel import Link
-from localpair.transfer.progress import Tally, failure_message
+from localpair.transfer.progress import Tally
 from localpair.transfer.reader import Exhausted, FileReader, Opened, Whole
 from localpair.transfer.walk import Skipped, top_sources
 from localpair.wire.payload import Accept, Attach, Closed, Partial, SendPhase, Settled, Stop
@@ -55,8 +55,8 @@ class Outgoing:
                 self.skipped += batch.skipped
                 await counter.stop()
         tally.show(last=True)
-        if batch.failures:
-            raise TransferError(failure_message(batch.failures, "were not stored by the receiver"))
+        if batch.failures.count:
+            raise TransferError(batch.failures.message("could not be stored by the receiver"))
 
     # --- called by the session
 

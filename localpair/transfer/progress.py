@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from localpair.events import Event, Progress
-from localpair.limits import PROGRESS_S
-
-_NAMED_FAILURES = 5
+from localpair.limits import FAILURES_NAMED, PROGRESS_S
 
 
 class Tally:
@@ -37,8 +35,21 @@ class Tally:
             self._emit(progress)
 
 
-def failure_message(failures: Sequence[tuple[str, str]], what: str) -> str:
-    """One sentence that names the first entries that failed and counts the others."""
-    named = "; ".join(f"{name} ({reason})" for name, reason in failures[:_NAMED_FAILURES])
-    more = len(failures) - _NAMED_FAILURES
-    return f"{len(failures)} files {what}: {named}" + (f"; and {more} more" if more > 0 else "")
+class Failures:
+    """Entries that did not make it: how many, and the first ones by name."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: list[str] = []
+
+    def add(self, name: str, reason: str) -> None:
+        """One more."""
+        self.count += 1
+        if self.count <= FAILURES_NAMED:
+            self._first.append(f"{name} ({reason})")
+
+    def message(self, what: str) -> str:
+        """One sentence that names the first ones and counts the others."""
+        more = self.count - len(self._first)
+        files = "1 file" if self.count == 1 else f"{self.count} files"
+        return f"{files} {what}: {'; '.join(self._first)}" + (f"; and {more} more" if more else "")

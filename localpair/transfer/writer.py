@@ -141,9 +141,9 @@ class Storing:
             group, self._placed = self._placed, []
             self._threads.sync(group)
 
-    def _synced(self, outcomes: list[Outcome]) -> None:
+    def _synced(self, group: list[Stored]) -> None:
         self._syncing = False
-        self._tell(outcomes)
+        self._tell(group)
         self._start_sync()
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
@@ -157,7 +157,7 @@ class _Threads:
     """The lanes on which `Disk` does its jobs, and the way back to the loop."""
 
     def __init__(
-        self, inbox: Inbox, done: Callable[[Outcome], None], synced: Callable[[list[Outcome]], None]
+        self, inbox: Inbox, done: Callable[[Outcome], None], synced: Callable[[list[Stored]], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._done = done
@@ -190,7 +190,11 @@ class _Threads:
         self._writer.put(partial(self._disk.discard, file))
 
     def sync(self, group: list[Stored]) -> None:
-        self._flushers.put(lambda: self._call(self._synced, self._disk.sync(group)))
+        self._flushers.put(partial(self._sync, group))
+
+    def _sync(self, group: list[Stored]) -> None:
+        self._disk.sync()
+        self._call(self._synced, group)
 
     async def written(self) -> None:
         """Wait until the lanes have come to the end of what they were given."""

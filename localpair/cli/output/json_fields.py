@@ -8,8 +8,6 @@ from localpair import events
 from localpair.cli.output import results
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from localpair.candidate import Candidate
 
 Fields: TypeAlias = dict[str, object]
@@ -111,8 +109,8 @@ def _of_command_line(
             }
 
 
-def _of_files(files: Sequence[events.Sent | events.Received]) -> Fields:
-    return {"files": len(files), "bytes": sum(file.bytes for file in files)}
+def _of_files(carried: results.Carried) -> Fields:
+    return {"files": carried.files, "bytes": carried.bytes}
 
 
 def _of_payload(item: events.Progress | events.Sent | events.Received) -> tuple[str, Fields]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from localpair.events import Event
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from localpair.diagnosis.record import Finding
     from localpair.errors import AnswerError
     from localpair.events import Path, Peer, Received, Sent
+
+FILES_SHOWN: Final = 20  # of one session; more are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,26 @@ class ApprovalAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """Files that went one way: how many, how large, and the paths of the first ones."""
+
+    files: int = 0
+    bytes: int = 0
+    first: tuple[str, ...] = ()
+
+    def and_one(self, file: Sent | Received) -> Carried:
+        """The same with one file more."""
+        first = self.first if self.files >= FILES_SHOWN else (*self.first, str(file.path))
+        return Carried(self.files + 1, self.bytes + file.bytes, first)
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """A session has ended: what it carried, and why it ended early if it did."""
 
     peer: Peer
-    sent: tuple[Sent, ...] = ()
-    received: tuple[Received, ...] = ()
+    sent: Carried = Carried()
+    received: Carried = Carried()
     failure: Failure | None = None
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from localpair.cli.terminal.messages import Talk
     from localpair.cli.terminal.progress import Bars
 
-_FILES_SHOWN: Final = 20  # more are counted
-
 
 class Screen:
     """Shows items to a person. Raises BrokenPipeError where standard output is gone.
@@ -140,14 +138,13 @@ def device(peer: events.Peer) -> str:
 
 def _closed(item: results.Closed) -> list[str]:
     lines: list[str] = []
-    for verb, files in (("Sent", item.sent), ("Received", item.received)):
-        if not files:
+    for verb, carried in (("Sent", item.sent), ("Received", item.received)):
+        if not carried.files:
             continue
-        total = size(sum(file.bytes for file in files))
-        lines.append(f"{verb} {count(len(files), 'file')}, {total}:")
-        lines += [f"  {printable(str(file.path))}" for file in files[:_FILES_SHOWN]]
-        if len(files) > _FILES_SHOWN:
-            lines.append(f"  and {len(files) - _FILES_SHOWN} more")
+        lines.append(f"{verb} {count(carried.files, 'file')}, {size(carried.bytes)}:")
+        lines += [f"  {printable(path)}" for path in carried.first]
+        if carried.files > len(carried.first):
+            lines.append(f"  and {carried.files - len(carried.first)} more")
     return lines
 
 
