@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import places
 from killing import faults
 from streams import certificate, new_session, run
 
@@ -27,7 +28,7 @@ from localpair.transfer import placing
 
 KILLS = int(os.environ.get("LOCALPAIR_KILLS", "12"))
 CALLS = 400  # about as many as storing TREE takes
-PROGRAM = Path(__file__).with_name("killing.py")
+PROGRAM = places.SUPPORT / "killing.py"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 TREE = {
     **{f"d/{number}.txt": random.Random(number).randbytes(50 * number) for number in range(12)},

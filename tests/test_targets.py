@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import places
 from fusefs import Manners
 from targets import FUSE, KINDS
 
@@ -28,7 +29,7 @@ def receive_into(kind: str, folder: Path) -> dict[str, Any]:
     if os.geteuid() != 0:
         namespace.append("--map-root-user")
     done = subprocess.run(
-        [*namespace, sys.executable, Path(__file__).with_name("targets.py"), kind, folder],
+        [*namespace, sys.executable, places.SUPPORT / "targets.py", kind, folder],
         capture_output=True, text=True, timeout=100, check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )  # fmt: skip
