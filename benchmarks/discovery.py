@@ -22,7 +22,6 @@ from functools import partial
 from ipaddress import IPv4Address
 
 from measuring import Report, parser, print_table, progress, undisturbed
-from virtual_lan import UDP_PORT, Device, VirtualLan
 
 from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import BEACON_BEAT_S, BEACON_BYTES, PEER_EXPIRY_BEATS, PEERS
@@ -30,6 +29,7 @@ from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.discovery_events import Carrier, Heard, Source
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part
+from virtual_lan import UDP_PORT, Device, VirtualLan
 
 MINUTES = ("first", "steady")
 FLOWS = ("pre", "post")

@@ -34,8 +34,6 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from measuring import BESIDE, Report, installed, parser, progress
-from netns import Lan, why_no_namespaces
-from receivers import KINDS, growth, memory_folder
 
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import BEACON_BYTES, DISCOVERY_PORT
@@ -44,6 +42,8 @@ from localpair.protocol.discovery_events import Carrier, Source
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part
 from localpair.wire.offer import Offer
+from netns import Lan, why_no_namespaces
+from receivers import KINDS, growth, memory_folder
 
 IDLE_AIM_MIB = 40.0
 ENTRIES_AIM_MIB = 2.0

@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from measuring import Figure, Report, idle_share, installed, parser, progress, undisturbed
+
 from netns import Lan, Namespace, why_no_namespaces
 
 BARE_CLIENT = """

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from import_graph import arrows, circles, imported
 
 import localpair
+from import_graph import arrows, circles, imported
 
 PACKAGE = Path(localpair.__file__).parent
 

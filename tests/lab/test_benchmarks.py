@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from localpair_lab.engines.namespace.trials import namespaces
 
-ROOT = Path(__file__).resolve().parents[2]
+import places
+
 TOOLS = {
     "discovery": ("--runs", "1", "--devices", "2", "--beacons", "10"),
     "lab": ("--runs", "1", "--marker", "none", "--devices", "2", "--engine", "namespace"),
@@ -24,14 +24,14 @@ TOOLS = {
 
 
 def test_no_tool_is_forgotten() -> None:
-    assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} == {*TOOLS, "measuring"}
+    assert {path.stem for path in (places.ROOT / "benchmarks").glob("*.py")} == {*TOOLS, "measuring"}
 
 
 @pytest.mark.skipif(any(namespaces().values()), reason="network namespaces cannot play everything here")
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_tool_runs_and_gives_its_figures(tool: str) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    command = [sys.executable, str(ROOT / "benchmarks" / f"{tool}.py"), *TOOLS[tool]]
+    command = [sys.executable, str(places.ROOT / "benchmarks" / f"{tool}.py"), *TOOLS[tool]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=clean)
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads(done.stdout.strip().splitlines()[-1])

@@ -15,7 +15,8 @@ from localpair_lab.engines.compose import cleanup, lease
 from localpair_lab.engines.compose.docker_host import DockerHost
 from localpair_lab.engines.compose.engine import answers
 
-ROOT = Path(__file__).resolve().parents[2]
+import places
+
 MARK = "LOCALPAIR_LAB_CLEANUP_TEST"
 PATIENCE_S = 15.0
 STEPS = ("before", "up", "started", "collected")
@@ -68,8 +69,8 @@ def killed_at(engine: str, step: str, folder: Path) -> str:
     """Run the victim up to a step and kill it there; its token."""
     token = f"{os.getpid()}-{engine}-{step}"
     victim = subprocess.Popen(
-        [sys.executable, "-c", VICTIM, engine, step, str(folder), str(Path(__file__).parent)],
-        cwd=ROOT,
+        [sys.executable, "-c", VICTIM, engine, step, str(folder), str(places.SUPPORT)],
+        cwd=places.ROOT,
         env={**os.environ, MARK: token},
         stdout=subprocess.PIPE,
         text=True,
@@ -151,7 +152,12 @@ def test_a_lease_that_nobody_refers_to_is_held_until_the_process_ends() -> None:
     code = "\n".join([*lines, "sys.stdin.read()"])
     argv = [sys.executable, "-W", "error", "-c", code]
     with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=places.ROOT,
     ) as holder:
         assert holder.stdout is not None
         name = holder.stdout.readline().strip()

@@ -16,9 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lab_plans as plans
 import pytest
-from lab_canaries import between, probe
 from localpair_lab import plan as p
 from localpair_lab.engines.compose import docker_host, image, lease
 from localpair_lab.engines.compose.docker_host import DockerHost
@@ -28,6 +26,9 @@ from localpair_lab.engines.compose.running import FILE, ComposeRunning
 from localpair_lab.engines.network import Wiring
 from localpair_lab.errors import LabError
 from localpair_lab.fabric.server.container import PROJECT, packed, unpacked
+
+import lab_plans as plans
+from lab_canaries import between, probe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -69,7 +70,7 @@ def test_a_project_is_whole_and_stable() -> None:
     assert made["services"]["alice"]["cap_drop"] == ["ALL"]
     assert made["services"]["alice"]["environment"]["PRICE"] == "$$5", "Compose must not replace it"
     assert made["services"]["fabric"]["environment"][PROJECT].replace("$$", "$") == packed(wiring.project())
-    assert as_text(whole, made, FILE).startswith("# test [cell], rendered from tests/lab/plans.py")
+    assert as_text(whole, made, FILE).startswith("# test [cell], rendered from tests/support/lab_plans.py")
 
 
 def test_projects_travel_in_an_environment_variable() -> None:

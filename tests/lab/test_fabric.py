@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-import lab_plans as plans
 import pytest
-from lab_canaries import between, play, probe
 from localpair_lab import plan as p
 from localpair_lab.errors import LabError
+
+import lab_plans as plans
+from lab_canaries import between, play, probe
 
 if TYPE_CHECKING:
     from pathlib import Path

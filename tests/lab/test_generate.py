@@ -28,6 +28,8 @@ from localpair_lab.oracle.judge import judge
 from localpair_lab.oracle.packet import Answer
 from localpair_lab.plan.model import Plan
 
+import places
+
 FEATURES = (
     "apart", "behind-nat", "broadcast-dropped", "container-bridge", "dead-gateway", "event-cable-out",
     "event-closes", "event-opens", "event-readdress", "event-roam", "event-unplug", "extra-addresses",
@@ -72,7 +74,7 @@ def test_two_numbers_make_one_topology_in_every_process() -> None:
     texts = {
         subprocess.run(
             [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, check=True, capture_output=True,
-            cwd=Path(__file__).parents[2], text=True,
+            cwd=places.ROOT, text=True,
         ).stdout
         for seed in ("1", "2")
     }  # fmt: skip

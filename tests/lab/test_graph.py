@@ -23,8 +23,9 @@ from localpair_lab.oracle.tcp import Opening, Way
 from localpair_lab.oracle.words import grouped_ways, way_words
 from localpair_lab.report.graph import draw, mermaid
 
+import places
+
 CELLS = list(all_cells())
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.title)
@@ -103,7 +104,7 @@ def test_validate_tells_expectations_that_cannot_come_true(
 
 def office(*replaced: tuple[str, str]) -> str:
     """The first example of docs/lab.md, with some of its words replaced."""
-    text = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "lab.md").read_text(), flags=re.S)[0]
+    text = re.findall(r"```yaml\n(.*?)```", (places.ROOT / "docs" / "lab.md").read_text(), flags=re.S)[0]
     for old, new in replaced:
         assert text.count(old) == 1
         text = text.replace(old, new)
@@ -123,7 +124,7 @@ def test_the_mistakes_in_the_reference_are_true(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    reference = (ROOT / "docs" / "lab.md").read_text()
+    reference = (places.ROOT / "docs" / "lab.md").read_text()
     wrong = office(("firewall: {", "fierwall: {"), ("within: 10s", "within: 10"))
     told = validated(wrong, tmp_path, capsys)
     assert len(told) == 2
@@ -135,7 +136,7 @@ def test_an_impossible_end_is_told_once_and_in_words(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (told,) = validated(office(("paired", "failed")), tmp_path, capsys)
-    assert told in (ROOT / "docs" / "lab.md").read_text()
+    assert told in (places.ROOT / "docs" / "lab.md").read_text()
 
 
 def test_an_impossible_path_is_told_in_words(
@@ -172,12 +173,12 @@ def test_the_lab_imports_without_docker() -> None:
         "import localpair_lab.oracle.judge, localpair_lab.engines.registry; "
         "assert not [name for name in sys.modules if name.startswith('docker.')]"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=places.ROOT, check=True)
 
 
 def test_the_reference_is_true() -> None:
     """Every YAML block of docs/lab.md parses; the first is a whole scenario and loads."""
-    text = (ROOT / "docs" / "lab.md").read_text()
+    text = (places.ROOT / "docs" / "lab.md").read_text()
     blocks = re.findall(r"```yaml\n(.*?)```", text, flags=re.S)
     assert load_text(Path("my-office.yaml"), blocks[0]).cells
     for block in blocks:
@@ -185,7 +186,7 @@ def test_the_reference_is_true() -> None:
 
 
 def test_the_reference_leaves_no_key_out() -> None:
-    text = (ROOT / "docs" / "lab.md").read_text()
+    text = (places.ROOT / "docs" / "lab.md").read_text()
     keys = {key for definition in schema()["$defs"].values() for key in _keys(definition)} | set(
         schema()["properties"]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import localpair_lab
+
 from import_graph import arrows, circles
 
 PACKAGE = Path(localpair_lab.__file__).parent

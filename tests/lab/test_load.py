@@ -11,6 +11,8 @@ from localpair_lab.loading.problems import ScenarioError
 from localpair_lab.loading.yaml_tree import read_tree
 from localpair_lab.paths import SCENARIOS
 
+import places
+
 GOOD = """\
 lab: 1
 summary: Two devices.
@@ -299,7 +301,7 @@ def test_mistakes_in_the_matrix_are_told(new: str, told: str) -> None:
 
 
 def test_every_scenario_of_the_lab_loads() -> None:
-    files = list(find(Path(__file__).parents[2] / "lab" / "scenarios"))
+    files = list(find(places.ROOT / "lab" / "scenarios"))
     assert len(files) >= 30
     for path in files:
         assert load(path).cells, path

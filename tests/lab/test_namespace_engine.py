@@ -17,9 +17,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import lab_plans as plans
 import pytest
-from lab_canaries import between, play, probe
 from localpair_lab import plan as p
 from localpair_lab.engines import capabilities
 from localpair_lab.engines.namespace import forkserver_client
@@ -30,13 +28,16 @@ from localpair_lab.fabric.system import clock
 from localpair_lab.judge.packets import read_node
 from localpair_lab.loading.cases import planned
 
+import lab_plans as plans
+import places
+from lab_canaries import between, play, probe
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.netns
 
 PYTHON = sys.executable
-ROOT = Path(__file__).resolve().parents[2]
 LISTEN = "import socket;s=socket.create_server(('',46822));print('ready',flush=True);s.accept()[0].recv(1)"
 
 
@@ -785,7 +786,7 @@ sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
     ],
 )
 def test_a_forked_program_has_its_own_words_variables_and_end(ends: str, status: int, complaint: str) -> None:
-    environment = {"PYTHONPATH": str(ROOT / "lab"), "OF_THE_LAB": "1"}
+    environment = {"PYTHONPATH": str(places.ROOT / "lab"), "OF_THE_LAB": "1"}
     done = subprocess.run(
         [PYTHON, "-c", LIVE % ends],
         env=environment,
@@ -858,7 +859,7 @@ def command_line(pid: int) -> str:
 
 def test_the_canary_leaves_nobody_acquainted(tmp_path: Path) -> None:
     """What devices know of their neighbours when they start, their own packets have taught them."""
-    cells = planned(ROOT / "lab" / "scenarios" / "change" / "roam-mid-transfer.yaml")
+    cells = planned(places.ROOT / "lab" / "scenarios" / "change" / "roam-mid-transfer.yaml")
     (plan,) = (cell.plan for cell in cells if cell.cell.name == "receiver-moves")
 
     async def known(number: int) -> list[str]:

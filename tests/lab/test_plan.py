@@ -17,10 +17,12 @@ from localpair_lab.fabric.compiler.network import compiler
 from localpair_lab.fabric.steps import FABRIC
 from localpair_lab.loading.cases import all_cells
 
+import places
+
 if TYPE_CHECKING:
     from conftest import PlanOf
 
-LAB = Path(__file__).parents[2] / "lab" / "localpair_lab"
+LAB = places.ROOT / "lab" / "localpair_lab"
 PURE = ["plan", "oracle", "model"]
 PAIR = """
 pair: {host: bob, join: alice}

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+import places
+
 CONFTEST = """
 import localpair_lab.plugin as plugin
 from lab_fake import FakeEngine
@@ -54,7 +55,7 @@ class Lab:
         path.write_text(textwrap.dedent(text))
 
     def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
-        paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+        paths = os.pathsep.join([str(places.ROOT), str(places.SUPPORT)])
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--lab-engine=namespace", *arguments],
             cwd=self.folder,

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from lab_fake import OFFER, FakeEngine, FakeRunning
 from localpair_lab.engines.registry import make_engine
 from localpair_lab.judge.expectations import split_address
 from localpair_lab.judge.verdict import Outcome, Verdict
@@ -17,6 +16,8 @@ from localpair_lab.report.failure import tell
 from localpair_lab.run.load_pressure import Pressure
 from localpair_lab.run.runner import Wishes, conduct
 from localpair_lab.run.signals import Board, NeverError
+
+from lab_fake import OFFER, FakeEngine, FakeRunning
 
 if TYPE_CHECKING:
     from pathlib import Path

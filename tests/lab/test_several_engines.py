@@ -17,10 +17,11 @@ from localpair_lab.engines.compose import image, lease
 from localpair_lab.engines.compose.docker_host import DockerHost
 from localpair_lab.engines.compose.engine import answers
 
+import places
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
 READY_S = 30.0
 SCENARIOS = ("stages/no-names-asked", "stages/tunnel-owns-default-route")  # three cells each
 
@@ -111,7 +112,9 @@ def test_the_workers_spread_over_the_engines(tmp_path: Path) -> None:
         command += [f"--lab-docker-host={host}" for host in (first.address, second)]
         command += [f"lab/scenarios/{name}.yaml" for name in SCENARIOS]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-        done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=places.ROOT, env=environment, check=False, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stdout
         assert "compose: 6 passed" in done.stdout
         made = [_created(host, since) for host in (first.address, second)]

@@ -14,10 +14,11 @@ import pytest
 from localpair_lab.engines.compose.engine import answers
 from localpair_lab.fabric.traffic.pcapng import packets
 
+import places
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 LAB: Final = (sys.executable, "-m", "localpair_lab")
 PATIENCE_S: Final = 60.0
 ENGINES: Final = (
@@ -33,7 +34,11 @@ class Stand:
         self.folder = folder
         self.home = folder / "home"
         self.home.mkdir()
-        own = {"HOME": str(self.home), "LOCALPAIR_HOME": str(self.home / "keys"), "PYTHONPATH": str(ROOT)}
+        own = {
+            "HOME": str(self.home),
+            "LOCALPAIR_HOME": str(self.home / "keys"),
+            "PYTHONPATH": str(places.ROOT),
+        }
         self.environment = {**os.environ, **own}
         words = [*LAB, "up", "flow/flat", "--engine", engine]
         self.up = subprocess.Popen(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from localpair_lab.loading.cases import scenario_names
 from localpair_lab.report.results_page import BEGIN, END, fresh_rows, rows_of, updated
 from localpair_lab.report.summary import Result
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reachability.md"
+import places
+
+PAGE = places.ROOT / "docs" / "reachability.md"
 TEXT = f"""Before.
 
 {BEGIN}

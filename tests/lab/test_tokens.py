@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from localpair_lab.run.semaphore import claimed, taken
 
-ROOT = Path(__file__).resolve().parents[2]
+import places
 
 
 def test_no_more_run_than_there_are_tokens(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_dead_holder_gives_its_tokens_back(tmp_path: Path) -> None:
         "import os, sys, pathlib; from localpair_lab.run.semaphore import taken\n"
         "with taken(pathlib.Path(sys.argv[1]), 2, 2): os.kill(os.getpid(), 9)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=places.ROOT, check=False)
     with taken(tmp_path, 2, 2):
         pass
 

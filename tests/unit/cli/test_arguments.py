@@ -1,0 +1,173 @@
+"""The command line is an interface that scripts rely on: its words, its defaults, its refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli_fakes import TYPICAL
+from localpair.cli import helptexts, main
+from localpair.cli.arguments import parse
+from localpair.cli.options import (
+    Addresses,
+    Command,
+    Devices,
+    Diagnose,
+    Discover,
+    Host,
+    Join,
+    Listen,
+    PairOptions,
+    Send,
+)
+from localpair.errors import UsageError
+
+_ALL = "--flow post --offer-addresses none --name Kitchen --port 4000 --timeout 2.5 --send a --send b --receive d"
+_ALL_OPTIONS = PairOptions(
+    flow="post",
+    offer_addresses="none",
+    name="Kitchen",
+    port=4000,
+    timeout=2.5,
+    send=(Path("a"), Path("b")),
+    receive=Path("d"),
+    qr="offer.svg",
+    yes=True,
+    json=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("host", Host(PairOptions())),
+        (f"host {_ALL} --qr offer.svg --yes --json", Host(_ALL_OPTIONS)),
+        ("host --qr none", Host(PairOptions(qr="none"))),
+        ("host --qr terminal", Host(PairOptions(qr="terminal"))),
+        ("join", Join(PairOptions())),
+        (f"join {_ALL} --qr offer.svg --yes --json", Join(_ALL_OPTIONS)),
+        ("join - --json", Join(PairOptions(json=True), stdin=True)),
+        ("join --json -", Join(PairOptions(json=True), stdin=True)),
+        ("join --image p.png --flow post", Join(PairOptions(flow="post"), image=Path("p.png"))),
+        ("discover", Discover(6.5)),
+        ("discover --timeout 1 --json", Discover(1.0, json=True)),
+        ("addresses", Addresses(5.0)),
+        ("addresses --timeout 9 --json", Addresses(9.0, json=True)),
+        ("diagnose", Diagnose(45.0)),
+        ("diagnose --output r.json --timeout 9 --json", Diagnose(9.0, Path("r.json"), json=True)),
+        ("devices", Devices()),
+        ("devices --json", Devices(json=True)),
+        ("devices list", Devices()),
+        ("devices list --json", Devices(json=True)),
+        ("devices --json list", Devices(json=True)),
+        ("devices rename 3f2a Kitchen", Devices("rename", "3f2a", "Kitchen")),
+        ("devices forget 3f2a --json", Devices("forget", "3f2a", json=True)),
+        ("devices revoke 3f2a", Devices("revoke", "3f2a")),
+        ("send kitchen a b", Send("kitchen", (Path("a"), Path("b")), 20.0)),
+        (
+            "send kitchen a --timeout 3 --port 4000 --json",
+            Send("kitchen", (Path("a"),), 3.0, 4000, json=True),
+        ),
+        ("listen", Listen(Path())),
+        (
+            "listen --receive d --once --timeout 3 --port 4000 --json",
+            Listen(Path("d"), 3.0, once=True, port=4000, json=True),
+        ),
+    ],
+)
+def test_words_become_a_command(words: str, command: Command) -> None:
+    assert parse(words.split()) == command
+    assert parse(words.split()).json is ("--json" in words)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("", "required"),
+        ("frob", "invalid choice"),
+        ("host --frob", "unrecognized"),
+        ("host --timeou 3", "unrecognized"),  # an abbreviation may mean something else tomorrow
+        ("host --flow both", "invalid choice"),
+        ("host --offer-addresses some", "invalid choice"),
+        ("host --port 80", "no port from 1024"),
+        ("host --port x", "invalid port"),
+        ("host --port 65536", "no port from 1024"),
+        ("host --timeout 0", "no time in seconds"),
+        ("host --timeout nan", "no time in seconds"),
+        ("host --timeout inf", "no time in seconds"),
+        ("host --timeout x", "invalid time in seconds"),
+        ("host --qr offer.pdf", "neither terminal nor none"),
+        ("host --qr", "expected one argument"),
+        ("host extra", "unrecognized"),
+        ("join offer", "no argument but a hyphen"),
+        ("join - -", "unrecognized"),
+        ("send kitchen", "PATH"),
+        ("send", "DEVICE"),
+        ("devices rename kitchen", "NAME"),
+        ("devices forget", "DEVICE"),
+        (f"host --name {'x' * 65}", "more than 64 bytes"),
+    ],
+)
+def test_wrong_usage_says_what_and_where_help_is(words: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        parse(words.split())
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["join", TYPICAL],
+        ["join", TYPICAL.lower()],
+        ["join", f"offer: {TYPICAL}"],
+        ["join", TYPICAL[:40], TYPICAL[40:]],
+        ["join", "--offer", TYPICAL],
+        ["join", f"--offer={TYPICAL}"],
+        ["host", TYPICAL],
+        ["frob", TYPICAL],
+        ["join", "--json", TYPICAL],
+    ],
+)
+def test_an_offer_on_the_command_line_is_refused_and_not_repeated(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert "does not belong on the command line" in said.err
+    assert "hint: " in said.err
+    assert TYPICAL[3:20].lower() not in (said.out + said.err).lower()
+
+
+@given(st.lists(st.text(max_size=12) | st.sampled_from(["host", "join", "--json", "-", "--qr", "--send"])))
+def test_any_words_are_a_command_or_one_error(words: list[str]) -> None:
+    try:
+        assert parse([word for word in words if not word.startswith(("-h", "--h", "--v"))])
+    except UsageError:
+        pass
+
+
+def test_help_names_every_option_of_the_interface(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["host", "--help"]) == 0
+    host = capsys.readouterr().out
+    options = "--flow --offer-addresses --name --port --timeout --send --receive --qr --yes --json"
+    assert all(option in host for option in options.split())
+    assert "examples:" in host
+    assert main(["--help"]) == 0
+    commands = capsys.readouterr().out
+    names = "host join discover addresses diagnose devices send listen"
+    assert all(f"    {name}" in commands for name in names.split())
+
+
+@pytest.mark.parametrize("command", ["", *helptexts.COMMANDS])
+def test_the_help_fits_a_narrow_terminal(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        parse([*command.split(), "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert [line for line in lines if len(line) > 80] == []

@@ -1,0 +1,151 @@
+"""A simultaneous open whose kernel misjudges the round trip lets a plain dial come first, where one is under way."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from ipaddress import ip_address
+from typing import cast
+
+import pytest
+
+from localpair.address import LOOPBACK
+from localpair.candidate import Candidate
+from localpair.events import Direction
+from localpair.keys import Role
+from localpair.limits import DIAL_PORTS, PAIRING_PORTS
+from localpair.net.agent import dialer
+from localpair.net.agent.connection import Lane
+from localpair.net.agent.dialer import Dialler
+from localpair.net.transport.listener import Listener
+from localpair.net.transport.sockets import open_sockets
+from localpair.net.transport.stream import FrameStream
+from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
+from localpair.protocol.handshake import Handshake
+from localpair.wire.messages import CallKind, Preamble
+from streams import certificate, run
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its event loop takes no pairs of sockets")
+
+_CONTEXTS = Contexts(certificate())
+_PEER = ip_address("192.168.1.10")
+_PLAIN = Candidate(_PEER, PAIRING_PORTS[0])
+_TIMED = Candidate(_PEER, DIAL_PORTS[0], dial_from=DIAL_PORTS[0])
+
+
+class Side:
+    """One side's dialler, and in which order its connections came to the handshake."""
+
+    def __init__(self, role: Role, *, met: bool = False) -> None:
+        self.order: list[Direction] = []
+        self.streams: list[FrameStream] = []
+        self._dialler = Dialler(
+            _CONTEXTS, role, asyncio.get_running_loop().time, self._lane, self._verify, lambda _: None,
+            lambda: met,
+        )  # fmt: skip
+
+    def dial(self, to: Candidate, connected: socket.socket) -> asyncio.Task[object]:
+        return asyncio.create_task(self._dialler.dial("offer", to, connected))
+
+    def close(self) -> None:
+        for stream in self.streams:
+            stream.abort()
+
+    def _lane(self, stream: FrameStream, to: Candidate, direction: Direction, _: str | None) -> Lane:
+        self.streams.append(stream)
+        return Lane(stream, cast("Handshake", None), to, direction)
+
+    async def _verify(self, lane: Lane) -> None:
+        self.order.append(lane.direction)
+
+
+def connection() -> tuple[socket.socket, socket.socket]:
+    ends = socket.socketpair()
+    for one in ends:
+        one.setblocking(False)
+    return ends
+
+
+@pytest.fixture(autouse=True)
+def misjudged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FrameStream, "misjudges", True)
+
+
+async def simultaneous(host: Side) -> asyncio.Task[object]:
+    """The host's dial on a connection that both sides have opened, once its other end is ready for the handshake."""
+    other = Side(Role.JOINER)
+    ours, theirs = connection()
+    dialled = host.dial(_TIMED, ours)
+    await other.dial(_TIMED, theirs)
+    host.streams += other.streams  # closed together
+    return dialled
+
+
+async def answer(called: socket.socket) -> FrameStream:
+    """What a listener does with a call."""
+    await exchange_preambles(called, Preamble(CallKind.PAIR, Role.JOINER, False))
+    return await start_tls(called, _CONTEXTS, server_side=False)
+
+
+@pytest.mark.parametrize("met", [False, True], ids=["dialled", "called-before"])
+def test_a_plain_connection_comes_first(met: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where this side has dialled plainly, or was called so."""
+    monkeypatch.setattr(dialer, "GIVE_WAY_S", 3600.0)
+
+    async def main() -> list[Direction]:
+        host = Side(Role.ISSUER, met=met)
+        plain, called = connection()
+        plainly = None if met else host.dial(_PLAIN, plain)
+        both = await simultaneous(host)
+        plainly = plainly or host.dial(_PLAIN, plain)
+        answered = await answer(called)
+        await plainly
+        both.cancel()
+        await asyncio.wait({both})
+        answered.abort()
+        host.close()
+        return host.order
+
+    assert run(main()) == [Direction.OUT]
+
+
+@pytest.mark.parametrize(("met", "limit"), [(False, 3600.0), (True, 0.01)], ids=["no-other-way", "in-time"])
+def test_a_simultaneous_open_goes_on(met: bool, limit: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once where no other connection ever stood, else after the wait."""
+    monkeypatch.setattr(dialer, "GIVE_WAY_S", limit)
+
+    async def main() -> list[Direction]:
+        host = Side(Role.ISSUER, met=met)
+        await (await simultaneous(host))
+        host.close()
+        return host.order
+
+    assert run(main()) == [Direction.SIMULTANEOUS]
+
+
+@pytest.mark.parametrize(
+    ("kind", "met"), [(CallKind.SELF, False), (CallKind.CONFIRM, True), (CallKind.PAIR, True)]
+)
+def test_only_somebody_else_s_call_counts(kind: CallKind, met: bool) -> None:
+    async def main() -> bool:
+        served = asyncio.Event()
+
+        async def serve(stream: FrameStream) -> None:
+            served.set()
+            await stream.close()
+
+        opened = open_sockets()
+        listener = Listener(opened.listeners, _CONTEXTS, Role.ISSUER, dict.fromkeys(CallKind, serve))
+        serving = asyncio.create_task(listener.run())
+        one = await connect(LOOPBACK, opened.tcp_port)
+        await exchange_preambles(one, Preamble(kind, Role.JOINER, True))
+        stream = await start_tls(one, _CONTEXTS, server_side=False)
+        await served.wait()
+        stream.abort()
+        serving.cancel()
+        await asyncio.wait({serving})
+        opened.close()
+        return listener.met
+
+    assert run(main()) is met
