@@ -1,0 +1,78 @@
+"""Trees of files, and a pair of sessions over real TLS that carries them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from localpair.events import Receipt
+from localpair.limits import SMALL_FILE_BYTES
+from localpair.protocol.filenames import PART_PREFIX
+from localpair.session import Session
+from streams import Net, session_pair, until
+
+BIG = 3_000_000
+
+
+Tree = dict[str, bytes | None]
+
+
+TREE: Tree = {
+    "d": None,
+    "d/empty file": b"",
+    "d/empty folder": None,
+    "d/small.txt": b"hello",
+    "d/Größe.bin": bytes(range(256)) * 300,
+    "d/deep/er/file": b"x" * (SMALL_FILE_BYTES + 1),
+    "d/deep": None,
+    "d/deep/er": None,
+    "d/big.bin": random.Random(1).randbytes(BIG),
+}
+
+
+def plant(folder: Path, tree: Tree = TREE) -> Path:
+    for name, data in tree.items():
+        if data is None:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        else:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+    return folder / next(iter(tree))
+
+
+def harvest(folder: Path) -> Tree:
+    return {
+        path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes()
+        for path in folder.rglob("*")
+    }
+
+
+def parts_in(folder: Path) -> list[Path]:
+    return list(folder.glob(f"{PART_PREFIX}*"))
+
+
+async def transfer(sender: Session, receiver: Session, paths: list[Path], target: Path) -> Receipt:
+    received, _ = await asyncio.gather(receiver.receive_files(target), sender.send_files(paths))
+    return received
+
+
+@asynccontextmanager
+async def pair(net: Net | None = None, **more: object) -> AsyncIterator[tuple[Session, Session]]:
+    """Two running sessions that are closed at the end, and their network with them."""
+    one, other = await session_pair(net, **more)  # type: ignore[arg-type]
+    one.start()
+    other.start()
+    try:
+        yield one, other
+    finally:
+        await asyncio.gather(one.close(), other.close())
+        if net is not None:
+            await net.close()
+
+
+async def half_way(session: Session) -> None:
+    """Until a good part of a big file has arrived."""
+    await until(lambda: session._supervisor._stream.received > BIG // 3)
