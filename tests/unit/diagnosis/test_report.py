@@ -1,0 +1,147 @@
+"""A report as JSON, as text, and with masks."""
+
+from __future__ import annotations
+
+import json
+import platform
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localpair.address import normalise
+from localpair.diagnosis import (
+    Finding,
+    Report,
+    Status,
+)
+from localpair.diagnosis.evidence import plain
+from localpair.diagnosis.redaction import Redactor
+from localpair.diagnosis.text import to_text
+
+
+def report_of(**facts: Any) -> Report:
+    finding = Finding("check", Status.FAILED, 0.0, 1.0, "192.168.1.10 is out of order", plain(facts))  # type: ignore[arg-type]
+    return Report("id", "1", "2024-01-01T00:00:00+00:00", 5.0, (finding,))
+
+
+def test_the_json_form_holds_everything_and_is_ascii() -> None:
+    text = report_of(name="Zoë \u202e", rows=[{"a": 1}]).to_json()
+    assert text.isascii()
+    decoded = json.loads(text)
+    assert (decoded["format"], decoded["tool"], decoded["redacted"]) == (1, "localpair", False)
+    (finding,) = decoded["findings"]
+    assert set(finding) == {"name", "status", "started", "ms", "summary", "facts", "error"}
+    assert finding["facts"] == {"name": "Zoë \u202e", "rows": [{"a": 1}]}
+
+
+def test_the_text_form_is_for_people_and_harmless() -> None:
+    report = report_of(
+        label="\x1b[2Jgone\n\u202e", rows=[{"address": "10.0.0.1", "up": True}], empty=[], nothing=None
+    )
+    text = to_text(report)
+    assert "FAILED" in text
+    assert "address 10.0.0.1, up yes" in text
+    assert "empty" not in text
+    assert "nothing" not in text
+    assert all(character == "\n" or character.isprintable() for character in text)
+    assert "\u202e" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+        max_leaves=8,
+    )
+)
+def test_any_facts_can_be_shown_and_masked(value: object) -> None:
+    report = report_of(value=value)
+    for shown in (
+        to_text(report),
+        report.to_json(),
+        to_text(report, redact=True),
+        report.to_json(redact=True),
+    ):
+        assert shown
+
+
+def test_masking_hides_hosts_and_keeps_networks_and_identity() -> None:
+    facts = {
+        "own": "192.168.1.10/24",
+        "wide": "10.89.169.124/16",
+        "same": "192.168.1.10 and 10.89.169.124:46821",
+        "gateway": "192.168.1.1",
+        "subnet": "192.168.1.0/24",
+        "v6": "fe80::5c:aff:fe00:1%eth0",
+        "ula": "[fd12:3456:789a:1::77]:5",
+        "public": ["2a00:1450:4001::200e", "93.184.216.34"],
+        "mac": "02:fc:00:00:00:01",
+        "card": "enx02fc00000001",
+        "constant": "224.0.0.171 255.255.255.255 ::1 127.0.0.1 ff12::6c70:6169:7273",
+        "label": "Ana's laptop",
+        "mapped": "::ffff:192.168.1.10",
+        "time": "2024-01-02T10:11:12+00:00",
+        "version": "3.0.19",
+    }
+    masked = report_of(**facts).redact()
+    shown = dict(masked.findings[0].facts)
+    for secret in (
+        "1.10",
+        "169.124",
+        "5c:aff",
+        "::77",
+        "1450",
+        "93.184",
+        "02:fc",
+        "02fc",
+        "Ana",
+        '192.168.1.1"',
+    ):
+        assert secret not in masked.to_json(), secret
+        assert secret not in to_text(masked), secret
+    own, wide = str(shown["own"]).removesuffix("/24"), str(shown["wide"]).removesuffix("/16")
+    assert own.startswith("192.168.1.x")
+    assert wide.startswith("10.89.x.x")
+    assert shown["same"] == f"{own} and {wide}:46821"
+    assert shown["mapped"] == own
+    assert masked.findings[0].summary == f"{own} is out of order"
+    assert str(shown["mac"]).strip("()") in str(shown["card"])
+    assert shown["subnet"] == facts["subnet"]
+    assert shown["constant"] == facts["constant"]
+    assert (shown["time"], shown["version"]) == (facts["time"], facts["version"])
+    assert json.loads(masked.to_json())["redacted"] is True
+    assert masked.to_dict(redact=True) == masked.to_dict()
+
+
+@given(
+    st.ip_addresses(),
+    st.sampled_from(["{}", "at {}.", "[{}]:80", "({})", "{}: refused", "{}, {}", "'{}'", "{}/64"]),
+)
+def test_no_local_or_global_address_survives_masking(address: Any, around: str) -> None:
+    text = around.format(address, address)
+    masked = Redactor().text(text)
+    kept = normalise(str(address))
+    if int(address) % (2**64 if address.version == 6 else 2**8) == 0:
+        return  # a network and no host
+    if kept.is_multicast or kept.is_loopback or kept.is_unspecified or str(kept) == "255.255.255.255":
+        return
+    documentation = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20"]
+    if any(kept.version == net.version and kept in net for net in map(ip_network, documentation)):
+        return
+    assert str(address) not in masked
+
+
+def test_names_of_people_and_hosts_are_masked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home = tmp_path / "anastasia"
+    monkeypatch.setattr(Path, "home", lambda: home)
+    monkeypatch.setattr(platform, "node", lambda: "anas-laptop.example.org")
+    report = report_of(folder=str(home / ".local"), note="on ANAS-LAPTOP by anastasia", other="banastasian")
+    shown = dict(report.redact().findings[0].facts)
+    assert str(shown["folder"]).startswith("~")
+    assert shown["note"] == "on (host) by (user)"
+    assert shown["other"] == "banastasian"
