@@ -1,0 +1,173 @@
+"""``host``: what it asks for, says, refuses and ends with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli_fakes import (
+    OFFER,
+    PAIRED,
+    READY,
+    TYPICAL,
+    Api,
+    Pairing,
+    Session,
+    Settings,
+)
+from localpair import events
+from localpair.cli import main
+from localpair.errors import (
+    LocalError,
+    Refusal,
+    RefusedError,
+    RemoteError,
+    TransferError,
+    UnreachableError,
+)
+from localpair.qr import read_image
+
+if TYPE_CHECKING:
+    pass
+from cli_typing import RECEIVED, _json
+
+SENT = events.Sent("a.txt", 5, "ab" * 32)
+
+
+def test_host_pairs_and_says_so(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.pairing.stream = (READY, OFFER, PAIRED)
+    assert main(["host", "--json"], api) == 0
+    assert [line["event"] for line in _json(capsys)] == ["ready", "offer", "paired", "closed", "done"]
+    assert api.settings == Settings()
+    assert (api.pairing.session_.started, api.pairing.session_.closed) == (1, 1)
+    assert api.calls == ["host", "closed"]
+
+
+def test_host_hands_every_option_on(api: Api, file: Path, tmp_path: Path) -> None:
+    words = f"host --flow post --offer-addresses none --name Kitchen --port 4000 --timeout 7 --send {file}"
+    assert main([*words.split(), "--receive", str(tmp_path / "new" / "in"), "--yes", "--json"], api) == 0
+    assert api.settings == Settings(
+        "post", "none", "Kitchen", 4000, 7.0, gives=True, takes=True, announce_name=True
+    )
+    assert api.pairing.session_.sent == [file]
+    assert api.pairing.session_.received_into == tmp_path / "new" / "in"
+    assert (tmp_path / "new" / "in").is_dir()
+
+
+def test_a_name_is_announced_to_all_in_the_post_flow_only(api: Api) -> None:
+    assert main(["host", "--name", "Kitchen"], api) == 0
+    assert api.settings.announce_name is False
+    assert main(["host", "--flow", "post"], api) == 0
+    assert api.settings.announce_name is False
+
+
+def test_the_offer_is_told_as_text_and_the_code_where_it_is_wanted(
+    api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.pairing.stream = (READY, OFFER, PAIRED)
+    assert main(["host"], api) == 0
+    said = capsys.readouterr()
+    assert TYPICAL in said.out.splitlines()
+    assert "█" not in said.out
+    assert main(["host", "--qr", "terminal"], api) == 0
+    said = capsys.readouterr()
+    assert "█▀▀▀" in said.out or "█ ▄▄▄▄▄ █" in said.out
+    assert "\x1b" not in said.out
+    assert said.out.index(TYPICAL) < said.out.index("█")  # the code is whole at the bottom of the screen
+    assert main(["host", "--qr", "terminal", "--json"], api) == 0
+    said = capsys.readouterr()
+    assert "█" not in said.out
+    assert "█" in said.err
+    assert main(["host", "--qr", str(tmp_path / "offer.png")], api) == 0
+    assert read_image(tmp_path / "offer.png") == TYPICAL
+
+
+def test_a_code_that_cannot_be_written_ends_the_run(
+    api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.pairing = Pairing((READY, OFFER), hang=True)
+    assert main(["host", "--qr", str(tmp_path / "missing" / "offer.png"), "--json"], api) == 1
+    assert _json(capsys)[-1]["reason"] == "local"
+
+
+def test_a_transfer_is_told_file_by_file_and_summed_up(
+    api: Api, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.pairing.session_ = Session([events.Progress("send", "a.txt", 5, 5), SENT])
+    assert main(["host", "--send", str(file), "--yes", "--json"], api) == 0
+    lines = _json(capsys)
+    assert [line["event"] for line in lines] == ["ready", "paired", "progress", "sent", "closed", "done"]
+    assert lines[-2]["sent"] == {"files": 1, "bytes": 5}
+    assert lines[-2]["failure"] is None
+    assert main(["host", "--send", str(file), "--yes"], api) == 0
+    assert "Sent 1 file, 5 bytes:\n  a.txt\n" in capsys.readouterr().out
+
+
+def test_a_pair_that_the_stream_forgets_is_told_before_the_files(
+    api: Api, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.pairing = Pairing((READY,), Session([SENT]))
+    assert main(["host", "--send", str(file), "--yes", "--json"], api) == 0
+    assert [line["event"] for line in _json(capsys)] == ["ready", "paired", "sent", "closed", "done"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (LocalError("port taken"), 1, "local"),
+        (UnreachableError("no path"), 3, "unreachable"),
+        (RefusedError(Refusal.WRONG_SECRET, "no"), 4, "wrong-secret"),
+        (RefusedError(Refusal.EXPIRED, "late"), 4, "expired"),
+        (RemoteError("odd"), 4, "protocol"),
+        (ValueError("surprise"), 1, "unexpected"),
+        (ExceptionGroup("both", [ValueError("x"), UnreachableError("no path")]), 3, "unreachable"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_a_pairing_that_fails_ends_with_its_exit_code(
+    error: Exception, code: int, reason: str, api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.pairing = Pairing((READY,), error=error)
+    assert main(["host", "--json"], api) == code
+    last = _json(capsys)[-1]
+    assert (last["reason"], last["exit_code"]) == (reason, code)
+    assert "surprise" not in json.dumps(last)
+    assert api.pairing.session_.closed == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (TransferError("broke"), 5, "transfer"),
+        (UnreachableError("gone"), 5, "transfer"),
+        (RemoteError("odd"), 5, "transfer"),
+        (ConnectionResetError(104, "reset"), 5, "transfer"),
+        (LocalError("disk full"), 1, "local"),
+        (RefusedError(Refusal.REVOKED, "no"), 4, "revoked"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_a_transfer_that_fails_is_told_with_what_had_arrived(
+    error: Exception, code: int, reason: str, api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.pairing.session_ = Session([RECEIVED], error)
+    assert main(["host", "--receive", str(tmp_path), "--json"], api) == code
+    lines = _json(capsys)
+    assert lines[-2]["event"] == "closed"
+    assert lines[-2]["received"] == {"files": 1, "bytes": 5}
+    assert lines[-2]["failure"]["reason"] in {reason, "unreachable", "protocol", "local"}
+    assert (lines[-1]["reason"], lines[-1]["exit_code"]) == (reason, code)
+    assert api.pairing.session_.closed == 1
+
+
+@pytest.mark.parametrize("option", ["--send", "--receive"])
+def test_paths_are_looked_at_before_anything_else(
+    option: str, api: Api, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = file / "inside" if option == "--send" else file
+    assert main(["host", option, str(wrong), "--yes", "--json"], api) == 2
+    assert api.calls == []
+    assert _json(capsys)[-1]["reason"] == "usage"

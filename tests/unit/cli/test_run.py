@@ -1,0 +1,85 @@
+"""One run from outside: warnings, surprises, a bar for what takes long."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli_fakes import (
+    Api,
+    Session,
+)
+from localpair import events
+from localpair.cli import main
+
+if TYPE_CHECKING:
+    pass
+
+
+def test_warnings_of_the_library_are_calm_lines(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def noisy() -> Session:
+        logging.getLogger("localpair.net").warning("eth0: %s\nTraceback", "odd\x1b[2J")
+        logging.getLogger("localpair.net").info("chatter")
+        return Session()
+
+    monkeypatch.setattr(api.pairing, "session", noisy)
+    assert main(["host"], api) == 0
+    said = capsys.readouterr().err
+    assert "warning: eth0: odd\\x1b[2J\n" in said
+    assert "Traceback" not in said
+    assert "chatter" not in said
+
+
+def test_a_bug_shows_one_line_and_on_request_its_traceback(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.pairing.error = ZeroDivisionError("x")
+    assert main(["host"], api) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert "error: an unexpected ZeroDivisionError in cli_fakes.py" in said
+    monkeypatch.setenv("LOCALPAIR_DEBUG", "1")
+    root = logging.getLogger()
+    level = root.level
+    try:
+        assert main(["host"], api) == 1
+    finally:
+        root.setLevel(level)
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_long_transfer_shows_a_bar_and_a_short_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+    import re
+
+    from localpair.cli.terminal import progress
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    async def show(stream: io.StringIO, patience: float) -> str:
+        monkeypatch.setattr(progress, "_PATIENCE_S", patience)
+        bars = progress.Bars(stream)
+        running = asyncio.create_task(bars.run())
+        bars.update(events.Progress("send", "a\x1b[2J.txt", 5_000_000, 10_000_000))
+        if not patience:
+            async with asyncio.timeout(20):
+                while "MB" not in stream.getvalue():  # noqa: ASYNC110 - a terminal sends no events
+                    await asyncio.sleep(0.01)
+        bars.end()
+        running.cancel()
+        return stream.getvalue()
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    drawn = asyncio.run(show(Terminal(), 0.0))
+    assert "Sending a\\x1b[2J.txt" in re.sub(r"\x1b\[[0-9;]*m", "", drawn)
+    assert "5.0/10.0 MB" in re.sub(r"\x1b\[[0-9;]*m", "", drawn)
+    assert asyncio.run(show(io.StringIO(), 0.0)) == "Sending: 5.0 MB of 10.0 MB\n"
+    assert asyncio.run(show(Terminal(), 60.0)) == ""
