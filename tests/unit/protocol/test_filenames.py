@@ -1,0 +1,138 @@
+"""Names of files from a peer: safe, bounded, never two the same."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localpair.errors import WireError
+from localpair.limits import (
+    FOLDERS_KEPT,
+    NAME_BYTES,
+    NAMES_KEPT,
+    PATH_DEPTH,
+)
+from localpair.protocol.filenames import PART_PREFIX, NameTree, name_key, numbered, safe_name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../x", "a\0b", "a/"])
+def test_what_no_honest_sender_says_is_refused(name: str) -> None:
+    with pytest.raises(WireError):
+        safe_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("readme.txt", "readme.txt"),
+        (".gitignore", ".gitignore"),
+        ("Größe 1.jpg", "Größe 1.jpg"),
+        ("Gro\u0308ße", "Größe"),
+        ("C:\\Windows\\x", "C__Windows_x"),
+        ("C:", "C_"),
+        ("\\\\server\\share", "__server_share"),
+        ("file.txt:stream", "file.txt_stream"),
+        ("con", "_con"),
+        ("CON.txt", "_CON.txt"),
+        ("aux.tar.gz", "_aux.tar.gz"),
+        ("com1", "_com1"),
+        ("COM¹.log", "_COM¹.log"),
+        ("nul .txt", "_nul .txt"),
+        ("conference", "conference"),
+        ("name.", "name_"),
+        ("name. .", "name___"),
+        ("...", "___"),
+        (" ", "_"),
+        ("a\nb\x1b[31m", "a_b_[31m"),
+        ("invoice\u202egpj.exe", "invoice_gpj.exe"),
+        ("zero\u200bwidth", "zero_width"),
+        ("👨\u200d👩\u200d👧.png", "👨\u200d👩\u200d👧.png"),
+        (".localpair-0123.part", "_.localpair-0123.part"),
+        (".LocalPair-0123.part", "_.LocalPair-0123.part"),
+        ("a*b?c", "a_b_c"),
+    ],
+)
+def test_what_is_harmful_elsewhere_is_escaped(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+@given(st.text(min_size=1, max_size=300))
+def test_safe_names_are_safe_and_stay_as_they_are(name: str) -> None:
+    try:
+        safe = safe_name(name)
+    except WireError:
+        return
+    assert safe_name(safe) == safe
+    assert 0 < len(safe.encode()) <= NAME_BYTES
+    assert not set(safe) & set('/\\:*?"<>|\0')
+    assert not safe.endswith((".", " "))
+    assert not name_key(safe).startswith(PART_PREFIX)
+
+
+def test_long_names_keep_their_suffix() -> None:
+    safe = safe_name("ж" * 300 + ".tar")
+    assert len(safe.encode()) <= NAME_BYTES
+    assert safe.endswith("ж.tar")
+
+
+@given(st.text("ab.\u0436", min_size=1, max_size=300), st.integers(0, 10**6))
+def test_numbered_names_stay_safe(name: str, number: int) -> None:
+    try:
+        safe = safe_name(name)
+    except WireError:
+        return
+    assert safe_name(numbered(safe, number)) == numbered(safe, number)
+    assert numbered(safe, 0) == safe
+
+
+def test_names_that_some_file_system_takes_for_one_are_told_apart() -> None:
+    tree = NameTree()
+    names = ["Readme", "README", "readme", "caf\u00e9", "cafe\u0301", "straße", "STRASSE", "a:b", "a?b"]
+    given_names = [tree.file((name,))[0] for name in names]
+    assert len({name_key(name) for name in given_names}) == len(names)
+    assert given_names[:3] == ["Readme", "README (1)", "readme (2)"]
+
+
+def test_a_folder_keeps_its_name_and_its_neighbours_get_others() -> None:
+    tree = NameTree()
+    assert tree.folder(("Docs",)) == ("Docs",)
+    assert tree.folder(("docs",)) == ("docs (1)",)
+    assert tree.file(("docs", "a")) == ("docs (1)", "a")
+    assert tree.file(("Docs", "a")) == ("Docs", "a")
+    assert tree.file(("DOCS",)) == ("DOCS (2)",)
+    assert tree.folder(("Docs",)) == ("Docs",)
+
+
+def test_a_name_that_a_number_made_is_not_given_twice() -> None:
+    tree = NameTree()
+    names = [tree.file((name,))[0] for name in ["a (1)", "a", "a", "A", "a (1)"]]
+    assert len({name_key(name) for name in names}) == len(names)
+
+
+def test_many_equal_names_cost_no_more_than_few() -> None:
+    tree = NameTree()
+    names = {tree.file(("same.txt",)) for _ in range(20_000)}
+    assert len(names) == 20_000
+
+
+def test_a_name_tree_keeps_what_it_was_told_last_and_no_more() -> None:
+    tree = NameTree()
+    assert tree.folder(("kept",)) == ("kept",)
+    for number in range(3 * NAMES_KEPT):
+        assert tree.file(("kept", "deep", str(number))) == ("kept", "deep", str(number))
+        assert tree.folder((f"folder {number}",)) == (f"folder {number}",)
+    assert tree.folder(("kept",)) == ("kept",)
+    assert tree.file(("kept", "deep", f"{3 * NAMES_KEPT - 1}"))[-1] == f"{3 * NAMES_KEPT - 1} (1)"
+    assert (len(tree._folders), len(tree._taken)) == (FOLDERS_KEPT, NAMES_KEPT)
+
+
+def test_a_walk_never_comes_back_to_a_folder_that_was_forgotten() -> None:
+    """As many folders as are kept, each as deep as may be, and files in every folder on the way back up."""
+    tree = NameTree()
+    for number in range(2 * FOLDERS_KEPT // PATH_DEPTH):
+        path = (f"top {number}", *(str(depth) for depth in range(PATH_DEPTH - 2)))
+        for depth in range(1, len(path) + 1):
+            assert tree.folder(path[:depth]) == path[:depth]
+        for depth in range(len(path), 0, -1):
+            assert tree.file((*path[:depth], "file")) == (*path[:depth], "file")
