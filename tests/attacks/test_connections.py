@@ -1,0 +1,136 @@
+"""Attacks on connections: certificates, secrets that end, callers that fall silent, slots."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import ssl
+from ipaddress import ip_address
+
+import pytest
+
+from attack_sides import (
+    call,
+    claim,
+    ended,
+    running,
+)
+from localpair.errors import LocalpairError, Refusal
+from localpair.keys import (
+    Purpose,
+    Role,
+    SessionCertificate,
+    SharedSecret,
+)
+from localpair.net.transport.tcp import connect, exchange_preambles
+from localpair.protocol.handshake import Refused
+from localpair.protocol.keyring import OFFER
+from localpair.protocol.rate_limits import source_key
+from localpair.wire.beacon import Part
+from localpair.wire.messages import CallKind, Preamble
+
+pytestmark = pytest.mark.isolated
+
+
+def odd_certificate(version: int) -> SessionCertificate:
+    """A certificate of an X.509 version that does not exist; OpenSSL does not mind."""
+    good = SessionCertificate.generate()
+    der = good.der.replace(bytes.fromhex("a003020102"), bytes.fromhex(f"a0030201{version:02x}"), 1)
+    start = good.pem.index(b"-----BEGIN CERTIFICATE")
+    pem = good.pem[:start] + ssl.DER_cert_to_PEM_cert(der).encode()
+    return dataclasses.replace(good, der=der, pem=pem)
+
+
+@pytest.mark.parametrize("version", [1, 3, 127])
+def test_a_certificate_that_no_library_likes_costs_one_connection(version: int) -> None:
+    """Whoever answers at an offered address, or calls the joiner as if it were the issuer, can show one."""
+
+    async def run() -> None:
+        async with running(Role.JOINER, Part.JOIN, pin=bytes(16)) as engine:
+            own = Preamble(CallKind.PAIR, Role.ISSUER, True)
+            stream = await call(engine.sockets.tcp_port, own, odd_certificate(version), server_side=True)
+            with contextlib.suppress(OSError, LocalpairError):
+                await asyncio.wait_for(stream.read(), 5)
+            stream.abort()
+            await asyncio.sleep(0.05)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_secret_that_ends_in_the_middle_of_a_handshake_ends_that_handshake_only(
+    purpose: Purpose, frames: int
+) -> None:
+    """The offer is used up by somebody else, or the pair is revoked, while Eve holds her handshake open."""
+    secret = SharedSecret(bytes(32), purpose, Role.ISSUER)
+
+    async def run() -> None:
+        async with running(Role.ISSUER, Part.HOST) as engine:
+            engine.keyring.put("name", secret)
+            eve = await claim(engine.sockets.tcp_port, secret, "name")
+            for _ in range(frames):
+                await eve.step()
+            engine.keyring.drop("name")
+            eve.send()
+            await ended(eve.stream)
+            assert engine.verified.empty()
+
+    asyncio.run(run())
+
+
+def test_a_handshake_begun_with_an_offer_that_was_replaced_does_not_pass() -> None:
+    async def run() -> None:
+        async with running(Role.ISSUER, Part.HOST) as engine:
+            eve = await claim(engine.sockets.tcp_port)
+            await eve.step()
+            engine.keyring.retire(OFFER)
+            engine.keyring.put(OFFER, SharedSecret(bytes(16), Purpose.OFFER, Role.ISSUER))
+            eve.send()
+            await eve.step()
+            assert Refused(Refusal.EXPIRED, proven=True) in eve.handshake.take_events()
+            await ended(eve.stream)
+            assert engine.verified.empty()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", [CallKind.SELF, CallKind.CONFIRM, CallKind.PAIR])
+def test_a_caller_that_falls_silent_after_tls_loses_its_slot(
+    kind: CallKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localpair.net.agent.callbacks.IDENTIFY_S", 0.3)
+    monkeypatch.setattr("localpair.net.agent.agent.HANDSHAKE_S", 0.3)
+
+    async def run() -> None:
+        async with running(Role.ISSUER, Part.HOST) as engine:
+            stream = await call(engine.sockets.tcp_port, Preamble(kind, Role.JOINER, True))
+            with pytest.raises(ConnectionError):
+                await asyncio.wait_for(stream.read(), 5)
+
+    asyncio.run(run())
+
+
+def test_stalled_neighbours_of_one_ipv6_prefix_do_not_keep_others_of_it_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a LAN the whole /64 of a joiner belongs to its neighbours as well."""
+    monkeypatch.setattr("localpair.net.transport.listener._GRACE_S", 0.1)
+
+    async def run() -> None:
+        async with running(Role.ISSUER, Part.HOST) as engine:
+            port = engine.sockets.tcp_port
+            stalled = [await connect(ip_address("::1"), port) for _ in range(2)]
+            await asyncio.sleep(0.2)
+            one = await connect(ip_address("::1"), port)
+            await exchange_preambles(one, Preamble(CallKind.PAIR, Role.JOINER, True), timeout=3)
+            for other in (*stalled, one):
+                other.close()
+
+    asyncio.run(run())
+
+
+def test_hosts_that_share_only_the_link_local_prefix_are_sources_of_their_own() -> None:
+    assert source_key(ip_address("fe80::1")) != source_key(ip_address("fe80::2"))
+    assert source_key(ip_address("fe80::1%3")) == source_key(ip_address("fe80::1"))
