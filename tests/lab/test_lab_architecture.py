@@ -1,15 +1,57 @@
-"""The shape of the lab is a test: no module imports itself through others."""
+"""The shape of the lab is a test: imports point down only, and what runs in a node needs nothing but Python."""
 
 from __future__ import annotations
 
+import ast
+import sys
 from pathlib import Path
 
 import localpair_lab
 
-from import_graph import arrows, circles
+from import_graph import Ladder, arrows, circles, imported, modules, reachable
 
 PACKAGE = Path(localpair_lab.__file__).parent
+
+# From the bottom up; see Ladder. What a scenario means is known without any engine, and a fabric knows no scenario.
+LAYERS = (
+    ("decoy", "errors", "model", "paths", "timeline"),
+    ("plan",),
+    ("fabric.steps", "loading", "oracle"),
+    ("fabric.compiler", "fabric.system"),
+    ("fabric.traffic",),
+    ("fabric.server",),
+    ("fabric.__main__",),
+    ("engines.base",),
+    ("engines.capabilities", "engines.lines", "engines.network"),
+    ("engines.compose", "engines.namespace"),
+    ("engines.doctor", "engines.registry"),
+    ("judge",),
+    ("report", "run"),
+    ("generate",),
+    ("cli", "plugin"),
+    ("__main__",),
+)
+# Programs that run inside a container or a node, where no package is installed.
+INSIDE = (
+    "decoy",
+    "fabric.__main__",
+    "fabric.system.sandbox",
+    "fabric.server.owner",
+    "engines.namespace.forkserver",
+)
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert circles(arrows(PACKAGE)) == []
+
+
+def test_imports_point_down() -> None:
+    assert Ladder(PACKAGE, LAYERS).faults() == []
+
+
+def test_what_runs_inside_a_node_needs_nothing_but_the_standard_library() -> None:
+    files = modules(PACKAGE)
+    for name in sorted(reachable(PACKAGE, INSIDE)):
+        tree = ast.parse(files[name].read_text(encoding="utf-8"))
+        foreign = {one.split(".")[0] for one in imported(ast.walk(tree))} - sys.stdlib_module_names
+        assert foreign <= {PACKAGE.name}, f"{name} imports {foreign - {PACKAGE.name}}"

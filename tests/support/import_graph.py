@@ -63,3 +63,61 @@ def _reached(graph: Mapping[str, set[str]], start: str) -> set[str]:
             found.add(other)
             waiting.append(other)
     return found
+
+
+class Ladder:
+    """Layers from the ground up. An entry covers what lies under it; of two entries the longer one counts; ``""`` is
+    the package's own face alone.
+
+    A module may import its own entry and every layer below, and nothing else: entries of one layer are apart.
+    """
+
+    def __init__(self, package: Path, layers: Iterable[Iterable[str]]) -> None:
+        self._package = package
+        self._layers = {
+            f"{package.name}.{entry}".rstrip("."): number
+            for number, row in enumerate(layers)
+            for entry in row
+        }
+
+    def faults(self) -> list[str]:
+        """Each import that does not point down, and each module without a layer, in words."""
+        return [fault for name, others in arrows(self._package).items() for fault in self._of(name, others)]
+
+    def _of(self, name: str, others: set[str]) -> list[str]:
+        if self._is_face(name):
+            return [f"{name} holds entries of several layers and imports {other}" for other in sorted(others)]
+        own = self._entry(name)
+        if own is None:
+            return [f"{name} stands in no layer: add it where it belongs"]
+        return [f"{name} imports {other}" for other in sorted(others) if not self._may(own, other)]
+
+    def _may(self, own: str, other: str) -> bool:
+        theirs = self._entry(other)
+        return theirs == own or (theirs is not None and self._layers[theirs] < self._layers[own])
+
+    def _entry(self, name: str) -> str | None:
+        face = self._package.name
+        fitting = [
+            entry
+            for entry in self._layers
+            if name == entry or (entry != face and name.startswith(f"{entry}."))
+        ]
+        return max(fitting, key=len, default=None)
+
+    def _is_face(self, name: str) -> bool:
+        """Whether this is the ``__init__`` of a package whose parts stand in layers of their own."""
+        return name not in self._layers and any(entry.startswith(f"{name}.") for entry in self._layers)
+
+
+def reachable(package: Path, starts: Iterable[str]) -> set[str]:
+    """These modules of the package, and all that they import, directly or through others."""
+    graph = arrows(package)
+    names = {f"{package.name}.{start}" for start in starts}
+    parents = {parent for name in names for parent in _parents(name)}
+    return names.union(*(_reached(graph, name) for name in names | parents))
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts))]

@@ -1,1 +1,0 @@
-"""The parts of the scenario model, one module for each subject."""

@@ -1,1 +1,0 @@
-"""The oracle's reckoning: packets walked over a plan by rules alone, without any engine."""
