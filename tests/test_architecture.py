@@ -19,8 +19,8 @@ PACKAGE = Path(localpair.__file__).parent
 LAYERS = (
     ("_version", "address", "aliases", "errors", "limits"),
     ("candidate", "keys", "labels", "qr"),
-    ("neighbourhood",),
-    ("events", "ranking", "trust", "wire"),
+    ("events", "ranking", "trust"),
+    ("neighbourhood", "wire"),
     ("protocol", "settings"),
     ("net.host",),
     ("net.transport",),
