@@ -397,7 +397,7 @@ def test_impossible_sources_are_ignored(source: str) -> None:
 
 def test_a_source_of_special_purpose_is_heard_where_it_is_a_neighbour_and_nowhere_else() -> None:
     beacon = Beacon(BeaconKind.ANNOUNCE, Part.JOIN, bytes([7]) * 16, 1, 5000, 5000)
-    datagram = ring().seal(OFFER, beacon, bytes(12))
+    datagram = joiners().seal(OFFER, beacon, bytes(12))
     discovery = Discovery(Self(Part.HOST, bytes(16), bytes(32), UDP_PORT, UDP_PORT), ring(), 0.0)
     card = Interface(2, "eth0", addresses=(InterfaceAddress(ip_address("198.18.5.10"), 24),))
     discovery.set_network([], [], 0.0, Neighbourhood.of([card]))

@@ -19,10 +19,11 @@ import places
 from cli_fakes import ATTEMPT, NEARBY, OFFER, PAIRED, PATH, PEER, READY
 from localpair import events
 from localpair.candidate import Evidence
+from localpair.cli.output import results
 from localpair.cli.output.failures import explain
 from localpair.cli.output.json_fields import of_item
 from localpair.cli.output.jsonl import JsonLines
-from localpair.cli.output.output import Output, results
+from localpair.cli.output.output import Output
 from localpair.cli.terminal.messages import Talk
 from localpair.cli.terminal.text import count, printable, seconds, size, table
 from localpair.diagnosis.record import Finding, Status
