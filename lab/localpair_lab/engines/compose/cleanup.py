@@ -7,6 +7,7 @@ sweeps then.
 
 from __future__ import annotations
 
+import functools
 import signal
 import subprocess
 import sys
@@ -85,6 +86,12 @@ class Watch:
         if self._process.stdin:
             self._process.stdin.close()
         self._process.wait()
+
+
+@functools.cache
+def watch(address: str) -> Watch:
+    """The watch over that engine: one for this process, until its end."""
+    return Watch([address])
 
 
 def main(addresses: list[str]) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from localpair_lab.engines import capabilities
 from localpair_lab.engines.base import Missing
 from localpair_lab.engines.compose import image, lease
-from localpair_lab.engines.compose.cleanup import Watch
+from localpair_lab.engines.compose.cleanup import watch
 from localpair_lab.engines.compose.docker_host import DockerHost, has_compose
 from localpair_lab.engines.compose.docker_networks import BridgedRunning, unplayable
 from localpair_lab.engines.compose.exec import FABRIC_PROGRAM
@@ -67,7 +67,6 @@ class ComposeEngine:
         self._host = DockerHost(docker_host)
         self._wiring = wiring
         self._prober = prober
-        self._watch: Watch | None = None
 
     @functools.cache  # noqa: B019 - one engine object lives as long as the session
     def trials(self) -> Mapping[str, str]:
@@ -99,8 +98,7 @@ class ComposeEngine:
     async def up(self, plan: Plan, folder: Path) -> ComposeRunning:
         """See ``Engine``."""
         await asyncio.to_thread(functools.partial(folder.mkdir, parents=True, exist_ok=True))
-        if self._watch is None:
-            self._watch = Watch([self._host.address])
+        watch(self._host.address)
         probes = (self._prober or _oracle_probes())(plan)
         wiring = Wiring(plan, probes, CAPTURES)
         kind = BridgedRunning if self._wiring == "docker" else ComposeRunning
