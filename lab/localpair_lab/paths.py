@@ -16,5 +16,7 @@ CLONE: Final = PACKAGE.parents[1] if (IMPORT_ROOT / "pyproject.toml").is_file() 
 _DATA: Final = PACKAGE if CLONE is None else IMPORT_ROOT
 SCENARIOS: Final = _DATA / "scenarios"
 COMPOSE: Final = _DATA / "compose"
+SCHEMA: Final = _DATA / "scenario.schema.json"
+"""What editors check scenarios by; the library's files name it by its place in the clone."""
 BUILD: Final = Path.home() / ".cache" / "localpair-lab" if CLONE is None else CLONE / "build"
 """What is made once and kept: wheels for the image, and its lock."""

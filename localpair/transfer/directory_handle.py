@@ -103,7 +103,7 @@ class _HandleFolder:
 
     def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
         with contextlib.suppress(OSError):  # modes mean nothing there, or belong to somebody else
-            os.fchmod(fd, self._mode)
+            os.chmod(fd, self._mode)
         with self._opened(parts[:-1]) as parent:
             self._placer.place(Spot(self._fd, part), Spot(parent, parts[-1]), "/".join(parts))
             if not _is_same_file(fd, Spot(parent, parts[-1])):

@@ -5,12 +5,12 @@ model.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from localpair_lab.model.scenario import Scenario
+from localpair_lab.paths import SCHEMA
 
-FILE = Path(__file__).with_name("scenario.schema.json")
+FILE = SCHEMA
 
 _ANY_SCALAR = {"type": ["string", "number", "boolean"]}  # the loader keeps what was typed, an editor does not
 _CELLS = {
