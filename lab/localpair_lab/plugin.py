@@ -295,7 +295,7 @@ def _tokens(config: pytest.Config) -> Path:
 
 
 def _artifacts(config: pytest.Config) -> Path:
-    return Path(config.rootpath, str(config.getoption("--lab-artifacts")))
+    return Path(config.invocation_params.dir, str(config.getoption("--lab-artifacts")))
 
 
 async def _pause(running: Running, outcome: Outcome) -> None:
