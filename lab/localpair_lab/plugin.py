@@ -5,17 +5,18 @@ Public API of pytest only. The distribution names this module as an entry point,
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Generator, Iterator
+from concurrent.futures import BrokenExecutor, Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from localpair_lab.engines.base import Engine, Running
-from localpair_lab.engines.registry import WANTED, engine_names, make_engine
+from localpair_lab.engines.registry import WANTED, engine_names, worker_number
 from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import (
     Outcome,
@@ -31,14 +32,10 @@ from localpair_lab.paths import SCENARIOS
 from localpair_lab.report.failure import tell
 from localpair_lab.report.results_page import rows_of, write_table
 from localpair_lab.report.summary import Result, grid, reasons, totals
-from localpair_lab.run.runner import Wishes, conduct
-from localpair_lab.run.semaphore import claimed, pool_size, taken
+from localpair_lab.run.pool import Played, Pool, Setting, Task, broken, default_jobs, perform
+from localpair_lab.run.runner import unsupported
 
 ENGINES = ("namespace", "compose")
-WEIGHTS = {"namespace": 1, "cold": 2, "compose": 4}
-"""Tokens of the pool that a play takes: a container's start keeps a core busy on its own, as do two interpreters'."""
-WEIGHT_STANDING = 2
-"""The most that it keeps once the network stands: from then on, everybody mostly waits."""
 PROPERTY = "lab"
 _engines: dict[str, Engine] = {}
 _NAMES = pytest.StashKey[list[str]]()
@@ -73,6 +70,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="in namespaces too, every device starts an interpreter of its own",
     )
+    group.addoption(
+        "--lab-jobs", type=_jobs, default="auto", metavar="N",
+        help="play N at once; auto: as many as the machine carries, and one under -n, --pdb and --lab-pause",
+    )  # fmt: skip
     group.addoption("--lab-repeat", type=int, default=1, metavar="N", help="play everything N times")
     group.addoption("--lab-shard", metavar="I/N", help="play the I-th of N parts")
     group.addoption(
@@ -86,6 +87,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "lab_scenarios", type="paths", default=[], help="folders in which every .yaml file is a scenario"
     )
     group.addoption("--lab-artifacts", default="lab/artifacts", metavar="DIR", help="where artifacts go")
+
+
+def _jobs(text: str) -> int:
+    """0 for ``auto``."""
+    if text == "auto":
+        return 0
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("write a number, or auto")
+    return int(text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -144,6 +154,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = mine
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Scenarios play side by side from the start on, the longest first; pytest comes to each in turn and waits for its
+    outcome.
+    """
+    items = [item for item in getattr(session, "items", []) if isinstance(item, ScenarioItem)]
+    jobs = min(_wanted_jobs(session.config), len(items))
+    if jobs < 2 or session.config.getoption("collectonly"):
+        return (yield)
+    pool = Pool(jobs, _names(session.config))
+    try:
+        for number, item in enumerate(sorted(items, key=lambda item: -item.cell.plan.limit_s)):
+            item.start(pool, number)
+        return (yield)
+    finally:
+        pool.close()
+
+
+def _wanted_jobs(config: pytest.Config) -> int:
+    """Under xdist each worker plays alone: how many there are says how many play at once."""
+    alone = hasattr(config, "workerinput") or config.getoption("usepdb") or config.getoption("--lab-pause")
+    return int(config.getoption("--lab-jobs") or (1 if alone else default_jobs()))
+
+
 # --- Collection ---
 
 
@@ -199,6 +233,8 @@ class ScenarioItem(pytest.Item):
         super().__init__(**rest)
         self.cell = cell
         self.engine = engine
+        self.number = worker_number()
+        self.ahead: Future[Played] | None = None
         scenario = cell.scenario
         for marker in (*scenario.markers, engine):
             self.add_marker(marker)
@@ -214,14 +250,18 @@ class ScenarioItem(pytest.Item):
         """The file, and the scenario in words."""
         return self.path, 0, f"{self.cell.title} on {self.engine}"
 
+    def start(self, pool: Pool, number: int) -> None:
+        """Have it played in the pool as the ``number``-th, unless that is sure to be in vain."""
+        self.number = number
+        if self._lacking() is None:
+            self.ahead = pool.start(self._task())
+
     def runtest(self) -> None:
-        """Play it; a fault of the lab's own is tried once more, and told in either case."""
-        is_cold = self.engine == "namespace" and _is_cold(self.config)
-        weight = WEIGHTS["cold" if is_cold else self.engine]
-        outcome = self._conduct(weight)
-        if outcome.verdict is Verdict.BROKEN:
-            self.user_properties.append(("lab_tried_again", outcome.reason))
-            outcome = self._conduct(weight)
+        """Play it, or wait until it is played; a fault of the lab's own is tried once more, and told in either case."""
+        played = self._played()
+        outcome = played.outcome
+        if played.tried_again:
+            self.user_properties.append(("lab_tried_again", played.tried_again))
         self._note(outcome)
         if outcome.verdict is Verdict.UNSUPPORTED and not self.config.getoption("--lab-strict"):
             pytest.skip(f"unsupported: {outcome.reason}")
@@ -230,29 +270,43 @@ class ScenarioItem(pytest.Item):
         if outcome.verdict is not Verdict.PASSED:
             raise ScenarioBrokenError(outcome)
 
-    def _conduct(self, weight: int) -> Outcome:
+    def _played(self) -> Played:
+        task = self._task()
         try:
-            engine = self._engine()
+            if self.ahead is not None:
+                return self.ahead.result()
+            pause = _pause if self.config.getoption("--lab-pause") else None
+            return self._lacking() or perform(task, _engine(task.setting), pause)
         except LabError as error:
-            return Outcome(Verdict.BROKEN, self.engine, reason=error.message, hint=error.hint)
-        wishes = Wishes(
-            keep=self.config.getoption("--lab-keep"),
-            pcap=self.config.getoption("--lab-pcap"),
-            pause=_pause if self.config.getoption("--lab-pause") else None,
-        )
-        with taken(_tokens(self.config), weight, pool_size()) as held, claimed(self._folder()) as folder:
-            wishes = replace(wishes, stands=lambda: held.keep(WEIGHT_STANDING))
-            return asyncio.run(conduct(self.cell, engine, folder, wishes))
+            return broken(task.setting, error)
+        except BrokenExecutor as error:
+            return broken(task.setting, LabError(f"a process of the lab's is gone: {error}"))
 
-    def _engine(self) -> Engine:
-        if self.engine not in _engines:
-            _engines[self.engine] = make_engine(
+    def _lacking(self) -> Played | None:
+        """The verdict, where none but the engine needs to be asked."""
+        setting = self._task().setting
+        try:
+            outcome = unsupported(self.cell, _engine(setting))
+        except LabError as error:
+            return broken(setting, error)
+        return Played(outcome) if outcome else None
+
+    def _task(self) -> Task:
+        option = self.config.getoption
+        hosts = option("--lab-docker-host")
+        return Task(
+            self.cell,
+            Setting(
                 self.engine,
-                docker_hosts=self.config.getoption("--lab-docker-host"),
-                wiring=self.config.getoption("--lab-wiring"),
+                docker_host=hosts[self.number % len(hosts)] if hosts else "",
+                wiring=option("--lab-wiring"),
                 cold=_is_cold(self.config),
-            )
-        return _engines[self.engine]
+            ),
+            self._folder(),
+            _tokens(self.config),
+            keep=option("--lab-keep"),
+            pcap=option("--lab-pcap"),
+        )
 
     def _folder(self) -> Path:
         name = self.name.replace("[", "-").replace("]", "")
@@ -282,6 +336,14 @@ class ScenarioItem(pytest.Item):
         if isinstance(excinfo.value, VerdictError):
             return tell(self.cell, excinfo.value.outcome, self.config.rootpath)
         return super().repr_failure(excinfo)
+
+
+def _engine(setting: Setting) -> Engine:
+    """This process's own. Raises LabError where it cannot be loaded."""
+    name = f"{setting.engine} {setting.docker_host}".rstrip()
+    if name not in _engines:
+        _engines[name] = setting.make()
+    return _engines[name]
 
 
 def _is_cold(config: pytest.Config) -> bool:
@@ -317,6 +379,15 @@ def pytest_report_teststatus(
     if report.when == "call" and report.failed and _property(report, "lab_verdict") == Verdict.BROKEN.value:
         return "failed", "B", ("BROKEN", {"red": True})
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a play took, also where pytest waited for the last of it only."""
+    report = yield
+    if report.when == "call" and isinstance(item, ScenarioItem):
+        report.duration = _property(report, "lab_elapsed_s") or report.duration
+    return report
 
 
 def _property(report: pytest.TestReport, name: str) -> Any:

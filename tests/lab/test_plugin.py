@@ -13,6 +13,7 @@ import pytest
 
 import places
 
+DEFAULTS = ("--lab-engine=namespace", "--lab-jobs=1")  # the fake engine lives in pytest's own process
 CONFTEST = """
 import localpair_lab.plugin as plugin
 from lab_fake import FakeEngine
@@ -57,7 +58,7 @@ class Lab:
     def run(self, *arguments: str, **environment: str) -> tuple[int, str]:
         paths = os.pathsep.join([str(places.ROOT), str(places.SUPPORT)])
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--lab-engine=namespace", *arguments],
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *DEFAULTS, *arguments],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": paths, **environment},
             capture_output=True,
@@ -153,6 +154,44 @@ def test_the_second_engine_may_play_one_cell_of_each_matrix(lab: Lab) -> None:
     assert items == ["flat[namespace-pre]", "flat[namespace-post]", "flat[compose-pre]"]
     alone = lab.run("--collect-only", "-q", "--lab-engine=namespace", "--lab-cells=one")[1]
     assert alone.count("::flat[namespace") == 2
+
+
+PATIENT = """
+lab: 1
+summary: Nobody comes.
+matrix: {device: [alice, bob]}
+networks: {lan: 192.168.1.0/24}
+devices: {alice: {on: {lan: 192.168.1.10}}, bob: {on: {lan: 192.168.1.20}}}
+actions:
+  - {do: host, on: "${device}", timeout: 5s}
+expect:
+  - {of: host, outcome: failed, within: 10s}
+"""
+
+
+@pytest.mark.netns
+def test_plays_that_wait_do_so_side_by_side(lab: Lab) -> None:
+    """Each in a process of its own, with an engine of its own."""
+    lab.write("flat", PATIENT)
+    code, text = lab.run("--lab-jobs=2", "--lab-keep", "--junitxml=out.xml")
+    assert code == 0, text
+    assert "flat  passed 2" in text
+    folders = list((lab.folder / "lab" / "artifacts" / "theme").glob("flat-*"))
+    assert len(folders) == 2
+    begun = [(folder / "plan.json").stat().st_mtime for folder in folders]
+    ended = [(folder / "timeline.jsonl").stat().st_mtime for folder in folders]
+    assert max(begun) < min(ended)
+    cases = ET.parse(lab.folder / "out.xml").iter("testcase")  # noqa: S314 - our own file
+    assert all(float(case.get("time") or 0) >= 5 for case in cases), (
+        "what the play took, not what was waited for it"
+    )
+
+
+def test_the_number_of_jobs_is_a_number_or_auto(lab: Lab) -> None:
+    for wrong in ("0", "two", "-1"):
+        code, text = lab.run(f"--lab-jobs={wrong}")
+        assert code == pytest.ExitCode.USAGE_ERROR
+        assert "write a number, or auto" in text
 
 
 def test_workers_share_the_session(lab: Lab) -> None:

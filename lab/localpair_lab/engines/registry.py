@@ -12,6 +12,10 @@ from localpair_lab.errors import LabError
 
 Wanted = Literal["auto", "compose", "namespace", "both"]
 WANTED: tuple[Wanted, ...] = ("auto", "compose", "namespace", "both")
+ENGINE_MODULES = {
+    "namespace": "localpair_lab.engines.namespace.engine",
+    "compose": "localpair_lab.engines.compose.engine",
+}
 
 
 def engine_names(wanted: Wanted) -> list[str]:
@@ -26,7 +30,7 @@ def engine_names(wanted: Wanted) -> list[str]:
 def docker_answers(docker_host: str = "") -> bool:
     """Whether a Docker engine with Compose v2 answers."""
     try:
-        return bool(import_module("localpair_lab.engines.compose.engine").answers(docker_host))
+        return bool(import_module(ENGINE_MODULES["compose"]).answers(docker_host))
     except ImportError:
         return False
 
@@ -38,10 +42,10 @@ def make_engine(
     ``NamespaceEngine``; containers always are.
     """
     if name == "namespace":
-        engine: Engine = import_module("localpair_lab.engines.namespace.engine").NamespaceEngine(cold=cold)
+        engine: Engine = import_module(ENGINE_MODULES["namespace"]).NamespaceEngine(cold=cold)
         return engine
     try:
-        module = import_module("localpair_lab.engines.compose.engine")
+        module = import_module(ENGINE_MODULES["compose"])
     except ImportError as error:
         raise LabError(
             f"the compose engine cannot be loaded: {error}", hint="install the docker package"

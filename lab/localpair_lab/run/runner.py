@@ -41,11 +41,21 @@ async def conduct(cell: PlannedCell, engine: Engine, folder: Path, wishes: Wishe
     """Play ``cell`` on ``engine`` with its artifacts in ``folder``; never raises for what a verdict can
     say.
     """
+    return unsupported(cell, engine) or await carry_out(cell, engine, folder, wishes)
+
+
+def unsupported(cell: PlannedCell, engine: Engine) -> Outcome | None:
+    """The verdict where this machine lacks something for ``cell``; None where it can be played."""
     missing = engine.supports(cell.plan)
-    if missing:
-        reason = "; ".join(f"{entry.capability}: {entry.reason}" for entry in missing)
-        hint = next((entry.mend for entry in missing if entry.mend), "")
-        return Outcome(Verdict.UNSUPPORTED, engine.name, missing=tuple(missing), reason=reason, hint=hint)
+    if not missing:
+        return None
+    reason = "; ".join(f"{entry.capability}: {entry.reason}" for entry in missing)
+    hint = next((entry.mend for entry in missing if entry.mend), "")
+    return Outcome(Verdict.UNSUPPORTED, engine.name, missing=tuple(missing), reason=reason, hint=hint)
+
+
+async def carry_out(cell: PlannedCell, engine: Engine, folder: Path, wishes: Wishes) -> Outcome:
+    """``conduct`` for a cell that this machine supports."""
     _prepare(cell, folder)
     started = time.monotonic()
     try:

@@ -1,0 +1,143 @@
+"""The plays of a session side by side, each in a process of its own.
+
+A play keeps a core busy while its network is made and its devices pair. One that has not ended after a few seconds
+waits for something, mostly for its own limit, so it holds no token (``run.semaphore``) any more, and there are more
+processes than tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import multiprocessing
+import signal
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from localpair_lab.engines.base import Engine
+from localpair_lab.engines.registry import ENGINE_MODULES, make_engine
+from localpair_lab.errors import LabError
+from localpair_lab.judge.verdict import Outcome, Verdict
+from localpair_lab.loading.cases import PlannedCell
+from localpair_lab.run.runner import Pause, Wishes, carry_out
+from localpair_lab.run.semaphore import claimed, pool_size, taken
+
+WEIGHTS = {"namespace": 1, "cold": 2, "compose": 4}
+"""Tokens that a play takes: a container's start keeps a core busy on its own, as do two interpreters'."""
+WEIGHT_STANDING = 2
+"""The most that it keeps once the network stands: from then on, all of it mostly waits."""
+BUSY_S = 3.0
+"""After so long it keeps none: what pairs has paired by then (measured: 9 of 10 within 2 s with 8 at once)."""
+PROCESSES_FOR_A_TOKEN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Which engine plays, and how. ``docker_host`` empty: where ``docker`` would look."""
+
+    engine: str
+    docker_host: str = ""
+    wiring: str = "fabric"
+    cold: bool = False
+
+    @property
+    def weight(self) -> int:
+        """Tokens of the pool that a play takes at first."""
+        return WEIGHTS["cold" if self.cold and self.engine == "namespace" else self.engine]
+
+    def make(self) -> Engine:
+        """The engine. Raises LabError where it cannot be loaded."""
+        hosts = [self.docker_host] if self.docker_host else []
+        return make_engine(self.engine, docker_hosts=hosts, wiring=self.wiring, cold=self.cold)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One play: artifacts go into ``folder``, and are kept as ``keep`` and ``pcap`` say; ``tokens`` is the folder of
+    the pool of tokens.
+    """
+
+    cell: PlannedCell
+    setting: Setting
+    folder: Path
+    tokens: Path
+    keep: bool = False
+    pcap: str = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came of a task; ``tried_again`` says what was broken the first time."""
+
+    outcome: Outcome
+    tried_again: str = ""
+
+
+def perform(task: Task, engine: Engine, pause: Pause | None = None) -> Played:
+    """Play it here and now; a fault of the lab's own is tried once more."""
+    outcome = _once(task, engine, pause)
+    if outcome.verdict is not Verdict.BROKEN:
+        return Played(outcome)
+    return Played(_once(task, engine, pause), outcome.reason)
+
+
+def _once(task: Task, engine: Engine, pause: Pause | None) -> Outcome:
+    with taken(task.tokens, task.setting.weight, pool_size()) as held, claimed(task.folder) as folder:
+
+        def stands() -> None:
+            held.keep(WEIGHT_STANDING)
+            asyncio.get_running_loop().call_later(BUSY_S, held.keep, 0)
+
+        wishes = Wishes(keep=task.keep, pcap=task.pcap, pause=pause, stands=stands)
+        return asyncio.run(carry_out(task.cell, engine, folder, wishes))
+
+
+def broken(setting: Setting, error: LabError) -> Played:
+    """The verdict where the engine itself is the fault."""
+    return Played(Outcome(Verdict.BROKEN, setting.engine, reason=error.message, hint=error.hint))
+
+
+def default_jobs() -> int:
+    """As many as the machine carries."""
+    return PROCESSES_FOR_A_TOKEN * pool_size()
+
+
+class Pool:
+    """Processes that play tasks in the order in which they come."""
+
+    def __init__(self, jobs: int, engines: Sequence[str] = ()) -> None:
+        context = multiprocessing.get_context("forkserver")
+        modules = [ENGINE_MODULES[name] for name in engines]
+        # Each process runs its parent's main module, which is pytest's.
+        context.set_forkserver_preload(["pytest", __name__, *modules])
+        self._executor = ProcessPoolExecutor(jobs, context, initializer=_ignore_interrupts)
+
+    def start(self, task: Task) -> Future[Played]:
+        """Play it as soon as a process is free."""
+        return self._executor.submit(_perform_there, task)
+
+    def close(self) -> None:
+        """Start nothing more, and wait for what runs."""
+        self._executor.shutdown(cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C reaches every process of a terminal; those that wait for a task end with their parent's pool."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _perform_there(task: Task) -> Played:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a play takes its network down first
+    try:
+        return perform(task, _engine(task.setting))
+    except LabError as error:
+        return broken(task.setting, error)
+    finally:
+        _ignore_interrupts()
+
+
+@functools.cache
+def _engine(setting: Setting) -> Engine:
+    return setting.make()
