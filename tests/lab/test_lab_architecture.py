@@ -28,7 +28,8 @@ LAYERS = (
     ("judge",),
     ("report", "run"),
     ("generate",),
-    ("cli", "plugin"),
+    ("cli", "items"),
+    ("plugin",),
     ("__main__",),
 )
 # Programs that run inside a container or a node, where no package is installed.

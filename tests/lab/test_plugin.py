@@ -13,14 +13,18 @@ import pytest
 
 import places
 
-DEFAULTS = ("--lab-engine=namespace", "--lab-jobs=1")  # the fake engine lives in pytest's own process
+DEFAULTS = (
+    "--lab-engine=namespace",
+    "--lab-jobs=1",  # the fake engine lives in pytest's own process
+    "-p", "no:hypothesispytest",  # half of a session's start, for nothing
+)  # fmt: skip
 CONFTEST = """
-import localpair_lab.plugin as plugin
+from localpair_lab import items
 from lab_fake import FakeEngine
 import os
 
 def pytest_sessionstart(session):
-    plugin._engines["namespace"] = FakeEngine(
+    items._engines["namespace"] = FakeEngine(
         {"FAKE_host_mood": os.environ.get("MOOD", "")},
         fault=os.environ.get("FAULT", ""),
         missing=os.environ.get("MISSING", ""),
@@ -148,12 +152,33 @@ def test_markers_shards_and_repetitions(lab: Lab) -> None:
     assert "4 passed" in lab.run("--lab-repeat=2")[1]
 
 
-def test_the_second_engine_may_play_one_cell_of_each_matrix(lab: Lab) -> None:
+def test_the_last_engine_may_play_one_cell_of_each_matrix(lab: Lab) -> None:
     found = lab.run("--collect-only", "-q", "--lab-engine=both", "--lab-cells=one")[1]
     items = [line.partition("::")[2] for line in found.splitlines() if "::" in line]
     assert items == ["flat[namespace-pre]", "flat[namespace-post]", "flat[compose-pre]"]
     alone = lab.run("--collect-only", "-q", "--lab-engine=namespace", "--lab-cells=one")[1]
-    assert alone.count("::flat[namespace") == 2
+    assert alone.count("::flat[namespace") == 1
+
+
+def test_the_last_engine_may_play_one_scenario_of_each_theme(lab: Lab) -> None:
+    """The first that is marked as a quick look."""
+    lab.write("early", GOOD.replace("markers: smoke", "markers: flow"))
+    lab.write("late", GOOD)
+    found = lab.run("--collect-only", "-q", "--lab-engine=both", "--lab-cells=theme")[1]
+    items = [line.partition("::")[2] for line in found.splitlines() if "::" in line]
+    assert [item for item in items if "namespace" in item] == [
+        f"{name}[namespace-{cell}]" for name in ("early", "flat", "late") for cell in ("pre", "post")
+    ]
+    assert [item for item in items if "compose" in item] == ["flat[compose-pre]"]
+
+
+def test_a_session_without_scenarios_does_not_wait_for_the_lab(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import sys\ndef test_it():\n    assert not {'pydantic', 'docker', 'yaml'} & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stdout
 
 
 PATIENT = """

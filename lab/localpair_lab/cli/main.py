@@ -13,7 +13,7 @@ from localpair_lab.cli.output import complain, talk
 from localpair_lab.engines.registry import WANTED
 from localpair_lab.errors import LabError
 from localpair_lab.loading.problems import ScenarioError
-from localpair_lab.model.scenario import MARKERS
+from localpair_lab.model.markers import MARKERS
 
 SCENARIOS_HELP = "files, folders, themes (flow) or names (flat, flow/flat); none: all"
 

@@ -16,6 +16,7 @@ ENGINE_MODULES = {
     "namespace": "localpair_lab.engines.namespace.engine",
     "compose": "localpair_lab.engines.compose.engine",
 }
+ENGINES = tuple(ENGINE_MODULES)  # in the order in which they play
 
 
 def engine_names(wanted: Wanted) -> list[str]:

@@ -11,8 +11,9 @@ from localpair_lab.loading.validate_machines import check_machines
 from localpair_lab.model.actions import Act
 from localpair_lab.model.events import Move, Renumber
 from localpair_lab.model.interface_names import named_interfaces, speaks_ipv6
+from localpair_lab.model.markers import MARKERS
 from localpair_lab.model.moments import ACTION_EVENTS, Moment
-from localpair_lab.model.scenario import MARKERS, Scenario
+from localpair_lab.model.scenario import Scenario
 from localpair_lab.model.variables import unfit
 
 

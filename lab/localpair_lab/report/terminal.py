@@ -1,0 +1,55 @@
+"""The lab's part of pytest's summary, and what it knows of each report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localpair_lab.loading.cases import scenario_names
+from localpair_lab.paths import SCENARIOS
+from localpair_lab.report.results_page import write_table
+from localpair_lab.report.summary import Result, grid, reasons, totals
+
+
+def summarize(terminal: pytest.TerminalReporter, reports: Iterable[Any]) -> None:
+    """Write the grid of scenarios and engines, then what it does not show; bring the page's table up to date."""
+    results = list(_results(reports))
+    terminal.section("lab")
+    for line, kind in grid(results):
+        terminal.write_line(line, green=kind == "good", red=kind == "bad")
+    terminal.write_line("")
+    for line in (*reasons(results), *totals(results)):
+        terminal.write_line(line)
+    if page := terminal.config.getoption("--lab-table"):
+        write_table(Path(page), results, scenario_names(SCENARIOS))
+
+
+def _results(reports: Iterable[Any]) -> Iterator[Result]:
+    for report in reports:
+        known = dict(getattr(report, "user_properties", ()))
+        if getattr(report, "when", "") == "call" and "lab_scenario" in known:
+            yield Result(
+                theme=known["lab_theme"],
+                scenario=known["lab_scenario"],
+                cell=known["lab_cell"],
+                engine=known["lab_engine"],
+                word=_word(report, known["lab_verdict"]),
+                reason=getattr(report, "wasxfail", "") or known["lab_reason"],
+                elapsed_s=known["lab_elapsed_s"],
+                own_cost_s=known["lab_own_cost_s"],
+                paired_ms=known["lab_paired_ms"],
+                came=known["lab_came"],
+                path=known["lab_path"],
+                after_s=known["lab_after_s"],
+            )
+
+
+def _word(report: Any, verdict: str) -> str:
+    if report.skipped and hasattr(report, "wasxfail"):
+        return "expected failure"
+    if report.failed and verdict == "passed":
+        return "passed unexpectedly"
+    return verdict
