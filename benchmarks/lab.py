@@ -32,7 +32,7 @@ from localpair_lab.engines.registry import docker_answers, make_engine
 from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell, all_cells, planned
-from localpair_lab.model.scenario import MARKERS
+from localpair_lab.model.markers import MARKERS
 from localpair_lab.run.runner import Wishes, conduct
 from measuring import Figure, Report, parser, progress, undisturbed
 

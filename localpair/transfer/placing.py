@@ -38,6 +38,16 @@ class Spot:
     folder: int | None
     name: str
 
+    def stands(self) -> bool:
+        """Whether there is something of that name."""
+        try:
+            os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
+
 
 Way: TypeAlias = Callable[[Spot, Spot, str], None]
 """Moves a part to its name. ``where`` is that name as a path below the receiving folder."""
@@ -59,6 +69,8 @@ class Placer:
             except FileExistsError:
                 raise
             except OSError as error:
+                if not part.stands():  # a session that was ended has removed it: nothing else is to be tried
+                    raise
                 refusal = error
             else:
                 if way is not ways[0]:  # threads share the list, and none of them changes it

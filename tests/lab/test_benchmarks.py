@@ -15,7 +15,7 @@ import places
 TOOLS = {
     "discovery": ("--runs", "1", "--devices", "2", "--beacons", "10"),
     "lab": ("--runs", "1", "--marker", "none", "--devices", "2", "--engine", "namespace"),
-    "memory": ("--runs", "1", "--settle", "1", "--flood", "1"),
+    "memory": ("--runs", "1", "--settle", "1", "--flood", "1", "--entries", "12000"),
     "pairing": ("--runs", "1"),
     "rungs": ("--runs", "1", "--only", "flat"),
     "startup": ("--runs", "1", "--modules", "1"),
