@@ -50,6 +50,10 @@ DATAGRAM_SEND_BYTES: Final = (
 )  # may wait in a socket: Linux charges 1,280 bytes for a beacon until ARP has an answer, or gives up after 3 s
 DATAGRAM_RESERVE_BYTES: Final = 64 * 1280  # of these, kept free by a sweep for our own beats and answers
 BEACON_ADDRESSES: Final = 8
+BEACON_HEARS: Final = 3  # runs of a paired device that a beacon names as heard; few devices have more at once
+DOUBTED_S: Final = (
+    20.0  # for so long whoever may be a recording is named as heard: longer than its slowest three beats
+)
 BEACON_BURST_S: Final = (0.0, 0.1, 0.6, 2.6)  # after the start and after every change of the network
 BEACON_BEAT_S: Final = 1.0
 BEACON_JITTER: Final = 0.2  # of the beat, each way, so that devices do not march in step

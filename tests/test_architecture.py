@@ -18,7 +18,7 @@ PACKAGE = Path(localpair.__file__).parent
 # From the bottom up; see Ladder. Only the command line uses the package's own face, which hands on what is public.
 LAYERS = (
     ("_version", "address", "aliases", "errors", "limits"),
-    ("candidate", "keys", "labels", "qr"),
+    ("candidate", "keys", "labels", "marks", "qr"),
     ("events", "ranking", "trust"),
     ("neighbourhood", "wire"),
     ("protocol", "settings"),
@@ -32,7 +32,7 @@ LAYERS = (
     ("cli",),
     ("__main__",),
 )
-PURE = ("protocol", "wire", "neighbourhood", "ranking", "candidate", "address", "events")
+PURE = ("protocol", "wire", "neighbourhood", "ranking", "candidate", "address", "events", "marks")
 IMPURE_MODULES = {
     "socket",
     "ssl",

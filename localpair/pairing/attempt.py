@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator
@@ -11,8 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from localpair.errors import StateError
-from localpair.events import Event, Paired, Progress
-from localpair.keys import Role
+from localpair.events import Event, Paired, PeerFound, Progress
+from localpair.keys import DeviceIdentity, Role
 from localpair.limits import REVOCATION_S
 from localpair.net.agent.agent import Engine
 from localpair.pairing.approval import Agreed
@@ -32,7 +33,7 @@ class Pairing:
     def __init__(self, settings: Settings, store: TrustStore) -> None:
         self._settings, self._store = settings, store
         self._queue: deque[Event] = deque()
-        self._more = asyncio.Event()
+        self._more, self._found = asyncio.Event(), asyncio.Event()
         self._ended = False
         self._result: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
@@ -78,7 +79,36 @@ class Pairing:
     async def _run(self, group: asyncio.TaskGroup) -> None:
         """Do the attempt: set the session or raise."""
 
+    async def _begin_run(self) -> tuple[DeviceIdentity, int]:
+        """This device's key, and the number of the run that begins. Raises StateError where they cannot be read."""
+        raw = await asyncio.to_thread(self._store.identity)
+        await asyncio.to_thread(self._store.devices)  # a broken store is told of at once
+        try:
+            run = await asyncio.to_thread(self._store.next_run)
+        except StateError as error:
+            _log.warning("this run has no number of its own: %s", error)
+            run = int(time.time())
+        return DeviceIdentity.from_private_bytes(raw), run
+
+    async def _keep_heard(self, engine: Engine) -> None:
+        """Keep on disk how far paired devices were heard: what was recorded of them is worth nothing in later runs."""
+        try:
+            while True:
+                await self._found.wait()
+                self._found.clear()
+                await asyncio.to_thread(self._note_heard, engine)
+        finally:
+            await asyncio.to_thread(self._note_heard, engine)
+
+    def _note_heard(self, engine: Engine) -> None:
+        try:
+            self._store.note_heard({name: engine.keyring.heard(name) for name in engine.keyring})
+        except StateError as error:
+            _log.warning("what was heard of paired devices cannot be kept: %s", error)
+
     def _emit(self, event: Event) -> None:
+        if isinstance(event, PeerFound):
+            self._found.set()
         limit = _QUEUED_EVENTS if isinstance(event, Progress) else _QUEUED_EVENTS_MAX
         if len(self._queue) > limit:
             return

@@ -13,7 +13,7 @@ from localpair.candidate import Candidate
 from localpair.causes import no_path
 from localpair.errors import AnswerError, Refusal, RefusedError, RemoteError, UnreachableError
 from localpair.events import NearbyPeer, OfferIssued, Ready
-from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, random_bytes
+from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import (
     ANSWER_CODES,
     APPROVAL_S,
@@ -105,17 +105,18 @@ class Hosting(Pairing):
 
     async def _run(self, group: asyncio.TaskGroup) -> None:
         settings = self._settings
-        raw = await asyncio.to_thread(self._store.identity)
+        identity, run = await self._begin_run()
         wanted = Wanted(
-            Role.ISSUER, Part.HOST, DeviceIdentity.from_private_bytes(raw), settings.name,
+            Role.ISSUER, Part.HOST, identity, settings.name,
             fit_label(settings.name) if settings.announce_name else "",
-            settings.gives, settings.takes, port=settings.port,
+            settings.gives, settings.takes, port=settings.port, run=run,
         )  # fmt: skip
         engine = self._engine = Engine(wanted, self._first_keyring(), on_event=self._emit)
         if settings.flow == "pre":
             engine.rest()  # until there is an offer
         engine.on_failed_claim = lambda: self._after_failed_claim(engine)
         group.create_task(engine.run())
+        group.create_task(self._keep_heard(engine))
         await engine.started.wait()
         await self._find_own_addresses(engine)
         self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))

@@ -35,12 +35,13 @@ class Joining(Seeking):
         self._agreement.on_code = self._agreement.on_gone = self._emit
 
     async def _run(self, group: asyncio.TaskGroup) -> None:
-        raw = await asyncio.to_thread(self._store.identity)
+        identity, run = await self._begin_run()
         offer = self._offer if isinstance(self._offer, Offer) else None
         if offer is None and self._settings.flow == "pre":
             offer = await self._read_offer()
-        engine = self._engine(raw, offer)
+        engine = self._engine(identity, run, offer)
         group.create_task(engine.run())
+        group.create_task(self._keep_heard(engine))
         await engine.started.wait()
         self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
         if offer is None:
@@ -49,13 +50,13 @@ class Joining(Seeking):
         agreed = await self._pair(engine, offer, group)
         self._become_session(engine, Role.JOINER, agreed, group)
 
-    def _engine(self, raw: bytes, offer: Offer | None) -> Engine:
+    def _engine(self, identity: DeviceIdentity, run: int, offer: Offer | None) -> Engine:
         settings = self._settings
         wanted = Wanted(
-            Role.JOINER, Part.JOIN, DeviceIdentity.from_private_bytes(raw), settings.name,
+            Role.JOINER, Part.JOIN, identity, settings.name,
             fit_label(settings.name) if settings.announce_name else "",
             settings.gives, settings.takes, secret=OFFER, pin=offer.key_hash if offer else None,
-            port=settings.port, prefer_port=offer.tcp_port if offer else 0,
+            port=settings.port, prefer_port=offer.tcp_port if offer else 0, run=run,
         )  # fmt: skip
         keyring = Keyring([(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))] if offer else [])
         return Engine(wanted, keyring, on_event=self._emit)

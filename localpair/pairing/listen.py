@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from localpair.errors import LocalpairError, Refusal
 from localpair.events import Paired, Peer, Ready
-from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
+from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import REVOCATION_S
 from localpair.net.agent.agent import Engine, Wanted
 from localpair.net.agent.connection import Lane
@@ -79,15 +79,16 @@ class Listening(Pairing):
         self._sessions.put_nowait(None)
 
     async def _run(self, group: asyncio.TaskGroup) -> None:
-        raw = await asyncio.to_thread(self._store.identity)
+        identity, run = await self._begin_run()
         wanted = Wanted(
-            Role.ISSUER, Part.LISTEN, DeviceIdentity.from_private_bytes(raw), self._settings.name,
-            gives=self._settings.gives, takes=self._settings.takes, port=self._settings.port,
+            Role.ISSUER, Part.LISTEN, identity, self._settings.name,
+            gives=self._settings.gives, takes=self._settings.takes, port=self._settings.port, run=run,
         )  # fmt: skip
-        keyring = Keyring(self._secrets())
-        keyring.revoke(self._revoked())
+        keyring = Keyring()
+        self._hold_keys(keyring)
         engine = Engine(wanted, keyring, on_event=self._emit)
         group.create_task(engine.run())
+        group.create_task(self._keep_heard(engine))
         await engine.started.wait()
         self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
         engine.on_network = self._check_lines
@@ -178,17 +179,17 @@ class Listening(Pairing):
             return None
         return record if verified.secret.rstrip(_PENDING) == record.device_id else None
 
-    def _secrets(self) -> list[tuple[str, SharedSecret]]:
-        pairs = [(one.device_id, one) for one in self._store.devices() if one.state is DeviceState.PAIRED]
-        pending = [(one.device_id + _PENDING, one) for one in self._store.unconfirmed()]
-        return [
-            (name, SharedSecret(one.pair_key, Purpose.PAIR, one.role)) for name, one in (*pairs, *pending)
-        ]
-
-    def _revoked(self) -> list[SharedSecret]:
-        """Whoever proves such a key is told that the pair was revoked."""
-        revoked = [one for one in self._store.devices() if one.state is DeviceState.REVOKED]
-        return [SharedSecret(one.pair_key, Purpose.PAIR, one.role) for one in revoked]
+    def _hold_keys(self, keyring: Keyring) -> None:
+        """Exchange the keys for those of the pairs that there are now. Revoked ones are told so."""
+        pairs = {one.device_id: one for one in self._store.devices() if one.state is DeviceState.PAIRED}
+        pairs |= {one.device_id + _PENDING: one for one in self._store.unconfirmed()}
+        for name in keyring:
+            if name not in pairs:
+                keyring.drop(name)
+        for name, record in pairs.items():
+            keyring.put(name, _secret_of(record), record.heard)
+        revoked = (one for one in self._store.devices() if one.state is DeviceState.REVOKED)
+        keyring.revoke(map(_secret_of, revoked))
 
     async def _follow_store(self, engine: Engine) -> None:
         """Pairs that come and go in other processes count at once: keys are exchanged, sessions ended."""
@@ -198,17 +199,15 @@ class Listening(Pairing):
             if self._store.generation == generation:
                 continue
             generation = self._store.generation
-            secrets = dict(self._secrets())
-            for name in engine.keyring:
-                if name not in secrets:
-                    engine.keyring.drop(name)
-            for name, secret in secrets.items():
-                engine.keyring.put(name, secret)
-            engine.keyring.revoke(self._revoked())
+            self._hold_keys(engine.keyring)
             for instance, guest in list(self._guests.items()):
-                if guest.device_id not in secrets:
+                if guest.device_id not in engine.keyring:
                     self._guests.pop(instance, None)
                     await guest.session.close()
+
+
+def _secret_of(record: DeviceRecord) -> SharedSecret:
+    return SharedSecret(record.pair_key, Purpose.PAIR, record.role)
 
 
 class _OverError(LocalpairError):

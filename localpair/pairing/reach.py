@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from localpair.errors import Refusal, RefusedError
 from localpair.events import Peer, Ready
-from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
+from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import ATTEMPT_S, DISCOVERY_PORT, PAIRING_PORTS
 from localpair.net.agent.agent import Engine, Wanted
 from localpair.net.agent.connection import Lane
@@ -34,15 +34,18 @@ class Reaching(Seeking):
                 f"the device {record.name} has been revoked here",
                 hint="`localpair devices forget` makes it a stranger, which can pair again",
             )
-        raw = await asyncio.to_thread(self._store.identity)
+        identity, run = await self._begin_run()
         secret = SharedSecret(record.pair_key, Purpose.PAIR, record.role)
         wanted = Wanted(
-            Role.JOINER, Part.SEND, DeviceIdentity.from_private_bytes(raw), self._settings.name,
+            Role.JOINER, Part.SEND, identity, self._settings.name,
             gives=self._settings.gives, takes=self._settings.takes, secret=record.device_id,
-            port=self._settings.port,
+            port=self._settings.port, run=run,
         )  # fmt: skip
-        engine = Engine(wanted, Keyring([(record.device_id, secret)]), on_event=self._emit)
+        keyring = Keyring()
+        keyring.put(record.device_id, secret, record.heard)
+        engine = Engine(wanted, keyring, on_event=self._emit)
         group.create_task(engine.run())
+        group.create_task(self._keep_heard(engine))
         await engine.started.wait()
         self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
         lane = await self._meet(engine, record)

@@ -11,20 +11,24 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
+from itertools import islice
 from typing import Final
 
 from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.errors import WireError
+from localpair.keys import Purpose
 from localpair.limits import (
     ANSWER_BURST,
     ANSWER_REFILL_S,
     BEACON_ADDRESSES,
     BEACON_BEAT_S,
     BEACON_BURST_S,
+    BEACON_HEARS,
     BEACON_JITTER,
     BEACON_SLOW_AFTER_S,
     BEACON_SLOW_BEAT_S,
     DISCOVERY_PORT,
+    DOUBTED_S,
     LOWEST_DIALLED_PORT,
     NEWCOMERS_REFILL_S,
     PEER_ADDRESSES,
@@ -52,7 +56,9 @@ from localpair.protocol.discovery_events import (
 from localpair.protocol.keyring import OFFER, Keyring, Nonces, StrangerError
 from localpair.protocol.probe_schedule import Probes
 from localpair.protocol.rate_limits import Bucket
+from localpair.protocol.replays import is_later
 from localpair.wire.beacon import (
+    HEARD_BYTES,
     Beacon,
     BeaconKind,
     Envelope,
@@ -78,7 +84,9 @@ class _Peer:
 
 @dataclass(frozen=True, slots=True)
 class Self:
-    """What this side says of itself. ``seed`` is random and secret: nonces and jitter come from it."""
+    """What this side says of itself. ``seed`` is random and secret: nonces and jitter come from it. ``run`` is higher
+    than in every earlier run of this device.
+    """
 
     part: Part
     instance: bytes
@@ -87,6 +95,7 @@ class Self:
     udp_port: int
     dial_port: int = 0
     label: str = ""
+    run: int = 0  # told to paired devices only
 
 
 # Whom each part looks for. Where no secret tells, the others are not it, whoever they are.
@@ -111,6 +120,7 @@ class Discovery:
         self._targets: OrderedDict[Target, None] = OrderedDict()
         self._peers: OrderedDict[bytes, _Peer] = OrderedDict()
         self._foreign: OrderedDict[tuple[IPAddress, str], None] = OrderedDict()
+        self._doubted: OrderedDict[tuple[str | None, bytes], float] = OrderedDict()  # may be recordings
         self.probes = Probes(waits=me.part is Part.HOST)
         self._transmits: deque[Transmit] = deque()
         self._events: deque[DiscoveryEvent] = deque()
@@ -165,7 +175,7 @@ class Discovery:
             return False
         self.probes.note(target, now, self._started)
         for name in self._round():
-            datagram = self.keyring.seal(name, self._beacon(BeaconKind.ANNOUNCE), self._nonces.take())
+            datagram = self._sealed(self._beacon(BeaconKind.ANNOUNCE), name)
             self._queue(datagram, target, Carrier.UNICAST, direct=True)
         return True
 
@@ -230,6 +240,8 @@ class Discovery:
         for instance, peer in list(self._peers.items()):
             if now >= self._expiry(peer):
                 self._forget(instance)
+        while self._doubted and next(iter(self._doubted.values())) < now - DOUBTED_S:
+            self._doubted.popitem(last=False)
 
     def wake(self, now: float) -> None:
         """Start a new burst now: the network changed, or a peer is wanted again."""
@@ -272,7 +284,7 @@ class Discovery:
     ) -> bytes:  # fmt: skip
         """A beacon to carry over TCP (CONFIRM, CONFIRMED), for the connection of this TLS certificate only."""
         beacon = replace(self._beacon(kind), called=called and unscoped(called), seen=seen)
-        return self.keyring.seal(secret, beacon, self._nonces.take(), certificate)
+        return self._sealed(beacon, secret, certificate=certificate)
 
     # -- announcing ---------------------------------------------------------------------------------------------
 
@@ -302,7 +314,7 @@ class Discovery:
         return list(turn)
 
     def _announce(self, beacon: Beacon, name: str | None) -> None:
-        datagram = self.keyring.seal(name, beacon, self._nonces.take())
+        datagram = self._sealed(beacon, name)
         for outlet in self._outlets:
             for group in outlet.groups:
                 self._queue(
@@ -318,9 +330,23 @@ class Discovery:
             self._queue(datagram, target, Carrier.UNICAST)
 
     def _send(self, beacon: Beacon, name: str | None, targets: Iterable[Target]) -> None:
-        datagram = self.keyring.seal(name, beacon, self._nonces.take())
+        datagram = self._sealed(beacon, name)
         for target in targets:
             self._queue(datagram, target, Carrier.UNICAST)
+
+    def _sealed(
+        self, beacon: Beacon, name: str | None, *, to: bytes | None = None, certificate: bytes = b""
+    ) -> bytes:
+        """The datagram of a beacon. Between paired devices it tells which run this is and whom we hear, ``to`` first."""
+        if self._is_of_pair(name):
+            beacon = replace(beacon, run=self._me.run, hears=self._hears(name, to))
+        return self.keyring.seal(name, beacon, self._nonces.take(), certificate)
+
+    def _hears(self, name: str | None, to: bytes | None) -> tuple[bytes, ...]:
+        doubted = (instance for secret, instance in reversed(self._doubted) if secret == name)
+        known = (instance for instance, peer in reversed(self._peers.items()) if peer.secret == name)
+        found = dict.fromkeys((*(() if to is None else (to,)), *doubted, *known))
+        return tuple(instance[:HEARD_BYTES] for instance in islice(found, BEACON_HEARS))
 
     def _queue(
         self,
@@ -348,6 +374,11 @@ class Discovery:
         peer = self._peers.get(beacon.instance)
         if peer is not None and not self._is_news(peer, beacon, secret, now):
             return
+        known = peer is not None and peer.secret == secret
+        if not (known or beacon.kind is BeaconKind.GOODBYE or self._is_live(beacon, secret, carrier, now)):
+            return
+        if secret is not None:
+            self.keyring.note_heard(secret, beacon)
         if beacon.kind is BeaconKind.GOODBYE:
             if peer is not None and place in peer.sources:
                 self._forget(beacon.instance, said_goodbye=True)
@@ -375,6 +406,27 @@ class Discovery:
         here = source.local is not None and source.local not in peer.answered_from
         if beacon.kind is BeaconKind.ANNOUNCE and (first or here) and carrier is not Carrier.TCP:
             self._answer(peer, source, now)
+
+    def _is_of_pair(self, name: str | None) -> bool:
+        return name is not None and self.keyring[name].purpose is Purpose.PAIR
+
+    def _is_live(self, beacon: Beacon, secret: str | None, carrier: Carrier, now: float) -> bool:
+        """Whether a beacon of a run that is not known yet was sent just now. One of a pair that may be a recording is
+        answered by nothing: beats that go out anyway name that run, and the run, if it is alive, names ours then.
+        """
+        if not self._is_of_pair(secret):
+            return True
+        if _COUNTERPARTS.get(self._me.part) is not beacon.part:
+            return False  # two that wait, or two that call, have nothing to say to each other
+        hears_us = self._me.instance[:HEARD_BYTES] in beacon.hears
+        if hears_us or carrier is Carrier.TCP or is_later(beacon, self.keyring.heard(secret or "")):
+            self._doubted.pop((secret, beacon.instance), None)
+            return True
+        self._doubted[secret, beacon.instance] = now
+        self._doubted.move_to_end((secret, beacon.instance))
+        while len(self._doubted) > PEERS:
+            self._doubted.popitem(last=False)
+        return False
 
     def _is_news(self, peer: _Peer, beacon: Beacon, secret: str | None, now: float) -> bool:
         """Whether a beacon of a known instance may change anything: no replay, and no step back to an open hint.
@@ -449,7 +501,7 @@ class Discovery:
             return
         seen = Seen(unscoped(source.address), source.port)
         beacon = replace(self._beacon(BeaconKind.ANSWER), seen=seen)
-        datagram = self.keyring.seal(peer.secret, beacon, self._nonces.take())
+        datagram = self._sealed(beacon, peer.secret, to=peer.beacon.instance)
         if source.local is not None and len(peer.answered_from) < PEER_ADDRESSES:
             peer.answered_from.add(source.local)
         to = Target(source.address, source.port, source.scope)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from localpair.errors import Refusal, WireError
 from localpair.keys import BEACON_NONCE_BYTES, BEACON_TAG_BYTES, SharedSecret, digest
+from localpair.marks import NOTHING_HEARD, Marks, raised
+from localpair.protocol.replays import marks_of
 from localpair.protocol.short_code import CodeExchange
 from localpair.wire.beacon import Beacon, Envelope, Mode
 
@@ -38,6 +40,7 @@ class Keyring:
         self._retired: deque[SharedSecret] = deque(maxlen=_RETIRED)
         self._revoked: tuple[SharedSecret, ...] = ()
         self._codes: dict[str, CodeExchange] = {}
+        self._heard: dict[str, Marks] = {}
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self._secrets)}>"
@@ -59,14 +62,25 @@ class Keyring:
         kept = self._secrets.get(name)
         return kept is not None and kept.same_as(secret)
 
-    def put(self, name: str, secret: SharedSecret) -> None:
-        """Keep a secret under a name, in place of the one kept there before."""
-        self.drop(name)
+    def put(self, name: str, secret: SharedSecret, heard: Marks = NOTHING_HEARD) -> None:
+        """Keep a secret under a name, in place of another one. ``heard`` is what was heard with it in earlier runs."""
+        if not self.holds(name, secret):
+            self.drop(name)
         self._secrets[name] = secret
+        self._heard[name] = raised(self.heard(name), heard)
+
+    def heard(self, name: str) -> Marks:
+        """How far the beacons sealed with this secret have been heard."""
+        return self._heard.get(name, NOTHING_HEARD)
+
+    def note_heard(self, name: str, beacon: Beacon) -> None:
+        """A beacon sealed with this secret was heard: earlier ones are recordings from now on."""
+        self._heard[name] = raised(self.heard(name), marks_of(beacon))
 
     def drop(self, name: str) -> None:
         """Forget a secret; a name that is not there is no error."""
         self._secrets.pop(name, None)
+        self._heard.pop(name, None)
         self._codes.pop(name, None)
 
     def retire(self, name: str) -> None:

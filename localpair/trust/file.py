@@ -3,10 +3,11 @@
 The form is append-only: a field that this version does not know, of the file or of a device, is written back as it
 was found::
 
-    {"version": 1, "generation": 3, "devices": [{
+    {"version": 1, "generation": 3, "run": 1735689600, "devices": [{
       "device_id": "mfrggzdfmztwq2lk", "public_key": "<64 hex digits>", "pair_key": "<64 hex digits>",
       "role": "issuer", "label": "Ana's laptop", "alias": "", "state": "paired", "generation": 0,
-      "addresses": [["192.168.1.20", 46821]], "created": 1735689600.0, "last_seen": 1735689600.0}]}
+      "addresses": [["192.168.1.20", 46821]], "heard": [0, 0, 0, 0],
+      "created": 1735689600.0, "last_seen": 1735689600.0}]}
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from localpair.errors import StateError
 from localpair.keys import Role, device_id
 from localpair.labels import clean_label
 from localpair.limits import REMEMBERED_ADDRESSES, TRUST_BYTES
+from localpair.marks import NOTHING_HEARD, Marks
 from localpair.trust.state_folder import (
     locked,
     make_folder,
@@ -57,7 +59,8 @@ class DeviceRecord:
 
     ``public_key`` and ``pair_key`` have 32 bytes; ``role`` is this side's own part in the pairing; ``label`` is the
     peer's claim and ``alias`` the name given here. ``addresses`` are the last good ones, newest first, without
-    scope. ``created`` and ``last_seen`` are wall-clock seconds for people (0: never); nothing is decided by them.
+    scope. ``heard`` tells how far its beacons were heard (``localpair.marks``). ``created`` and
+    ``last_seen`` are wall-clock seconds for people (0: never); nothing is decided by them.
     Raises ValueError where the parts do not fit together.
     """
 
@@ -70,6 +73,7 @@ class DeviceRecord:
     state: DeviceState = DeviceState.UNCONFIRMED
     generation: int = 0
     addresses: tuple[Candidate, ...] = ()
+    heard: Marks = NOTHING_HEARD
     created: float = 0.0
     last_seen: float = 0.0
 
@@ -116,9 +120,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The whole store. ``generation`` grows whenever a key comes or goes."""
+    """The whole store. ``generation`` grows whenever a key comes or goes; ``run`` is the number of the latest run."""
 
     generation: int = 0
+    run: int = 0
     entries: tuple[Entry, ...] = ()
     unknown: Mapping[str, object] = field(default_factory=dict, repr=False)
 
@@ -169,7 +174,9 @@ class NewerFormatError(ValueError):
 def dump(document: Document) -> bytes:
     """The file's content. Readable by people, one device an object."""
     devices = [{**entry.unknown, **_to_json(entry.record)} for entry in document.entries]
-    known = {"version": _VERSION, "generation": document.generation, "devices": devices}
+    known = {
+        "version": _VERSION, "generation": document.generation, "run": document.run, "devices": devices,
+    }  # fmt: skip
     return (json.dumps({**document.unknown, **known}, indent=2) + "\n").encode("ascii")
 
 
@@ -184,9 +191,12 @@ def parse(data: bytes) -> Document:
     if version > _VERSION:
         raise NewerFormatError("it was written by a newer localpair")
     generation, devices = decoded.pop("generation", 0), decoded.pop("devices", None)
-    if type(generation) is not int or not isinstance(devices, list):
+    run = decoded.pop("run", 0)
+    if type(generation) is not int or type(run) is not int or not isinstance(devices, list):
         raise ValueError("it has no list of devices")
-    return Document(generation, tuple(_entry(number, item) for number, item in enumerate(devices)), decoded)
+    return Document(
+        generation, run, tuple(_entry(number, item) for number, item in enumerate(devices)), decoded
+    )
 
 
 def _decode(data: bytes) -> dict[str, object]:
@@ -226,6 +236,7 @@ def _to_json(record: DeviceRecord) -> dict[str, object]:
         "state": record.state.value,
         "generation": record.generation,
         "addresses": [[str(candidate.address), candidate.port] for candidate in record.addresses],
+        "heard": list(record.heard),
         "created": record.created,
         "last_seen": record.last_seen,
     }
@@ -246,9 +257,16 @@ def _from_json(fields: dict[str, object]) -> DeviceRecord:
         state=DeviceState(_text(fields.pop("state"))),
         generation=int(_number(fields.pop("generation", 0))),
         addresses=tuple(Candidate(normalise(_text(host)), int(port)) for host, port in addresses),
+        heard=_marks(fields.pop("heard", [])),
         created=_number(fields.pop("created", 0.0)),
         last_seen=_number(fields.pop("last_seen", 0.0)),
     )
+
+
+def _marks(value: object) -> Marks:
+    if not isinstance(value, list) or not all(type(one) is int for one in value):
+        raise TypeError
+    return tuple(one for one, _ in zip((*value, *NOTHING_HEARD), NOTHING_HEARD, strict=False))
 
 
 def _text(value: object) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from localpair.errors import Refusal, RefusedError, StateError, UsageError
 from localpair.keys import DeviceIdentity, Role
 from localpair.labels import better_label, clean_label
+from localpair.marks import raised
 from localpair.trust.file import DeviceRecord, DeviceState, Document, TrustFile, remembered
 from localpair.trust.state_folder import (
     create_private,
@@ -21,10 +22,11 @@ from localpair.trust.state_folder import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from localpair.candidate import Candidate
+    from localpair.marks import Marks
 
 __all__ = ["DeviceRecord", "DeviceState", "Role", "TrustStore"]
 
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 KEY_FILE: Final = "device.key"
 TRUST_FILE: Final = "trust.json"
 _KEY_BYTES: Final = 32
+_LAST_RUN: Final = 2**32 - 1
 
 
 class TrustStore:
@@ -160,6 +163,26 @@ class TrustStore:
             record = _require(document, device_id)
             revoked = replace(record, state=DeviceState.REVOKED)
             return document.drop(device_id, pending=True).put(revoked).advanced()
+
+        self._file.edit(change)
+
+    def next_run(self) -> int:
+        """The number of the run that begins now: higher than that of every run before, in whatever process.
+
+        The clock keeps it so where an older copy of the store was put back, and decides nothing else.
+        """
+        clock = max(0, min(int(time.time()), _LAST_RUN // 2))
+        return self._file.edit(lambda document: replace(document, run=max(document.run + 1, clock))).run
+
+    def note_heard(self, heard: Mapping[str, Marks]) -> None:
+        """Remember how far the beacons of these devices have been heard. Nothing where one is not paired."""
+
+        def change(document: Document) -> Document:
+            for device_id, marks in heard.items():
+                record = document.find(device_id, pending=False)
+                if record is not None:
+                    document = document.put(replace(record, heard=raised(record.heard, marks)))
+            return document
 
         self._file.edit(change)
 

@@ -17,12 +17,13 @@ from enum import IntEnum, StrEnum
 from localpair.address import IPAddress
 from localpair.errors import WireError
 from localpair.keys import BEACON_NONCE_BYTES, BEACON_TAG_BYTES, SEAL_OVERHEAD_BYTES
-from localpair.limits import BEACON_ADDRESSES, BEACON_BYTES, OFFER_LABEL_BYTES, VOLLEY_DIALS
+from localpair.limits import BEACON_ADDRESSES, BEACON_BYTES, BEACON_HEARS, OFFER_LABEL_BYTES, VOLLEY_DIALS
 from localpair.wire.codec import Reader, Writer
 
 MAGIC = b"LP"
 VERSION = 1
 INSTANCE_BYTES = 16
+HEARD_BYTES = 8  # of an instance, to name it to itself
 _HEADER_BYTES = len(MAGIC) + 2
 BODY_BYTES = BEACON_BYTES - _HEADER_BYTES - BEACON_NONCE_BYTES - BEACON_TAG_BYTES - SEAL_OVERHEAD_BYTES
 
@@ -99,6 +100,10 @@ class Beacon:
     TCP confirmation dialled. ``dial_port`` is the TCP port that this side dials from and never listens on, so that
     two closed firewalls can open for each other; 0 where there is none. ``rendezvous`` is there in a beacon of that
     kind and in no other.
+
+    Between paired devices ``run`` grows with every run of the sender, and ``hears`` holds the beginnings of those
+    instances of the receiver that it has heard lately. To anybody else these would tell one device from another, and
+    so they are 0 and empty.
     """
 
     kind: BeaconKind
@@ -114,14 +119,23 @@ class Beacon:
     called: IPAddress | None = None
     label: str = ""
     rendezvous: Rendezvous | None = None
+    run: int = 0
+    hears: tuple[bytes, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """Grows with every beacon of a device, through all its runs."""
+        return self.run << 32 | self.sequence
 
     def encode(self) -> bytes:
         """The body, padded with zeros to BODY_BYTES."""
-        writer = Writer().u8(self.kind).u8(_PARTS.index(self.part)).raw(self.instance).u32(self.sequence)
+        writer = Writer().u8(self.kind).u8(_PARTS.index(self.part)).raw(self.instance)
+        writer.u32(self.run).u32(self.sequence)
         writer.u16(self.tcp_port).u16(self.udp_port).u16(self.dial_port).u16(self.beat_ms)
         writer.u8(len(self.addresses))
         for address in self.addresses:
             writer.address(address)
+        writer.u8(len(self.hears)).raw(b"".join(self.hears))
         writer.u8((self.seen is not None) | (self.called is not None) << 1)
         if self.seen is not None:
             writer.address(self.seen.address).u16(self.seen.port)
@@ -140,12 +154,13 @@ class Beacon:
         """
         reader = Reader(body)
         kind, part = _kind(reader.u8()), _part(reader.u8())
-        instance, sequence = reader.raw(INSTANCE_BYTES), reader.u32()
+        instance, run, sequence = reader.raw(INSTANCE_BYTES), reader.u32(), reader.u32()
         tcp_port, udp_port, dial_port, beat_ms = reader.u16(), reader.u16(), reader.u16(), reader.u16()
         count = reader.u8()
         if count > BEACON_ADDRESSES:
             raise WireError(f"a beacon with {count} addresses; at most {BEACON_ADDRESSES} are allowed")
         addresses = tuple(reader.address() for _ in range(count))
+        hears = _read_hears(reader)
         present = reader.u8()
         seen = Seen(reader.address(), reader.u16()) if present & 1 else None
         called = reader.address() if present & 2 else None
@@ -167,6 +182,8 @@ class Beacon:
             called,
             label,
             rendezvous,
+            run,
+            hears,
         )
 
 
@@ -204,6 +221,13 @@ class Envelope:
 
 class ForeignVersionError(WireError):
     """A beacon of a localpair that speaks another version: worth telling the person."""
+
+
+def _read_hears(reader: Reader) -> tuple[bytes, ...]:
+    count = reader.u8()
+    if count > BEACON_HEARS:
+        raise WireError(f"a beacon that hears {count} instances; at most {BEACON_HEARS} are allowed")
+    return tuple(reader.raw(HEARD_BYTES) for _ in range(count))
 
 
 def _write_rendezvous(writer: Writer, word: Rendezvous) -> None:

@@ -58,11 +58,12 @@ class VirtualLan:
         *,
         multicast: bool = True,
         label: str = "",
+        run: int = 0,
     ) -> Device:
         """A device that starts now."""
         number = len(self.devices) + 1
         mark = digest(b"device", number.to_bytes(4, "big"))
-        me = Self(part, mark[:16], mark, UDP_PORT, UDP_PORT, label=label)
+        me = Self(part, mark[:16], mark, UDP_PORT, UDP_PORT, label=label, run=run)
         address = IPv4Address(f"10.0.{number // 250}.{number % 250 + 1}")
         device = Device(number, Discovery(me, keyring or Keyring(), self.now), address)
         outlet = Outlet(2, (GROUP,) if multicast else (), (BROADCAST,) if multicast else (), address)

@@ -62,7 +62,7 @@ class Wanted:
 
     ``secret`` names the secret that a joiner means; ``pin`` is the issuer's key hash where the offer gave one.
     ``label`` is what a peer is told that has proven the secret, a general name where it is empty; ``announced`` is
-    the name that beacons carry, empty by default.
+    the name that beacons carry, empty by default. ``run`` is higher than in every earlier run of this device.
     """
 
     role: Role
@@ -76,6 +76,7 @@ class Wanted:
     pin: bytes | None = None
     port: int = 0
     prefer_port: int = 0
+    run: int = 0
 
 
 @dataclass(slots=True)
@@ -145,7 +146,7 @@ class Engine:
     def _ourselves(self) -> Self:
         return Self(
             self.wanted.part, self.instance, random_bytes(32), self.sockets.tcp_port, self.sockets.udp_port,
-            self.sockets.dial_port, self.wanted.announced,
+            self.sockets.dial_port, self.wanted.announced, self.wanted.run,
         )  # fmt: skip
 
     def _new_listener(self, contexts: Contexts) -> Listener:
@@ -260,9 +261,10 @@ class Engine:
 
     def rekey(self, name: str, secret: SharedSecret) -> None:
         """From now on this secret and no other: the offer's work is done."""
+        heard = self.keyring.heard(name)
         for old in self.keyring:
             self.keyring.retire(old)
-        self.keyring.put(name, secret)
+        self.keyring.put(name, secret, heard)
         self.secret, self.pin = name, None
 
     def rest(self) -> None:
