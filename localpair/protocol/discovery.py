@@ -337,7 +337,7 @@ class Discovery:
     def _sealed(
         self, beacon: Beacon, name: str | None, *, to: bytes | None = None, certificate: bytes = b""
     ) -> bytes:
-        """The datagram of a beacon. Between paired devices it tells which run this is and whom we hear, ``to`` first."""
+        """The datagram of a beacon; between paired devices it tells which run this is and whom we hear."""
         if self._is_of_pair(name):
             beacon = replace(beacon, run=self._me.run, hears=self._hears(name, to))
         return self.keyring.seal(name, beacon, self._nonces.take(), certificate)

@@ -16,6 +16,7 @@ from attack_sides import (
     ended,
     running,
 )
+from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
 from localpair.errors import LocalpairError, Refusal
 from localpair.keys import (
     Purpose,
@@ -23,6 +24,8 @@ from localpair.keys import (
     SessionCertificate,
     SharedSecret,
 )
+from localpair.net.agent.agent import Engine
+from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.tcp import connect, exchange_preambles
 from localpair.protocol.handshake import Refused
 from localpair.protocol.keyring import OFFER
@@ -54,6 +57,29 @@ def test_a_certificate_that_no_library_likes_costs_one_connection(version: int) 
                 await asyncio.wait_for(stream.read(), 5)
             stream.abort()
             await asyncio.sleep(0.05)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("part", "same"), [(Part.LISTEN, False), (Part.HOST, True)])
+def test_a_device_that_has_moved_shows_another_certificate(part: Part, same: bool) -> None:
+    """Whoever connects to it at both places; only an offer, which lives for minutes, binds a host to one."""
+    there = InterfaceAddress(ip_address("10.9.9.9"), 24)
+    lan = Interface(2, "eth0", InterfaceKind.ETHERNET, carrier=True, addresses=(there,))
+
+    async def shown(engine: Engine) -> bytes:
+        stream = await call(engine.sockets.tcp_port, Preamble(CallKind.PAIR, Role.JOINER, True))
+        stream.abort()
+        return stream.certificate
+
+    async def run() -> None:
+        async with running(Role.ISSUER, part) as engine:
+            first = await shown(engine)
+            assert await shown(engine) == first
+            engine._set_interfaces(Interfaces((lan,)))
+            assert (await shown(engine) == first) is same
+            moved = await claim(engine.sockets.tcp_port)
+            await moved.until_verified()
 
     asyncio.run(run())
 

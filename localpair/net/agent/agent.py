@@ -129,7 +129,7 @@ class Engine:
         self._changed = asyncio.Event()
         self._dials: set[asyncio.Task[bool]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
-        contexts = Contexts(self.certificate)
+        contexts = self._contexts = Contexts(self.certificate)
         self.finder = Finder(
             Discovery(self._ourselves(), keyring, clock()), self.sockets, clock, self._changed.set
         )
@@ -334,6 +334,9 @@ class Engine:
     def _set_interfaces(self, interfaces: Interfaces) -> None:
         if interfaces.own_addresses != self.finder.interfaces.own_addresses:
             self.hearing.heard_by.clear()
+            if self.started.is_set() and self.wanted.part is not Part.HOST:  # an offer pins the certificate
+                # Else whoever connects here and there would know that it is one device that has moved.
+                self._contexts.show(SessionCertificate.generate())
         self.finder.set_interfaces(interfaces)
         for lane in tuple(self._open_lanes()):
             if is_stranded(lane.stream, interfaces):

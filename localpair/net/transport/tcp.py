@@ -34,7 +34,12 @@ class Contexts:
     """The two TLS contexts of a process, and the certificate that it shows as the server."""
 
     def __init__(self, certificate: SessionCertificate) -> None:
-        self._server, self._client = server_context(certificate), client_context()
+        self._client = client_context()
+        self.show(certificate)
+
+    def show(self, certificate: SessionCertificate) -> None:
+        """Show this certificate from now on. Connections that stand keep theirs."""
+        self._server = server_context(certificate)
         self.certificate = certificate
 
     def for_role(self, *, server_side: bool) -> ssl.SSLContext:
