@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import dataclasses
 import ssl
+from collections.abc import Callable
 from ipaddress import ip_address
 
 import pytest
 
 from attack_sides import (
+    THEIR_SECRET,
+    beacon,
     call,
     claim,
     ended,
@@ -23,15 +26,16 @@ from localpair.keys import (
     Role,
     SessionCertificate,
     SharedSecret,
+    certificate_fingerprint,
 )
 from localpair.net.agent.agent import Engine
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.tcp import connect, exchange_preambles
 from localpair.protocol.handshake import Refused
-from localpair.protocol.keyring import OFFER
+from localpair.protocol.keyring import OFFER, Keyring
 from localpair.protocol.rate_limits import source_key
-from localpair.wire.beacon import Part
-from localpair.wire.messages import CallKind, Preamble
+from localpair.wire.beacon import Beacon, BeaconKind, Part
+from localpair.wire.messages import CallKind, CarriedBeacon, Preamble, decode_message
 
 pytestmark = pytest.mark.isolated
 
@@ -160,3 +164,35 @@ def test_stalled_neighbours_of_one_ipv6_prefix_do_not_keep_others_of_it_out(
 def test_hosts_that_share_only_the_link_local_prefix_are_sources_of_their_own() -> None:
     assert source_key(ip_address("fe80::1")) != source_key(ip_address("fe80::2"))
     assert source_key(ip_address("fe80::1%3")) == source_key(ip_address("fe80::1"))
+
+
+def test_a_confirmation_is_answered_in_the_call_that_it_was_made_for_and_in_no_other() -> None:
+    """What Eve has recorded over UDP, was told herself in a call, or made up: to all of that there is no answer."""
+    theirs = Keyring([(OFFER, THEIR_SECRET)])
+
+    async def answer(engine: Engine, datagram_for: Callable[[bytes], bytes]) -> str:
+        stream = await call(engine.sockets.tcp_port, Preamble(CallKind.CONFIRM, Role.JOINER, True))
+        stream.write(CarriedBeacon.TYPE, datagram_for(certificate_fingerprint(stream.certificate)))
+        try:
+            frame = await asyncio.wait_for(stream.read(), 5)
+        except ConnectionError as error:
+            return str(error)
+        finally:
+            stream.abort()
+        return f"{decode_message(frame.type, frame.body).TYPE}"
+
+    def said(number: int) -> Beacon:
+        return beacon(bytes([number]) * 16, kind=BeaconKind.CONFIRM)
+
+    async def run() -> None:
+        async with running(Role.ISSUER, Part.HOST) as engine:
+            recorded = theirs.seal(OFFER, said(1), bytes([1]) * 12)
+            told_to_eve = theirs.seal(OFFER, said(2), bytes([2]) * 12, bytes(32))
+            made_up = recorded[:4] + bytes(len(recorded) - 4)
+            deaf = {await answer(engine, lambda _, one=one: one) for one in (recorded, told_to_eve, made_up)}
+            assert len(deaf) == 1
+            assert "ended" in deaf.pop()
+            here = await answer(engine, lambda mine: theirs.seal(OFFER, said(3), bytes([3]) * 12, mine))
+            assert here == str(CarriedBeacon.TYPE)
+
+    asyncio.run(run())
