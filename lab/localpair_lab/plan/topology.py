@@ -286,6 +286,8 @@ class Impairment:
     Applied to matching packets in this order: ``nth`` (1-based numbers of the packets dropped exactly),
     ``loss_percent``, ``duplicate_percent``, ``delay_ms`` +- ``jitter_ms`` (uniform), ``reorder_percent``
     (sent at once, past the queue), ``rate_kbit``. 0 means off. Delay sits ahead of connection tracking.
+    Packets are counted from the moment the impairment begins, ARP, ND, MLD and IGMP only where ``match`` names
+    them.
     """
 
     port: str

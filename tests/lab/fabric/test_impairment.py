@@ -95,3 +95,35 @@ def test_nothing_is_on_its_way_after_the_rest() -> None:
         near = stack.enter_context(wire(first, second))
         rest.wait([far, near])
         assert arrived(receiver) == [*range(MANY)]
+
+
+def carried(impairment: dict[str, Any], *frames: bytes) -> list[int]:
+    """The numbers of those ``frames`` that an impairment lets through."""
+    (network, inner), (outer, node) = ends = link(), link()
+    with ExitStack() as stack:
+        for end in (*ends[0], *ends[1]):
+            stack.enter_context(end)
+        control = stack.enter_context(wire(outer, inner, impairment))
+        for one in frames:
+            network.send(one)
+        channel.ask(control, {})
+        return arrived(node)
+
+
+def test_housekeeping_has_no_number_unless_it_is_meant_by_name() -> None:
+    frames = [frame(100, ARP), frame(1), frame(101, ARP), frame(2), frame(3)]
+    assert carried(dropping(1, 3), *frames) == [100, 101, 2]
+    assert carried(dropping(1, 3, protocol="udp"), *frames) == [100, 101, 2]
+    assert carried(dropping(1, protocol="arp"), *frames) == [1, 101, 2, 3]
+
+
+def test_housekeeping_changes_nobodys_dice() -> None:
+    half = {"impairments": [{"direction": "to", "loss_percent": 50.0}]}
+    frames = [frame(number) for number in range(100)]
+    lucky = carried(half, *frames)
+    assert 20 < len(lucky) < 80
+    housekeeping = [frame(1000 + number, ARP) for number in range(100)]
+    mixed = [one for pair in zip(housekeeping, frames, strict=True) for one in pair]
+    through = carried(half, *mixed)
+    assert [number for number in through if number < 1000] == lucky
+    assert 20 < sum(number >= 1000 for number in through) < 80

@@ -28,6 +28,7 @@ _BUFFER_BYTES: Final = 8 << 20
 _LARGEST_FRAME: Final = 1 << 17
 _BATCH: Final = 64  # frames taken from one side before the clock and the other side get their turn
 _WAITING: Final = 1 << 15  # more frames than the buffer of one side holds
+_HOUSEKEEPING: Final = frozenset({"arp", "igmp", "mld", "nd"})  # kernels send it by themselves, at any time
 _BACKLOG_S: Final = 2.0  # a slow link keeps this much traffic waiting; more is lost, as in a router's queue
 
 
@@ -51,10 +52,18 @@ def enlarge(port: socket.socket) -> None:
 
 
 class Fault:
-    """One impairment: decides for each packet it means when its copies leave. Time is an argument."""
+    """One impairment: decides for each packet it means when its copies leave. Time is an argument.
 
-    def __init__(self, impairment: dict[str, Any], dice: random.Random) -> None:
-        self._dice = dice
+    Housekeeping that it means without naming the protocol has no number, and dice of its own: how much of it there is
+    until a packet comes is another matter in every run, and the packet's lot is not.
+    """
+
+    def __init__(self, impairment: dict[str, Any], seed: str) -> None:
+        self._dice, self._housekeeping_dice = (
+            random.Random(f"{seed}/{kind}")  # noqa: S311 - repeatable on purpose
+            for kind in ("packets", "housekeeping")
+        )
+        self._protocol: str = impairment.get("match", {}).get("protocol", "")
         self._matcher = Matcher(impairment.get("match", {}))
         self._nth = frozenset(impairment.get("nth", ()))
         self._loss: float = impairment.get("loss_percent", 0.0)
@@ -70,22 +79,22 @@ class Fault:
         """Whether this fault is the one for the packet."""
         return self._matcher.means(packet)
 
-    def departures(self, now: float, size: int) -> list[float]:
+    def departures(self, packet: Packet, now: float, size: int) -> list[float]:
         """When the copies of a packet of ``size`` bytes leave: none if it is lost."""
-        self._seen += 1
-        if self._seen in self._nth or self._happens(self._loss):
+        is_housekeeping = packet.protocol in _HOUSEKEEPING and packet.protocol != self._protocol
+        dice = self._housekeeping_dice if is_housekeeping else self._dice
+        self._seen += not is_housekeeping
+        is_chosen = not is_housekeeping and self._seen in self._nth
+        if is_chosen or _happens(self._loss, dice):
             return []
-        copies = 2 if self._happens(self._duplicate) else 1
-        found = (self._through_line(now + self._held_s(), size) for _ in range(copies))
+        copies = 2 if _happens(self._duplicate, dice) else 1
+        found = (self._through_line(now + self._held_s(dice), size) for _ in range(copies))
         return [moment for moment in found if moment is not None]
 
-    def _happens(self, percent: float) -> bool:
-        return percent > 0 and self._dice.random() * 100 < percent
-
-    def _held_s(self) -> float:
-        if self._happens(self._reorder):
+    def _held_s(self, dice: random.Random) -> float:
+        if _happens(self._reorder, dice):
             return 0.0
-        jitter = self._dice.uniform(-self._jitter_s, self._jitter_s) if self._jitter_s else 0.0
+        jitter = dice.uniform(-self._jitter_s, self._jitter_s) if self._jitter_s else 0.0
         return max(0.0, self._delay_s + jitter)
 
     def _through_line(self, moment: float, size: int) -> float | None:
@@ -96,6 +105,10 @@ class Fault:
             return None
         self._line_free_at = start + size * 8 / self._bits_per_s
         return self._line_free_at
+
+
+def _happens(percent: float, dice: random.Random) -> bool:
+    return percent > 0 and dice.random() * 100 < percent
 
 
 class Lane:
@@ -109,9 +122,9 @@ class Lane:
         self._count = 0
         self.carried = 0
 
-    def impair(self, impairments: list[dict[str, Any]], dice: random.Random) -> None:
+    def impair(self, impairments: list[dict[str, Any]], seed: str) -> None:
         """These faults from now on; frames on their way stay so."""
-        self._faults = [Fault(impairment, dice) for impairment in impairments]
+        self._faults = [Fault(one, f"{seed}/{number}") for number, one in enumerate(impairments)]
 
     def take(self, now: float, most: int = _BATCH) -> None:
         """Read what has arrived and send or queue it."""
@@ -133,7 +146,8 @@ class Lane:
             return
         packet = parse(memoryview(frame)[_OFFLOAD_HEADER_BYTES:])
         fault = next((fault for fault in self._faults if fault.means(packet)), None)
-        for moment in fault.departures(now, len(frame) - _OFFLOAD_HEADER_BYTES) if fault else [now]:
+        size = len(frame) - _OFFLOAD_HEADER_BYTES
+        for moment in fault.departures(packet, now, size) if fault else [now]:
             if moment <= now:
                 self._send(frame)
             else:
@@ -187,6 +201,6 @@ def _obey(control: socket.socket, lanes: dict[str, Lane], seed: str) -> bool:
         lane.take_all(now)
         if "impairments" in message:
             mine = [one for one in message["impairments"] if one["direction"] == direction]
-            lane.impair(mine, random.Random(f"{seed}/{direction}"))  # noqa: S311 - repeatable on purpose
+            lane.impair(mine, f"{seed}/{direction}")
     channel.send(control, {"ok": True, "carried": sum(lane.carried for lane in lanes.values())})
     return True
