@@ -74,6 +74,7 @@ class Applier:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._wires: dict[str, tuple[int, socket.socket]] = {}
+        self._impairments: dict[str, list[dict[str, Any]]] = {}
         self._tunnels: list[socket.socket] = []
         self._bursts: dict[tuple[str, str, str], _Burst] = {}
 
@@ -95,8 +96,8 @@ class Applier:
             case steps.Wire():
                 self._start_wire(step)
             case steps.Impair():
-                message = {"impairments": list(step.impairments)}
-                channel.ask(self._wires[step.port][1], message)
+                self._impairments[step.port] = list(step.impairments)
+                self._impair(step.port)
             case steps.Tunnel():
                 self._start_tunnel(step)
             case _:
@@ -120,6 +121,12 @@ class Applier:
         for one in (outer, inner, theirs):
             one.close()
         self._wires[step.port] = (pid, ours)
+        self._impair(step.port)
+
+    def _impair(self, port: str) -> None:
+        """Tell the port's wire; one that comes later is told when it does."""
+        if port in self._wires and port in self._impairments:
+            channel.ask(self._wires[port][1], {"impairments": self._impairments[port]})
 
     def _start_tunnel(self, step: steps.Tunnel) -> None:
         with self._places.inside(step.place):

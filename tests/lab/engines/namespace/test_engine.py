@@ -307,6 +307,24 @@ def test_impairments(direction: str, fault: dict[str, object], holds: object, tm
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_interface_that_appears_is_impaired(is_there: bool, tmp_path: Path) -> None:
+    deaf = p.Impairment("bob/eth0", "to", UDP, loss_percent=100.0)
+    interface = plans.ethernet(11, "192.168.1.11/24")
+    bob = plans.device("bob", dataclasses.replace(interface, present=is_there))
+
+    async def run() -> None:
+        async with running(plans.plan(plans.alice(), bob, impairments=(deaf,)), tmp_path) as up:
+            if is_there:
+                await up.apply(p.DeleteInterface("bob/eth0"))
+            await up.apply(p.CreateInterface("bob", interface))
+            assert await echoes(up, 10) == []
+            await up.apply(p.SetImpairments("bob/eth0", ()))
+            assert len(await echoes(up, 10)) == 10
+
+    asyncio.run(run())
+
+
 PROCESSORS = "import os; print(*os.sched_getaffinity(0))"
 
 
