@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -115,13 +116,18 @@ class Wiring:
         """Have the fabric carry out one change and wait until it stands."""
         wanted = list(self._parts.change(change))
         self._applied += wanted
-        await voice.ask({"do": "apply", "steps": [steps.encode(step) for step in wanted]})
-        links = _links_after(change)
-        await voice.ask({"do": "settle", "links": links, "places": [place for place, _ in links]})
-        if isinstance(change, p.CreateInterface):
+        if isinstance(
+            change, p.CreateInterface
+        ):  # captured before it is up: its first packets explain the next ones
             port = f"{change.node}/{change.interface.name}"
             ports = {port: self._tapped(change.node, change.interface)}
+            made = list(takewhile(lambda step: not isinstance(step, steps.LinkState), wanted))
+            await _apply(made, voice)
             await voice.ask({"do": "capture", "folder": self._captures, "ports": ports})
+            wanted = wanted[len(made) :]
+        await _apply(wanted, voice)
+        links = _links_after(change)
+        await voice.ask({"do": "settle", "links": links, "places": [place for place, _ in links]})
 
     def _tapped(self, node: str, interface: p.Interface) -> tuple[str, str]:
         """Where a port is captured: at the fabric's end of its cable, or inside where there is none."""
@@ -132,6 +138,10 @@ class Wiring:
     def script(self) -> str:
         """Everything applied so far as a shell script that a person can replay."""
         return steps.script(self._applied, [node.name for node in held_nodes(self._plan)])
+
+
+async def _apply(wanted: Iterable[steps.Step], voice: Voice) -> None:
+    await voice.ask({"do": "apply", "steps": [steps.encode(step) for step in wanted]})
 
 
 def _links_after(change: p.Change) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from localpair_lab.engines import capabilities
 from localpair_lab.engines.namespace import forkserver_client
 from localpair_lab.engines.namespace.engine import NamespaceEngine
 from localpair_lab.engines.namespace.running import NamespaceRunning
+from localpair_lab.engines.network import Wiring
 from localpair_lab.errors import LabError
 from localpair_lab.fabric.system import clock
 from localpair_lab.judge.packets import read_node
@@ -573,6 +574,31 @@ def test_every_port_is_captured_whole_and_with_the_right_direction(tmp_path: Pat
     assert all(one.outbound for one in sent)
     came = [one for one in read_node(captures, "vpn-hub") if one.packet.destination_port == 46822]
     assert [(one.port, one.outbound) for one in came] == [("vpn-hub/m0", False)]
+
+
+class Voice:
+    """A fabric that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    async def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(message)
+        return {"ok": True}
+
+
+@pytest.mark.parametrize("is_wired", [False, True])
+def test_an_interface_that_appears_is_captured_before_it_is_up(is_wired: bool) -> None:
+    """What it sends and hears at once would be missing otherwise, and what follows would look like a fault."""
+    wires = (p.Impairment("bob/eth0", "to", UDP, nth=(1,)),) if is_wired else ()
+    wiring, voice = Wiring(plans.plan(impairments=wires), [], "/captures"), Voice()
+    asyncio.run(wiring.change(p.CreateInterface("bob", plans.ethernet(11, "192.168.1.31/24")), voice))
+    made, captured, raised, settled = voice.asked
+    assert [one["do"] for one in voice.asked] == ["apply", "capture", "apply", "settle"]
+    assert list(captured["ports"]) == ["bob/eth0"]
+    assert "LinkState" not in {step["step"] for step in made["steps"]}
+    assert "LinkState" in {step["step"] for step in raised["steps"]}
+    assert settled["links"] == [("bob", "eth0")]
 
 
 HEAR_GROUPS = """
