@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import struct
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from localpair_lab import decoy
+from localpair_lab.fabric.traffic import capture
+from localpair_lab.fabric.traffic.capture import Tap
 from localpair_lab.fabric.traffic.frames import Packet
 from localpair_lab.fabric.traffic.pcapng import INBOUND, OUTBOUND, Writer, packets
 from localpair_lab.judge import traffic_limits
@@ -26,6 +29,7 @@ from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import INSTANCE_BYTES, Part
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
     from conftest import PlanOf
@@ -483,6 +487,33 @@ def test_captures_are_read_in_the_order_of_time(tmp_path: Path) -> None:
     assert (first.packet.hops, first.packet.first, first.packet.cast) == (1, b"LP\x01\x00", "multicast")
     assert (second.packet.family, second.packet.source) == ("ipv4", ip_address(FAR).packed)
     assert third.packet.destination == ip_address(BOB).packed
+
+
+class Backlog:
+    """A packet socket with frames that wait."""
+
+    def __init__(self, frames: int) -> None:
+        self.frames = frames
+        self.is_closed = False
+
+    def recvmsg(self, *_: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, tuple[str, int, int]]:
+        self.frames -= 1
+        if self.frames == 4_000:
+            raise OSError(errno.ENETDOWN, "the link went down")
+        if self.frames < 0:
+            raise BlockingIOError
+        return b"frame", [], 0, ("eth0", 0x800, 0)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_capture_ends_with_all_that_has_arrived(tmp_path: Path) -> None:
+    path, waiting = tmp_path / "alice.eth0.pcapng", Backlog(5_001)
+    file = path.open("wb")
+    capture.finish({7: Tap(cast("socket.socket", waiting), file, Writer(file, "alice/eth0"), is_inner=False)})
+    assert waiting.is_closed
+    assert len(list(packets(path.read_bytes()))) == 5_000
 
 
 def test_a_capture_that_was_cut_off_is_read_as_far_as_it_goes() -> None:

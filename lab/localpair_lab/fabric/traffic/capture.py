@@ -28,6 +28,7 @@ _TIME: Final = struct.Struct("=qq")
 _FILE_LIMIT_BYTES: Final = 16 << 20  # of one port; artifacts must stay small enough to send to somebody
 _LARGEST_FRAME: Final = 1 << 17
 _BATCH: Final = 256
+_WAITING: Final = 1 << 15  # more frames than a tap's buffer holds
 BUFFER_BYTES: Final = 1 << 20  # more than a batch writes, so that files grow by whole packets
 
 
@@ -51,16 +52,18 @@ class Tap:
     is_inner: bool
     written: int = 0
 
-    def take(self) -> None:
+    def take(self, most: int = _BATCH) -> None:
         """Write what has arrived. A link that is down says so once and is heard again when it comes back.
 
         The file then holds it, whole, since a person may read the captures of a network that stands at any time.
         """
-        for _ in range(_BATCH):
+        for _ in range(most):
             try:
                 frame, notes, _, source = self.socket.recvmsg(_LARGEST_FRAME, 64)
-            except OSError:
+            except BlockingIOError:
                 break
+            except OSError:  # the link went down; what came before that is still there
+                continue
             self._write(frame, notes, source[2])
         self.file.flush()
 
@@ -102,13 +105,14 @@ def run(control: socket.socket, open_file: Callable[[str], BinaryIO]) -> None:
             file.flush()
             taps[tap.fileno()] = Tap(tap, file, writer, message["inner"])
         else:
-            _finish(taps)
+            finish(taps)
         channel.send(control, {"ok": True})
 
 
-def _finish(taps: dict[int, Tap]) -> None:
+def finish(taps: dict[int, Tap]) -> None:
+    """Write out everything that has arrived, and close."""
     for tap in taps.values():
-        tap.take()
+        tap.take(_WAITING)
         tap.file.close()
         tap.socket.close()
     taps.clear()

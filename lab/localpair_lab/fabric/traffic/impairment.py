@@ -131,8 +131,10 @@ class Lane:
         for _ in range(most):
             try:
                 frame = self.source.recv(_LARGEST_FRAME)
-            except OSError:  # nothing more, or the link is down
+            except BlockingIOError:
                 return
+            except OSError:  # the link went down; what came before that is still there
+                continue
             self.carried += 1
             self._carry(frame, now)
 
