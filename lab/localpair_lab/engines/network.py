@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     Prober: TypeAlias = Callable[[Plan], Sequence[Probe]]
 
 STEPS_FILE = "fabric.sh"
+_PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Voice(Protocol):
@@ -169,7 +171,8 @@ async def collect(voice: Voice, folder: Path) -> None:
 def _write_looks(folder: Path, looks: Mapping[str, str]) -> None:
     folder.mkdir(exist_ok=True)
     for place, text in looks.items():
-        (folder / f"{place}.txt").write_text(text)
+        if _PLACE.fullmatch(place):  # a name from inside is no path here
+            (folder / f"{place}.txt").write_text(text)
 
 
 def _told(probe: Probe) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from localpair_lab.engines.base import Line
     from localpair_lab.engines.compose.docker_host import DockerHost
 
-FABRIC_PROGRAM: Final = ("python3", "-S", "-m", "localpair_lab.fabric")
+FABRIC_PROGRAM: Final = ("python3", "-IBS", "/opt/lab/localpair_lab/fabric/__main__.py")
 _FRAME: Final = struct.Struct(">BxxxI")
 _KILLED: Final = -9
 

@@ -26,7 +26,7 @@ BASE: Final = paths.COMPOSE / "base.yaml"
 _HEAD: Final = """\
 # {scenario} [{cell}], rendered from {source}. By hand:
 #   docker compose -f {file} up -d
-#   docker compose -f {file} exec {node} python3 -S -m localpair_lab.fabric ...   (or: sh)
+#   docker compose -f {file} exec {node} localpair ...   (or: sh; its variables are in plan.json)
 #   docker compose -f {file} down -v -t 0
 """
 
@@ -52,9 +52,12 @@ def render(
 
 
 def machine(node: Node) -> dict[str, Any]:
-    """The part of a device's service that is the node's own."""
-    files = {"LOCALPAIR_LAB_HOSTS": node.hosts_file, "LOCALPAIR_LAB_RESOLVER": node.resolver}
-    environment = {**dict(node.environment), **files}
+    """The part of a device's service that is the node's own.
+
+    Its environment is not among it: the container's first program is the lab's, and the node's variables are for the
+    device's programs only.
+    """
+    environment = {"LOCALPAIR_LAB_HOSTS": node.hosts_file, "LOCALPAIR_LAB_RESOLVER": node.resolver}
     return {
         "hostname": node.name,
         "environment": {key: _verbatim(value) for key, value in environment.items()},

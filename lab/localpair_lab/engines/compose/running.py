@@ -41,7 +41,7 @@ _PATHS: Final = {"PYTHONPATH": "/opt/localpair"}
 _HOME: Final = {"HOME": str(init.HOME), "TMPDIR": str(init.TEMPORARY)}
 
 
-_DECOY: Final = ("python3", "-S", "/opt/lab/localpair_lab/decoy.py")
+_DECOY: Final = ("python3", "-I", "-S", "/opt/lab/localpair_lab/decoy.py")
 
 
 _SANDBOX: Final = ("python3", "-I", "-S", "/opt/lab/localpair_lab/fabric/system/sandbox.py")
@@ -66,7 +66,7 @@ class FabricVoice:
     """Requests to the fabric's container, a line each, over one ``docker exec``."""
 
     def __init__(self, host: DockerHost, container: str) -> None:
-        argv = [*FABRIC_PROGRAM, "ask", "/run/lab/fabric.sock"]
+        argv = [*FABRIC_PROGRAM, "ask"]
         self._stream = Stream(host, container, argv, {}, asyncio.get_running_loop())
         self._lines = self._stream.lines.read()
         self._lock = asyncio.Lock()

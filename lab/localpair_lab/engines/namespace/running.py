@@ -72,7 +72,7 @@ class NamespaceRunning:
         """See ``Running``."""
         place = self._nodes[node]
         words = [self._replaced(word) for word in argv]
-        commands = {"@localpair": self._product, "@decoy": [sys.executable, str(_DECOY)]}
+        commands = {"@localpair": self._product, "@decoy": [sys.executable, "-I", "-S", str(_DECOY)]}
         command = [*commands.get(words[0], [words[0]]), *words[1:]]
         is_product = words[0] == "@localpair"
         if place.node.sandbox and is_product:

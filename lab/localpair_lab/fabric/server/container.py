@@ -2,7 +2,8 @@
 outside.
 
 A device sends its own network namespace over the socket they share, so the fabric needs no sight of other
-containers' processes: NET_ADMIN and SYS_ADMIN are enough.
+containers' processes: NET_ADMIN and SYS_ADMIN are enough. It can say nothing else there (``admission``); orders come
+by a socket in the fabric's own container.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import zlib
 from pathlib import Path
 from typing import Any, Final
 
-from localpair_lab.fabric.server import features, init
+from localpair_lab.fabric.server import admission, features, init
 from localpair_lab.fabric.server.server import Server
 from localpair_lab.fabric.steps import FABRIC
 from localpair_lab.fabric.system import channel, clock, namespaces, processor
@@ -31,6 +32,7 @@ PROJECT: Final = "LOCALPAIR_LAB_PROJECT"
 STARTED: Final = "[lab] the program has started"
 START: Final = "LOCALPAIR_LAB_START"
 BY_SIGNAL: Final = 192  # exit statuses above are signals; what runs here uses none of them
+_CONTROL: Final = Path("/run/fabric.sock")
 _NODE_SOCKET: Final = Path("/run/node.sock")
 _PATIENCE_S: Final = 60.0
 _PAUSE_S: Final = 0.01
@@ -43,7 +45,7 @@ def main(word: str, rest: list[str]) -> int:
     if word == "join":
         return join(Path(rest[0]), rest[1])
     if word == "ask":
-        return ask(Path(rest[0]))
+        return ask()
     if word == "tell":
         return tell(rest[0])
     if word == "captures":
@@ -56,15 +58,16 @@ def main(word: str, rest: list[str]) -> int:
 
 
 def serve(path: Path, *, is_guest: bool = False) -> int:
-    """Listen at ``path`` until SIGTERM. With a project in the environment, build it for its devices."""
+    """Listen until SIGTERM, for devices at ``path``. With a project in the environment, build it for them."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     namespaces.writable_kernel_settings()
-    listener = _listen(path)
+    listener = _listen(_CONTROL)
     _make_tunnel_device()
     if PROJECT in os.environ and not os.fork():
         listener.close()
-        return wire(path, unpacked(os.environ[PROJECT]))
-    Server(listener=listener, is_guest=is_guest).run()
+        return wire(unpacked(os.environ[PROJECT]))
+    door = _listen(path, kind=admission.KIND, mode=0o666)  # devices run without privilege
+    Server(listener=listener, admission=admission.Admission(path, door), is_guest=is_guest).run()
     return 0
 
 
@@ -79,9 +82,9 @@ def unpacked(text: str) -> dict[str, Any]:
     return project
 
 
-def wire(path: Path, project: dict[str, Any]) -> int:
-    """Have the fabric at ``path`` build the project once its devices are there, then let them go."""
-    voice = connect(path)
+def wire(project: dict[str, Any]) -> int:
+    """Have the fabric build the project once its devices are there, then let them go."""
+    voice = connect(_CONTROL)
     requests: list[channel.Message] = [{"do": "await", "nodes": [FABRIC, *project["nodes"]]}]
     requests += [{"do": "keep-order"}] if project["keeps_order"] else []
     for request in (*requests, {"do": "stand", **project}, {"do": "release"}):
@@ -96,13 +99,17 @@ def wire(path: Path, project: dict[str, Any]) -> int:
 def join(path: Path, node: str) -> int:
     """Bring our network namespace to the fabric and sleep; a device's main program."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    voice = connect(path)
     Path("/etc/hosts").write_text(os.environ.get("LOCALPAIR_LAB_HOSTS", ""))
     Path("/etc/resolv.conf").write_text(os.environ.get("LOCALPAIR_LAB_RESOLVER", ""))
-    answer, _ = channel.ask(voice, {"do": "join", "node": node}, [namespaces.open_network()])
-    if answer.get("processor") is not None:
-        processor.keep_to(answer["processor"])
-    sys.stderr.write(f"{node}: the network stands\n" if answer["ok"] else f"{node}: {answer['error']}\n")
+    with connect(path, kind=admission.KIND) as voice:
+        socket.send_fds(voice, [node.encode()], [namespaces.open_network()])
+        word, _, number = voice.recv(admission.LONGEST).partition(b" ")
+    if word != admission.STANDS:
+        sys.stderr.write(f"{node}: the fabric does not let it in\n")
+        return 1
+    if number:
+        processor.keep_to(int(number))
+    sys.stderr.write(f"{node}: the network stands\n")
     init.Holder(listener=_listen(_NODE_SOCKET)).run()
     return 0
 
@@ -139,9 +146,9 @@ def try_everything() -> int:
     return 0
 
 
-def ask(path: Path) -> int:
+def ask() -> int:
     """Carry requests from stdin to the fabric and its answers to stdout, a line each."""
-    voice = connect(path)
+    voice = connect(_CONTROL)
     for line in sys.stdin:
         answer, _ = channel.ask(voice, json.loads(line))
         sys.stdout.write(json.dumps(answer) + "\n")
@@ -160,12 +167,12 @@ def pack_captures(folder: Path) -> int:
     return 0
 
 
-def _listen(path: Path) -> socket.socket:
+def _listen(path: Path, *, kind: int = socket.SOCK_STREAM, mode: int = 0o600) -> socket.socket:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     listener.bind(str(path))
-    path.chmod(0o666)  # devices run without privilege; the folder is shared with nobody else
+    path.chmod(mode)
     listener.listen(256)
     return listener
 
@@ -179,11 +186,11 @@ def _make_tunnel_device() -> None:
             pass
 
 
-def connect(path: Path) -> socket.socket:
-    """A channel to the fabric, which may be starting still."""
+def connect(path: Path, *, kind: int = socket.SOCK_STREAM) -> socket.socket:
+    """A channel to the program that listens at ``path``, which may be starting still."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
-        voice = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        voice = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
         try:
             voice.connect(str(path))
         except OSError:

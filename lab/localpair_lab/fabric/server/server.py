@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import select
 import socket
-import struct
 import sys
 import time
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from localpair_lab.fabric.traffic.recorder import Recorder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from localpair_lab.fabric.server.admission import Admission
     from localpair_lab.fabric.system.channel import Message
 
 
@@ -38,19 +38,21 @@ class RefusedError(Exception):
 
 @dataclass(slots=True)
 class Server:
-    """The fabric's loop: one thread, many channels, a few timers."""
+    """The fabric's loop: one thread, many channels, a few timers.
+
+    It obeys its ``owner`` and whoever comes to the ``listener``. Devices of other containers come by the ``admission``.
+    """
 
     owner: socket.socket | None = None
     listener: socket.socket | None = None
+    admission: Admission | None = None
     places: Places = field(default_factory=Places)
     applier: Applier = field(init=False)
     recorder: Recorder = field(init=False)
     connections: list[socket.socket] = field(default_factory=list)
     waiting: list[tuple[socket.socket, set[str]]] = field(default_factory=list)
-    joined: list[socket.socket] = field(default_factory=list)
     curious: list[socket.socket] = field(default_factory=list)
     outcome: Message | None = None
-    has_released: bool = False
     kept_to: int | None = None  # the one processor on which everything of this network runs
     is_guest: bool = False  # the network we stand in is the engine's own, and has the ports already
 
@@ -68,41 +70,37 @@ class Server:
         """Serve until the owner hangs up (for ever without one)."""
         while True:
             listeners = [self.listener] if self.listener else []
+            doors = self.admission.sockets() if self.admission else []
             ready, _, _ = select.select(
-                [*listeners, *self.connections], [], [], self.applier.seconds_to_next()
+                [*listeners, *doors, *self.connections], [], [], self.applier.seconds_to_next()
             )
             self.applier.run_timers(time.monotonic())
             if self.listener in ready and self.listener is not None:
-                self._admit(self.listener.accept()[0])
+                self.connections.append(self.listener.accept()[0])
+            if self.admission is not None:
+                self.admission.hear(ready)
+                self._answer_waiting()
             for connection in [one for one in self.connections if one in ready]:
                 # One answer may hang up on others.
                 if connection in self.connections and not self._serve(connection):
                     return
 
-    def _admit(self, connection: socket.socket) -> None:
-        """Whoever sits in another container has a number that is none here: a device. Once they are let go they run
-        programs, and no word of theirs is heard any more.
-        """
-        (pid,) = struct.unpack_from("i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if pid == 0 and self.has_released:
-            connection.close()
-        else:
-            self.connections.append(connection)
-
     def _serve(self, connection: socket.socket) -> bool:
         try:
             message, descriptors = channel.receive(connection)
-            self._reply(connection, message, descriptors)
+            self._reply(connection, message)
+            for descriptor in descriptors:
+                os.close(descriptor)
         except channel.ChannelClosedError:
             self._hang_up(connection)
             return connection is not self.owner
         return bool(message["do"] != "end")
 
-    def _reply(self, connection: socket.socket, message: Message, descriptors: list[int]) -> None:
+    def _reply(self, connection: socket.socket, message: Message) -> None:
         passed: list[int] = []
         try:
-            if message["do"] in {"join", "await", "stood"}:
-                getattr(self, f"_{message['do']}")(connection, message, descriptors)
+            if message["do"] in {"await", "stood"}:
+                getattr(self, f"_{message['do']}")(connection, message)
                 return
             answer = self.answer(message, passed)
         except (OSError, RefusedError, KeyError, ValueError) as error:
@@ -115,7 +113,7 @@ class Server:
 
     def _hang_up(self, connection: socket.socket) -> None:
         connection.close()
-        for group in (self.connections, self.joined, self.curious):
+        for group in (self.connections, self.curious):
             if connection in group:
                 group.remove(connection)
         self.waiting = [(one, names) for one, names in self.waiting if one is not connection]
@@ -161,7 +159,7 @@ class Server:
         self.curious.clear()
         return self.outcome
 
-    def _stood(self, connection: socket.socket, _: Message, __: list[int]) -> None:
+    def _stood(self, connection: socket.socket, _: Message) -> None:
         """Answered with the outcome of ``stand``, when there is one."""
         if self.outcome is None:
             self.curious.append(connection)
@@ -194,17 +192,15 @@ class Server:
         passed.append(ours.detach())
         return {"pid": pid}
 
-    def _join(self, connection: socket.socket, message: Message, descriptors: list[int]) -> None:
-        """A device brings its network namespace and waits, unanswered, until the network stands."""
-        self.places.adopt(message["node"], descriptors[0])
-        self.joined.append(connection)
-        self._answer_waiting()
-
-    def _await(self, connection: socket.socket, message: Message, _: list[int]) -> None:
+    def _await(self, connection: socket.socket, message: Message) -> None:
+        """Answered once devices of these names have come; nobody else is let in."""
         self.waiting.append((connection, set(message["nodes"])))
         self._answer_waiting()
 
     def _answer_waiting(self) -> None:
+        awaited: set[str] = set().union(*(names for _, names in self.waiting))
+        for name, network in (self.admission.take(awaited) if self.admission else {}).items():
+            self.places.adopt(name, network)
         present = set(self.places.names())
         for connection, names in self.waiting:
             if names <= present:
@@ -212,13 +208,9 @@ class Server:
         self.waiting = [(connection, names) for connection, names in self.waiting if not names <= present]
 
     def _release(self) -> Message:
-        self.has_released = True
-        for connection in list(self.joined):
-            try:
-                channel.send(connection, {"ok": True, "processor": self.kept_to})
-            except channel.ChannelClosedError:  # a device that died says so elsewhere
-                pass
-            self._hang_up(connection)
+        if self.admission is not None:
+            self.admission.shut(self.kept_to)
+            self.admission = None
         return {}
 
 

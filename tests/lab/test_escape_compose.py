@@ -1,0 +1,213 @@
+"""What a device in a container cannot do, though a stranger has it: each way to the fabric, the lab and the machine is
+tried from inside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import lab_plans as plans
+import pytest
+from lab_canaries import between
+from localpair_lab.engines.compose import image
+from localpair_lab.engines.compose.docker_host import DockerHost
+from localpair_lab.engines.compose.engine import ComposeEngine, answers
+from localpair_lab.engines.compose.running import ComposeRunning
+from localpair_lab.engines.network import Wiring, _write_looks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from localpair_lab import plan as p
+
+needs_engine = pytest.mark.skipif(not answers(), reason="no Docker engine with Compose v2 answers")
+
+A, B = "alice/eth0", "bob/eth0"
+PROBES: Final = [*between(A, B), *between(B, A)]
+
+# Runs in bob's container in place of the lab's own first program, while the fabric still waits for bob.
+TAKEN: Final = """
+import array, json, os, socket, struct, sys, time
+
+DOOR = "/run/lab/fabric.sock"
+
+def call(kind):
+    voice = socket.socket(socket.AF_UNIX, kind)
+    voice.settimeout(0.3)
+    for _ in range(1000):
+        try:
+            voice.connect(DOOR)
+            return voice
+        except FileNotFoundError:
+            time.sleep(0.01)
+        except OSError:
+            return None
+    return None
+
+def say(what, kind, parts, descriptors=()):
+    voice = call(kind)
+    if voice is None:
+        return
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+    try:
+        for part in parts:
+            voice.sendmsg([part], rights)
+        answer = voice.recv(65536)
+    except OSError:
+        return
+    if answer:
+        print("OBEYED", what, answer[:200], file=sys.stderr, flush=True)
+
+network, file = os.open("/proc/self/ns/net", os.O_RDONLY), os.open("/etc/passwd", os.O_RDONLY)
+mount = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+orders = [{"do": word} for word in ("look", "stood", "probe", "release", "end")]
+orders += [
+    {"do": "apply", "steps": [{"step": "Namespace", "place": "mine"}]},
+    {"do": "capture", "folder": "/run/lab/captures", "ports": {}},
+    {"do": "hold", "node": "mine", "hosts": "", "resolver": ""},
+    {"do": "join", "node": "../../x"}, {"do": "join", "node": "fabric"},
+]
+for order in orders:
+    body = json.dumps(order).encode()
+    for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+        passed = [network] if order["do"] == "join" else []
+        say(order, kind, [struct.pack("!I", len(body)) + body], passed)
+        say(order, kind, [body], passed)
+for name in (b"fabric", b"../../etc/x", b"", b"alice" * 20, b"bob\\n", b"\\xff", b"Alice"):
+    say(name, socket.SOCK_SEQPACKET, [name], [network])
+for descriptors in ([], [file], [mount], [network, network]):
+    say(descriptors, socket.SOCK_SEQPACKET, [b"bob"], descriptors)
+say("twice", socket.SOCK_SEQPACKET, [b"carol", b"bob"], [network])
+say("rest of a frame", socket.SOCK_STREAM, [struct.pack("!I", 1 << 30)])
+silent = [call(socket.SOCK_SEQPACKET) for _ in range(300)]
+for path in (DOOR, "/run/lab/x"):
+    try:
+        os.unlink(path) if path == DOOR else open(path, "w")
+        print("OBEYED", path, file=sys.stderr, flush=True)
+    except OSError:
+        pass
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Taken(ComposeRunning):
+    """A project whose bob is a stranger's from the start."""
+
+    def _rendered(self, image_name: str) -> dict[str, Any]:
+        rendered = super()._rendered(image_name)
+        bob = rendered["services"]["bob"]
+        taken = TAKEN.replace("$", "$$")
+        bob["command"] = ["python3", "-I", "-c", taken, *bob["command"]]
+        return rendered
+
+
+@asynccontextmanager
+async def running(plan: p.Plan, folder: Path) -> AsyncIterator[ComposeRunning]:
+    up = await ComposeEngine(prober=lambda _: []).up(plan, folder)
+    try:
+        yield up
+    finally:
+        await up.down()
+
+
+async def said(up: ComposeRunning, node: str, script: str) -> list[str]:
+    process = await up.start(node, ["sh", "-c", script], {})
+    return [line.text async for line in process.lines()]
+
+
+def until_it_stands(container: str) -> list[str]:
+    """What a container says until the network stands."""
+    command = ["docker", "logs", "--follow", container]
+    said = []
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as log:
+        assert log.stderr is not None
+        for line in log.stderr:
+            said.append(line)
+            if "the network stands" in line:
+                break
+        log.terminate()
+    return said
+
+
+def as_root(up: ComposeRunning, service: str, script: str) -> str:
+    """What a shell says that has all the rights there are in the container."""
+    command = ["docker", "exec", "--user", "0", f"{up._name}-{service}-1", "sh", "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+@needs_engine
+def test_a_device_that_is_taken_at_once_says_nothing_that_the_fabric_obeys(tmp_path: Path) -> None:
+    plan, host = plans.plan(), DockerHost()
+
+    async def run() -> list[str]:
+        up: Any = Taken(plan, tmp_path, host, Wiring(plan, PROBES, "/captures"), PROBES)
+        try:
+            await up.build(
+                await asyncio.to_thread(image.ensure, host)
+            )  # its canary has passed, so bob is bob
+            return until_it_stands(up._container("bob"))
+        finally:
+            await up.down()
+
+    assert asyncio.run(run()) == ["bob: the network stands\n"]
+
+
+@needs_engine
+def test_the_door_is_gone_once_programs_run(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(plans.plan(), tmp_path) as up:
+            assert await said(up, "bob", "ls -A /run/lab; touch /run/lab/x 2>/dev/null && echo written") == []
+            assert "fabric.sock" in as_root(up, "fabric", "ls /run"), "the lab itself is still heard"
+
+    asyncio.run(run())
+
+
+@needs_engine
+def test_no_program_of_the_lab_takes_a_devices_variables_for_orders(tmp_path: Path) -> None:
+    """Not even where the loader let them through."""
+    took = "/bin/sh -c 'touch /run/took' #%s"
+    variables = {
+        "PYTHONWARNINGS": "all:0:antigravity.x:0:0",
+        "BROWSER": took,
+        "PATH": "/run/state:/usr/bin:/bin",
+    }
+
+    async def run() -> None:
+        alice = plans.alice(environment=tuple(variables.items()))
+        async with running(plans.plan(alice, plans.bob()), tmp_path) as up:
+            assert await said(up, "alice", "echo $BROWSER") == [took], "they are for the device's programs"
+            assert as_root(up, "alice", "ls /run/took 2>/dev/null") == ""
+            assert "BROWSER" not in as_root(up, "alice", "tr '\\0' '\\n' < /proc/1/environ")
+
+    asyncio.run(run())
+
+
+@needs_engine
+@pytest.mark.parametrize("service", ["alice", "fabric"])
+def test_no_program_of_the_lab_imports_what_the_wheel_brings(service: str, tmp_path: Path) -> None:
+    """Builds of localpair that nobody trusts are played here: such a wheel may bring a ``json`` of its own."""
+    plant = (
+        'mkdir -p /opt/localpair/bin; echo \'open("/run/took", "w")\' | tee /opt/localpair/{}.py >/dev/null'
+    )
+    names = ("json", "socket", "localpair_lab", "sitecustomize", "usercustomize", "encodings", "selectors")
+    script = "printf '#!/bin/sh\\ntouch /run/took\\n' >/opt/localpair/bin/python3; chmod +x /opt/localpair/bin/python3"
+
+    async def run() -> None:
+        async with running(plans.plan(), tmp_path) as up:
+            as_root(up, service, "; ".join([script, *map(plant.format, names)]))
+            await said(up, "alice", "true")
+            await asyncio.to_thread(subprocess.run, up.captures(), capture_output=True, check=True)
+            assert as_root(up, service, "ls /run/took 2>/dev/null") == ""
+
+    asyncio.run(run())
+
+
+def test_the_names_that_a_fabric_tells_are_no_paths(tmp_path: Path) -> None:
+    _write_looks(
+        tmp_path / "state", {"alice": "x", "behind-alice.docker0": "x", "../up": "x", "/x": "x", ".x": "x"}
+    )
+    assert {path.name for path in tmp_path.rglob("*")} == {"state", "alice.txt", "behind-alice.docker0.txt"}
