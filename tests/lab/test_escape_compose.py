@@ -206,6 +206,94 @@ def test_no_program_of_the_lab_imports_what_the_wheel_brings(service: str, tmp_p
     asyncio.run(run())
 
 
+# What whoever has taken the fabric itself would try next, with the rights that it has once it serves.
+TRIES: Final = """
+import ctypes, json, os, socket
+from localpair_lab.fabric.system import namespaces
+from localpair_lab.fabric.server import container
+libc = ctypes.CDLL(None, use_errno=True)
+
+def tried(name, way):
+    try:
+        way()
+    except OSError as error:
+        return
+    print("DONE", name, flush=True)
+
+def write(path, text="x"):
+    return lambda: open(path, "w").write(text)
+
+def device():
+    os.mknod("/run/disk", 0o60600, os.makedev(8, 0))
+    os.open("/run/disk", os.O_RDONLY)
+
+def raw(*call):
+    def do():
+        if libc.syscall(*call) < 0:
+            raise OSError(ctypes.get_errno(), "")
+    return do
+
+os.makedirs("/run/inner", exist_ok=True)
+tried("core pattern", write("/proc/sys/kernel/core_pattern", "core"))
+tried("sysrq", write("/proc/sysrq-trigger", "h"))
+tried("uevent helper", write("/sys/kernel/uevent_helper", ""))
+tried("own program", write("/opt/lab/localpair_lab/fabric/steps.py", ""))
+tried("etc", write("/etc/x"))
+tried("tmpfs", lambda: namespaces.mount("tmpfs", "/run/inner", "tmpfs"))
+tried("cgroup", lambda: namespaces.mount("cgroup", "/run/inner", "cgroup", data="memory"))
+tried("proc", lambda: namespaces.mount("proc", "/run/inner", "proc"))
+tried("sysfs", lambda: namespaces.mount("sysfs", "/run/inner", "sysfs"))
+tried("remount", lambda: namespaces.mount("none", "/sys", flags=32))
+tried("disk", device)
+for name in ("USER", "MOUNT", "PID", "UTS", "IPC"):
+    tried(name, lambda name=name: namespaces.unshare(getattr(namespaces, "NEW_" + name)))
+tried("mount namespace of 1", lambda: namespaces.enter(os.open("/proc/1/ns/mnt", os.O_RDONLY)))
+tried("trace 1", raw(101, 16, 1, 0, 0))
+tried("bpf", raw(321, 5, ctypes.create_string_buffer(120), 120))
+tried("module", raw(175, ctypes.create_string_buffer(8), 8, b""))
+tried("kernel log", raw(103, 3, ctypes.create_string_buffer(8), 8))
+tried("host name", lambda: namespaces.set_hostname("x"))
+tried("other user", lambda: os.setuid(1000))
+tried("chroot", lambda: os.chroot("/run/inner"))
+tried("clock", raw(227, 0, ctypes.create_string_buffer(16)))
+tried("reboot", raw(169, 0xFEE1DEAD, 672274793, 0, 0))
+namespaces.create_network()  # it still can do its work
+print("TRIED", flush=True)
+"""
+
+
+@needs_engine
+def test_a_fabric_that_is_taken_has_its_networks_and_nothing_else(tmp_path: Path) -> None:
+    """The tries begin where the fabric begins to serve."""
+    serve = "from localpair_lab.fabric.server import server, container\n"
+    serve += f"run = server.Server.run\ndef taken(self):\n    exec({TRIES!r}, {{}})\n    run(self)\n"
+    serve += "server.Server.run = taken\nimport sys\n"
+    serve += "sys.exit(container.main(sys.argv[1], sys.argv[2:]))"
+    plan, host = plans.plan(), DockerHost()
+
+    class TakenFabric(ComposeRunning):
+        def _rendered(self, image_name: str) -> dict[str, Any]:
+            rendered = super()._rendered(image_name)
+            fabric = rendered["services"]["fabric"]
+            begin = f"import sys; sys.path.append('/opt/lab')\n{serve}".replace("$", "$$")
+            fabric["command"] = ["python3", "-IBS", "-c", begin, "serve", "/run/lab/fabric.sock"]
+            return rendered
+
+    async def run() -> list[str]:
+        up: Any = TakenFabric(plan, tmp_path, host, Wiring(plan, PROBES, "/captures"), PROBES)
+        try:
+            await up.build(await asyncio.to_thread(image.ensure, host))
+            await up.collect()
+            return (tmp_path / "fabric.log").read_text().splitlines()
+        finally:
+            await up.down()
+
+    log = [line.split(" ", 1)[-1] for line in asyncio.run(run())]
+    assert "TRIED" in log
+    assert [line for line in log if line.startswith("DONE")] == []
+    assert (tmp_path / "captures" / "alice.eth0.pcapng").stat().st_size > 0
+
+
 def test_the_names_that_a_fabric_tells_are_no_paths(tmp_path: Path) -> None:
     _write_looks(
         tmp_path / "state", {"alice": "x", "behind-alice.docker0": "x", "../up": "x", "/x": "x", ".x": "x"}

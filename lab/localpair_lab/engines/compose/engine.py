@@ -17,7 +17,7 @@ from localpair_lab.engines.compose.cleanup import watch
 from localpair_lab.engines.compose.docker_host import DockerHost, has_compose
 from localpair_lab.engines.compose.docker_networks import BridgedRunning, unplayable
 from localpair_lab.engines.compose.exec import FABRIC_PROGRAM
-from localpair_lab.engines.compose.render import as_text, project_name, render
+from localpair_lab.engines.compose.render import as_text, project_name, render, rights_of_the_fabric
 from localpair_lab.engines.compose.running import CAPTURES, FILE, ComposeRunning
 from localpair_lab.engines.network import STEPS_FILE, Wiring
 from localpair_lab.errors import LabError
@@ -78,9 +78,7 @@ class ComposeEngine:
         output: bytes = self._host.client.containers.run(
             image.ensure(self._host),
             [*FABRIC_PROGRAM, "try"],
-            network_mode="none",
-            cap_add=["NET_ADMIN", "SYS_ADMIN"],
-            security_opt=["apparmor:unconfined"],
+            **rights_of_the_fabric(),
             labels={lease.LABEL: "1"},
             remove=True,
         )

@@ -51,6 +51,12 @@ def render(
     return {"name": name, "services": services, "volumes": volumes}
 
 
+def rights_of_the_fabric() -> dict[str, Any]:
+    """What the fabric's container may do, and its lack of a network, by the names that Compose and the SDK share."""
+    fabric: dict[str, Any] = yaml.safe_load(BASE.read_text())["services"]["fabric"]
+    return {key: fabric[key] for key in ("network_mode", "cap_drop", "cap_add", "security_opt")}
+
+
 def machine(node: Node) -> dict[str, Any]:
     """The part of a device's service that is the node's own.
 

@@ -25,7 +25,7 @@ from typing import Any, Final
 from localpair_lab.fabric.server import admission, features, init
 from localpair_lab.fabric.server.server import Server
 from localpair_lab.fabric.steps import FABRIC
-from localpair_lab.fabric.system import channel, clock, namespaces, processor
+from localpair_lab.fabric.system import channel, clock, confinement, namespaces, processor
 from localpair_lab.fabric.traffic import tunnel
 
 PROJECT: Final = "LOCALPAIR_LAB_PROJECT"
@@ -34,6 +34,7 @@ START: Final = "LOCALPAIR_LAB_START"
 BY_SIGNAL: Final = 192  # exit statuses above are signals; what runs here uses none of them
 _CONTROL: Final = Path("/run/fabric.sock")
 _NODE_SOCKET: Final = Path("/run/node.sock")
+_WRITES_TO: Final = ("/captures", "/run", "/proc/sys/net", str(tunnel.DEVICE), os.devnull)
 _PATIENCE_S: Final = 60.0
 _PAUSE_S: Final = 0.01
 
@@ -62,11 +63,13 @@ def serve(path: Path, *, is_guest: bool = False) -> int:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     namespaces.writable_kernel_settings()
     listener = _listen(_CONTROL)
+    door = _listen(path, kind=admission.KIND, mode=0o666)  # devices run without privilege
     _make_tunnel_device()
+    confinement.confine_fabric(_WRITES_TO)
     if PROJECT in os.environ and not os.fork():
         listener.close()
+        door.close()
         return wire(unpacked(os.environ[PROJECT]))
-    door = _listen(path, kind=admission.KIND, mode=0o666)  # devices run without privilege
     Server(listener=listener, admission=admission.Admission(path, door), is_guest=is_guest).run()
     return 0
 
@@ -141,6 +144,7 @@ def try_everything() -> int:
     """Print what a fabric can do in this container, as JSON."""
     namespaces.writable_kernel_settings()
     _make_tunnel_device()
+    confinement.confine_fabric(_WRITES_TO)
     found = {**features.run(), "clock": "" if clock.library() else "libfaketime is not in the image"}
     sys.stdout.write(json.dumps(found) + "\n")
     return 0
@@ -149,6 +153,7 @@ def try_everything() -> int:
 def ask() -> int:
     """Carry requests from stdin to the fabric and its answers to stdout, a line each."""
     voice = connect(_CONTROL)
+    namespaces.keep_capabilities(())
     for line in sys.stdin:
         answer, _ = channel.ask(voice, json.loads(line))
         sys.stdout.write(json.dumps(answer) + "\n")
@@ -158,6 +163,7 @@ def ask() -> int:
 
 def pack_captures(folder: Path) -> int:
     """Write the captures so far to stdout, a tar archive; they may grow meanwhile, which stops `docker cp`."""
+    namespaces.keep_capabilities(())
     with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
         for path in sorted(folder.glob("*.pcapng")):
             data = path.read_bytes()

@@ -9,14 +9,13 @@ import ctypes
 import os
 import signal
 import struct
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from localpair_lab.fabric.system import namespaces
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 NEW_MOUNT: Final = 0x00020000
 NEW_UTS: Final = 0x04000000
@@ -42,6 +41,9 @@ _FILES_OF_OTHERS: Final = {
     1,
     2,
 }  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: the lab may lie in another user's folder
+NET_ADMIN: Final = 12
+NET_RAW: Final = 13
+SYS_ADMIN: Final = 21
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -61,10 +63,15 @@ def drop_privileges() -> None:
     """The calling process, and what it executes next, has the rights of an ordinary user on the network, also where it
     is root: no capabilities (capabilities(7)) but to read what root may read.
     """
-    for number in set(range(_CAPABILITIES)) - _FILES_OF_OTHERS:
+    keep_capabilities(_FILES_OF_OTHERS)
+
+
+def keep_capabilities(numbers: Iterable[int]) -> None:
+    """The calling process, and what it starts, keeps these of its capabilities and gets no others, for good."""
+    for number in set(range(_CAPABILITIES)).difference(numbers):
         if _libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) == 1:
             _check(_libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")
-    kept = sum(1 << number for number in _FILES_OF_OTHERS)
+    kept = sum(1 << number for number in numbers)
     head, room = struct.pack("=Ii", _CAPABILITY_VERSION, 0), ctypes.create_string_buffer(24)
     _check(_libc.capget(head, room), "capget")
     effective, permitted, _, *_ = struct.unpack("=6I", room.raw)
@@ -146,14 +153,15 @@ def become_root_of_own() -> None:
 
 
 def writable_kernel_settings() -> None:
-    """In a container whose /proc/sys is read-only: a /proc of our own."""
-    if os.access("/proc/sys/net/ipv4/ip_forward", os.W_OK) and not _read_only(Path("/proc/sys")):
+    """In a container whose /proc/sys is read-only: its part for networks becomes writable, and no other."""
+    if os.access("/proc/sys/net/ipv4/ip_forward", os.W_OK) and not _read_only(Path("/proc/sys/net")):
         return
-    namespaces.unshare(namespaces.NEW_MOUNT)
-    namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
-    namespaces.mount(
-        "proc", "/proc", "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
-    )
+    unshare(NEW_MOUNT)
+    mount("none", "/", flags=MS_REC | MS_PRIVATE)
+    with tempfile.TemporaryDirectory(dir="/run") as whole:
+        mount("proc", whole, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        mount(f"{whole}/sys/net", "/proc/sys/net", flags=MS_BIND)
+        _check(_libc.umount2(whole.encode(), 0), f"umount {whole}")
 
 
 def _read_only(folder: Path) -> bool:

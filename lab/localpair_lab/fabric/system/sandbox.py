@@ -13,9 +13,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat
 import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 _SET_SECCOMP: Final = 22
@@ -32,7 +33,8 @@ _AF_NETLINK: Final = 16
 
 # linux/landlock.h; the numbers of its calls are the same on every architecture.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_EXECUTE, _READ_FILE, _READ_DIRECTORY = 1 << 0, 1 << 2, 1 << 3
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIRECTORY = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_CHANGE_FOLDER: Final = 0b1_1111_1111 << 4  # removing and making, of each kind
 _PATH_BENEATH: Final = 1
 _HIDDEN: Final = ("proc", "sys")
 
@@ -57,7 +59,12 @@ def filter_program(machine: str) -> bytes:
 
 def withhold_netlink() -> None:
     """No netlink sockets for the calling process, for good. Raises OSError where the kernel refuses."""
-    code = ctypes.create_string_buffer(filter_program(os.uname().machine))
+    refuse(filter_program(os.uname().machine))
+
+
+def refuse(filter_steps: bytes) -> None:
+    """Put a filter on the calling process and all that it starts, for good. Raises OSError."""
+    code = ctypes.create_string_buffer(filter_steps)
     steps = (len(code) - 1) // 8
     program = ctypes.create_string_buffer(struct.pack("@HP", steps, ctypes.addressof(code)))
     _control(_NO_NEW_PRIVILEGES, 1, None)
@@ -65,23 +72,32 @@ def withhold_netlink() -> None:
 
 
 def withhold_kernel_files() -> None:
-    """Nothing below /proc and /sys for the calling process, for good. Raises OSError where the kernel refuses.
+    """Nothing below /proc and /sys for the calling process, for good. Raises OSError where the kernel refuses."""
+    others = [entry.path for entry in os.scandir("/") if entry.name not in _HIDDEN and entry.is_dir()]
+    _allow_only(_EXECUTE | _READ_FILE | _READ_DIRECTORY, others)
 
-    Landlock forbids what no rule allows, so every other folder of the root gets a rule.
+
+def write_only_below(places: Iterable[str]) -> None:
+    """The calling process may change files and folders in ``places`` (folders or files) and nowhere else, for good; nor
+    may it mount anything. Raises OSError where the kernel has no Landlock.
     """
-    handled = _EXECUTE | _READ_FILE | _READ_DIRECTORY
+    _allow_only(_WRITE_FILE | _CHANGE_FOLDER, places)
+
+
+def _allow_only(handled: int, places: Iterable[str]) -> None:
+    """Landlock forbids of what is ``handled`` all that no rule allows; every place gets a rule."""
     ruleset = _call(
         _CREATE_RULESET, ctypes.create_string_buffer(struct.pack("=Q", handled), 8), ctypes.c_size_t(8), 0
     )
     try:
-        for entry in os.scandir("/"):
-            if entry.name not in _HIDDEN and entry.is_dir():
-                folder = os.open(entry.path, os.O_PATH | os.O_CLOEXEC)
-                try:
-                    rule = ctypes.create_string_buffer(struct.pack("=Qi", handled, folder), 12)
-                    _call(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
-                finally:
-                    os.close(folder)
+        for path in places:
+            place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            allowed = handled if stat.S_ISDIR(os.fstat(place).st_mode) else handled & ~_CHANGE_FOLDER
+            try:
+                rule = ctypes.create_string_buffer(struct.pack("=Qi", allowed, place), 12)
+                _call(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
+            finally:
+                os.close(place)
         _control(_NO_NEW_PRIVILEGES, 1, None)
         _call(_RESTRICT_SELF, ruleset, 0)
     finally:
