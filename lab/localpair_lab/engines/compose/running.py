@@ -16,7 +16,7 @@ from localpair_lab.engines.compose.exec import FABRIC_PROGRAM, Execution, Stream
 from localpair_lab.engines.compose.render import as_text, project_name, render
 from localpair_lab.engines.network import STEPS_FILE, Wiring, collect, held_nodes
 from localpair_lab.errors import LabError
-from localpair_lab.fabric.server import init
+from localpair_lab.fabric.server import furniture
 from localpair_lab.fabric.steps import FABRIC
 from localpair_lab.fabric.system import clock
 
@@ -38,7 +38,7 @@ _PRODUCT: Final = ("python3", "-m", "localpair")
 _PATHS: Final = {"PYTHONPATH": "/opt/localpair"}
 
 
-_HOME: Final = {"HOME": str(init.HOME), "TMPDIR": str(init.TEMPORARY)}
+_HOME: Final = {"HOME": str(furniture.HOME), "TMPDIR": str(furniture.TEMPORARY)}
 
 
 _DECOY: Final = ("python3", "-I", "-S", "/opt/lab/localpair_lab/decoy.py")
@@ -172,7 +172,7 @@ class ComposeRunning:
 
     @staticmethod
     def _replaced(word: str) -> str:
-        return word.replace("@state", str(init.STATE))
+        return word.replace("@state", str(furniture.STATE))
 
     async def put(self, node: str, name: str, data: bytes) -> None:
         """See ``Running``."""
@@ -187,12 +187,12 @@ class ComposeRunning:
             archive.addfile(entry, io.BytesIO(data))
         container = self._container(node)
         await asyncio.to_thread(
-            self._host.client.api.put_archive, container, str(init.STATE), packed.getvalue()
+            self._host.client.api.put_archive, container, str(furniture.STATE), packed.getvalue()
         )
 
     async def get(self, node: str, name: str) -> bytes:
         """See ``Running``."""
-        found = await asyncio.to_thread(self._archive, node, str(PurePosixPath(init.STATE) / name))
+        found = await asyncio.to_thread(self._archive, node, str(PurePosixPath(furniture.STATE) / name))
         with tarfile.open(fileobj=io.BytesIO(found)) as archive:
             for entry in archive:
                 if (file := archive.extractfile(entry)) is not None:

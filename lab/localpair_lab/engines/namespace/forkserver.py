@@ -5,7 +5,7 @@
 ``-I``: what is imported as localpair is what is installed, never the tree that the lab lies in; ``ROOT`` is that
 tree's folder. It answers on the channel at ``FD`` (see ``fabric.channel``), and ends with ``PARENT``:
 
-    at first                                                          -> {"product": whether localpair was found}
+    at first                                      -> {"product": whether localpair was found, "folders": its parts}
     {"do": "own"} + the fabric's end of its channel, its stderr       -> {"pid"} + a pidfd of the forked fabric
 """
 
@@ -30,6 +30,7 @@ def main(descriptor: int, parent: int, root: str) -> None:
     # OpenSSL knows a forked process by its number, which is a small one in every device.
     has_product = os.getpid() > _SMALL_NUMBERS and _import_product()
     sys.path.append(root)
+    from localpair_lab.engines.namespace import visible
     from localpair_lab.fabric.server import owner, prefork
     from localpair_lab.fabric.system import channel, children, namespaces
 
@@ -40,7 +41,8 @@ def main(descriptor: int, parent: int, root: str) -> None:
     gc.freeze()  # a child's collections would copy every page else
     connection = socket.socket(fileno=descriptor)
     try:
-        channel.send(connection, {"product": has_product})
+        packages = list(import_module("localpair").__path__) if has_product else []
+        channel.send(connection, {"product": has_product, "folders": visible.loaded(packages)})
         while True:
             _, passed = channel.receive(connection)
             _reap()  # not before: a pidfd needs a process that nobody has reaped

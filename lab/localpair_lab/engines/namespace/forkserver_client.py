@@ -61,7 +61,9 @@ class Fork:
 
 
 class Zygote:
-    """The process itself. ``has_product``: its children's devices can live as localpair without a start."""
+    """The process itself. ``has_product``: its children's devices can live as localpair without a start. ``folders``:
+    what its interpreter and localpair consist of.
+    """
 
     def __init__(self) -> None:
         self._owner = os.getpid()
@@ -90,6 +92,7 @@ class Zygote:
             self.end()
             raise LabError("the lab's zygote did not start", hint=HINT) from error
         self.has_product = bool(hello["product"])
+        self.folders: list[str] = hello["folders"]
 
     @property
     def is_usable(self) -> bool:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from localpair_lab.engines.base import Line
 from localpair_lab.engines.lines import Lines, PipeLines
+from localpair_lab.engines.namespace import visible
 from localpair_lab.engines.namespace.forkserver_client import zygote
 from localpair_lab.errors import HINT, LabError
 from localpair_lab.fabric.system import channel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from localpair_lab.plan.topology import Node
 
@@ -31,6 +32,7 @@ class FabricProcess:
     def __init__(self) -> None:
         source = zygote()
         self.has_product = source.has_product
+        self._folders = source.folders
         self._fork = source.fork()
         self._lock = asyncio.Lock()
 
@@ -50,6 +52,11 @@ class FabricProcess:
         if not answer["ok"]:
             raise LabError(f"fabric: {answer['error']}")
         return answer, passed
+
+    async def make_root(self, commands: Iterable[str]) -> None:
+        """Make the root of all nodes; those commands can be started there. Said once, before the first node."""
+        folders = [*self._folders, *visible.of_programs(commands), *visible.of_the_lab()]
+        await self.ask({"do": "root", "folders": folders})
 
     def outer_pid(self, pid: int) -> int:
         """The process id, as seen from here, of one that the fabric knows by ``pid``. Raises ``LabError``."""

@@ -14,7 +14,7 @@ from localpair_lab import plan as p
 from localpair_lab.engines.namespace.process import FabricProcess, HeldNode, NodeProcess
 from localpair_lab.engines.network import STEPS_FILE, Wiring, collect, held_nodes
 from localpair_lab.errors import LabError
-from localpair_lab.fabric.server import init, prefork
+from localpair_lab.fabric.server import furniture, init, prefork
 from localpair_lab.fabric.system import clock
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ _DECOY = paths.PACKAGE / "decoy.py"
 
 
 _SANDBOX = paths.PACKAGE / "fabric" / "system" / "sandbox.py"
+
+
+_ENTRANCE = paths.PACKAGE / "fabric" / "system" / "entrance.py"
 
 
 _SIGNALS = {"kill": 9, "pause": 19, "resume": 18}
@@ -59,6 +62,7 @@ class NamespaceRunning:
         """Nodes, then the network, its canary, captures and impairments. Raises ``LabError``."""
         if self._wiring.keeps_order:
             await self._fabric.ask({"do": "keep-order"})
+        await self._fabric.make_root([self._product[0]])
         for node in held_nodes(self._plan):
             furniture = {"hosts": node.hosts_file, "resolver": node.resolver}
             message = {"do": "hold", "node": node.name, **furniture}
@@ -94,7 +98,7 @@ class NamespaceRunning:
 
     @staticmethod
     def _replaced(word: str) -> str:
-        return word.replace("@state", str(init.STATE))
+        return word.replace("@state", str(furniture.STATE))
 
     async def put(self, node: str, name: str, data: bytes) -> None:
         """See ``Running``."""
@@ -119,13 +123,13 @@ class NamespaceRunning:
 
     def enter(self, node: str, *, terminal: bool) -> list[str]:
         """See ``Running``."""
-        del terminal  # it is the caller's own
         if node not in self._nodes:
             raise LabError(f"{node} runs no programs")
         flags = ["--net", "--mount", "--uts", "--ipc", "--pid"]
         flags += [] if os.getuid() == 0 else ["--user", "--preserve-credentials"]
         place = ["nsenter", "--target", str(self._fabric.outer_pid(self._pids[node])), *flags]
-        return [*place, "sh", "-c", self._entrance(self._nodes[node].node), "sh"]
+        door = [sys.executable, "-I", "-S", str(_ENTRANCE), "terminal" if terminal else "pipes"]
+        return [*place, *door, "sh", "-c", self._entrance(self._nodes[node].node), "sh"]
 
     def _entrance(self, node: Node) -> str:
         """A shell's words that begin anew where the node's programs begin: nothing of the caller's home is left."""
@@ -133,7 +137,7 @@ class NamespaceRunning:
         beside = {"PATH": f"{Path(self._product[0]).parent}:{base['PATH']}"}
         values = {**base, **beside, **self._environment(node, p.PRODUCT_HOME)}
         settings = shlex.join(f"{name}={value}" for name, value in values.items())
-        return f'cd {init.STATE} && exec env -i TERM="${{TERM:-dumb}}" {settings} "$@"'
+        return f'cd {furniture.STATE} && exec env -i TERM="${{TERM:-dumb}}" {settings} "$@"'
 
     def captures(self) -> list[str]:
         """See ``Running``."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING, Final
 
 from localpair_lab.engines.capabilities import NEEDS_NFT, RESTS_ON
-from localpair_lab.engines.namespace.forkserver_client import zygote
+from localpair_lab.engines.namespace.forkserver_client import Fork, zygote
 from localpair_lab.errors import LabError
 from localpair_lab.fabric.system import channel, clock, tools
 
@@ -30,6 +31,18 @@ def namespaces() -> Mapping[str, str]:
     return found
 
 
+def _without_node(fork: Fork) -> str:
+    """Why there can be no node; empty where there can."""
+    nothing = {"hosts": "", "resolver": ""}
+    for message in ({"do": "root", "folders": zygote().folders}, {"do": "hold", "node": "trial", **nothing}):
+        answer, passed = channel.ask(fork.channel, message)
+        for descriptor in passed:
+            os.close(descriptor)
+        if not answer["ok"]:
+            return str(answer["error"])
+    return ""
+
+
 def _ask_fabric() -> dict[str, str]:
     trials: dict[str, str] | None = None
     try:
@@ -37,6 +50,7 @@ def _ask_fabric() -> dict[str, str]:
         fork.channel.settimeout(_PROBE_S)
         try:
             trials = channel.ask(fork.channel, {"do": "probe"})[0]["trials"]
+            trials["events"] = trials["events"] or _without_node(fork)
         except OSError:
             pass  # it has said why, or nothing
         fork.end(_PROBE_S)

@@ -24,53 +24,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from localpair_lab.fabric.server import prefork
-from localpair_lab.fabric.system import channel, namespaces, tools
+from localpair_lab.fabric.server.furniture import HOME, STATE, TEMPORARY, Furniture, furnish
+from localpair_lab.fabric.system import channel, children, namespaces, tools
 
-ROOT: Final = Path("/run")  # a private tmpfs; hides the host's service sockets as well
-STATE: Final = ROOT / "state"
-HOME: Final = ROOT / "home"
-TEMPORARY: Final = ROOT / "tmp"
 _NOT_FOUND: Final = 127
-
-
-@dataclass(frozen=True, slots=True)
-class Furniture:
-    """What a node finds in its file system."""
-
-    name: str
-    hosts: str = ""
-    resolver: str = ""
-
-
-def furnish(furniture: Furniture) -> None:
-    """Give the calling process, alone in new mount and UTS namespaces, the node's own /run, /proc,
-    /etc/hosts.
-    """
-    namespaces.set_hostname(furniture.name)
-    namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
-    resolver = Path("/etc/resolv.conf").resolve()
-    namespaces.mount("tmpfs", ROOT, "tmpfs", namespaces.MS_NOSUID | namespaces.MS_NODEV, "mode=755")
-    for folder in (STATE, HOME, TEMPORARY):
-        folder.mkdir()
-    _cover(Path("/etc/hosts"), furniture.hosts)
-    _cover(resolver, furniture.resolver)
-    namespaces.mount(
-        "proc", "/proc", "proc", namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
-    )
-    try:
-        namespaces.mount("sysfs", "/sys", "sysfs", namespaces.MS_RDONLY | namespaces.MS_NOSUID)
-    except OSError:  # some hosts refuse it without root; programs then see the host's interfaces under /sys
-        pass
-
-
-def _cover(target: Path, text: str) -> None:
-    own = ROOT / target.name
-    if target.is_relative_to(ROOT):  # a link into what is hidden now: put the file where the link points
-        target.parent.mkdir(parents=True, exist_ok=True)
-        own = target
-    own.write_text(text)
-    if own != target and target.exists():
-        namespaces.mount(str(own), target, flags=namespaces.MS_BIND)
 
 
 def base_environment() -> dict[str, str]:
@@ -222,16 +179,17 @@ def _become(message: dict[str, Any], environment: dict[str, str], streams: list[
         os._exit(_NOT_FOUND)
 
 
-def hold(furniture: Furniture, connection: socket.socket, ready: int) -> None:
+def hold(furniture: Furniture, root: int, connection: socket.socket, ready: int) -> None:
     """As process 1 of a new process namespace, forked from the fabric: become a node. Never returns.
 
-    One byte goes to ``ready`` once the node is furnished; a longer text instead is the reason why it is not.
+    ``root`` is the mount namespace that its own is made of. One byte goes to ``ready`` once the node is furnished;
+    a longer text instead is the reason why it is not.
     """
     try:
         namespaces.die_with_parent(0)
-        kinds = namespaces.NEW_NET | namespaces.NEW_MOUNT | namespaces.NEW_UTS | namespaces.NEW_IPC
-        namespaces.unshare(kinds)
-        furnish(furniture)
+        children.keep_open(root, connection.fileno(), ready)
+        furnish(furniture, root)
+        os.close(root)
         os.write(ready, b"+")
         os.close(ready)
         Holder(owner=connection).run()

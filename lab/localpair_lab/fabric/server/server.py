@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from localpair_lab.fabric.server import features, init
 from localpair_lab.fabric.server.apply import Applier
+from localpair_lab.fabric.server.furniture import Furniture
 from localpair_lab.fabric.steps import FABRIC, decode
-from localpair_lab.fabric.system import channel, children, namespaces, processor
+from localpair_lab.fabric.system import channel, children, namespaces, private_root, processor
 from localpair_lab.fabric.system.places import Places
 from localpair_lab.fabric.system.settle import settle
 from localpair_lab.fabric.traffic import canary
@@ -54,6 +55,7 @@ class Server:
     curious: list[socket.socket] = field(default_factory=list)
     outcome: Message | None = None
     kept_to: int | None = None  # the one processor on which everything of this network runs
+    root: int | None = None  # the mount namespace that nodes' own are made of
     is_guest: bool = False  # the network we stand in is the engine's own, and has the ports already
 
     def __post_init__(self) -> None:
@@ -122,6 +124,7 @@ class Server:
         """Carry out one request. Descriptors appended to ``passed`` travel with the answer."""
         words: dict[str, Callable[[], Message]] = {
             "keep-order": self._keep_order,
+            "root": lambda: self._make_root(message),
             "hold": lambda: self._hold(message, passed),
             "apply": lambda: self._apply(message),
             "stand": lambda: self._stand(message),
@@ -175,11 +178,18 @@ class Server:
                 raise RefusedError(f"{step.text.splitlines()[0]}: {error}") from error
         return {}
 
+    def _make_root(self, message: Message) -> Message:
+        """The root of all nodes, said once and before ``hold``."""
+        self.root = private_root.make(message["folders"], for_others=False)
+        return {}
+
     def _hold(self, message: Message, passed: list[int]) -> Message:
-        furniture = init.Furniture(message["node"], message["hosts"], message["resolver"])
+        if self.root is None:
+            raise RefusedError("nodes have no root yet")
+        furniture, root = Furniture(message["node"], message["hosts"], message["resolver"]), self.root
         ours, theirs = socket.socketpair()
         listening, ready = os.pipe()
-        pid = children.fork_first_of_own(lambda: init.hold(furniture, theirs, ready))
+        pid = children.fork_first_of_own(lambda: init.hold(furniture, root, theirs, ready))
         theirs.close()
         os.close(ready)
         said = os.read(listening, 4096)

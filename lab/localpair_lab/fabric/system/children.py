@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from localpair_lab.fabric.system import namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_FIRST_OTHER: Final = 3  # after the three streams
 
 
 def fork(work: Callable[[], None], *, what: str) -> int:
@@ -47,6 +49,15 @@ def fork_first_of_own(work: Callable[[], None]) -> int:
     finally:
         namespaces.enter(home, namespaces.NEW_PID)
         os.close(home)
+
+
+def keep_open(*descriptors: int) -> None:
+    """Close everything that the calling process has open, but the three streams and those."""
+    first = _FIRST_OTHER
+    for descriptor in sorted(descriptors):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
 
 
 def end(pid: int) -> None:

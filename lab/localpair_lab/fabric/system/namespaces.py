@@ -6,6 +6,7 @@ Source: namespaces(7), setns(2), unshare(2), mount(2), prctl(2). ``os.setns`` ca
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import struct
@@ -28,9 +29,14 @@ MS_RDONLY: Final = 0x1
 MS_NOSUID: Final = 0x2
 MS_NODEV: Final = 0x4
 MS_NOEXEC: Final = 0x8
+MS_REMOUNT: Final = 0x20
 MS_BIND: Final = 0x1000
 MS_REC: Final = 0x4000
 MS_PRIVATE: Final = 0x40000
+_MS_MOVE: Final = 0x2000
+_DETACH: Final = 0x2  # of umount2(2)
+_MOUNT_SETATTR: Final = 442  # on every architecture
+_RECURSIVE: Final = 0x8000
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_CAPBSET_READ: Final = 23
@@ -44,6 +50,10 @@ _FILES_OF_OTHERS: Final = {
 NET_ADMIN: Final = 12
 NET_RAW: Final = 13
 SYS_ADMIN: Final = 21
+
+_AT_HERE: Final = -100  # AT_FDCWD
+# Of statvfs(3), by the names that mount(2) has for them: noexec, noatime, nodiratime, relatime.
+_SHOWN_FLAGS: Final = MS_NOEXEC | 0x400 | 0x800
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -95,6 +105,46 @@ def mount(source: str, target: str | Path, kind: str = "", flags: int = 0, data:
     _check(result, f"mount {source} on {target}")
 
 
+def restrict_mounts(folder: Path, *, read_only: bool) -> None:
+    """No set-user-id programs and no devices on the mount at ``folder`` and all below it, nor changes if ``read_only``.
+
+    The flags that they have already stay.
+    """
+    flags = MS_NOSUID | MS_NODEV | (MS_RDONLY if read_only else 0)  # the newer call has the same three
+    attributes = ctypes.create_string_buffer(struct.pack("=4Q", flags, 0, 0, 0), 32)
+    here = ctypes.c_long(_AT_HERE)
+    result = _libc.syscall(
+        _MOUNT_SETATTR, here, os.fsencode(folder), ctypes.c_long(_RECURSIVE), attributes, ctypes.c_long(32)
+    )
+    if result < 0 and ctypes.get_errno() == errno.ENOSYS:  # Linux before 5.12: one by one
+        for point in _mount_points(folder):
+            kept = os.statvfs(point).f_flag & _SHOWN_FLAGS
+            mount("none", point, flags=MS_REMOUNT | MS_BIND | flags | kept)
+        return
+    _check(result, f"mount_setattr {folder}")
+
+
+def _mount_points(folder: Path) -> list[Path]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    found = [Path(line.split()[4].encode().decode("unicode_escape")) for line in lines]
+    return [point for point in found if point.is_relative_to(folder)]
+
+
+def pivot(folder: Path) -> None:
+    """The mount at ``folder`` becomes the root of this mount namespace, and nothing else stays in it."""
+    os.chdir(folder)
+    if _libc.pivot_root(b".", b".") == 0:
+        _check(_libc.umount2(b".", _DETACH), "umount of the root before")
+    elif (
+        ctypes.get_errno() == errno.EINVAL
+    ):  # the root is the one that the kernel booted into: it can only be covered
+        mount(".", "/", flags=_MS_MOVE)
+        os.chroot(".")
+    else:
+        _check(-1, f"pivot_root {folder}")
+    os.chdir("/")
+
+
 def set_hostname(name: str) -> None:
     """Name the calling process's UTS namespace."""
     encoded = name.encode()
@@ -115,6 +165,11 @@ def die_with_parent(parent: int) -> None:
 def open_network(process: int | str = "self") -> int:
     """Descriptor of the network namespace of a process, seen through our ``/proc``."""
     return os.open(f"/proc/{process}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def open_mounts() -> int:
+    """Descriptor of the calling process's mount namespace."""
+    return os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def create_network() -> int:
@@ -145,11 +200,23 @@ def become_root_of_own() -> None:
 
     Raises ``OSError`` where the kernel or its policy refuses (``doctor`` says what to do).
     """
+    become_user_of_own(0)
+
+
+def is_among_first_users() -> bool:
+    """Whether the calling process is in the user namespace that the kernel booted into."""
+    return Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+
+
+def become_user_of_own(number: int) -> None:
+    """Enter a new user namespace in which the caller is the user and group of that number, and nobody else is anybody.
+    Raises ``OSError``.
+    """
     user, group = os.getuid(), os.getgid()
     unshare(NEW_USER)
     Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
-    Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    Path("/proc/self/uid_map").write_text(f"{number} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{number} {group} 1")
 
 
 def writable_kernel_settings() -> None:

@@ -1,0 +1,55 @@
+"""What a node finds in its file system: the root of all nodes of its fabric, and in it what is its own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from localpair_lab.fabric.system import namespaces
+
+ROOT: Final = Path("/run")  # a tmpfs of the node's own; everything that differs between nodes is in it
+STATE: Final = ROOT / "state"
+HOME: Final = ROOT / "home"
+TEMPORARY: Final = ROOT / "tmp"
+_CONFIGURATION: Final = ROOT / "etc"
+_USERS: Final = "root:x:0:0::/run/home:/bin/sh\n"
+_GROUPS: Final = "root:x:0:\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Furniture:
+    """A node's name, and its /etc/hosts and /etc/resolv.conf."""
+
+    name: str
+    hosts: str = ""
+    resolver: str = ""
+
+
+def furnish(furniture: Furniture, root: int) -> None:
+    """Move the calling process, alone, into namespaces of its own and furnish them.
+
+    They are made of the mount namespace ``root`` (see ``fabric.system.private_root``).
+    """
+    namespaces.enter(root, namespaces.NEW_MOUNT)
+    kinds = namespaces.NEW_NET | namespaces.NEW_MOUNT | namespaces.NEW_UTS | namespaces.NEW_IPC
+    namespaces.unshare(kinds)
+    os.umask(0o022)
+    namespaces.set_hostname(furniture.name)
+    harmless = namespaces.MS_NOSUID | namespaces.MS_NODEV
+    namespaces.mount("tmpfs", ROOT, "tmpfs", harmless, "mode=755")
+    for folder in (STATE, HOME, TEMPORARY, _CONFIGURATION):
+        folder.mkdir()
+    texts = {"hosts": furniture.hosts, "resolv.conf": furniture.resolver, "passwd": _USERS, "group": _GROUPS}
+    for name, text in texts.items():
+        (_CONFIGURATION / name).write_text(text)
+    namespaces.mount("proc", "/proc", "proc", harmless | namespaces.MS_NOEXEC)
+    # Settings of the kernel are changed by the fabric alone, which has a /proc of its own.
+    namespaces.mount("/proc/sys", "/proc/sys", flags=namespaces.MS_BIND)
+    fixed = namespaces.MS_REMOUNT | namespaces.MS_BIND | namespaces.MS_RDONLY
+    namespaces.mount("none", "/proc/sys", flags=fixed | harmless | namespaces.MS_NOEXEC)
+    try:
+        namespaces.mount("sysfs", "/sys", "sysfs", namespaces.MS_RDONLY | harmless | namespaces.MS_NOEXEC)
+    except OSError:  # some hosts refuse it without root; programs then see the host's interfaces under /sys
+        pass
