@@ -12,9 +12,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import lab_plans as plans
 import pytest
 from localpair_lab.engines.namespace.engine import NamespaceEngine
+
+import lab_plans as plans
+import places
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.netns
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 
 # What every attack begins with; each line "DONE ..." is a way out. Nothing is changed by a way that is open.
 TRY: Final = """
@@ -114,7 +115,12 @@ print("TRIED", flush=True)
 
 
 def test_a_device_sees_no_file_of_the_machines_but_programs(listener: Path, tmp_path: Path) -> None:
-    files = (listener, tmp_path / "secret", ROOT / "pyproject.toml", ROOT / "lab" / "pyproject.toml")
+    files = (
+        listener,
+        tmp_path / "secret",
+        places.ROOT / "pyproject.toml",
+        places.ROOT / "lab" / "pyproject.toml",
+    )
     mine = [str(path) for path in files]
     (tmp_path / "secret").write_text("x")
     assert attacked(FILES, tmp_path / "run", json.dumps(mine)) == ["TRIED"]
@@ -162,7 +168,9 @@ def test_a_nodes_first_process_keeps_nothing_of_the_fabrics_open(tmp_path: Path)
             process = await up.start("bob", ["sh", "-c", "ls -l /proc/1/fd"], {})
             links = [line.text.rpartition(" -> ")[2] async for line in process.lines()]
             assert len([link for link in links if link.startswith("socket:")]) == 1, "the lab's channel"
-            assert [link for link in links if link.startswith(("net:", "mnt:", "pid:", str(ROOT)))] == []
+            assert [
+                link for link in links if link.startswith(("net:", "mnt:", "pid:", str(places.ROOT)))
+            ] == []
 
     asyncio.run(run())
 

@@ -9,14 +9,15 @@ import subprocess
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-import lab_plans as plans
 import pytest
-from lab_canaries import between
 from localpair_lab.engines.compose import image
 from localpair_lab.engines.compose.docker_host import DockerHost
 from localpair_lab.engines.compose.engine import ComposeEngine, answers
 from localpair_lab.engines.compose.running import ComposeRunning
 from localpair_lab.engines.network import Wiring, _write_looks
+
+import lab_plans as plans
+from lab_canaries import between
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

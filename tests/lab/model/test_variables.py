@@ -1,4 +1,4 @@
-"""What a scenario file from a stranger can do, and what a device that a stranger has taken: each way out is tried."""
+"""The variables of a stranger's scenario file: none of them is a command to anything."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from localpair_lab.loading.problems import ScenarioError
 
 if TYPE_CHECKING:
     from conftest import CellOf
-
-# --- The file itself ---
 
 COMMANDS = (
     "PYTHONWARNINGS", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONINSPECT", "BROWSER",
