@@ -28,8 +28,7 @@ OFFER_LIFETIME_MAX_S: Final = 300.0
 OFFER_CANDIDATES: Final = 6  # with the fields around them they fit a QR code of 49x49 modules
 OFFER_LABEL_BYTES: Final = 12  # UTF-8; a hint for the person, never an identity
 OFFER_TEXT_CHARS: Final = 600  # longer input is no offer; nothing is parsed
-OFFER_RENEWAL_S: Final = 10.0  # between replacements: a neighbour must not outrun the person who scans
-OFFER_FAILED_CLAIMS: Final = 10  # then the secret is replaced by a new one
+OFFER_RENEWAL_S: Final = 10.0  # between replacements: nobody must outrun the person who scans
 QR_IMAGE_PIXELS: Final = 80_000_000  # of a picture to read: any phone's photo, and no decompression bomb
 
 # --- Answer code -----------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import (
     ANSWER_CODES,
     APPROVAL_S,
-    OFFER_FAILED_CLAIMS,
     OFFER_RENEWAL_S,
     RESUME_S,
     SECRET_BYTES,
@@ -114,7 +113,6 @@ class Hosting(Pairing):
         engine = self._engine = Engine(wanted, self._first_keyring(), on_event=self._emit)
         if settings.flow == "pre":
             engine.rest()  # until there is an offer
-        engine.on_failed_claim = lambda: self._after_failed_claim(engine)
         group.create_task(engine.run())
         group.create_task(self._keep_heard(engine))
         await engine.started.wait()
@@ -164,7 +162,7 @@ class Hosting(Pairing):
     # -- the offer ----------------------------------------------------------------------------------------------
 
     async def _keep_offering(self, engine: Engine, limit: asyncio.Timeout) -> None:
-        """Issue an offer, and a new one whenever it expires or was attacked. The old one stops working at once."""
+        """Issue an offer, and a new one whenever it expires or is used up. The old one stops working at once."""
         while True:
             # From COMMIT on its device may have to come again, with the secret that it has.
             if not self._agreement.committed():
@@ -191,7 +189,6 @@ class Hosting(Pairing):
         self._shown = SharedSecret(secret, Purpose.OFFER, Role.ISSUER)
         self._answers.clear()
         engine.keyring.put(OFFER, self._shown)
-        engine.tally.failed_claims = 0
         engine.wake()
         offer = Offer(
             key_hash=engine.certificate.key_hash,
@@ -217,10 +214,6 @@ class Hosting(Pairing):
             OfferedAddress(one.address, one.prefix if one.prefix is not None else one.address.max_prefixlen)
             for one in select_for_offer(own)
         )
-
-    def _after_failed_claim(self, engine: Engine) -> None:
-        if engine.tally.failed_claims >= OFFER_FAILED_CLAIMS:
-            self._renew.set()
 
     # -- who claims it ------------------------------------------------------------------------------------------
 

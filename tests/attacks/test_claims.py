@@ -75,6 +75,27 @@ def on_stage(folder: Path, scene: Scene, **settings: Any) -> None:
     asyncio.run(run())
 
 
+async def false_claim(port: int) -> None:
+    """By all the rules, but with a secret that is none."""
+    eve = await claim(port, SharedSecret(random_bytes(16), Purpose.OFFER, Role.JOINER))
+    assert await until(eve, Refused) == Refused(Refusal.WRONG_SECRET, proven=False)
+    await ended(eve.stream)
+
+
+def test_false_claims_do_not_replace_the_offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten of them did, and so whoever took longer to carry the offer than a stranger to make them never paired."""
+    monkeypatch.setattr("localpair.pairing.host.OFFER_RENEWAL_S", 0.0)
+
+    async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
+        for _ in range(12):
+            await false_claim(port)
+        bob = await claim(port, secret)
+        assert isinstance(await until(bob, Refused, Nominated), Nominated)
+        person.answer.set_result(False)
+
+    on_stage(tmp_path, scene)
+
+
 async def comes_again(
     port: int, secret: SharedSecret, person: Person
 ) -> tuple[Claimant, Claimant, DeviceIdentity]:

@@ -81,14 +81,13 @@ class Wanted:
 
 @dataclass(slots=True)
 class Tally:
-    """What an engine has counted: attempts that failed, claims of the offer that did, addresses that were never called.
+    """What an engine has counted: attempts that failed, what was said to them, addresses that were never called.
 
     ``final`` is set once whoever has proven the pair's or the offer's key has refused: no other path will change its
     mind. Of all others it is known no more than that ``strangers`` have answered.
     """
 
     attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=_KEPT_ATTEMPTS))
-    failed_claims: int = 0
     dropped: tuple[str, ...] = ()  # a sentence for each
     refusals: deque[RefusedError] = field(default_factory=lambda: deque(maxlen=1))
     final: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,7 +117,6 @@ class Engine:
         self.tally = Tally()
         self.secret, self.pin = wanted.secret, wanted.pin
         self.pair_at: IPAddress | None = None  # flow post: the one address at which pairing is accepted
-        self.on_failed_claim: Callable[[], None] = lambda: None
         self.on_network: Callable[[Interfaces], None] = lambda _: None
         self.resuming = False
         # By secret: where a peer's listener was refused to us; and where a dial met this device's own identity.
@@ -405,7 +403,7 @@ class Engine:
         return Lane(stream, handshake, candidate, direction, pin is not None, self.clock())
 
     async def verify(self, lane: Lane) -> None:
-        """Drive a lane until its peer is verified. Claims that fail are counted, and answers of strangers."""
+        """Drive a lane until its peer is verified. Answers of strangers are counted, and a joiner's refusals kept."""
         self._lanes = {*self._open_lanes(), lane}
         try:
             async with asyncio.timeout(HANDSHAKE_S):
@@ -441,15 +439,13 @@ class Engine:
         return True
 
     def _count_refusal(self, lane: Lane, error: RefusedError) -> None:
-        if self.wanted.role is Role.JOINER:
-            if self.tally.final.is_set() or (isinstance(error, LaneRefusedError) and error.lost):
-                return
-            self.tally.refusals.append(error)
-            if lane.pinned or isinstance(error, LaneRefusedError):
-                self.tally.final.set()
-        elif error.reason is Refusal.WRONG_SECRET:
-            self.tally.failed_claims += 1
-            self.on_failed_claim()
+        if self.wanted.role is not Role.JOINER or self.tally.final.is_set():
+            return
+        if isinstance(error, LaneRefusedError) and error.lost:
+            return
+        self.tally.refusals.append(error)
+        if lane.pinned or isinstance(error, LaneRefusedError):
+            self.tally.final.set()
 
     def _attempted(self, attempt: Attempt) -> None:
         if attempt.candidate.key not in self._to_ourselves:
