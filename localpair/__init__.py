@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from localpair.pairing.listen import Listening
     from localpair.session import Session
     from localpair.settings import ApprovalRequest, Approver, Chooser, Settings
+    from localpair.terms import Terms
     from localpair.trust.file import DeviceRecord, DeviceState
     from localpair.trust.store import TrustStore
     from localpair.wire.offer import Offer
@@ -79,6 +80,7 @@ _WHERE = {
     "localpair.pairing.api": "host join listen reach",
     "localpair.session": "Session",
     "localpair.settings": "ApprovalRequest Approver Chooser Settings",
+    "localpair.terms": "Terms",
     "localpair.trust.store": "TrustStore",
     "localpair.trust.file": "DeviceRecord DeviceState",
     "localpair.wire.offer": "Offer",
@@ -132,6 +134,7 @@ __all__ = [
     "Session",
     "Settings",
     "StateError",
+    "Terms",
     "TransferError",
     "TrustStore",
     "UnreachableError",

@@ -209,6 +209,11 @@ USER_TIMEOUT_S: Final = 30.0  # sent and not acknowledged by the peer's kernel: 
 NAME_BYTES: Final = 255  # UTF-8; what every common file system stores
 NAME_WIRE_BYTES: Final = 1024  # a name of NTFS may have 765 bytes in UTF-8; it is shortened on arrival
 PATH_DEPTH: Final = 64  # folders in folders; deeper ones are refused
+# What a receiver takes in one transfer unless its person says otherwise.
+MAX_ENTRIES: Final = 1_000_000  # files and folders: a large home has fewer, and a disk has few million in all
+MAX_BATCH_BYTES: Final = (
+    10**12
+)  # more takes longer than two hours over a gigabit cable: a person may say so before
 # A receiver's memory does not grow with the number of entries. What it knows of a batch by heart:
 FOLDERS_KEPT: Final = (
     1024  # folders named last: more than all entries that wait for the disk, and those above them

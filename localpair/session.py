@@ -21,6 +21,7 @@ from localpair.events import Event, Path, Peer, Receipt, Reconnected
 from localpair.limits import ATTACH_S, CLOSE_S, FIRST_WORD_S, FRAME_BYTES, RESUME_S
 from localpair.net.transport.receive_buffer import Piece
 from localpair.net.transport.stream import FrameStream
+from localpair.terms import USUAL, Terms
 from localpair.transfer.channel import Link
 from localpair.transfer.incoming import Incoming
 from localpair.transfer.messages import Mail
@@ -95,15 +96,15 @@ class Session:
         self.start()
         await self._supervisor.outgoing.send(paths)
 
-    async def receive_files(self, directory: FilePath) -> Receipt:
-        """Receive one ``send_files`` of the peer into ``directory``, which must exist.
+    async def receive_files(self, directory: FilePath, terms: Terms = USUAL) -> Receipt:
+        """Receive one ``send_files`` of the peer into ``directory``, which must exist, on these terms.
 
         Returns what arrived, which is nothing where the peer ended the session without sending. Raises
         TransferError that names what did not arrive, LocalError where the folder or the disk is at fault.
         Cancelling tells the peer; nothing incomplete stays.
         """
         self.start()
-        return await self._supervisor.incoming.receive(directory)
+        return await self._supervisor.incoming.receive(directory, terms)
 
     async def send_message(self, data: bytes) -> None:
         """Send a message of at most FRAME_BYTES; waits while the peer's program takes none. Raises TransferError."""

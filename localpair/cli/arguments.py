@@ -17,13 +17,16 @@ from localpair.limits import (
     LABEL_BYTES,
     LOWEST_DIALLED_PORT,
     OFFER_LIFETIME_S,
+    PATH_DEPTH,
     STAGE_THREE_S,
 )
+from localpair.terms import USUAL, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _OFFER: Final = re.compile(r"\bLP:[A-Z2-7]{8}", re.IGNORECASE)
+_SIZE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?) ?([kmgt]?)(i?)(?:b|bytes)?", re.IGNORECASE)
 _TIMEOUT_MAX_S: Final = 7 * 86400.0  # a longer wait is a slip of the finger
 
 
@@ -92,6 +95,7 @@ def _add_pairing(parser: argparse.ArgumentParser, wait: str) -> None:
     _add_timeout(parser, None, wait)
     parser.add_argument("--send", metavar="PATH", type=Path, action="append", default=[], help=helptexts.SEND)
     parser.add_argument("--receive", metavar="DIR", type=Path, help=helptexts.RECEIVE)
+    _add_terms(parser)
     parser.add_argument("--yes", action="store_true", help=helptexts.YES)
     _add_json(parser)
 
@@ -137,10 +141,21 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
 
 def _add_listen(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--receive", metavar="DIR", type=Path, default=Path(), help=helptexts.RECEIVE_HERE)
+    _add_terms(parser)
     parser.add_argument("--once", action="store_true", help=helptexts.ONCE)
     _add_port(parser)
     _add_timeout(parser, None, "none")
     _add_json(parser)
+
+
+def _add_terms(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-files", metavar="N", type=_count, default=USUAL.files, help=helptexts.MAX_FILES
+    )
+    parser.add_argument("--max-size", metavar="SIZE", type=_size, default=USUAL.size, help=helptexts.MAX_SIZE)
+    parser.add_argument(
+        "--max-depth", metavar="N", type=_depth, default=USUAL.depth, help=helptexts.MAX_DEPTH
+    )
 
 
 def _add_port(parser: argparse.ArgumentParser) -> None:
@@ -172,6 +187,28 @@ def _port(word: str) -> int:
     return value
 
 
+def _count(word: str) -> int:
+    value = int(word)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number above 0")
+    return value
+
+
+def _depth(word: str) -> int:
+    value = int(word)
+    if not 1 <= value <= PATH_DEPTH:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number from 1 to {PATH_DEPTH}")
+    return value
+
+
+def _size(word: str) -> int:
+    found = _SIZE.fullmatch(word)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{word!r} is no size such as 500M or 1.5 GB")
+    number, unit, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(unit.lower() or " "))
+
+
 def _name(word: str) -> str:
     if len(word.encode(errors="replace")) > LABEL_BYTES:
         raise argparse.ArgumentTypeError(f"the name has more than {LABEL_BYTES} bytes")
@@ -186,6 +223,11 @@ def _qr(word: str) -> str:
 
 # argparse names the type in its message where a conversion raises ValueError.
 _seconds.__name__, _port.__name__ = "time in seconds", "port"
+_count.__name__ = _depth.__name__ = "number"
+
+
+def _terms(given: argparse.Namespace) -> Terms:
+    return Terms(files=given.max_files, size=given.max_size, depth=given.max_depth)
 
 
 def _pair_options(given: argparse.Namespace) -> options.PairOptions:
@@ -200,6 +242,7 @@ def _pair_options(given: argparse.Namespace) -> options.PairOptions:
         qr=given.qr,
         yes=given.yes,
         json=given.json,
+        terms=_terms(given),
     )
 
 
@@ -241,5 +284,7 @@ _BUILDERS: Final[dict[str, Callable[[argparse.Namespace], options.Command]]] = {
     "send": lambda given: options.Send(
         given.device, tuple(given.paths), given.timeout, given.port, given.json
     ),
-    "listen": lambda given: options.Listen(given.receive, given.timeout, given.once, given.port, given.json),
+    "listen": lambda given: options.Listen(
+        given.receive, given.timeout, given.once, given.port, given.json, _terms(given)
+    ),
 }

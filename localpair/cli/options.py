@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from localpair.terms import USUAL, Terms
+
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
@@ -27,6 +29,7 @@ class PairOptions:
     qr: str | None = None  # terminal | none | the name of a file; None: whatever suits the output
     yes: bool = False
     json: bool = False
+    terms: Terms = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class Listen:
     once: bool = False
     port: int = 0
     json: bool = False
+    terms: Terms = USUAL
 
 
 Command: TypeAlias = Host | Join | Discover | Addresses | Diagnose | Devices | Send | Listen

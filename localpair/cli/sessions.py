@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from localpair.cli.output import results
@@ -18,10 +19,19 @@ if TYPE_CHECKING:
     from localpair.events import Event
     from localpair.pairing.attempt import Pairing
     from localpair.session import Session
+    from localpair.terms import Terms
 
 _GOODBYE_S: Final = 0.2
 _INTERRUPTED: Final = results.Failure("interrupted", "interrupted", None, 130)
 _LAST_EVENTS_S: Final = 0.2  # for events that explain a failure and are still on their way
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """Where to store what comes, and on which terms."""
+
+    folder: Path
+    terms: Terms
 
 
 async def pair_and_carry(
@@ -29,7 +39,7 @@ async def pair_and_carry(
     output: Output,
     *,
     send: Sequence[Path] = (),
-    receive: Path | None = None,
+    receive: Inbound | None = None,
     on_offer: Callable[[OfferIssued], None] | None = None,
     on_answer: Callable[[AnswerIssued], None] | None = None,
 ) -> None:
@@ -91,7 +101,7 @@ class Watch:
 
 
 async def carry(
-    session: Session, output: Output, *, send: Sequence[Path] = (), receive: Path | None = None
+    session: Session, output: Output, *, send: Sequence[Path] = (), receive: Inbound | None = None
 ) -> None:
     """Send and receive, both at once, and close the session; its end is shown in any case.
 
@@ -123,19 +133,19 @@ async def _close_soon(session: Session) -> None:
         pass
 
 
-async def _exchange(session: Session, send: Sequence[Path], receive: Path | None) -> None:
+async def _exchange(session: Session, send: Sequence[Path], receive: Inbound | None) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             if send:
                 tasks.create_task(session.send_files(send))
             if receive is not None:
-                tasks.create_task(session.receive_files(receive))
+                tasks.create_task(session.receive_files(receive.folder, receive.terms))
     except* (UnreachableError, RemoteError, ConnectionError) as group:
         failure = explain(group)
         raise TransferError(f"the transfer failed: {failure.message}", hint=failure.hint) from group
 
 
-def _check_taken(session: Session, send: Sequence[Path], receive: Path | None) -> None:
+def _check_taken(session: Session, send: Sequence[Path], receive: Inbound | None) -> None:
     if send and not session.peer_takes:
         raise TransferError(
             "nothing was sent: the other device was started without --receive",

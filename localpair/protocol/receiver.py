@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from localpair.errors import WireError
-from localpair.limits import UNSETTLED_ENTRIES
+from localpair.limits import NAME_WIRE_BYTES, UNSETTLED_ENTRIES
 from localpair.protocol.filenames import NameTree, shown_path
+from localpair.terms import Terms
 from localpair.wire.payload import (
     Abandon,
     Accept,
@@ -105,6 +106,13 @@ class BatchFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchExceeded:
+    """The batch brings more than was agreed to; the sender has been told to stop."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BatchCancelled:
     """The sender sends no more of the batch; files under way must be removed."""
 
@@ -113,7 +121,7 @@ class BatchCancelled:
 
 ReceiveEvent: TypeAlias = (
     FolderBegun | FileBegun | FileEnded | FileDropped | EntryFailed | Counted
-    | BatchOpened | BatchFinished | BatchCancelled
+    | BatchOpened | BatchFinished | BatchExceeded | BatchCancelled
 )  # fmt: skip
 
 
@@ -142,15 +150,22 @@ class Receiver:
         self.next_id = 0
         self.reason = ""
         self._wanted = False
+        self._terms = Terms()
+        self._size = 0  # bytes announced for the files so far ...
+        self._last = (
+            -1,
+            0,
+        )  # ... and the last of them with its own, which a new connection may announce again
         self._open: _Open | None = None
         self._names = NameTree()
         self._paths: dict[int, tuple[str, ...]] = {}  # of entries that are not settled
         self._results: dict[int, Result] = {}
         self._partial: Partial | None = None
 
-    def want(self) -> None:
-        """Take the batch that is offered, or the next one."""
+    def want(self, terms: Terms) -> None:
+        """Take the batch that is offered, or the next one, on these terms."""
         self._wanted = True
+        self._terms = terms
         if self.phase is ReceivePhase.OFFERED:
             self._accept()
 
@@ -180,7 +195,7 @@ class Receiver:
         elif isinstance(message, Begin):
             self._begin(message)
         elif isinstance(message, Total):
-            self.events.append(Counted(message.files, message.size))
+            self._counted(message)
         elif isinstance(message, Finish):
             self._finish(message.batch)
         else:
@@ -260,6 +275,7 @@ class Receiver:
 
     def _accept(self) -> None:
         self.phase = ReceivePhase.OPEN
+        self._size, self._last = 0, (-1, 0)
         self._names = NameTree()
         self.outbox.append(Accept(self.batch))
         self.events.append(BatchOpened())
@@ -274,6 +290,8 @@ class Receiver:
             raise WireError(
                 f"entry {message.id} goes on at byte {message.offset}, which is not where it stopped"
             )
+        if self._exceeds(message):
+            return
         self._results.pop(message.id - UNSETTLED_ENTRIES, None)
         self.next_id += 1
         if len(self._paths) >= UNSETTLED_ENTRIES:
@@ -284,6 +302,30 @@ class Receiver:
             self._open = _Open(message.id, shown_path(message.parts), message.size, message.offset)
         self._place(message)
 
+    def _counted(self, message: Total) -> None:
+        self.events.append(Counted(message.files, message.size))
+        self._hold_to_terms(message.files, message.size)
+
+    def _exceeds(self, message: Begin) -> bool:
+        """Count the entry; whether it is more than was agreed to, so that the batch is over."""
+        last, counted = self._last
+        size = message.size if message.kind is Kind.FILE else 0
+        self._size += size - (counted if message.id == last else 0)
+        self._last = (message.id, size)
+        return not self._hold_to_terms(message.id + 1, self._size)
+
+    def _hold_to_terms(self, files: int, size: int) -> bool:
+        """Whether so much may come; otherwise the batch is stopped."""
+        if files > self._terms.files:
+            reason = f"it brings more than {self._terms.files} files and folders"
+        elif size > self._terms.size:
+            reason = f"it brings more than {self._terms.size} bytes"
+        else:
+            return True
+        self.stop(reason)
+        self.events.append(BatchExceeded(reason))
+        return False
+
     def _place(self, message: Begin) -> None:
         """Give the entry its path here, or refuse it."""
         earlier = self._paths.get(message.id, ())
@@ -291,6 +333,7 @@ class Receiver:
         try:
             if message.kind is Kind.MISSING:
                 raise WireError(message.reason or "the sender could not read it")
+            self._check_path(message.parts)
             if message.kind is Kind.FOLDER:
                 self._paths[message.id] = self._names.folder(message.parts)
                 self.events.append(FolderBegun(message.id, self._paths[message.id]))
@@ -305,6 +348,12 @@ class Receiver:
         self.events.append(
             FileBegun(message.id, self._paths[message.id], message.size, message.mtime_ns, message.offset)
         )
+
+    def _check_path(self, parts: tuple[str, ...]) -> None:
+        if len(parts) > self._terms.depth:
+            raise WireError(f"it lies deeper than {self._terms.depth} folders")
+        if any(len(part) > NAME_WIRE_BYTES for part in parts):
+            raise WireError("a name in its path is far too long")
 
     def _end(self, message: End | Abandon) -> None:
         file, self._open = self._open, None

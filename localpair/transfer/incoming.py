@@ -12,6 +12,7 @@ from localpair.events import Event, Receipt, Received
 from localpair.net.transport.receive_buffer import Piece
 from localpair.protocol.receiver import (
     BatchCancelled,
+    BatchExceeded,
     BatchFinished,
     Counted,
     EntryFailed,
@@ -22,6 +23,7 @@ from localpair.protocol.receiver import (
     ReceiveEvent,
     Receiver,
 )
+from localpair.terms import Terms
 from localpair.transfer.channel import Link
 from localpair.transfer.inbox import Inbox
 from localpair.transfer.progress import Failures, Tally
@@ -42,6 +44,7 @@ from localpair.wire.payload import (
 )
 
 _log = logging.getLogger(__name__)
+_MORE = "What has arrived stays. `--max-files` and `--max-size` allow more."
 _DOUBT = "what is stored in %s may not survive a power cut: it cannot be flushed (%s)"
 
 
@@ -94,8 +97,8 @@ class Incoming:
         self._ended = False
         self._error: LocalpairError | None = None
 
-    async def receive(self, directory: Path) -> Receipt:
-        """Receive the next batch into ``directory``.
+    async def receive(self, directory: Path, terms: Terms) -> Receipt:
+        """Receive the next batch into ``directory``, on these terms.
 
         Returns what arrived, or nothing where the peer ended the session without a batch. Raises LocalError where
         the folder cannot be used, TransferError where something did not arrive.
@@ -109,7 +112,7 @@ class Incoming:
             tally = Tally("receive", self._emit, self._clock)
             reception = self._reception = _Reception(inbox, self._stored, tally)
             try:
-                await self._run(reception)
+                await self._run(reception, terms)
             finally:
                 self._reception = None
                 await reception.storing.close()
@@ -180,11 +183,11 @@ class Incoming:
 
     # --- one batch
 
-    async def _run(self, reception: _Reception) -> None:
+    async def _run(self, reception: _Reception, terms: Terms) -> None:
         if self._ended:  # while the folder was opened
             reception.end(self._error)
         try:
-            self._receiver.want()
+            self._receiver.want(terms)
             self._process()
             while not reception.over:
                 self._changed.clear()
@@ -220,6 +223,8 @@ class Incoming:
                 reception.tally.total = size
             case BatchFinished():
                 reception.end()
+            case BatchExceeded(reason):
+                reception.end(TransferError(f"the transfer was stopped: {reason}", hint=_MORE))
             case BatchCancelled(reason):
                 reception.end(TransferError(f"the sender ended the transfer: {reason}"))
             case _:

@@ -12,7 +12,7 @@ from typing import ClassVar, Final, Self, TypeAlias, TypeVar
 
 from localpair.errors import WireError
 from localpair.labels import clean_label
-from localpair.limits import NAME_WIRE_BYTES, PATH_DEPTH, REASON_BYTES
+from localpair.limits import REASON_BYTES
 from localpair.wire.codec import Reader, Writer
 from localpair.wire.framing import Frame
 
@@ -269,11 +269,11 @@ class Begin:
 
     @classmethod
     def decode(cls, reader: Reader) -> Begin:
-        """Read a body. Names are unverified: they may hold anything."""
+        """Read a body. Names are unverified: they may hold anything, and be as many and as long as fit a frame."""
         number, kind = reader.u64(), _choice(Kind, reader.u8())
         parts = tuple(reader.text16() for _ in range(reader.u8()))
-        if not 1 <= len(parts) <= PATH_DEPTH or any(len(part) > NAME_WIRE_BYTES for part in parts):
-            raise WireError(f"a path of {len(parts)} names, or one with a name far too long")
+        if not parts:
+            raise WireError("an entry without a name")
         size, mtime_ns, offset = reader.u64(), reader.u64(), reader.u64()
         return cls(number, kind, parts, size, mtime_ns, offset, _reason(reader))
 

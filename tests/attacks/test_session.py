@@ -130,6 +130,22 @@ def test_a_file_with_other_bytes_than_announced_does_not_arrive(target: Path, si
     assert set(harvest(target)) == {"truth"}
 
 
+def test_one_entry_too_deep_does_not_end_the_session(target: Path) -> None:
+    async def main() -> None:
+        async with attacked(target) as (attacker, receiving):
+            attacker.file(0, ("d",) * 200, b"deep")
+            attacker.file(1, ("n" * 5000,), b"long")
+            attacker.file(2, ("f",), b"here")
+            while not (await attacker.until(49)).results[0].stored:  # type: ignore[union-attr]
+                pass
+            attacker.say(Finish(1))
+            with pytest.raises(TransferError, match=r"2 files did not arrive: .*deeper than 64"):
+                await receiving
+
+    run(main())
+    assert harvest(target) == {"f": b"here"}
+
+
 def test_a_wrong_checksum_does_not_arrive(target: Path) -> None:
     async def main() -> None:
         async with attacked(target) as (attacker, receiving):

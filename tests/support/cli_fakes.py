@@ -16,6 +16,7 @@ import places
 from localpair import events
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import AnswerError
+from localpair.terms import Terms
 from localpair.trust.store import TrustStore
 
 __all__ = [
@@ -81,6 +82,7 @@ class Session:
         self.payload, self.error = payload, error
         self.sent: list[Path] = []
         self.received_into: Path | None = None
+        self.terms: Terms | None = None
         self.started = self.closed = 0
         self.peer_gives, self.peer_takes = False, True
         self.on_event: Callable[[events.Event], None] = lambda _: None
@@ -92,8 +94,8 @@ class Session:
         self.sent = list(paths)
         await self._carry()
 
-    async def receive_files(self, directory: Path) -> events.Receipt:
-        self.received_into = directory
+    async def receive_files(self, directory: Path, terms: Terms) -> events.Receipt:
+        self.received_into, self.terms = directory, terms
         await self._carry()
         return events.Receipt()
 

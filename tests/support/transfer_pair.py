@@ -16,6 +16,7 @@ from localpair.protocol.receiver import (
     Receiver,
 )
 from localpair.protocol.sender import BatchDone, EntrySettled, Sender, StoppedByReceiver
+from localpair.terms import USUAL
 from localpair.wire.framing import Frame
 from localpair.wire.payload import (
     Abandon,
@@ -271,13 +272,13 @@ def new_pair(tree: Tree | None = None, *, wanted: bool = True) -> Pair:
     pair.connect()
     pair.giver.machine.offer()
     if wanted:
-        pair.taker.machine.want()
+        pair.taker.machine.want(USUAL)
     return pair
 
 
 def open_receiver() -> Receiver:
     receiver = Receiver()
-    receiver.want()
+    receiver.want(USUAL)
     receiver.receive(Start(1))
     receiver.events.clear()
     receiver.outbox.clear()

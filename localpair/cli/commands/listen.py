@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from localpair.cli import files
 from localpair.cli.output.failures import explain
-from localpair.cli.sessions import Watch, carry
+from localpair.cli.sessions import Inbound, Watch, carry
 from localpair.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def _next(sessions: AsyncIterator[Session], end: float | None) -> Session 
 
 
 async def _receive(session: Session, command: Listen, context: Context) -> None:
-    await carry(session, context.output, receive=command.receive)
+    await carry(session, context.output, receive=Inbound(command.receive, command.terms))
 
 
 async def _receive_calmly(session: Session, command: Listen, context: Context) -> None:

@@ -24,6 +24,7 @@ from localpair.cli.options import (
     Send,
 )
 from localpair.errors import UsageError
+from localpair.terms import Terms
 
 _ALL = "--flow post --offer-addresses none --name Kitchen --port 4000 --timeout 2.5 --send a --send b --receive d"
 _ALL_OPTIONS = PairOptions(
@@ -72,6 +73,9 @@ _ALL_OPTIONS = PairOptions(
             Send("kitchen", (Path("a"),), 3.0, 4000, json=True),
         ),
         ("listen", Listen(Path())),
+        ("listen --max-files 3", Listen(Path(), terms=Terms(files=3))),
+        ("host --max-size 500M", Host(PairOptions(terms=Terms(size=500_000_000)))),
+        ("join --max-size 1.5GiB --max-depth 2", Join(PairOptions(terms=Terms(size=3 << 29, depth=2)))),
         (
             "listen --receive d --once --timeout 3 --port 4000 --json",
             Listen(Path("d"), 3.0, once=True, port=4000, json=True),
@@ -95,6 +99,11 @@ def test_words_become_a_command(words: str, command: Command) -> None:
         ("host --port 80", "no port from 1024"),
         ("host --port x", "invalid port"),
         ("host --port 65536", "no port from 1024"),
+        ("host --max-files 0", "no number above 0"),
+        ("host --max-files many", "invalid number"),
+        ("host --max-depth 65", "no number from 1 to 64"),
+        ("host --max-size big", "no size"),
+        ("host --max-size -1", "no size"),
         ("host --timeout 0", "no time in seconds"),
         ("host --timeout nan", "no time in seconds"),
         ("host --timeout inf", "no time in seconds"),
@@ -152,7 +161,10 @@ def test_any_words_are_a_command_or_one_error(words: list[str]) -> None:
 def test_help_names_every_option_of_the_interface(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["host", "--help"]) == 0
     host = capsys.readouterr().out
-    options = "--flow --offer-addresses --name --port --timeout --send --receive --qr --yes --json"
+    options = (
+        "--flow --offer-addresses --name --port --timeout --send --receive --max-files --max-size --max-depth"
+    )
+    options += " --qr --yes --json"
     assert all(option in host for option in options.split())
     assert "examples:" in host
     assert main(["--help"]) == 0

@@ -13,6 +13,7 @@ from localpair.limits import (
     UNSETTLED_ENTRIES,
 )
 from localpair.protocol.sender import Sender
+from localpair.terms import USUAL
 from localpair.wire.payload import (
     Accept,
     Begin,
@@ -38,7 +39,7 @@ def test_nothing_is_sent_before_the_receiver_wants_it() -> None:
         pair.turn()
     assert pair.delivered == 1
     assert pair.taker.machine.phase is ReceivePhase.OFFERED
-    pair.taker.machine.want()
+    pair.taker.machine.want(USUAL)
     pair.run()
     assert pair.taker.stored == TREE
 
@@ -56,7 +57,7 @@ def test_two_batches_one_after_the_other() -> None:
     pair.giver.tree, pair.giver.entries, pair.giver._at = second, list(second.items()), 0
     pair.giver.done = pair.taker.finished = False
     pair.giver.machine.offer()
-    pair.taker.machine.want()
+    pair.taker.machine.want(USUAL)
     pair.run()
     assert pair.taker.stored[("d", "ten")] == b"another"
 

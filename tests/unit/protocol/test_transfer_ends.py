@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from localpair.protocol.sender import Accepted, Sender
+from localpair.terms import USUAL
 from localpair.wire.payload import (
     Accept,
     Cancel,
@@ -75,7 +76,7 @@ def test_a_cancelled_sender_may_start_again_at_once() -> None:
     pair.giver.machine.offer()
     while pair.taker.machine.phase is not ReceivePhase.OFFERED:
         pair.turn()
-    pair.taker.machine.want()
+    pair.taker.machine.want(USUAL)
     pair.run()
     assert pair.taker.stored[("d", "more")] == TREE[("d", "more")]
 

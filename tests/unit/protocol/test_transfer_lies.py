@@ -19,6 +19,7 @@ from localpair.protocol.receiver import (
     Receiver,
 )
 from localpair.protocol.sender import EntrySettled, Sender
+from localpair.terms import USUAL
 from localpair.wire.payload import (
     Abandon,
     Accept,
@@ -191,7 +192,7 @@ def _apply(receiver: Receiver, item: object) -> None:
     if isinstance(item, int):
         receiver.data(item)
     elif item == "want":
-        receiver.want()
+        receiver.want(USUAL)
     elif item == "stop":
         receiver.stop("?")
     elif item == "detach":
