@@ -15,12 +15,14 @@ class Terms:
 
     ``files`` counts entries: files, folders, and what the sender could not read. ``size`` is in bytes, of all files
     together. ``depth`` counts the names of a path. A transfer that brings more files or bytes is stopped, and what has
-    arrived by then stays; an entry that lies deeper is refused alone.
+    arrived by then stays; an entry that lies deeper is refused alone. Names that are hidden, or that programs act on
+    unasked, get an underscore unless ``allow_hidden``.
     """
 
     files: int = MAX_ENTRIES
     size: int = MAX_BATCH_BYTES
     depth: int = PATH_DEPTH
+    allow_hidden: bool = False
 
     def __post_init__(self) -> None:
         if self.files < 1 or self.size < 0:

@@ -156,6 +156,7 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-depth", metavar="N", type=_depth, default=USUAL.depth, help=helptexts.MAX_DEPTH
     )
+    parser.add_argument("--allow-hidden", action="store_true", help=helptexts.ALLOW_HIDDEN)
 
 
 def _add_port(parser: argparse.ArgumentParser) -> None:
@@ -227,7 +228,9 @@ _count.__name__ = _depth.__name__ = "number"
 
 
 def _terms(given: argparse.Namespace) -> Terms:
-    return Terms(files=given.max_files, size=given.max_size, depth=given.max_depth)
+    return Terms(
+        files=given.max_files, size=given.max_size, depth=given.max_depth, allow_hidden=given.allow_hidden
+    )
 
 
 def _pair_options(given: argparse.Namespace) -> options.PairOptions:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from localpair.cli.terminal.text import printable
 from localpair.errors import LocalError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+
+    from localpair.cli.terminal.messages import Talk
+
+_OWN_FOLDER: Final = "localpair-received"
+_SETTINGS: Final = {"win32": ("appdata",), "darwin": ("library",)}  # in a home, beside hidden folders
+_LEFT_ANYWHERE: Final = (
+    ".localpair-", "._", ".ds_store", ".localized", ".directory", ".hidden", ".nomedia", ".thumbnails", ".trash",
+    ".fseventsd", ".spotlight-v100", ".stfolder", ".stversions", ".nfs", ".fuse_hidden", ".~lock.",
+)  # fmt: skip
 
 
 def check_sendable(paths: Iterable[Path]) -> None:
@@ -21,6 +31,40 @@ def check_sendable(paths: Iterable[Path]) -> None:
             raise UsageError(f"there is no file or folder {shown}", hint="Check the name.")
         if not os.access(path, os.R_OK):
             raise UsageError(f"{shown} cannot be read", hint="Check its permissions.")
+
+
+def landing_folder(folder: Path, talk: Talk, *, allow_hidden: bool) -> Path:
+    """Where to store what is to come into ``folder``: there, or in a folder of its own in it where programs look for
+    what to act on. Made if missing. Raises `UsageError` or `LocalError` where nothing can be stored.
+    """
+    prepare_folder(folder)
+    why = "" if allow_hidden else _why_not_here(folder)
+    if not why:
+        return folder
+    inner = folder / _OWN_FOLDER
+    prepare_folder(inner)
+    talk.note(
+        f"Storing in {printable(str(inner))}: {why}. `--allow-hidden` stores in {printable(str(folder))} itself."
+    )
+    return inner
+
+
+def _why_not_here(folder: Path) -> str:
+    """Why what a stranger names should not lie in ``folder`` itself; empty where nothing speaks against it."""
+    real, home = folder.resolve(), Path.home().resolve()
+    if real == home or real in home.parents:
+        return "your home is here"
+    inside = real.relative_to(home).parts if home in real.parents else (real.name,)
+    if any(part.startswith(".") for part in inside) or inside[0].lower() in _SETTINGS.get(sys.platform, ()):
+        return "programs keep their settings here"
+    with os.scandir(real) as entries:
+        hidden = next((entry.name for entry in entries if _is_telling(entry.name)), "")
+    return f"{printable(hidden, 60)} is here" if hidden else ""
+
+
+def _is_telling(name: str) -> bool:
+    """Whether a hidden file shows that programs use the folder, beyond what desktops leave in any."""
+    return name.startswith(".") and not name.lower().startswith(_LEFT_ANYWHERE)
 
 
 def prepare_folder(folder: Path) -> None:

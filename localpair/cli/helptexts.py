@@ -134,11 +134,14 @@ NAME: Final = "what this device calls itself, to the other one; an offer shows i
 PORT: Final = "TCP and UDP port to listen on (default: the first free one of 46821 to 46829)"
 TIMEOUT: Final = "give up after S seconds (default: %s)"
 SEND: Final = "a file or folder to send once paired; may be given several times"
-RECEIVE: Final = "store what the other device sends in DIR"
+RECEIVE: Final = (
+    "store what the other device sends in DIR (localpair-received in it, if it holds hidden files)"
+)
 RECEIVE_HERE: Final = "store what comes in DIR (default: the current folder)"
 MAX_FILES: Final = "stop a transfer that brings more files and folders (default: %(default)d)"
 MAX_SIZE: Final = "stop a transfer that brings more, such as 500M or 2 GB (default: 1 TB)"
 MAX_DEPTH: Final = "refuse what lies in more folders than N (default: %(default)d)"
+ALLOW_HIDDEN: Final = "store hidden names and those that programs act on as they are, and in any DIR"
 QR: Final = "draw the code in the terminal (default there), not at all, or into FILE (.svg or .png)"
 YES: Final = "do not ask before data is given away (for unattended use)"
 JSON: Final = "write events to standard output, one JSON object a line (docs/cli.md)"

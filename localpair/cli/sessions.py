@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from localpair.cli import files
 from localpair.cli.output import results
 from localpair.cli.output.failures import explain
 from localpair.errors import LocalpairError, RemoteError, TransferError, UnreachableError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
+    from localpair.cli.context import Context
     from localpair.cli.output.output import Output
     from localpair.events import Event
     from localpair.pairing.attempt import Pairing
@@ -32,6 +34,12 @@ class Inbound:
 
     folder: Path
     terms: Terms
+
+
+def inbound(folder: Path, terms: Terms, context: Context) -> Inbound:
+    """Prepare ``folder``. Raises `UsageError` or `LocalError` where nothing can be stored there."""
+    landing = files.landing_folder(folder, context.output.talk, allow_hidden=terms.allow_hidden)
+    return Inbound(landing, terms)
 
 
 async def pair_and_carry(

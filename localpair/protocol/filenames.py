@@ -13,7 +13,7 @@ from typing import Final
 
 from localpair.errors import WireError
 from localpair.labels import clean_label
-from localpair.limits import FOLDERS_KEPT, NAME_BYTES, NAMES_KEPT, SHOWN_PATH_BYTES
+from localpair.limits import FAILURES_NAMED, FOLDERS_KEPT, NAME_BYTES, NAMES_KEPT, SHOWN_PATH_BYTES
 
 PART_PREFIX: Final = ".localpair-"
 """Names of files under way begin so; no received name may."""
@@ -28,6 +28,16 @@ _RESERVED: Final = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"]
     + [device + digit for device in ("com", "lpt") for digit in "0123456789\u00b9\u00b2\u00b3"]
 )
+# Programs read these unasked, from any folder or from one that holds settings: shells, desktops, SSH, Python.
+_ACTED_ON: Final = frozenset(
+    ["desktop.ini", "autorun.inf", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "folder.htt", "autoexec.bat",
+     "authorized_keys", "authorized_keys2", "sitecustomize.py", "usercustomize.py"]
+)  # fmt: skip
+# A desktop starts or fetches what these name, some as soon as it shows them.
+_ACTED_ON_SUFFIXES: Final = (
+    ".lnk", ".url", ".scf", ".pif", ".library-ms", ".search-ms", ".searchconnector-ms", ".settingcontent-ms",
+    ".appref-ms", ".website", ".desktop",
+)  # fmt: skip
 _SUFFIX_BYTES: Final = 32  # a longer "suffix" is part of the name
 
 
@@ -45,6 +55,21 @@ def safe_name(name: str) -> str:
     if text.split(".")[0].rstrip().lower() in _RESERVED or name_key(text).startswith(PART_PREFIX):
         text = _ESCAPE + text
     return numbered(text, 0)
+
+
+def harmless_name(name: str) -> str:
+    """A safe name that nothing reads unasked and that hides from nobody: one that would gets an underscore.
+
+    Hidden are names with a leading dot. A leading hyphen makes an option of a name, wherever a shell writes it out.
+    Harmless names come out unchanged, so doing this twice changes nothing more.
+    """
+    # Joiners count for nothing on HFS+.
+    key = "".join(character for character in name_key(name) if character not in _JOINERS)
+    if key.startswith((".", "-")) or key in _ACTED_ON:
+        name = _ESCAPE + name
+    elif key.endswith(_ACTED_ON_SUFFIXES):
+        name += _ESCAPE
+    return numbered(name, 0)
 
 
 def numbered(name: str, number: int) -> str:
@@ -78,7 +103,10 @@ class NameTree:
     and is named again is another one, with a number. Entries in the order of a walk never come back to one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, allow_hidden: bool) -> None:
+        self.changed = 0  # names that came hidden or that programs act on, and were given others
+        self.changed_first: list[str] = []
+        self._allow_hidden = allow_hidden
         self._folders: OrderedDict[int, tuple[str, ...]] = OrderedDict()
         self._taken: OrderedDict[int, int] = (
             OrderedDict()
@@ -87,7 +115,7 @@ class NameTree:
     def file(self, parts: tuple[str, ...]) -> tuple[str, ...]:
         """A path of its own for the file that the peer calls ``parts``. Raises WireError like ``safe_name``."""
         parent = self.folder(parts[:-1])
-        return (*parent, self._claim(parent, safe_name(parts[-1])))
+        return (*parent, self._claim(parent, self._clean(parts[-1])))
 
     def folder(self, parts: tuple[str, ...]) -> tuple[str, ...]:
         """The path of a folder: the same each time it is named. Raises WireError like ``safe_name``."""
@@ -98,11 +126,20 @@ class NameTree:
         known = self._folders.pop(key, None)
         if known is None:
             parent = self.folder(parts[:-1])
-            known = (*parent, self._claim(parent, safe_name(parts[-1])))
+            known = (*parent, self._claim(parent, self._clean(parts[-1])))
         self._folders[key] = known
         if len(self._folders) > FOLDERS_KEPT:
             self._folders.popitem(last=False)
         return known
+
+    def _clean(self, name: str) -> str:
+        safe = safe_name(name)
+        harmless = safe if self._allow_hidden else harmless_name(safe)
+        if harmless != safe:
+            self.changed += 1
+            if self.changed <= FAILURES_NAMED:
+                self.changed_first.append(shown_path((harmless,)))
+        return harmless
 
     def _claim(self, parent: tuple[str, ...], name: str) -> str:
         plain = hash((parent, name_key(name)))

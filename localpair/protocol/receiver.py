@@ -157,7 +157,7 @@ class Receiver:
             0,
         )  # ... and the last of them with its own, which a new connection may announce again
         self._open: _Open | None = None
-        self._names = NameTree()
+        self._names = NameTree(allow_hidden=False)
         self._paths: dict[int, tuple[str, ...]] = {}  # of entries that are not settled
         self._results: dict[int, Result] = {}
         self._partial: Partial | None = None
@@ -200,6 +200,11 @@ class Receiver:
             self._finish(message.batch)
         else:
             self._end(message)
+
+    @property
+    def changed_names(self) -> tuple[int, list[str]]:
+        """How many names of this batch were hidden or special and got others, and the first of the new ones."""
+        return self._names.changed, self._names.changed_first
 
     def data(self, count: int) -> bool:
         """``count`` bytes of the open file have arrived: whether to store them. Raises WireError where none is open."""
@@ -276,7 +281,7 @@ class Receiver:
     def _accept(self) -> None:
         self.phase = ReceivePhase.OPEN
         self._size, self._last = 0, (-1, 0)
-        self._names = NameTree()
+        self._names = NameTree(allow_hidden=self._terms.allow_hidden)
         self.outbox.append(Accept(self.batch))
         self.events.append(BatchOpened())
 

@@ -45,6 +45,7 @@ from localpair.wire.payload import (
 
 _log = logging.getLogger(__name__)
 _MORE = "What has arrived stays. `--max-files` and `--max-size` allow more."
+_CHANGED = "names that are hidden, or that programs act on, got an underscore (--allow-hidden keeps them): %s"
 _DOUBT = "what is stored in %s may not survive a power cut: it cannot be flushed (%s)"
 
 
@@ -116,8 +117,7 @@ class Incoming:
             finally:
                 self._reception = None
                 await reception.storing.close()
-                if inbox.doubt and reception.receipt.files:
-                    _log.warning(_DOUBT, directory, inbox.doubt)
+                self._warn(inbox)
         if reception.error is not None:
             raise reception.error
         if reception.receipt.files or reception.failures.count:
@@ -196,6 +196,15 @@ class Incoming:
             # Does nothing after a batch that has ended by itself.
             self._receiver.stop(reception.told)
             self._process()
+
+    def _warn(self, inbox: Inbox) -> None:
+        """Say once what a person may not expect."""
+        if inbox.doubt:
+            _log.warning(_DOUBT, inbox.path, inbox.doubt)
+        changed, first = self._receiver.changed_names
+        if changed:
+            more = f" and {changed - len(first)} more" if changed > len(first) else ""
+            _log.warning(_CHANGED, ", ".join(first) + more)
 
     def _process(self) -> None:
         while self._receiver.events or self._receiver.outbox:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from localpair.cli import files
 from localpair.cli.output import results
-from localpair.cli.sessions import Inbound, pair_and_carry
+from localpair.cli.sessions import Inbound, inbound, pair_and_carry
 from localpair.cli.terminal.prompts import Prompts
 from localpair.cli.terminal.qr_output import Codes
 from localpair.errors import AnswerError
@@ -26,7 +26,7 @@ async def run(command: Host, context: Context) -> None:
     """Pair as the one who makes the offer. Raises what the library raises."""
     options = command.options
     prompts = Prompts(context.keyboard, context.output, assume_yes=options.yes)
-    receive = prepare(options, prompts)
+    receive = prepare(options, context, prompts)
     opening = context.api.host(
         settings(options, context),
         store=context.api.TrustStore(),
@@ -45,13 +45,12 @@ async def run(command: Host, context: Context) -> None:
         await pair_and_carry(hosting, context.output, send=options.send, receive=receive, on_offer=show)
 
 
-def prepare(options: PairOptions, prompts: Prompts) -> Inbound | None:
+def prepare(options: PairOptions, context: Context, prompts: Prompts) -> Inbound | None:
     """Fail for what cannot work before the other device is troubled. Where what comes is stored, if anything is."""
     files.check_sendable(options.send)
     receive = None
     if options.receive is not None:
-        files.prepare_folder(options.receive)
-        receive = Inbound(options.receive, options.terms)
+        receive = inbound(options.receive, options.terms, context)
     if options.send:
         prompts.require_person()
     return receive

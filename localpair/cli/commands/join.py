@@ -23,7 +23,7 @@ async def run(command: Join, context: Context) -> None:
     options = command.options
     source = offers.source(command, context)
     prompts = Prompts(context.keyboard, context.output, assume_yes=options.yes)
-    receive = prepare(options, prompts)
+    receive = prepare(options, context, prompts)
     # In the post flow this device is found first, and the offer is made for it.
     offer = source if options.flow == "post" else _considered(await source, command, context)
     show = ShownAnswer(Codes(options.qr, context.output), context.output)

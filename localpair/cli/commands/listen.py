@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from localpair.cli import files
 from localpair.cli.output.failures import explain
-from localpair.cli.sessions import Inbound, Watch, carry
+from localpair.cli.sessions import Inbound, Watch, carry, inbound
 from localpair.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -15,13 +14,14 @@ if TYPE_CHECKING:
 
     from localpair.cli.context import Context
     from localpair.cli.options import Listen
+    from localpair.cli.output.output import Output
     from localpair.pairing.listen import Listening
     from localpair.session import Session
 
 
 async def run(command: Listen, context: Context) -> None:
     """Receive until the time is up, or until one device has come and gone. Raises LocalError for a taken port."""
-    files.prepare_folder(command.receive)
+    receive = inbound(command.receive, command.terms, context)
     settings = context.api.Settings(port=command.port, takes=True)
     async with (
         context.api.listen(settings, store=context.api.TrustStore()) as listening,
@@ -29,11 +29,30 @@ async def run(command: Listen, context: Context) -> None:
     ):
         watch = Watch(context.output)
         watching = tasks.create_task(watch.run(listening.events()))
-        await _serve(listening, command, context, watch)
+        reception = _Reception(context.output, receive)
+        await _serve(listening, command, reception, watch)
         watching.cancel()
 
 
-async def _serve(listening: Listening, command: Listen, context: Context, watch: Watch) -> None:
+class _Reception:
+    """Receives from one device after another, or from several at once."""
+
+    def __init__(self, output: Output, receive: Inbound) -> None:
+        self._output, self._receive = output, receive
+
+    async def receive(self, session: Session) -> None:
+        """Store what one device sends. Raises what the library raises."""
+        await carry(session, self._output, receive=self._receive)
+
+    async def receive_calmly(self, session: Session) -> None:
+        """The same, and a session that fails ends alone: the next device is served."""
+        try:
+            await self.receive(session)
+        except Exception as error:  # noqa: BLE001 - said, and kept in the event of the session's end
+            self._output.talk.failure(explain(error))
+
+
+async def _serve(listening: Listening, command: Listen, reception: _Reception, watch: Watch) -> None:
     """Take sessions as they come. The time bounds the waiting; what is under way is finished."""
     end = None if command.timeout is None else asyncio.get_running_loop().time() + command.timeout
     sessions = aiter(listening.sessions())
@@ -41,9 +60,9 @@ async def _serve(listening: Listening, command: Listen, context: Context, watch:
         while (session := await _next(sessions, end)) is not None:
             await watch.until_paired(session)
             if command.once:
-                await _receive(session, command, context)
+                await reception.receive(session)
                 return
-            tasks.create_task(_receive_calmly(session, command, context))
+            tasks.create_task(reception.receive_calmly(session))
     if command.once:
         raise UnreachableError(
             f"no paired device came within {command.timeout:g} s",
@@ -57,15 +76,3 @@ async def _next(sessions: AsyncIterator[Session], end: float | None) -> Session 
             return await anext(sessions, None)
     except TimeoutError:
         return None
-
-
-async def _receive(session: Session, command: Listen, context: Context) -> None:
-    await carry(session, context.output, receive=Inbound(command.receive, command.terms))
-
-
-async def _receive_calmly(session: Session, command: Listen, context: Context) -> None:
-    """A session that fails ends alone: the next device is served."""
-    try:
-        await _receive(session, command, context)
-    except Exception as error:  # noqa: BLE001 - said, and kept in the event of the session's end
-        context.output.talk.failure(explain(error))

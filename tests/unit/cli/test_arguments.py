@@ -73,6 +73,7 @@ _ALL_OPTIONS = PairOptions(
             Send("kitchen", (Path("a"),), 3.0, 4000, json=True),
         ),
         ("listen", Listen(Path())),
+        ("listen --allow-hidden", Listen(Path(), terms=Terms(allow_hidden=True))),
         ("listen --max-files 3", Listen(Path(), terms=Terms(files=3))),
         ("host --max-size 500M", Host(PairOptions(terms=Terms(size=500_000_000)))),
         ("join --max-size 1.5GiB --max-depth 2", Join(PairOptions(terms=Terms(size=3 << 29, depth=2)))),
@@ -164,7 +165,7 @@ def test_help_names_every_option_of_the_interface(capsys: pytest.CaptureFixture[
     options = (
         "--flow --offer-addresses --name --port --timeout --send --receive --max-files --max-size --max-depth"
     )
-    options += " --qr --yes --json"
+    options += " --allow-hidden --qr --yes --json"
     assert all(option in host for option in options.split())
     assert "examples:" in host
     assert main(["--help"]) == 0

@@ -13,7 +13,7 @@ from localpair.limits import (
     NAMES_KEPT,
     PATH_DEPTH,
 )
-from localpair.protocol.filenames import PART_PREFIX, NameTree, name_key, numbered, safe_name
+from localpair.protocol.filenames import PART_PREFIX, NameTree, harmless_name, name_key, numbered, safe_name
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../x", "a\0b", "a/"])
@@ -70,6 +70,63 @@ def test_safe_names_are_safe_and_stay_as_they_are(name: str) -> None:
     assert not name_key(safe).startswith(PART_PREFIX)
 
 
+@pytest.mark.parametrize(
+    ("name", "harmless"),
+    [
+        ("readme.txt", "readme.txt"),
+        (".bashrc", "_.bashrc"),
+        (".ssh", "_.ssh"),
+        (".git", "_.git"),
+        (".GIT", "_.GIT"),
+        ("\u200c.git", "_\u200c.git"),  # HFS+ passes over the joiner
+        ("._resource", "_._resource"),
+        (".DS_Store", "_.DS_Store"),
+        ("authorized_keys", "_authorized_keys"),
+        ("authorized\u200d_keys", "_authorized\u200d_keys"),
+        ("Desktop.INI", "_Desktop.INI"),
+        ("AUTORUN.INF", "_AUTORUN.INF"),
+        ("Thumbs.db", "_Thumbs.db"),
+        ("report.pdf.lnk", "report.pdf.lnk_"),
+        ("Shortcut.URL", "Shortcut.URL_"),
+        ("evil.desktop", "evil.desktop_"),
+        ("-rf", "_-rf"),
+        ("--checkpoint-action=exec=sh x", "_--checkpoint-action=exec=sh x"),
+        ("not.desktop.txt", "not.desktop.txt"),
+        ("my desktop.ini.bak", "my desktop.ini.bak"),
+        ("a-b", "a-b"),
+    ],
+)
+def test_what_programs_act_on_unasked_gets_an_underscore(name: str, harmless: str) -> None:
+    assert safe_name(name) == name
+    assert harmless_name(name) == harmless
+    assert NameTree(allow_hidden=False).file((name, name)) == (harmless, harmless)
+    assert NameTree(allow_hidden=True).file((name, name)) == (name, name)
+
+
+@given(
+    st.text(min_size=1, max_size=300) | st.sampled_from([".x", "a.lnk", "Desktop.ini", "-"]),
+    st.integers(0, 99),
+)
+def test_harmless_names_stay_as_they_are_and_show_themselves(name: str, number: int) -> None:
+    try:
+        harmless = harmless_name(safe_name(name))
+    except WireError:
+        return
+    assert harmless_name(harmless) == safe_name(harmless) == harmless
+    assert 0 < len(harmless.encode()) <= NAME_BYTES
+    again = numbered(harmless, number)
+    assert harmless_name(again) == safe_name(again) == again
+    assert again[0] not in ".-"
+
+
+def test_a_name_tree_counts_the_names_it_changed_and_knows_the_first_by_heart() -> None:
+    tree = NameTree(allow_hidden=False)
+    for number in range(100):
+        tree.file((".git", f".{number}"))
+    assert tree.changed == 101
+    assert tree.changed_first == ["_.git", "_.0", "_.1", "_.2", "_.3"]
+
+
 def test_long_names_keep_their_suffix() -> None:
     safe = safe_name("ж" * 300 + ".tar")
     assert len(safe.encode()) <= NAME_BYTES
@@ -87,7 +144,7 @@ def test_numbered_names_stay_safe(name: str, number: int) -> None:
 
 
 def test_names_that_some_file_system_takes_for_one_are_told_apart() -> None:
-    tree = NameTree()
+    tree = NameTree(allow_hidden=False)
     names = ["Readme", "README", "readme", "caf\u00e9", "cafe\u0301", "straße", "STRASSE", "a:b", "a?b"]
     given_names = [tree.file((name,))[0] for name in names]
     assert len({name_key(name) for name in given_names}) == len(names)
@@ -95,7 +152,7 @@ def test_names_that_some_file_system_takes_for_one_are_told_apart() -> None:
 
 
 def test_a_folder_keeps_its_name_and_its_neighbours_get_others() -> None:
-    tree = NameTree()
+    tree = NameTree(allow_hidden=False)
     assert tree.folder(("Docs",)) == ("Docs",)
     assert tree.folder(("docs",)) == ("docs (1)",)
     assert tree.file(("docs", "a")) == ("docs (1)", "a")
@@ -105,19 +162,19 @@ def test_a_folder_keeps_its_name_and_its_neighbours_get_others() -> None:
 
 
 def test_a_name_that_a_number_made_is_not_given_twice() -> None:
-    tree = NameTree()
+    tree = NameTree(allow_hidden=False)
     names = [tree.file((name,))[0] for name in ["a (1)", "a", "a", "A", "a (1)"]]
     assert len({name_key(name) for name in names}) == len(names)
 
 
 def test_many_equal_names_cost_no_more_than_few() -> None:
-    tree = NameTree()
+    tree = NameTree(allow_hidden=False)
     names = {tree.file(("same.txt",)) for _ in range(20_000)}
     assert len(names) == 20_000
 
 
 def test_a_name_tree_keeps_what_it_was_told_last_and_no_more() -> None:
-    tree = NameTree()
+    tree = NameTree(allow_hidden=False)
     assert tree.folder(("kept",)) == ("kept",)
     for number in range(3 * NAMES_KEPT):
         assert tree.file(("kept", "deep", str(number))) == ("kept", "deep", str(number))
@@ -129,7 +186,7 @@ def test_a_name_tree_keeps_what_it_was_told_last_and_no_more() -> None:
 
 def test_a_walk_never_comes_back_to_a_folder_that_was_forgotten() -> None:
     """As many folders as are kept, each as deep as may be, and files in every folder on the way back up."""
-    tree = NameTree()
+    tree = NameTree(allow_hidden=False)
     for number in range(2 * FOLDERS_KEPT // PATH_DEPTH):
         path = (f"top {number}", *(str(depth) for depth in range(PATH_DEPTH - 2)))
         for depth in range(1, len(path) + 1):
