@@ -17,7 +17,7 @@ from localpair.net.host.adapters import Hardware, read_hardware
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.read import read_interfaces
 from localpair.net.host.routes import NoRoute, Route, RouteAnswer
-from localpair.net.host.routing import route_to
+from localpair.net.host.routing import far_away, route_to
 
 if TYPE_CHECKING:
     from localpair.diagnosis.context import Setting
@@ -29,8 +29,6 @@ _LINUX: Final = sys.platform.startswith("linux")
 # One address for each class of destination: what the routing table says about it holds for its class.
 _OUTSIDE: Final[tuple[tuple[str, IPAddress], ...]] = (
     ("everybody", IPv4Address("255.255.255.255")),
-    ("the internet (IPv4)", IPv4Address("192.0.2.1")),
-    ("the internet (IPv6)", IPv6Address("2001:db8::1")),
     ("private 10/8", IPv4Address("10.255.255.254")),
     ("private 172.16/12", IPv4Address("172.31.255.254")),
     ("private 192.168/16", IPv4Address("192.168.255.254")),
@@ -102,7 +100,7 @@ def routes(setting: Setting, notes: Notes) -> None:
     notes.fact("default_route_through", owners)
     notes.say(f"default route through {', '.join(owners)}" if owners else "no default route")
     elsewhere: dict[str, list[str]] = {}
-    for kind, destination in (*_OUTSIDE, *_GROUPS):
+    for kind, destination in (*_internet(found), *_OUTSIDE, *_GROUPS):
         answer = route_to(destination, found)
         notes.add("destinations", _way(kind, answer))
         if isinstance(answer, Route) and answer.interface and answer.interface not in owners:
@@ -122,6 +120,13 @@ def routes(setting: Setting, notes: Notes) -> None:
     for interface in found.interfaces:
         if interface.gateway and (interface.kind is InterfaceKind.TUNNEL or interface.point_to_point):
             notes.say(f"the default route leads into the tunnel {interface.name}")
+
+
+def _internet(found: Interfaces) -> Iterator[tuple[str, IPAddress]]:
+    for version in (4, 6):
+        address = far_away(version, found)
+        if address is not None:
+            yield f"the internet (IPv{version})", address
 
 
 def kernel(_: Setting, notes: Notes) -> None:

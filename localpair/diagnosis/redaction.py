@@ -2,7 +2,7 @@
 
 Network parts stay, since a reader must see which addresses share a network; equal addresses get equal masks, since
 a reader must see that two lines speak of one host. Addresses that mean the same everywhere (loopback, groups, the
-broadcast address, documentation) stay as they are.
+broadcast address, those that the checks ask the way to) stay as they are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from localpair.address import AddressClass, IPAddress, classify, normalise, unscoped
+from localpair.net.host.routes import NOBODYS_ADDRESSES
 
 if TYPE_CHECKING:
     from localpair.diagnosis.facts import Facts, Json
@@ -28,7 +29,6 @@ _SHOWN: Final = frozenset(
         AddressClass.MULTICAST,
         AddressClass.BROADCAST,
         AddressClass.UNSPECIFIED,
-        AddressClass.DOCUMENTATION,
     }
 )
 _NAMED: Final = frozenset({"label", "alias"})  # fields whose value somebody has chosen
@@ -99,12 +99,17 @@ class Redactor:
             address = normalise(match["address"])
         except ValueError:
             return match[0]
-        if classify(address) in _SHOWN:
+        if classify(address) in _SHOWN or self._is_nobodys(address):
             return match[0]
         suffix = "" if match["bits"] is None else f"/{match['bits']}"
         if suffix and _is_network(match[0]) and classify(address) is not AddressClass.GLOBAL:
             return match[0]
         return self._mask(address) + suffix
+
+    def _is_nobodys(self, address: IPAddress) -> bool:
+        """A network of the report may be numbered out of a block for documentation."""
+        held = any(network.version == address.version and address in network for network in self._networks)
+        return address in NOBODYS_ADDRESSES and not held
 
     def _mask(self, address: IPAddress) -> str:
         number = self._number(str(address))

@@ -23,7 +23,8 @@ from localpair.events import AddressAttempt, OwnAddressSeen
 from localpair.limits import SELF_CALL_S, SELF_CALLS, STAGE_THREE_S
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.naming import describe
-from localpair.net.host.routes import OUTBOUND_DESTINATIONS, NoRoute, RouteAnswer, owns, preferred_source
+from localpair.net.host.routes import NoRoute, RouteAnswer, owns, preferred_source
+from localpair.net.host.routing import outbound_destinations
 from localpair.ranking import is_tunnel, order_own, own_candidates, scope_of, why_not_offered
 
 CONFIRMED, FAILED, DROPPED = "confirmed", "failed", "dropped"
@@ -123,7 +124,7 @@ class _Acquisition:
     async def stage_one(self, preferred: PreferredSource) -> None:
         """Whatever address the routing table prefers, both families, has to be a local one that answers."""
         targets: dict[IPAddress, _Target] = {}
-        for destination in OUTBOUND_DESTINATIONS:
+        for destination in outbound_destinations(self.interfaces):
             started = self.clock()
             answer = preferred(destination)
             if isinstance(answer, NoRoute):

@@ -19,13 +19,22 @@ from localpair.limits import DISCOVERY_PORT
 if TYPE_CHECKING:
     pass
 
+NOBODYS_ADDRESSES: Final[tuple[IPAddress, ...]] = (
+    IPv4Address("192.0.2.1"),  # documentation (RFC 5737): follows the default route, and is nobody's
+    IPv4Address("198.51.100.1"),
+    IPv4Address("203.0.113.1"),
+    IPv6Address("2001:db8::1"),  # documentation (RFC 3849)
+    IPv6Address("3fff::1"),  # documentation (RFC 9637)
+)
+"""Addresses that lead where the default route leads, unless an own network is numbered so. Nothing is sent to them."""
+
 OUTBOUND_DESTINATIONS: Final[tuple[IPAddress, ...]] = (
     IPv4Address("255.255.255.255"),
-    IPv4Address("192.0.2.1"),  # documentation (RFC 5737): follows the default route, and is nobody's
-    IPv6Address("2001:db8::1"),  # documentation (RFC 3849)
+    NOBODYS_ADDRESSES[0],
+    NOBODYS_ADDRESSES[3],
     IPv6Address("2000::1"),  # for hosts that refuse documentation addresses; the first of all global ones
 )
-"""Addresses that lead where the default route leads. Nothing is ever sent to them."""
+"""The same, for a host whose own networks are not known: see ``routing.outbound_destinations``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from localpair.address import IPAddress, unscoped
 from localpair.limits import DISCOVERY_PORT
-from localpair.net.host.routes import NoRoute, Route, RouteAnswer, preferred_source
+from localpair.net.host.routes import (
+    NOBODYS_ADDRESSES,
+    OUTBOUND_DESTINATIONS,
+    NoRoute,
+    Route,
+    RouteAnswer,
+    preferred_source,
+)
 
 if TYPE_CHECKING:
     from localpair.net.host.interfaces import Interfaces
@@ -30,6 +37,21 @@ def route_to(
         gateway=gateway,
         local=local,
     )
+
+
+def far_away(version: int, interfaces: Interfaces) -> IPAddress | None:
+    """An address of the family that leads where the default route leads; None where all that are nobody's lie in own
+    subnets.
+    """
+    free = (one for one in NOBODYS_ADDRESSES if one.version == version and not interfaces.on_link(one))
+    return next(free, None)
+
+
+def outbound_destinations(interfaces: Interfaces) -> tuple[IPAddress, ...]:
+    """Addresses that lead where the default route leads, and into no own subnet. Nothing is ever sent to them."""
+    usual = (one for one in OUTBOUND_DESTINATIONS if one not in NOBODYS_ADDRESSES)
+    found = (*usual, far_away(4, interfaces), far_away(6, interfaces))
+    return tuple(one for one in found if one is not None)
 
 
 def _hop(route: Route, interfaces: Interfaces, scope: int) -> tuple[int, IPAddress | None, bool]:

@@ -192,6 +192,23 @@ def test_where_enumeration_was_refused_the_preferred_address_is_all_there_is() -
     assert (str(candidate.address), candidate.port, candidate.interface) == ("192.168.1.20", 46821, None)
 
 
+def test_the_preferred_address_is_not_asked_for_by_an_address_of_an_own_subnet() -> None:
+    """A container bridge or a LAN may be numbered as manuals print it: that is no way to the internet."""
+    asked: list[IPAddress] = []
+
+    def preferred(destination: IPAddress) -> RouteAnswer:
+        asked.append(destination)
+        return NoRoute(destination, 101, "ENETUNREACH", "Network is unreachable")
+
+    cards = [interface("docker0", "192.0.2.1/24", "2001:db8::1/64"), interface("eth0", "198.51.100.20/24")]
+    acquire(cards, Listener(), preferred=preferred)
+    assert {str(one) for one in asked} == {"255.255.255.255", "203.0.113.1", "3fff::1", "2000::1"}
+    cards.append(interface("eth1", "203.0.113.20/24"))
+    asked.clear()
+    acquire(cards, Listener(), preferred=preferred)
+    assert {str(one) for one in asked} == {"255.255.255.255", "3fff::1", "2000::1"}
+
+
 # --- Stage 2 ---------------------------------------------------------------------------------------------------
 
 
