@@ -10,6 +10,7 @@ from localpair.events import Attempt, Phase
 from localpair.net.agent.agent import Engine
 from localpair.protocol.discovery_events import Carrier
 from localpair.wire.beacon import Part
+from localpair.wire.messages import NO_LOCALPAIR
 
 # Linux gives EHOSTUNREACH at once where a firewall answered, and after three seconds where nobody answered ARP; our
 # own timer ends a dial before that.
@@ -23,6 +24,10 @@ _SAID = {
     "ECONNRESET": "the connection was cut",
     "EADDRNOTAVAIL": "the interface for it is gone",
 }
+# What a system says of a connection that the other side has ended, before or after what was sent.
+_ENDED = frozenset({"ECONNRESET", "EPIPE", "ECONNABORTED", "ENOTCONN", "ESHUTDOWN"})
+# What a dial of an address ends with that leads nowhere.
+_NOWHERE = frozenset({"ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH"})
 
 
 def no_path(engine: Engine, *, answered: bool = False) -> UnreachableError:
@@ -59,7 +64,35 @@ def describe(attempt: Attempt) -> str:
         return "rejected by a firewall" if by_firewall else "no such host on the link (nobody answers ARP)"
     if attempt.phase is Phase.CONNECT and attempt.errno:
         return _SAID.get(attempt.errno, attempt.errno)
-    return f"failed at {attempt.phase}: {attempt.errno or attempt.detail}"
+    if attempt.phase is Phase.PREAMBLE:
+        return _before_a_word(attempt)
+    return f"failed at {attempt.phase}: {_lost(attempt) or attempt.detail}"
+
+
+def _before_a_word(attempt: Attempt) -> str:
+    """The connection stood, and no word of localpair came over it. From here nobody can tell a login page from a device
+    that hangs.
+    """
+    if attempt.errno == "ETIMEDOUT":
+        return "takes the connection and says nothing: something else answers there, or a device that hangs"
+    if attempt.errno in _ENDED:
+        return "takes the connection and ends it: something else answers there, or a device that is busy"
+    if attempt.errno:
+        return f"took the connection and was lost: {_lost(attempt)}"
+    return f"takes the connection: {attempt.detail}"
+
+
+def _lost(attempt: Attempt) -> str:
+    """What ended a connection that stood already."""
+    if attempt.errno == "ETIMEDOUT":
+        return "nothing more was heard in time"
+    return "the connection was cut" if attempt.errno in _ENDED else _SAID.get(attempt.errno, attempt.errno)
+
+
+def _is_stranger(attempt: Attempt) -> bool:
+    """Whether it may well be no localpair that answers there."""
+    silent = attempt.errno in {"ETIMEDOUT", *_ENDED} or attempt.detail == NO_LOCALPAIR
+    return attempt.phase is Phase.PREAMBLE and silent
 
 
 def _latest(attempts: Iterable[Attempt]) -> list[Attempt]:
@@ -90,6 +123,13 @@ def _hint(engine: Engine, tried: list[Attempt], *, heard: bool, answered: bool) 
         return (
             "most likely the offer was used already or the host has ended: host again there, and read the offer that "
             "is shown then; if it is still waiting, `localpair diagnose` on both devices shows what each of them sees"
+        )
+    strangers = [attempt for attempt in tried if _is_stranger(attempt)]
+    if strangers and all(_is_stranger(attempt) or attempt.errno in _NOWHERE for attempt in tried):
+        places = ", ".join(dict.fromkeys(str(attempt.candidate.address) for attempt in strangers))
+        return (
+            f"something else seems to answer at {places} in the other device's place, such as a login page or a proxy "
+            "of this network: sign in to it with a browser, or use a hotspot or a cable between the two devices"
         )
     if not tried and engine.checklists.held_back():
         return (

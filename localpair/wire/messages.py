@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from localpair.address import IPAddress
 from localpair.errors import Refusal, WireError
@@ -40,6 +40,9 @@ class CallKind(IntEnum):
     CONFIRM = 3  # a beacon over TCP; whoever accepted is the TLS server
 
 
+NO_LOCALPAIR: Final = "whoever answers there does not speak localpair"
+
+
 @dataclass(frozen=True, slots=True)
 class Preamble:
     """The first 8 bytes of each direction of every TCP connection, before TLS.
@@ -63,7 +66,7 @@ class Preamble:
     def decode(cls, data: bytes) -> Preamble:
         """Read 8 bytes. Raises WireError where it is not localpair that speaks, or another version of it."""
         if len(data) != cls.BYTES or not data.startswith(cls.MAGIC):
-            raise WireError("whoever answers here does not speak localpair")
+            raise WireError(NO_LOCALPAIR)
         version, kind, role, dialled = data[len(cls.MAGIC) :]
         if version != VERSION:
             raise WireError(f"the other side speaks version {version}; this side speaks {VERSION}")

@@ -17,6 +17,7 @@ from localpair.keys import Role
 from localpair.limits import GIVE_WAY_S
 from localpair.net.agent.announcer import Clock
 from localpair.net.agent.connection import Lane, LaneRefusedError
+from localpair.net.host.naming import describe
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
 from localpair.protocol.checklist import Outcome
@@ -90,7 +91,7 @@ class Dialler:
         lost = isinstance(error, LaneRefusedError) and error.lost
         ms = (self._clock() - trial.started) * 1000
         name = errno_name(error)
-        detail = "" if name else (str(error) or type(error).__name__)
+        detail = "" if name else describe(error)
         outcome = "lost" if lost else "failed"
         self._on_attempt(Attempt(trial.candidate, trial.direction, trial.phase, outcome, ms, name, detail))
         if isinstance(error, RefusedError) and not lost:
@@ -130,9 +131,12 @@ class Dialler:
 
 
 def errno_name(error: BaseException) -> str:
-    """The symbolic errno of an error, or of what caused it; empty where there is none."""
+    """The symbolic errno of an error, or of what caused it; empty where there is none.
+
+    A limit of our own counts as one of the system's.
+    """
     if isinstance(error, ssl.SSLError):
         return ""
     if isinstance(error, OSError) and error.errno is not None:
         return errno.errorcode.get(error.errno, str(error.errno))
-    return ""
+    return "ETIMEDOUT" if isinstance(error, TimeoutError) else ""

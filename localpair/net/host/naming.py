@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,9 +16,13 @@ def in_order(addresses: Iterable[InterfaceAddress]) -> tuple[InterfaceAddress, .
 
 
 def describe(error: BaseException) -> str:
-    """One line about ``error``: what the system said, or the kind of the error where it said nothing."""
+    """One line about ``error``: what the system or a library said, or the kind of the error where they said nothing."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return f"TLS failed: {error.reason.lower().replace('_', ' ')}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     return str(error) or type(error).__name__
 
 

@@ -17,6 +17,7 @@ from typing import Final
 from localpair.errors import WireError
 from localpair.events import Path
 from localpair.limits import CLOSE_S, SEND_BUFFER_BYTES, USER_TIMEOUT_S
+from localpair.net.host.naming import describe
 from localpair.net.transport.congestion import LossWatch
 from localpair.net.transport.receive_buffer import Intake, Piece
 from localpair.wire.framing import Frame, frame_header
@@ -215,7 +216,7 @@ class _Wire(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
-            self.reason = str(exc) or type(exc).__name__
+            self.reason = describe(exc)
         self.losses.stop()
         self.ended.set()
         self.arrived.set()

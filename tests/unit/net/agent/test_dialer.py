@@ -6,6 +6,8 @@ import asyncio
 import errno
 import os
 import sys
+from contextlib import suppress
+from functools import partial
 from ipaddress import ip_address
 from subprocess import PIPE
 from typing import Any, NoReturn
@@ -13,9 +15,13 @@ from typing import Any, NoReturn
 import pytest
 
 from localpair.candidate import Candidate
+from localpair.causes import describe
+from localpair.events import Attempt, Phase
 from localpair.keys import Role
 from localpair.net.agent import dialer
+from localpair.net.transport.tcp import exchange_preambles
 from localpair.protocol.checklist import Outcome
+from localpair.wire.messages import NO_LOCALPAIR
 from netns import lan
 
 # Dials without end from the port that is dialled; the first SYN that meets the other side's dial opens it halfway.
@@ -82,6 +88,73 @@ def test_what_this_host_itself_cannot_do_is_no_refusal_of_the_peers(
     unused: Any = None
     one = dialer.Dialler(unused, Role.JOINER, lambda: 0.0, unused, unused, lambda _: None, lambda: False)
     assert asyncio.run(one.dial("offer", Candidate(ip_address("192.168.1.10"), 46830))) is outcome
+
+
+async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def _ends(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+async def _web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(8)
+    writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\r\n")
+    await reader.read()
+
+
+async def _newer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(8)
+    writer.write(b"LPAI\x09\x01\x00\x00")
+    await reader.read()
+
+
+SILENT = "takes the connection and says nothing: something else answers there, or a device that hangs"
+ENDS = "takes the connection and ends it: something else answers there, or a device that is busy"
+
+
+@pytest.mark.parametrize(
+    ("serve", "words"),
+    [
+        (_silent, SILENT),
+        (_ends, ENDS),
+        (_web, f"takes the connection: {NO_LOCALPAIR}"),
+        (_newer, "takes the connection: the other side speaks version 9; this side speaks 1"),
+    ],
+)
+def test_a_host_that_takes_every_connection_and_speaks_no_localpair_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, serve: Any, words: str
+) -> None:
+    """A login page answers in everybody's place."""
+    monkeypatch.setattr(dialer, "exchange_preambles", partial(exchange_preambles, timeout=0.2))
+    attempts: list[Attempt] = []
+    unused: Any = None
+
+    async def dial() -> Outcome:
+        served = asyncio.Event()
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(ConnectionError):
+                await serve(reader, writer)
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            served.set()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        one = dialer.Dialler(unused, Role.JOINER, lambda: 0.0, unused, unused, attempts.append, lambda: False)
+        async with server:
+            result = await one.dial("offer", Candidate(ip_address("127.0.0.1"), port))
+            await served.wait()
+        assert isinstance(result, Outcome)
+        return result
+
+    assert asyncio.run(dial()) is Outcome.FAILED
+    (attempt,) = attempts
+    assert attempt.phase is Phase.PREAMBLE
+    assert describe(attempt) == words
 
 
 @pytest.mark.netns
