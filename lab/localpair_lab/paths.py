@@ -18,5 +18,7 @@ SCENARIOS: Final = _DATA / "scenarios"
 COMPOSE: Final = _DATA / "compose"
 SCHEMA: Final = _DATA / "scenario.schema.json"
 """What editors check scenarios by; the library's files name it by its place in the clone."""
+ARTIFACTS: Final = Path("lab-artifacts" if CLONE is None else "lab/artifacts")
+"""Where plays leave what they gathered, from the folder in which the lab was started."""
 BUILD: Final = Path.home() / ".cache" / "localpair-lab" if CLONE is None else CLONE / "build"
 """What is made once and kept: wheels for the image, and its lock."""

@@ -16,6 +16,7 @@ import pytest
 
 from localpair_lab.engines.registry import ENGINES, WANTED
 from localpair_lab.model.markers import MARKERS
+from localpair_lab.paths import ARTIFACTS
 
 _SCENARIOS_MET = pytest.StashKey[bool]()
 
@@ -64,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "lab_scenarios", type="paths", default=[], help="folders in which every .yaml file is a scenario"
     )
-    group.addoption("--lab-artifacts", default="lab/artifacts", metavar="DIR", help="where artifacts go")
+    group.addoption("--lab-artifacts", default=str(ARTIFACTS), metavar="DIR", help="where artifacts go")
 
 
 def _jobs(text: str) -> int:

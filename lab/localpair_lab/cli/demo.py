@@ -12,6 +12,7 @@ from localpair_lab.cli.selection import chosen, subnets
 from localpair_lab.engines.registry import engine_names, make_engine
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell
+from localpair_lab.paths import ARTIFACTS
 from localpair_lab.plan.topology import Node
 from localpair_lab.report.describe import machine_notes, network_notes
 from localpair_lab.report.failure import tell
@@ -19,7 +20,7 @@ from localpair_lab.report.graph import draw
 from localpair_lab.report.narrative import Sentence, tale
 from localpair_lab.run.runner import Wishes, conduct
 
-FOLDER = Path("lab/artifacts/demo")
+FOLDER = ARTIFACTS / "demo"
 
 
 def demo(options: argparse.Namespace) -> int:

@@ -16,8 +16,9 @@ from localpair_lab.generate.pool import Played, Players, differs, play_all, play
 from localpair_lab.generate.report import WORDS, is_slow, slowest, summary
 from localpair_lab.generate.sample import Sample, draw
 from localpair_lab.generate.shrink import shrink
+from localpair_lab.paths import ARTIFACTS
 
-FOLDER = Path("lab/artifacts/generated")
+FOLDER = ARTIFACTS / "generated"
 SLOW_AGAIN = 8  # of the slowest are timed again while nothing else runs
 QUIET_S = 15.0  # between two lines of progress where no terminal shows it
 

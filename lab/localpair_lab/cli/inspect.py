@@ -11,6 +11,7 @@ from localpair_lab.cli.output import GREEN, counted, out, painted, talk
 from localpair_lab.cli.selection import chosen, files, subnets
 from localpair_lab.errors import LabError
 from localpair_lab.loading.cases import PlannedCell, planned
+from localpair_lab.loading.load import scenario_name
 from localpair_lab.loading.problems import Problem, ScenarioError, Where, written
 from localpair_lab.loading.schema import FILE, schema_text
 from localpair_lab.oracle.consistency import disagreements
@@ -33,7 +34,7 @@ def list_scenarios(options: argparse.Namespace) -> int:
             theme = path.parent.name
             out(theme)
         count = f"{len(cells)} cells" if len(cells) > 1 else ""
-        out(f"  {path.stem:<32} {count:>9}  {scenario.summary}")
+        out(f"  {scenario_name(path):<32} {count:>9}  {scenario.summary}")
         if options.long:
             out(f"  {'':<32} {'':>9}  {', '.join(scenario.markers)}")
             for reference in scenario.references:

@@ -23,10 +23,10 @@ from localpair_lab.engines.registry import engine_names, make_engine
 from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import Verdict
 from localpair_lab.loading.cases import planned
+from localpair_lab.paths import ARTIFACTS
 from localpair_lab.report.failure import tell
 from localpair_lab.run.runner import Wishes, conduct
 
-ARTIFACTS = Path("lab/artifacts")
 STANDING = ARTIFACTS / "up.json"
 DOWN_S = 20.0
 FETCH_S = 30.0

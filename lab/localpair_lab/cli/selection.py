@@ -1,4 +1,7 @@
-"""Which scenarios a command means: files, folders, themes, or names."""
+"""Which scenarios a command means: files, folders, themes, or names.
+
+``@theme/name`` and ``@theme`` are always the library's; without ``@`` a file or folder of that name comes first.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 from localpair_lab.errors import LabError
 from localpair_lab.loading.cases import PlannedCell, planned
-from localpair_lab.loading.load import find
+from localpair_lab.loading.load import find, scenario_name
 from localpair_lab.loading.problems import meant
 from localpair_lab.paths import SCENARIOS
 
@@ -20,16 +23,20 @@ def files(words: Sequence[str]) -> list[Path]:
 
 
 def _files(word: str) -> list[Path]:
-    for path in (Path(word), SCENARIOS / word, SCENARIOS / f"{word}.yaml"):
-        if path.exists():
+    library = word.removeprefix("@")
+    if library == word and Path(word).exists():
+        return list(find(Path(word)))
+    for path in (SCENARIOS / library, SCENARIOS / f"{library}.yaml"):
+        if path.exists() and path.resolve().is_relative_to(SCENARIOS):
             return list(find(path))
     if word.endswith((".yaml", ".yml")) or word.startswith((".", "/")):
         raise LabError(f"there is no file {word!r}", hint="localpair-lab list shows the scenarios there are")
+    word = library
     everything = list(find(SCENARIOS))
-    named = [path for path in everything if path.stem == word]
+    named = [path for path in everything if scenario_name(path) == word]
     if named:
         return named
-    names = [path.stem for path in everything] + [path.parent.name for path in everything]
+    names = [scenario_name(path) for path in everything] + [path.parent.name for path in everything]
     close = meant(word, names)
     hint = f"did you mean {close}?" if close else "localpair-lab list shows what there is"
     raise LabError(f"there is no scenario {word!r}", hint=hint)

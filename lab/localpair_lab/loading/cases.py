@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from localpair_lab.loading.load import Loaded, LoadedCell, find, load
+from localpair_lab.loading.load import Loaded, LoadedCell, find, load, scenario_name
 from localpair_lab.model.scenario import Scenario
-from localpair_lab.paths import SCENARIOS
+from localpair_lab.paths import CLONE, SCENARIOS
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.planner import make_plan
 
@@ -53,7 +53,13 @@ def planned(path: Path) -> list[PlannedCell]:
 
 def scenario_names(root: Path = SCENARIOS) -> list[str]:
     """``theme/name`` of every file under ``root``."""
-    return [f"{path.parent.name}/{path.stem}" for path in find(root)]
+    return [f"{path.parent.name}/{scenario_name(path)}" for path in find(root)]
+
+
+def library_name(path: Path) -> str:
+    """``@theme/name`` of a scenario of the installed library; empty in a clone, where its files are at hand."""
+    inside = CLONE is None and path.is_relative_to(SCENARIOS)
+    return f"@{path.relative_to(SCENARIOS).with_suffix('')}" if inside else ""
 
 
 def all_cells(root: Path = SCENARIOS) -> Iterator[PlannedCell]:

@@ -66,10 +66,16 @@ def load(path: Path) -> Loaded:
     return load_text(path, text)
 
 
+def scenario_name(path: Path) -> str:
+    """A file's name without ``.yaml`` or ``.lan.yaml``."""
+    return path.stem.removesuffix(".lan")
+
+
 def load_text(path: Path, text: str) -> Loaded:
     """``load`` for a text in hand; ``path`` is for messages and gives the name."""
     tree, problems = read_tree(path, text)
-    if FILE_NAME.fullmatch(path.stem) is None:
+    name = scenario_name(path)
+    if FILE_NAME.fullmatch(name) is None:
         advice = "use lower-case letters, digits and '-', so that it can be an address on a command line"
         problems.append(Problem(path, 1, 1, "", f"the file's name {path.name!r} is unfit; {advice}"))
 
@@ -85,7 +91,7 @@ def load_text(path: Path, text: str) -> Loaded:
             loaded.append(LoadedCell(cell.name, scenario, cell.tree))
     if problems:
         raise ScenarioError(problems)
-    return Loaded(path, path.stem, tuple(text.splitlines()), tuple(loaded))
+    return Loaded(path, name, tuple(text.splitlines()), tuple(loaded))
 
 
 def _validate(path: Path, tree: Branch) -> tuple[Scenario | None, list[Problem]]:

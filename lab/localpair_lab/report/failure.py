@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localpair_lab.judge.verdict import Failure, Outcome, Verdict
-from localpair_lab.loading.cases import PlannedCell
+from localpair_lab.loading.cases import PlannedCell, library_name
 from localpair_lab.loading.problems import nearby
 from localpair_lab.oracle.judge import judge_actions
 from localpair_lab.oracle.words import grouped_ways, way_words
@@ -101,7 +101,8 @@ def _next(cell: PlannedCell, outcome: Outcome, root: Path) -> Iterator[str]:
 def again(cell: PlannedCell, engine: str, root: Path) -> str:
     """The one command that plays this cell again."""
     chosen = f" --cell {cell.cell.name}" if cell.cell.name else ""
-    return f"localpair-lab run {nearby(cell.loaded.path, root)}{chosen} --engine {engine} --keep"
+    file = library_name(cell.loaded.path) or nearby(cell.loaded.path, root)
+    return f"localpair-lab run {file}{chosen} --engine {engine} --keep"
 
 
 def _short(text: str) -> str:

@@ -108,7 +108,10 @@ def _fill(wanted: Iterable[str]) -> None:
     for name, source in configuration.items():
         _take(source, _BASE / "etc" / name)
     for link, target in _LINKS.items():
-        (_BASE / link).symlink_to(target)
+        if not (
+            _BASE / link
+        ).exists():  # an interpreter may lie below /tmp; nodes then write to /var/tmp alone
+            (_BASE / link).symlink_to(target)
     namespaces.restrict_mounts(_BASE, read_only=True)
     _fill_dev(devices)
     if not namespaces.is_among_first_users():
