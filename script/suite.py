@@ -64,12 +64,24 @@ def steps(options: argparse.Namespace) -> list[Step]:
         Step("style", ("sh", "-c", f"{BIN}/ruff check . && {BIN}/ruff format --check ."), beside=True),
         Step("types", (str(BIN / "mypy"),), beside=True),
         *(_types_on(platform) for platform in OTHER_PLATFORMS),
-        # On the installed wheel, never on the tree beside it.
-        Step("package", (*pytest, "tests", "--ignore", "tests/lab"), {"PYTHONSAFEPATH": "1"}),
+        *_package(options, workers),
         Step("lab", (*pytest, "tests/lab")),
         *_scenarios(options),
         _topologies(options),
     ]
+
+
+def _package(options: argparse.Namespace, workers: str) -> Iterator[Step]:
+    """On the installed wheel, never on the tree beside it."""
+    what = ("-n", workers, "--dist", "worksteal", "tests", "--ignore", "tests/lab")
+    safe = {"PYTHONSAFEPATH": "1"}
+    if not options.coverage:
+        yield Step("package", (*PYTEST, *what), safe)
+        return
+    coverage = f"{BIN}/coverage"
+    yield Step("package", (coverage, "run", "-m", "pytest", *what), safe)
+    told = f"{coverage} combine -q && {coverage} report --skip-covered --sort=cover"
+    yield Step("coverage", ("sh", "-c", told))
 
 
 def _types_on(platform: str) -> Step:
@@ -239,6 +251,7 @@ def main(arguments: list[str]) -> int:
     """Run what the options ask for; 0 where nothing failed."""
     parser = argparse.ArgumentParser(prog="script/test", description=__doc__)
     parser.add_argument("--all", action="store_true", help="everything on both engines, 300 topologies")
+    parser.add_argument("--coverage", action="store_true", help="tell what the package's tests cover, in branches")
     options = parser.parse_args(arguments)
     started = time.monotonic()
     suite = Suite(steps(options))
