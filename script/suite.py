@@ -251,7 +251,9 @@ def main(arguments: list[str]) -> int:
     """Run what the options ask for; 0 where nothing failed."""
     parser = argparse.ArgumentParser(prog="script/test", description=__doc__)
     parser.add_argument("--all", action="store_true", help="everything on both engines, 300 topologies")
-    parser.add_argument("--coverage", action="store_true", help="tell what the package's tests cover, in branches")
+    parser.add_argument(
+        "--coverage", action="store_true", help="tell what the package's tests cover, in branches"
+    )
     options = parser.parse_args(arguments)
     started = time.monotonic()
     suite = Suite(steps(options))

@@ -66,6 +66,9 @@ def set_kernel(places: Places, step: steps.Sysctl) -> None:
         except FileNotFoundError:
             if not step.optional:
                 raise
+        except OSError as error:
+            what = f"{step.key}={step.value} in {step.place}: {error.strerror}"
+            raise OSError(error.errno, what) from error
 
 
 class Applier:

@@ -13,7 +13,12 @@ from localpair_lab.fabric.system import filters, namespaces, sandbox
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_OF_FABRIC: Final = (namespaces.NET_ADMIN, namespaces.NET_RAW, namespaces.SYS_ADMIN)
+_OF_FABRIC: Final = (
+    namespaces.NET_ADMIN,
+    namespaces.NET_BIND_SERVICE,  # the canary, in networks that keep ports from ordinary programs
+    namespaces.NET_RAW,
+    namespaces.SYS_ADMIN,
+)
 
 
 def confine_fabric(writes_to: Iterable[str]) -> None:

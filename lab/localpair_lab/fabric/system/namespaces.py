@@ -47,6 +47,7 @@ _FILES_OF_OTHERS: Final = {
     1,
     2,
 }  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: the lab may lie in another user's folder
+NET_BIND_SERVICE: Final = 10
 NET_ADMIN: Final = 12
 NET_RAW: Final = 13
 SYS_ADMIN: Final = 21
