@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from ipaddress import IPv4Interface
 from itertools import chain, zip_longest
+from operator import or_
 from typing import Any, TypeAlias
 
 from localpair_lab.oracle.links import is_asked, is_plugged, owners
@@ -42,12 +43,14 @@ class Acquaintance:
     """What two devices know of each other in the end.
 
     ``told`` are the addresses of each that persons carry to the other, by the offer or its answer; ``heard`` tells by
-    (who, whom) whether a beacon comes in; ``met`` are the ports that came to know each other.
+    (who, whom) whether a beacon comes in, and ``seen`` from which addresses that routers publish for it; ``met`` are
+    the ports that came to know each other.
     """
 
     plan: Plan
     told: Mapping[str, frozenset[str]]
     heard: Mapping[Pair, Answer]
+    seen: Mapping[Pair, Mapping[str, Answer]]
     met: AbstractSet[tuple[str, str]]
 
     def knows(self, who: str, whom: str, address: str) -> Answer:
@@ -57,7 +60,8 @@ class Acquaintance:
         if address in self.told[whom]:
             return Answer.YES
         if address in published_addresses(self.plan, whom) and not self.asks(who, address):
-            return Answer.NO  # nobody claims for itself what others publish for it
+            # Nobody claims for itself what others publish for it; whoever sends its beacons on may show it.
+            return self.seen[who, whom].get(address, Answer.NO)
         return self.heard[who, whom]
 
     def sees(self, who: str, whom: str, source: str) -> Answer:
@@ -91,7 +95,8 @@ def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]
     pairs = ((join, host), (host, join))
     heard = {(who, whom): announced(plan, plan.node(whom), plan.node(who)) for who, whom in pairs}
     met = {ports for who in (host, join) for ports in _introduced(plan, who)}
-    known = Acquaintance(plan, told, heard, met)
+    seen: dict[Pair, dict[str, Answer]] = {pair: {} for pair in pairs}
+    known = Acquaintance(plan, told, heard, seen, met)
     while True:
         written = {pair: frozenset(_written(known, *pair)) for pair in pairs}
         noticed = {pair: dict(_noticed(plan, written, *pair)) for pair in pairs}
@@ -99,10 +104,23 @@ def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]
         noticed = {pair: refused[pair] | noticed[pair] for pair in pairs}
         met.update(ports for places in noticed.values() for ports in places.values())
         reached = _Reached(written, noticed, frozenset(met))
-        found = {pair: heard[pair] | _arrives(plan, reached, *pair) for pair in pairs}
-        if found == heard:
+        arriving = {pair: _arrives(plan, reached, *pair) for pair in pairs}
+        found = {pair: reduce(or_, arriving[pair].values(), heard[pair]) for pair in pairs}
+        shown = {pair: seen[pair] | _published(plan, pair, arriving[pair]) for pair in pairs}
+        if (found, shown) == (heard, seen):
             return known
         heard.update(found)
+        seen.update(shown)
+
+
+def _published(plan: Plan, pair: Pair, arriving: Mapping[str, Answer]) -> dict[str, Answer]:
+    """What arrives from addresses that others publish for the sender."""
+    published = published_addresses(plan, pair[1])
+    return {
+        source: answer
+        for source, answer in arriving.items()
+        if source in published and answer is not Answer.NO
+    }
 
 
 def _introduced(plan: Plan, who: str) -> Iterator[tuple[str, str]]:
@@ -205,27 +223,36 @@ def _is_probed(node: Node, address: str) -> bool:
     return (":" in address or _is_asked(address)) and calls(node, address)
 
 
-def _arrives(plan: Plan, reached: _Reached, who: str, whom: str) -> Answer:
-    """Whether a datagram of ``whom`` to some address of ``who`` comes in.
-
-    A closed firewall takes it for an answer where ``who`` has written there, too; and what ``who`` writes is
-    answered to where it came from, through whatever it came.
+def _arrives(plan: Plan, reached: _Reached, who: str, whom: str) -> dict[str, Answer]:
+    """Whether a datagram of ``whom`` comes in, by the source address that it has at ``who``; no more than one that
+    surely does where none is published for ``whom``.
     """
-    best, answering, met = Answer.NO, reached.all((who, whom)), reached.met
+    found: dict[str, Answer] = {}
+    published = published_addresses(plan, whom)
+    for source, answer in _arrivals(plan, reached, who, whom):
+        found[source] = found.get(source, Answer.NO) | answer
+        if answer is Answer.YES and not published:
+            break
+    return found
+
+
+def _arrivals(plan: Plan, reached: _Reached, who: str, whom: str) -> Iterator[tuple[str, Answer]]:
+    """A closed firewall takes a datagram for an answer where ``who`` has written there, too; and what ``who`` writes
+    is answered to where it came from, through whatever it came.
+    """
+    answering, met = reached.all((who, whom)), reached.met
     for address in reached.written[whom, who]:
-        best |= crosses(plan, whom, who, address, answering=answering, met=met)
+        yield from crosses(plan, whom, who, address, answering=answering, met=met)
     for address, link in _links(reached, whom, who):
-        best |= crosses(plan, whom, who, address, answering=answering, direct=link, met=met)
-    if best is Answer.YES:
-        return best
+        yield from crosses(plan, whom, who, address, answering=answering, direct=link, met=met)
     asks = partial(_asked_over_udp, plan, who, whom, met=met)
     for address in reached.written[who, whom]:
         for bound in bindings(plan.node(who)):
-            best |= asks(address, bound=bound) | asks(address, bound=bound, echoed=True)
+            yield address, asks(address, bound=bound)
+            yield address, asks(address, bound=bound, echoed=True)
     for address, link in _links(reached, who, whom):
-        here = partial(asks, address, bound=link, direct=True)
-        best |= here() | here(echoed=True)
-    return best
+        yield address, asks(address, bound=link, direct=True)
+        yield address, asks(address, bound=link, direct=True, echoed=True)
 
 
 def _asked_over_udp(plan: Plan, who: str, whom: str, address: str, **how: Any) -> Answer:

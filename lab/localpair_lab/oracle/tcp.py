@@ -189,24 +189,23 @@ def crosses(
     answering: frozenset[str],
     direct: str = "",
     met: Met = NOBODY_MET,
-) -> Answer:
-    """Whether a beacon of ``sender`` to ``address`` comes in at ``receiver``, whatever becomes of an answer.
+) -> Iterator[tuple[str, Answer]]:
+    """Whether a beacon of ``sender`` to ``address`` comes in at ``receiver``, whatever becomes of an answer, and the
+    source address that it has there.
 
     ``answering`` are the addresses that the receiver has itself written to, from the same port to the same port.
     ``direct``: it goes to a host on the link of that interface.
     """
-    best = Answer.NO
     for bound in (direct,) if direct else bindings(plan.node(sender)):
         packet = _packet(plan.node(sender), address, PAIRING_PORT, "udp")
         scope = _scope(plan, sender, address, bound)
         leaves = partial(walk, plan, sender, packet, bound=scope, direct=bool(direct), acquainted=met)
-        best |= _crosses(plan, receiver, leaves, answering)
-    return best
+        yield _crosses(plan, receiver, leaves, answering)
 
 
 def _crosses(
     plan: Plan, receiver: str, leaves: Callable[[StateAt], Walk], answering: frozenset[str]
-) -> Answer:
+) -> tuple[str, Answer]:
     there = leaves(lambda _: "new")
     if there.reason.startswith("firewall-in") and there.at == receiver and there.arrived is not None:
         wrote = (_wrote(plan, receiver, there.arrived.reply(), own) for own in bindings(plan.node(receiver)))
@@ -215,7 +214,7 @@ def _crosses(
             there = leaves(going)
     source = there.arrived.source if there.arrived is not None else ""
     heard = there.at == receiver and source and calls(plan.node(receiver), source)
-    return there.answer if heard else Answer.NO
+    return source, there.answer if heard else Answer.NO
 
 
 def _wrote(plan: Plan, node: str, packet: Packet, bound: str) -> bool:

@@ -614,3 +614,28 @@ devices:
   bob: {{on: {{things: 10.0.0.16}}, firewall: {{in: drop}}}}
 {PAIR}""")
     assert judge(plan, "alice", "bob").possible is possible
+
+
+@pytest.mark.parametrize(("masked", "possible"), [(False, False), (True, True)])
+def test_a_beacon_that_its_router_sends_on_shows_where_its_port_is_published(
+    plan_of: PlanOf, masked: bool, possible: bool
+) -> None:
+    """Alice asks no neighbour, by her mask. She calls whom she hears, and that is the router where it speaks in its
+    own name. Bob may dial nobody.
+    """
+    nat = "[{out: lan}]" if masked else "[{out: things}]"
+    plan = plan_of(f"""
+networks: {{lan: {{ip: 192.168.1.0/24, multicast: drop}}, things: 192.168.2.128/25}}
+routers:
+  gw:
+    on: {{lan: 192.168.1.249, things: 192.168.2.161}}
+    nat: {nat}
+    publish: [{{on: lan, port: 46821, to: 192.168.2.177, protocol: tcp}}]
+devices:
+  alice: {{on: {{lan: 192.168.1.56/32}}, routes: [{{to: 192.168.1.0/24, on: eth0}}]}}
+  bob:
+    on: {{things: 192.168.2.177}}
+    gateway: 192.168.2.161
+    firewall: {{out: {{rules: [{{do: drop, protocol: tcp}}], stateful: true}}}}
+{PAIR}""")
+    assert judge(plan, "alice", "bob").possible is possible
