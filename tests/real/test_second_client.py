@@ -1,0 +1,154 @@
+"""A client that was written from docs/protocol.md and docs/payload.md alone pairs with the package, both ways."""
+
+from __future__ import annotations
+
+import ast
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import places
+from devices import Device
+from file_trees import Tree, harvest, plant
+from netns import Lan, Namespace, lan
+
+MODULES = [places.SUPPORT / name for name in ("second_client.py", "second_client_files.py")]
+PATIENCE_S = 60.0
+SMALL: Tree = {
+    "one.bin": random.Random(1).randbytes(3_000_001),
+    "photos/summer.txt": b"sand",
+    "photos/empty": b"",
+    "photos/empty folder": None,
+    "photos/deep/er/\u00fcber.txt": b"\0\xff" * 700,
+}
+MANY: Tree = {f"many/{number:04}": b"%d" % number for number in range(1_500)}  # more than the window holds
+
+
+class SecondClient:
+    """One run of the second client in a namespace; it prints JSON lines."""
+
+    def __init__(self, namespace: Namespace, *arguments: str) -> None:
+        self.process = namespace.popen(
+            [sys.executable, str(MODULES[0]), *arguments],
+            env={"PYTHONPATH": str(places.SUPPORT)},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def offer(self) -> str:
+        """The offer of one that hosts: the first thing that it says."""
+        return json.loads(self.process.stdout.readline())["offer"]
+
+    def end(self, offer: str | None = None) -> dict[str, Any]:
+        """Everything that was said until the end, as one object; fails where that was no success."""
+        out, talk = self.process.communicate(offer, PATIENCE_S)
+        said = {name: value for line in out.splitlines() for name, value in json.loads(line).items()}
+        assert (self.process.returncode, said.get("done")) == (0, True), out + talk
+        return said
+
+
+@pytest.fixture
+def network() -> Iterator[Lan]:
+    with lan() as built:
+        yield built
+
+
+class Places:
+    """What each side sends and where it stores what it gets."""
+
+    def __init__(self, root: Path, tree: Tree) -> None:
+        self.home = root / "home"
+        self.source, self.by_package, self.by_second = (root / name for name in ("source", "one", "other"))
+        for folder in (self.source, self.by_package, self.by_second):
+            folder.mkdir()
+        plant(self.source, tree)
+        self.whole = harvest(self.source)  # with the folders
+        self.paths = [str(path) for path in sorted(self.source.iterdir())]
+
+    def package(self, *, sends: bool, receives: bool) -> list[str]:
+        words = [word for path in self.paths for word in ("--send", path)] if sends else []
+        return [*words, *(["--receive", str(self.by_package)] if receives else []), "--yes"]
+
+    def second(self, *, sends: bool, receives: bool) -> list[str]:
+        words = ["--send", *self.paths] if sends else []
+        return [*words, *(["--receive", str(self.by_second)] if receives else [])]
+
+    def check(self, *, sent: bool, received: bool) -> None:
+        """By the second client."""
+        assert harvest(self.by_package) == (self.whole if sent else {})
+        assert harvest(self.by_second) == (self.whole if received else {})
+
+
+WAYS = pytest.mark.parametrize(
+    ("sends", "receives", "tree"),
+    [
+        pytest.param(False, False, SMALL, id="nothing"),
+        pytest.param(True, False, SMALL, id="sends"),
+        pytest.param(False, True, SMALL, id="receives"),
+        pytest.param(True, True, SMALL, id="both"),
+        pytest.param(True, True, MANY, id="many"),
+    ],
+)
+
+
+@pytest.mark.netns
+@WAYS
+def test_the_second_client_joins(
+    sends: bool, receives: bool, tree: Tree, network: Lan, tmp_path: Path
+) -> None:
+    files = Places(tmp_path, tree)
+    host = Device(network.host(0), files.home, ["host", *files.package(sends=receives, receives=sends)])
+    client = SecondClient(network.host(1), "join", *files.second(sends=sends, receives=receives))
+    said = client.end(host.wait("offer")["offer"])
+    _agree(host, said)
+    files.check(sent=sends, received=receives)
+
+
+@pytest.mark.netns
+@WAYS
+def test_the_second_client_hosts(
+    sends: bool, receives: bool, tree: Tree, network: Lan, tmp_path: Path
+) -> None:
+    files = Places(tmp_path, tree)
+    address = network.host(0).address
+    client = SecondClient(
+        network.host(0), "host", address, "46821", *files.second(sends=sends, receives=receives)
+    )
+    words = ["join", "-", *files.package(sends=receives, receives=sends)]
+    joining = Device(network.host(1), files.home, words, stdin=client.offer())
+    said = client.end()
+    _agree(joining, said)
+    files.check(sent=sends, received=receives)
+
+
+def _agree(device: Device, said: dict[str, Any]) -> None:
+    """Both have paired, with each other, and both screens showed the same code."""
+    assert device.end() == 0, (device.events, device.talk)
+    approval = device.wait("approval")
+    assert approval["code"].replace(" ", "") == said["code"]
+    assert device.wait("paired")["peer"]["device_id"] == said["own_id"]
+    assert device.wait("closed")["failure"] is None
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_the_second_client_knows_the_pages_only(module: Path) -> None:
+    """It imports the standard library and ``cryptography``; what it took from the package would prove nothing."""
+    allowed = {*sys.stdlib_module_names, "cryptography", *(path.stem for path in MODULES)} - {
+        "importlib",
+        "runpy",
+    }
+    imported = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+        elif isinstance(node, ast.Name):
+            assert node.id != "__import__"
+    assert imported
+    assert imported <= allowed

@@ -1,0 +1,303 @@
+"""The second client's frames, and what a session carries in them: written from docs/payload.md alone.
+
+Imports nothing of localpair, on purpose: see second_client.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import ssl
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+ATTACH, PING, BYE, NOTE, NOTE_ACK = 32, 33, 34, 35, 36
+START, ACCEPT, BEGIN, DATA, END, ABANDON, TOTAL, FINISH = range(40, 48)
+CANCEL, SETTLED, STOP, CLOSED = range(48, 52)
+FILE, FOLDER, UNREADABLE = range(3)
+EARLY_FRAME, FRAME, CHUNK = 4 << 10, (1 << 20) + 64, 512 << 10
+BATCH = 1
+WINDOW = 1024  # entries that are begun and not settled
+NO_CHECKSUM = bytes(32)
+PART = ".second-client-part"
+
+
+class ProtocolError(Exception):
+    """The peer does what the pages do not allow."""
+
+
+class Channel:
+    """Frames over one TLS connection."""
+
+    def __init__(self, tls: ssl.SSLSocket) -> None:
+        self.tls = tls
+        self.limit = EARLY_FRAME
+
+    def send(self, kind: int, body: bytes = b"") -> None:
+        self.tls.sendall(struct.pack(">IB", len(body) + 1, kind) + body)
+
+    def receive(self) -> tuple[int, bytes]:
+        length, kind = struct.unpack(">IB", self._exactly(5))
+        if not 1 <= length <= self.limit:
+            raise ProtocolError(f"a frame of {length} bytes")
+        return kind, self._exactly(length - 1)
+
+    def _exactly(self, count: int) -> bytes:
+        got = bytearray()
+        while len(got) < count:
+            more = self.tls.recv(count - len(got))
+            if not more:
+                raise ConnectionError("the peer closed the connection")
+            got += more
+        return bytes(got)
+
+
+class Reader:
+    """The fields of a body, one after the other; what follows the known ones is ignored."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.at = 0
+
+    def take(self, count: int) -> bytes:
+        if self.at + count > len(self.body):
+            raise ProtocolError("a body ends too early")
+        self.at += count
+        return self.body[self.at - count : self.at]
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "big")
+
+    def text(self, size: int) -> str:
+        return self.take(self.number(size)).decode()
+
+
+def text(value: str, size: int) -> bytes:
+    """UTF-8 after a length of ``size`` bytes."""
+    raw = value.encode()
+    return len(raw).to_bytes(size, "big") + raw
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or folder to send, under its names from the outermost folder on."""
+
+    path: Path
+    names: tuple[str, ...]
+
+    def begin(self, number: int) -> bytes:
+        status = self.path.stat()
+        kind, size = (FOLDER, 0) if self.path.is_dir() else (FILE, status.st_size)
+        names = b"".join(text(name, 2) for name in self.names)
+        head = struct.pack(">QBB", number, kind, len(self.names))
+        return head + names + struct.pack(">QQQ", size, status.st_mtime_ns, 0) + text("", 1)
+
+
+def walk(path: Path, above: tuple[str, ...] = ()) -> Iterator[Entry]:
+    """A folder, then everything in it, then what stands beside it."""
+    names = (*above, path.name)
+    yield Entry(path, names)
+    if path.is_dir():
+        for child in sorted(path.iterdir()):
+            yield from walk(child, names)
+
+
+@dataclass
+class Incoming:
+    """A file that is being received."""
+
+    number: int
+    target: Path
+    part: Path
+    stream: BinaryIO
+    checksum: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def write(self, data: bytes) -> None:
+        self.stream.write(data)
+        self.checksum.update(data)
+
+    def place(self) -> None:
+        """Give the file its own name, durably and without replacing another one."""
+        self.stream.flush()
+        os.fsync(self.stream.fileno())
+        self.stream.close()
+        os.link(self.part, self.target)
+        self.part.unlink()
+
+    def drop(self) -> None:
+        self.stream.close()
+        self.part.unlink()
+
+
+class Receiver:
+    """Stores what the peer sends in ``folder`` and settles it."""
+
+    def __init__(self, channel: Channel, folder: Path) -> None:
+        self.channel = channel
+        self.folder = folder
+        self.expected = 0
+        self.file: Incoming | None = None
+        self.closed = False
+
+    def handle(self, kind: int, body: bytes) -> None:
+        match kind:
+            case 40:  # START
+                self.channel.send(ACCEPT, body[:4])
+            case 42:  # BEGIN
+                self._begin(Reader(body))
+            case 43:  # DATA
+                self._file().write(body)
+            case 44:  # END
+                self._end(Reader(body))
+            case 45:  # ABANDON
+                self._abandon(Reader(body))
+            case 47:  # FINISH
+                self.channel.send(CLOSED, body[:4])
+                self.closed = True
+            case 46:  # TOTAL
+                pass
+            case _:
+                raise ProtocolError(f"frame {kind} is not for a receiver")
+
+    def _begin(self, body: Reader) -> None:
+        number, kind = body.number(8), body.number(1)
+        names = [body.text(2) for _ in range(body.number(1))]
+        _, _, offset = body.number(8), body.number(8), body.number(8)
+        if self.file or number != self.expected or not names or offset:
+            raise ProtocolError("an entry out of turn")
+        self.expected += 1
+        target = self._inside(names)
+        if kind == UNREADABLE:
+            self._settle(number, NO_CHECKSUM, body.text(1))
+        elif kind == FOLDER:
+            target.mkdir()
+            self._settle(number, NO_CHECKSUM)
+        else:
+            part = self.folder / PART
+            self.file = Incoming(number, target, part, part.open("xb"))
+
+    def _inside(self, names: list[str]) -> Path:
+        """Where an entry lands. This client knows no way to escape a name: it takes harmless ones only."""
+        if any(name in ("", ".", "..") or not set(name).isdisjoint("/\\:\0") for name in names):
+            raise ProtocolError("a name that leads elsewhere")
+        return self.folder.joinpath(*names)
+
+    def _file(self) -> Incoming:
+        if self.file is None:
+            raise ProtocolError("no file is under way")
+        return self.file
+
+    def _end(self, body: Reader) -> None:
+        done, self.file = self._file(), None
+        number, checksum = body.number(8), body.take(32)
+        if number != done.number or checksum != done.checksum.digest():
+            done.drop()
+            raise ProtocolError("not the bytes that were promised")
+        done.place()
+        self._settle(number, checksum)
+
+    def _abandon(self, body: Reader) -> None:
+        done, self.file = self._file(), None
+        done.drop()
+        self._settle(body.number(8), NO_CHECKSUM, body.text(1))
+
+    def _settle(self, number: int, checksum: bytes, reason: str = "") -> None:
+        result = struct.pack(">IHQ", BATCH, 1, number) + checksum + text(reason, 1)
+        self.channel.send(SETTLED, result)
+
+
+class Sender:
+    """Sends files and folders in one batch."""
+
+    def __init__(self, channel: Channel, paths: list[Path]) -> None:
+        self.channel = channel
+        self.entries = [entry for path in paths for entry in walk(path)]
+        self.sent = 0
+        self.unsettled: dict[int, bytes] = {}  # checksums of entries, in order
+        self.closed = not paths
+
+    def start(self) -> None:
+        if self.entries:
+            self.channel.send(START, struct.pack(">I", BATCH))
+
+    def handle(self, kind: int, body: bytes) -> None:
+        match kind:
+            case 41:  # ACCEPT
+                self._count()
+                self._go_on()
+            case 49:  # SETTLED
+                self._settled(Reader(body))
+                self._go_on()
+            case 50:  # STOP
+                self.channel.send(CANCEL, struct.pack(">I", BATCH) + text("stopped by the receiver", 1))
+                raise ProtocolError("the receiver wants no more")
+            case 51:  # CLOSED
+                self.closed = True
+            case _:
+                raise ProtocolError(f"frame {kind} is not for a sender")
+
+    def _count(self) -> None:
+        files = [entry.path.stat().st_size for entry in self.entries if entry.path.is_file()]
+        self.channel.send(TOTAL, struct.pack(">QQ", len(files), sum(files)))
+
+    def _go_on(self) -> None:
+        """Send what the window has room for; finish once everything is settled."""
+        while self.sent < len(self.entries) and self.sent - min(self.unsettled, default=self.sent) < WINDOW:
+            number, entry = self.sent, self.entries[self.sent]
+            self.sent += 1
+            self.channel.send(BEGIN, entry.begin(number))
+            self.unsettled[number] = (
+                self._content(number, entry.path) if entry.path.is_file() else NO_CHECKSUM
+            )
+        if not self.unsettled:
+            self.channel.send(FINISH, struct.pack(">I", BATCH))
+
+    def _content(self, number: int, path: Path) -> bytes:
+        checksum = hashlib.sha256()
+        with path.open("rb") as stream:
+            while data := stream.read(CHUNK):
+                checksum.update(data)
+                self.channel.send(DATA, data)
+        self.channel.send(END, struct.pack(">Q", number) + checksum.digest())
+        return checksum.digest()
+
+    def _settled(self, body: Reader) -> None:
+        body.take(4)
+        for _ in range(body.number(2)):
+            number, checksum, reason = body.number(8), body.take(32), body.text(1)
+            if reason or checksum != self.unsettled.pop(number, None):
+                raise ProtocolError(f"entry {number} did not arrive: {reason}")
+
+
+def attach() -> bytes:
+    """The body of a session's first frame: nothing has happened yet."""
+    token = secrets.token_bytes(16)
+    nothing_sent, nothing_received = struct.pack(">IB", 0, 0), struct.pack(">IB", 0, 0)
+    return (
+        b"\x10" + token + b"\0" + bytes(8) + nothing_sent + nothing_received + text("", 1) + bytes(8 + 1 + 2)
+    )
+
+
+def transfer(channel: Channel, paths: list[Path], folder: Path | None, *, peer_gives: bool) -> None:
+    """One session: send ``paths``, receive in ``folder`` what the peer gives, and say goodbye."""
+    channel.limit = FRAME
+    channel.send(ATTACH, attach())
+    if channel.receive()[0] != ATTACH:
+        raise ProtocolError("the first frame is no ATTACH")
+    sender = Sender(channel, paths)
+    receiver = Receiver(channel, folder or Path())
+    receiver.closed = folder is None or not peer_gives
+    sender.start()
+    while not (sender.closed and receiver.closed):
+        kind, body = channel.receive()
+        if kind == BYE:
+            raise ProtocolError("goodbye too early")
+        if kind in (ACCEPT, SETTLED, STOP, CLOSED):
+            sender.handle(kind, body)
+        elif kind not in (PING, NOTE_ACK):
+            receiver.handle(kind, body)
+    channel.send(BYE)
