@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 
 import places
+import second_client
 from devices import Device
 from file_trees import Tree, harvest, plant
 from netns import Lan, Namespace, lan
 
-MODULES = [places.SUPPORT / name for name in ("second_client.py", "second_client_files.py")]
+MODULES = [
+    places.SUPPORT / name for name in ("second_client.py", "second_client_offer.py", "second_client_files.py")
+]
 PATIENCE_S = 60.0
 SMALL: Tree = {
     "one.bin": random.Random(1).randbytes(3_000_001),
@@ -34,6 +37,7 @@ class SecondClient:
     """One run of the second client in a namespace; it prints JSON lines."""
 
     def __init__(self, namespace: Namespace, *arguments: str) -> None:
+        self.said: dict[str, Any] = {}
         self.process = namespace.popen(
             [sys.executable, str(MODULES[0]), *arguments],
             env={"PYTHONPATH": str(places.SUPPORT)},
@@ -41,15 +45,20 @@ class SecondClient:
         )  # fmt: skip
 
     def offer(self) -> str:
-        """The offer of one that hosts: the first thing that it says."""
-        return json.loads(self.process.stdout.readline())["offer"]
+        """The offer of one that hosts."""
+        for line in self.process.stdout:
+            self.said.update(json.loads(line))
+            if "offer" in self.said:
+                return self.said["offer"]
+        raise AssertionError(self.process.stderr.read())
 
     def end(self, offer: str | None = None) -> dict[str, Any]:
         """Everything that was said until the end, as one object; fails where that was no success."""
         out, talk = self.process.communicate(offer, PATIENCE_S)
-        said = {name: value for line in out.splitlines() for name, value in json.loads(line).items()}
-        assert (self.process.returncode, said.get("done")) == (0, True), out + talk
-        return said
+        for line in out.splitlines():
+            self.said.update(json.loads(line))
+        assert (self.process.returncode, self.said.get("done")) == (0, True), f"{self.said}\n{talk}"
+        return self.said
 
 
 @pytest.fixture
@@ -126,6 +135,26 @@ def test_the_second_client_hosts(
     files.check(sent=sends, received=receives)
 
 
+@pytest.mark.netns
+def test_the_second_client_meets_the_package_again(network: Lan, tmp_path: Path) -> None:
+    """With the pair's key, which is therefore the same on both sides, and without an offer."""
+    files, kept = Places(tmp_path, SMALL), str(tmp_path / "kept")
+    host = Device(network.host(0), files.home, ["host", "--receive", str(files.by_package), "--yes"])
+    joined = SecondClient(network.host(1), "join", "--keep", kept, "--send", *files.paths[:1])
+    said = joined.end(host.wait("offer")["offer"])
+    assert host.end() == 0
+    listening = Device(network.host(0), files.home, ["listen", "--receive", str(files.by_package)])
+    port = listening.wait("ready")["ports"]["tcp"]
+    again = SecondClient(
+        network.host(1), "meet", network.host(0).address, str(port), kept, "--send", *files.paths[1:]
+    )
+    assert again.end()["paired"] == said["paired"]
+    assert listening.wait("closed")["failure"] is None
+    assert listening.wait("paired")["peer"]["device_id"] == said["own_id"]
+    listening.interrupt()
+    files.check(sent=True, received=False)
+
+
 def _agree(device: Device, said: dict[str, Any]) -> None:
     """Both have paired, with each other, and both screens showed the same code."""
     assert device.end() == 0, (device.events, device.talk)
@@ -135,6 +164,19 @@ def _agree(device: Device, said: dict[str, Any]) -> None:
     assert device.wait("closed")["failure"] is None
 
 
+VECTORS = json.loads((places.VECTORS / "offers.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("vector", VECTORS["offers"] + VECTORS["dropped"], ids=lambda vector: vector["name"])
+def test_the_second_client_finds_offers_in_other_text(vector: dict[str, Any]) -> None:
+    text, expected = vector["text"].lower(), vector["offer"]
+    wrapped = "> ".join(f"{text[begin : begin + 20]}-\n" for begin in range(0, len(text), 20))
+    offer = second_client.parse_offer(f"Scan this or paste {wrapped} see you soon, Tom")
+    assert (offer.key_hash.hex(), offer.secret.hex()) == (expected["key_hash"], expected["secret"])
+    assert offer.port == expected["tcp_port"]
+    assert [f"{address}/{prefix}" for address, prefix in offer.addresses] == expected["candidates"]
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
 def test_the_second_client_knows_the_pages_only(module: Path) -> None:
     """It imports the standard library and ``cryptography``; what it took from the package would prove nothing."""
@@ -142,7 +184,7 @@ def test_the_second_client_knows_the_pages_only(module: Path) -> None:
         "importlib",
         "runpy",
     }
-    imported = set()
+    imported: set[str] = set()
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             imported.update(alias.name.partition(".")[0] for alias in node.names)

@@ -1,11 +1,13 @@
 """A second client of the protocol, written from docs/protocol.md and docs/payload.md alone.
 
     second_client.py host ADDRESS PORT [--send PATH ...] [--receive DIR]
-    second_client.py join [--send PATH ...] [--receive DIR] < OFFER
+    second_client.py join [--send PATH ...] [--receive DIR] [--keep FILE] < OFFER
+    second_client.py meet ADDRESS PORT FILE [--send PATH ...] [--receive DIR]
 
 It holds the pages against the package: where they part, it no longer pairs. So it imports nothing of localpair, and
 what it does is what the pages say. It takes the straight way only: one TCP connection to an address in the offer,
-no discovery, no second meeting. What happens is printed as JSON lines.
+no discovery. ``meet`` meets the device again with which ``join --keep FILE`` has paired. What happens is printed as
+JSON lines.
 """
 
 from __future__ import annotations
@@ -16,17 +18,14 @@ import datetime as dt
 import hashlib
 import hmac
 import json
-import re
 import secrets
 import socket
 import ssl
 import struct
 import sys
 import tempfile
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -36,13 +35,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from second_client_files import Channel, ProtocolError, Reader, text, transfer
+from second_client_offer import Address, Offer, parse_offer
 
-Address = IPv4Address | IPv6Address
 HELLO, PROOF, IDENTITY, NOMINATE, APPROVE, COMMIT, RECORDED, REFUSE = 1, 2, 3, 4, 5, 6, 7, 9
 ISSUER, JOINER = "issuer", "joiner"
 ROLES = (ISSUER, JOINER)
 GIVES, TAKES = 1, 2
-OFFER_GIVES, OFFER_TAKES = 2, 4
 CLAIMS = 132
 PATIENCE_S = 20.0
 FIELD = 2**255 - 19
@@ -78,72 +76,6 @@ def equal(ours: bytes, theirs: bytes, what: str) -> None:
         raise ProtocolError(f"{what} is wrong")
 
 
-# --- the offer
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What the issuer shows and the joiner reads."""
-
-    flags: int
-    key_hash: bytes
-    secret: bytes
-    port: int
-    addresses: tuple[tuple[Address, int], ...]
-
-    def text(self) -> str:
-        head = struct.pack(
-            ">BB16s16sHHH", 1, self.flags, self.key_hash, self.secret, self.port, self.port, 120
-        )
-        body = head + bytes([len(self.addresses)])
-        for address, prefix in self.addresses:
-            body += bytes([prefix + (64 if address.version == 6 else 0)]) + address.packed
-        body += text("", 1) + struct.pack(">BBH", 2, 2, 0)  # it dials from no port
-        return "LP:" + base64.b32encode(body + struct.pack(">I", zlib.crc32(body))).decode().rstrip("=")
-
-
-def parse_offer(words: str) -> Offer:
-    """The offer in ``words``: the longest run of letters behind ``LP:`` whose checksum is right."""
-    begin = re.search(r"LP:((?:[\s>-]*[A-Z2-7]+)+)", words, re.IGNORECASE | re.ASCII)
-    runs = re.split(r"[\s>-]+", begin[1].strip().upper()) if begin else []
-    for count in range(len(runs), 0, -1):
-        raw = _unspelled("".join(runs[:count]))
-        if raw[-4:] == struct.pack(">I", zlib.crc32(raw[:-4])):
-            return _offer(Reader(raw[:-4]))
-    raise ProtocolError("no offer in this text")
-
-
-def _unspelled(letters: str) -> bytes:
-    try:
-        return base64.b32decode(letters + "=" * (-len(letters) % 8))
-    except ValueError:
-        return b""
-
-
-def _offer(body: Reader) -> Offer:
-    version, flags = body.number(1), body.number(1)
-    key_hash, secret = body.take(16), body.take(16)
-    port, udp_port, lifetime = body.number(2), body.number(2), body.number(2)
-    addresses = tuple(_candidate(body) for _ in range(body.number(1)))
-    body.text(1)
-    while body.at < len(body.body):
-        kind, value = body.number(1), body.take(body.number(1))
-        if kind >= 128:
-            raise ProtocolError(f"field {kind} of {len(value)} bytes is not known")
-    if version != 1 or min(port, udp_port) < 1024 or not 0 < lifetime <= 300 or len(addresses) > 6:
-        raise ProtocolError("an offer that this client cannot use")
-    return Offer(flags, key_hash, secret, port, addresses)
-
-
-def _candidate(body: Reader) -> tuple[Address, int]:
-    kind = body.number(1)
-    if kind <= 32:
-        return IPv4Address(body.take(4)), kind
-    if 64 <= kind <= 192:
-        return IPv6Address(body.take(16)), kind - 64
-    raise ProtocolError("an address of no family")
-
-
 # --- connections
 
 
@@ -170,21 +102,26 @@ class Connection:
     certificate: bytes  # SHA-256
     peer: Address
     role: str
-    how: int  # we know the peer's address: 0 it dialled, 1 from the offer
+    how: int  # we know the peer's address: 0 it dialled, 1 offer, 6 remembered
 
 
 def dial(offer: Offer) -> Connection:
     """The first address of ``offer`` that answers with its key."""
     for address, _ in offer.addresses:
         try:
-            plain = socket.create_connection((str(address), offer.port), 2.0)
+            return call(address, offer.port, offer.key_hash)
         except OSError:
             continue
-        plain.settimeout(PATIENCE_S)
-        if not preambles(plain, JOINER, dialled=True):
-            raise ProtocolError("nobody who pairs")
-        return _client_tls(plain, offer, address)
     raise ProtocolError("no address of the offer answers")
+
+
+def call(address: Address, port: int, pin: bytes | None) -> Connection:
+    """A connection as the joiner, to the key that the offer pins, or to anybody where a pair's key will tell."""
+    plain = socket.create_connection((str(address), port), 2.0)
+    plain.settimeout(PATIENCE_S)
+    if not preambles(plain, JOINER, dialled=True):
+        raise ProtocolError("nobody who pairs")
+    return _client_tls(plain, pin, address)
 
 
 def _context(side: int) -> ssl.SSLContext:
@@ -193,14 +130,17 @@ def _context(side: int) -> ssl.SSLContext:
     return context
 
 
-def _client_tls(plain: socket.socket, offer: Offer, address: Address) -> Connection:
+def _client_tls(plain: socket.socket, pin: bytes | None, address: Address) -> Connection:
     context = _context(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     tls = context.wrap_socket(plain)
     der = tls.getpeercert(binary_form=True) or b""
-    equal(key_hash(x509.load_der_x509_certificate(der)), offer.key_hash, "the pinned key")
-    return Connection(Channel(tls), hashlib.sha256(der).digest(), address, JOINER, how=1)
+    if pin is not None:
+        equal(key_hash(x509.load_der_x509_certificate(der)), pin, "the pinned key")
+    return Connection(
+        Channel(tls), hashlib.sha256(der).digest(), address, JOINER, how=6 if pin is None else 1
+    )
 
 
 def key_hash(certificate: x509.Certificate) -> bytes:
@@ -262,31 +202,48 @@ class Claims:
 
 
 @dataclass(frozen=True)
+class Secret:
+    """What both sides hold before they talk: an offer's secret, or the key of a pair."""
+
+    purpose: str  # offer, pair
+    material: bytes
+
+    def root(self) -> bytes:
+        return extract(b"localpair v1 " + self.purpose.encode(), self.material)
+
+
+@dataclass(frozen=True)
+class Local:
+    """What this side brings into a handshake.
+
+    ``share`` is the same on every connection of one offer (issuer) or of one attempt (joiner), zeros for a pair.
+    """
+
+    device: Ed25519PrivateKey
+    share: bytes
+    flags: int
+
+    def key(self) -> bytes:
+        return self.device.public_key().public_bytes_raw()
+
+
+@dataclass(frozen=True)
 class Paired:
     """What the handshake leaves behind."""
 
     peer: Claims
     pair_key: bytes
-    own_key: bytes
 
 
 class Handshake:
-    """The handshake over one connection, with the secret of an offer.
+    """The handshake over one connection."""
 
-    ``share`` is the same on every connection of one offer (issuer) or of one attempt (joiner).
-    """
-
-    def __init__(
-        self, link: Connection, secret: bytes, share: bytes, flags: int, show: Callable[[str], None]
-    ) -> None:
+    def __init__(self, link: Connection, secret: Secret, local: Local) -> None:
         self.link = link
-        self.share = share
-        self.flags = flags
-        self.show = show
-        self.device = Ed25519PrivateKey.generate()
-        root = extract(b"localpair v1 offer", secret)
-        self.handshake_key = expand(root, b"handshake")
-        self.hello_key = expand(root, b"hello")
+        self.secret = secret
+        self.local = local
+        self.handshake_key = expand(secret.root(), b"handshake")
+        self.hello_key = expand(secret.root(), b"hello")
         self.transcript = b""
 
     def run(self) -> Paired:
@@ -302,16 +259,19 @@ class Handshake:
         self.link.channel.send(PROOF, self._proof(JOINER))
         equal(self._proof(ISSUER), self._expect(PROOF), "the issuer's proof")
         peer = self._check_identity(self._expect(IDENTITY), ISSUER)
-        self.link.channel.send(IDENTITY, self._identity(self.share))
+        self.link.channel.send(IDENTITY, self._identity(self.local.share))
         share = self._expect(NOMINATE)[:32]
+        if self.secret.purpose == "pair":
+            self.link.channel.send(RECORDED)
+            return Paired(peer, self.secret.material)
         equal(self._commitment(peer.key, share), peer.code, "the issuer's commitment")
-        self.show(self._short_code(peer.key, self._own_key(), share, self.share))
+        show_code(self._short_code(peer.key, self.local.key(), share, self.local.share))
         self._approve()
         pair_key = self._expect(COMMIT)[:32]
         self.link.channel.send(RECORDED)
         self._expect(RECORDED)
         self.link.channel.send(RECORDED)
-        return Paired(peer, pair_key, self._own_key())
+        return Paired(peer, pair_key)
 
     def _issue(self) -> Paired:
         question = self._expect(HELLO)
@@ -321,17 +281,17 @@ class Handshake:
         self._begin_transcript(answer, question)
         equal(self._proof(JOINER), self._expect(PROOF), "the joiner's proof")
         self.link.channel.send(PROOF, self._proof(ISSUER))
-        self.link.channel.send(IDENTITY, self._identity(self._commitment(self._own_key(), self.share)))
+        self.link.channel.send(IDENTITY, self._identity(self._commitment(self.local.key(), self.local.share)))
         peer = self._check_identity(self._expect(IDENTITY), JOINER)
-        self.link.channel.send(NOMINATE, self.share)
-        self.show(self._short_code(self._own_key(), peer.key, self.share, peer.code))
+        self.link.channel.send(NOMINATE, self.local.share)
+        show_code(self._short_code(self.local.key(), peer.key, self.local.share, peer.code))
         self._approve()
         pair_key = secrets.token_bytes(32)
         self.link.channel.send(COMMIT, pair_key)
         self._expect(RECORDED)
         self.link.channel.send(RECORDED)
         self._expect(RECORDED)
-        return Paired(peer, pair_key, self._own_key())
+        return Paired(peer, pair_key)
 
     def _approve(self) -> None:
         self.link.channel.send(APPROVE)
@@ -355,14 +315,13 @@ class Handshake:
         equal(self._tag(role, question, body[2:34]), body[34:50], "the hello tag")
 
     def _begin_transcript(self, issuer: bytes, joiner: bytes) -> None:
-        self.transcript = digest(b"localpair handshake v1", b"offer", self.link.certificate, issuer, joiner)
+        self.transcript = digest(
+            b"localpair handshake v1", self.secret.purpose.encode(), self.link.certificate, issuer, joiner
+        )
 
     def _proof(self, role: str) -> bytes:
         proving = extract(self.transcript, self.handshake_key)
         return mac(expand(proving, role.encode() + b" proof"), self.transcript)
-
-    def _own_key(self) -> bytes:
-        return self.device.public_key().public_bytes_raw()
 
     def _signed(self, role: str, claims: bytes) -> bytes:
         return digest(b"localpair v1 identity", role.encode(), self.transcript, claims)
@@ -370,9 +329,9 @@ class Handshake:
     def _identity(self, code: bytes) -> bytes:
         peer = self.link.peer
         seen = bytes([peer.version]) + peer.packed
-        claims = code + secrets.token_bytes(16) + bytes([self.flags]) + seen + bytes([self.link.how])
+        claims = code + secrets.token_bytes(16) + bytes([self.local.flags]) + seen + bytes([self.link.how])
         claims = (claims + text("second client", 1)).ljust(CLAIMS, b"\0")
-        return self._own_key() + self.device.sign(self._signed(self.link.role, claims)) + claims
+        return self.local.key() + self.local.device.sign(self._signed(self.link.role, claims)) + claims
 
     def _check_identity(self, unverified: bytes, role: str) -> Claims:
         key, signature, claims = unverified[:32], unverified[32:96], unverified[96:]
@@ -414,25 +373,45 @@ def device_id(key: bytes) -> str:
 def host(options: argparse.Namespace) -> tuple[Connection, Paired]:
     """Show an offer and pair with the first device that holds it."""
     server = Server(options.address, options.port)
-    share, secret, flags = secrets.token_bytes(32), secrets.token_bytes(16), identity_flags(options)
+    local, secret = newcomer(options), Secret("offer", secrets.token_bytes(16))
     candidate = (ip_address(options.address), 24)
-    offer = Offer(flags << 1, key_hash(server.certificate), secret, options.port, (candidate,))
-    say(offer=offer.text())
+    pin = key_hash(server.certificate)
+    say(offer=Offer(local.flags << 1, pin, secret.material, options.port, (candidate,)).text())
     while True:
         try:
             link = server.accept()
             if link is not None:
-                return link, Handshake(link, secret, share, flags, show_code).run()
+                return link, Handshake(link, secret, local).run()
         except (OSError, ProtocolError) as error:
             say(lost=str(error))
 
 
 def join(options: argparse.Namespace) -> tuple[Connection, Paired]:
     """Read an offer and pair with who made it."""
-    offer = parse_offer(sys.stdin.read())
+    offer, local = parse_offer(sys.stdin.read()), newcomer(options)
     link = dial(offer)
-    share = secrets.token_bytes(32)
-    return link, Handshake(link, offer.secret, share, identity_flags(options), show_code).run()
+    paired = Handshake(link, Secret("offer", offer.secret), local).run()
+    if options.keep:
+        device = local.device.private_bytes_raw()
+        options.keep.write_text(json.dumps([device.hex(), paired.pair_key.hex(), paired.peer.key.hex()]))
+    return link, paired
+
+
+def meet(options: argparse.Namespace) -> tuple[Connection, Paired]:
+    """Meet a device again with which this one has paired."""
+    device, pair_key, peer_key = map(bytes.fromhex, json.loads(options.kept.read_text()))
+    local = Local(Ed25519PrivateKey.from_private_bytes(device), bytes(32), identity_flags(options))
+    link = call(ip_address(options.address), options.port, None)
+    paired = Handshake(link, Secret("pair", pair_key), local).run()
+    equal(peer_key, paired.peer.key, "the device")
+    return link, paired
+
+
+def newcomer(options: argparse.Namespace) -> Local:
+    """A device that nobody knows, with a new key."""
+    local = Local(Ed25519PrivateKey.generate(), secrets.token_bytes(32), identity_flags(options))
+    say(own_id=device_id(local.key()))
+    return local
 
 
 def identity_flags(options: argparse.Namespace) -> int:
@@ -446,12 +425,15 @@ def show_code(code: str) -> None:
 def parser() -> argparse.ArgumentParser:
     main_parser = argparse.ArgumentParser()
     commands = main_parser.add_subparsers(required=True)
-    hosting, joining = commands.add_parser("host"), commands.add_parser("join")
-    hosting.add_argument("address")
-    hosting.add_argument("port", type=int)
-    hosting.set_defaults(run=host)
-    joining.set_defaults(run=join)
-    for each in (hosting, joining):
+    commands.add_parser("host").set_defaults(run=host)
+    commands.add_parser("join").set_defaults(run=join)
+    commands.add_parser("meet").set_defaults(run=meet)
+    for name in ("host", "meet"):
+        commands.choices[name].add_argument("address")
+        commands.choices[name].add_argument("port", type=int)
+    commands.choices["join"].add_argument("--keep", type=Path)
+    commands.choices["meet"].add_argument("kept", type=Path)
+    for each in commands.choices.values():
         each.add_argument("--send", type=Path, nargs="*", default=[])
         each.add_argument("--receive", type=Path)
     return main_parser
@@ -460,7 +442,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     options = parser().parse_args()
     link, paired = options.run(options)
-    say(paired=device_id(paired.peer.key), own_id=device_id(paired.own_key))
+    say(paired=device_id(paired.peer.key))
     transfer(link.channel, options.send, options.receive, peer_gives=bool(paired.peer.flags & GIVES))
     say(done=True)
 

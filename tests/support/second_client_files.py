@@ -300,4 +300,15 @@ def transfer(channel: Channel, paths: list[Path], folder: Path | None, *, peer_g
             sender.handle(kind, body)
         elif kind not in (PING, NOTE_ACK):
             receiver.handle(kind, body)
+    farewell(channel)
+
+
+def farewell(channel: Channel) -> None:
+    """Say goodbye and wait for the peer's: who closes with words unread may destroy his own last ones."""
     channel.send(BYE)
+    while True:
+        try:
+            if channel.receive()[0] == BYE:
+                return
+        except ConnectionError:  # it said so by closing
+            return
