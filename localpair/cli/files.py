@@ -23,14 +23,38 @@ _LEFT_ANYWHERE: Final = (
 )  # fmt: skip
 
 
-def check_sendable(paths: Iterable[Path]) -> None:
-    """Raise `UsageError` for the first of ``paths`` that cannot be read."""
+def sendable(paths: Iterable[Path], talk: Talk) -> tuple[Path, ...]:
+    """The paths, each once, whatever it was called. Raises `UsageError` for the first that cannot be read."""
+    found: dict[Path, Path] = {}
     for path in paths:
-        shown = printable(str(path))
-        if not path.exists():
-            raise UsageError(f"there is no file or folder {shown}", hint="Check the name.")
-        if not os.access(path, os.R_OK):
-            raise UsageError(f"{shown} cannot be read", hint="Check its permissions.")
+        _check_readable(path)
+        real = path.resolve()
+        if real in found:
+            talk.note(f"{printable(str(path))} was given twice; it is sent once.")
+        found.setdefault(real, path)
+    return tuple(found.values())
+
+
+def check_report_file(path: Path) -> None:
+    """Raise `UsageError` where no report could be written to ``path``, before anything is measured for it."""
+    shown = printable(str(path))
+    if path.is_dir():
+        raise UsageError(f"{shown} is a folder", hint="Name a file for the report.")
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"there is no folder {printable(str(path.parent))} for the report",
+            hint="Make it, or name another file.",
+        )
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"the report cannot be written to {shown}", hint="Choose another file.")
+
+
+def _check_readable(path: Path) -> None:
+    shown = printable(str(path))
+    if not path.exists():
+        raise UsageError(f"there is no file or folder {shown}", hint="Check the name.")
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"{shown} cannot be read", hint="Check its permissions.")
 
 
 def landing_folder(folder: Path, talk: Talk, *, allow_hidden: bool) -> Path:

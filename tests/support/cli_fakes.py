@@ -177,6 +177,7 @@ class Api:
     heard: Sequence[events.Event] = ()
     report: Any = None
     findings: Sequence[Any] = ()
+    diagnosed: int = 0
     settings: Any = None
     reached: str = ""
     calls: list[str] = field(default_factory=list)
@@ -232,6 +233,7 @@ class Api:
         return self.report
 
     async def diagnose(self, *, deadline: float, on_finding: Callable[[Any], None]) -> Any:
+        self.diagnosed += 1
         for finding in self.findings:
             on_finding(finding)
         return self.report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from localpair.cli.files import check_report_file
 from localpair.cli.output import results
 from localpair.cli.terminal.text import printable
 from localpair.diagnosis.text import to_text
@@ -23,7 +24,8 @@ async def run(command: Diagnose, context: Context) -> None:
     What is to be masked is shown once all is known: equal values get equal masks, and names are known by then.
     """
     output = context.output
-
+    if command.output is not None:
+        check_report_file(command.output)
     later = command.redact and output.json
 
     def show(finding: Finding) -> None:

@@ -14,6 +14,8 @@ from localpair.errors import AnswerError
 from localpair.wire.answer import PREFIX
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from localpair.cli.context import Context
     from localpair.cli.options import Host, PairOptions
     from localpair.cli.output.output import Output
@@ -26,7 +28,7 @@ async def run(command: Host, context: Context) -> None:
     """Pair as the one who makes the offer. Raises what the library raises."""
     options = command.options
     prompts = Prompts(context.keyboard, context.output, assume_yes=options.yes)
-    receive = prepare(options, context, prompts)
+    send, receive = prepare(options, context, prompts)
     opening = context.api.host(
         settings(options, context),
         store=context.api.TrustStore(),
@@ -42,18 +44,22 @@ async def run(command: Host, context: Context) -> None:
 
     async with opening as hosting:
         answers.open(hosting)
-        await pair_and_carry(hosting, context.output, send=options.send, receive=receive, on_offer=show)
+        await pair_and_carry(hosting, context.output, send=send, receive=receive, on_offer=show)
 
 
-def prepare(options: PairOptions, context: Context, prompts: Prompts) -> Inbound | None:
-    """Fail for what cannot work before the other device is troubled. Where what comes is stored, if anything is."""
-    files.check_sendable(options.send)
+def prepare(
+    options: PairOptions, context: Context, prompts: Prompts
+) -> tuple[tuple[Path, ...], Inbound | None]:
+    """Fail for what cannot work before the other device is troubled. What is sent, and where what comes is stored, if
+    anything is.
+    """
+    send = files.sendable(options.send, context.output.talk)
     receive = None
     if options.receive is not None:
         receive = inbound(options.receive, options.terms, context)
     if options.send:
         prompts.require_person()
-    return receive
+    return send, receive
 
 
 def settings(options: PairOptions, context: Context) -> Settings:

@@ -23,7 +23,7 @@ async def run(command: Join, context: Context) -> None:
     options = command.options
     source = offers.source(command, context)
     prompts = Prompts(context.keyboard, context.output, assume_yes=options.yes)
-    receive = prepare(options, context, prompts)
+    send, receive = prepare(options, context, prompts)
     # In the post flow this device is found first, and the offer is made for it.
     offer = source if options.flow == "post" else _considered(await source, command, context)
     show = ShownAnswer(Codes(options.qr, context.output), context.output)
@@ -33,7 +33,7 @@ async def run(command: Join, context: Context) -> None:
         store=context.api.TrustStore(),
         approve=prompts.approve,
     ) as joining:
-        await pair_and_carry(joining, context.output, send=options.send, receive=receive, on_answer=show.show)
+        await pair_and_carry(joining, context.output, send=send, receive=receive, on_answer=show.show)
 
 
 def _considered(offer: Offer, command: Join, context: Context) -> Offer:

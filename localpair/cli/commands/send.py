@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 async def run(command: Send, context: Context) -> None:
     """Send files to a device that listens. Raises what the library raises."""
-    files.check_sendable(command.paths)
+    paths = files.sendable(command.paths, context.output.talk)
     store = context.api.TrustStore()
     record = store.get(command.device)
     settings = context.api.Settings(timeout=command.timeout, port=command.port, gives=True)
     async with context.api.reach(record.device_id, settings, store=store) as reaching:
-        await pair_and_carry(reaching, context.output, send=command.paths)
+        await pair_and_carry(reaching, context.output, send=paths)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from localpair.settings import ApprovalRequest
 
 _GIVING: Final = frozenset({"gives", "both"})
+_YES: Final = frozenset({"y", "yes"})
+_NO: Final = frozenset({"n", "no", ""})
 _DIRECTIONS: Final = {
     "gives": "It will receive what you send.",
     "takes": "You will receive what it sends, if anything.",
@@ -50,8 +52,16 @@ class Prompts:
         if not self._keyboard.interactive:
             return False
         question = "Send to this device?" if request.direction in _GIVING else "Pair with this device?"
-        answer = await self._keyboard.ask(f"{question} [y/N]")
-        return (answer or "").strip().lower() in {"y", "yes"}
+        return await self._is_yes(f"{question} [y/N]")
+
+    async def _is_yes(self, question: str) -> bool:
+        """Ask until the answer is one: a slip of the finger must not use an offer up. The end of input is a no."""
+        while True:
+            answer = await self._keyboard.ask(question)
+            word = "n" if answer is None else answer.strip().lower()
+            if word in _YES or word in _NO:
+                return word in _YES
+            self._output.talk.note("Please answer y or n; Enter alone means no.")
 
     async def choose(self, peers: Sequence[NearbyPeer]) -> NearbyPeer | None:
         """The device that an offer is to be made for; None to look on. Called anew whenever others are near."""

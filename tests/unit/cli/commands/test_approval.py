@@ -39,7 +39,7 @@ def test_without_a_terminal_giving_data_needs_yes(
 
 
 @pytest.mark.parametrize(
-    ("typed", "approved"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False), ("yeah\n", False)]
+    ("typed", "approved"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False)]
 )
 def test_the_person_who_gives_is_asked(
     typed: str,
@@ -59,6 +59,26 @@ def test_the_person_who_gives_is_asked(
     assert "The other device is Anna\\x1b[2J\\u202e (3f2a-9c11-07de), at 192.168.1.7:46821." in said
     assert "Code: 483 920" in said
     assert "It will receive what you send." in said
+
+
+def test_a_slip_of_the_finger_is_asked_about_again(
+    api: Api, file: Path, terminal: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typist = Typist(terminal, monkeypatch, "maybe\n", "yy\n", "y\n")
+    api.pairing.request = Request()
+    assert main(["host", "--send", str(file)], api) == 0
+    assert api.pairing.approved is True
+    assert typist.asked == ["Send to this device? [y/N]"] * 3
+    assert "Please answer y or n; Enter alone means no." in capsys.readouterr().err
+
+
+def test_what_is_given_twice_is_sent_once(
+    api: Api, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(file.parent)
+    assert main(["host", "--yes", "--send", str(file), "--send", file.name], api) == 0
+    assert api.pairing.session_.sent == [file]
+    assert f"{file.name} was given twice; it is sent once." in capsys.readouterr().err
 
 
 def test_what_was_typed_before_the_question_is_no_answer(

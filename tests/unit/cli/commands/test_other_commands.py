@@ -104,8 +104,9 @@ def test_diagnose_shows_the_report_and_writes_it(
     assert to_text(api.report) in said.out
     assert (tmp_path / "r.txt").read_text() == to_text(api.report)
     assert "Checked check1: failed" in said.err
-    assert main(["diagnose", "--output", str(tmp_path / "missing" / "r.txt"), "--json"], api) == 1
-    assert _json(capsys)[-1]["reason"] == "local"
+    assert main(["diagnose", "--output", str(tmp_path / "missing" / "r.txt"), "--json"], api) == 2
+    assert _json(capsys)[-1]["reason"] == "usage"
+    assert api.diagnosed == 2, "what cannot be written is told before anything is measured"
 
 
 @pytest.mark.parametrize("form", [["--json"], []])
