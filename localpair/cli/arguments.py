@@ -82,7 +82,9 @@ def _add_host(parser: argparse.ArgumentParser) -> None:
 def _add_join(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", metavar="-", help=helptexts.STDIN)
     parser.add_argument("--image", metavar="FILE", type=Path, help=helptexts.IMAGE)
-    _add_pairing(parser, f"{ATTEMPT_S:.0f}")
+    _add_pairing(
+        parser, f"{ATTEMPT_S:.0f}; as long as the offer lives where a person is shown an answer code"
+    )
     # The issue asks for the same options here; a joiner makes no offer, so that they say nothing.
     parser.add_argument("--offer-addresses", choices=("all", "none"), default="all", help=argparse.SUPPRESS)
     parser.add_argument("--qr", type=_qr, help=argparse.SUPPRESS)
