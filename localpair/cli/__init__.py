@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from localpair.cli.terminal import streams
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,36 +25,41 @@ def main(arguments: Sequence[str] | None = None, api: Api | None = None) -> int:
     ``api`` takes the place of the package ``localpair``, for tests.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    missing = streams.complete()
     try:
         if words == ["--version"]:
-            return _version()
-        command = _parsed(words)
+            return streams.say(_version(), missing)
+        command = _parsed(words, missing)
         if isinstance(command, int):
             return command
         from localpair.cli.run import execute
 
-        return execute(command, api)
+        return execute(command, api, missing)
     except KeyboardInterrupt:  # while modules are imported; later on an interrupt is handled in the run
         return 130
 
 
-def _version() -> int:
+def _version() -> str:
     from localpair._version import __version__
 
-    sys.stdout.write(f"localpair {__version__}\n")
-    return 0
+    return f"localpair {__version__}\n"
 
 
-def _parsed(words: Sequence[str]) -> Command | int:
+def _parsed(words: Sequence[str], missing: frozenset[str]) -> Command | int:
     """The command, or the exit code where there is none to run."""
+    import contextlib
+    import io
+
     from localpair.cli.arguments import parse
     from localpair.errors import UsageError
 
+    page = io.StringIO()
     try:
-        return parse(words)
+        with contextlib.redirect_stdout(page):  # argparse passes over what a stream does not take
+            return parse(words)
     except UsageError as error:
         from localpair.cli.run import refuse
 
         return refuse(error, json="--json" in words)
-    except SystemExit as ending:  # argparse has printed the help
-        return ending.code if isinstance(ending.code, int) else 0
+    except SystemExit:  # the help was asked for
+        return streams.say(page.getvalue(), missing)

@@ -121,3 +121,20 @@ class Listen:
 
 
 Command: TypeAlias = Host | Join | Discover | Addresses | Diagnose | Devices | Send | Listen
+
+
+def needs_output(command: Command) -> bool:
+    """Whether the command is of no use without standard output: it shows what was asked for there, or the offer."""
+    if command.json:
+        return True
+    match command:
+        case Host():
+            return command.options.qr in {None, "terminal", "none"}  # else the offer is in a picture
+        case Devices():
+            return command.action == "list"
+        case Diagnose():
+            return command.output is None
+        case Join() | Send() | Listen():
+            return False
+        case _:
+            return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-import os
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from localpair.cli.output.output import Output
 from localpair.cli.terminal.keyboard import standard_input
 from localpair.cli.terminal.messages import debugging, route_logs
 from localpair.cli.terminal.signals import CLOSED, Interruption
+from localpair.cli.terminal.streams import forget_unwritten
 
 if TYPE_CHECKING:
     from localpair.cli.api import Api
@@ -30,44 +30,61 @@ def refuse(error: UsageError, *, json: bool) -> int:
     """End before anything has begun: the words make no command."""
     _escape_what_cannot_be_shown()
     Output(sys.stdout, sys.stderr, json=json).failed(explain(error))
+    forget_unwritten()
     return error.exit_code
 
 
-def execute(command: options.Command, api: Api | None = None) -> int:
-    """Run ``command`` to its end and return the exit code; output ends with exactly one ``done`` or ``failed``."""
+def execute(command: options.Command, api: Api | None = None, missing: frozenset[str] = frozenset()) -> int:
+    """Run ``command`` to its end and return the exit code; output ends with exactly one ``done`` or ``failed``.
+
+    ``missing`` names the streams that were closed from the start.
+    """
     _escape_what_cannot_be_shown()
     listing = isinstance(command, options.Discover)
-    output = Output(sys.stdout, sys.stderr, json=command.json, listing=listing)
+    needed = options.needs_output(command)
+    output = Output(sys.stdout, sys.stderr, json=command.json, listing=listing, needed=needed)
+    if "stdout" in missing:
+        output.close()
+        if output.lost is not None:
+            output.failed(output.lost)
+            forget_unwritten()
+            return output.lost.exit_code
     handler = route_logs(output.talk)
     try:
         with Interruption(output.failed) as interruption, asyncio.Runner() as runner:
-            output.on_closed = lambda: interruption.stop(CLOSED)
-            code = runner.run(_main(command, api, output, interruption))
+            output.on_lost = lambda: interruption.stop(CLOSED, output.lost)
+            code = runner.run(_main(command, api, output, interruption, sees="stderr" not in missing))
     finally:
         logging.getLogger().removeHandler(handler)
-        _forget_unwritten()
+        forget_unwritten()
     return code
 
 
-async def _main(command: options.Command, api: Api | None, output: Output, interruption: Interruption) -> int:
+async def _main(
+    command: options.Command, api: Api | None, output: Output, interruption: Interruption, *, sees: bool
+) -> int:
+    """``sees``: a person sees the questions."""
     interruption.attach()
     animation = asyncio.create_task(output.animate())
     failure: Failure | None
     try:
-        await dispatch(command, Context(api or installed(), output, standard_input(output.talk)))
-        failure = interruption.failure()  # a report is finished in spite of an interruption
+        keyboard = standard_input(output.talk, sees=sees)
+        await dispatch(command, Context(api or installed(), output, keyboard))
+        failure = output.lost or interruption.failure()  # a report is finished in spite of an interruption
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the last stop of every error
         if debugging():
             traceback.print_exception(error)
-        failure = interruption.failure() or explain(error)
+        failure = output.lost or interruption.failure() or explain(error)
     finally:
         animation.cancel()
     if failure is None:
         output.done()
     else:
         output.failed(failure)
-    if interruption.number == CLOSED:
-        failure = interruption.failure()  # perhaps only the last line had no reader
+    late = output.lost  # perhaps only the last line was not taken
+    if late is not None and failure is None and late.reason != "closed":
+        output.talk.failure(late)
+    failure = late or failure
     return failure.exit_code if failure is not None else 0
 
 
@@ -76,14 +93,3 @@ def _escape_what_cannot_be_shown() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _forget_unwritten() -> None:
-    """Nobody reads standard output any more: keep the interpreter from complaining about that at its end."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        try:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except (OSError, ValueError):  # no descriptor behind it
-            pass

@@ -59,5 +59,7 @@ class ShownAnswer:
         self._is_first = False
         self._codes.write(text)
         self._output.show(answer)
+        if not self._output.is_open:
+            talk.note(answer.text)
         talk.note("")
         self._codes.draw(text)

@@ -8,9 +8,11 @@ import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from localpair.cli.output.jsonl import JsonLines
+from localpair.cli.output.results import Failure
 from localpair.cli.terminal.messages import Talk
 from localpair.cli.terminal.progress import Bars
 from localpair.cli.terminal.screen import Screen
+from localpair.cli.terminal.streams import READER_GONE, why_not_written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,13 +34,18 @@ class Sink(Protocol):
 class Output:
     """What commands write to. The run ends once: only the first ``done`` or ``failed`` counts.
 
-    ``on_closed`` is called where standard output has lost its reader; nothing is written from then on.
+    Nothing is written any more once standard output does not take it. Where it is ``needed``, ``lost`` says then how
+    the run ends, and ``on_lost`` is called; where it is not, the run goes on.
     """
 
-    def __init__(self, out: TextIO, err: TextIO, *, json: bool, listing: bool = False) -> None:
+    def __init__(
+        self, out: TextIO, err: TextIO, *, json: bool, listing: bool = False, needed: bool = True
+    ) -> None:
         self.json = json
         self.talk = Talk(err)
-        self.on_closed: Callable[[], None] = lambda: None
+        self.lost: Failure | None = None
+        self.on_lost: Callable[[], None] = lambda: None
+        self._needed = needed
         self._out = out
         self._bars = Bars(err)
         self.talk.pause = self._bars.pause
@@ -48,6 +55,19 @@ class Output:
         self._ended = False
         self._closed = False
         self._lock = threading.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether standard output takes what is shown."""
+        return not self._closed
+
+    def close(self, why: str = "is closed") -> None:
+        """Standard output takes nothing, from now on or from the start."""
+        self._closed = True
+        if self._needed:
+            hint = None if self.json else "Send it to a terminal, a file or another program."
+            self.lost = Failure("local", f"standard output {why}", hint, 1)
+            self.on_lost()
 
     def show(self, item: results.Item) -> None:
         """Show one item."""
@@ -84,7 +104,7 @@ class Output:
         self._guarded(lambda: self._sink.failed(failure))
         if failure.reason == "interrupted":
             self.talk.note("Interrupted.")
-        elif not self._closed:
+        elif self.lost is None or self.lost.reason != "closed":
             self.talk.failure(failure)
 
     async def animate(self) -> None:
@@ -107,10 +127,22 @@ class Output:
             return
         try:
             write()
-        except (BrokenPipeError, ValueError) as error:
+        except (OSError, ValueError) as error:
             if isinstance(error, ValueError) and not self._out.closed:
                 raise
-            self._closed = True
-            self.on_closed()
+            self._lose(error)
         finally:
             self._lock.release()
+
+    def _lose(self, error: OSError | ValueError) -> None:
+        """Whoever does not need it any more is told nothing but that a disk is full, or the like."""
+        if isinstance(error, BrokenPipeError) or self._out.closed:
+            self._closed = True
+            if self._needed:
+                self.lost = Failure("closed", "nobody reads standard output any more", None, READER_GONE)
+                self.on_lost()
+            return
+        why = why_not_written(error)
+        self.close(why)
+        if not self._needed:
+            self.talk.warning(f"standard output {why}; going on without it")

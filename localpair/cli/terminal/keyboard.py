@@ -163,10 +163,10 @@ def _is_in_foreground(descriptor: int) -> bool:
         return True
 
 
-def standard_input(talk: Talk) -> Keyboard:
-    """The keyboard of this process, or the file or pipe in its place."""
+def standard_input(talk: Talk, *, sees: bool = True) -> Keyboard:
+    """The keyboard of this process, or the file or pipe in its place. Nobody answers who does not see the question."""
     try:
         descriptor = sys.stdin.fileno()
-        return Keyboard(descriptor, talk, interactive=os.isatty(descriptor))
+        return Keyboard(descriptor, talk, interactive=sees and os.isatty(descriptor))
     except (AttributeError, OSError, ValueError):  # no standard input at all
         return Keyboard(-1, talk, interactive=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -42,28 +43,46 @@ class Bars:
         self._latest.clear()
         self._begun.clear()
         if self._display is not None:
-            self._display.stop()
-            self._display = None
-            self._bars.clear()
+            with contextlib.suppress(OSError, ValueError):
+                self._display.stop()
+            self._forget()
 
     def pause(self) -> Callable[[], None]:
         """Make room for a line; what is returned puts the bars back."""
         display = self._display
         if display is None:
             return lambda: None
-        display.stop()
-        return display.start
+        try:
+            display.stop()
+        except (OSError, ValueError):
+            self._forget()
+            return lambda: None
+        return lambda: self._resume(display)
+
+    def _resume(self, display: Display) -> None:
+        try:
+            display.start()
+        except (OSError, ValueError):
+            self._forget()
 
     async def run(self) -> None:
-        """Draw until cancelled."""
+        """Draw until cancelled, or until the stream takes nothing more."""
         draws = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         while True:
             await self._begun.wait()
             await asyncio.sleep(_PATIENCE_S)
-            if draws and self._latest:
-                await self._draw()
-            elif self._latest:
-                await self._tell()
+            try:
+                if draws and self._latest:
+                    await self._draw()
+                elif self._latest:
+                    await self._tell()
+            except (OSError, ValueError):  # closed, or nobody reads: it is no reason to fail
+                self._forget()
+                return
+
+    def _forget(self) -> None:
+        self._display = None
+        self._bars.clear()
 
     async def _draw(self) -> None:
         # The import takes a tenth of a second, which the transfer should not wait for.

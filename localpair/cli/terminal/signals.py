@@ -32,6 +32,7 @@ class Interruption:
 
     def __init__(self, on_stuck: Callable[[Failure], None]) -> None:
         self.number: int | None = None
+        self._failure: Failure | None = None
         self._on_stuck = on_stuck
         self._task: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -57,11 +58,11 @@ class Interruption:
         if self.number is not None and self._task is not None:
             self._task.cancel()
 
-    def stop(self, number: int) -> None:
-        """Cancel the task as if signal ``number`` had come."""
+    def stop(self, number: int, failure: Failure | None = None) -> None:
+        """Cancel the task as if signal ``number`` had come; ``failure`` is what to say about it."""
         if self.number is not None:
             return
-        self.number = number
+        self.number, self._failure = number, failure
         self._watchdog = threading.Timer(CANCEL_S - _MARGIN_S, self._end_by_force)
         self._watchdog.daemon = True
         self._watchdog.start()
@@ -72,8 +73,7 @@ class Interruption:
         """What to say about the signal that came, if any."""
         if self.number is None:
             return None
-        reason = "closed" if self.number == CLOSED else "interrupted"
-        return Failure(reason, "interrupted", None, 128 + self.number)
+        return self._failure or Failure("interrupted", "interrupted", None, 128 + self.number)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self.number is None:

@@ -268,7 +268,7 @@ def test_nothing_is_written_once_the_reader_is_gone() -> None:
     closed: list[bool] = []
     err = io.StringIO()
     output = Output(Broken(), err, json=True)
-    output.on_closed = lambda: closed.append(True)
+    output.on_lost = lambda: closed.append(True)
     output.show(READY)
     output.show(PAIRED)
     output.done()
