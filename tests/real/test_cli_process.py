@@ -223,7 +223,7 @@ def test_python_dash_m_and_the_script_say_the_same_version() -> None:
 
 
 def test_an_interrupt_while_importing_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_: object) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("localpair.cli._parsed", interrupted)
