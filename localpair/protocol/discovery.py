@@ -28,7 +28,6 @@ from localpair.limits import (
     BEACON_SLOW_AFTER_S,
     BEACON_SLOW_BEAT_S,
     DISCOVERY_PORT,
-    DOUBTED_S,
     LOWEST_DIALLED_PORT,
     NEWCOMERS_REFILL_S,
     PEER_ADDRESSES,
@@ -56,7 +55,7 @@ from localpair.protocol.discovery_events import (
 from localpair.protocol.keyring import OFFER, Keyring, Nonces, StrangerError
 from localpair.protocol.probe_schedule import Probes
 from localpair.protocol.rate_limits import Bucket
-from localpair.protocol.replays import is_later
+from localpair.protocol.replays import Doubts, is_later
 from localpair.wire.beacon import (
     HEARD_BYTES,
     Beacon,
@@ -120,7 +119,7 @@ class Discovery:
         self._targets: OrderedDict[Target, None] = OrderedDict()
         self._peers: OrderedDict[bytes, _Peer] = OrderedDict()
         self._foreign: OrderedDict[tuple[IPAddress, str], None] = OrderedDict()
-        self._doubted: OrderedDict[tuple[str | None, bytes], float] = OrderedDict()  # may be recordings
+        self._doubts = Doubts()
         self.probes = Probes(waits=me.part is Part.HOST)
         self._transmits: deque[Transmit] = deque()
         self._events: deque[DiscoveryEvent] = deque()
@@ -240,8 +239,7 @@ class Discovery:
         for instance, peer in list(self._peers.items()):
             if now >= self._expiry(peer):
                 self._forget(instance)
-        while self._doubted and next(iter(self._doubted.values())) < now - DOUBTED_S:
-            self._doubted.popitem(last=False)
+        self._doubts.expire(now)
 
     def wake(self, now: float) -> None:
         """Start a new burst now: the network changed, or a peer is wanted again."""
@@ -343,9 +341,8 @@ class Discovery:
         return self.keyring.seal(name, beacon, self._nonces.take(), certificate)
 
     def _hears(self, name: str | None, to: bytes | None) -> tuple[bytes, ...]:
-        doubted = (instance for secret, instance in reversed(self._doubted) if secret == name)
         known = (instance for instance, peer in reversed(self._peers.items()) if peer.secret == name)
-        found = dict.fromkeys((*(() if to is None else (to,)), *doubted, *known))
+        found = dict.fromkeys((*(() if to is None else (to,)), *self._doubts.of(name), *known))
         return tuple(instance[:HEARD_BYTES] for instance in islice(found, BEACON_HEARS))
 
     def _queue(
@@ -420,12 +417,9 @@ class Discovery:
             return False  # two that wait, or two that call, have nothing to say to each other
         hears_us = self._me.instance[:HEARD_BYTES] in beacon.hears
         if hears_us or carrier is Carrier.TCP or is_later(beacon, self.keyring.heard(secret or "")):
-            self._doubted.pop((secret, beacon.instance), None)
+            self._doubts.settle(secret, beacon.instance)
             return True
-        self._doubted[secret, beacon.instance] = now
-        self._doubted.move_to_end((secret, beacon.instance))
-        while len(self._doubted) > PEERS:
-            self._doubted.popitem(last=False)
+        self._doubts.note(secret, beacon.instance, now)
         return False
 
     def _is_news(self, peer: _Peer, beacon: Beacon, secret: str | None, now: float) -> bool:

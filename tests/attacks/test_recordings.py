@@ -95,22 +95,19 @@ def test_what_was_never_heard_works_until_something_later_was() -> None:
     assert not answers(listening)
 
 
-def test_a_device_does_not_answer_its_own_recorded_beacons() -> None:
-    """Eve asks whether the device that sends here is the one that listens there."""
+@pytest.mark.parametrize(
+    ("part", "role"),
+    [(Part.SEND, Role.ISSUER), (Part.LISTEN, Role.JOINER)],
+    ids=["recorded of itself", "recorded of a partner that waits"],
+)
+def test_a_listener_answers_nothing_that_no_partner_on_its_way_to_it_says(part: Part, role: Role) -> None:
+    """Else Eve learns whether the device that sends here is the one that listens there; and the beats of a listener,
+    which go out for days, would find every partner of it that listens elsewhere.
+    """
     lan = VirtualLan()
     listening = listener(lan)
     lan.run(1.0)
-    replay(listening, recording(Part.SEND, Role.ISSUER), lan.now)
-    assert not listening.of(Heard)
-    assert not answers(listening)
-
-
-def test_whoever_waits_answers_nobody_who_waits() -> None:
-    """Else the beats of a listener, which go out for days, would find every partner of it that listens elsewhere."""
-    lan = VirtualLan()
-    listening = listener(lan)
-    lan.run(1.0)
-    replay(listening, recording(Part.LISTEN, Role.JOINER), lan.now)
+    replay(listening, recording(part, role), lan.now)
     assert not listening.of(Heard)
     assert not answers(listening)
 
