@@ -85,7 +85,7 @@ def _add_join(parser: argparse.ArgumentParser) -> None:
     _add_pairing(
         parser, f"{ATTEMPT_S:.0f}; as long as the offer lives where a person is shown an answer code"
     )
-    # The issue asks for the same options here; a joiner makes no offer, so that they say nothing.
+    # Both sides take the same options; a joiner makes no offer, so that these say nothing here.
     parser.add_argument("--offer-addresses", choices=("all", "none"), default="all", help=argparse.SUPPRESS)
     parser.add_argument("--qr", type=_qr, help=argparse.SUPPRESS)
 

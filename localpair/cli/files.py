@@ -24,11 +24,13 @@ _LEFT_ANYWHERE: Final = (
 
 
 def sendable(paths: Iterable[Path], talk: Talk) -> tuple[Path, ...]:
-    """The paths, each once, whatever it was called. Raises `UsageError` for the first that cannot be read."""
+    """The paths, each once, whatever it was called; a link counts by its own name. Raises `UsageError` for the first
+    that cannot be read.
+    """
     found: dict[Path, Path] = {}
     for path in paths:
         _check_readable(path)
-        real = path.resolve()
+        real = path.parent.resolve() / path.name if path.is_symlink() else path.resolve()
         if real in found:
             talk.note(f"{printable(str(path))} was given twice; it is sent once.")
         found.setdefault(real, path)

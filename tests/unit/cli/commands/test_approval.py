@@ -76,8 +76,10 @@ def test_what_is_given_twice_is_sent_once(
     api: Api, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(file.parent)
-    assert main(["host", "--yes", "--send", str(file), "--send", file.name], api) == 0
-    assert api.pairing.session_.sent == [file]
+    link = file.with_name("under-another-name")
+    link.symlink_to(file)
+    assert main(["host", "--yes", "--send", str(file), "--send", file.name, "--send", str(link)], api) == 0
+    assert api.pairing.session_.sent == [file, link]
     assert f"{file.name} was given twice; it is sent once." in capsys.readouterr().err
 
 
