@@ -42,10 +42,8 @@ class Spot:
         """Whether there is something of that name."""
         try:
             os.stat(self.name, dir_fd=self.folder, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
+        except OSError as error:
+            return not isinstance(error, FileNotFoundError)
         return True
 
 

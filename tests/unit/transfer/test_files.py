@@ -209,6 +209,16 @@ def test_the_way_that_worked_is_tried_first_from_then_on(tmp_path: Path) -> None
     assert [(tmp_path / name).read_text() for name in "abc"] == ["a", "b", "c"]
 
 
+def test_a_part_that_is_gone_is_tried_in_one_way_only(tmp_path: Path) -> None:
+    """A session that was ended removes it while a thread is about to place it; no claim may stand then for a moment."""
+    tried: list[str] = []
+    with pytest.raises(FileNotFoundError):
+        placing.Placer((placing.link, lambda *_: tried.append("next"))).place(
+            placing.Spot(None, str(tmp_path / "part")), placing.Spot(None, str(tmp_path / "name")), "name"
+        )
+    assert (tried, names(tmp_path)) == ([], [])
+
+
 def test_a_python_without_links_receives_by_descriptors_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
