@@ -231,7 +231,7 @@ def heading(text: str) -> None:
 def told(results: Iterable[Result], seconds: float) -> Iterator[str]:
     """The summary: a line for each step, and under those that failed what did."""
     several = list(results)
-    width = max(len(result.step.name) for result in several)
+    width = max((len(result.step.name) for result in several), default=0)
     for result in several:
         yield f"{result.step.name:<{width}}  {result.word:<7}  {duration(result.seconds):>9}  {result.note[:100]}"
         yield from (f"{'':<{width}}  {failure[:120]}" for failure in result.failures[:MOST_NAMED])
