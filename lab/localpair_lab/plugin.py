@@ -27,23 +27,21 @@ _SCENARIOS_MET = pytest.StashKey[bool]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The lab's options."""
     group = parser.getgroup("lab", "the lab of hostile networks")
+    _add_playing(group)
+    _add_choosing(group)
+    _add_keeping(group)
+    parser.addini(
+        "lab_scenarios", type="paths", default=[], help="folders in which every .yaml file is a scenario"
+    )
+
+
+def _add_playing(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--lab-engine", choices=WANTED, default="auto", help="what plays the scenarios (default: auto)"
     )
     group.addoption(
         "--lab-strict", action="store_true", help="a capability that is missing is an error, no skip"
     )
-    group.addoption("--lab-keep", action="store_true", help="keep the artifacts of passed scenarios, too")
-    group.addoption(
-        "--lab-pause", choices=["on-fail"], help="stop before the network is taken down; needs -s"
-    )
-    group.addoption(
-        "--lab-pcap", choices=["always", "fail", "never"], default="fail", help="which captures to keep"
-    )
-    group.addoption(
-        "--lab-cells", choices=["all", "one", "theme"], default="all",
-        help="the last engine plays only: the first cell of each matrix; one cell of each theme",
-    )  # fmt: skip
     group.addoption(
         "--lab-cold",
         action="store_true",
@@ -53,27 +51,43 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--lab-jobs", type=_jobs, default="auto", metavar="N",
         help="play N at once; auto: as many as the machine carries, and one under -n, --pdb and --lab-pause",
     )  # fmt: skip
-    group.addoption("--lab-repeat", type=int, default=1, metavar="N", help="play everything N times")
-    group.addoption("--lab-shard", metavar="I/N", help="play the I-th of N parts")
     group.addoption(
         "--lab-docker-host", action="append", default=[], metavar="URL", help="may be given several times"
     )
     group.addoption(
         "--lab-wiring", choices=["fabric", "docker"], default="fabric", help="who makes the networks"
     )
-    group.addoption("--lab-table", metavar="FILE", help="bring the table of results in a page up to date")
-    parser.addini(
-        "lab_scenarios", type="paths", default=[], help="folders in which every .yaml file is a scenario"
+
+
+def _add_choosing(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--lab-cells", choices=["all", "one", "theme"], default="all",
+        help="the last engine plays only: the first cell of each matrix; one cell of each theme",
+    )  # fmt: skip
+    group.addoption("--lab-repeat", type=_positive, default=1, metavar="N", help="play everything N times")
+    group.addoption("--lab-shard", metavar="I/N", help="play the I-th of N parts")
+
+
+def _add_keeping(group: pytest.OptionGroup) -> None:
+    group.addoption("--lab-keep", action="store_true", help="keep the artifacts of passed scenarios, too")
+    group.addoption(
+        "--lab-pause", choices=["on-fail"], help="stop before the network is taken down; needs -s"
     )
+    group.addoption(
+        "--lab-pcap", choices=["always", "fail", "never"], default="fail", help="which captures to keep"
+    )
+    group.addoption("--lab-table", metavar="FILE", help="bring the table of results in a page up to date")
     group.addoption("--lab-artifacts", default=str(ARTIFACTS), metavar="DIR", help="where artifacts go")
 
 
 def _jobs(text: str) -> int:
     """0 for ``auto``."""
-    if text == "auto":
-        return 0
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError("write a number, or auto")
+    return 0 if text == "auto" else _positive(text, "write a number, or auto")
+
+
+def _positive(text: str, advice: str = "write a number above 0") -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(advice)
     return int(text)
 
 

@@ -219,6 +219,12 @@ def test_the_number_of_jobs_is_a_number_or_auto(lab: Lab) -> None:
         assert "write a number, or auto" in text
 
 
+def test_playing_nothing_is_refused_and_not_passed_over(lab: Lab) -> None:
+    code, text = lab.run("--lab-repeat=0")
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "write a number above 0" in text
+
+
 def test_workers_share_the_session(lab: Lab) -> None:
     code, text = lab.run("-n", "2")
     assert code == 0, text
