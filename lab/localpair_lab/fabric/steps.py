@@ -461,5 +461,6 @@ def script(steps: Iterable[Step], nodes: Iterable[str]) -> str:
     unshare -Urnm sh -c 'mount -t tmpfs tmpfs /run && sh -e fabric.sh && exec bash'
     """
     head = ["# unshare -Urnm sh -c 'mount -t tmpfs tmpfs /run && sh -e fabric.sh && exec bash'"]
+    head += ["PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin  # an ordinary user's leads to no network tools"]
     head += [f"ip netns add {place}\nip -n {place} link set lo up" for place in (FABRIC, *nodes)]
     return "\n".join([*head, *(step.text for step in steps)]) + "\n"
