@@ -28,7 +28,8 @@ expect:
 """
 
 plays = pytest.mark.skipif(
-    any(namespaces().values()), reason="network namespaces cannot play everything here"
+    any(why for name, why in namespaces().items() if name != "tunnel-device"),
+    reason="network namespaces cannot play the demo here",
 )
 
 
@@ -116,7 +117,10 @@ def test_a_source_distribution_holds_what_its_tests_need(
 ) -> None:
     (archive,) = installed.built.glob(f"{name}-[0-9]*.tar.gz")
     with tarfile.open(archive) as content:
-        content.extractall(tmp_path, filter="data")
+        if hasattr(tarfile, "data_filter"):  # Python 3.11.4
+            content.extractall(tmp_path, filter="data")
+        else:
+            content.extractall(tmp_path)  # noqa: S202 - our own archive
     (unpacked,) = tmp_path.iterdir()
     collected = installed.run(
         "python", "-m", "pytest", "--co", "-q", "-p", "no:cacheprovider", tests, within=unpacked

@@ -33,13 +33,15 @@ import localpair
 # Devices run the localpair that the tests run on: the installed wheel, and not the tree that they may stand in.
 PACKAGES = Path(localpair.__file__).resolve().parent.parent
 READY_S = 10.0
-TOOLS = ("unshare", "nsenter", "ip")
+TOOLS = ("unshare", "nsenter", "ip", "bridge", "tc", "sysctl")
+# Network tools are often in sbin only, where an ordinary user's path does not lead.
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
 @cache
 def why_no_namespaces() -> str:
     """Why this host cannot play namespace tests; empty where it can."""
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    missing = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
     if not sys.platform.startswith("linux") or missing:
         return f"Linux with {', '.join(missing or TOOLS)} is needed"
     try:
@@ -189,7 +191,7 @@ class Network:
             unshare += ["--user", "--map-root-user"]
         holder = subprocess.Popen(
             [*self.enter_user, *unshare, "sh", "-ec", self._start()],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_environment(None),
         )  # fmt: skip
         namespace = Namespace(self, name, holder)
         self.namespaces.append(namespace)
@@ -310,7 +312,7 @@ def _until(holds: Callable[[], bool], otherwise: str) -> None:
 
 def find_tool(name: str) -> str:
     """The program ``name``, also where only root's path has it; the test is skipped without it."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    found = shutil.which(name, path=PATH)
     if found is None:
         pytest.skip(f"{name} is not installed")
     return found
@@ -323,7 +325,7 @@ def _die_with_us() -> tuple[str, ...]:
 
 
 def _environment(more: dict[str, str] | None) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(PACKAGES), "PYTHONSAFEPATH": "1", **(more or {})}
+    return {**os.environ, "PATH": PATH, "PYTHONPATH": str(PACKAGES), "PYTHONSAFEPATH": "1", **(more or {})}
 
 
 def _end_group(process: subprocess.Popen[Any]) -> None:

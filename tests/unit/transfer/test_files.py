@@ -377,7 +377,10 @@ def test_another_users_part_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / part_called(1)
     path.write_text("")
     os.utime(path, (0, 0))
-    os.chown(path, 12345, -1)
+    try:
+        os.chown(path, 12345, -1)
+    except OSError:
+        pytest.skip("there is no other user here to give a file to")
     Inbox(tmp_path).close()
     assert names(tmp_path) == [path.name]
 

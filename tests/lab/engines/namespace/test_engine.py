@@ -23,9 +23,10 @@ from localpair_lab.engines import capabilities
 from localpair_lab.engines.namespace import forkserver_client
 from localpair_lab.engines.namespace.engine import NamespaceEngine
 from localpair_lab.engines.namespace.running import NamespaceRunning
+from localpair_lab.engines.namespace.trials import namespaces
 from localpair_lab.engines.network import Wiring
 from localpair_lab.errors import LabError
-from localpair_lab.fabric.system import clock
+from localpair_lab.fabric.system import clock, tools
 from localpair_lab.judge.packets import read_node
 from localpair_lab.loading.cases import planned
 
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.netns
 
 PYTHON = sys.executable
+needs_tunnels = pytest.mark.skipif(
+    bool(namespaces()["tunnel-device"]), reason="no tunnel device can be opened here"
+)
 LISTEN = "import socket;s=socket.create_server(('',46822));print('ready',flush=True);s.accept()[0].recv(1)"
 
 
@@ -514,6 +518,7 @@ def tunnelled() -> p.Plan:
     return plans.plan(node, plans.bob(), hub)
 
 
+@needs_tunnels
 def test_tunnels_bridges_and_policy_routes(tmp_path: Path) -> None:
     whole = tunnelled()
 
@@ -557,6 +562,7 @@ for address in sys.argv[1:]: s.sendto(b'LP', (address, 46822))
 """
 
 
+@needs_tunnels
 def test_every_port_is_captured_whole_and_with_the_right_direction(tmp_path: Path) -> None:
     places = {"alice/tun0": "10.8.0.1", "alice/docker0": "172.17.0.2", "alice/eth0": "192.168.1.11"}
 
@@ -670,7 +676,12 @@ def test_the_script_builds_the_same_network(tmp_path: Path) -> None:
     show = "ip netns exec alice sh -c 'ip -br address; ip route; nft list ruleset'"
     inner = f"mount -t tmpfs tmpfs /run && sh -e {tmp_path}/fabric.sh && sleep 0.5 && {show}"
     replayed = subprocess.run(
-        ["unshare", "-Urnm", "sh", "-c", inner], capture_output=True, text=True, timeout=30, check=True
+        ["unshare", "-Urnm", "sh", "-c", inner],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env={**os.environ, "PATH": tools.path()},
     )
 
     def without_numbers(lines: list[str]) -> list[str]:
