@@ -16,9 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from localpair_lab.errors import LabError
+from localpair_lab.fabric.system import namespaces
+
 LABEL: Final = "localpair.lab"
 LABEL_LEASE: Final = "localpair.lab.lease"
 LABEL_MACHINE: Final = "localpair.lab.machine"
+_HINT: Final = "set XDG_RUNTIME_DIR to a folder that is yours alone"
 
 
 def machine() -> str:
@@ -33,13 +37,28 @@ def machine() -> str:
 
 
 def folder() -> Path:
-    """Where this user's leases are; made if it is missing, and the user's alone."""
-    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    path = base / f"localpair-lab-{os.getuid()}"
-    path.mkdir(mode=0o700, exist_ok=True)
-    if path.stat().st_uid != os.getuid():
-        raise PermissionError(f"{path} belongs to somebody else")
+    """Where this user's leases are; made if it is missing, and the user's alone.
+
+    Raises ``LabError`` where it cannot be.
+    """
+    user = namespaces.user_outside()
+    path = _base(user) / f"localpair-lab-{user}"
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        is_own = path.lstat().st_uid == os.getuid()
+    except OSError as problem:
+        raise LabError(f"{path}: cannot keep leases there: {problem.strerror}", hint=_HINT) from problem
+    if not is_own:
+        raise LabError(f"{path}: cannot keep leases there: it belongs to somebody else", hint=_HINT)
     return path
+
+
+def _base(user: int) -> Path:
+    """A folder in which nobody else may make what that user is about to look for, wherever there is one."""
+    if given := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(given)
+    run = Path("/run")
+    return run if user == 0 and os.access(run, os.W_OK) else Path(tempfile.gettempdir())
 
 
 @dataclass(slots=True)

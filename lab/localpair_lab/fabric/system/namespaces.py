@@ -209,6 +209,16 @@ def is_among_first_users() -> bool:
     return Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
 
 
+def user_outside() -> int:
+    """The calling user's number in the namespace around its user namespace: root of its own is not root there."""
+    user = os.getuid()
+    for line in Path("/proc/self/uid_map").read_text().splitlines():
+        inside, outside, count = map(int, line.split())
+        if inside <= user < inside + count:
+            return outside + user - inside
+    return user
+
+
 def become_user_of_own(number: int) -> None:
     """Enter a new user namespace in which the caller is the user and group of that number, and nobody else is anybody.
     Raises ``OSError``.

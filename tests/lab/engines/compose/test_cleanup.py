@@ -142,6 +142,46 @@ def test_only_free_leases_are_swept() -> None:
     assert not lease.is_free("../etc/passwd")
 
 
+def leases_of(env: dict[str, str], before: str = "") -> str:
+    """Where a process of its own keeps its leases, or why it cannot."""
+    code = f"""
+from localpair_lab.engines.compose import lease
+from localpair_lab.errors import LabError
+from localpair_lab.fabric.system import namespaces
+{before}
+try:
+    print(lease.folder())
+except LabError as error:
+    print(f"{{error}} ({{error.hint}})")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | env, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_leases_go_by_who_the_user_is_outside_a_user_namespace_of_its_own(tmp_path: Path) -> None:
+    env = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    plain = leases_of(env)
+    assert Path(plain).parent == tmp_path
+    assert leases_of(env, "namespaces.become_user_of_own(4711)") == plain
+
+
+def test_leases_have_no_place_that_is_somebody_elses_or_is_not_there(tmp_path: Path) -> None:
+    hint = "(set XDG_RUNTIME_DIR to a folder that is yours alone)"
+    gone = tmp_path / "gone"
+    assert leases_of({"XDG_RUNTIME_DIR": str(gone)}).endswith(
+        f"cannot keep leases there: No such file or directory {hint}"
+    )
+    env = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    place = leases_of(env)
+    try:
+        os.lchown(place, 4711, 4711)
+    except OSError as problem:
+        pytest.skip(f"this user may not give a folder away: {problem.strerror}")
+    assert leases_of(env) == f"{place}: cannot keep leases there: it belongs to somebody else {hint}"
+
+
 def test_a_lease_that_nobody_refers_to_is_held_until_the_process_ends() -> None:
     lines = (
         "import gc, sys",
