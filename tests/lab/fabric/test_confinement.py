@@ -22,7 +22,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 found = []
 for call in json.loads(sys.argv[1]):
     ctypes.set_errno(0)
-    libc.syscall(*call)
+    libc.syscall(*map(ctypes.c_long, call))
     found.append(ctypes.get_errno())
 print(json.dumps(found))
 """
@@ -60,6 +60,13 @@ def test_a_devices_filter() -> None:
     assert told[:3] == [errno.ENOSYS, errno.EPERM, errno.EPERM]
     assert told[3:7] == [errno.EAFNOSUPPORT, errno.EAFNOSUPPORT, errno.EPERM, errno.EPERM]
     assert told[7:] == [0, 0]
+    core, nowhere, somewhere = 4, 0, 1 << 32
+    told = errors(
+        "filters.device_refusals()",
+        (number((160, 164)), core, somewhere), (number((302, 261)), 0, core, somewhere, 0),
+        (number((302, 261)), 0, core, nowhere, nowhere), (number((302, 261)), 0, core + 1, nowhere, nowhere),
+    )  # fmt: skip
+    assert told == [errno.EPERM, errno.EPERM, 0, 0]
 
 
 @known

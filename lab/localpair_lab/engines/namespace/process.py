@@ -149,15 +149,22 @@ class HeldNode:
         return answer, passed
 
     async def start(
-        self, argv: list[str], environment: dict[str, str], *, is_product: bool, warm: str
+        self,
+        argv: list[str],
+        environment: dict[str, str],
+        *,
+        is_product: bool,
+        is_confined: bool,
+        warm: str = "",
     ) -> NodeProcess:
-        """Start a program with pipes to all three of its streams. ``warm``: see ``fabric.holder``."""
+        """Start a program with pipes to all three of its streams. See ``fabric.server.init`` for the rest."""
         (stdin, write), (read_out, stdout), (read_error, stderr) = os.pipe(), os.pipe(), os.pipe()
         message = {
             "do": "start",
             "argv": argv,
             "environment": environment,
             "product": is_product,
+            "confined": is_confined,
             "warm": warm,
         }
         try:

@@ -16,6 +16,7 @@ from localpair_lab.engines.network import STEPS_FILE, Wiring, collect, held_node
 from localpair_lab.errors import LabError
 from localpair_lab.fabric.server import furniture, init, prefork
 from localpair_lab.fabric.system import clock
+from localpair_lab.fabric.system.account import Account
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +52,7 @@ class NamespaceRunning:
         self._wiring = wiring
         self._nodes: dict[str, HeldNode] = {}
         self._pids: dict[str, int] = {}
+        self._accounts: dict[str, Account] = {}
         self._is_down = False
 
     @property
@@ -68,6 +70,7 @@ class NamespaceRunning:
             message = {"do": "hold", "node": node.name, **furniture}
             answer, (descriptor,) = await self._fabric.ask_for(message)
             self._pids[node.name] = answer["pid"]
+            self._accounts[node.name] = Account(**answer["account"])
             self._nodes[node.name] = HeldNode(node, descriptor)
         answer = await self._fabric.ask({"do": "stand", **self._wiring.project()})
         self._wiring.judge(answer["arrived"], self._folder)
@@ -87,8 +90,8 @@ class NamespaceRunning:
                 self._product[-1],
                 *words[1:],
             ]  # as its own `sys.argv`, without the interpreter's words
-            return await place.start(program, values, is_product=True, warm="@localpair")
-        return await place.start(command, values, is_product=is_product, warm="")
+            return await place.start(program, values, is_product=True, is_confined=True, warm="@localpair")
+        return await place.start(command, values, is_product=is_product, is_confined=words[0] in commands)
 
     def _environment(self, node: Node, further: Mapping[str, str]) -> dict[str, str]:
         moves = self._plan.moves_clock(node.name)
@@ -128,7 +131,8 @@ class NamespaceRunning:
         flags = ["--net", "--mount", "--uts", "--ipc", "--pid"]
         flags += [] if os.getuid() == 0 else ["--user", "--preserve-credentials"]
         place = ["nsenter", "--target", str(self._fabric.outer_pid(self._pids[node])), *flags]
-        door = [sys.executable, "-I", "-S", str(_ENTRANCE), "terminal" if terminal else "pipes"]
+        account, kind = self._accounts[node], "terminal" if terminal else "pipes"
+        door = [sys.executable, "-I", "-S", str(_ENTRANCE), kind, *account.words()]
         return [*place, *door, "sh", "-c", self._entrance(self._nodes[node].node), "sh"]
 
     def _entrance(self, node: Node) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from localpair_lab.fabric.system import namespaces
+from localpair_lab.fabric.system.account import Account
 
 ROOT: Final = Path("/run")  # a tmpfs of the node's own; everything that differs between nodes is in it
 STATE: Final = ROOT / "state"
@@ -27,8 +28,8 @@ class Furniture:
     resolver: str = ""
 
 
-def furnish(furniture: Furniture, root: int) -> None:
-    """Move the calling process, alone, into namespaces of its own and furnish them.
+def furnish(furniture: Furniture, account: Account, root: int) -> None:
+    """Move the calling process, alone, into namespaces of its own and furnish them for programs of that account's.
 
     They are made of the mount namespace ``root`` (see ``fabric.system.private_root``).
     """
@@ -39,10 +40,13 @@ def furnish(furniture: Furniture, root: int) -> None:
     namespaces.set_hostname(furniture.name)
     harmless = namespaces.MS_NOSUID | namespaces.MS_NODEV
     namespaces.mount("tmpfs", ROOT, "tmpfs", harmless, "mode=755")
-    for folder in (STATE, HOME, TEMPORARY, _CONFIGURATION):
+    _CONFIGURATION.mkdir()
+    for folder in (STATE, HOME, TEMPORARY):
         folder.mkdir()
-    texts = {"hosts": furniture.hosts, "resolv.conf": furniture.resolver, "passwd": _USERS, "group": _GROUPS}
-    for name, text in texts.items():
+        os.chown(folder, account.owner, account.owner)
+    user, group = account.lines()
+    texts = {"hosts": furniture.hosts, "resolv.conf": furniture.resolver}
+    for name, text in {**texts, "passwd": _USERS + user, "group": _GROUPS + group}.items():
         (_CONFIGURATION / name).write_text(text)
     namespaces.mount("proc", "/proc", "proc", harmless | namespaces.MS_NOEXEC)
     # Settings of the kernel are changed by the fabric alone, which has a /proc of its own.

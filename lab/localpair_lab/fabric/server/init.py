@@ -3,29 +3,30 @@
 It is forked from the fabric, so it starts in a millisecond, and is process 1 of its own process namespace:
 when it goes, the kernel ends everything in the node. It answers on one channel, which belongs to the lab:
 
-    {"do": "start", "argv", "environment", "product", "warm"} + stdin, stdout, stderr
+    {"do": "start", "argv", "environment", "product", "confined", "warm"} + stdin, stdout, stderr
                                                              -> {"started": pid} ... {"ended", "status"}
     {"do": "signal", "pid", "number"} | {"do": "signal-product", "number"}          -> {"ok": true}
     {"do": "open", "name", "write"}                                -> {"ok": true} + descriptor
 
-``warm`` names a program that needs no start (``fabric.warm``); without it ``argv`` is started.
+``warm`` names a program that needs no start (``fabric.prefork``); without it ``argv`` is started. What is ``confined``
+runs as the device's programs do, everything else as the node's root.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import signal
 import socket
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from localpair_lab.fabric.server import prefork
 from localpair_lab.fabric.server.furniture import HOME, STATE, TEMPORARY, Furniture, furnish
-from localpair_lab.fabric.system import channel, children, namespaces, tools
+from localpair_lab.fabric.system import channel, children, confinement, namespaces, tools
+from localpair_lab.fabric.system.account import Account
+from localpair_lab.fabric.system.files import open_below
 
 _NOT_FOUND: Final = 127
 
@@ -44,9 +45,11 @@ def base_environment() -> dict[str, str]:
 @dataclass(slots=True)
 class Holder:
     """The loop that starts a node's programs and reaps them, for ``owner`` or for whoever calls at
-    ``listener``.
+    ``listener``. The device's programs are ``account``'s, and so are its files; without one they have whatever user
+    the node has, which is a container's without any capability.
     """
 
+    account: Account | None = None
     owner: socket.socket | None = None
     listener: socket.socket | None = None
     connections: list[socket.socket] = field(default_factory=list)
@@ -90,7 +93,8 @@ class Holder:
             if message["do"] == "start":
                 answer = {"started": self._start(connection, message, descriptors)}
             elif message["do"] == "open":
-                opened = [_open(message["name"], message["write"])]
+                owner = self.account.owner if self.account else os.getuid()
+                opened = [open_below(STATE, message["name"], write=message["write"], owner=owner)]
             else:
                 self._signal(message)
         except OSError as error:
@@ -104,7 +108,8 @@ class Holder:
         pid = os.fork()
         if pid == 0:
             environment = {**base_environment(), **message["environment"]}
-            _become(message, environment, descriptors)
+            account = self.account if message.get("confined") else None
+            _become(message, environment, descriptors, becoming, account)
         os.close(becoming)
         os.read(became, 1)  # ends when the program has taken over: from then on signals mean the program
         os.close(became)
@@ -147,29 +152,31 @@ class _Started:
     token: str
 
 
-def _open(name: str, write: bool) -> int:
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise PermissionError(errno.EPERM, f"{name!r} is not in the state folder")
-    target = STATE / name
-    flags = os.O_CLOEXEC | (os.O_WRONLY | os.O_CREAT | os.O_TRUNC if write else os.O_RDONLY)
-    if write:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return os.open(target, flags, 0o600)
+def _become(
+    message: dict[str, Any],
+    environment: dict[str, str],
+    streams: list[int],
+    becoming: int,
+    account: Account | None,
+) -> None:
+    """In the forked child: turn into the program, which is that account's. Never returns.
 
-
-def _become(message: dict[str, Any], environment: dict[str, str], streams: list[int]) -> None:
-    """In the forked child: turn into the program, the product without privileges. Never returns."""
+    ``becoming`` stays open until it has.
+    """
     argv: list[str] = message["argv"]
     try:
         os.setsid()
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
+        children.keep_open(becoming)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         os.chdir(STATE)
-        if message["product"]:
-            namespaces.drop_privileges()
+        if account is not None:
+            confinement.confine_device(account)
+        elif message["product"]:
+            namespaces.keep_capabilities(())
         if word := message.get("warm", ""):
             prefork.live(word, argv, environment)
         os.execvpe(argv[0], argv, environment)  # noqa: S606 - starting programs is what a node is for
@@ -179,7 +186,7 @@ def _become(message: dict[str, Any], environment: dict[str, str], streams: list[
         os._exit(_NOT_FOUND)
 
 
-def hold(furniture: Furniture, root: int, connection: socket.socket, ready: int) -> None:
+def hold(furniture: Furniture, account: Account, root: int, connection: socket.socket, ready: int) -> None:
     """As process 1 of a new process namespace, forked from the fabric: become a node. Never returns.
 
     ``root`` is the mount namespace that its own is made of. One byte goes to ``ready`` once the node is furnished;
@@ -188,11 +195,11 @@ def hold(furniture: Furniture, root: int, connection: socket.socket, ready: int)
     try:
         namespaces.die_with_parent(0)
         children.keep_open(root, connection.fileno(), ready)
-        furnish(furniture, root)
+        furnish(furniture, account, root)
         os.close(root)
         os.write(ready, b"+")
         os.close(ready)
-        Holder(owner=connection).run()
+        Holder(account, owner=connection).run()
         os._exit(0)
     except BaseException as error:  # noqa: BLE001 - the reason goes to the fabric, whatever it is
         try:

@@ -17,6 +17,7 @@ def own(descriptor: int, parent: int) -> int:
     namespaces.die_with_parent(parent)
     if os.getuid() != 0:
         namespaces.become_root_of_own()
+    number = os.getpid()  # as the machine counts; below it numbers begin anew
     kinds = namespaces.NEW_NET | namespaces.NEW_MOUNT | namespaces.NEW_UTS | namespaces.NEW_IPC
     namespaces.unshare(kinds | namespaces.NEW_PID)
     pid = os.fork()
@@ -30,6 +31,6 @@ def own(descriptor: int, parent: int) -> int:
     namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
     harmless = namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
     namespaces.mount("proc", "/proc", "proc", harmless)
-    server.serve_owner(descriptor)
+    server.serve_owner(descriptor, number)
     sys.stderr.flush()
     return 0

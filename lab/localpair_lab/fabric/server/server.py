@@ -8,6 +8,7 @@ standard library is all it needs, and ``nft`` for steps with rules. Every messag
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import select
 import socket
@@ -21,13 +22,14 @@ from localpair_lab.fabric.server.apply import Applier
 from localpair_lab.fabric.server.furniture import Furniture
 from localpair_lab.fabric.steps import FABRIC, decode
 from localpair_lab.fabric.system import channel, children, namespaces, private_root, processor
+from localpair_lab.fabric.system.account import Account, accounts
 from localpair_lab.fabric.system.places import Places
 from localpair_lab.fabric.system.settle import settle
 from localpair_lab.fabric.traffic import canary
 from localpair_lab.fabric.traffic.recorder import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from localpair_lab.fabric.server.admission import Admission
     from localpair_lab.fabric.system.channel import Message
@@ -55,6 +57,7 @@ class Server:
     curious: list[socket.socket] = field(default_factory=list)
     outcome: Message | None = None
     kept_to: int | None = None  # the one processor on which everything of this network runs
+    accounts: Iterator[Account] = field(default_factory=lambda: accounts(os.getpid()))
     root: int | None = None  # the mount namespace that nodes' own are made of
     is_guest: bool = False  # the network we stand in is the engine's own, and has the ports already
 
@@ -180,16 +183,17 @@ class Server:
 
     def _make_root(self, message: Message) -> Message:
         """The root of all nodes, said once and before ``hold``."""
-        self.root = private_root.make(message["folders"], for_others=False)
+        self.root = private_root.make(message["folders"], for_others=not next(self.accounts).is_mapped)
         return {}
 
     def _hold(self, message: Message, passed: list[int]) -> Message:
         if self.root is None:
             raise RefusedError("nodes have no root yet")
+        account = next(self.accounts)
         furniture, root = Furniture(message["node"], message["hosts"], message["resolver"]), self.root
         ours, theirs = socket.socketpair()
         listening, ready = os.pipe()
-        pid = children.fork_first_of_own(lambda: init.hold(furniture, root, theirs, ready))
+        pid = children.fork_first_of_own(lambda: init.hold(furniture, account, root, theirs, ready))
         theirs.close()
         os.close(ready)
         said = os.read(listening, 4096)
@@ -200,7 +204,7 @@ class Server:
             )
         self.places.adopt(message["node"], os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC))
         passed.append(ours.detach())
-        return {"pid": pid}
+        return {"pid": pid, "account": dataclasses.asdict(account)}
 
     def _await(self, connection: socket.socket, message: Message) -> None:
         """Answered once devices of these names have come; nobody else is let in."""
@@ -224,9 +228,9 @@ class Server:
         return {}
 
 
-def serve_owner(descriptor: int) -> None:
-    """Serve the engine at the other end of an inherited socket."""
-    server = Server(owner=socket.socket(fileno=descriptor))
+def serve_owner(descriptor: int, number: int) -> None:
+    """Serve the engine at the other end of an inherited socket. ``number``: see ``accounts``."""
+    server = Server(owner=socket.socket(fileno=descriptor), accounts=accounts(number))
     try:
         server.run()
     finally:

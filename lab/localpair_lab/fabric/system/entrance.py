@@ -1,9 +1,10 @@
 """A person's way into a node: COMMAND runs there with a terminal of the node's own, or with the streams that it gets.
 
-    python -I -S entrance.py {terminal|pipes} COMMAND [ARGUMENT ...]
+    python -I -S entrance.py {terminal|pipes} NUMBER {own|mapped} COMMAND [ARGUMENT ...]
 
-What runs in a node never holds the person's own terminal, where it could type for them. This program stands between: it
-comes in as the node's root, makes a terminal, and carries what is typed and shown.
+The command has the rights of the device's programs and its account (``account.Account.words``). What runs in a node
+never holds the person's own terminal, where it could type for them. This program stands between: it comes in as the
+node's root, makes a terminal, and carries what is typed and shown.
 """
 
 from __future__ import annotations
@@ -25,24 +26,25 @@ _CHUNK = 1 << 16
 def main() -> int:
     """Run the command; its exit status, or as a shell has it, 128 and the number of the signal that ended it."""
     sys.path.append(str(Path(__file__).resolve().parents[3]))
-    kind, command = sys.argv[1], sys.argv[2:]
-    pid = _on_terminal(command) if kind == "terminal" else _on_pipes(command)
+    kind, *account = sys.argv[1:4]
+    start = _on_terminal if kind == "terminal" else _on_pipes
+    pid = start(account, sys.argv[4:])
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return status if status >= 0 else 128 - status
 
 
-def _on_pipes(command: list[str]) -> int:
+def _on_pipes(account: list[str], command: list[str]) -> int:
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         os.setsid()  # without a terminal to speak of, /dev/tty included
-        _become(command, parent)
+        _become(account, command, parent)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: os.kill(pid, number))
     return pid
 
 
-def _on_terminal(command: list[str]) -> int:
+def _on_terminal(account: list[str], command: list[str]) -> int:
     from localpair_lab.fabric.system import namespaces
 
     if not os.path.exists("/dev/pts/ptmx"):  # noqa: PTH110 - the first who enters makes it
@@ -51,7 +53,7 @@ def _on_terminal(command: list[str]) -> int:
     parent = os.getpid()
     pid, master = pty.fork()
     if pid == 0:
-        _become(command, parent)
+        _become(account, command, parent)
     before = termios.tcgetattr(0)
     signal.signal(signal.SIGWINCH, lambda *_: _fit(master))
     _fit(master)
@@ -86,10 +88,15 @@ def _carry(master: int) -> None:
                 data = data[os.write(1 if ready == master else master, data) :]
 
 
-def _become(command: list[str], parent: int) -> NoReturn:
-    from localpair_lab.fabric.system import namespaces
+def _become(words: list[str], command: list[str], parent: int) -> NoReturn:
+    from localpair_lab.fabric.system import confinement, namespaces
+    from localpair_lab.fabric.system.account import Account
 
     try:
+        account = Account.from_words(*words)
+        if os.isatty(0):
+            os.fchown(0, account.owner, account.owner)
+        confinement.confine_device(account)
         namespaces.die_with_parent(parent)
         os.execvp(command[0], command)  # noqa: S606 - it is what the person asked for
     except OSError as error:

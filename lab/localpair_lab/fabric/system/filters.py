@@ -29,6 +29,8 @@ _IOCTL: Final = (16, 29)
 _SETNS: Final = (308, 268)
 _SOCKET: Final = (41, 198)
 _UNSHARE: Final = (272, 97)
+_SETRLIMIT: Final = (160, 164)
+_PRLIMIT: Final = (302, 261)
 
 MOUNTING: Final[Mapping[str, Numbers]] = {
     "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "open_tree": (428, 428),
@@ -60,6 +62,7 @@ _FAMILIES: Final = (
     38,
     40,
 )  # AF_ALG, a way into the kernel's drivers; AF_VSOCK, which leads out of any network
+_CORE: Final = 4  # RLIMIT_CORE keeps the machine's own programs from looking at a crash, see ``confinement``
 _TYPING: Final = (0x5412, 0x541C)  # TIOCSTI and TIOCLINUX type for whoever sits at the terminal
 
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -72,7 +75,8 @@ class Refusal:
     """A call that fails with ``error``.
 
     ``argument`` is the number of the argument that it depends on (None: it fails always): the call fails if one of the
-    ``bits`` is set there, or it is one of ``words``; with ``only``, if it is any word but those.
+    ``bits`` is set there, or it is one of ``words``; with ``only``, if it is any word but those. Where ``pointer``
+    names another argument, a call with nothing there is let through.
     """
 
     numbers: Numbers
@@ -81,6 +85,7 @@ class Refusal:
     words: Sequence[int] = ()
     bits: int = 0
     only: bool = False
+    pointer: int | None = None
 
 
 def fabric_refusals() -> list[Refusal]:
@@ -101,6 +106,8 @@ def device_refusals() -> list[Refusal]:
         *_NO_NAMESPACES,
         Refusal(_SOCKET, errno.EAFNOSUPPORT, 0, _FAMILIES),
         Refusal(_IOCTL, argument=1, words=_TYPING),
+        Refusal(_SETRLIMIT, argument=0, words=(_CORE,)),
+        Refusal(_PRLIMIT, argument=1, words=(_CORE,), pointer=2),
     ]
 
 
@@ -133,13 +140,26 @@ def _body(refusal: Refusal) -> list[bytes]:
     refuse, allow = _step(_RETURN, 0, 0, _ERROR | refusal.error), _step(_RETURN, 0, 0, _ALLOW)
     if refusal.argument is None:
         return [refuse]
+    head = [] if refusal.pointer is None else _unless_nothing(refusal.pointer)
     load = _step(_LOAD, 0, 0, _ARGUMENTS_AT + 8 * refusal.argument)
     if refusal.bits:
-        return [load, _step(_IF_ANY_BIT, 0, 1, refusal.bits), refuse, allow]
+        return [*head, load, _step(_IF_ANY_BIT, 0, 1, refusal.bits), refuse, allow]
     count = len(refusal.words)
     tests = [_step(_IF_EQUAL, count - number, 0, word) for number, word in enumerate(refusal.words)]
     # Those that are equal come to the last step, the others to the one before.
-    return [load, *tests, refuse, allow] if refusal.only else [load, *tests, allow, refuse]
+    return [*head, load, *tests, *((refuse, allow) if refusal.only else (allow, refuse))]
+
+
+def _unless_nothing(argument: int) -> list[bytes]:
+    """Let the call through if all of this argument's bits are off; go on behind these steps otherwise."""
+    low = _ARGUMENTS_AT + 8 * argument
+    return [
+        _step(_LOAD, 0, 0, low),
+        _step(_IF_EQUAL, 0, 3, 0),
+        _step(_LOAD, 0, 0, low + 4),
+        _step(_IF_EQUAL, 0, 1, 0),
+        _step(_RETURN, 0, 0, _ALLOW),
+    ]
 
 
 def _step(code: int, if_true: int, if_false: int, word: int) -> bytes:

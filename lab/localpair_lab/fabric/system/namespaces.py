@@ -39,14 +39,11 @@ _MOUNT_SETATTR: Final = 442  # on every architecture
 _RECURSIVE: Final = 0x8000
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_DUMPABLE: Final = 4
 _PR_CAPBSET_READ: Final = 23
 _PR_CAPBSET_DROP: Final = 24
 _CAPABILITY_VERSION: Final = 0x20080522  # two words a set (linux/capability.h)
 _CAPABILITIES: Final = 64  # as many as the kernel's sets have room for
-_FILES_OF_OTHERS: Final = {
-    1,
-    2,
-}  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: the lab may lie in another user's folder
 NET_BIND_SERVICE: Final = 10
 NET_ADMIN: Final = 12
 NET_RAW: Final = 13
@@ -70,23 +67,26 @@ def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "unshare")
 
 
-def drop_privileges() -> None:
-    """The calling process, and what it executes next, has the rights of an ordinary user on the network, also where it
-    is root: no capabilities (capabilities(7)) but to read what root may read.
-    """
-    keep_capabilities(_FILES_OF_OTHERS)
-
-
 def keep_capabilities(numbers: Iterable[int]) -> None:
     """The calling process, and what it starts, keeps these of its capabilities and gets no others, for good."""
-    for number in set(range(_CAPABILITIES)).difference(numbers):
-        if _libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) == 1:
-            _check(_libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")
+    limit_capabilities(numbers)
     kept = sum(1 << number for number in numbers)
     head, room = struct.pack("=Ii", _CAPABILITY_VERSION, 0), ctypes.create_string_buffer(24)
     _check(_libc.capget(head, room), "capget")
     effective, permitted, _, *_ = struct.unpack("=6I", room.raw)
     _check(_libc.capset(head, struct.pack("=6I", effective & kept, permitted & kept, 0, 0, 0, 0)), "capset")
+
+
+def limit_capabilities(numbers: Iterable[int]) -> None:
+    """No program that the calling process becomes gets any capability but these."""
+    for number in set(range(_CAPABILITIES)).difference(numbers):
+        if _libc.prctl(_PR_CAPBSET_READ, number, 0, 0, 0) == 1:
+            _check(_libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")
+
+
+def show_to_own() -> None:
+    """Other programs of the same user may look at the calling process, which has just become this user's."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")
 
 
 def enter(descriptor: int, kind: int = 0) -> None:

@@ -68,9 +68,11 @@ def _aside() -> Iterator[None]:
     home = namespaces.open_mounts()
     places = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in ("/", ".")]
     namespaces.unshare(namespaces.NEW_MOUNT)
+    mask = os.umask(0o022)  # whatever the lab's, nodes see what is made here
     try:
         yield
     finally:
+        os.umask(mask)
         namespaces.enter(home, namespaces.NEW_MOUNT)
         os.fchdir(places[0])
         os.chroot(".")

@@ -27,6 +27,7 @@ from localpair_lab.engines.namespace.trials import namespaces
 from localpair_lab.engines.network import Wiring
 from localpair_lab.errors import LabError
 from localpair_lab.fabric.system import clock, tools
+from localpair_lab.fabric.system.account import accounts
 from localpair_lab.judge.packets import read_node
 from localpair_lab.loading.cases import planned
 
@@ -773,12 +774,16 @@ def test_a_device_has_nothing_of_the_labs(tmp_path: Path, cold: bool) -> None:
                 if "It works once" in line.text:
                     break
             shown = await output(
-                up, "alice", "grep", "-E", "^Cap(Prm|Eff|Inh|Amb)", f"/proc/{process.pid}/status"
+                up, "alice", "grep", "-E", "^(Cap|NoNewPrivs|Seccomp:)", f"/proc/{process.pid}/status"
             )
-            rights = {name: int(mask, 16) for name, mask in (line.split(":\t") for line in shown)}
-            assert rights["CapEff"] == rights["CapPrm"]
-            assert rights["CapPrm"] & ~0b110 == 0
-            assert (rights["CapInh"], rights["CapAmb"]) == (0, 0)
+            rights = dict(line.split(":\t") for line in shown)
+            assert (rights.pop("NoNewPrivs"), rights.pop("Seccomp")) == ("1", "2")
+            assert set(rights) == {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}
+            assert {int(mask, 16) for mask in rights.values()} == {0}
+            (user,) = await output(up, "alice", "stat", "-c", "%u", f"/proc/{process.pid}")
+            assert int(user) == next(accounts(1)).owner or user != "0", (
+                "an id of its own, where there is one to spare"
+            )
             links = await output(
                 up, "alice", "readlink", "-f", *(f"/proc/{process.pid}/fd/{n}" for n in range(64))
             )
