@@ -226,6 +226,8 @@ tried("chroot", lambda: os.chroot("/run"))
 tried("device", lambda: os.mknod("/run/state/disk", 0o60600, os.makedev(8, 0)))
 tried("mount", lambda: libc.mount(b"tmpfs", b"/run/state", b"tmpfs", 0, None) == 0)
 tried("unmount", lambda: libc.umount2(b"/proc", 2) == 0)
+for name in ("net/ipv4/ip_forward", "kernel/core_pattern", "kernel/hostname"):
+    tried("set " + name, opened("/proc/sys/" + name, os.O_WRONLY))
 tried("host name", lambda: socket.sethostname("x"))
 tried("interface", switch_off)
 tried("raw", lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1).close())
@@ -251,6 +253,19 @@ def test_a_device_has_no_right_over_its_own_machine_or_any_other(tmp_path: Path)
     assert told["core"] == [1, 1], "no program of the machine's is started by a crash"
     assert len(told["open"]) == 4, "three streams, and the folder that is being listed"
     assert set(told["variables"]) == {"HOME", "LANG", "PATH", "PYTHONDONTWRITEBYTECODE", "TMPDIR"}
+
+
+@pytest.mark.parametrize("name", ["net/ipv4/ip_forward", "kernel/core_pattern"])
+def test_no_program_of_a_node_changes_the_kernels_settings(name: str, tmp_path: Path) -> None:
+    # What the lab starts there besides localpair is the node's root. Opening to append changes nothing.
+    attack = f"exec 2>/dev/null; if : >>/proc/sys/{name}; then echo open; else echo closed; fi"
+
+    async def run() -> list[str]:
+        async with running("", tmp_path) as up:
+            process = await up.start("alice", ["bash", "-c", attack], {})
+            return [line.text async for line in process.lines()]
+
+    assert asyncio.run(run()) == ["closed"]
 
 
 @pytest.mark.skipif(IS_MAPPED, reason="only root has ids to give away")
