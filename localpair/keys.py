@@ -6,7 +6,7 @@ Key schedule (docs/protocol.md, "Keys"); ``material`` is the offer's secret or a
 
     root       = HKDF-Extract(salt = "localpair v1 " + purpose, material)
     tag key    = HKDF-Expand(root, side + " beacon tag")      beacon key = HKDF-Expand(root, side + " beacon seal")
-    answer key = HKDF-Expand(root, "answer code")
+    answer key = HKDF-Expand(root, "answer code")     call key   = HKDF-Expand(root, side + " call")
     hello key  = HKDF-Expand(root, "hello")           refusal key = HKDF-Expand(root, "refusal")
     proving    = HKDF-Extract(salt = transcript, HKDF-Expand(root, "handshake"))
     proof key  = HKDF-Expand(proving, role + " proof")
@@ -230,26 +230,31 @@ def certificate_fingerprint(certificate_der: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class _BeaconKeys:
-    """What one side's beacons are made with."""
+class _SideKeys:
+    """What one side's beacons are made with, and its responses where it calls."""
 
+    call_key: bytes = field(repr=False)
     tag_key: bytes = field(repr=False)
     aead: AESGCM = field(repr=False)
 
     @classmethod
-    def of(cls, root: bytes, side: Role) -> _BeaconKeys:
+    def of(cls, root: bytes, side: Role) -> _SideKeys:
         name = side.encode()
-        return cls(_expand(root, name + b" beacon tag"), AESGCM(_expand(root, name + b" beacon seal")))
+        call_key, tag_key = _expand(root, name + b" call"), _expand(root, name + b" beacon tag")
+        return cls(call_key, tag_key, AESGCM(_expand(root, name + b" beacon seal")))
 
     def tag(self, nonce: bytes, carrier: bytes) -> bytes:
         return hmac.digest(self.tag_key, nonce + carrier, "sha256")[:BEACON_TAG_BYTES]
+
+    def call_tag(self, preamble: bytes, challenge: bytes, nonce: bytes) -> bytes:
+        return hmac.digest(self.call_key, digest(preamble, challenge, nonce), "sha256")[:MAC_BYTES]
 
 
 class SharedSecret:
     """A secret that both devices hold, and what is derived from it. Its bytes never leave this object.
 
     ``side`` is this device's part in the pairing that the secret belongs to: a pair's key keeps it for good. Each side
-    makes beacons with keys of its own, so that nobody takes its own recorded beacons for its peer's.
+    makes beacons, and calls, with keys of its own, so that nobody takes its own for its peer's.
     """
 
     __slots__ = (
@@ -266,7 +271,7 @@ class SharedSecret:
     def __init__(self, material: bytes, purpose: Purpose, side: Role) -> None:
         root = _extract(b"localpair v1 " + purpose.encode(), material)
         self.purpose, self.side = purpose, side
-        self._ours, self._theirs = _BeaconKeys.of(root, side), _BeaconKeys.of(root, side.other)
+        self._ours, self._theirs = _SideKeys.of(root, side), _SideKeys.of(root, side.other)
         self._handshake = _expand(root, b"handshake")
         self._answer_key = _expand(root, b"answer code")
         self._hello_key = _expand(root, b"hello")
@@ -306,6 +311,17 @@ class SharedSecret:
         """
         message = digest(role.encode(), certificate, question, bytes([code]))
         return hmac.digest(self._refusal_key, message, "sha256")[:MAC_BYTES]
+
+    def call_tag(self, preamble: bytes, challenge: bytes, nonce: bytes) -> bytes:
+        """What shows, before TLS and on one connection only, that the secret is held here, where we call.
+
+        ``preamble`` is the caller's, ``challenge`` the peer's, ``nonce`` the caller's and used once.
+        """
+        return self._ours.call_tag(preamble, challenge, nonce)
+
+    def is_call_tag(self, preamble: bytes, challenge: bytes, nonce: bytes, tag: bytes) -> bool:
+        """Whether the peer, which has called us, made ``tag`` for our challenge."""
+        return hmac.compare_digest(self._theirs.call_tag(preamble, challenge, nonce), tag)
 
     def answer_check(self, body: bytes) -> bytes:
         """What binds an answer code to the offer of this secret, short enough to be typed."""

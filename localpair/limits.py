@@ -154,8 +154,12 @@ ATTEMPT_S: Final = 20.0  # the whole attempt, unless the person waits longer
 CANCEL_S: Final = 0.5
 
 # --- Listener --------------------------------------------------------------------------------------------------
-PREAUTH_CONNECTIONS: Final = 8
-PREAUTH_PER_SOURCE: Final = 2  # /64 counts as one source in IPv6
+LISTEN_BACKLOG: Final = 1024  # calls that the kernel keeps until we accept them; many systems keep fewer
+WAITING_CALLS: Final = 128  # accepted, and nothing shown yet; some systems let a process open 256 files
+KNOWN_CALLS: Final = 16  # from holders of a secret, on their way to the verified proof
+PREAUTH_CONNECTIONS: Final = 8  # of strangers, up to the verified proof
+PREAUTH_PER_SOURCE: Final = 2  # of strangers; /64 counts as one source in IPv6
+STRANGERS_REFILL_S: Final = 0.1  # one more stranger's TLS handshake after so long: each costs milliseconds
 IDENTIFY_S: Final = 5.0  # from accept to the first whole message
 HANDSHAKE_S: Final = 10.0  # from accept to the verified proof
 APPROVAL_S: Final = 60.0  # a person reads a name and a code

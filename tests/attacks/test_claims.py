@@ -69,7 +69,7 @@ def on_stage(folder: Path, scene: Scene, **settings: Any) -> None:
                     offer = localpair.Offer.parse(event.text)
                     break
             await scene(
-                hosting, offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER, Role.ISSUER), person
+                hosting, offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER), person
             )
 
     asyncio.run(run())
@@ -85,6 +85,7 @@ async def false_claim(port: int) -> None:
 def test_false_claims_do_not_replace_the_offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten of them did, and so whoever took longer to carry the offer than a stranger to make them never paired."""
     monkeypatch.setattr("localpair.pairing.host.OFFER_RENEWAL_S", 0.0)
+    monkeypatch.setattr("localpair.net.transport.listener.STRANGERS_REFILL_S", 1e-6)  # so that all are heard
 
     async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
         for _ in range(12):
@@ -247,7 +248,7 @@ def test_a_device_that_came_again_with_the_pair_s_key_was_not_waited_for_since_t
         first.stream.abort()
         name = device_id(identity.public)
         second = await claim(
-            port, SharedSecret(pair_key, Purpose.PAIR, Role.ISSUER), name, identity=identity, resumes=True
+            port, SharedSecret(pair_key, Purpose.PAIR, Role.JOINER), name, identity=identity, resumes=True
         )
         await until(second, Complete)
         second.send()

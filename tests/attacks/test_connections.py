@@ -146,13 +146,12 @@ def test_stalled_neighbours_of_one_ipv6_prefix_do_not_keep_others_of_it_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On a LAN the whole /64 of a joiner belongs to its neighbours as well."""
-    monkeypatch.setattr("localpair.net.transport.listener._GRACE_S", 0.1)
+    monkeypatch.setattr("localpair.net.transport.listener.WAITING_CALLS", 2)
 
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as engine:
             port = engine.sockets.tcp_port
             stalled = [await connect(ip_address("::1"), port) for _ in range(2)]
-            await asyncio.sleep(0.2)
             one = await connect(ip_address("::1"), port)
             await exchange_preambles(one, Preamble(CallKind.PAIR, Role.JOINER, True), timeout=3)
             for other in (*stalled, one):

@@ -21,6 +21,7 @@ import pytest
 
 import places
 from devices import Device, Home, pair
+from flooding import flood, leave_the_listener_alone
 from localpair.wire.offer import Offer, OfferedAddress
 from netns import Lan, find_tool, lan
 
@@ -152,6 +153,20 @@ def test_8_stalled_and_broken_connections_do_not_keep_the_rightful_device_out(
     joining.wait("paired", limit_s=15)
     assert (hosting.end(), joining.end()) == (0, 0)
     attacker.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["silent", "preamble", "tls", "hello"])
+def test_8_a_flood_of_connections_from_many_sources_keeps_nobody_out(
+    net: Lan, tmp_path: Path, kind: str
+) -> None:
+    host, join, _ = trio(net, tmp_path)
+    leave_the_listener_alone(net.host(1))
+    hosting = host.host()
+    offer = hosting.wait("offer")["offer"]
+    flood(net.host(2), kind, net.host(0), hosting.wait("ready")["ports"]["tcp"], 200, 8, 100)
+    joining = join.join(offer)
+    assert joining.wait("paired")["elapsed_ms"] < 6000, "2 s where nothing else wants the processor"
+    assert (hosting.end(), joining.end()) == (0, 0)
 
 
 def test_9_false_claims_keep_nobody_out_and_cost_the_offer_nothing(net: Lan, tmp_path: Path) -> None:

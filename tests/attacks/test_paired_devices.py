@@ -80,7 +80,7 @@ def test_a_paired_device_cannot_take_over_the_session_of_another_one(tmp_path: P
     """It knows the instance, as anybody does whom the other one once dialled by mistake."""
     stores = paired_stores(tmp_path, "a", "mallory")
     (record,) = stores[2].devices()
-    secret = SharedSecret(record.pair_key, Purpose.PAIR, Role.ISSUER)
+    secret = SharedSecret(record.pair_key, Purpose.PAIR, Role.JOINER)
     identity = DeviceIdentity.from_private_bytes(stores[2].identity())
 
     async def tell(listening: Any, here: list[Any], _there: list[Any]) -> None:
@@ -137,7 +137,7 @@ def test_an_offer_made_for_one_device_is_refused_to_another_by_the_issuer_itself
                 if isinstance(event, localpair.OfferIssued):
                     offer = localpair.Offer.parse(event.text)
                     break
-            eve = await claim(offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER, Role.ISSUER))
+            eve = await claim(offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
             await eve.until_verified()
             await eve.step()
             assert Refused(Refusal.OTHER_DEVICE, proven=True) in eve.handshake.take_events()
@@ -157,7 +157,7 @@ def test_a_paired_device_that_answers_no_nomination_is_given_up(
 
     async def tell(listening: Any, here: list[Any], _there: list[Any]) -> None:
         port = int(here[0].path.local.rpartition(":")[2])
-        secret = SharedSecret(record.pair_key, Purpose.PAIR, Role.ISSUER)
+        secret = SharedSecret(record.pair_key, Purpose.PAIR, Role.JOINER)
         mallory = await claim(port, secret, record.device_id, identity=identity)
         await mallory.until_verified()
         await ended(mallory.stream)
@@ -180,7 +180,7 @@ def test_a_hosting_that_is_left_in_the_middle_of_an_approval_closes_its_connecti
                 if isinstance(event, localpair.OfferIssued):
                     offer = localpair.Offer.parse(event.text)
                     break
-            eve = await claim(offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER, Role.ISSUER))
+            eve = await claim(offer.tcp_port, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
             await eve.until_verified()
             await asyncio.wait_for(asking.wait(), 5)
         with pytest.raises(ConnectionError):
@@ -189,8 +189,11 @@ def test_a_hosting_that_is_left_in_the_middle_of_an_approval_closes_its_connecti
     asyncio.run(run())
 
 
-def test_a_second_device_may_not_take_over_between_the_commit_and_its_repetition(tmp_path: Path) -> None:
+def test_a_second_device_may_not_take_over_between_the_commit_and_its_repetition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first one's connection breaks after COMMIT; the offer is its own until the attempt ends."""
+    monkeypatch.setattr("localpair.net.transport.listener.STRANGERS_REFILL_S", 1e-6)  # so that all are heard
 
     async def approve(_: localpair.ApprovalRequest) -> bool:
         return True
@@ -203,13 +206,13 @@ def test_a_second_device_may_not_take_over_between_the_commit_and_its_repetition
                 if isinstance(event, localpair.OfferIssued):
                     offer = localpair.Offer.parse(event.text)
                     break
-            secret = SharedSecret(offer.secret, Purpose.OFFER, Role.ISSUER)
+            secret = SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER)
             first = await claim(offer.tcp_port, secret)
             while not any(isinstance(one, RecordUnconfirmed) for one in first.handshake.take_events()):
                 await first.step()
             first.stream.abort()
             for _ in range(12):  # and ten false claims do not take the secret away from it
-                eve = await claim(offer.tcp_port, SharedSecret(bytes(16), Purpose.OFFER, Role.ISSUER))
+                eve = await claim(offer.tcp_port, SharedSecret(bytes(16), Purpose.OFFER, Role.JOINER))
                 eve.send()
                 await ended(eve.stream)
             second = await claim(offer.tcp_port, secret)

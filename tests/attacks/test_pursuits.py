@@ -47,7 +47,7 @@ def test_a_paired_device_that_loses_its_first_connection_is_met_on_the_next_one(
     stores = paired_stores(tmp_path, "a", "b")
     (known,) = stores[2].devices()
     identity, instance = DeviceIdentity.from_private_bytes(stores[2].identity()), random_bytes(16)
-    secret = SharedSecret(known.pair_key, Purpose.PAIR, Role.ISSUER)
+    secret = SharedSecret(known.pair_key, Purpose.PAIR, Role.JOINER)
 
     async def tell(_listening: Any, here: list[Any], _there: list[Any]) -> None:
         port = int(here[0].path.local.rpartition(":")[2])

@@ -24,6 +24,7 @@ from localpair.keys import (
     device_id,
     random_bytes,
 )
+from localpair.net.agent.admission import Admission
 from localpair.net.agent.agent import Engine, Wanted
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
@@ -57,11 +58,17 @@ async def running(role: Role, part: Part, **more: Any) -> AsyncIterator[Engine]:
 
 
 async def call(
-    port: int, own: Preamble, certificate: SessionCertificate | None = None, *, server_side: bool = False
+    port: int,
+    own: Preamble,
+    certificate: SessionCertificate | None = None,
+    *,
+    server_side: bool = False,
+    secret: SharedSecret | None = None,
 ) -> FrameStream:
-    """A connection up to TLS, in whichever role."""
+    """A connection up to TLS, in whichever role, of a stranger or of who holds ``secret``."""
     one = await connect(LOOPBACK, port)
-    await exchange_preambles(one, own)
+    admission = Admission(Keyring([(OFFER, secret)] if secret is not None else []))
+    await exchange_preambles(one, own, admission.responder(OFFER))
     return await start_tls(one, contexts(certificate), server_side=server_side)
 
 
@@ -100,7 +107,7 @@ class Claimant:
 
 
 async def claim(port: int, secret: SharedSecret = THEIR_SECRET, name: str = OFFER, **more: Any) -> Claimant:
-    stream = await call(port, Preamble(CallKind.PAIR, Role.JOINER, True))
+    stream = await call(port, Preamble(CallKind.PAIR, Role.JOINER, True), secret=secret)
     return Claimant(stream, more.pop("identity", None) or DeviceIdentity.generate(), secret, name, **more)
 
 

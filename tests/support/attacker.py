@@ -21,7 +21,7 @@ from localpair.keys import (
     random_bytes,
 )
 from localpair.net.transport.stream import FrameStream
-from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
+from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, hear_call, start_tls
 from localpair.protocol.handshake import Handshake, LocalSide
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part
@@ -100,11 +100,16 @@ def guess(address: str, port: int, count: int) -> None:
 
 
 def oversize(address: str, port: int, count: int) -> None:
-    """Inside TLS: a frame that claims to have four gigabytes."""
+    """Inside TLS: a frame that claims to have four gigabytes. Where there is no place for a stranger it tries again."""
 
     async def run() -> None:
-        for _ in range(count):
-            stream = await _client(address, port)
+        said = 0
+        while said < count:
+            try:
+                stream = await _client(address, port)
+            except OSError:
+                continue
+            said += 1
             stream._wire.transport.write(b"\xff\xff\xff\xff\x01" + bytes(100))
             try:
                 await asyncio.wait_for(stream.read(), 5)
@@ -126,7 +131,7 @@ def pretend(address: str, port: int, count: int, answer: str) -> None:
             for _ in range(count):
                 one, _ = await asyncio.get_running_loop().sock_accept(listening)
                 try:
-                    await exchange_preambles(one, Preamble(CallKind.PAIR, Role.ISSUER, False))
+                    await hear_call(one, Role.ISSUER)
                     stream = await start_tls(one, contexts, server_side=True)
                     frame = await asyncio.wait_for(stream.read(), 5)
                     print(bytes([frame.type]).hex() + frame.body.hex(), flush=True)

@@ -79,19 +79,35 @@ def equal(ours: bytes, theirs: bytes, what: str) -> None:
 # --- connections
 
 
-def preambles(plain: socket.socket, role: str, *, dialled: bool) -> bool:
-    """Exchange the eight bytes in front of TLS; False where the peer wants something other than to pair."""
+def preambles(plain: socket.socket, role: str, secret: Secret, *, dialled: bool) -> bool:
+    """Exchange the eight bytes in front of TLS, and show that the caller holds ``secret``; False where the peer wants
+    something other than to pair.
+    """
     ours = b"LPAI" + bytes([1, 1, ROLES.index(role), dialled])
     if dialled:
         plain.sendall(ours)
-    theirs = plain.recv(8, socket.MSG_WAITALL)
-    if len(theirs) != 8 or theirs[:5] != b"LPAI\1":
+    theirs = take(plain, 8)
+    if theirs[:5] != b"LPAI\1":
         raise ProtocolError("no preamble")
     if theirs[5] != 1 or theirs[6] == ROLES.index(role):
         return False
-    if not dialled:
-        plain.sendall(ours)
+    if dialled:
+        nonce = secrets.token_bytes(16)
+        plain.sendall(nonce + secret.call_tag(role, ours, take(plain, 16), nonce))
+        return True
+    challenge = secrets.token_bytes(16)
+    plain.sendall(ours + challenge)
+    response = take(plain, 32)
+    tag = secret.call_tag(ROLES[theirs[6]], theirs, challenge, response[:16])
+    equal(tag, response[16:], "the caller's tag")
     return True
+
+
+def take(plain: socket.socket, size: int) -> bytes:
+    found = plain.recv(size, socket.MSG_WAITALL)
+    if len(found) != size:
+        raise ProtocolError("the connection ended before TLS")
+    return found
 
 
 @dataclass(frozen=True)
@@ -105,21 +121,21 @@ class Connection:
     how: int  # we know the peer's address: 0 it dialled, 1 offer, 6 remembered
 
 
-def dial(offer: Offer) -> Connection:
+def dial(offer: Offer, secret: Secret) -> Connection:
     """The first address of ``offer`` that answers with its key."""
     for address, _ in offer.addresses:
         try:
-            return call(address, offer.port, offer.key_hash)
+            return call(address, offer.port, secret, offer.key_hash)
         except OSError:
             continue
     raise ProtocolError("no address of the offer answers")
 
 
-def call(address: Address, port: int, pin: bytes | None) -> Connection:
+def call(address: Address, port: int, secret: Secret, pin: bytes | None) -> Connection:
     """A connection as the joiner, to the key that the offer pins, or to anybody where a pair's key will tell."""
     plain = socket.create_connection((str(address), port), 2.0)
     plain.settimeout(PATIENCE_S)
-    if not preambles(plain, JOINER, dialled=True):
+    if not preambles(plain, JOINER, secret, dialled=True):
         raise ProtocolError("nobody who pairs")
     return _client_tls(plain, pin, address)
 
@@ -163,11 +179,11 @@ class Server:
             file.flush()
             self.context.load_cert_chain(file.name)
 
-    def accept(self) -> Connection | None:
+    def accept(self, secret: Secret) -> Connection | None:
         """The next connection; None where it is not for pairing."""
         plain, (peer, *_) = self.listener.accept()
         plain.settimeout(PATIENCE_S)
-        if not preambles(plain, ISSUER, dialled=False):
+        if not preambles(plain, ISSUER, secret, dialled=False):
             plain.close()
             return None
         tls = self.context.wrap_socket(plain, server_side=True)
@@ -210,6 +226,11 @@ class Secret:
 
     def root(self) -> bytes:
         return extract(b"localpair v1 " + self.purpose.encode(), self.material)
+
+    def call_tag(self, side: str, preamble: bytes, challenge: bytes, nonce: bytes) -> bytes:
+        """What shows that ``side``, which calls, holds the secret."""
+        key = expand(self.root(), side.encode() + b" call")
+        return mac(key, digest(preamble, challenge, nonce))[:16]
 
 
 @dataclass(frozen=True)
@@ -379,7 +400,7 @@ def host(options: argparse.Namespace) -> tuple[Connection, Paired]:
     say(offer=Offer(local.flags << 1, pin, secret.material, options.port, (candidate,)).text())
     while True:
         try:
-            link = server.accept()
+            link = server.accept(secret)
             if link is not None:
                 return link, Handshake(link, secret, local).run()
         except (OSError, ProtocolError) as error:
@@ -389,8 +410,9 @@ def host(options: argparse.Namespace) -> tuple[Connection, Paired]:
 def join(options: argparse.Namespace) -> tuple[Connection, Paired]:
     """Read an offer and pair with who made it."""
     offer, local = parse_offer(sys.stdin.read()), newcomer(options)
-    link = dial(offer)
-    paired = Handshake(link, Secret("offer", offer.secret), local).run()
+    secret = Secret("offer", offer.secret)
+    link = dial(offer, secret)
+    paired = Handshake(link, secret, local).run()
     if options.keep:
         device = local.device.private_bytes_raw()
         options.keep.write_text(json.dumps([device.hex(), paired.pair_key.hex(), paired.peer.key.hex()]))
@@ -401,8 +423,9 @@ def meet(options: argparse.Namespace) -> tuple[Connection, Paired]:
     """Meet a device again with which this one has paired."""
     device, pair_key, peer_key = map(bytes.fromhex, json.loads(options.kept.read_text()))
     local = Local(Ed25519PrivateKey.from_private_bytes(device), bytes(32), identity_flags(options))
-    link = call(ip_address(options.address), options.port, None)
-    paired = Handshake(link, Secret("pair", pair_key), local).run()
+    secret = Secret("pair", pair_key)
+    link = call(ip_address(options.address), options.port, secret, None)
+    paired = Handshake(link, secret, local).run()
     equal(peer_key, paired.peer.key, "the device")
     return link, paired
 

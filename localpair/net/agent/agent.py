@@ -28,6 +28,7 @@ from localpair.keys import (
 )
 from localpair.labels import general_name
 from localpair.limits import CANDIDATES, FAREWELL_S, FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
+from localpair.net.agent.admission import Admission
 from localpair.net.agent.announcer import Clock, Finder
 from localpair.net.agent.callbacks import Confirmer
 from localpair.net.agent.check_lists import Checklists
@@ -132,14 +133,17 @@ class Engine:
             Discovery(self._ourselves(), keyring, clock()), self.sockets, clock, self._changed.set
         )
         self.checklists = Checklists(clock)
-        self.confirmer = Confirmer(contexts, wanted.role, self.finder, clock, self.sockets.tcp_port, {})
+        admission = Admission(keyring)
+        self.confirmer = Confirmer(
+            contexts, admission, wanted.role, self.finder, clock, self.sockets.tcp_port, {}
+        )
         self._opener = Opener(self.finder, wanted.role, clock, self._dial, self._attempted, self._changed.set)
         self.hearing = Hearing(
             wanted.part, self.finder, self.checklists, self.confirmer, self._opener, self._emit
         )
         self._prober = Prober(self.finder, self.sockets.udp_port, wanted.part)
-        self._listener = self._new_listener(contexts)
-        self._dialler = self._new_dialler(contexts)
+        self._listener = self._new_listener(contexts, admission)
+        self._dialler = self._new_dialler(contexts, admission)
 
     def _ourselves(self) -> Self:
         return Self(
@@ -147,18 +151,18 @@ class Engine:
             self.sockets.dial_port, self.wanted.announced, self.wanted.run,
         )  # fmt: skip
 
-    def _new_listener(self, contexts: Contexts) -> Listener:
+    def _new_listener(self, contexts: Contexts, admission: Admission) -> Listener:
         handlers = {
             CallKind.PAIR: self._accepted,
             CallKind.SELF: self.confirmer.answer_self,
             CallKind.CONFIRM: self._confirmation,
         }
-        return Listener(self.sockets.listeners, contexts, self.wanted.role, handlers)
+        return Listener(self.sockets.listeners, contexts, self.wanted.role, handlers, admission.knows)
 
-    def _new_dialler(self, contexts: Contexts) -> Dialler:
+    def _new_dialler(self, contexts: Contexts, admission: Admission) -> Dialler:
         return Dialler(
-            contexts, self.wanted.role, self.clock, self._make_lane, self.verify, self._attempted,
-            lambda: self._listener.met,
+            contexts, self.wanted.role, self.clock, admission.responder, self._make_lane, self.verify,
+            self._attempted, lambda: self._listener.met,
         )  # fmt: skip
 
     # -- life ---------------------------------------------------------------------------------------------------

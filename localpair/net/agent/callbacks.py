@@ -15,6 +15,7 @@ from localpair.address import IPAddress, unscoped
 from localpair.errors import LocalpairError, WireError
 from localpair.keys import Role, certificate_fingerprint, random_bytes
 from localpair.limits import IDENTIFY_S, SELF_CALL_S, SELF_CODE_BYTES
+from localpair.net.agent.admission import Admission
 from localpair.net.agent.announcer import Clock, Finder
 from localpair.net.agent.gathering import CallOutcome
 from localpair.net.host.naming import describe
@@ -30,6 +31,7 @@ class Confirmer:
     """Makes and answers confirmations for one process. ``pending`` holds the codes of calls to oneself."""
 
     contexts: Contexts
+    admission: Admission
     role: Role
     finder: Finder
     clock: Clock
@@ -42,7 +44,15 @@ class Confirmer:
         self.pending[code] = plain
         try:
             async with asyncio.timeout(SELF_CALL_S):
-                stream = await call(self.contexts, CallKind.SELF, self.role, plain, port, scope)
+                stream = await call(
+                    self.contexts,
+                    CallKind.SELF,
+                    self.role,
+                    plain,
+                    port,
+                    scope,
+                    respond=self.admission.meet_own,
+                )
                 try:
                     return await self._ask(stream, SelfCall(code, plain))
                 finally:
@@ -76,7 +86,8 @@ class Confirmer:
 
         Raises OSError, TimeoutError or LocalpairError where that did not work, or the secret has ended meanwhile.
         """
-        stream = await call(self.contexts, CallKind.CONFIRM, self.role, address, port, scope)
+        meet = self.admission.responder(secret)
+        stream = await call(self.contexts, CallKind.CONFIRM, self.role, address, port, scope, respond=meet)
         try:
             if secret is not None and secret not in self.finder.discovery.keyring:
                 raise WireError("the secret has ended")

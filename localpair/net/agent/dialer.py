@@ -19,7 +19,7 @@ from localpair.net.agent.announcer import Clock
 from localpair.net.agent.connection import Lane, LaneRefusedError
 from localpair.net.host.naming import describe
 from localpair.net.transport.stream import FrameStream
-from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
+from localpair.net.transport.tcp import Contexts, Responder, connect, exchange_preambles, start_tls
 from localpair.protocol.checklist import Outcome
 from localpair.wire.messages import CallKind, Preamble
 
@@ -44,14 +44,15 @@ class Trial:
 
 class Dialler:
     """Dials one candidate for its caller: ``make_lane`` starts the handshake on the stream, ``verify`` drives it
-    until the peer is known. ``met`` says whether a connection that one side alone has opened stood elsewhere.
+    until the peer is known. ``responder`` gives, for the name of a secret, what shows that this side holds it. ``met``
+    says whether a connection that one side alone has opened stood elsewhere.
     """
 
     def __init__(
-        self, contexts: Contexts, role: Role, clock: Clock, make_lane: LaneMaker, verify: LaneVerifier,
-        on_attempt: Callable[[Attempt], None], met: Callable[[], bool],
+        self, contexts: Contexts, role: Role, clock: Clock, responder: Callable[[str], Responder],
+        make_lane: LaneMaker, verify: LaneVerifier, on_attempt: Callable[[Attempt], None], met: Callable[[], bool],
     ) -> None:  # fmt: skip
-        self._contexts, self._role, self._clock = contexts, role, clock
+        self._contexts, self._role, self._clock, self._responder = contexts, role, clock, responder
         self._make_lane, self._verify, self._on_attempt = make_lane, verify, on_attempt
         self._met, self._met_here = met, False
 
@@ -113,7 +114,8 @@ class Dialler:
         self._met_here = self._met_here or not to.dial_from
         try:
             trial.phase = Phase.PREAMBLE
-            peer = await exchange_preambles(one, Preamble(CallKind.PAIR, self._role, True))
+            own = Preamble(CallKind.PAIR, self._role, True)
+            peer = await exchange_preambles(one, own, self._responder(secret))
             if peer.role is self._role:
                 raise LocalpairError(f"both sides are {self._role}")
             trial.direction = Direction.SIMULTANEOUS if peer.dialled else Direction.OUT

@@ -1,41 +1,68 @@
-"""The listener: accepts connections within budgets and hands each on by what it is for."""
+"""The listener: accepts connections within budgets and hands each on by what it is for.
+
+A connection waits until it has shown, before TLS, that a secret of ours is held at its other end. Then it has a place
+among its like. Strangers have few places, and may do only so much in a second: TLS costs a hundred times what a
+challenge costs. What is silent or slow loses its place to newcomers (``FairShare``). Where more call than can be
+challenged, whoever calls seldom comes first, and there is always time left for this side's own dials.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import socket
-from collections.abc import Awaitable, Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
-from localpair.address import normalise
+from localpair.address import IPAddress, normalise
 from localpair.errors import LocalpairError
 from localpair.keys import Role
-from localpair.limits import HANDSHAKE_S, PREAUTH_CONNECTIONS, PREAUTH_PER_SOURCE
+from localpair.limits import (
+    KNOWN_CALLS,
+    PREAUTH_CONNECTIONS,
+    PREAUTH_PER_SOURCE,
+    STRANGERS_REFILL_S,
+    WAITING_CALLS,
+)
 from localpair.net.transport.stream import FrameStream
-from localpair.net.transport.tcp import Contexts, accept, exchange_preambles, start_tls
-from localpair.protocol.rate_limits import source_key
-from localpair.wire.messages import CallKind, Preamble
+from localpair.net.transport.tcp import (
+    ACCEPTED_AT_ONCE,
+    Contexts,
+    accept_some,
+    hear_call,
+    leave_nothing,
+    start_tls,
+)
+from localpair.protocol.admission import Call
+from localpair.protocol.rate_limits import Bucket, FairShare, source_key
+from localpair.wire.messages import CallKind
 
 _log = logging.getLogger("localpair.listener")
-_GRACE_S = 1.0  # a connection this old may be given up for a new one while the listener is full
-_PAUSE_S = 0.1  # after an accept that failed for want of descriptors
+_GRACE_S = 1.0  # a stranger's connection this old may be given up for a new one while the places are taken
+_PAUSE_S = 0.1  # after an accept that failed, where nobody could make room
+_BREATH_S = 0.005  # after a crowd was accepted or challenged: dials and datagrams have their turn as well
+_CHALLENGED_AT_ONCE = 8
+_EVICTED_AT_ONCE = 32  # where descriptors have run out
 
 Handler = Callable[[FrameStream], Awaitable[None]]
 
 
 @dataclass(eq=False, slots=True)
 class _Guest:
-    source: Hashable
+    sock: socket.socket
+    address: IPAddress
     since: float
-    task: asyncio.Task[None] | None = field(default=None)
+    task: asyncio.Task[None] | None = None
+    is_served: bool = False  # its task has begun, and closes the socket
 
 
 class Listener:
     """Serves the listening sockets of a process.
 
-    ``handlers`` take an encrypted stream each, by the kind of call. A connection counts as unauthenticated until
-    its handler returns or calls ``admitted()``. ``met`` is True once somebody else has called.
+    ``knows`` tells whether a caller holds a secret of ours. ``handlers`` take an encrypted stream each, by the kind of
+    call. A connection counts as unauthenticated until its handler returns or calls ``admitted()``. ``met`` is True once
+    somebody else who holds a secret has called.
     """
 
     def __init__(
@@ -44,58 +71,107 @@ class Listener:
         contexts: Contexts,
         role: Role,
         handlers: Mapping[CallKind, Handler],
+        knows: Callable[[Call], bool],
     ) -> None:
         self._sockets, self._contexts, self._role, self._handlers = sockets, contexts, role, handlers
+        self._knows = knows
         self.met = False
-        self._guests: list[_Guest] = []
+        draw = random.SystemRandom().randrange
+        self._waiting: FairShare[_Guest] = FairShare(WAITING_CALLS, draw)
+        self._unheard: list[_Guest] = []  # of these, who was not challenged yet
+        self._arrived = asyncio.Event()
+        self._known: FairShare[_Guest] = FairShare(KNOWN_CALLS, draw)
+        self._strangers: list[_Guest] = []
+        self._patience = Bucket(PREAUTH_CONNECTIONS, STRANGERS_REFILL_S)
         self._by_task: dict[asyncio.Task[None], _Guest] = {}
 
     async def run(self) -> None:
         """Accept until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for one in self._sockets:
-                group.create_task(self._accept(one, group))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._challenge(group))
+                for one in self._sockets:
+                    group.create_task(self._accept(one))
+        finally:
+            for guest in self._unheard:
+                guest.sock.close()
 
     def admitted(self) -> None:
         """Called inside a handler: the peer is authenticated and no longer counts."""
         task = asyncio.current_task()
         guest = self._by_task.get(task) if task is not None else None
-        if guest is not None and guest in self._guests:
-            self._guests.remove(guest)
+        if guest is not None:
+            self._leave(guest)
 
-    async def _accept(self, listening: socket.socket, group: asyncio.TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
+    # -- accepting ----------------------------------------------------------------------------------------------
+
+    async def _accept(self, listening: socket.socket) -> None:
         while True:
             try:
-                one, host = await accept(listening)
+                calls = await accept_some(listening)
             except OSError as error:
-                _log.warning("accept failed: %s", error.strerror)
-                await asyncio.sleep(_PAUSE_S)
+                await self._out_of_descriptors(error)
                 continue
-            guest = _Guest(source_key(normalise(host.partition("%")[0])), loop.time())
-            if not self._make_room(guest):
-                one.close()
-                continue
-            self._guests.append(guest)
-            guest.task = group.create_task(self._serve(one, guest))
-            self._by_task[guest.task] = guest
+            for one, host in calls:
+                guest = _Guest(one, normalise(host.partition("%")[0]), self._now())
+                self._dismiss(self._waiting.admit(guest, guest.address))
+                self._unheard.append(guest)
+            self._arrived.set()
+            if len(calls) == ACCEPTED_AT_ONCE:
+                await asyncio.sleep(_BREATH_S)
 
-    def _make_room(self, guest: _Guest) -> bool:
-        """Whether there is room for one more; a stalled guest is sent away for it, of the same source first."""
-        same = [other for other in self._guests if other.source == guest.source]
-        if len(same) < PREAUTH_PER_SOURCE and len(self._guests) < PREAUTH_CONNECTIONS:
-            return True
-        # A whole /64 counts as one source: there a stalled neighbour must not keep the others out.
-        oldest = (same if len(same) >= PREAUTH_PER_SOURCE else self._guests)[0]
-        if guest.since - oldest.since < _GRACE_S or oldest.task is None:
-            return False
-        self._guests.remove(oldest)
-        oldest.task.cancel()
-        return True
+    async def _challenge(self, group: asyncio.TaskGroup) -> None:
+        """Begin to serve whoever has come and still has its place."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while True:
+                unheard = [guest for guest in self._unheard if guest in self._waiting]
+                chosen = self._waiting.seldom(unheard)[:_CHALLENGED_AT_ONCE]
+                self._unheard = [guest for guest in unheard if guest not in chosen]
+                for guest in chosen:
+                    guest.task = group.create_task(self._serve(guest))
+                    self._by_task[guest.task] = guest
+                    guest.task.add_done_callback(self._served)
+                if not self._unheard:
+                    break
+                await asyncio.sleep(_BREATH_S)
 
-    async def _serve(self, one: socket.socket, guest: _Guest) -> None:
+    async def _out_of_descriptors(self, error: OSError) -> None:
+        """Those who wait and have shown nothing hold most of them."""
+        nobody = not len(self._waiting)
+        _log.log(logging.WARNING if nobody else logging.DEBUG, "accept failed: %s", error.strerror)
+        for _ in range(_EVICTED_AT_ONCE):
+            self._dismiss(self._waiting.evict())
+        await asyncio.sleep(_PAUSE_S if nobody else _BREATH_S)
+
+    def _dismiss(self, guest: _Guest | None) -> None:
+        """End the connection of whoever has lost its place."""
+        if guest is None:
+            return
+        leave_nothing(guest.sock)
+        if guest.task is None:
+            guest.sock.close()
+        else:
+            guest.task.cancel()
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        guest = self._by_task.pop(task)
+        if not guest.is_served:  # it was cancelled before it began
+            guest.sock.close()
+
+    def _leave(self, guest: _Guest) -> None:
+        self._waiting.leave(guest)
+        self._known.leave(guest)
+        if guest in self._strangers:
+            self._strangers.remove(guest)
+
+    # -- serving ------------------------------------------------------------------------------------------------
+
+    async def _serve(self, guest: _Guest) -> None:
+        guest.is_served = True
         try:
-            stream, kind = await self._open(one)
+            stream, kind = await self._open(guest)
             try:
                 await self._handlers[kind](stream)
             except BaseException:
@@ -106,21 +182,46 @@ class Listener:
         except Exception:  # noqa: BLE001 - our own fault, and still no caller may end the process
             _log.exception("a connection ended by a fault of this side")
         finally:
-            if guest in self._guests:
-                self._guests.remove(guest)
-            if guest.task is not None:
-                self._by_task.pop(guest.task, None)
+            self._leave(guest)
 
-    async def _open(self, one: socket.socket) -> tuple[FrameStream, CallKind]:
+    async def _open(self, guest: _Guest) -> tuple[FrameStream, CallKind]:
         try:
-            async with asyncio.timeout(HANDSHAKE_S):
-                peer = await exchange_preambles(one, Preamble(CallKind.PAIR, self._role, False))
-                self.met = self.met or peer.kind is not CallKind.SELF
-                pairing = peer.kind is CallKind.PAIR
-                if pairing and peer.role is self._role:
-                    raise LocalpairError(f"both sides are {self._role}")
-                server_side = self._role is Role.ISSUER if pairing else True
-                return await start_tls(one, self._contexts, server_side=server_side), peer.kind
+            call = await hear_call(guest.sock, self._role)
+            kind = call.preamble.kind
+            if kind is CallKind.PAIR and call.preamble.role is self._role:
+                raise LocalpairError(f"both sides are {self._role}")
+            self._place(guest, call)
+            server_side = self._role is Role.ISSUER or kind is not CallKind.PAIR
+            return await start_tls(guest.sock, self._contexts, server_side=server_side), kind
         except BaseException:
-            one.close()
+            guest.sock.close()
             raise
+
+    def _place(self, guest: _Guest, call: Call) -> None:
+        """Give the caller a place by what it has shown. Raises LocalpairError where there is none."""
+        self._waiting.leave(guest)
+        if self._knows(call):
+            self.met = self.met or call.preamble.kind is not CallKind.SELF
+            self._dismiss(self._known.admit(guest, guest.address))
+        elif self._make_room(guest):
+            self._strangers.append(guest)
+        else:
+            raise LocalpairError("there is no place for one more stranger")
+
+    def _make_room(self, guest: _Guest) -> bool:
+        """Whether there is room for one more stranger; a stalled one is sent away for it, of the same source first."""
+        source = source_key(guest.address)
+        same = [other for other in self._strangers if source_key(other.address) == source]
+        if len(same) < PREAUTH_PER_SOURCE and len(self._strangers) < PREAUTH_CONNECTIONS:
+            return self._patience.take(self._now())
+        # A whole /64 counts as one source: there a stalled neighbour must not keep the others out.
+        oldest = (same if len(same) >= PREAUTH_PER_SOURCE else self._strangers)[0]
+        if guest.since - oldest.since < _GRACE_S or not self._patience.take(self._now()):
+            return False
+        self._strangers.remove(oldest)
+        self._dismiss(oldest)
+        return True
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

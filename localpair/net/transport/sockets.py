@@ -15,12 +15,12 @@ from localpair.limits import (
     DATAGRAM_SEND_BYTES,
     DIAL_PORTS,
     DISCOVERY_PORT,
+    LISTEN_BACKLOG,
     MULTICAST_HOPS,
     PAIRING_PORTS,
     SEGMENT_BYTES,
 )
 
-_BACKLOG = 32
 _WINDOWS = sys.platform == "win32"
 _TRIES_ANY_PORT = 16
 _VERSIONS = {socket.AF_INET: 4, socket.AF_INET6: 6}
@@ -137,7 +137,7 @@ def _open(
         one.bind((host, port, 0, scope) if family == socket.AF_INET6 else (host, port))
         if kind is socket.SOCK_STREAM:
             limit_segments(one)
-            one.listen(_BACKLOG)
+            one.listen(LISTEN_BACKLOG)
     except BaseException:
         one.close()
         raise

@@ -12,22 +12,28 @@ import socket
 import ssl
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeAlias
 
 from localpair.address import IPAddress, normalise
 from localpair.errors import WireError
-from localpair.keys import Role, SessionCertificate
+from localpair.keys import Role, SessionCertificate, random_bytes
 from localpair.limits import CONNECT_TIMEOUT_S, IDENTIFY_S
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.congestion import hasten
 from localpair.net.transport.sockets import bind_to_interface, limit_segments
 from localpair.net.transport.stream import FrameStream, open_stream
 from localpair.net.transport.tls import client_context, server_context
+from localpair.protocol.admission import CHALLENGE_BYTES, RESPONSE_BYTES, Call
 from localpair.wire.messages import CallKind, Preamble
 
 # struct linger: on, 0 s; WINSOCK 2 has shorts (https://learn.microsoft.com/windows/win32/api/winsock2/ns-winsock2-linger)
 _AT_ONCE: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+ACCEPTED_AT_ONCE: Final = 256  # then other work has its turn, however many wait
+
+Responder: TypeAlias = Callable[[Preamble, bytes], bytes]
+"""Gives the response to a challenge, on a connection that this side has opened with that preamble."""
 
 
 class Contexts:
@@ -72,8 +78,14 @@ async def connect(
 def _abandon(one: socket.socket, source_port: int | None) -> None:
     """Close a dial. Half-open it would keep its ports for a minute, and the next dial has the same fixed ones."""
     if source_port:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        leave_nothing(one)
     one.close()
+
+
+def leave_nothing(one: socket.socket) -> None:
+    """When it is closed, the kernel keeps nothing of the connection, and the other side notices at once."""
+    with suppress(OSError):  # it is closed already
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
 
 
 async def accept(listening: socket.socket) -> tuple[socket.socket, str]:
@@ -82,16 +94,32 @@ async def accept(listening: socket.socket) -> tuple[socket.socket, str]:
     Cancelling loses nothing: asyncio's own accepts a call that comes together with its cancellation, forgets it and
     logs an error (``_sock_accept`` of selector event loops).
     """
-    loop = asyncio.get_running_loop()
-    while True:
-        if sys.platform == "win32":  # its event loop waits for completion, not for readiness
-            one, (host, *_) = await loop.sock_accept(listening)
-            return one, host
+    (first,) = await accept_some(listening, 1)
+    return first
+
+
+async def accept_some(
+    listening: socket.socket, most: int = ACCEPTED_AT_ONCE
+) -> list[tuple[socket.socket, str]]:
+    """The calls to ``listening`` that wait, ``most`` of them and at least one; otherwise as ``accept``."""
+    if sys.platform == "win32":  # its event loop waits for completion, not for readiness
+        one, (host, *_) = await asyncio.get_running_loop().sock_accept(listening)
+        return [(one, host)]
+    found: list[tuple[socket.socket, str]] = []
+    while not found:
         await ready(listening, writing=False)
-        with suppress(BlockingIOError):  # the caller has gone again
-            one, (host, *_) = listening.accept()
-            one.setblocking(False)
-            return one, host
+        try:
+            while len(found) < most:
+                one, (host, *_) = listening.accept()
+                one.setblocking(False)
+                found.append((one, host))
+        except BlockingIOError:
+            pass  # those were all, or the caller has gone again
+        except OSError:
+            if not found:
+                raise
+            return found  # the next call meets the error again
+    return found
 
 
 async def ready(one: socket.socket, *, writing: bool) -> None:
@@ -134,20 +162,46 @@ def target_of(address: IPAddress, port: int, scope: int) -> tuple[str, int] | tu
     return (str(address), port, 0, scope) if address.version == 6 else (str(address), port)
 
 
-async def exchange_preambles(one: socket.socket, own: Preamble, *, timeout: float = IDENTIFY_S) -> Preamble:
-    """Say our preamble and hear the peer's. Who accepted a call listens first and says nothing to a stranger.
+def respond_as_stranger(preamble: Preamble, challenge: bytes) -> bytes:
+    """A response of somebody who holds no secret: to everybody else it looks like any other."""
+    return random_bytes(RESPONSE_BYTES)
+
+
+async def exchange_preambles(
+    one: socket.socket,
+    own: Preamble,
+    respond: Responder = respond_as_stranger,
+    *,
+    timeout: float = IDENTIFY_S,
+) -> Preamble:
+    """Say our preamble on a connection that we have opened, hear the peer's, and meet its challenge, if it has one:
+    where both sides have opened it there is none.
 
     Raises WireError, OSError, or TimeoutError.
     """
     loop = asyncio.get_running_loop()
     hasten(one)
     async with asyncio.timeout(timeout):
-        if own.dialled:
-            await loop.sock_sendall(one, own.encode())
+        await loop.sock_sendall(one, own.encode())
         peer = Preamble.decode(await _read_exactly(one, Preamble.BYTES))
-        if not own.dialled:
-            await loop.sock_sendall(one, Preamble(peer.kind, own.role, False).encode())
+        if not peer.dialled:
+            challenge = await _read_exactly(one, CHALLENGE_BYTES)
+            await loop.sock_sendall(one, respond(own, challenge))
     return peer
+
+
+async def hear_call(one: socket.socket, role: Role, *, timeout: float = IDENTIFY_S) -> Call:
+    """Hear what an accepted call is for, and challenge the caller. Whoever says something else hears nothing.
+
+    Raises WireError, OSError, or TimeoutError.
+    """
+    loop = asyncio.get_running_loop()
+    hasten(one)
+    async with asyncio.timeout(timeout):
+        preamble = Preamble.decode(await _read_exactly(one, Preamble.BYTES))
+        challenge = random_bytes(CHALLENGE_BYTES)
+        await loop.sock_sendall(one, Preamble(preamble.kind, role, False).encode() + challenge)
+        return Call(preamble, challenge, await _read_exactly(one, RESPONSE_BYTES))
 
 
 async def start_tls(
@@ -167,12 +221,12 @@ async def start_tls(
 
 async def call(
     contexts: Contexts, kind: CallKind, role: Role, address: IPAddress, port: int, scope: int = 0,
-    *, timeout: float = CONNECT_TIMEOUT_S,
+    *, respond: Responder = respond_as_stranger, timeout: float = CONNECT_TIMEOUT_S,
 ) -> FrameStream:  # fmt: skip
     """Dial a listener for a SELF or a CONFIRM call, in which whoever accepted is the TLS server."""
     one = await connect(address, port, scope, timeout=timeout)
     try:
-        peer = await exchange_preambles(one, Preamble(kind, role, True), timeout=timeout)
+        peer = await exchange_preambles(one, Preamble(kind, role, True), respond, timeout=timeout)
         if peer.dialled:
             raise WireError("a call met another call")
     except BaseException:

@@ -23,6 +23,7 @@ from localpair.keys import (
     device_id,
     digest,
 )
+from localpair.protocol.admission import respond
 from localpair.protocol.handshake import Handshake, LocalSide, Nominated
 from localpair.protocol.handshake_states import State
 from localpair.protocol.keyring import OFFER, Keyring
@@ -143,6 +144,21 @@ def preambles() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def calls() -> list[dict[str, Any]]:
+    """What a caller says before TLS to the challenge that it is given."""
+    challenge, nonce = bytes(range(96, 112)), bytes(range(112, 128))
+    return [
+        {"purpose": purpose.value, "material": material.hex(), "preamble": preamble.encode().hex(),
+         "side": side.value, "challenge": challenge.hex(), "nonce": nonce.hex(),
+         "response": respond(SharedSecret(material, purpose, side), preamble, challenge, nonce).hex()}
+        for purpose, material, side, preamble in (
+            (Purpose.OFFER, SECRET, Role.JOINER, Preamble(CallKind.PAIR, Role.JOINER, True)),
+            (Purpose.OFFER, SECRET, Role.ISSUER, Preamble(CallKind.PAIR, Role.ISSUER, True)),
+            (Purpose.PAIR, PAIR_KEY, Role.ISSUER, Preamble(CallKind.CONFIRM, Role.JOINER, True)),
+        )
+    ]  # fmt: skip
+
+
 def answers() -> dict[str, Any]:
     """Answer codes to the offer of one secret: short, with other ports, and with the most that one may hold."""
     secret = SharedSecret(SECRET, Purpose.OFFER, Role.ISSUER)
@@ -163,7 +179,14 @@ def answers() -> dict[str, Any]:
     return {"secret": SECRET.hex(), "answers": made}
 
 
-FILES = {"keys": keys, "answers": answers, "beacons": beacons, "handshake": handshake, "preambles": preambles}
+FILES = {
+    "keys": keys,
+    "answers": answers,
+    "beacons": beacons,
+    "calls": calls,
+    "handshake": handshake,
+    "preambles": preambles,
+}
 
 
 @pytest.mark.parametrize("name", FILES)

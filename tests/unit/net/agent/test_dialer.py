@@ -19,7 +19,7 @@ from localpair.causes import describe
 from localpair.events import Attempt, Phase
 from localpair.keys import Role
 from localpair.net.agent import dialer
-from localpair.net.transport.tcp import exchange_preambles
+from localpair.net.transport.tcp import Responder, exchange_preambles, respond_as_stranger
 from localpair.protocol.checklist import Outcome
 from localpair.wire.messages import NO_LOCALPAIR
 from netns import lan
@@ -67,6 +67,11 @@ asyncio.run(main())
 """
 
 
+def _stranger(_: str) -> Responder:
+    """Holds no secret."""
+    return respond_as_stranger
+
+
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
@@ -86,7 +91,9 @@ def test_what_this_host_itself_cannot_do_is_no_refusal_of_the_peers(
 
     monkeypatch.setattr(dialer, "connect", fails)
     unused: Any = None
-    one = dialer.Dialler(unused, Role.JOINER, lambda: 0.0, unused, unused, lambda _: None, lambda: False)
+    one = dialer.Dialler(
+        unused, Role.JOINER, lambda: 0.0, _stranger, unused, unused, lambda _: None, lambda: False
+    )
     assert asyncio.run(one.dial("offer", Candidate(ip_address("192.168.1.10"), 46830))) is outcome
 
 
@@ -144,7 +151,9 @@ def test_a_host_that_takes_every_connection_and_speaks_no_localpair_is_told_in_w
 
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        one = dialer.Dialler(unused, Role.JOINER, lambda: 0.0, unused, unused, attempts.append, lambda: False)
+        one = dialer.Dialler(
+            unused, Role.JOINER, lambda: 0.0, _stranger, unused, unused, attempts.append, lambda: False
+        )
         async with server:
             result = await one.dial("offer", Candidate(ip_address("127.0.0.1"), port))
             await served.wait()

@@ -21,7 +21,14 @@ from localpair.net.agent.dialer import Dialler
 from localpair.net.transport.listener import Listener
 from localpair.net.transport.sockets import open_sockets
 from localpair.net.transport.stream import FrameStream
-from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
+from localpair.net.transport.tcp import (
+    Contexts,
+    connect,
+    exchange_preambles,
+    hear_call,
+    respond_as_stranger,
+    start_tls,
+)
 from localpair.protocol.handshake import Handshake
 from localpair.wire.messages import CallKind, Preamble
 from streams import certificate, run
@@ -41,8 +48,8 @@ class Side:
         self.order: list[Direction] = []
         self.streams: list[FrameStream] = []
         self._dialler = Dialler(
-            _CONTEXTS, role, asyncio.get_running_loop().time, self._lane, self._verify, lambda _: None,
-            lambda: met,
+            _CONTEXTS, role, asyncio.get_running_loop().time, lambda _: respond_as_stranger, self._lane,
+            self._verify, lambda _: None, lambda: met,
         )  # fmt: skip
 
     def dial(self, to: Candidate, connected: socket.socket) -> asyncio.Task[object]:
@@ -84,7 +91,7 @@ async def simultaneous(host: Side) -> asyncio.Task[object]:
 
 async def answer(called: socket.socket) -> FrameStream:
     """What a listener does with a call."""
-    await exchange_preambles(called, Preamble(CallKind.PAIR, Role.JOINER, False))
+    await hear_call(called, Role.JOINER)
     return await start_tls(called, _CONTEXTS, server_side=False)
 
 
@@ -125,9 +132,17 @@ def test_a_simultaneous_open_goes_on(met: bool, limit: float, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("kind", "met"), [(CallKind.SELF, False), (CallKind.CONFIRM, True), (CallKind.PAIR, True)]
+    ("kind", "known", "met"),
+    [
+        (CallKind.SELF, True, False),
+        (CallKind.CONFIRM, True, True),
+        (CallKind.PAIR, True, True),
+        (CallKind.PAIR, False, False),  # strangers would make this side wait
+    ],
 )
-def test_only_somebody_else_s_call_counts(kind: CallKind, met: bool) -> None:
+def test_only_calls_of_somebody_else_who_holds_the_secret_count(
+    kind: CallKind, known: bool, met: bool
+) -> None:
     async def main() -> bool:
         served = asyncio.Event()
 
@@ -136,7 +151,8 @@ def test_only_somebody_else_s_call_counts(kind: CallKind, met: bool) -> None:
             await stream.close()
 
         opened = open_sockets()
-        listener = Listener(opened.listeners, _CONTEXTS, Role.ISSUER, dict.fromkeys(CallKind, serve))
+        handlers = dict.fromkeys(CallKind, serve)
+        listener = Listener(opened.listeners, _CONTEXTS, Role.ISSUER, handlers, lambda _: known)
         serving = asyncio.create_task(listener.run())
         one = await connect(LOOPBACK, opened.tcp_port)
         await exchange_preambles(one, Preamble(kind, Role.JOINER, True))
