@@ -14,7 +14,7 @@ from localpair.errors import Refusal, RefusedError, RemoteError
 from localpair.events import CodeShown, Direction, Peer, PeerGone
 from localpair.keys import HASH_BYTES, Purpose, Role, SharedSecret, random_bytes
 from localpair.labels import better_label, clean_label
-from localpair.limits import APPROVAL_S, HANDSHAKE_S, LOWEST_DIALLED_PORT, RACE_S
+from localpair.limits import ANSWER_S, APPROVAL_S, HANDSHAKE_S, LOWEST_DIALLED_PORT, RACE_S
 from localpair.net.agent.connection import Lane
 from localpair.protocol.handshake import (
     ApprovalNeeded,
@@ -26,6 +26,7 @@ from localpair.protocol.handshake import (
     RecordUnconfirmed,
     Verified,
 )
+from localpair.protocol.handshake_states import State
 from localpair.settings import ApprovalRequest, Approver
 from localpair.trust.store import DeviceRecord, TrustStore
 
@@ -46,6 +47,10 @@ class Agreed:
     asked_ms: float = 0.0
 
 
+class SilentError(TimeoutError):
+    """A nominated device has not said its next word in time, although its connection stands."""
+
+
 class Agreement:
     """Concludes lanes for one attempt. What was approved or committed once holds for the next lane of that device."""
 
@@ -58,6 +63,7 @@ class Agreement:
         self._asked_since = self._asked_until = 0.0
         self.on_recorded: Callable[[str, SharedSecret], None] = lambda *_: None
         self.on_nominated: Callable[[], None] = lambda: None
+        self.on_answered: Callable[[], None] = lambda: None
         self.on_code: Callable[[CodeShown], None] = lambda _: None
         self.on_gone: Callable[[PeerGone], None] = lambda _: None
 
@@ -65,7 +71,7 @@ class Agreement:
         """Bring a verified lane to its end. The issuer nominates it; the joiner's has been nominated or will be.
 
         Raises RefusedError where a person or the peer says no, and ConnectionError where the connection ended;
-        the same device may then try again.
+        the same device may then try again. The issuer also raises SilentError where the joiner falls silent.
         """
         try:
             return await self._conclude(lane, self._known(lane))
@@ -78,7 +84,7 @@ class Agreement:
         if self._role is Role.ISSUER:
             lane.handshake.nominate()
         while True:
-            event = await lane.next_event()
+            event = await self._hear(lane)
             if isinstance(event, Complete):
                 lane.flush()
                 if (
@@ -87,6 +93,17 @@ class Agreement:
                     await _in_thread(lambda: self._store.confirm(peer.device_id))
                 return self._agreed(lane, peer)
             await self._react(lane, peer, event)
+
+    async def _hear(self, lane: Lane) -> HandshakeEvent:
+        """Whoever holds the offer's secret and then says nothing must not keep the offer from all others."""
+        limit = asyncio.timeout(patience(lane) if self._role is Role.ISSUER else None)
+        try:
+            async with limit:
+                return await lane.next_event()
+        except TimeoutError:
+            if not limit.expired():
+                raise  # the system's: the connection has ended
+            raise SilentError("the device that has claimed the offer says nothing") from None
 
     def committed(self) -> frozenset[str]:
         """The devices that a commit was sent to: nobody else may claim the offer any more."""
@@ -100,6 +117,7 @@ class Agreement:
                 await self._ask(lane, peer, code)
             case CommitNeeded():
                 self._asked_until = _now()
+                self.on_answered()
                 lane.handshake.commit(self._pair_keys.setdefault(peer.device_id, random_bytes(HASH_BYTES)))
             case RecordUnconfirmed(pair_key):
                 self._asked_until = self._asked_until or _now()
@@ -207,6 +225,17 @@ class Agreement:
         if known is not None:
             label = known.alias or better_label(label, known.label)
         return Peer(peer.device_id, label)
+
+
+def owes_a_word(lane: Lane) -> bool:
+    """Whether a nominated joiner has yet to show that it is there at all, and asks no person first."""
+    return lane.handshake.state is State.PEER_APPROVAL and not lane.peer_gives
+
+
+def patience(lane: Lane) -> float:
+    """Seconds that a nominated joiner has for its next word. Whoever gives asks its person before it approves."""
+    asks = lane.handshake.state in {State.APPROVAL, State.PEER_APPROVAL} and lane.peer_gives
+    return ANSWER_S + APPROVAL_S if asks else ANSWER_S
 
 
 def replaces(lane: Lane, chosen: Lane) -> bool:

@@ -16,7 +16,7 @@ from localpair.events import NearbyPeer, OfferIssued, Ready
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import (
     ANSWER_CODES,
-    APPROVAL_S,
+    HELD_DEVICES,
     OFFER_RENEWAL_S,
     RESUME_S,
     SECRET_BYTES,
@@ -25,8 +25,16 @@ from localpair.limits import (
 from localpair.net.agent.agent import Engine, Wanted
 from localpair.net.agent.connection import Lane, LaneRefusedError
 from localpair.pairing.answer_code import heed
-from localpair.pairing.approval import Agreed, Agreement, is_same_device, replaces
+from localpair.pairing.approval import (
+    Agreed,
+    Agreement,
+    SilentError,
+    is_same_device,
+    owes_a_word,
+    replaces,
+)
 from localpair.pairing.attempt import Pairing
+from localpair.pairing.deadline import Deadline
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.ranking import select_for_offer
 from localpair.settings import Approver, Chooser, Settings
@@ -63,7 +71,15 @@ class Hosting(Pairing):
         self._agreement = Agreement(store, Role.ISSUER, approve, gives=settings.gives, takes=settings.takes)
         self._agreement.on_code = self._agreement.on_gone = self._emit
         self._agreement.on_recorded = self._expect_again
+        self._agreement.on_answered = self._answered
         self._renew = asyncio.Event()
+        self._held: list[
+            Lane
+        ] = []  # other devices, until it shows whether anybody speaks where the claim stands
+        self._fell_silent = (
+            False  # the device that was shown the code, so that its offer is of no use to others
+        )
+        self._until: Deadline | None = None
         self._return_by: asyncio.TimerHandle | None = None
         self._made_for = b""
         self._engine: Engine | None = None
@@ -132,10 +148,8 @@ class Hosting(Pairing):
             async with asyncio.timeout(self._settings.timeout or self._settings.lifetime) as limit:
                 if self._settings.flow == "post":
                     await self._agree_on_peer(engine)
-                # Once a device is chosen, persons have the time they need.
-                self._agreement.on_nominated = lambda: limit.reschedule(
-                    asyncio.get_running_loop().time() + 2 * APPROVAL_S
-                )
+                self._until = Deadline(limit)
+                self._agreement.on_nominated = self._until.give_persons_time
                 offers = asyncio.create_task(self._keep_offering(engine, limit))
                 try:
                     return await self._select(engine)
@@ -230,6 +244,7 @@ class Hosting(Pairing):
                     if agreed is not None:
                         return agreed
                     claim = None if claim.successor is None else self._claim(claim.successor)
+                    claim = self._release(engine, claim)
                 if arrival.done():
                     lane = arrival.result()
                     arrival = asyncio.create_task(engine.verified.get())
@@ -238,12 +253,15 @@ class Hosting(Pairing):
             if not arrival.cancel() and not arrival.cancelled():
                 # It came at the last moment, and is turned away like all that come later.
                 engine.verified.put_nowait(arrival.result())
+            for lane in self._held:
+                engine.verified.put_nowait(lane)
             if claim is not None:
                 claim.task.cancel()
                 if claim.successor is not None:  # too late to replace anything
                     engine.verified.put_nowait(claim.successor)
 
     def _claim(self, lane: Lane) -> _Claim:
+        self._fell_silent = False
         return _Claim(lane, asyncio.create_task(self._agreement.conclude(lane)))
 
     def _arrived(self, engine: Engine, lane: Lane, claim: _Claim | None) -> _Claim | None:
@@ -259,8 +277,39 @@ class Hosting(Pairing):
             else:
                 self._turn_away(engine, claim.successor, claim.lane)
             claim.successor = lane
-        else:
+        elif claim is None or not self._hold(engine, lane, claim):
             self._turn_away(engine, lane, None if claim is None else claim.lane)
+        return claim
+
+    def _hold(self, engine: Engine, lane: Lane, claim: _Claim) -> bool:
+        """Whether another device waits for the claimant's first word: until that has come, the claim may be one of
+        somebody who says nothing, and costs the rightful device only the time in which that shows.
+        """
+        same = [other for other in self._held if is_same_device(lane, other)]
+        for other in same:
+            if not other.stream.is_closing():
+                engine.turn_away(lane, None, OFFER)
+                return True
+            self._held.remove(other)
+            engine.lane_ended(other, OFFER)
+        is_other = self._is_meant(lane) and not is_same_device(lane, claim.lane)
+        if not is_other or not owes_a_word(claim.lane) or len(self._held) >= HELD_DEVICES:
+            return False
+        self._held.append(lane)
+        return True
+
+    def _answered(self) -> None:
+        """Who has claimed the offer is there: the devices that were held have come too late."""
+        held, self._held = self._held, []
+        for lane in held:
+            if self._engine is not None:
+                self._engine.turn_away(lane, Refusal.ALREADY_CLAIMED, OFFER)
+
+    def _release(self, engine: Engine, claim: _Claim | None) -> _Claim | None:
+        """The claim has come to nothing: whose claim stands now."""
+        held, self._held = self._held, []
+        for lane in held:
+            claim = self._arrived(engine, lane, claim)
         return claim
 
     async def _conclusion(self, engine: Engine, claim: _Claim) -> Agreed | None:
@@ -271,6 +320,9 @@ class Hosting(Pairing):
                 raise
             engine.lane_ended(claim.lane, OFFER)
             engine.resuming = True
+            self._fell_silent = isinstance(error, SilentError) and not self._agreement.committed()
+            if self._until is not None:
+                self._until.take_back(0.0 if self._fell_silent else RESUME_S)
             if claim.successor is None:
                 self._expect_return()
             return None  # the same device will come again, on a path that lasts
@@ -303,6 +355,9 @@ class Hosting(Pairing):
         """None where another lane of the same device is under way: this one merely lost."""
         if not self._is_meant(lane):
             return Refusal.OTHER_DEVICE
+        if chosen is None and self._fell_silent:
+            self._renew.set()  # nobody else can use an offer whose code was shown
+            return Refusal.EXPIRED
         if chosen is None:
             return Refusal.ALREADY_CLAIMED
         return None if is_same_device(lane, chosen) else Refusal.ALREADY_CLAIMED

@@ -281,3 +281,95 @@ def test_claimants_that_do_not_listen_hold_up_nobody(tmp_path: Path) -> None:
             eve.stream.abort()
 
     on_stage(tmp_path, scene)
+
+
+# -- a claimant that holds the secret and says nothing ----------------------------------------------------------
+
+
+async def falls_silent(port: int, secret: SharedSecret) -> Claimant:
+    """Eve has read the offer. She is nominated, and says nothing from then on."""
+    eve = await claim(port, secret)
+    await until(eve, Nominated)
+    eve.handshake.take_outgoing()  # what she would say
+    return eve
+
+
+def test_a_silent_claimant_costs_the_rightful_device_one_reading_of_the_next_offer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes while Eve is waited for, and never hears that it came too late."""
+    monkeypatch.setattr("localpair.pairing.approval.ANSWER_S", 0.5)
+    monkeypatch.setattr("localpair.pairing.host.OFFER_RENEWAL_S", 0.0)
+
+    async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
+        person.answer.set_result(True)
+        eve = await falls_silent(port, secret)
+        bob = await claim(port, secret)
+        assert await until(bob, Refused, Nominated) == Refused(Refusal.EXPIRED, proven=True)
+        await ended(eve.stream)
+        offer = localpair.Offer.parse((await event_of(hosting, localpair.OfferIssued)).text)
+        identity = DeviceIdentity.generate()
+        bob = await claim(port, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER), identity=identity)
+        await record(bob)
+        session = await asyncio.wait_for(hosting.session(), 10)
+        assert session.peer.device_id == device_id(identity.public)
+
+    on_stage(tmp_path, scene)
+
+
+def test_a_device_that_comes_after_a_silent_claimant_hears_to_read_the_next_offer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localpair.pairing.approval.ANSWER_S", 0.2)
+    monkeypatch.setattr("localpair.pairing.host.OFFER_RENEWAL_S", 0.0)
+
+    async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
+        person.answer.set_result(True)
+        eve = await falls_silent(port, secret)
+        await ended(eve.stream)
+        bob = await claim(port, secret)
+        assert await until(bob, Refused, Nominated) == Refused(Refusal.EXPIRED, proven=True)
+        await event_of(hosting, localpair.OfferIssued)
+
+    on_stage(tmp_path, scene)
+
+
+def test_where_the_claimant_speaks_after_all_the_device_that_was_held_has_come_too_late(
+    tmp_path: Path,
+) -> None:
+    async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
+        person.answer.set_result(True)
+        first = await claim(port, secret)
+        await until(first, Nominated)
+        late = await claim(port, secret)
+        await late.until_verified()
+        await record(first)
+        assert await until(late, Refused, Nominated) == Refused(Refusal.ALREADY_CLAIMED, proven=True)
+        await asyncio.wait_for(hosting.session(), 10)
+
+    on_stage(tmp_path, scene)
+
+
+@pytest.mark.parametrize("gives", [False, True])
+def test_a_silent_claimant_does_not_hold_a_host_past_its_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gives: bool
+) -> None:
+    """Whoever says that it gives has the time of a person besides, and no more."""
+    monkeypatch.setattr("localpair.pairing.approval.ANSWER_S", 1.5)
+    monkeypatch.setattr("localpair.pairing.approval.APPROVAL_S", 1.0)
+
+    async def run() -> float:
+        store, person = localpair.TrustStore(tmp_path), Person()
+        person.answer.set_result(True)
+        settings = localpair.Settings(timeout=3)
+        async with localpair.host(settings, store=store, approve=person.approve) as hosting:
+            started = asyncio.get_running_loop().time()
+            offer = localpair.Offer.parse((await event_of(hosting, localpair.OfferIssued)).text)
+            secret = SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER)
+            eve = await claim(offer.tcp_port, secret, gives=gives)
+            await until(eve, Nominated)
+            with pytest.raises(localpair.UnreachableError):
+                await asyncio.wait_for(hosting.session(), 10)
+            return asyncio.get_running_loop().time() - started
+
+    assert asyncio.run(run()) < 3 + 1.5 + 1.0
