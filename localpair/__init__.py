@@ -58,7 +58,14 @@ if TYPE_CHECKING:
     from localpair.pairing.host import Hosting
     from localpair.pairing.listen import Listening
     from localpair.session import Session
-    from localpair.settings import ApprovalRequest, Approver, Chooser, Settings
+    from localpair.settings import (
+        ApprovalRequest,
+        Approver,
+        Chooser,
+        ReceiveApprover,
+        ReceiveRequest,
+        Settings,
+    )
     from localpair.terms import Terms
     from localpair.trust.file import DeviceRecord, DeviceState
     from localpair.trust.store import TrustStore
@@ -79,7 +86,7 @@ _WHERE = {
     "localpair.pairing.attempt": "Pairing",
     "localpair.pairing.api": "host join listen reach",
     "localpair.session": "Session",
-    "localpair.settings": "ApprovalRequest Approver Chooser Settings",
+    "localpair.settings": "ApprovalRequest Approver Chooser ReceiveApprover ReceiveRequest Settings",
     "localpair.terms": "Terms",
     "localpair.trust.store": "TrustStore",
     "localpair.trust.file": "DeviceRecord DeviceState",
@@ -123,6 +130,8 @@ __all__ = [
     "Progress",
     "Ready",
     "Receipt",
+    "ReceiveApprover",
+    "ReceiveRequest",
     "Received",
     "Reconnected",
     "Refusal",

@@ -225,6 +225,10 @@ FOLDERS_KEPT: Final = (
     1024  # folders named last: more than all entries that wait for the disk, and those above them
 )
 NAMES_KEPT: Final = 10_000  # names given last, so that no two of them differ in case alone; 2 MB
+TOP_NAMES: Final = 8  # of a batch, told before it is taken: as many as a person reads
+COUNT_S: Final = 3.0  # for the sender to count its batch, before a person is asked about it all the same
+GROWN_SHARE: Final = 8  # a batch may grow by this part after a person was asked: files change meanwhile ...
+GROWN_BYTES: Final = 1024 * 1024  # ... and small ones by so much
 RECEIPT_FILES: Final = 100  # that the result of a transfer names; each is told as it arrives besides
 FAILURES_NAMED: Final = 5  # in an error about many
 SHOWN_PATH_BYTES: Final = 300  # of a path that did not arrive

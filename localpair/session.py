@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path as FilePath
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -21,6 +22,9 @@ from localpair.events import Event, Path, Peer, Receipt, Reconnected
 from localpair.limits import ATTACH_S, CLOSE_S, FIRST_WORD_S, FRAME_BYTES, RESUME_S
 from localpair.net.transport.receive_buffer import Piece
 from localpair.net.transport.stream import FrameStream
+from localpair.protocol.filenames import stored_name
+from localpair.protocol.receiver import Counted
+from localpair.settings import ReceiveApprover, ReceiveRequest
 from localpair.terms import USUAL, Terms
 from localpair.transfer.channel import Link
 from localpair.transfer.incoming import Incoming
@@ -96,15 +100,28 @@ class Session:
         self.start()
         await self._supervisor.outgoing.send(paths)
 
-    async def receive_files(self, directory: FilePath, terms: Terms = USUAL) -> Receipt:
+    async def receive_files(
+        self, directory: FilePath, terms: Terms = USUAL, approve: ReceiveApprover | None = None
+    ) -> Receipt:
         """Receive one ``send_files`` of the peer into ``directory``, which must exist, on these terms.
+
+        ``approve`` is asked before anything is taken, and raises RefusedError by saying no; without it everything is
+        taken. What comes then may not be much more than what it was told.
 
         Returns what arrived, which is nothing where the peer ended the session without sending. Raises
         TransferError that names what did not arrive, LocalError where the folder or the disk is at fault.
         Cancelling tells the peer; nothing incomplete stays.
         """
         self.start()
-        return await self._supervisor.incoming.receive(directory, terms)
+        ask = None if approve is None else partial(self._ask, approve, terms)
+        return await self._supervisor.incoming.receive(directory, terms, ask)
+
+    async def _ask(self, approve: ReceiveApprover, terms: Terms, counted: Counted | None) -> bool:
+        if counted is None:
+            return await approve(ReceiveRequest(self.peer, None, None, (), 0))
+        names = tuple(stored_name(name, allow_hidden=terms.allow_hidden) for name in counted.names)
+        more = counted.tops - len(names)
+        return await approve(ReceiveRequest(self.peer, counted.files, counted.size, names, more))
 
     async def send_message(self, data: bytes) -> None:
         """Send a message of at most FRAME_BYTES; waits while the peer's program takes none. Raises TransferError."""

@@ -72,6 +72,25 @@ class ApprovalRequest:
 Approver: TypeAlias = Callable[[ApprovalRequest], Awaitable[bool]]
 """Asks the person. False refuses; so does every exception."""
 
+
+@dataclass(frozen=True, slots=True)
+class ReceiveRequest:
+    """What a person has to know before files are taken.
+
+    ``files`` and ``bytes`` are None where the peer has not counted them yet. ``names`` are the first of what would be
+    stored side by side, as it would be called here; ``more`` counts the rest.
+    """
+
+    peer: Peer
+    files: int | None
+    bytes: int | None
+    names: tuple[str, ...]
+    more: int
+
+
+ReceiveApprover: TypeAlias = Callable[[ReceiveRequest], Awaitable[bool]]
+"""Asks the person whether to take what a device wants to send. False declines; so does every exception."""
+
 Chooser: TypeAlias = Callable[[Sequence[NearbyPeer]], Awaitable[NearbyPeer | None]]
 """Flow post, on the host: called with the peers heard so far whenever they change, cancelled and called again then.
 None keeps looking."""

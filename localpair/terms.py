@@ -30,6 +30,14 @@ class Terms:
         if not 1 <= self.depth <= PATH_DEPTH:
             raise UsageError(f"a depth of {self.depth}; 1 to {PATH_DEPTH} are possible")
 
+    def excess(self, files: int, size: int) -> str:
+        """Why so much may not come; empty where it may."""
+        if files > self.files:
+            return f"it brings more than {self.files} files and folders"
+        if size > self.size:
+            return f"it brings more than {self.size} bytes"
+        return ""
+
 
 USUAL: Final = Terms()
 """What holds where nobody says otherwise."""

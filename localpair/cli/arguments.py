@@ -145,6 +145,7 @@ def _add_listen(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--receive", metavar="DIR", type=Path, default=Path(), help=helptexts.RECEIVE_HERE)
     _add_terms(parser)
     parser.add_argument("--once", action="store_true", help=helptexts.ONCE)
+    parser.add_argument("--yes", action="store_true", help=helptexts.YES)
     _add_port(parser)
     _add_timeout(parser, None, "none")
     _add_json(parser)
@@ -290,6 +291,6 @@ _BUILDERS: Final[dict[str, Callable[[argparse.Namespace], options.Command]]] = {
         given.device, tuple(given.paths), given.timeout, given.port, given.json
     ),
     "listen": lambda given: options.Listen(
-        given.receive, given.timeout, given.once, given.port, given.json, _terms(given)
+        given.receive, given.timeout, given.once, given.port, given.json, _terms(given), given.yes
     ),
 }

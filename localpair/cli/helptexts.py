@@ -118,10 +118,11 @@ examples:
         "receive what paired devices send",
         """\
 Waits for paired devices and stores what they send, until it is interrupted.
+Before anything is stored a person is asked, unless --yes is given.
 
 examples:
   localpair listen --receive ~/Downloads
-  localpair listen --once --timeout 60
+  localpair listen --yes --once --timeout 60
 """,
     ),
 }
@@ -143,7 +144,7 @@ MAX_SIZE: Final = "stop a transfer that brings more, such as 500M or 2 GB (defau
 MAX_DEPTH: Final = "refuse what lies in more folders than N (default: %(default)d)"
 ALLOW_HIDDEN: Final = "store hidden names and those that programs act on as they are, and in any DIR"
 QR: Final = "draw the code in the terminal (default there), not at all, or into FILE (.svg or .png)"
-YES: Final = "do not ask before data is given away (for unattended use)"
+YES: Final = "do not ask before data is given away or stored (for unattended use)"
 JSON: Final = "write events to standard output, one JSON object a line (docs/cli.md)"
 STDIN: Final = "a single hyphen: read the offer from standard input"
 IMAGE: Final = "read the offer from the QR code in this picture"

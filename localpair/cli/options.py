@@ -118,6 +118,7 @@ class Listen:
     port: int = 0
     json: bool = False
     terms: Terms = USUAL
+    yes: bool = False
 
 
 Command: TypeAlias = Host | Join | Discover | Addresses | Diagnose | Devices | Send | Listen

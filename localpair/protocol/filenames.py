@@ -95,6 +95,15 @@ def shown_path(parts: tuple[str, ...]) -> str:
     return clean_label("/".join(parts), SHOWN_PATH_BYTES)
 
 
+def stored_name(name: str, *, allow_hidden: bool) -> str:
+    """What a peer's ``name`` would be called here, fit to be shown; one that would be refused is shown as it came."""
+    try:
+        safe = safe_name(name)
+    except WireError:
+        return shown_path((name,))
+    return shown_path((safe if allow_hidden else harmless_name(safe),))
+
+
 class NameTree:
     """Gives every entry of one batch a safe path of its own, also on a file system that takes "A" and "a" for one.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from localpair.errors import WireError
-from localpair.limits import NAME_WIRE_BYTES, UNSETTLED_ENTRIES
+from localpair.limits import GROWN_BYTES, GROWN_SHARE, NAME_WIRE_BYTES, TOP_NAMES, UNSETTLED_ENTRIES
 from localpair.protocol.filenames import NameTree, shown_path
 from localpair.terms import Terms
 from localpair.wire.payload import (
@@ -89,10 +89,12 @@ class EntryFailed:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The sender has counted its batch."""
+    """The sender has counted its batch. ``names`` are its own for the first of the ``tops`` at its root: anything."""
 
     files: int
     size: int
+    tops: int = 0
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,30 @@ class _Open:
     wanted: bool = True
 
 
+class _Begun:
+    """What has been announced of a batch so far: files, and their bytes together."""
+
+    __slots__ = ("_last", "files", "size")
+
+    def __init__(self) -> None:
+        self.files = self.size = 0
+        self._last = (-1, 0, 0)  # the last entry with its own: a new connection may announce it again
+
+    def add(self, message: Begin) -> None:
+        """One more entry, or the last one anew."""
+        number, files, size = self._last
+        if message.id == number:
+            self.files, self.size = self.files - files, self.size - size
+        is_file = message.kind is Kind.FILE
+        self._last = (message.id, int(is_file), message.size if is_file else 0)
+        self.files, self.size = self.files + self._last[1], self.size + self._last[2]
+
+
+def _grown(said: int, least: int) -> int:
+    """What may come where ``said`` was announced: things change between counting and sending."""
+    return said + max(said // GROWN_SHARE, least)
+
+
 class Receiver:
     """One batch after another, in one direction.
 
@@ -150,33 +176,37 @@ class Receiver:
         self.next_id = 0
         self.reason = ""
         self._wanted = False
+        self.counted: Counted | None = None  # what is known of the batch
         self._terms = Terms()
-        self._size = 0  # bytes announced for the files so far ...
-        self._last = (
-            -1,
-            0,
-        )  # ... and the last of them with its own, which a new connection may announce again
+        self._approved: Counted | None = None
+        self._begun = _Begun()
         self._open: _Open | None = None
         self._names = NameTree(allow_hidden=False)
         self._paths: dict[int, tuple[str, ...]] = {}  # of entries that are not settled
         self._results: dict[int, Result] = {}
         self._partial: Partial | None = None
 
-    def want(self, terms: Terms) -> None:
-        """Take the batch that is offered, or the next one, on these terms."""
+    def want(self, terms: Terms, approved: Counted | None = None) -> None:
+        """Take the batch that is offered, or the next one, on these terms.
+
+        Where a person was asked, ``approved`` is what was said of it: it may not bring much more then.
+        """
         self._wanted = True
-        self._terms = terms
+        self._terms, self._approved = terms, approved
+        self._names = NameTree(allow_hidden=terms.allow_hidden)
         if self.phase is ReceivePhase.OFFERED:
             self._accept()
+
+    def decline(self, reason: str) -> None:
+        """Take nothing of the batch that is offered."""
+        if self.phase is ReceivePhase.OFFERED:
+            self._end_for(reason)
 
     def stop(self, reason: str) -> None:
         """Want no more: of a batch that is open the sender is told; files under way are the driver's to remove."""
         self._wanted = False
         if self.phase is ReceivePhase.OPEN:
-            self.phase = ReceivePhase.STOPPED
-            self.reason = reason
-            self._forget()
-            self.outbox.append(Stop(self.batch, reason))
+            self._end_for(reason)
 
     def receive(self, message: Start | Begin | End | Abandon | Total | Finish | Cancel) -> None:
         """Take a message of the sender. Raises WireError where it does not fit."""
@@ -186,6 +216,8 @@ class Receiver:
             self._cancel(message)
         elif self.phase is ReceivePhase.STOPPED:
             return  # sent before our Stop arrived
+        elif isinstance(message, Total):
+            self._count(message)
         elif (
             isinstance(message, Finish) and self.phase is ReceivePhase.CLOSED and message.batch == self.batch
         ):
@@ -194,8 +226,6 @@ class Receiver:
             raise WireError(f"{type(message).__name__} outside a batch")
         elif isinstance(message, Begin):
             self._begin(message)
-        elif isinstance(message, Total):
-            self._counted(message)
         elif isinstance(message, Finish):
             self._finish(message.batch)
         else:
@@ -274,16 +304,19 @@ class Receiver:
         self.phase = ReceivePhase.OFFERED
         self.next_id = 0
         self.reason = ""
+        self.counted = None
         self._results.clear()
         if self._wanted:
             self._accept()
 
     def _accept(self) -> None:
         self.phase = ReceivePhase.OPEN
-        self._size, self._last = 0, (-1, 0)
+        self._begun = _Begun()
         self._names = NameTree(allow_hidden=self._terms.allow_hidden)
         self.outbox.append(Accept(self.batch))
         self.events.append(BatchOpened())
+        if self.counted is not None:
+            self._tell_counted(self.counted)
 
     def _begin(self, message: Begin) -> None:
         if message.id != self.next_id or self._open is not None:
@@ -307,29 +340,42 @@ class Receiver:
             self._open = _Open(message.id, shown_path(message.parts), message.size, message.offset)
         self._place(message)
 
-    def _counted(self, message: Total) -> None:
-        self.events.append(Counted(message.files, message.size))
-        self._hold_to_terms(message.files, message.size)
+    def _count(self, message: Total) -> None:
+        if self.phase not in {ReceivePhase.OFFERED, ReceivePhase.OPEN}:
+            raise WireError("Total outside a batch")
+        names = message.names[:TOP_NAMES]
+        self.counted = Counted(message.files, message.size, max(message.tops, len(names)), names)
+        if self.phase is ReceivePhase.OPEN:
+            self._tell_counted(self.counted)
+
+    def _tell_counted(self, counted: Counted) -> None:
+        self.events.append(counted)
+        self._hold_to(self._terms.excess(counted.files, counted.size))
 
     def _exceeds(self, message: Begin) -> bool:
         """Count the entry; whether it is more than was agreed to, so that the batch is over."""
-        last, counted = self._last
-        size = message.size if message.kind is Kind.FILE else 0
-        self._size += size - (counted if message.id == last else 0)
-        self._last = (message.id, size)
-        return not self._hold_to_terms(message.id + 1, self._size)
+        self._begun.add(message)
+        excess = self._terms.excess(message.id + 1, self._begun.size)
+        return not self._hold_to(excess or self._beyond_approved(message))
 
-    def _hold_to_terms(self, files: int, size: int) -> bool:
-        """Whether so much may come; otherwise the batch is stopped."""
-        if files > self._terms.files:
-            reason = f"it brings more than {self._terms.files} files and folders"
-        elif size > self._terms.size:
-            reason = f"it brings more than {self._terms.size} bytes"
-        else:
-            return True
-        self.stop(reason)
-        self.events.append(BatchExceeded(reason))
-        return False
+    def _beyond_approved(self, message: Begin) -> str:
+        """Why a person who was asked did not agree to this; empty where that may be."""
+        approved, begun = self._approved, self._begun
+        if approved is None:
+            return ""
+        if begun.files > _grown(approved.files, 0) or begun.size > _grown(approved.size, GROWN_BYTES):
+            return "it brings more than it said when a person was asked"
+        all_named = approved.names and approved.tops == len(approved.names)
+        if all_named and not set(approved.names).issuperset(message.parts[:1]):
+            return "it brings other names than it said when a person was asked"
+        return ""
+
+    def _hold_to(self, excess: str) -> bool:
+        """Whether there is no excess; otherwise the batch is stopped."""
+        if excess:
+            self.stop(excess)
+            self.events.append(BatchExceeded(excess))
+        return not excess
 
     def _place(self, message: Begin) -> None:
         """Give the entry its path here, or refuse it."""
@@ -384,6 +430,8 @@ class Receiver:
     def _cancel(self, message: Cancel) -> None:
         if message.batch != self.batch or self.phase is ReceivePhase.CLOSED:
             return  # its Start was lost with a connection, or it crossed our Closed on the way
+        if self.phase is ReceivePhase.OFFERED:
+            self.reason = message.reason
         if self.phase is ReceivePhase.OPEN:
             self._wanted = False
             self.events.append(BatchCancelled(message.reason))
@@ -396,6 +444,12 @@ class Receiver:
         self.events.append(FileDropped(file.id))
         self.events.append(EntryFailed(file.id, file.name, reason))
         self.settle([Result(file.id, reason=reason)])
+
+    def _end_for(self, reason: str) -> None:
+        self.phase = ReceivePhase.STOPPED
+        self.reason = reason
+        self._forget()
+        self.outbox.append(Stop(self.batch, reason))
 
     def _forget(self) -> None:
         self._open = None

@@ -34,6 +34,7 @@ from localpair.wire.payload import (
     Settled,
     Start,
     Stop,
+    Total,
 )
 
 
@@ -81,6 +82,7 @@ class Sender:
         ] = {}  # checksums of entries begun, in order; NO_SHA256 before their end
         self._open: int | None = None
         self._left = 0
+        self._total: Total | None = None
 
     @property
     def room(self) -> bool:
@@ -98,7 +100,13 @@ class Sender:
         self.batch += 1
         self.phase = SendPhase.OFFERED
         self.next_id = 0
+        self._total = None
         self.outbox.append(Start(self.batch))
+
+    def count(self, total: Total) -> None:
+        """So much is in the batch: what a person may be asked about before it is taken."""
+        self._total = total
+        self._tell_total()
 
     def begin(self, kind: Kind, parts: tuple[str, ...], size: int = 0, mtime_ns: int = 0, *, offset: int = 0,
               reason: str = "") -> int:  # fmt: skip
@@ -182,6 +190,12 @@ class Sender:
         skipped by whoever finds the same checksum over the same bytes. Raises WireError where the receiver's state
         cannot follow from what was sent.
         """
+        try:
+            return self._go_on_with(peer)
+        finally:
+            self._tell_total()
+
+    def _go_on_with(self, peer: Attach) -> Partial | None:
         if self.phase is SendPhase.IDLE:
             return None
         if self.phase is SendPhase.OFFERED and peer.receive_batch != self.batch:
@@ -211,6 +225,10 @@ class Sender:
         if self.phase is SendPhase.FINISHING:
             self.outbox.append(Finish(self.batch))
         return peer.partial
+
+    def _tell_total(self) -> None:
+        if self._total is not None and self.phase in {SendPhase.OFFERED, SendPhase.OPEN}:
+            self.outbox.append(self._total)
 
     def _accepted(self) -> None:
         if self.phase is SendPhase.OFFERED:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from localpair.errors import LocalError
 from localpair.events import Event, Sent
-from localpair.limits import STORE_END_S
+from localpair.limits import STORE_END_S, TOP_NAMES
 from localpair.protocol.sender import Sender
 from localpair.transfer.channel import Link
 from localpair.transfer.progress import Failures, Tally
 from localpair.transfer.reader import Backlog, Chunk, Crashed, Item, Opened, Read, Unreadable, Whole
 from localpair.transfer.walk import Skipped, Source, count, walk
 from localpair.transfer.workers import Workers
-from localpair.wire.payload import Kind, Result, SendPhase, Total
+from localpair.wire.payload import Kind, Result, Total
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Batch:
         self._emit = emit
         self._announced: dict[int, Source] = {}  # and not settled
         self._sent: dict[int, int] = {}  # bytes of those
-        self._total: Total | None = None
+        self._tops = tops
         self._open: Source | None = None  # a file whose chunks are on their way
 
     @property
@@ -56,13 +56,13 @@ class Batch:
         again = sorted(number for number in self._announced if number >= self._sender.next_id)
         self.backlog.rewind([self._announced.pop(number) for number in again])
         self.tally.bytes -= sum(self._sent.pop(number) for number in again)
-        self._tell_total()
 
     def counted(self, files: int, size: int) -> None:
         """So much is in the batch."""
-        self._total = Total(files, size)
         self.tally.total = size
-        self._tell_total()
+        names = tuple(name for _, name in self._tops[:TOP_NAMES])
+        self._sender.count(Total(files, size, len(self._tops), names))
+        self._flush()
 
     def send(self, item: Item) -> None:
         """Send what was read. Raises LocalError where the reading thread met what no file explains."""
@@ -128,10 +128,6 @@ class Batch:
             self._link.send_data(data)
             self._sent[self._sender.next_id - 1] += len(data)
             self.tally.bytes += len(data)
-
-    def _tell_total(self) -> None:
-        if self._total is not None and self._sender.phase is SendPhase.OPEN:
-            self._link.send([self._total])
 
     def _flush(self) -> None:
         messages, self._sender.outbox = self._sender.outbox, []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
-from localpair.errors import LocalError, LocalpairError, TransferError
+from localpair.errors import LocalError, LocalpairError, Refusal, RefusedError, TransferError
 from localpair.events import Event, Receipt, Received
+from localpair.limits import APPROVAL_S, COUNT_S
 from localpair.net.transport.receive_buffer import Piece
 from localpair.protocol.receiver import (
     BatchCancelled,
@@ -47,6 +49,9 @@ _log = logging.getLogger(__name__)
 _MORE = "What has arrived stays. `--max-files` and `--max-size` allow more."
 _CHANGED = "names that are hidden, or that programs act on, got an underscore (--allow-hidden keeps them): %s"
 _DOUBT = "what is stored in %s may not survive a power cut: it cannot be flushed (%s)"
+
+Ask: TypeAlias = Callable[[Counted | None], Awaitable[bool]]
+"""Whether to take a batch, given what its sender has counted, if it has."""
 
 
 class _Reception:
@@ -98,13 +103,14 @@ class Incoming:
         self._ended = False
         self._error: LocalpairError | None = None
 
-    async def receive(self, directory: Path, terms: Terms) -> Receipt:
-        """Receive the next batch into ``directory``, on these terms.
+    async def receive(self, directory: Path, terms: Terms, ask: Ask | None = None) -> Receipt:
+        """Receive the next batch into ``directory``, on these terms, once ``ask`` says yes.
 
         Returns what arrived, or nothing where the peer ended the session without a batch. Raises LocalError where
-        the folder cannot be used, TransferError where something did not arrive.
+        the folder cannot be used, TransferError where something did not arrive, RefusedError where the answer was no.
         """
         async with self._turn:
+            approved = await self._agree(terms, ask) if ask is not None else None
             if self._error is not None:
                 raise self._error
             if self._ended:
@@ -113,7 +119,7 @@ class Incoming:
             tally = Tally("receive", self._emit, self._clock)
             reception = self._reception = _Reception(inbox, self._stored, tally)
             try:
-                await self._run(reception, terms)
+                await self._run(reception, terms, approved)
             finally:
                 self._reception = None
                 await reception.storing.close()
@@ -183,15 +189,69 @@ class Incoming:
 
     # --- one batch
 
-    async def _run(self, reception: _Reception, terms: Terms) -> None:
+    async def _agree(self, terms: Terms, ask: Ask) -> Counted | None:
+        """Wait for a batch and have somebody asked about it; what was known of it then.
+
+        Raises RefusedError where the answer is no, and TransferError where the sender takes it back meanwhile.
+        """
+        await self._until(lambda: self._ended or self._receiver.phase is ReceivePhase.OFFERED)
+        number = self._receiver.batch
+        try:
+            async with asyncio.timeout(COUNT_S):
+                await self._until(lambda: self._receiver.counted is not None or not self._offers(number))
+        except TimeoutError:
+            pass  # a large tree takes its time
+        counted = self._receiver.counted
+        if self._ended or (counted is not None and terms.excess(counted.files, counted.size)):
+            return counted  # nobody needs to be asked about what ends anyway
+        agreed = await self._answer(ask, counted, number)
+        if not self._offers(number):
+            reason = self._receiver.reason or "it has gone"
+            raise self._error or TransferError(f"the sender ended the transfer: {reason}")
+        if not agreed:
+            self._receiver.decline("it was declined there")
+            self._process()
+            raise RefusedError(
+                Refusal.NOT_APPROVED,
+                "what the other device wants to send was not accepted on this device",
+                hint="Nothing was stored; `--yes` accepts without asking.",
+            )
+        return counted
+
+    async def _answer(self, ask: Ask, counted: Counted | None, number: int) -> bool:
+        """What ``ask`` says; no where nobody answers, or where the batch is gone before."""
+        asking = asyncio.ensure_future(asyncio.wait_for(ask(counted), APPROVAL_S))
+        asking.add_done_callback(lambda _: self._changed.set())
+        try:
+            await self._until(lambda: asking.done() or not self._offers(number))
+            return asking.done() and asking.result()
+        except TimeoutError:
+            return False
+        except Exception:
+            self._receiver.decline("nobody could be asked there")
+            self._process()
+            raise
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
+
+    def _offers(self, number: int) -> bool:
+        """Whether this batch still waits to be taken."""
+        receiver = self._receiver
+        return not self._ended and receiver.phase is ReceivePhase.OFFERED and receiver.batch == number
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _run(self, reception: _Reception, terms: Terms, approved: Counted | None) -> None:
         if self._ended:  # while the folder was opened
             reception.end(self._error)
         try:
-            self._receiver.want(terms)
+            self._receiver.want(terms, approved)
             self._process()
-            while not reception.over:
-                self._changed.clear()
-                await self._changed.wait()
+            await self._until(lambda: reception.over)
         finally:
             # Does nothing after a batch that has ended by itself.
             self._receiver.stop(reception.told)
@@ -228,7 +288,7 @@ class Incoming:
                 reception.storing.drop()
             case EntryFailed(_, name, reason):
                 reception.failures.add(name, reason)
-            case Counted(_, size):
+            case Counted(size=size):
                 reception.tally.total = size
             case BatchFinished():
                 reception.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from localpair.errors import LocalError, LocalpairError, TransferError
@@ -46,7 +47,7 @@ class Outgoing:
             self._check()
             tally = Tally("send", self._emit, self._clock)
             batch = self._batch = Batch(tops, self._sender, self._link, self._emit, tally)
-            counter = Counter(tops, batch.counted)
+            counter = Counter(tops, partial(self._counted, batch))
             try:
                 await self._run(batch)
             finally:
@@ -83,6 +84,10 @@ class Outgoing:
         self._changed.set()
 
     # --- one batch
+
+    def _counted(self, batch: Batch, files: int, size: int) -> None:
+        if batch is self._batch:  # else it was counted too late
+            batch.counted(files, size)
 
     async def _run(self, batch: Batch) -> None:
         self._sender.offer()

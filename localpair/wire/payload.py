@@ -316,20 +316,29 @@ class Abandon:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The sender has counted: ``files`` files of ``size`` bytes together. For progress only."""
+    """The sender has counted: ``files`` files of ``size`` bytes together, for progress and for a person to decide.
+
+    ``tops`` counts the files and folders at the batch's root, ``names`` are the first of them.
+    """
 
     TYPE: ClassVar[int] = 46
     files: int
     size: int
+    tops: int = 0
+    names: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """The body."""
-        return Writer().u64(self.files).u64(self.size).done()
+        writer = Writer().u64(self.files).u64(self.size).u32(self.tops).u8(len(self.names))
+        for name in self.names:
+            writer.text16(name)
+        return writer.done()
 
     @classmethod
     def decode(cls, reader: Reader) -> Total:
-        """Read a body."""
-        return cls(reader.u64(), reader.u64())
+        """Read a body. Names are unverified: they may hold anything."""
+        files, size, tops = reader.u64(), reader.u64(), reader.u32()
+        return cls(files, size, tops, tuple(reader.text16() for _ in range(reader.u8())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def test_a_recorded_hello_gets_what_a_made_up_one_gets(
     assert recorded[0] == Hello.TYPE
     looking.end()
     pretending.kill()
-    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening = kitchen.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))
     listening.wait("ready")
     made_up = bytes([Hello.TYPE]) + recorded[1:3] + os.urandom(len(recorded) - 3)
     told = answers(net, recorded), answers(net, made_up)
@@ -100,7 +100,7 @@ def test_a_stranger_s_refusal_does_not_keep_a_device_from_its_pair(
     pretending = pretends(net, SAY_REVOKED)
     sending = phone.run("send", "kitchen", str(tmp_path / "note"))
     sending.wait("attempt", lambda event: event["outcome"] == "failed" and "does not know" in event["detail"])
-    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening = kitchen.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))
     listening.wait("ready")
     assert sending.end() == 0, sending.output()
     assert (tmp_path / "inbox" / "note").read_text() == "x"
@@ -132,7 +132,7 @@ def test_a_device_that_was_forgotten_is_told_the_likely_reason(
     store = phone.folder / "trust.json"
     store.write_text(store.read_text().replace(net.host(2).address, net.host(0).address))
     assert kitchen.run("devices", "forget", "phone").end() == 0
-    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening = kitchen.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))
     listening.wait("ready")
     sending = phone.run("send", "kitchen", str(tmp_path / "note"), "--timeout", "3")
     assert sending.end() == 3, sending.output()
@@ -149,7 +149,7 @@ def test_a_device_that_was_revoked_is_told_so_at_once(
     store = phone.folder / "trust.json"
     store.write_text(store.read_text().replace(net.host(2).address, net.host(0).address))
     assert kitchen.run("devices", "revoke", "phone").end() == 0
-    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening = kitchen.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))
     listening.wait("ready")
     sending = phone.run("send", "kitchen", str(tmp_path / "note"))
     assert sending.end() == 4, sending.output()

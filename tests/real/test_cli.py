@@ -116,7 +116,9 @@ def test_host_sends_and_join_receives(addresses: str, pair: tuple[Device, Device
         "host", "--json", "--yes", "--name", "Anna", "--send", folder, "--offer-addresses", addresses
     )
     offer = host.until("offer")
-    join = two.run("join", "-", "--json", "--name", "Bert", "--receive", "in", stdin=json.dumps(offer))
+    join = two.run(
+        "join", "-", "--json", "--yes", "--name", "Bert", "--receive", "in", stdin=json.dumps(offer)
+    )
     assert (join.code, host.end()) == (0, 0), join.err + host.err
     assert _contents(two.home / "in" / "photos") == _contents(folder)
     assert {Path(event["path"]).name: event["sha256"] for event in join.all("received")} == {
@@ -157,7 +159,7 @@ def test_what_nobody_takes_fails_clearly_on_both_sides_and_can_be_sent_later(
         assert message in side.last["message"]
         assert "localpair listen" in side.last["hint"]
         assert side.err.count("error:") == side.err.count("hint:") == 1, side.err
-    listening = two.start("listen", "--json", "--once", "--receive", "in")
+    listening = two.start("listen", "--yes", "--json", "--once", "--receive", "in")
     listening.until("ready")
     sending = one.run("send", "Bert", folder, "--json")
     assert (sending.code, listening.end()) == (0, 0), sending.err + listening.err
@@ -212,7 +214,7 @@ def test_paired_devices_meet_again_without_an_offer(pair: tuple[Device, Device],
     offer = host.until("offer")["offer"]
     assert two.run("join", "--json", LOCALPAIR_OFFER=offer).code == 0
     assert host.end() == 0
-    listen = one.start("listen", "--once", "--receive", "in", "--json")
+    listen = one.start("listen", "--yes", "--once", "--receive", "in", "--json")
     listen.until("ready")
     send = two.run("send", "Anna", folder, "--json")
     assert (send.code, listen.end()) == (0, 0), send.err + listen.err
@@ -256,7 +258,7 @@ def test_an_interrupt_in_the_middle_leaves_nothing(
         file.truncate(2 << 30)
     host = one.start("host", "--json", "--yes", "--send", large)
     offer = host.until("offer")["offer"]
-    join = two.start("join", "--json", "--receive", "in", LOCALPAIR_OFFER=offer)
+    join = two.start("join", "--json", "--yes", "--receive", "in", LOCALPAIR_OFFER=offer)
     join.until("progress")
     stopped, other = (host, join) if interrupted == "host" else (join, host)
     began = time.monotonic()

@@ -27,7 +27,7 @@ NEEDED = [
 ]  # fmt: skip
 NOT_NEEDED = [
     "host --qr HOME/offer.png --yes", "join -", "join - --yes", "send DEVICE HOME/a.txt",
-    "listen --receive HOME --timeout 0.2", "devices rename DEVICE other", "devices forget DEVICE",
+    "listen --receive HOME --yes --timeout 0.2", "devices rename DEVICE other", "devices forget DEVICE",
     "diagnose --output HOME/report.json",
 ]  # fmt: skip
 

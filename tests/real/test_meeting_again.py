@@ -61,7 +61,7 @@ def test_a_paired_device_is_found_and_served_without_a_code(
     kitchen, phone = paired
     expected = make_file(tmp_path / "song.flac", 2_000_000)
     inbox = tmp_path / "inbox"
-    listening = kitchen.run("listen", "--receive", str(inbox))
+    listening = kitchen.run("listen", "--yes", "--receive", str(inbox))
     listening.wait("ready")
     sending = phone.run("send", "kitchen", str(tmp_path / "song.flac"))
     assert sending.end() == 0, sending.output()
@@ -82,7 +82,7 @@ def test_a_stranger_learns_that_somebody_listens_and_nothing_else(
     paired: tuple[Home, Home], net: Lan, tmp_path: Path
 ) -> None:
     kitchen, phone = paired
-    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening = kitchen.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))
     listening.wait("ready")
     looking = Home(phone.namespace, tmp_path / "stranger").run("discover")
     assert looking.end() == 0
@@ -102,7 +102,7 @@ def test_a_listener_stops_dialling_at_goodbye_and_counts_from_the_first_sign(
 ) -> None:
     kitchen, phone = paired
     make_file(tmp_path / "note", 1000)
-    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"), "--timeout", "9")
+    listening = kitchen.run("listen", "--yes", "--receive", str(tmp_path / "inbox"), "--timeout", "9")
     ready = listening.wait("ready")
     sending = phone.run("send", "kitchen", str(tmp_path / "note"))
     assert sending.end() == 0, sending.output()
@@ -116,7 +116,7 @@ def test_a_listener_stops_dialling_at_goodbye_and_counts_from_the_first_sign(
 
 def test_several_transfers_one_after_the_other(paired: tuple[Home, Home], tmp_path: Path) -> None:
     kitchen, phone = paired
-    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening = kitchen.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))
     listening.wait("ready")
     for number in range(3):
         make_file(tmp_path / f"file{number}", 1000)
@@ -134,7 +134,7 @@ def test_the_listener_starts_later_and_behind_a_closed_firewall(
     make_file(tmp_path / "late", 10_000)
     sending = phone.run("send", "kitchen", str(tmp_path / "late"), "--timeout", "20")
     sending.wait("ready")
-    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening = kitchen.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))
     assert sending.end() == 0, sending.output()
     assert leftovers(tmp_path / "inbox") == ["late"]
     listening.interrupt()
@@ -145,7 +145,7 @@ def test_after_a_move_to_another_subnet(net: Lan, paired: tuple[Home, Home], tmp
     for number in range(2):
         net.host(number).ip("addr flush dev eth0", f"addr add 10.5.0.{number + 7}/24 dev eth0")
     make_file(tmp_path / "moved", 10_000)
-    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening = kitchen.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))
     listening.wait("ready")
     sending = phone.run("send", "kitchen", str(tmp_path / "moved"))
     assert sending.end() == 0, sending.output()
@@ -157,7 +157,7 @@ def test_whoever_is_forgotten_is_refused(paired: tuple[Home, Home], tmp_path: Pa
     kitchen, phone = paired
     make_file(tmp_path / "x", 10)
     assert kitchen.run("devices", "forget", "phone").end() == 0
-    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening = kitchen.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))
     listening.wait("ready")
     sending = phone.run("send", "kitchen", str(tmp_path / "x"), "--timeout", "6")
     assert sending.end() in (3, 4)
@@ -170,7 +170,7 @@ def test_a_revoked_device_loses_its_live_session(paired: tuple[Home, Home], tmp_
     huge = tmp_path / "huge"
     with huge.open("wb") as file:
         file.truncate(40 << 30)  # sparse: it would take a minute
-    listening = kitchen.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening = kitchen.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))
     listening.wait("ready")
     sending = phone.run("send", "kitchen", str(huge))
     listening.wait("progress")
@@ -223,7 +223,7 @@ def transfer(
     source = tmp_path / "film.mkv"
     expected = make_file(source, size)
     inbox = tmp_path / "inbox"
-    listening = kitchen.run("listen", "--receive", str(inbox))
+    listening = kitchen.run("listen", "--yes", "--receive", str(inbox))
     listening.wait("ready")
     sending = phone.run("send", "kitchen", str(source))
     listening.wait("progress", lambda event: event["bytes"] > 1_000_000)
@@ -266,7 +266,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(net: Lan, paired: tuple[Home, H
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     script = f'mount -t tmpfs -o size=8m none {inbox} && exec "$@"'
-    listening = SmallDisk(kitchen, script, "listen", "--receive", str(inbox))
+    listening = SmallDisk(kitchen, script, "listen", "--yes", "--receive", str(inbox))
     listening.wait("ready")
     sending = phone.run("send", "kitchen", str(source))
     assert sending.end() == 5
@@ -334,7 +334,7 @@ def test_one_s_own_listener_is_not_the_device_that_is_meant(
 ) -> None:
     kitchen, phone = paired
     make_file(tmp_path / "note", 1000)
-    own = kitchen.run("listen", "--receive", str(tmp_path / "own"))
+    own = kitchen.run("listen", "--yes", "--receive", str(tmp_path / "own"))
     own.wait("ready")
     sending = kitchen.run("send", "phone", str(tmp_path / "note"), "--timeout", "4")
     assert sending.end() == 3, sending.output()
@@ -345,7 +345,7 @@ def test_one_s_own_listener_is_not_the_device_that_is_meant(
     assert "running `localpair listen`" in failed["hint"]
     assert sending.of("attempt") == [], "what this device says to its peer, it does not take for its peer's"
 
-    meant = phone.run("listen", "--receive", str(tmp_path / "inbox"))
+    meant = phone.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))
     meant.wait("ready")
     again = kitchen.run("send", "phone", str(tmp_path / "note"))
     assert again.end() == 0, again.output()
@@ -362,7 +362,7 @@ def test_a_paired_device_on_the_same_computer_is_told_about(
     kitchen, phone = paired
     make_file(tmp_path / "note", 1000)
     neighbour = Home(kitchen.namespace, phone.folder)
-    listening = neighbour.run("listen", "--receive", str(tmp_path / "inbox"))
+    listening = neighbour.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))
     listening.wait("ready")
     sending = kitchen.run("send", "phone", str(tmp_path / "note"))
     assert sending.end() == 0, sending.output()

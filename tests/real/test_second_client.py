@@ -143,7 +143,7 @@ def test_the_second_client_meets_the_package_again(network: Lan, tmp_path: Path)
     joined = SecondClient(network.host(1), "join", "--keep", kept, "--send", *files.paths[:1])
     said = joined.end(host.wait("offer")["offer"])
     assert host.end() == 0
-    listening = Device(network.host(0), files.home, ["listen", "--receive", str(files.by_package)])
+    listening = Device(network.host(0), files.home, ["listen", "--yes", "--receive", str(files.by_package)])
     port = listening.wait("ready")["ports"]["tcp"]
     again = SecondClient(
         network.host(1), "meet", network.host(0).address, str(port), kept, "--send", *files.paths[1:]

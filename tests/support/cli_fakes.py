@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import places
 from localpair import events
 from localpair.candidate import Candidate, Evidence, Origin
-from localpair.errors import AnswerError
+from localpair.errors import AnswerError, Refusal, RefusedError
+from localpair.settings import ReceiveRequest
 from localpair.terms import Terms
 from localpair.trust.store import TrustStore
 
@@ -31,6 +32,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
+
+    from localpair.settings import ReceiveApprover
 
 VECTORS = json.loads((places.VECTORS / "offers.json").read_text("utf-8"))
 TYPICAL = next(vector["text"] for vector in VECTORS["offers"] if vector["name"] == "typical")
@@ -83,6 +86,7 @@ class Session:
         self.sent: list[Path] = []
         self.received_into: Path | None = None
         self.terms: Terms | None = None
+        self.request = ReceiveRequest(PEER, 3, 1_200_000, ("a.txt", "photos"), 1)
         self.started = self.closed = 0
         self.peer_gives, self.peer_takes = False, True
         self.on_event: Callable[[events.Event], None] = lambda _: None
@@ -94,8 +98,12 @@ class Session:
         self.sent = list(paths)
         await self._carry()
 
-    async def receive_files(self, directory: Path, terms: Terms) -> events.Receipt:
+    async def receive_files(
+        self, directory: Path, terms: Terms, approve: ReceiveApprover | None
+    ) -> events.Receipt:
         self.received_into, self.terms = directory, terms
+        if approve is not None and not await approve(self.request):
+            raise RefusedError(Refusal.NOT_APPROVED, "not accepted")
         await self._carry()
         return events.Receipt()
 

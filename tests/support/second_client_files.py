@@ -22,6 +22,7 @@ FILE, FOLDER, UNREADABLE = range(3)
 EARLY_FRAME, FRAME, CHUNK = 4 << 10, (1 << 20) + 64, 512 << 10
 BATCH = 1
 WINDOW = 1024  # entries that are begun and not settled
+NAMES = 8  # of a batch, told before it is taken
 NO_CHECKSUM = bytes(32)
 PART = ".second-client-part"
 
@@ -159,9 +160,16 @@ class Receiver:
                 self.channel.send(CLOSED, body[:4])
                 self.closed = True
             case 46:  # TOTAL
-                pass
+                self._total(Reader(body))
             case _:
                 raise ProtocolError(f"frame {kind} is not for a receiver")
+
+    def _total(self, body: Reader) -> None:
+        """What the sender has counted: this client asks nobody, and takes what fits the page."""
+        _, _, roots = body.number(8), body.number(8), body.number(4)
+        names = [body.text(2) for _ in range(body.number(1))]
+        if len(names) > roots:
+            raise ProtocolError("more names than there are")
 
     def _begin(self, body: Reader) -> None:
         number, kind = body.number(8), body.number(1)
@@ -215,6 +223,7 @@ class Sender:
 
     def __init__(self, channel: Channel, paths: list[Path]) -> None:
         self.channel = channel
+        self.roots = [path.name for path in paths]
         self.entries = [entry for path in paths for entry in walk(path)]
         self.sent = 0
         self.unsettled: dict[int, bytes] = {}  # checksums of entries, in order
@@ -223,11 +232,11 @@ class Sender:
     def start(self) -> None:
         if self.entries:
             self.channel.send(START, struct.pack(">I", BATCH))
+            self._count()
 
     def handle(self, kind: int, body: bytes) -> None:
         match kind:
             case 41:  # ACCEPT
-                self._count()
                 self._go_on()
             case 49:  # SETTLED
                 self._settled(Reader(body))
@@ -242,7 +251,8 @@ class Sender:
 
     def _count(self) -> None:
         files = [entry.path.stat().st_size for entry in self.entries if entry.path.is_file()]
-        self.channel.send(TOTAL, struct.pack(">QQ", len(files), sum(files)))
+        counted = struct.pack(">QQIB", len(files), sum(files), len(self.roots), len(self.roots[:NAMES]))
+        self.channel.send(TOTAL, counted + b"".join(text(name, 2) for name in self.roots[:NAMES]))
 
     def _go_on(self) -> None:
         """Send what the window has room for; finish once everything is settled."""

@@ -56,9 +56,9 @@ def prepare(
     send = files.sendable(options.send, context.output.talk)
     receive = None
     if options.receive is not None:
-        receive = inbound(options.receive, options.terms, context)
+        receive = inbound(options.receive, options.terms, context, prompts)
     if options.send:
-        prompts.require_person()
+        prompts.require_person(gives=True)
     return send, receive
 
 

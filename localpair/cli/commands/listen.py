@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from localpair.cli.output.failures import explain
 from localpair.cli.sessions import Inbound, Watch, carry, inbound
+from localpair.cli.terminal.prompts import Prompts
 from localpair.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 async def run(command: Listen, context: Context) -> None:
     """Receive until the time is up, or until one device has come and gone. Raises LocalError for a taken port."""
-    receive = inbound(command.receive, command.terms, context)
+    prompts = Prompts(context.keyboard, context.output, assume_yes=command.yes)
+    receive = inbound(command.receive, command.terms, context, prompts)
     settings = context.api.Settings(port=command.port, takes=True)
     async with (
         context.api.listen(settings, store=context.api.TrustStore()) as listening,

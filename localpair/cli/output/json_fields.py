@@ -18,7 +18,7 @@ def of_item(item: results.Item) -> tuple[str, Fields]:
     match item:
         case results.Device() | results.Checked() | results.Verdict() | results.Closed():
             return _of_command_line(item)
-        case results.ApprovalAsked() | results.AnswerTaken():
+        case results.ApprovalAsked() | results.ReceiveAsked() | results.AnswerTaken():
             return _of_prompt(item)
         case events.Progress() | events.Sent() | events.Received():
             return _of_payload(item)
@@ -65,10 +65,21 @@ def _of_path(path: events.Path) -> Fields:
     }
 
 
-def _of_prompt(item: results.ApprovalAsked | results.AnswerTaken) -> tuple[str, Fields]:
+def _of_prompt(
+    item: results.ApprovalAsked | results.ReceiveAsked | results.AnswerTaken,
+) -> tuple[str, Fields]:
     match item:
         case results.ApprovalAsked():
             return "approval", _of_approval(item, asked=True)
+        case results.ReceiveAsked(request, folder):
+            return "incoming", {
+                "peer": _of_peer(request.peer),
+                "files": request.files,
+                "bytes": request.bytes,
+                "names": list(request.names),
+                "more": request.more,
+                "folder": str(folder),
+            }
         case results.AnswerTaken():
             problem = item.problem
             return "answered", {

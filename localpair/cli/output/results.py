@@ -9,11 +9,13 @@ from localpair.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path as FilePath
 
     from localpair.candidate import Candidate
     from localpair.diagnosis.record import Finding
     from localpair.errors import AnswerError
     from localpair.events import Path, Peer, Received, Sent
+    from localpair.settings import ReceiveRequest
 
 FILES_SHOWN: Final = 20  # of one session; more are counted
 
@@ -38,6 +40,14 @@ class ApprovalAsked:
     code: str
     direction: str  # gives | takes | both | none, seen from this side
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveAsked:
+    """The person is asked whether to store what a device wants to send, in ``folder``."""
+
+    request: ReceiveRequest
+    folder: FilePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +108,5 @@ class AnswerTaken:
     problem: AnswerError | None = None
 
 
-Fact: TypeAlias = Device | Checked | ApprovalAsked | AnswerTaken | Verdict | Closed
+Fact: TypeAlias = Device | Checked | ApprovalAsked | ReceiveAsked | AnswerTaken | Verdict | Closed
 Item: TypeAlias = Event | Fact

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from localpair.cli.output import results
 from localpair.cli.terminal.screen import device, nearby
+from localpair.cli.terminal.text import count, printable, size
 from localpair.errors import Refusal, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from localpair.cli.output.output import Output
     from localpair.cli.terminal.keyboard import Keyboard
-    from localpair.events import NearbyPeer
-    from localpair.settings import ApprovalRequest
+    from localpair.events import NearbyPeer, Peer
+    from localpair.settings import ApprovalRequest, ReceiveRequest
 
 _GIVING: Final = frozenset({"gives", "both"})
 _YES: Final = frozenset({"y", "yes"})
@@ -34,15 +37,21 @@ class Prompts:
         self._keyboard = keyboard
         self._output = output
         self._assume_yes = assume_yes
+        self._turn = asyncio.Lock()  # several devices may send at once, and one question is asked at a time
 
-    def require_person(self) -> None:
-        """Raise `RefusedError` where data is to be given away and nobody could be asked."""
-        if not self._assume_yes and not self._keyboard.interactive:
-            raise RefusedError(
-                Refusal.NOT_APPROVED,
-                "nobody can approve giving data away: standard input is no terminal",
-                hint="Add --yes to give it to whichever device proves that it has read the offer.",
-            )
+    def require_person(self, *, gives: bool) -> None:
+        """Raise `RefusedError` where data is to be given away, or else stored, and nobody could be asked."""
+        if self._assume_yes or self._keyboard.interactive:
+            return
+        if gives:
+            what, hint = "giving data away", "give it to whichever device proves that it has read the offer"
+        else:
+            what, hint = "what is to be received", "store whatever the paired device sends"
+        raise RefusedError(
+            Refusal.NOT_APPROVED,
+            f"nobody can approve {what}: standard input is no terminal",
+            hint=f"Add --yes to {hint}.",
+        )
 
     async def approve(self, request: ApprovalRequest) -> bool:
         """Whether this side agrees to the pair, and to giving its data away if there is any."""
@@ -53,6 +62,17 @@ class Prompts:
             return False
         question = "Send to this device?" if request.direction in _GIVING else "Pair with this device?"
         return await self._is_yes(f"{question} [y/N]")
+
+    def accepts_unasked(self, peer: Peer) -> bool:
+        """Whether what ``peer`` sends is stored without a question. A rule for a device belongs here."""
+        return self._assume_yes
+
+    async def receive(self, folder: Path, request: ReceiveRequest) -> bool:
+        """Whether to store in ``folder`` what a device wants to send."""
+        async with self._turn:
+            self._output.show(results.ReceiveAsked(request, folder))
+            self._output.talk.note(f"{device(request.peer)} wants to send {_contents(request)}.")
+            return await self._is_yes(f"Store in {printable(str(folder))}? [y/N]")
 
     async def _is_yes(self, question: str) -> bool:
         """Ask until the answer is one: a slip of the finger must not use an offer up. The end of input is a no."""
@@ -95,3 +115,13 @@ class Prompts:
         talk.note(f"The other device is {device(request.peer)}, at {request.path.remote}.")
         talk.note(f"Code: {talk.strong(request.code)}   The other screen must show the same.")
         talk.note(_DIRECTIONS.get(request.direction, ""))
+
+
+def _contents(request: ReceiveRequest) -> str:
+    """Such as ``3 files, 1.2 MB: a.txt, photos and 1 more``."""
+    if request.files is None or request.bytes is None:
+        return "files; how many is not known yet"
+    shown = ", ".join(printable(name, 60) for name in request.names)
+    more = f" and {request.more} more" if request.more else ""
+    named = f": {shown}{more}" if shown else ""
+    return f"{count(request.files, 'file')}, {size(request.bytes)}{named}"

@@ -67,6 +67,7 @@ EXAMPLES: list[Payload] = [
     End(1, HASH),
     Abandon(1, "it changed while it was read"),
     Total(3, 1_234_567),
+    Total(3, 1_234_567, 9, ("Größe.txt", "..")),
     Finish(1),
     Cancel(1, "the sender cancelled"),
     Settled(1, (Result(0), Result(1, HASH), Result(2, reason="Permission denied"))),
@@ -95,7 +96,7 @@ payloads = st.one_of(
     ),
     st.builds(End, u64, hashes),
     st.builds(Abandon, u64, reasons) | st.builds(Cancel, u32, reasons) | st.builds(Stop, u32, reasons),
-    st.builds(Total, u64, u64),
+    st.builds(Total, u64, u64, u32, st.lists(texts, max_size=5).map(tuple)),
     st.builds(Settled, u32, st.lists(results, max_size=5).map(tuple)),
 )  # fmt: skip
 

@@ -51,6 +51,8 @@ def _options(act: Act) -> Iterator[str]:
     if act.do == "join" and act.offer:
         yield "-"  # the offer comes by stdin; never by argv, where every user of the machine could read it
     yield from _pairing_options(act)
+    if act.approve and act.do in ("host", "join", "listen"):
+        yield "--yes"
     if act.timeout is not None:
         yield from ("--timeout", f"{act.timeout:g}")
     yield from act.arguments
@@ -73,5 +75,3 @@ def _pairing_options(act: Act) -> Iterator[str]:
         yield from ("--receive", "@state/received")
     if act.do == "host":
         yield from ("--qr", "none")
-    if act.approve:
-        yield "--yes"

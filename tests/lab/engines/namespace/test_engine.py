@@ -807,7 +807,7 @@ def test_what_an_interpreter_reads_at_its_start_gets_a_start(
 ) -> None:
     async def run() -> None:
         async with real(tmp_path, cold=False, environment=tuple(environment.items())) as up:
-            process = await up.start("alice", ["@localpair", "listen"], p.PRODUCT_HOME)
+            process = await up.start("alice", ["@localpair", "listen", "--yes"], p.PRODUCT_HOME)
             first = await anext(process.lines())
             words = await output(up, "alice", "sh", "-c", f"tr '\\0' ' ' </proc/{process.pid}/cmdline")
             assert ("localpair listen" in words[0]) is is_started, first
@@ -867,7 +867,7 @@ def test_nothing_of_the_labs_environment_is_to_be_seen_in_a_forked_device(
 
     async def run() -> None:
         async with real(tmp_path, cold=False) as up:
-            process = await up.start("alice", ["@localpair", "listen"], p.PRODUCT_HOME)
+            process = await up.start("alice", ["@localpair", "listen", "--yes"], p.PRODUCT_HOME)
             await anext(process.lines())
             shown = await output(up, "alice", "cat", f"/proc/{process.pid}/environ")
             assert "PATH=" in "".join(shown)

@@ -154,7 +154,7 @@ def test_a_transfer_that_fails_is_told_with_what_had_arrived(
     error: Exception, code: int, reason: str, api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.pairing.session_ = Session([RECEIVED], error)
-    assert main(["host", "--receive", str(tmp_path), "--json"], api) == code
+    assert main(["host", "--receive", str(tmp_path), "--yes", "--json"], api) == code
     lines = _json(capsys)
     assert lines[-2]["event"] == "closed"
     assert lines[-2]["received"] == {"files": 1, "bytes": 5}

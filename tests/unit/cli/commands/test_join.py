@@ -120,7 +120,7 @@ def test_an_offer_of_data_that_nobody_takes_is_pointed_out(
     assert main(["join"], api) == 0
     assert "warning: the other device wants to send something" in capsys.readouterr().err
     monkeypatch.setenv("LOCALPAIR_OFFER", TYPICAL)
-    assert main(["join", "--receive", str(tmp_path)], api) == 0
+    assert main(["join", "--receive", str(tmp_path), "--yes"], api) == 0
     assert "warning" not in capsys.readouterr().err
 
 

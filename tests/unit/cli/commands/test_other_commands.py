@@ -168,7 +168,9 @@ def test_listen_serves_until_the_time_is_up_and_one_failure_ends_alone(
     api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.listened = [Session([RECEIVED], TransferError("broke")), Session([RECEIVED])]
-    assert main(["listen", "--receive", str(tmp_path / "in"), "--timeout", "0.2", "--json"], api) == 0
+    assert (
+        main(["listen", "--receive", str(tmp_path / "in"), "--timeout", "0.2", "--yes", "--json"], api) == 0
+    )
     lines = _json(capsys)
     assert sum(line["event"] == "paired" for line in lines) == 2
     closed = [line for line in lines if line["event"] == "closed"]
@@ -182,7 +184,7 @@ def test_listen_serves_until_the_time_is_up_and_one_failure_ends_alone(
 def test_listen_once_ends_with_the_first_device(
     api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["listen", "--receive", str(tmp_path), "--once", "--json"]
+    words = ["listen", "--receive", str(tmp_path), "--once", "--yes", "--json"]
     api.listened = [Session([RECEIVED]), Session()]
     assert main(words, api) == 0
     assert [session.closed for session in api.listened] == [1, 0]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cli_fakes import Api, Session
+from cli_fakes import PEER, TYPICAL, Api, Session
+from cli_typing import RECEIVED, Typist, _json
+from localpair import events
 from localpair.cli import main
+from localpair.settings import ReceiveRequest
 from localpair.terms import Terms
+
+SENT = events.Sent("a.txt", 5, "ab" * 32)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +62,105 @@ def test_a_link_to_home_is_home(api: Api, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_terms_of_receiving_are_handed_on(api: Api, tmp_path: Path) -> None:
-    words = ["--receive", str(tmp_path), "--max-files", "2", "--max-size", "1k", "--max-depth", "3"]
-    assert main(["host", *words, "--yes"], api) == 0
+    words = ["--receive", str(tmp_path), "--max-files", "2", "--max-size", "1k", "--max-depth", "3", "--yes"]
+    assert main(["host", *words], api) == 0
     assert api.pairing.session_.terms == Terms(2, 1000, 3)
     api.listened = [Session()]
     assert main(["listen", *words, "--once"], api) == 0
     assert api.listened[0].terms == Terms(2, 1000, 3)
+
+
+# --- who is asked
+
+
+@pytest.mark.parametrize(("typed", "stored"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False)])
+@pytest.mark.parametrize("command", ["host", "join", "listen"])
+def test_the_person_who_takes_is_asked_with_sender_count_size_and_names(
+    command: str, typed: str, stored: bool, api: Api, tmp_path: Path, terminal: int,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("LOCALPAIR_OFFER", TYPICAL)
+    typist = Typist(terminal, monkeypatch, typed)
+    session = api.pairing.session_ = Session([RECEIVED])
+    api.listened = [session]
+    hostile = "a\x1b[2J\u202etxt"
+    session.request = ReceiveRequest(replace(PEER, label="Anna\x1b[2J"), 3, 1_200_000, (hostile, "photos"), 1)
+    words = [command, "--receive", str(tmp_path / "in"), *(["--once"] if command == "listen" else [])]
+    assert main(words, api) == (0 if stored else 4)
+    assert typist.asked == [f"Store in {tmp_path / 'in'}? [y/N]"]
+    said = capsys.readouterr()
+    assert (
+        "Anna\\x1b[2J (3f2a-9c11-07de) wants to send 3 files, 1.2 MB: a\\x1b[2J\\u202etxt, photos and 1 more."
+        in said.err
+    )
+    assert ("Received 1 file" in said.out) is stored
+    assert ("error: not accepted" in said.err) is not stored
+
+
+def test_what_is_not_counted_yet_is_asked_about_as_such(
+    api: Api,
+    tmp_path: Path,
+    terminal: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Typist(terminal, monkeypatch, "y\n")
+    api.pairing.session_.request = ReceiveRequest(PEER, None, None, (), 0)
+    assert main(["host", "--receive", str(tmp_path), "--json"], api) == 0
+    said = capsys.readouterr()
+    assert "wants to send files; how many is not known yet." in said.err
+    [asked] = [json.loads(line) for line in said.out.splitlines() if '"incoming"' in line]
+    assert (asked["files"], asked["names"], asked["folder"]) == (None, [], str(tmp_path))
+
+
+@pytest.mark.parametrize("command", ["host", "join", "listen"])
+def test_without_a_terminal_receiving_needs_yes(
+    command: str,
+    api: Api,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("LOCALPAIR_OFFER", TYPICAL)
+    assert main([command, "--receive", str(tmp_path), "--json"], api) == 4
+    assert api.calls == []
+    said = capsys.readouterr()
+    assert json.loads(said.out.splitlines()[-1])["reason"] == "not-approved"
+    assert "nobody can approve what is to be received: standard input is no terminal" in said.err
+    assert "hint: Add --yes to store whatever the paired device sends." in said.err
+    monkeypatch.setenv("LOCALPAIR_OFFER", TYPICAL)
+    session = api.pairing.session_ = Session([RECEIVED])
+    api.listened = [session]
+    once = ["--once"] if command == "listen" else []
+    assert main([command, "--receive", str(tmp_path), "--yes", "--json", *once], api) == 0
+    assert session.received_into == tmp_path
+    assert not [line for line in capsys.readouterr().out.splitlines() if '"incoming"' in line]
+
+
+def test_a_no_to_what_comes_is_no_reason_to_send_less(
+    api: Api, file: Path, tmp_path: Path, terminal: int, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    Typist(terminal, monkeypatch, "n\n")
+    session = api.pairing.session_ = Session([SENT])
+    assert main(["host", "--send", str(file), "--receive", str(tmp_path / "in"), "--json"], api) == 4
+    assert session.sent == [file]
+    closed = next(line for line in _json(capsys) if line["event"] == "closed")
+    assert closed["sent"] == {"files": 1, "bytes": 5}
+
+
+def test_two_devices_are_asked_about_one_after_the_other(
+    api: Api,
+    tmp_path: Path,
+    terminal: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    typist = Typist(terminal, monkeypatch, "y\n", "n\n")
+    api.listened = [Session([RECEIVED]), Session([RECEIVED])]
+    assert main(["listen", "--receive", str(tmp_path), "--timeout", "0.5", "--json"], api) == 0
+    assert len(typist.asked) == 2
+    failures = [
+        line["failure"] and line["failure"]["reason"] for line in _json(capsys) if line["event"] == "closed"
+    ]
+    assert sorted(map(str, failures)) == ["None", "not-approved"]

@@ -39,6 +39,7 @@ from localpair.errors import (
     UsageError,
     WireError,
 )
+from localpair.settings import ReceiveRequest
 
 DOCUMENT = places.DOCS / "cli.md"
 SENT = events.Sent("a.txt", 5, "ab" * 32)
@@ -60,6 +61,7 @@ ITEMS: list[results.Item] = [
     results.Device("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0),
     results.Checked(Finding("interfaces", Status.OK, 0.0, 1.0, "3 up", {"count": 3})),
     results.ApprovalAsked(PEER, "483 920", "gives", PATH),
+    results.ReceiveAsked(ReceiveRequest(PEER, 3, 5, ("a.txt",), 2), Path("in")),
     events.CodeShown(PEER, "483 920", "gives", PATH, again=True),
     events.PeerGone(PEER),
     events.SealedHeard(),
