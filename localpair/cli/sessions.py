@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from localpair.cli import files
 from localpair.cli.output import results
 from localpair.cli.output.failures import explain
+from localpair.cli.receiving import receive_unless_declined
 from localpair.errors import LocalpairError, RefusedError, RemoteError, TransferError, UnreachableError
 from localpair.events import AnswerIssued, OfferIssued, Paired, Received, Reconnected, Sent
 
@@ -17,43 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from localpair.cli.context import Context
     from localpair.cli.output.output import Output
-    from localpair.cli.terminal.prompts import Prompts
-    from localpair.events import Event, Peer
+    from localpair.cli.receiving import Inbound
+    from localpair.events import Event
     from localpair.pairing.attempt import Pairing
     from localpair.session import Session
-    from localpair.settings import ReceiveApprover
-    from localpair.terms import Terms
 
 _GOODBYE_S: Final = 0.2
 _INTERRUPTED: Final = results.Failure("interrupted", "interrupted", None, 130)
 _LAST_EVENTS_S: Final = 0.2  # for events that explain a failure and are still on their way
-
-
-@dataclass(frozen=True, slots=True)
-class Inbound:
-    """Where to store what comes, on which terms, and who is asked."""
-
-    folder: Path
-    terms: Terms
-    prompts: Prompts
-
-    def question(self, peer: Peer) -> ReceiveApprover | None:
-        """What is asked before anything of ``peer`` is stored; None where nothing is."""
-        if self.prompts.accepts_unasked(peer):
-            return None
-        return partial(self.prompts.receive, self.folder)
-
-
-def inbound(folder: Path, terms: Terms, context: Context, prompts: Prompts) -> Inbound:
-    """Prepare ``folder``.
-
-    Raises `UsageError` or `LocalError` where nothing can be stored there, `RefusedError` where nobody could be asked.
-    """
-    prompts.require_person(gives=False)
-    landing = files.landing_folder(folder, context.output.talk, allow_hidden=terms.allow_hidden)
-    return Inbound(landing, terms, prompts)
 
 
 async def pair_and_carry(
@@ -162,21 +132,13 @@ async def _exchange(session: Session, send: Sequence[Path], receive: Inbound | N
             if send:
                 tasks.create_task(session.send_files(send))
             if receive is not None:
-                tasks.create_task(_receive(session, receive, declined))
+                tasks.create_task(receive_unless_declined(session, receive, declined))
     except* (UnreachableError, RemoteError, ConnectionError) as group:
         failure = explain(group)
         raise TransferError(f"the transfer failed: {failure.message}", hint=failure.hint) from group
 
     if declined:
         raise declined[0]
-
-
-async def _receive(session: Session, receive: Inbound, declined: list[RefusedError]) -> None:
-    """Receive what is wanted. A no to that is kept for the end: it is no reason to send less."""
-    try:
-        await session.receive_files(receive.folder, receive.terms, receive.question(session.peer))
-    except RefusedError as error:
-        declined.append(error)
 
 
 def _check_taken(session: Session, send: Sequence[Path], receive: Inbound | None) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from localpair.cli import files
 from localpair.cli.output import results
-from localpair.cli.sessions import Inbound, inbound, pair_and_carry
+from localpair.cli.receiving import Inbound, inbound
+from localpair.cli.sessions import pair_and_carry
 from localpair.cli.terminal.prompts import Prompts
 from localpair.cli.terminal.qr_output import Codes
 from localpair.errors import AnswerError

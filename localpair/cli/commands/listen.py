@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from localpair.cli.output.failures import explain
-from localpair.cli.sessions import Inbound, Watch, carry, inbound
+from localpair.cli.receiving import Inbound, inbound
+from localpair.cli.sessions import Watch, carry
 from localpair.cli.terminal.prompts import Prompts
 from localpair.errors import UnreachableError
 
