@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from localpair.pairing.discover import acquire_addresses, discover
     from localpair.pairing.host import Hosting
     from localpair.pairing.listen import Listening
+    from localpair.rules import Acceptance, DeviceRule
     from localpair.session import Session
     from localpair.settings import (
         ApprovalRequest,
@@ -85,6 +86,7 @@ _WHERE = {
     "localpair.net.agent.gathering": "AddressReport",
     "localpair.pairing.attempt": "Pairing",
     "localpair.pairing.api": "host join listen reach",
+    "localpair.rules": "Acceptance DeviceRule",
     "localpair.session": "Session",
     "localpair.settings": "ApprovalRequest Approver Chooser ReceiveApprover ReceiveRequest Settings",
     "localpair.terms": "Terms",
@@ -95,6 +97,7 @@ _WHERE = {
 _MODULES = {name: module for module, names in _WHERE.items() for name in names.split()}
 
 __all__ = [
+    "Acceptance",
     "AddressAttempt",
     "AddressReport",
     "AnswerError",
@@ -106,6 +109,7 @@ __all__ = [
     "Chooser",
     "CodeShown",
     "DeviceRecord",
+    "DeviceRule",
     "DeviceState",
     "Direction",
     "Event",

@@ -116,6 +116,22 @@ class Session:
         ask = None if approve is None else partial(self._ask, approve, terms)
         return await self._supervisor.incoming.receive(directory, terms, ask)
 
+    async def files_offered(self) -> bool:
+        """Wait until the peer calls ``send_files``: what is to become of them can be decided now.
+
+        False where the peer ended the session without sending. Raises TransferError where the connection was lost.
+        """
+        self.start()
+        return await self._supervisor.incoming.offered()
+
+    async def decline_files(self, reason: str) -> bool:
+        """Store nothing of one ``send_files`` of the peer, which fails there with ``reason``.
+
+        False where the peer ended the session without sending. Raises TransferError where the connection was lost.
+        """
+        self.start()
+        return await self._supervisor.incoming.decline(reason)
+
     async def _ask(self, approve: ReceiveApprover, terms: Terms, counted: Counted | None) -> bool:
         if counted is None:
             return await approve(ReceiveRequest(self.peer, None, None, (), 0))

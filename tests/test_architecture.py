@@ -18,7 +18,7 @@ PACKAGE = Path(localpair.__file__).parent
 # From the bottom up; see Ladder. Only the command line uses the package's own face, which hands on what is public.
 LAYERS = (
     ("_version", "address", "aliases", "errors", "limits"),
-    ("candidate", "keys", "labels", "marks", "qr", "terms"),
+    ("candidate", "keys", "labels", "marks", "qr", "rules", "terms"),
     ("events", "ranking", "trust"),
     ("neighbourhood", "wire"),
     ("protocol", "settings"),

@@ -20,6 +20,7 @@ from localpair.limits import (
     PATH_DEPTH,
     STAGE_THREE_S,
 )
+from localpair.rules import Acceptance
 from localpair.terms import USUAL, Terms
 
 if TYPE_CHECKING:
@@ -131,6 +132,16 @@ def _add_devices(parser: argparse.ArgumentParser) -> None:
     rename.add_argument("device", metavar="DEVICE")
     rename.add_argument("name", metavar="NAME", type=_name)
     _add_json(rename, nested=True)
+    _add_rules(actions.add_parser("rules", help="what happens to what it sends", **_page(helptexts.RULES)))
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("device", metavar="DEVICE")
+    parser.add_argument("--accept", choices=[str(one) for one in Acceptance], help=helptexts.ACCEPT)
+    parser.add_argument("--receive", metavar="DIR", type=_folder, help=helptexts.RECEIVE_RULE)
+    parser.add_argument("--max-size", metavar="SIZE", type=_size, help=helptexts.MAX_SIZE_RULE)
+    parser.add_argument("--reset", action="store_true", help=helptexts.RESET_RULE)
+    _add_json(parser, nested=True)
 
 
 def _add_send(parser: argparse.ArgumentParser) -> None:
@@ -213,6 +224,12 @@ def _size(word: str) -> int:
     return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(unit.lower() or " "))
 
 
+def _folder(word: str) -> Path:
+    if not word.strip():  # a variable of the shell that is not set
+        raise argparse.ArgumentTypeError("no folder is named")
+    return Path(word)
+
+
 def _name(word: str) -> str:
     if len(word.encode(errors="replace")) > LABEL_BYTES:
         raise argparse.ArgumentTypeError(f"the name has more than {LABEL_BYTES} bytes")
@@ -267,7 +284,13 @@ def _devices(given: argparse.Namespace) -> options.Devices:
         device=getattr(given, "device", ""),
         name=getattr(given, "name", ""),
         json=given.json,
+        rule=_rule(given) if given.action == "rules" else options.RuleOptions(),
     )
+
+
+def _rule(given: argparse.Namespace) -> options.RuleOptions:
+    accept = None if given.accept is None else Acceptance(given.accept)
+    return options.RuleOptions(accept, given.receive, given.max_size, given.reset)
 
 
 _ADDERS: Final[dict[str, Callable[[argparse.ArgumentParser], None]]] = {

@@ -92,7 +92,7 @@ examples:
 """,
     ),
     "devices": (
-        "list, rename, forget or revoke paired devices",
+        "list, rename, forget or revoke paired devices, and set rules for them",
         """\
 Shows the devices that this one is paired with, and changes what is kept about
 them. A device is named by its name, its id, or the beginning of its id.
@@ -102,6 +102,7 @@ examples:
   localpair devices rename 3f2a kitchen
   localpair devices forget kitchen     it and its keys: it is a stranger then
   localpair devices revoke kitchen     refuse it from now on
+  localpair devices rules kitchen --accept always   store what it sends unasked
 """,
     ),
     "send": (
@@ -127,6 +128,17 @@ examples:
     ),
 }
 
+RULES: Final = """\
+Shows what happens to files that a paired device sends, or changes it. What is
+not given stays as it is. A running `localpair listen` heeds it at once.
+
+examples:
+  localpair devices rules kitchen
+  localpair devices rules kitchen --accept always --receive ~/Pictures --max-size 2G
+  localpair devices rules kitchen --accept never
+  localpair devices rules kitchen --reset
+"""
+
 FLOW: Final = "pre: the offer comes first (default); post: the devices find each other first"
 OFFER_ADDRESSES: Final = (
     "which of this device's addresses the offer holds (default: all); it works without any"
@@ -141,6 +153,10 @@ RECEIVE: Final = (
 RECEIVE_HERE: Final = "store what comes in DIR (default: the current folder)"
 MAX_FILES: Final = "stop a transfer that brings more files and folders (default: %(default)d)"
 MAX_SIZE: Final = "stop a transfer that brings more, such as 500M or 2 GB (default: 1 TB)"
+ACCEPT: Final = "store what it sends unasked, ask a person each time (default), or refuse it"
+RECEIVE_RULE: Final = "store what it sends in DIR, wherever the rest goes"
+MAX_SIZE_RULE: Final = "stop a transfer of it that brings more, such as 500M or 2 GB"
+RESET_RULE: Final = "take the rule back, before what else is given is set"
 MAX_DEPTH: Final = "refuse what lies in more folders than N (default: %(default)d)"
 ALLOW_HIDDEN: Final = "store hidden names and those that programs act on as they are, and in any DIR"
 QR: Final = "draw the code in the terminal (default there), not at all, or into FILE (.svg or .png)"

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
+    from localpair.rules import Acceptance
+
     Flow: TypeAlias = Literal["pre", "post"]
     OfferAddresses: TypeAlias = Literal["all", "none"]
 
@@ -88,13 +90,24 @@ class Diagnose:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleOptions:
+    """What is to change in the rule for a device: what is None stays, unless ``reset`` takes the rule back first."""
+
+    accept: Acceptance | None = None
+    receive: Path | None = None
+    max_size: int | None = None
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Devices:
     """``localpair devices``: what the trust store holds, and changes to it."""
 
-    action: Literal["list", "rename", "forget", "revoke"] = "list"
+    action: Literal["list", "rename", "rules", "forget", "revoke"] = "list"
     device: str = ""
     name: str = ""
     json: bool = False
+    rule: RuleOptions = RuleOptions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,52 +2,112 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from localpair.cli import files
-from localpair.errors import RefusedError
+from localpair.cli.terminal.screen import device
+from localpair.cli.terminal.text import printable
+from localpair.errors import LocalpairError, Refusal, RefusedError
+from localpair.rules import NO_RULE, Acceptance
+from localpair.trust.file import DeviceState
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from localpair.cli.context import Context
+    from localpair.cli.terminal.messages import Talk
     from localpair.cli.terminal.prompts import Prompts
     from localpair.events import Peer
+    from localpair.rules import DeviceRule
     from localpair.session import Session
-    from localpair.settings import ReceiveApprover
     from localpair.terms import Terms
+    from localpair.trust.store import TrustStore
+
+_REFUSED: Final = "a rule there refuses what this device sends"
+_NO_FOLDER: Final = "there is no folder for it there"
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """Where to store what comes, on which terms, and who is asked."""
+    """Where to store what comes, on which terms, and who is asked, unless a rule for the device says otherwise."""
 
     folder: Path
     terms: Terms
     prompts: Prompts
+    store: TrustStore
+    talk: Talk
 
-    def question(self, peer: Peer) -> ReceiveApprover | None:
-        """What is asked before anything of ``peer`` is stored; None where nothing is."""
-        if self.prompts.accepts_unasked(peer):
-            return None
-        return partial(self.prompts.receive, self.folder)
+    def refuses(self, peer: Peer) -> bool:
+        """Whether a rule refuses whatever ``peer`` sends."""
+        return self._rule(peer).accept is Acceptance.NEVER
+
+    async def receive(self, session: Session) -> None:
+        """Store what the session's peer sends. Raises RefusedError where nothing of it may be stored."""
+        if not await session.files_offered():
+            return
+        rule = self._rule(session.peer)
+        if rule.accept is Acceptance.NEVER:
+            await session.decline_files(_REFUSED)
+            raise _refused(session.peer)
+        try:
+            folder = self._landing(rule)
+        except LocalpairError:
+            await session.decline_files(_NO_FOLDER)
+            raise
+        unasked = rule.accept is Acceptance.ALWAYS or self.prompts.assumes_yes
+        if rule.accept is Acceptance.ALWAYS:
+            self.talk.note(
+                f"A rule stores what {device(session.peer)} sends in {printable(str(folder))}, unasked."
+            )
+        ask = None if unasked else partial(self.prompts.receive, folder)
+        await session.receive_files(folder, self._bounded(rule), ask)
+
+    def _rule(self, peer: Peer) -> DeviceRule:
+        """Read once something is offered, and anew each time: a rule that is changed while `listen` runs holds for the
+        next transfer, also of a device that has been connected for long.
+        """
+        record = self.store.find(peer.device_id)
+        return NO_RULE if record is None else record.rule
+
+    def _landing(self, rule: DeviceRule) -> Path:
+        if not rule.folder:
+            return self.folder
+        return files.landing_folder(Path(rule.folder), self.talk, allow_hidden=self.terms.allow_hidden)
+
+    def _bounded(self, rule: DeviceRule) -> Terms:
+        if rule.max_size is None:
+            return self.terms
+        return replace(self.terms, size=min(self.terms.size, rule.max_size))
 
 
 def inbound(folder: Path, terms: Terms, context: Context, prompts: Prompts) -> Inbound:
     """Prepare ``folder``.
 
-    Raises `UsageError` or `LocalError` where nothing can be stored there, `RefusedError` where nobody could be asked.
+    Raises `UsageError` or `LocalError` where nothing can be stored there, `RefusedError` where nobody could be asked
+    and no rule answers either.
     """
-    prompts.require_person(gives=False)
+    store = context.api.TrustStore()
+    if not any(
+        record.rule.accept is Acceptance.ALWAYS and record.state is DeviceState.PAIRED
+        for record in store.devices()
+    ):
+        prompts.require_person(gives=False)
     landing = files.landing_folder(folder, context.output.talk, allow_hidden=terms.allow_hidden)
-    return Inbound(landing, terms, prompts)
+    return Inbound(landing, terms, prompts, store, context.output.talk)
 
 
 async def receive_unless_declined(session: Session, receive: Inbound, declined: list[RefusedError]) -> None:
     """Receive what is wanted. A no to that is kept for the end: it is no reason to send less."""
     try:
-        await session.receive_files(receive.folder, receive.terms, receive.question(session.peer))
+        await receive.receive(session)
     except RefusedError as error:
         declined.append(error)
+
+
+def _refused(peer: Peer) -> RefusedError:
+    return RefusedError(
+        Refusal.NOT_APPROVED,
+        f"a rule on this device refuses what {device(peer)} sends",
+        hint=f"Nothing was stored. `localpair devices rules {peer.device_id} --accept ask` changes that.",
+    )

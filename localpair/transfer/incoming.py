@@ -132,6 +132,22 @@ class Incoming:
             raise TransferError(reception.failures.message("did not arrive"))
         return reception.receipt
 
+    async def offered(self) -> bool:
+        """Wait for the next batch. False where the peer ended the session without one."""
+        await self._until(lambda: self._ended or self._receiver.phase is ReceivePhase.OFFERED)
+        if self._error is not None:
+            raise self._error
+        return not self._ended
+
+    async def decline(self, reason: str) -> bool:
+        """Take nothing of the next batch; the sender hears why. False where the peer ended the session without one."""
+        async with self._turn:
+            is_offered = await self.offered()
+            if is_offered:
+                self._receiver.decline(reason)
+                self._process()
+            return is_offered
+
     # --- called by the session
 
     def receive_message(self, message: Start | Begin | End | Abandon | Total | Finish | Cancel) -> None:

@@ -7,6 +7,7 @@ was found::
       "device_id": "mfrggzdfmztwq2lk", "public_key": "<64 hex digits>", "pair_key": "<64 hex digits>",
       "role": "issuer", "label": "Ana's laptop", "alias": "", "state": "paired", "generation": 0,
       "addresses": [["192.168.1.20", 46821]], "heard": [0, 0, 0, 0],
+      "accept": "ask", "receive_into": "", "max_size": null,
       "created": 1735689600.0, "last_seen": 1735689600.0}]}
 """
 
@@ -26,6 +27,7 @@ from localpair.keys import Role, device_id
 from localpair.labels import clean_label
 from localpair.limits import REMEMBERED_ADDRESSES, TRUST_BYTES
 from localpair.marks import NOTHING_HEARD, Marks
+from localpair.rules import NO_RULE, Acceptance, DeviceRule
 from localpair.trust.state_folder import (
     locked,
     make_folder,
@@ -59,9 +61,9 @@ class DeviceRecord:
 
     ``public_key`` and ``pair_key`` have 32 bytes; ``role`` is this side's own part in the pairing; ``label`` is the
     peer's claim and ``alias`` the name given here. ``addresses`` are the last good ones, newest first, without
-    scope. ``heard`` tells how far its beacons were heard (``localpair.marks``). ``created`` and
-    ``last_seen`` are wall-clock seconds for people (0: never); nothing is decided by them.
-    Raises ValueError where the parts do not fit together.
+    scope. ``heard`` tells how far its beacons were heard (``localpair.marks``). ``rule`` says what happens to files
+    that it sends. ``created`` and ``last_seen`` are wall-clock seconds for people (0: never); nothing is decided by
+    them. Raises ValueError where the parts do not fit together.
     """
 
     device_id: str
@@ -74,6 +76,7 @@ class DeviceRecord:
     generation: int = 0
     addresses: tuple[Candidate, ...] = ()
     heard: Marks = NOTHING_HEARD
+    rule: DeviceRule = NO_RULE
     created: float = 0.0
     last_seen: float = 0.0
 
@@ -237,6 +240,9 @@ def _to_json(record: DeviceRecord) -> dict[str, object]:
         "generation": record.generation,
         "addresses": [[str(candidate.address), candidate.port] for candidate in record.addresses],
         "heard": list(record.heard),
+        "accept": record.rule.accept.value,
+        "receive_into": record.rule.folder,
+        "max_size": record.rule.max_size,
         "created": record.created,
         "last_seen": record.last_seen,
     }
@@ -258,6 +264,7 @@ def _from_json(fields: dict[str, object]) -> DeviceRecord:
         generation=int(_number(fields.pop("generation", 0))),
         addresses=tuple(Candidate(normalise(_text(host)), int(port)) for host, port in addresses),
         heard=_marks(fields.pop("heard", [])),
+        rule=_rule(fields),
         created=_number(fields.pop("created", 0.0)),
         last_seen=_number(fields.pop("last_seen", 0.0)),
     )
@@ -267,6 +274,17 @@ def _marks(value: object) -> Marks:
     if not isinstance(value, list) or not all(type(one) is int for one in value):
         raise TypeError
     return tuple(one for one, _ in zip((*value, *NOTHING_HEARD), NOTHING_HEARD, strict=False))
+
+
+def _rule(fields: dict[str, object]) -> DeviceRule:
+    max_size = fields.pop("max_size", None)
+    if max_size is not None and type(max_size) is not int:
+        raise TypeError
+    return DeviceRule(
+        Acceptance(_text(fields.pop("accept", Acceptance.ASK.value))),
+        _text(fields.pop("receive_into", "")),
+        max_size,
+    )
 
 
 def _text(value: object) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from localpair.candidate import Candidate
     from localpair.marks import Marks
+    from localpair.rules import DeviceRule
 
 __all__ = ["DeviceRecord", "DeviceState", "Role", "TrustStore"]
 
@@ -144,6 +145,18 @@ class TrustStore:
             if pending is not None:
                 document = document.put(replace(pending, alias=name))
             return document.put(replace(record, alias=name))
+
+        return _require(self._file.edit(change), device_id)
+
+    def set_rule(self, device_id: str, rule: DeviceRule) -> DeviceRecord:
+        """Decide what happens from now on to files that a device sends, until it is forgotten. Raises UsageError."""
+
+        def change(document: Document) -> Document:
+            record = _require(document, device_id)
+            pending = document.find(device_id, pending=True)
+            if pending is not None:
+                document = document.put(replace(pending, rule=rule))
+            return document.put(replace(record, rule=rule))
 
         return _require(self._file.edit(change), device_id)
 
@@ -281,5 +294,11 @@ def _confirmed(document: Document, device_id: str) -> Document:
     if earlier is not None:
         known = (*pending.addresses, *earlier.addresses)
         label = better_label(pending.label, earlier.label)
-        pair = replace(pair, label=label, alias=pending.alias or earlier.alias, addresses=remembered(known))
+        pair = replace(
+            pair,
+            label=label,
+            alias=pending.alias or earlier.alias,
+            addresses=remembered(known),
+            rule=earlier.rule,  # the device is the same: a refusal must not end by pairing anew
+        )
     return document.settle(pair).advanced()

@@ -87,8 +87,11 @@ class Session:
         self.received_into: Path | None = None
         self.terms: Terms | None = None
         self.request = ReceiveRequest(PEER, 3, 1_200_000, ("a.txt", "photos"), 1)
+        self.declined: list[str] = []
+        self.asked = False
         self.started = self.closed = 0
         self.peer_gives, self.peer_takes = False, True
+        self.offers = True
         self.on_event: Callable[[events.Event], None] = lambda _: None
 
     def start(self) -> None:
@@ -101,11 +104,18 @@ class Session:
     async def receive_files(
         self, directory: Path, terms: Terms, approve: ReceiveApprover | None
     ) -> events.Receipt:
-        self.received_into, self.terms = directory, terms
+        self.received_into, self.terms, self.asked = directory, terms, approve is not None
         if approve is not None and not await approve(self.request):
             raise RefusedError(Refusal.NOT_APPROVED, "not accepted")
         await self._carry()
         return events.Receipt()
+
+    async def files_offered(self) -> bool:
+        return self.offers
+
+    async def decline_files(self, reason: str) -> bool:
+        self.declined.append(reason)
+        return self.offers
 
     async def close(self) -> None:
         self.closed += 1

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from localpair.cli.files import prepare_folder
+from localpair.cli.options import RuleOptions
 from localpair.cli.output import results
+from localpair.cli.terminal.screen import rule_words
 from localpair.cli.terminal.text import printable
+from localpair.rules import NO_RULE
 
 if TYPE_CHECKING:
     from localpair.cli.context import Context
@@ -26,7 +31,7 @@ async def run(command: Devices, context: Context) -> None:
     record = store.get(command.device)
     changed, said = _change(command, store, record)
     if context.output.json:
-        context.output.show(_fact(changed, state=said))
+        context.output.show(_fact(changed, state="" if command.action == "rules" else said))
     talk.note(f"{printable(record.name, 64)} (device {record.device_id}): {said}.")
 
 
@@ -36,12 +41,30 @@ def _change(command: Devices, store: TrustStore, record: DeviceRecord) -> tuple[
         case "rename":
             renamed = store.rename(record.device_id, command.name)
             return renamed, f"renamed to {printable(renamed.name, 64)}"
+        case "rules":
+            ruled = _ruled(command.rule, store, record)
+            return ruled, rule_words(ruled.rule)
         case "revoke":
             store.revoke(record.device_id)
             return record, "revoked"
         case _:
             store.forget(record.device_id)
             return record, "forgotten"
+
+
+def _ruled(change: RuleOptions, store: TrustStore, record: DeviceRecord) -> DeviceRecord:
+    """Set what was given and leave the rest as it is. Raises UsageError or LocalError for a folder of no use."""
+    if change == RuleOptions():
+        return record
+    rule = NO_RULE if change.reset else record.rule
+    if change.receive is not None:
+        prepare_folder(change.receive)
+        rule = replace(rule, folder=str(change.receive.absolute()))
+    if change.accept is not None:
+        rule = replace(rule, accept=change.accept)
+    if change.max_size is not None:
+        rule = replace(rule, max_size=change.max_size)
+    return store.set_rule(record.device_id, rule)
 
 
 def _fact(record: DeviceRecord, state: str = "") -> results.Device:
@@ -52,4 +75,5 @@ def _fact(record: DeviceRecord, state: str = "") -> results.Device:
         state=state or str(record.state),
         created=record.created,
         last_seen=record.last_seen,
+        rule=record.rule,
     )

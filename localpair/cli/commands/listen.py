@@ -47,6 +47,10 @@ class _Reception:
         """Store what one device sends. Raises what the library raises."""
         await carry(session, self._output, receive=self._receive)
 
+    def refuses(self, session: Session) -> bool:
+        """Whether a rule refuses whatever comes: such a device is not the one that is waited for."""
+        return self._receive.refuses(session.peer)
+
     async def receive_calmly(self, session: Session) -> None:
         """The same, and a session that fails ends alone: the next device is served."""
         try:
@@ -59,14 +63,18 @@ async def _serve(listening: Listening, command: Listen, reception: _Reception, w
     """Take sessions as they come. The time bounds the waiting; what is under way is finished."""
     end = None if command.timeout is None else asyncio.get_running_loop().time() + command.timeout
     sessions = aiter(listening.sessions())
+    calm: list[asyncio.Task[None]] = []
     async with asyncio.TaskGroup() as tasks:
         while (session := await _next(sessions, end)) is not None:
             await watch.until_paired(session)
-            if command.once:
+            if command.once and not reception.refuses(session):
                 await reception.receive(session)
-                return
-            tasks.create_task(reception.receive_calmly(session))
-    if command.once:
+                break
+            calm.append(tasks.create_task(reception.receive_calmly(session)))
+        if command.once:  # those are refused, and hold nobody up
+            for task in calm:
+                task.cancel()
+    if command.once and session is None:
         raise UnreachableError(
             f"no paired device came within {command.timeout:g} s",
             hint="Run `localpair send` there, or wait longer.",

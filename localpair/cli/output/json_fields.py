@@ -106,7 +106,9 @@ def _of_command_line(
 ) -> tuple[str, Fields]:
     match item:
         case results.Device():
-            return "device", {name: getattr(item, name) for name in item.__slots__}
+            rule = item.rule
+            accepted = {"accept": str(rule.accept), "receive": rule.folder, "max_size": rule.max_size}
+            return "device", {**{name: getattr(item, name) for name in item.__slots__}, "rule": accepted}
         case results.Checked():
             return "check", dict(item.finding.to_dict())
         case results.Verdict():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from localpair.events import Event
+from localpair.rules import NO_RULE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from localpair.diagnosis.record import Finding
     from localpair.errors import AnswerError
     from localpair.events import Path, Peer, Received, Sent
+    from localpair.rules import DeviceRule
     from localpair.settings import ReceiveRequest
 
 FILES_SHOWN: Final = 20  # of one session; more are counted
@@ -30,6 +32,7 @@ class Device:
     state: str
     created: float
     last_seen: float
+    rule: DeviceRule = NO_RULE
 
 
 @dataclass(frozen=True, slots=True)

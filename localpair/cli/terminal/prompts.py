@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from localpair.cli.output.output import Output
     from localpair.cli.terminal.keyboard import Keyboard
-    from localpair.events import NearbyPeer, Peer
+    from localpair.events import NearbyPeer
     from localpair.settings import ApprovalRequest, ReceiveRequest
 
 _GIVING: Final = frozenset({"gives", "both"})
@@ -46,7 +46,8 @@ class Prompts:
         if gives:
             what, hint = "giving data away", "give it to whichever device proves that it has read the offer"
         else:
-            what, hint = "what is to be received", "store whatever the paired device sends"
+            what = "what is to be received"
+            hint = "store whatever a paired device sends; `localpair devices rules` decides for one of them"
         raise RefusedError(
             Refusal.NOT_APPROVED,
             f"nobody can approve {what}: standard input is no terminal",
@@ -63,12 +64,14 @@ class Prompts:
         question = "Send to this device?" if request.direction in _GIVING else "Pair with this device?"
         return await self._is_yes(f"{question} [y/N]")
 
-    def accepts_unasked(self, peer: Peer) -> bool:
-        """Whether what ``peer`` sends is stored without a question. A rule for a device belongs here."""
+    @property
+    def assumes_yes(self) -> bool:
+        """Whether a person has said yes to everything beforehand."""
         return self._assume_yes
 
     async def receive(self, folder: Path, request: ReceiveRequest) -> bool:
-        """Whether to store in ``folder`` what a device wants to send."""
+        """Whether to store in ``folder`` what a device wants to send. Raises `RefusedError` where nobody can say."""
+        self.require_person(gives=False)
         async with self._turn:
             self._output.show(results.ReceiveAsked(request, folder))
             self._output.talk.note(f"{device(request.peer)} wants to send {_contents(request)}.")

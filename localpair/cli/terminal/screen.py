@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final, TextIO
 from localpair import events
 from localpair.cli.output import results
 from localpair.cli.terminal.text import count, printable, seconds, size, table, wrapped
+from localpair.rules import NO_RULE, Acceptance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from localpair.cli.terminal.messages import Talk
     from localpair.cli.terminal.progress import Bars
+    from localpair.rules import DeviceRule
 
 
 class Screen:
@@ -152,12 +154,26 @@ def _row(item: results.Item) -> tuple[str, ...]:
     match item:
         case results.Device():
             since, met = f"since {_day(item.created)[:10]}", f"met {_day(item.last_seen)}"
-            return (printable(item.name, 40), item.device_id, item.state, since, met)
+            return (printable(item.name, 40), item.device_id, item.state, since, met, _rule_column(item.rule))
         case events.AddressAttempt():
             where = str(item.address) if item.address is not None else "-"
             return (f"stage {item.stage}", where, item.interface or "-", item.outcome, printable(item.reason))
         case _:
             return tuple(_result(item))
+
+
+def rule_words(rule: DeviceRule) -> str:
+    """What happens to files that a device sends, in a few words."""
+    if rule.accept is Acceptance.NEVER:
+        return "what it sends is refused"
+    unasked = rule.accept is Acceptance.ALWAYS
+    words = "what it sends is stored unasked" if unasked else "a person is asked about what it sends"
+    where = f", in {printable(rule.folder)}" if rule.folder else ""
+    return words + where + (f", up to {size(rule.max_size)} at once" if rule.max_size is not None else "")
+
+
+def _rule_column(rule: DeviceRule) -> str:
+    return "" if rule == NO_RULE else rule_words(rule)
 
 
 def _day(when: float) -> str:

@@ -21,9 +21,11 @@ from localpair.cli.options import (
     Join,
     Listen,
     PairOptions,
+    RuleOptions,
     Send,
 )
 from localpair.errors import UsageError
+from localpair.rules import Acceptance
 from localpair.terms import Terms
 
 _ALL = "--flow post --offer-addresses none --name Kitchen --port 4000 --timeout 2.5 --send a --send b --receive d"
@@ -67,6 +69,13 @@ _ALL_OPTIONS = PairOptions(
         ("devices rename 3f2a Kitchen", Devices("rename", "3f2a", "Kitchen")),
         ("devices forget 3f2a --json", Devices("forget", "3f2a", json=True)),
         ("devices revoke 3f2a", Devices("revoke", "3f2a")),
+        ("devices rules 3f2a --json", Devices("rules", "3f2a", json=True)),
+        (
+            "devices rules 3f2a --accept always --receive d --max-size 2G --reset",
+            Devices(
+                "rules", "3f2a", rule=RuleOptions(Acceptance.ALWAYS, Path("d"), 2_000_000_000, reset=True)
+            ),
+        ),
         ("send kitchen a b", Send("kitchen", (Path("a"), Path("b")), 20.0)),
         (
             "send kitchen a --timeout 3 --port 4000 --json",
@@ -86,6 +95,11 @@ _ALL_OPTIONS = PairOptions(
 def test_words_become_a_command(words: str, command: Command) -> None:
     assert parse(words.split()) == command
     assert parse(words.split()).json is ("--json" in words)
+
+
+def test_a_folder_without_a_name_is_none() -> None:
+    with pytest.raises(UsageError, match="--receive: no folder is named"):
+        parse(["devices", "rules", "kitchen", "--receive", ""])
 
 
 @pytest.mark.parametrize(
@@ -118,6 +132,10 @@ def test_words_become_a_command(words: str, command: Command) -> None:
         ("send", "DEVICE"),
         ("devices rename kitchen", "NAME"),
         ("devices forget", "DEVICE"),
+        ("devices rules", "DEVICE"),
+        ("devices rules kitchen --accept sometimes", "invalid choice: 'sometimes'"),
+        ("devices rules kitchen --max-size big", "no size"),
+        ("devices rules kitchen --max-files 3", "unrecognized"),
         (f"host --name {'x' * 65}", "more than 64 bytes"),
     ],
 )

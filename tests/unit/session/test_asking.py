@@ -10,7 +10,7 @@ import pytest
 
 import localpair.transfer.incoming
 from file_trees import TREE, harvest, pair, plant, transfer
-from localpair.errors import Refusal, RefusedError, TransferError
+from localpair.errors import Refusal, RefusedError, TransferError, UnreachableError
 from localpair.session import Session
 from localpair.settings import ReceiveRequest
 from localpair.terms import USUAL, Terms
@@ -72,6 +72,57 @@ def test_a_no_is_told_on_both_sides_and_the_session_goes_on(source: Path, target
 
     run(main())
     assert harvest(target) == TREE
+
+
+def test_what_is_refused_is_told_with_its_reason_and_the_session_goes_on(source: Path, target: Path) -> None:
+    async def main() -> None:
+        async with pair() as (one, other):
+            sent, declined = await asyncio.gather(
+                one.send_files([plant(source)]), other.decline_files("a rule says so"), return_exceptions=True
+            )
+            assert isinstance(sent, TransferError)
+            assert "a rule says so" in sent.message
+            assert declined is True
+            await transfer(one, other, [source / "d"], target)
+
+    run(main())
+    assert harvest(target) == TREE
+
+
+def test_what_is_offered_can_be_taken_once_that_is_decided(source: Path, target: Path) -> None:
+    async def main() -> None:
+        async with pair() as (one, other):
+            sending = asyncio.create_task(one.send_files([plant(source)]))
+            assert await other.files_offered()
+            assert not sending.done()
+            await other.receive_files(target)
+            await sending
+
+    run(main())
+    assert harvest(target) == TREE
+
+
+def test_where_nothing_is_sent_nothing_is_refused() -> None:
+    async def main() -> None:
+        async with pair() as (one, other):
+            waiting = asyncio.gather(other.files_offered(), other.decline_files("a rule says so"))
+            await one.close()
+            assert await waiting == [False, False]
+
+    run(main())
+
+
+def test_a_lost_connection_is_no_refusal() -> None:
+    async def main() -> None:
+        net = Net()
+        async with pair(net) as (_, other):
+            declining = asyncio.create_task(other.decline_files("a rule says so"))
+            net.broken = UnreachableError("there is no way back")
+            net.wires[0].cut()
+            with pytest.raises(TransferError):
+                await declining
+
+    run(main())
 
 
 def test_names_are_asked_about_as_they_would_be_stored(source: Path, target: Path) -> None:

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from localpair.errors import Refusal, RefusedError, UsageError
 from localpair.keys import Role
 from localpair.labels import clean_label
 from localpair.limits import LABEL_BYTES, REMEMBERED_ADDRESSES
+from localpair.rules import NO_RULE, Acceptance, DeviceRule
 from localpair.trust import file as trust_file
 from localpair.trust.store import DeviceState, TrustStore
 from trust_records import paired, record
@@ -237,6 +239,41 @@ def test_rename_and_back(store: TrustStore) -> None:
         store.rename(device.device_id, "bo")
     with pytest.raises(UsageError):
         store.rename("nobody", "x")
+
+
+RULE = DeviceRule(Acceptance.NEVER, str(Path("in").absolute()), 1000)
+
+
+def test_a_rule_outlives_a_new_pairing_and_ends_when_the_device_is_forgotten(
+    folder: Path, store: TrustStore
+) -> None:
+    first = paired(store)
+    assert first.rule == NO_RULE == DeviceRule(Acceptance.ASK, "", None)
+    generation = store.generation
+    assert store.set_rule(first.device_id, RULE).rule == RULE
+    assert store.generation == generation, "no key came or went"
+    assert TrustStore(folder).get("device 1").rule == RULE
+    assert paired(store, pair_key=b"\x07" * 32).rule == RULE
+    store.forget(first.device_id)
+    assert paired(store).rule == NO_RULE
+    with pytest.raises(UsageError):
+        store.set_rule("nobody", RULE)
+
+
+def test_a_rule_that_is_made_while_a_pair_is_pending_holds_for_both(store: TrustStore) -> None:
+    device = record()
+    store.record_unconfirmed(device)
+    store.set_rule(device.device_id, RULE)
+    assert store.confirm(device.device_id).rule == RULE
+    store.record_unconfirmed(record(pair_key=b"\x07" * 32))
+    store.set_rule(device.device_id, NO_RULE)
+    assert [store.find(device.device_id).rule, store.confirm(device.device_id).rule] == [NO_RULE, NO_RULE]
+
+
+@pytest.mark.parametrize("parts", [{"folder": "in"}, {"max_size": -1}])
+def test_a_rule_of_no_sense_cannot_be_made(parts: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"rule|smaller"):
+        DeviceRule(**parts)
 
 
 def test_touch_keeps_the_newest_good_addresses(store: TrustStore) -> None:

@@ -127,7 +127,10 @@ def test_without_a_terminal_receiving_needs_yes(
     said = capsys.readouterr()
     assert json.loads(said.out.splitlines()[-1])["reason"] == "not-approved"
     assert "nobody can approve what is to be received: standard input is no terminal" in said.err
-    assert "hint: Add --yes to store whatever the paired device sends." in said.err
+    assert (
+        "hint: Add --yes to store whatever a paired device sends; `localpair devices rules` decides for one"
+        in said.err
+    )
     monkeypatch.setenv("LOCALPAIR_OFFER", TYPICAL)
     session = api.pairing.session_ = Session([RECEIVED])
     api.listened = [session]

@@ -39,6 +39,7 @@ from localpair.errors import (
     UsageError,
     WireError,
 )
+from localpair.rules import DeviceRule
 from localpair.settings import ReceiveRequest
 
 DOCUMENT = places.DOCS / "cli.md"
@@ -58,7 +59,7 @@ ITEMS: list[results.Item] = [
     SENT,
     RECEIVED,
     events.Reconnected(PATH),
-    results.Device("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0),
+    results.Device("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0, DeviceRule()),
     results.Checked(Finding("interfaces", Status.OK, 0.0, 1.0, "3 up", {"count": 3})),
     results.ApprovalAsked(PEER, "483 920", "gives", PATH),
     results.ReceiveAsked(ReceiveRequest(PEER, 3, 5, ("a.txt",), 2), Path("in")),
