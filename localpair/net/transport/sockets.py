@@ -99,7 +99,12 @@ def _try_number(number: int, only: OneAddress | None, notes: list[str]) -> Socke
                 continue
             host, scope = (str(listening.address), listening.scope) if listening else (wildcard, 0)
             try:
-                one = _open(family, kind, host, opened.tcp_port, scope)
+                made = socket.socket(family, kind)
+            except OSError as error:  # no such family here, whatever the errno: the other one may do
+                opened.notes.append(f"{_name(kind)} {host}: {error.strerror or error}")
+                continue
+            try:
+                one = _prepare(made, kind, host, opened.tcp_port, scope)
             except OSError as error:
                 note = f"{_name(kind)} {host} port {opened.tcp_port}: {error.strerror or error}"
                 if error.errno in (errno.EADDRINUSE, errno.EACCES):
@@ -121,10 +126,10 @@ def _name(kind: socket.SocketKind) -> str:
     return "tcp" if kind is socket.SOCK_STREAM else "udp"
 
 
-def _open(
-    family: socket.AddressFamily, kind: socket.SocketKind, host: str, port: int, scope: int = 0
+def _prepare(
+    one: socket.socket, kind: socket.SocketKind, host: str, port: int, scope: int = 0
 ) -> socket.socket:
-    one = socket.socket(family, kind)
+    family = one.family
     try:
         one.setblocking(False)
         if family == socket.AF_INET6:
@@ -156,12 +161,19 @@ def _claim(one: socket.socket, kind: socket.SocketKind) -> None:
 def _allow_groups(one: socket.socket, family: socket.AddressFamily) -> None:
     """Hop limit 1, own copies wanted (two instances may share a host), broadcast allowed."""
     if family == socket.AF_INET6:
-        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, MULTICAST_HOPS)
-        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 1)
-        return
-    one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, MULTICAST_HOPS)
-    one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        options = (
+            (socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS),
+            (socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP),
+        )
+    else:
+        options = (
+            (socket.IPPROTO_IP, socket.IP_MULTICAST_TTL),
+            (socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP),
+        )
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    for (level, option), value in zip(options, (MULTICAST_HOPS, 1), strict=True):
+        with suppress(OSError):  # a system without multicast still has unicast; both are the usual values
+            one.setsockopt(level, option, value)
 
 
 def limit_segments(one: socket.socket) -> None:
@@ -222,14 +234,25 @@ def _reserve_dial_port(opened: Sockets) -> None:
     """
     if not sys.platform.startswith("linux"):
         return
-    for number in (*DIAL_PORTS, 0):
-        one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.bind(("0.0.0.0", number))  # noqa: S104 - any path may be the one
-        except OSError:
-            one.close()
-            continue
-        opened.reserved.append(one)
-        opened.dial_port = one.getsockname()[1]
-        return
+    for family, wildcard in families():
+        for number in (*DIAL_PORTS, 0):
+            try:
+                one = _reserve(family, wildcard, number)
+            except OSError:
+                continue
+            opened.reserved.append(one)
+            opened.dial_port = one.getsockname()[1]
+            return
+
+
+def _reserve(family: socket.AddressFamily, wildcard: str, number: int) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind((wildcard, number))
+    except OSError:
+        one.close()
+        raise
+    return one
