@@ -18,6 +18,7 @@ from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.read import read_interfaces
 from localpair.net.host.routes import NoRoute, Route, RouteAnswer
 from localpair.net.host.routing import far_away, route_to
+from localpair.net.netcheck.lacking import lacking_families, lacking_versions
 
 if TYPE_CHECKING:
     from localpair.diagnosis.context import Setting
@@ -111,8 +112,13 @@ def routes(setting: Setting, notes: Notes) -> None:
         if any(details.address.version == 6 for details in interface.addresses):
             answer = route_to(IPv6Address(GROUP_IPV6), found, scope=interface.index)
             notes.add("destinations", _way(f"the IPv6 group on {interface.name}", answer))
+    lacking = lacking_versions()
     for interface, details in _subnets(found):
-        _own_subnet(interface, details, found, notes)
+        if details.address.version in lacking:
+            why = f"this system has no IPv{details.address.version}"
+            notes.add("own_subnets", {"interface": interface.name, "skipped": why})
+        else:
+            _own_subnet(interface, details, found, notes)
     for peer in setting.peers:
         answer = route_to(peer.address, found, port=peer.port or DISCOVERY_PORT, scope=peer.scope)
         notes.add("peers", _way("peer", answer))
@@ -142,11 +148,16 @@ def kernel(_: Setting, notes: Notes) -> None:
     if strict:
         told = ", ".join(strict)
         notes.say(f"strict reverse path filter on {told}: packets from other subnets are dropped there")
-    else:
+    elif any(row.get("rp_filter") for row in rows):
         notes.say("no strict reverse path filter")
+    else:
+        notes.say("whether there is a reverse path filter cannot be read")
     if "1" in (settings[f"bridge/bridge-nf-call-{table}tables"] for table in ("ip", "ip6")):
         notes.say("bridged packets pass the host's packet filter (bridge-nf-call)")
-    if settings["ipv6/conf/all/disable_ipv6"] in (None, "1"):
+    lacks = lacking_families()
+    for lack in lacks:
+        notes.say(str(lack))
+    if settings["ipv6/conf/all/disable_ipv6"] == "1" and all(lack.version != 6 for lack in lacks):
         notes.say("IPv6 is switched off")
 
 
@@ -164,7 +175,8 @@ def _per_interface(name: str) -> Facts:
 
 def _reverse_path(of_all: Facts, own: Facts) -> int:
     """The filter that holds: the larger of both values (ip-sysctl); 1 is strict, 2 is loose."""
-    return max(int(str(row.get("rp_filter", 0))) for row in (of_all, own))
+    values = (str(row.get("rp_filter", "")) for row in (of_all, own))
+    return max(int(value) if value.isdecimal() else 0 for value in values)
 
 
 def _value(path: Path) -> str | None:

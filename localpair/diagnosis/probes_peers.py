@@ -22,6 +22,7 @@ from localpair.limits import (
 )
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.read import read_interfaces
+from localpair.net.netcheck.lacking import lacking_versions, lacks_multicast
 from localpair.net.netcheck.multicast_echo import Ear, Stranger, Target
 from localpair.protocol.discovery_events import Carrier
 
@@ -38,9 +39,14 @@ _LEAVE_S: Final = 0.3  # of a check's time, for closing its sockets
 async def multicast(_: Setting, notes: Notes) -> None:
     """For each interface and group: join, send, and hear one's own copy; who else is heard meanwhile."""
     found = read_interfaces()
-    targets = list(_targets(found))
+    lacking = lacking_versions()
+    targets = [target for target in _targets(found) if target.address.version not in lacking]
     for unused in found.unused():
         notes.add("not_tried", {"interface": unused.name, "reason": unused.reason})
+    for target in _targets(found):
+        if target.address.version in lacking:
+            why = f"this system has no IPv{target.address.version}"
+            notes.add("not_tried", {"interface": target.interface.name, "reason": why})
     if not targets:
         notes.skip("no interface carries multicast")
         return
@@ -49,6 +55,9 @@ async def multicast(_: Setting, notes: Notes) -> None:
 
 async def broadcast(_: Setting, notes: Notes) -> None:
     """For each IPv4 subnet: send to its broadcast address by the real mask, and hear one's own copy."""
+    if 4 in lacking_versions():
+        notes.skip("this system has no IPv4, and so no broadcast")
+        return
     found = read_interfaces()
     targets = [
         Target(found.by_index[one.index], one.broadcast, Carrier.BROADCAST)
@@ -128,11 +137,24 @@ async def _listen(targets: list[Target], found: Interfaces, notes: Notes) -> Non
 
 
 def _tell(targets: list[Target], notes: Notes) -> None:
-    faults = [f"{target.name}: {fault}" for target in targets if (fault := _fault(target))]
+    without = _without_multicast(targets)
+    faults = [f"this system has no IPv{version} multicast" for version in sorted(without)]
+    faults += [
+        f"{target.name}: {fault}"
+        for target in targets
+        if target.address.version not in without and (fault := _fault(target))
+    ]
     if faults:
         notes.fail("; ".join(faults))
     well = sum(target.heard is not None for target in targets)
     notes.say(f"own copy heard {well} of {len(targets)} times")
+
+
+def _without_multicast(targets: list[Target]) -> frozenset[int]:
+    """The versions of IP in which no group can be joined on any interface, since there is no multicast."""
+    groups = [target for target in targets if target.carrier is Carrier.MULTICAST]
+    lacking = {target.address.version for target in groups if lacks_multicast(target.join)}
+    return frozenset(lacking - {one.address.version for one in groups if not lacks_multicast(one.join)})
 
 
 def _fault(target: Target) -> str:

@@ -10,6 +10,7 @@ from localpair.candidate import Interface, InterfaceAddress
 from localpair.diagnosis.evidence import outcome, word
 from localpair.limits import DISCOVERY_PORT, PAIRING_PORTS, SELF_CALLS
 from localpair.net.host.read import read_interfaces
+from localpair.net.netcheck.lacking import lacking_families, lacking_versions
 from localpair.net.netcheck.port_holders import (
     Binding,
     PortHolder,
@@ -40,9 +41,11 @@ def ports(_: Setting, notes: Notes) -> None:
     notes.fact("discovery", [_shared_row(port) for port in shared])
     tried = {port: try_port(port) for port in PAIRING_PORTS}
     free = [port for port, bindings in tried.items() if can_pair(bindings)]
-    failed = [one for bindings in tried.values() for one in bindings if not (one.tried.ok or one.unsupported)]
+    failed = [one for bindings in tried.values() for one in bindings if not one.tried.ok]
     notes.fact("pairing_ports_free", free)
     notes.fact("pairing_ports_refused", [_binding_row(one) for one in failed])
+    for lack in lacking_families():
+        notes.say(str(lack))
     _tell_ports(shared, free, notes)
     if failed or not all(port.alone.ok for port in shared):
         notes.fact("holders", _holders())
@@ -81,11 +84,15 @@ async def self_call(_: Setting, notes: Notes) -> None:
     """
     faults: list[str] = []
     slots = asyncio.Semaphore(SELF_CALLS)
+    lacking = lacking_versions()
     async with Mirror() as mirror:
         notes.fact("port", mirror.port)
         async with asyncio.TaskGroup() as calls:
             for interface in read_interfaces().interfaces:
                 for details in interface.addresses:
+                    if details.address.version in lacking:
+                        notes.add("calls", _not_called(interface, details))
+                        continue
                     calls.create_task(_reach(mirror, interface, details, slots, notes, faults))
     if faults:
         more = f" and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
@@ -104,6 +111,11 @@ def _attempt(attempt: AddressAttempt) -> Facts:
         "reason": attempt.reason,
         "ms": round(attempt.ms, 3),
     }
+
+
+def _not_called(interface: Interface, details: InterfaceAddress) -> Facts:
+    why = f"this system has no IPv{details.address.version}"
+    return {"address": str(details.address), "interface": interface.name, "skipped": why}
 
 
 async def _reach(

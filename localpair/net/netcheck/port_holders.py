@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from localpair.limits import DISCOVERY_PORT
+from localpair.net.netcheck.lacking import lacking_versions
 from localpair.net.netcheck.timed import Try, attempt
 from localpair.net.transport.sockets import families
 
@@ -40,11 +41,6 @@ class Binding:
     version: int
     tried: Try
 
-    @property
-    def unsupported(self) -> bool:
-        """Whether this host does not have the family at all."""
-        return self.tried.error is not None and self.tried.error.errno == errno.EAFNOSUPPORT
-
 
 @dataclass(frozen=True, slots=True)
 class PortHolder:
@@ -61,24 +57,29 @@ def ipv6_compiled() -> bool:
 
 
 def try_discovery_port() -> tuple[SharedPort, ...]:
-    """Bind the discovery port in each family, shared and then alone: the latter fails where another one runs."""
+    """Bind the discovery port in each family there is, shared and then alone; the latter fails where another runs."""
     return tuple(
         SharedPort(
             _VERSIONS[family],
             shared=attempt(_bind_shared, family, wildcard),
             alone=attempt(_bind, family, socket.SOCK_DGRAM, wildcard, DISCOVERY_PORT),
         )
-        for family, wildcard in families()
+        for family, wildcard in _families_here()
     )
 
 
 def try_port(port: int) -> tuple[Binding, ...]:
-    """Bind one number as a pairing does, TCP and UDP in each family."""
+    """Bind one number as a pairing does, TCP and UDP in each family that there is."""
     return tuple(
         Binding(port, name, _VERSIONS[family], attempt(_bind, family, kind, wildcard, port))
-        for family, wildcard in families()
+        for family, wildcard in _families_here()
         for kind, name in _KINDS
     )
+
+
+def _families_here() -> Iterator[tuple[socket.AddressFamily, str]]:
+    lacking = lacking_versions()
+    return (one for one in families() if _VERSIONS[one[0]] not in lacking)
 
 
 def can_pair(bindings: Sequence[Binding]) -> bool:

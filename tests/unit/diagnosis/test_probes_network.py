@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from diagnosing import SECRET, run
+from lacking import without
 from localpair.candidate import Candidate, Evidence, Interface, Origin
 from localpair.diagnosis import (
     CHECKS,
@@ -107,14 +108,43 @@ def test_the_larger_reverse_path_filter_holds(
     for name, value in (("all", of_all), ("default", 1), ("eth7", own)):
         (tmp_path / "ipv4/conf" / name).mkdir(parents=True)
         (tmp_path / "ipv4/conf" / name / "rp_filter").write_text(f"{value}\n")
-    (tmp_path / "bridge").mkdir()
-    (tmp_path / "bridge/bridge-nf-call-iptables").write_text("1\n")
+    for name in ("bridge/bridge-nf-call-iptables", "ipv6/conf/all/disable_ipv6"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("1\n")
     monkeypatch.setattr(probes_links, "_KERNEL", tmp_path)
     monkeypatch.setattr(probes_links, "read_interfaces", lambda: Interfaces((Interface(7, "eth7"),)))
     (finding,) = run(Check("kernel", probes_links.kernel)).findings
     assert ("strict reverse path filter on eth7" in finding.summary) is strict
     assert "bridge-nf-call" in finding.summary
     assert "IPv6 is switched off" in finding.summary
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux's settings")
+@pytest.mark.parametrize("present", [(), ("ipv4/conf/all/rp_filter",)])
+def test_what_the_kernel_does_not_tell_is_unknown(
+    present: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in present:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("\n")
+    monkeypatch.setattr(probes_links, "_KERNEL", tmp_path)
+    monkeypatch.setattr(probes_links, "lacking_families", tuple)
+    (finding,) = run(Check("kernel", probes_links.kernel)).findings
+    assert finding.status is Status.OK
+    assert "IPv6" not in finding.summary
+    assert "no strict" not in finding.summary
+    assert "cannot be read" in finding.summary
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux's settings")
+def test_a_kernel_without_ipv6_is_told_from_one_where_it_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(probes_links, "_KERNEL", tmp_path)
+    monkeypatch.setattr(socket, "socket", without("ipv6"))
+    (finding,) = run(Check("kernel", probes_links.kernel)).findings
+    assert "this system has no IPv6 (EAFNOSUPPORT)" in finding.summary
+    assert "switched off" not in finding.summary
 
 
 # -- Calls to oneself ----------------------------------------------------------------------------------------
