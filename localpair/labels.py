@@ -11,10 +11,9 @@ import unicodedata
 from typing import Final
 
 from localpair.limits import LABEL_BYTES
+from localpair.visible import belongs, in_context, is_hidden
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# Cc control, Cf format (bidirectional marks, zero width), Cs lone surrogates, Co private use, Cn unassigned.
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 # What a device calls itself whose owner gave it no name: the same for all of its kind, and so no identifier.
 _GENERAL: Final = {
@@ -41,17 +40,23 @@ def better_label(new: str, known: str) -> str:
 def clean_label(text: str, limit: int = LABEL_BYTES) -> str:
     """``text`` in NFC, hidden characters replaced by U+FFFD, blanks folded, cut to ``limit`` bytes of UTF-8.
 
-    Cleaning twice changes nothing more. The result may be empty.
+    Joiners and variation selectors that compose an emoji or choose a form of a letter are left out: the parts remain.
+    Joiners that are seen, as Persian and the scripts of India have them, stay. Cleaning twice changes nothing more. The
+    result may be empty.
     """
-    # Each character counts at least one byte, so nothing behind this cut could stay.
+    # Each character that stays counts at least one byte, and at most two behind it are left out: nothing behind this
+    # cut could stay.
     composed = unicodedata.normalize("NFC", text[: 4 * limit])
-    visible = "".join(_visible(character) for character in composed)
+    # What has been left out may have kept a letter and a mark apart.
+    visible = unicodedata.normalize("NFC", "".join(_visible(*one) for one in in_context(composed)))
     folded = " ".join(visible.split())
-    return folded.encode()[:limit].decode(errors="ignore").rstrip()
+    # At the end a non-joiner has nothing to keep apart.
+    return folded.encode()[:limit].decode(errors="ignore").rstrip(" \u200c")
 
 
-def _visible(character: str) -> str:
-    category = unicodedata.category(character)
-    if category == "Zs":
+def _visible(before: str, character: str, behind: str) -> str:
+    if unicodedata.category(character) == "Zs":
         return " "
-    return _REPLACEMENT if category in _HIDDEN else character
+    if not is_hidden(before, character, behind):
+        return character
+    return "" if belongs(before, character, behind) else _REPLACEMENT

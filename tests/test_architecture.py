@@ -17,7 +17,7 @@ PACKAGE = Path(localpair.__file__).parent
 
 # From the bottom up; see Ladder. Only the command line uses the package's own face, which hands on what is public.
 LAYERS = (
-    ("_version", "address", "aliases", "errors", "limits"),
+    ("_version", "address", "aliases", "errors", "limits", "visible"),
     ("candidate", "keys", "labels", "marks", "qr", "rules", "terms"),
     ("events", "ranking", "trust"),
     ("neighbourhood", "wire"),
@@ -32,7 +32,7 @@ LAYERS = (
     ("cli",),
     ("__main__",),
 )
-PURE = ("protocol", "wire", "neighbourhood", "ranking", "candidate", "address", "events", "marks")
+PURE = ("protocol", "wire", "neighbourhood", "ranking", "candidate", "address", "events", "marks", "visible")
 IMPURE_MODULES = {
     "socket",
     "ssl",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from localpair.diagnosis.record import Status
+from localpair.visible import escaped
 
 if TYPE_CHECKING:
     from localpair.diagnosis.facts import Facts, Json
@@ -29,8 +30,9 @@ def to_text(report: Report, *, redact: bool = False) -> str:
 
 
 def harmless(text: str) -> str:
-    """``text`` with everything that is not printable written as an escape."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    """``text`` with everything that is hidden or not printable written as an escape."""
+    shown = escaped(text)
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in shown)
 
 
 def _head(report: Report) -> Iterator[str]:

@@ -12,18 +12,14 @@ from collections import OrderedDict
 from typing import Final
 
 from localpair.errors import WireError
-from localpair.labels import clean_label
 from localpair.limits import FAILURES_NAMED, FOLDERS_KEPT, NAME_BYTES, NAMES_KEPT, SHOWN_PATH_BYTES
+from localpair.visible import belongs, escaped, in_context, is_ignorable
 
 PART_PREFIX: Final = ".localpair-"
 """Names of files under way begin so; no received name may."""
 
 _ESCAPE: Final = "_"
 _WINDOWS_FORBIDDEN: Final = frozenset('<>:"/\\|?*')
-_JOINERS: Final = frozenset("\u200c\u200d")  # spelling in Persian and Indic scripts, and composed emoji
-_HIDDEN: Final = frozenset(
-    {"Cc", "Cf", "Cs", "Zl", "Zp"}
-)  # control, format (bidirectional marks), line breaks
 _RESERVED: Final = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"]
     + [device + digit for device in ("com", "lpt") for digit in "0123456789\u00b9\u00b2\u00b3"]
@@ -49,7 +45,7 @@ def safe_name(name: str) -> str:
     """
     if name in {"", ".", ".."} or "/" in name or "\0" in name:
         raise WireError("a file name that is empty, a folder link or a path")
-    text = "".join(_safe_character(character) for character in unicodedata.normalize("NFC", name))
+    text = "".join(_safe_character(*one) for one in in_context(unicodedata.normalize("NFC", name)))
     kept = text.rstrip(". ")
     text = kept + _ESCAPE * (len(text) - len(kept))
     if text.split(".")[0].rstrip().lower() in _RESERVED or name_key(text).startswith(PART_PREFIX):
@@ -63,8 +59,7 @@ def harmless_name(name: str) -> str:
     Hidden are names with a leading dot. A leading hyphen makes an option of a name, wherever a shell writes it out.
     Harmless names come out unchanged, so doing this twice changes nothing more.
     """
-    # Joiners count for nothing on HFS+.
-    key = "".join(character for character in name_key(name) if character not in _JOINERS)
+    key = name_key(name)
     if key.startswith((".", "-")) or key in _ACTED_ON:
         name = _ESCAPE + name
     elif key.endswith(_ACTED_ON_SUFFIXES):
@@ -81,8 +76,8 @@ def numbered(name: str, number: int) -> str:
     tail = mark + dot + suffix
     room = NAME_BYTES - len(tail.encode())
     cut = stem.encode()[:room].decode(errors="ignore")
-    # A cut may bare a blank or a dot, which must not end a name.
-    return (cut if cut == stem else cut.rstrip(". ")) + tail
+    # A cut may bare a blank or a dot, which must not end a name, or part a selector from what it selects.
+    return (cut if cut == stem else cut.rstrip(". \ufe0e\ufe0f")) + tail
 
 
 def name_key(name: str) -> str:
@@ -92,7 +87,8 @@ def name_key(name: str) -> str:
 
 def shown_path(parts: tuple[str, ...]) -> str:
     """A path as a person may see it, whatever the peer wrote into it; cut to SHOWN_PATH_BYTES."""
-    return clean_label("/".join(parts), SHOWN_PATH_BYTES)
+    shown = escaped("/".join(parts)[:SHOWN_PATH_BYTES])
+    return shown.encode()[:SHOWN_PATH_BYTES].decode(errors="ignore")
 
 
 def stored_name(name: str, *, allow_hidden: bool) -> str:
@@ -167,9 +163,9 @@ class NameTree:
             self._taken.popitem(last=False)
 
 
-def _safe_character(character: str) -> str:
+def _safe_character(before: str, character: str, behind: str) -> str:
     if character in _WINDOWS_FORBIDDEN:
         return _ESCAPE
-    if character not in _JOINERS and unicodedata.category(character) in _HIDDEN:
+    if is_ignorable(character) and not belongs(before, character, behind):
         return _ESCAPE
     return character

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from typing import Final, TextIO
 
-# Cc control, Cf format (bidirectional marks, zero width), Cs lone surrogates, Co private use, Cn unassigned.
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+from localpair.visible import escaped
+
 _NARROWEST: Final = 20  # columns; a terminal that says less does not know
 _SIZES: Final = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def printable(text: str, limit: int = 200) -> str:
-    """``text`` for a screen: what could move the cursor, turn the text around or hide is written as an escape.
+    """``text`` for a screen: what could move the cursor, turn the text around or hide is written as an escape, by
+    the rule of ``visible.escaped``.
 
     More than ``limit`` characters are cut, with an ellipsis in their place.
     """
-    shown = "".join(_escaped(character) for character in text[: limit + 1])
+    shown = escaped(text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-def _escaped(character: str) -> str:
-    if unicodedata.category(character) not in _HIDDEN:
-        return character
-    number = ord(character)
-    if 0xDC80 <= number <= 0xDCFF:  # a byte of a file name that is no UTF-8
-        return f"\\x{number - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def size(count: int) -> str:
