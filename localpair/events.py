@@ -158,8 +158,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class CodeShown:
-    """The peer is known and its person is being asked; ``code`` stands on both screens. Emitted where nobody is
-    asked on this side; whoever is asked gets the same in an ``ApprovalRequest``. ``direction`` is seen from here.
+    """The peer is known, and it has to agree; ``code`` is the same on both sides. Emitted where this side need not
+    agree or has done so; where it has to, it gets the same in an ``ApprovalRequest``. Whether a person is asked there,
+    or something else answers, the peer does not tell. ``direction`` is seen from here.
     ``again``: this side has approved that device, under this name, and it has come on another connection.
     """
 

@@ -47,7 +47,7 @@ class Screen:
                 own = ", ".join(str(candidate.address) for candidate in item.addresses)
                 self._talk.note(f"Listening on port {item.tcp_port} at {own or 'no address yet'}.")
             case events.CodeShown():
-                found = f"Found {device(item.peer)}; its person is being asked."
+                found = f"Found {device(item.peer)}; it has to agree. If it asks, answer there."
                 self._talk.note(f"{device(item.peer)} is here again." if item.again else found)
                 self._talk.note(
                     f"Code: {self._talk.strong(item.code)}   The other screen must show the same."

@@ -129,7 +129,7 @@ class LaneRefusedError(RefusedError):
 _EXPLAINED = {
     Refusal.WRONG_SECRET: "it does not know this offer (it may have been replaced by a new one)",
     Refusal.EXPIRED: "the offer has expired or was replaced",
-    Refusal.NOT_APPROVED: "its person did not approve",
+    Refusal.NOT_APPROVED: "the pairing was not approved there",
     Refusal.ALREADY_CLAIMED: "another device has claimed the offer",
     Refusal.OTHER_DEVICE: "the offer was made for another device",
     Refusal.REVOKED: "this pair has been revoked there",
