@@ -97,7 +97,7 @@ class Wiring:
             {**dataclasses.asdict(probe), "arrived": arrived[name]} for name, probe in self._probes.items()
         ]
         (folder / "canary.json").write_text(json.dumps(seen, indent=1))
-        (folder / STEPS_FILE).write_text(self.script())
+        (folder / STEPS_FILE).write_text(self.script(), encoding="utf-8")
         wrong = [probe for name, probe in self._probes.items() if probe.expected not in {None, arrived[name]}]
         if wrong:
             raise LabError(

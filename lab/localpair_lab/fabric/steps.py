@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 FABRIC: Final = "fabric"
 
 
+def _word(name: str) -> str:
+    """The name of a link or a place as one word of a shell."""
+    return shlex.quote(name)
+
+
 def _switch(on: bool) -> str:
     return "on" if on else "off"
 
@@ -32,7 +37,7 @@ class Namespace:
 
     @property
     def text(self) -> str:
-        return f"ip netns add {self.place}"
+        return f"ip netns add {_word(self.place)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Bridge:
 
     @property
     def text(self) -> str:
-        parts = [f"ip -n {self.place} link add {self.name}"]
+        parts = [f"ip -n {_word(self.place)} link add name {_word(self.name)}"]
         parts += [f"index {self.index}"] if self.index else []
         parts += [f"address {self.mac}"] if self.mac else []
         parts.append(f"mtu {self.mtu} up type bridge forward_delay 0 mcast_snooping {int(self.snooping)}")
@@ -86,7 +91,7 @@ class SetQuerier:
 
     @property
     def text(self) -> str:
-        return f"ip -n {self.place} link set {self.name} type bridge mcast_querier {int(self.on)}"
+        return f"ip -n {_word(self.place)} link set dev {_word(self.name)} type bridge mcast_querier {int(self.on)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +113,15 @@ class Veth:
     def text(self) -> str:
         near = _link_words(self.name, self.index, self.mac, self.mtu)
         far = _link_words(self.peer, self.peer_index, self.peer_mac, self.peer_mtu)
-        return f"ip -n {self.place} link add {near} type veth peer {far} netns {self.peer_place}"
+        return (
+            f"ip -n {_word(self.place)} link add {near} type veth peer {far} netns {_word(self.peer_place)}"
+        )
 
 
 def _link_words(name: str, index: int, mac: str, mtu: int) -> str:
-    words = [f"name {name}"] + ([f"index {index}"] if index else []) + ([f"address {mac}"] if mac else [])
+    words = (
+        [f"name {_word(name)}"] + ([f"index {index}"] if index else []) + ([f"address {mac}"] if mac else [])
+    )
     return " ".join([*words, f"mtu {mtu}"])
 
 
@@ -203,8 +212,8 @@ class Attach:
 
     @property
     def text(self) -> str:
-        bridge = f"master {self.bridge}" if self.bridge else "nomaster"
-        return f"ip -n {self.place} link set {self.name} {bridge} group {self.group}"
+        bridge = f"master {_word(self.bridge)}" if self.bridge else "nomaster"
+        return f"ip -n {_word(self.place)} link set dev {_word(self.name)} {bridge} group {self.group}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +230,7 @@ class PortPolicy:
     @property
     def text(self) -> str:
         return (
-            f"bridge -n {self.place} link set dev {self.name} isolated {_switch(self.isolated)}"
+            f"bridge -n {_word(self.place)} link set dev {_word(self.name)} isolated {_switch(self.isolated)}"
             f" mcast_flood {_switch(self.multicast_flood)} bcast_flood {_switch(self.broadcast_flood)}"
             f" flood {_switch(self.unicast_flood)}"
         )
@@ -237,7 +246,7 @@ class LinkState:
 
     @property
     def text(self) -> str:
-        return f"ip -n {self.place} link set {self.name} {'up' if self.up else 'down'}"
+        return f"ip -n {_word(self.place)} link set dev {_word(self.name)} {'up' if self.up else 'down'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +264,7 @@ class LinkOptions:
     @property
     def text(self) -> str:
         words = f"arp {_switch(self.arp)} multicast {_switch(self.multicast)}"
-        return f"ip -n {self.place} link set {self.name} {words}" + (
+        return f"ip -n {_word(self.place)} link set dev {_word(self.name)} {words}" + (
             " gso_max_segs 1" if self.single_packets else ""
         )
 
@@ -269,7 +278,7 @@ class DeleteLink:
 
     @property
     def text(self) -> str:
-        return f"ip -n {self.place} link del {self.name}"
+        return f"ip -n {_word(self.place)} link del dev {_word(self.name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +297,7 @@ class Address:
         peer = f" peer {self.peer}" if self.peer else ""
         four = "" if peer or int(self.address.partition("/")[2]) > 30 else " brd +"
         extra = " nodad" if ":" in self.address else four
-        return f"ip -n {self.place} addr add {self.address}{peer}{extra} dev {self.link}"
+        return f"ip -n {_word(self.place)} addr add {self.address}{peer}{extra} dev {_word(self.link)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,8 +309,8 @@ class FlushAddresses:
 
     @property
     def text(self) -> str:
-        four = f"ip -n {self.place} -4 addr flush dev {self.link}"
-        return f"{four}; ip -n {self.place} -6 addr flush dev {self.link} scope global"
+        four = f"ip -n {_word(self.place)} -4 addr flush dev {_word(self.link)}"
+        return f"{four}; ip -n {_word(self.place)} -6 addr flush dev {_word(self.link)} scope global"
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,9 +330,9 @@ class Route:
     @property
     def text(self) -> str:
         family = "-6" if ":" in self.destination else "-4"
-        words = [f"ip -n {self.place} {family} route replace {self.kind} {self.destination}"]
+        words = [f"ip -n {_word(self.place)} {family} route replace {self.kind} {self.destination}"]
         words += [f"via {self.via}"] if self.via else []
-        words += [f"dev {self.link}"] if self.link else []
+        words += [f"dev {_word(self.link)}"] if self.link else []
         words += [f"metric {self.metric}"] if self.metric else []
         words += [f"table {self.table}"] if self.table != 254 else []
         words += [f"src {self.source}"] if self.source else []
@@ -346,7 +355,7 @@ class PolicyRule:
 
     @property
     def text(self) -> str:
-        words = [f"ip -n {self.place} {'-6' if self.family == 'ipv6' else '-4'} rule add"]
+        words = [f"ip -n {_word(self.place)} {'-6' if self.family == 'ipv6' else '-4'} rule add"]
         words += ["not"] if self.not_mark else []
         words += [f"from {self.source}"] if self.source else []
         words += [f"to {self.destination}"] if self.destination else []
@@ -362,8 +371,8 @@ class PolicyRule:
 
 @dataclass(frozen=True, slots=True)
 class Sysctl:
-    """A kernel setting of the namespace, by its name with dots, or with slashes where an interface's name
-    has dots.
+    """A kernel setting of the namespace, by its name as sysctl(8) writes it: a slash where an interface's name has a
+    dot.
 
     ``optional``: a kernel without it is as good.
     """
@@ -374,9 +383,17 @@ class Sysctl:
     optional: bool = False
 
     @property
+    def path(self) -> str:
+        """The setting's file below /proc/sys."""
+        is_path = "." not in self.key.partition("/")[0]
+        return self.key if is_path else self.key.translate(str.maketrans("./", "/."))
+
+    @property
     def text(self) -> str:
         ignored = " 2>/dev/null || true" if self.optional else ""
-        return f"ip netns exec {self.place} sysctl -qw {shlex.quote(f'{self.key}={self.value}')}{ignored}"
+        return (
+            f"ip netns exec {_word(self.place)} sysctl -qw {shlex.quote(f'{self.key}={self.value}')}{ignored}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +406,7 @@ class Ruleset:
 
     @property
     def text(self) -> str:
-        return f"ip netns exec {self.place} nft -f - <<'END'\n{self.ruleset.rstrip()}\nEND"
+        return f"ip netns exec {_word(self.place)} nft -f - <<'END'\n{self.ruleset.rstrip()}\nEND"
 
 
 @dataclass(frozen=True, slots=True)

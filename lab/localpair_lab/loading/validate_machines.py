@@ -8,6 +8,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from localpair_lab.loading.conflicts import Slip, known
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.interface_names import interface_names
+from localpair_lab.model.kernel_names import interface_of
 from localpair_lab.model.machines import Machine, NetworkInterface
 from localpair_lab.model.scenario import Scenario
 
@@ -61,6 +62,9 @@ def _check_machine(scenario: Scenario, where: Where, machine: Machine) -> Iterat
             yield from known((*where, "routes", number, "on"), "interface", route.on, names)
         if route.on is None and route.via is None and route.kind == "unicast":
             yield Slip((*where, "routes", number), "a route needs `via`, `on` or both")
+    for key in machine.sysctls:
+        if (name := interface_of(key)) and name != "lo":
+            yield from known((*where, "sysctls", key), "interface", name, names)
     for key, chain in (("in", machine.firewall.inward), ("out", machine.firewall.outward)):
         for number, rule in enumerate(chain.rules if chain else ()):
             if rule.on is not None:

@@ -37,7 +37,7 @@ Many: TypeAlias = Annotated[tuple[T, ...], _Many()]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1)]
 
 
-Port: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*(/[A-Za-z][A-Za-z0-9_.-]*)?$")]
+Port: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*(/[^/]+)?$")]
 """``device/interface``, or ``device`` alone where it has one interface."""
 
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, WithJsonSchema
 
+from localpair_lab.model.kernel_names import LONGEST_NAME, dotted, fault_of_key, fault_of_name
+
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _DURATION = re.compile(_NUMBER + r"\s*(ms|s|m|min|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -23,9 +25,7 @@ _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2*
 MOST_BYTES = 2**30
 MOST_SECONDS = 100 * 366 * 86_400.0
 MTUS = (68, 65_535)  # RFC 791, 3.2
-SYSCTL = re.compile(r"net(?:[./][A-Za-z0-9_-]+)+")  # what a network namespace has of its own
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
-INTERFACE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")  # IFNAMSIZ, less the NUL
 
 
 def _measure(
@@ -189,21 +189,19 @@ def read_name(value: object) -> str:
 
 
 def read_interface_name(value: object) -> str:
-    """The name of an interface as the kernel takes it: at most 15 characters."""
+    """The name of an interface, as far as the kernel and its tools can carry it."""
     text = _text(value, "an interface name")
-    if INTERFACE_NAME.fullmatch(text) is None:
-        raise ValueError(f"{text!r} is no interface name; use at most 15 letters, digits, '_', '.' and '-'")
+    if fault := fault_of_name(text):
+        raise ValueError(f"{text!r} is no interface name: {fault}; write one such as wlan0 or eth0.100")
     return text
 
 
 def read_sysctl(value: object) -> str:
     """A kernel setting of a network, such as net.ipv4.conf.all.rp_filter; all others are the whole machine's."""
     text = _text(value, "a setting such as net.ipv4.conf.all.rp_filter")
-    if not SYSCTL.fullmatch(text):
-        raise ValueError(
-            f"{text!r} is no setting of a network; write one such as net.ipv4.conf.all.rp_filter"
-        )
-    return text
+    if fault := fault_of_key(dotted(text)):
+        raise ValueError(f"{text!r} is no setting of a network; {fault}")
+    return dotted(text)
 
 
 def read_file_name(value: object) -> str:
@@ -244,7 +242,9 @@ Host: TypeAlias = Annotated[
     str, *_typed(read_host, "192.168.1.10", "An address with or without its prefix length, or auto.")
 ]
 Name: TypeAlias = Annotated[str, *_typed(read_name, "guest-wifi", "Lower-case letters, digits and '-'.")]
-InterfaceName: TypeAlias = Annotated[str, *_typed(read_interface_name, "wlan0", "At most 15 characters.")]
+InterfaceName: TypeAlias = Annotated[
+    str, *_typed(read_interface_name, "wlan0", f"At most {LONGEST_NAME} bytes, as Linux takes them.")
+]
 Sysctl: TypeAlias = Annotated[
     str, *_typed(read_sysctl, "net.ipv4.conf.all.rp_filter", "A kernel setting of a network.")
 ]

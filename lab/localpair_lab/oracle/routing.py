@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from localpair_lab.model.kernel_names import key_of
 from localpair_lab.oracle.packet import Packet, family
 from localpair_lab.oracle.parsed import ip_address, ip_interface, ip_network
 from localpair_lab.plan.topology import Interface, Node, Route
@@ -170,8 +171,8 @@ def passes_reverse_path(node: Node, packet: Packet, interface: Interface) -> boo
     if packet.source in own_addresses(node):
         return False
     settings = dict(node.sysctls)
-    own = settings.get(f"net.ipv4.conf.{interface.name}.rp_filter", "0")
-    mode = max(int(settings.get("net.ipv4.conf.all.rp_filter", "0")), int(own))
+    own, every = (settings.get(key_of("ipv4", name, "rp_filter"), "0") for name in (interface.name, "all"))
+    mode = max(int(own), int(every))
     if mode == 0:
         return True
     back = find_hop(node, packet.source)

@@ -259,7 +259,7 @@ def mermaid(plan: Plan, prefixes: dict[str, str]) -> str:
 
 def _edges(node: Node) -> Iterator[str]:
     for entry in node.interfaces:
-        label = " ".join([entry.name, *(address.partition("/")[0] for address in entry.addresses)])
+        label = " ".join([escape(entry.name), *(address.partition("/")[0] for address in entry.addresses)])
         if entry.kind == "segment":
             yield f'{_id(node.name)} ---|"{label}"| net_{_id(entry.segment)}'
         elif entry.kind == "tunnel" and node.role != "hub":

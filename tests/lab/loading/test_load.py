@@ -77,8 +77,8 @@ expect:
         "10:5: devices.alice: unknown key 'fierwall' (did you mean firewall?)",
         "12:20: devices.bob.on.lan.ip: '12:34' is no address; write it as 192.168.1.10 or fd00:1::10",
         (
-            "12:33: devices.bob.on.lan.name: 'averyveryverylongname' is no interface name; "
-            "use at most 15 letters, digits, '_', '.' and '-'"
+            "12:33: devices.bob.on.lan.name: 'averyveryverylongname' is no interface name: "
+            "it has 21 bytes, and the kernel takes 15; write one such as wlan0 or eth0.100"
         ),
         "13:19: devices.bob.environment.A: there is no value here; write one or remove the key",
         "14:5: devices.bob: 'environment' stands here twice; first in line 13",
@@ -217,6 +217,16 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
         ),
         ("bob: {", "bob: {sysctls: {/tmp/x: y}, ", "'/tmp/x' is no setting of a network"),
         ("bob: {", "bob: {sysctls: {net/../../x: y}, ", "'net/../../x' is no setting of a network"),
+        (
+            "bob: {",
+            "bob: {sysctls: {net.ipv4.conf.eth0.100.rp_filter: 1}, ",
+            "a dot that is part of a name is written as a slash: net.ipv4.conf.eth0/100.rp_filter",
+        ),
+        (
+            "bob: {",
+            "bob: {sysctls: {net.ipv4.conf.eth1.rp_filter: 1}, ",
+            "there is no interface 'eth1' (did you mean eth0?)",
+        ),
         ("pair: {", "pair: {send: {name: ../x, size: 1kB}, ", "'../x' leads out of the device's folder"),
         ("pair: {", "pair: {send: {name: /x, size: 1kB}, ", "'/x' leads out of the device's folder"),
         ("pair: {", f"pair: {{send: {{name: x, size: {'9' * 400}GB}}, ", "more than the lab makes"),

@@ -247,11 +247,34 @@ def test_names_fit_the_kernel_and_ports_exist() -> None:
     for cell in all_cells():
         for node in cell.plan.nodes:
             for interface in node.interfaces:
-                assert len(interface.name) <= 15
+                assert len(interface.name.encode()) <= 15
                 if interface.kind == "segment":
                     assert f"{node.name}/{interface.name}" in cell.plan.ports(interface.segment)
                 if interface.kind == "tunnel":
                     assert cell.plan.interface(interface.far_end).far_end == f"{node.name}/{interface.name}"
+
+
+def test_links_of_the_labs_own_take_no_name_that_a_device_has(plan_of: PlanOf) -> None:
+    """Two bridges that differ in their last letters, and a device that has the names which the lab would choose."""
+    plan = plan_of("""
+networks: {lan: 192.168.1.0/24}
+devices:
+  w0: {interfaces: [{network: lan, name: out, ip: 192.168.1.10}]}
+  bob:
+    interfaces:
+      - {network: lan, name: v.docker0, ip: 192.168.1.20}
+      - {bridge: docker0, ip: 172.17.0.1/16}
+      - {bridge: br-0a1b2c3d4e5f, ip: 172.18.0.1/16}
+      - {bridge: br-0a1b2c3d4e5e, ip: 172.19.0.1/16}
+impair: [{at: w0/out, delay: 1ms}, {at: bob/v.docker0, delay: 1ms}]
+pair: {host: bob, join: w0}
+expect: [{of: host, outcome: paired}]
+""")
+    built = list(compiler(plan).network())
+    made = [(step.place, step.name) for step in built if isinstance(step, steps.Veth | steps.Bridge)]
+    made += [(step.peer_place, step.peer) for step in built if isinstance(step, steps.Veth)]
+    assert len(made) == len(set(made))
+    assert all(len(name.encode()) <= 15 for _, name in made)
 
 
 def _claims(step: steps.Step) -> str:

@@ -39,7 +39,7 @@ def write_project(plan: Plan, folder: Path) -> Path:
     name = project_name(plan, plan.cell or "project")
     rendered = render(plan, name=name, image=image.LATEST, labels=labels, project=wiring.project())
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / STEPS_FILE).write_text(wiring.script())
+    (folder / STEPS_FILE).write_text(wiring.script(), encoding="utf-8")
     file = folder / FILE
     file.write_text(as_text(plan, rendered, FILE))
     return file

@@ -249,7 +249,7 @@ class ComposeRunning:
 
     async def collect(self) -> None:
         """See ``Running``."""
-        await asyncio.to_thread((self._folder / STEPS_FILE).write_text, self._wiring.script())
+        await asyncio.to_thread((self._folder / STEPS_FILE).write_text, self._wiring.script(), "utf-8")
         if self._voice is not None:
             await collect(self._voice, self._folder)
         await asyncio.to_thread(self._bring)

@@ -153,7 +153,7 @@ class NamespaceRunning:
 
     async def collect(self) -> None:
         """See ``Running``."""
-        await asyncio.to_thread((self._folder / STEPS_FILE).write_text, self._wiring.script())
+        await asyncio.to_thread((self._folder / STEPS_FILE).write_text, self._wiring.script(), "utf-8")
         await collect(self._fabric, self._folder)
 
     async def down(self) -> None:

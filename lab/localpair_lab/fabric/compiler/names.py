@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from localpair_lab.fabric.compiler.selection import every_port, wired_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from localpair_lab.plan.model import Plan
 
-_LONGEST: Final = 15  # IFNAMSIZ without its zero byte
+_FITTING: Final = re.compile(r"[A-Za-z0-9_.-]{1,15}")  # IFNAMSIZ without its zero byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,11 @@ class Names:
         """The link at the other end of the node's cable: the bridge's port itself, or the near end of a
         wire.
         """
-        return f"w{self._number(port)}.out" if port in self.wired else self.ports[port]
+        return f"w{self._number(port)}-out" if port in self.wired else self.ports[port]
 
     def inner(self, port: str) -> str:
         """The far end of a wire, whose peer is the bridge's port."""
-        return f"w{self._number(port)}.in"
+        return f"w{self._number(port)}-in"
 
     def stub(self, port: str) -> str:
         """The namespace behind a container bridge."""
@@ -62,6 +63,12 @@ def names(plan: Plan) -> Names:
 def _fitting(short: str, keys: Iterable[str], wishes: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for number, (key, wish) in enumerate(zip(keys, wishes, strict=True)):
-        fits = len(wish) <= _LONGEST and wish not in found.values()
+        fits = _FITTING.fullmatch(wish) is not None and wish not in found.values()
         found[key] = wish if fits else f"{short}{number}"
     return found
+
+
+def stub_port(bridge: str, index: int, taken: Collection[str]) -> str:
+    """The link that joins a container bridge of a node to what is behind it; ``taken`` are the node's own names."""
+    wishes = (f"v.{bridge}", f"veth{index}", *(f"veth{index}.{number}" for number in range(len(taken))))
+    return next(wish for wish in wishes if _FITTING.fullmatch(wish) and wish not in taken)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 from localpair_lab import plan as p
 from localpair_lab.fabric import steps
 from localpair_lab.fabric.compiler import nftables
-from localpair_lab.fabric.compiler.names import Names, names
+from localpair_lab.fabric.compiler.names import Names, names, stub_port
 from localpair_lab.fabric.compiler.selection import is_kept, needs_single_packets
 from localpair_lab.fabric.steps import FABRIC
+from localpair_lab.model.kernel_names import interface_of, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -85,7 +86,7 @@ class Compiler:
     def _node(self, node: Node) -> Iterator[Step]:
         yield steps.Sysctl(node.name, "net.ipv6.conf.default.accept_dad", "0", optional=True)
         for key, value in node.sysctls:
-            if not _interface_of(key):
+            if not interface_of(key):
                 yield steps.Sysctl(node.name, key, value)
         if node.chains:
             yield steps.Ruleset(node.name, nftables.FILTER, nftables.firewall(node.chains))
@@ -167,11 +168,12 @@ class Compiler:
 
     def _neighbour(self, node: str, interface: Interface, index: int) -> Iterator[Step]:
         stub = self.names.stub(f"{node}/{interface.name}")
-        port = f"v.{interface.name}"[:15]
+        taken = [entry.name for entry in self.plan.node(node).interfaces]
+        port = stub_port(interface.name, index, taken)
         yield steps.Namespace(stub)
         yield steps.Veth(node, port, stub, "eth0", index=index)
         for place, link in ((node, port), (stub, "eth0")):
-            yield steps.Sysctl(place, f"net/ipv6/conf/{link}/disable_ipv6", "1", optional=True)
+            yield steps.Sysctl(place, key_of("ipv6", link, "disable_ipv6"), "1", optional=True)
         yield steps.Attach(node, port, interface.name)
         yield steps.LinkState(node, port, up=True)
         yield steps.LinkState(stub, "eth0", up=True)
@@ -318,21 +320,14 @@ def _impair(port: str, impairments: Iterable[p.Impairment]) -> Step:
     return steps.Impair(port, tuple(dataclasses.asdict(impairment) for impairment in impairments))
 
 
-def _interface_of(key: str) -> str:
-    """The interface that a setting's key names; empty for the others (``all`` and ``default`` included)."""
-    parts = key.split("/" if "/" in key else ".")
-    named = len(parts) > 4 and parts[2] in {"conf", "neigh"} and parts[3] not in {"all", "default"}
-    return parts[3] if named else ""
-
-
 def _settings(node: Node, interface: Interface) -> Iterator[Step]:
-    mine = {key: value for key, value in node.sysctls if _interface_of(key) == interface.name}
+    mine = {key: value for key, value in node.sysctls if interface_of(key) == interface.name}
     for family, setting, value in _OWN_SETTINGS:
-        key = f"net/{family}/conf/{interface.name}/{setting}"
-        if key.replace("/", ".") not in mine and key not in mine:
+        key = key_of(family, interface.name, setting)
+        if key not in mine:
             yield steps.Sysctl(node.name, key, value, optional=True)
     if not interface.link_local:
-        yield steps.Sysctl(node.name, f"net/ipv6/conf/{interface.name}/disable_ipv6", "1", optional=True)
+        yield steps.Sysctl(node.name, key_of("ipv6", interface.name, "disable_ipv6"), "1", optional=True)
     for key, value in mine.items():
         yield steps.Sysctl(node.name, key, value)
 

@@ -56,7 +56,7 @@ def load_rules(places: Places, place: str, text: str) -> None:
 
 def set_kernel(places: Places, step: steps.Sysctl) -> None:
     """Write one setting of a network; all others are the machine's and nobody's here. Raises ``OSError``."""
-    key = os.path.normpath(step.key if "/" in step.key else step.key.replace(".", "/"))
+    key = os.path.normpath(step.path)
     if not key.startswith("net/"):
         raise PermissionError(errno.EPERM, f"{step.key} is no setting of a network")
     path = Path("/proc/sys") / key

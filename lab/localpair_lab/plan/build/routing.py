@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from localpair_lab.model.kernel_names import key_of
 from localpair_lab.model.machines import Machine, RouteEntry, RoutingPolicy
 from localpair_lab.plan.build.addressing import family_of, holds
 from localpair_lab.plan.topology import Interface, Route, RoutingRule
@@ -85,18 +86,17 @@ def plan_sysctls(
         "net.ipv6.conf.all.forwarding": forwarding,
         "net.ipv6.conf.default.accept_ra": "0",
         **{
-            f"net.{family}.conf.{name}.accept_redirects": "0"
+            key_of(family, name, "accept_redirects"): "0"
             for family in FAMILIES
             for name in ("all", "default")
         },
         "net.ipv6.icmp.ratelimit": "0",
     }
     for interface in interfaces:
-        name = interface.name.replace(".", "/")  # as sysctl(8) writes a dot that is part of a name
-        settings[f"net.ipv4.conf.{name}.rp_filter"] = "0"
+        settings[key_of("ipv4", interface.name, "rp_filter")] = "0"
         # A router's word that a host is on the link would open ways that no route shows.
-        settings |= {f"net.{family}.conf.{name}.accept_redirects": "0" for family in FAMILIES}
-        settings[f"net.ipv6.conf.{name}.disable_ipv6"] = "0" if _speaks_ipv6(interface) else "1"
+        settings |= {key_of(family, interface.name, "accept_redirects"): "0" for family in FAMILIES}
+        settings[key_of("ipv6", interface.name, "disable_ipv6")] = "0" if _speaks_ipv6(interface) else "1"
     return tuple((settings | machine.sysctls).items())
 
 
