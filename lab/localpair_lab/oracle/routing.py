@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from localpair_lab.model.kernel_names import key_of
 from localpair_lab.oracle.packet import Packet, family
 from localpair_lab.oracle.parsed import ip_address, ip_interface, ip_network
+from localpair_lab.plan.build.addressing import has_route
 from localpair_lab.plan.topology import Interface, Node, Route
 
 MAIN = 254
@@ -133,8 +134,8 @@ def _connected(interface: Interface) -> Iterator[Route]:
         if text in peers:
             far = peers[text]
             yield Route(f"{far}/{128 if ':' in far else 32}", interface.name)
-        else:
-            yield Route(str(ip_interface(text).network), interface.name)
+        elif has_route(subnet := ip_interface(text).network):
+            yield Route(str(subnet), interface.name)
     if interface.link_local:
         yield Route("fe80::/64", interface.name)
 

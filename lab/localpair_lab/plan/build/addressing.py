@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
 
 
 def make_mac(machine: int, interface: int) -> str:
@@ -43,6 +43,13 @@ def _automatic(prefix: str, position: int, *, router: bool) -> str:
 def holds(address: str, gateway: str) -> bool:
     """Whether ``gateway`` is on the link that ``address`` (with its prefix) is on."""
     return ip_address(gateway) in ip_interface(address).network
+
+
+def has_route(subnet: IPv4Network | IPv6Network) -> bool:
+    """Whether the kernel makes a route to a subnet of an interface: Linux makes none to one that begins at 0.0.0.0, as
+    with a mask of /0 every one does.
+    """
+    return subnet.version == 6 or int(subnet.network_address) > 0
 
 
 def family_of(text: str) -> str:

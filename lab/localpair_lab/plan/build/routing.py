@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_interface
 
 from localpair_lab.model.kernel_names import key_of
 from localpair_lab.model.machines import Machine, RouteEntry, RoutingPolicy
-from localpair_lab.plan.build.addressing import family_of, holds
+from localpair_lab.plan.build.addressing import family_of, has_route, holds
 from localpair_lab.plan.topology import Interface, Route, RoutingRule
 
 FAMILIES = ("ipv4", "ipv6")
@@ -27,20 +28,28 @@ def gateway_routes(gateway: str, interfaces: tuple[Interface, ...]) -> Iterator[
     destination = "::/0" if ":" in gateway else "0.0.0.0/0"
     for interface in interfaces:
         if any(holds(address, gateway) for address in interface.addresses):
-            yield Route(destination=destination, interface=interface.name, via=gateway)
+            on_link = not _is_routed(interface, gateway)  # as those who configure networks write it then
+            yield Route(destination=destination, interface=interface.name, via=gateway, on_link=on_link)
             return
     if gateway.startswith("fe80:") and interfaces:
         yield Route(destination=destination, interface=interfaces[0].name, via=gateway)
 
 
+def _is_routed(interface: Interface, gateway: str) -> bool:
+    """Whether the interface's own subnets lead to the gateway."""
+    subnets = [ip_interface(address).network for address in interface.addresses if holds(address, gateway)]
+    return any(map(has_route, subnets))
+
+
 def _route(entry: RouteEntry, interfaces: tuple[Interface, ...]) -> Route:
     on = entry.on or ""
     on_link = False
+    by_name = {interface.name: interface for interface in interfaces}
     if entry.via is not None:
         direct = [i.name for i in interfaces if any(holds(address, entry.via) for address in i.addresses)]
         on = on or (direct[0] if direct else "")
-        on_link = on not in direct
-    if on and on not in {interface.name for interface in interfaces}:
+        on_link = on not in [name for name in direct if _is_routed(by_name[name], entry.via)]
+    if on and on not in by_name:
         on = ""
     return Route(
         destination=entry.to,
