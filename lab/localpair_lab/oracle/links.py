@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from localpair_lab.oracle.packet import Answer, Packet, matches
-from localpair_lab.oracle.routing import own_addresses, passes_reverse_path
+from localpair_lab.oracle.routing import find_hop, own_addresses, passes_reverse_path
+from localpair_lab.oracle.settings import forwards, level
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Cast, Interface, Protocol
 
@@ -139,4 +140,21 @@ def owners(plan: Plan, segment: str, address: str) -> Iterator[str]:
                 for text in entry.addresses
             }
         if address in held:
+            yield port
+
+
+def proxies(plan: Plan, sender: str, address: str, packet: Packet) -> Iterator[str]:
+    """The ports beside ``sender`` whose nodes answer a question for ``address`` though it is another's (RFC 1027): they
+    forward, and their route leads out of another interface, or by the same one where they keep the members of a
+    link apart (RFC 3069).
+    """
+    for port in plan.ports(plan.interface(sender).segment) if packet.family == "ipv4" else ():
+        node, interface = plan.node(port.partition("/")[0]), plan.interface(port)
+        if node.name == sender.partition("/")[0] or not (interface.present and interface.up):
+            continue
+        across, within = (level(node, interface.name, word) for word in ("proxy_arp", "proxy_arp_pvlan"))
+        if not (across or within) or not forwards(node, "ipv4") or address in own_addresses(node):
+            continue
+        hop = find_hop(node, address, source=packet.source)
+        if hop is not None and (within if hop.interface.name == interface.name else across):
             yield port

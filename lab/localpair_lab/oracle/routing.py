@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from localpair_lab.model.kernel_names import key_of
 from localpair_lab.oracle.packet import Packet, family
 from localpair_lab.oracle.parsed import ip_address, ip_interface, ip_network
+from localpair_lab.oracle.settings import level
 from localpair_lab.plan.build.addressing import has_route
 from localpair_lab.plan.topology import Interface, Node, Route
 
@@ -171,9 +171,7 @@ def passes_reverse_path(node: Node, packet: Packet, interface: Interface) -> boo
         return True
     if packet.source in own_addresses(node):
         return False
-    settings = dict(node.sysctls)
-    own, every = (settings.get(key_of("ipv4", name, "rp_filter"), "0") for name in (interface.name, "all"))
-    mode = max(int(own), int(every))
+    mode = level(node, interface.name, "rp_filter")
     if mode == 0:
         return True
     back = find_hop(node, packet.source)

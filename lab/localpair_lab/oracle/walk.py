@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from localpair_lab.oracle.links import carries, owners, resolves
+from localpair_lab.oracle.links import carries, owners, proxies, resolves
 from localpair_lab.oracle.packet import Answer, Packet, judge
 from localpair_lab.oracle.parsed import ip_address, ip_network
 from localpair_lab.oracle.routing import find_hop, own_addresses, passes_reverse_path
+from localpair_lab.oracle.settings import forwards
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Interface, Node, State
 
@@ -136,8 +137,12 @@ def _cross(walker: _Walker, interface: Interface, next_hop: str) -> tuple[str, s
     sender = f"{walker.node.name}/{interface.name}"
     found = [port for port in owners(walker.plan, interface.segment, next_hop) if port != sender]
     found = [port for port in found if port.partition("/")[0] != walker.node.name]
-    if not found:
-        return "", "nobody-there"
+    port, reason = _to_owner(walker, sender, found, next_hop)
+    return (port, "") if port else _to_proxy(walker, sender, next_hop, reason)
+
+
+def _to_owner(walker: _Walker, sender: str, found: list[str], next_hop: str) -> tuple[str, str]:
+    """The port of a node that has the address, or the reason why the packet comes to none."""
     # Of several that have the address, the one is meant that asked by it.
     found.sort(key=lambda port: ((sender, port) not in walker.acquainted, not _lets_in(walker, port)))
     reason = "nobody-there"
@@ -154,6 +159,22 @@ def _cross(walker: _Walker, interface: Interface, next_hop: str) -> tuple[str, s
             return port, ""
         reason = why if resolved is Answer.NO else stopped
     return "", reason
+
+
+def _to_proxy(walker: _Walker, sender: str, next_hop: str, reason: str) -> tuple[str, str]:
+    """The port of a node that answers for others. It takes its time, so whoever has the address answers before it."""
+    found: list[tuple[str, Answer]] = []
+    for port in proxies(walker.plan, sender, next_hop, walker.packet):
+        asked = resolves(walker.plan, sender, port, walker.packet)[0]
+        answer = asked & carries(walker.plan, sender, port, walker.packet)[0]
+        if answer is not Answer.NO:
+            found.append((port, answer))
+    if not found:
+        return "", reason
+    port, answer = found[0]
+    walker.answer &= answer if len(found) == 1 else Answer.MAYBE
+    walker.crossed.append((sender, port))
+    return port, ""
 
 
 def _lets_in(walker: _Walker, port: str) -> bool:
@@ -216,8 +237,7 @@ def _accept(walker: _Walker, interface_in: str) -> str:
 def _forwards(node: Node, packet: Packet) -> bool:
     if packet.destination.startswith("fe80:") or packet.source.startswith("fe80:"):
         return False
-    key = "net.ipv4.ip_forward" if packet.family == "ipv4" else "net.ipv6.conf.all.forwarding"
-    return dict(node.sysctls).get(key) == "1"
+    return forwards(node, packet.family)
 
 
 def _translate_source(walker: _Walker, interface: Interface) -> None:
