@@ -139,7 +139,10 @@ def _check_twins(scenario: Scenario) -> Iterator[Slip]:
                     interface.ip if interface.network and interface.present else ()
                 ):
                     key = (interface.network or "", host.partition("/")[0])
-                    if key in taken and host != "auto":
+                    if key in taken and host != "auto" and not interface.conflict:
                         where = (group, name, *spot, "ip", number)
-                        yield Slip(where, f"{host} on {interface.network} is {taken[key]}'s already")
+                        advice = "write `conflict: true` beside it if that is meant"
+                        yield Slip(
+                            where, f"{host} on {interface.network} is {taken[key]}'s already; {advice}"
+                        )
                     taken[key] = name

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from localpair_lab.model.common import Many, Model, Packets, Text
 from localpair_lab.model.values import (
@@ -13,6 +13,7 @@ from localpair_lab.model.values import (
     Flag,
     Host,
     InterfaceName,
+    Mac,
     Mtu,
     Name,
     Offset,
@@ -25,7 +26,10 @@ from localpair_lab.model.variables import Variable
 
 
 class NetworkInterface(Model):
-    """One interface: on a ``network``, or a container ``bridge`` inside the device."""
+    """One interface: on a ``network``, or a container ``bridge`` inside the device.
+
+    ``conflict``: another one on the network has an address of it, too, and that is meant.
+    """
 
     short_key = "ip"
     network: Name | None = None
@@ -34,7 +38,8 @@ class NetworkInterface(Model):
     ip: Many[Host] = ()
     ipv6: Literal["", "off", "link-local"] = ""
     mtu: Mtu | None = None
-    mac: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$")] | None = None
+    mac: Mac | None = None
+    conflict: Flag = False
     neighbour: Address | None = None
     present: Flag = True
     up: Flag = True

@@ -25,6 +25,7 @@ _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2*
 MOST_BYTES = 2**30
 MOST_SECONDS = 100 * 366 * 86_400.0
 MTUS = (68, 65_535)  # RFC 791, 3.2
+MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 
@@ -166,6 +167,19 @@ def read_host(value: object) -> str:
     return str(interface)
 
 
+def read_mac(value: object) -> str:
+    """The hardware address of one station: no group's, and not all zeros."""
+    text = _text(value, "a hardware address such as 02:00:00:00:00:01").lower()
+    if MAC.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no hardware address; write it as 02:00:00:00:00:01")
+    octets = bytes.fromhex(text.replace(":", ""))
+    if octets[0] & 1 or not any(octets):
+        raise ValueError(
+            f"{text} is no single station's; the first number of one is even, as in 02:00:00:00:00:01"
+        )
+    return text
+
+
 def read_ports(value: object) -> tuple[int, int]:
     """A port or a range: ``5353`` or ``42000-42009``."""
     if isinstance(value, tuple):
@@ -244,6 +258,9 @@ Host: TypeAlias = Annotated[
 Name: TypeAlias = Annotated[str, *_typed(read_name, "guest-wifi", "Lower-case letters, digits and '-'.")]
 InterfaceName: TypeAlias = Annotated[
     str, *_typed(read_interface_name, "wlan0", f"At most {LONGEST_NAME} bytes, as Linux takes them.")
+]
+Mac: TypeAlias = Annotated[
+    str, *_typed(read_mac, "02:00:00:00:00:01", "The hardware address of one station.")
 ]
 Sysctl: TypeAlias = Annotated[
     str, *_typed(read_sysctl, "net.ipv4.conf.all.rp_filter", "A kernel setting of a network.")

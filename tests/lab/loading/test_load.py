@@ -34,6 +34,11 @@ def problems(text: str) -> list[str]:
     return [str(problem).removeprefix("x.yaml:") for problem in caught.value.problems]
 
 
+def test_one_address_twice_may_be_meant() -> None:
+    text = GOOD.replace("lan: 192.168.1.20", "lan: {ip: 192.168.1.10, conflict: true}")
+    assert load_text(Path("x.yaml"), text).cells[0].scenario.devices["bob"].on["lan"].conflict
+
+
 def test_a_good_file_loads() -> None:
     loaded = load_text(Path("x.yaml"), GOOD)
     assert [cell.name for cell in loaded.cells] == [""]
@@ -159,6 +164,17 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
     ("old", "new", "told"),
     [
         ("bob: {on: {lan: 192.168.1.20}}", "bob: {on: {lan: 192.168.1.10}}", "is alice's already"),
+        (
+            "lan: 192.168.1.20}",
+            "lan: {ip: 192.168.1.20, mac: 01:00:5e:00:00:fb}}",
+            "01:00:5e:00:00:fb is no single station's",
+        ),
+        (
+            "lan: 192.168.1.20}",
+            "lan: {ip: 192.168.1.20, mac: 00:00:00:00:00:00}}",
+            "00:00:00:00:00:00 is no single station's",
+        ),
+        ("lan: 192.168.1.20}", "lan: {ip: 192.168.1.20, mac: 02-00}}", "'02-00' is no hardware address"),
         (
             "bob: {on: {lan: 192.168.1.20}}",
             "bob: {on: {lan: 192.168.2.20}}",
