@@ -40,6 +40,7 @@ CAUSES = {
     "nobody-there": "no-common-network",
     "no-neighbour": "no-neighbour",
     "no-carrier": "no-carrier",
+    "same-mac": "same-hardware-address",
     "not-forwarded": "not-forwarded",
     "another-host": "another-host",
     "own-address": "own-address",

@@ -28,10 +28,21 @@ def carries(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Ans
         return Answer.NO, "isolation"
     if _flag_stops(second, packet) and not _may_be_member(plan, second, packet):
         return Answer.NO, "multicast-filter" if packet.cast == "multicast" else "broadcast-filter"
+    if packet.cast == "unicast" and first.mac == second.mac:
+        return Answer.NO, "same-mac"  # a switch knows the station at the port by which the packet came
     answer = _rules(plan, sender, receiver, packet) & _wires(plan, sender, receiver, packet)
+    if packet.cast == "unicast" and _is_twin(plan, receiver):
+        answer &= Answer.MAYBE  # the switch sends it to that one of them which spoke last
     if _flag_stops(second, packet) or (packet.cast == "multicast" and not _is_member(plan, receiver, packet)):
         answer &= Answer.MAYBE  # a group lives on for as long as the switch remembers its members
     return answer, "network-filter"
+
+
+def _is_twin(plan: Plan, port: str) -> bool:
+    """Whether another port of the segment has the hardware address of ``port``."""
+    interface = plan.interface(port)
+    alike = (plan.interface(other) for other in plan.ports(interface.segment) if other != port)
+    return any(other.mac == interface.mac and is_plugged(other) for other in alike)
 
 
 def _flag_stops(receiver: Interface, packet: Packet) -> bool:
@@ -99,7 +110,7 @@ def resolves(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[An
     answer = replace(packet, protocol=_protocol(packet), cast="unicast", size=60, syn=False)
     told, stopped_back = carries(plan, receiver, sender, answer)
     reason = stopped if asked is Answer.NO else stopped_back
-    return asked & told, "isolation" if reason == "isolation" else "no-neighbour"
+    return asked & told, reason if reason in ("isolation", "same-mac") else "no-neighbour"
 
 
 def is_asked(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Answer, str]:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from localpair_lab.oracle.links import carries, owners, proxies, resolves
 from localpair_lab.oracle.packet import Answer, Packet, judge
 from localpair_lab.oracle.parsed import ip_address, ip_network
-from localpair_lab.oracle.routing import find_hop, own_addresses, passes_reverse_path
+from localpair_lab.oracle.routing import find_hop, live_interfaces, own_addresses, passes_reverse_path
 from localpair_lab.oracle.settings import forwards
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Interface, Node, State
@@ -94,7 +94,7 @@ def walk(
         acquainted |= {(b, a) for a, b in answers.crossed}
     walker = _Walker(plan, packet, state_at, undo, acquainted, plan.node(origin))
     walker.visited.append(origin)
-    if packet.destination in own_addresses(walker.node):
+    if _is_own(walker.node, packet.destination, bound):
         return walker.end("own-address")
     hook, interface_in = "out", ""
     for _ in range(MOST_HOPS):
@@ -105,12 +105,25 @@ def walk(
         walker.visited.append(walker.node.name)
         interface_in, bound, direct = port.partition("/")[2], "", False
         reason = _arrive(walker, plan.interface(port))
-        if reason or walker.packet.destination in own_addresses(walker.node):
+        if reason or _is_own(walker.node, walker.packet.destination, interface_in):
             return walker.end(reason or _accept(walker, interface_in), interface_in)
         if not _forwards(walker.node, walker.packet):
             return walker.end("not-forwarded")
         hook = "through"
     return walker.end("hop-limit")
+
+
+def _is_own(node: Node, address: str, link: str) -> bool:
+    """Whether the node has the address; a link-local one on the link of its interface ``link``, where that is given."""
+    if not address.startswith("fe80:"):
+        return address in own_addresses(node)
+    texts = (
+        text
+        for entry in live_interfaces(node)
+        if link in ("", entry.name)
+        for text in (entry.link_local, *entry.addresses)
+    )
+    return any(text.partition("/")[0] == address for text in texts)
 
 
 def _leave(walker: _Walker, hook: str, interface_in: str, bound: str, *, direct: bool) -> tuple[str, str]:
