@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, ip_address
 
 from localpair.address import IPAddress, normalise
 from localpair.limits import DATAGRAM_BYTES, DATAGRAM_RESERVE_BYTES
+from localpair.net.transport.memberships import Memberships
 from localpair.net.transport.sockets import Sockets
 from localpair.protocol.discovery_events import Carrier, Source, Transmit
 
@@ -34,7 +35,7 @@ class Datagrams:
 
     def __init__(self, sockets: Sockets, on_datagram: Receiver, on_failure: FailureReporter) -> None:
         self._sockets, self._on_datagram, self._on_failure = sockets, on_datagram, on_failure
-        self._joined: set[tuple[int, IPAddress]] = set()
+        self._memberships = Memberships(sockets.shared)
         self._by_version = {6 if one.family == socket.AF_INET6 else 4: one for one in sockets.unicast}
         self._tasks: list[asyncio.Task[None]] = []
         self._readers: list[socket.socket] = []
@@ -53,6 +54,7 @@ class Datagrams:
 
     def stop(self) -> None:
         """Hear nothing more. The sockets stay open; their owner closes them."""
+        self._memberships.close()
         loop = asyncio.get_running_loop()
         for one in self._readers:
             loop.remove_reader(one.fileno())
@@ -69,26 +71,11 @@ class Datagrams:
         Memberships of interfaces that are gone are forgotten, so that one which comes back is joined anew. Gives
         the ones that failed; the others stand.
         """
-        failures = []
-        targets = {(index, group): address for index, group, address in wanted}
-        for gone in self._joined - targets.keys():
-            self._membership(gone[0], gone[1], None, leave=True)
-        self._joined &= targets.keys()
-        for (index, group), address in targets.items():
-            if (index, group) in self._joined:
-                continue
-            error = self._membership(index, group, address, leave=False)
-            if error is None or error.errno == errno.EADDRINUSE:
-                self._joined.add((index, group))
-            else:
-                failures.append((index, group, error))
-        return failures
+        return self._memberships.join(wanted)
 
     def rejoin(self) -> None:
         """Leave everything, so that the next ``join`` sends fresh membership reports to the switches."""
-        for index, group in self._joined:
-            self._membership(index, group, None, leave=True)
-        self._joined.clear()
+        self._memberships.leave()
 
     def send(self, transmit: Transmit) -> bool:
         """Send now or never: a full buffer loses a beacon, and the next beat repeats it.
@@ -110,18 +97,6 @@ class Datagrams:
     def has_room(self) -> bool:
         """Whether what waits for hardware addresses leaves enough of the buffers for beats and answers."""
         return all(_has_room(one) for one in self._by_version.values())
-
-    def _membership(
-        self, index: int, group: IPAddress, address: IPv4Address | None, *, leave: bool
-    ) -> OSError | None:
-        version = socket.AF_INET6 if group.version == 6 else socket.AF_INET
-        for one in self._sockets.shared:
-            if one.family == version:
-                try:
-                    _change_membership(one, index, group, address, leave=leave)
-                except OSError as error:
-                    return error
-        return None
 
     def _read(self, one: socket.socket, shared: bool) -> None:
         for _ in range(_READS_AT_ONCE):
@@ -243,19 +218,3 @@ def _choose_interface(one: socket.socket, index: int) -> None:
         else struct.pack("=4s4si", bytes(4), bytes(4), index)
     )
     one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, choice)
-
-
-def _change_membership(
-    one: socket.socket, index: int, group: IPAddress, address: IPv4Address | None, *, leave: bool
-) -> None:
-    if group.version == 6:
-        option = socket.IPV6_LEAVE_GROUP if leave else socket.IPV6_JOIN_GROUP
-        one.setsockopt(socket.IPPROTO_IPV6, option, group.packed + struct.pack("@I", index))
-        return
-    option = socket.IP_DROP_MEMBERSHIP if leave else socket.IP_ADD_MEMBERSHIP
-    if sys.platform == "win32":
-        # ip_mreq only; an address of the form 0.x.y.z names an interface by its index.
-        one.setsockopt(socket.IPPROTO_IP, option, group.packed + struct.pack("!I", index))
-        return
-    own = bytes(4) if address is None else address.packed
-    one.setsockopt(socket.IPPROTO_IP, option, struct.pack("=4s4si", group.packed, own, index))
