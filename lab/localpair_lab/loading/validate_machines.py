@@ -13,7 +13,8 @@ from localpair_lab.model.machines import Machine, NetworkInterface
 from localpair_lab.model.scenario import Scenario
 
 RESERVED = ("fabric", "lab")
-MOST_INTERFACES = 24  # of one machine: the oracle weighs each against each
+MOST_INTERFACES = 128  # of one machine
+MOST_ON_NETWORKS = 48  # of these, on networks: the oracle weighs each against each
 
 
 def check_machines(scenario: Scenario) -> Iterator[Slip]:
@@ -47,6 +48,9 @@ def _check_machine(scenario: Scenario, where: Where, machine: Machine) -> Iterat
         yield from _check_interface(scenario, (*where, *spot), interface)
     if len(names) > MOST_INTERFACES:
         yield Slip(where, f"{len(names)} interfaces are more than {MOST_INTERFACES}")
+    on_networks = sum(interface.network is not None for interface in machine.all_interfaces())
+    if on_networks > MOST_ON_NETWORKS:
+        yield Slip(where, f"{on_networks} interfaces on networks are more than {MOST_ON_NETWORKS}")
     if not names:
         yield Slip(where, "it has no interface; give it one with `on: {network: address}`")
     for name in {name for name in names if names.count(name) > 1}:

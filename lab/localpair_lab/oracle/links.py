@@ -136,21 +136,19 @@ def _protocol(packet: Packet) -> Protocol:
 
 def owners(plan: Plan, segment: str, address: str) -> Iterator[str]:
     """The ports of ``segment`` that answer for ``address``: IPv4 hosts answer for any address of theirs."""
+    having: dict[str, bool] = {}  # by node: it may have many ports there
     for port in plan.ports(segment):
-        interface = plan.interface(port)
+        interface, name = plan.interface(port), port.partition("/")[0]
         if not (interface.present and interface.up):
             continue
         if ":" in address:
-            held = {text.partition("/")[0] for text in (*interface.addresses, interface.link_local)}
+            texts = (*interface.addresses, interface.link_local)
+            held = address in (text.partition("/")[0] for text in texts)
         else:
-            node = plan.node(port.partition("/")[0])
-            held = {
-                text.partition("/")[0]
-                for entry in node.interfaces
-                if entry.present and entry.up
-                for text in entry.addresses
-            }
-        if address in held:
+            if name not in having:
+                having[name] = address in own_addresses(plan.node(name))
+            held = having[name]
+        if held:
             yield port
 
 

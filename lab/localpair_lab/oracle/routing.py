@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from localpair_lab.oracle.packet import Packet, family
 from localpair_lab.oracle.parsed import ip_address, ip_interface, ip_network
@@ -128,7 +129,12 @@ def _routes(node: Node, table: int) -> Iterator[Route]:
             yield route
 
 
-def _connected(interface: Interface) -> Iterator[Route]:
+@lru_cache(maxsize=1024)
+def _connected(interface: Interface) -> tuple[Route, ...]:
+    return tuple(_subnet_routes(interface))
+
+
+def _subnet_routes(interface: Interface) -> Iterator[Route]:
     peers = dict(interface.peers)
     for text in interface.addresses:
         if text in peers:

@@ -69,6 +69,9 @@ def ways(plan: Plan, first: str, second: str, met: Met = NOBODY_MET) -> Iterator
             opening = opens(plan, first, second, address, bound=bound, met=met)
             if opening.answer is not Answer.NO:
                 yield Way("dial", first, second, opening, (first,) if bound else ())
+            there = _sets_out(plan, first, second, address, bound=bound, met=met)
+            if there.answer is Answer.NO or there.at != second:
+                continue  # by whichever interface the other's own segment leaves
             for bound_too in bindings(plan.node(second)):
                 both = meets(plan, first, second, address, bound=(bound, bound_too), met=met)
                 if both.answer is not Answer.NO and calls_by(plan.node(second), both.seen, bound_too):
@@ -142,12 +145,9 @@ def meets(
     ``bound`` are the interfaces of the two sockets.
     """
 
-    def going(node: str) -> State:
-        return "established" if node == second else "new"
-
     packet = _packet(plan.node(first), address, port, "tcp")
     scope = _scope(plan, first, address, bound[0])
-    there = walk(plan, first, packet, going, bound=scope, acquainted=met)
+    there = _sets_out(plan, first, second, address, port=port, bound=bound[0], met=met)
     if there.answer is Answer.NO or there.at != second:
         return _failed(there, address)
     if any(done.after.source_port == 0 for done in there.translations):
@@ -165,6 +165,19 @@ def meets(
     first_back = walk(plan, second, there.arrived.reply(), lambda _: "new", bound=bound[1], acquainted=met)
     timed = _is_refused(before) and _is_refused(first_back)
     return replace(_both(there, _answer(plan, there, coming, met, bound[1]), first, address), timed=timed)
+
+
+def _sets_out(
+    plan: Plan, first: str, second: str, address: str, *, port: int = DIAL_PORT, bound: str, met: Met
+) -> Walk:
+    """The walk of a first segment to a host whose own one is on its way."""
+
+    def going(node: str) -> State:
+        return "established" if node == second else "new"
+
+    packet = _packet(plan.node(first), address, port, "tcp")
+    scope = _scope(plan, first, address, bound)
+    return walk(plan, first, packet, going, bound=scope, acquainted=met)
 
 
 def _is_refused(there: Walk) -> bool:

@@ -34,6 +34,22 @@ def problems(text: str) -> list[str]:
     return [str(problem).removeprefix("x.yaml:") for problem in caught.value.problems]
 
 
+@pytest.mark.parametrize(
+    ("written", "count", "told"),
+    [
+        ("{{bridge: br{0}, ip: 10.77.{0}.1/24}}", 128, "129 interfaces are more than 128"),
+        ("{{network: lan, name: lan{0}}}", 48, "49 interfaces on networks are more than 48"),
+    ],
+)
+def test_a_machine_has_as_many_interfaces_as_can_be_weighed(written: str, count: int, told: str) -> None:
+    def listed(number: int) -> str:
+        entries = ["{network: lan, ip: 192.168.1.20}", *(written.format(n) for n in range(1, number))]
+        return GOOD.replace("{on: {lan: 192.168.1.20}}", f"{{interfaces: [{', '.join(entries)}]}}")
+
+    assert len(load_text(Path("x.yaml"), listed(count)).cells) == 1
+    assert any(told in problem for problem in problems(listed(count + 1)))
+
+
 def test_one_address_twice_may_be_meant() -> None:
     text = GOOD.replace("lan: 192.168.1.20", "lan: {ip: 192.168.1.10, conflict: true}")
     assert load_text(Path("x.yaml"), text).cells[0].scenario.devices["bob"].on["lan"].conflict
