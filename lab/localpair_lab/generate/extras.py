@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_interface
 from typing import TypeAlias
 
-from localpair_lab.generate import firewalls
+from localpair_lab.generate import firewalls, oddities
 from localpair_lab.generate.builder import Draft, Entry, is_ipv6
 
 Decoration: TypeAlias = Callable[[Draft, str], None]
@@ -115,7 +115,7 @@ def change_mask(draft: Draft, device: str) -> None:
     """A prefix length of its own: too wide, too narrow, or none at all with an on-link route."""
     home = draft.chance.one(draft.homes[device])
     host = next((text for text in home["ip"] if not is_ipv6(text) and "/" not in text), "")
-    length = draft.chance.weighted({"32": 3, "16": 3, "25": 2, "28": 1})
+    length = draft.chance.weighted({"32": 3, "16": 3, "25": 2, "28": 1, "2": 0.5, "0": 0.5})
     if not host:
         return
     masked = ip_interface(f"{host}/{length}")
@@ -169,7 +169,11 @@ def mute(draft: Draft, device: str) -> None:
 
 
 DECORATIONS: Mapping[Decoration, float] = {
+    oddities.name_card: 5,
+    oddities.take_address: 1,
+    oddities.clone_hardware: 1,
     add_bridge: 28,
+    oddities.add_bridges: 2,
     add_host_only: 16,
     add_vpn: 16,
     add_spare: 10,

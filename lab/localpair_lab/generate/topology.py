@@ -10,6 +10,7 @@ from localpair_lab.generate.builder import DEVICES, Draft, Entry
 from localpair_lab.generate.events import Happening, happen
 from localpair_lab.generate.extras import Decoration, decorate
 from localpair_lab.generate.network_policies import Policy, set_policies
+from localpair_lab.generate.oddities import answer_for_others
 from localpair_lab.generate.random_source import Chance
 from localpair_lab.generate.shapes import SHAPES
 
@@ -42,6 +43,7 @@ def make(chance: Chance) -> Draft:
     """One topology."""
     draft = Draft(chance)
     chance.weighted(SHAPES)(draft)
+    answer_for_others(draft)
     host, join = chance.shuffled(DEVICES)
     draft.pair |= {"host": host, "join": join, "timeout": TIMEOUT}
     if chance.flag(25):
