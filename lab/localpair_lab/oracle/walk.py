@@ -166,7 +166,11 @@ def _to_owner(walker: _Walker, sender: str, found: list[str], next_hop: str) -> 
         carried, stopped = carries(walker.plan, sender, port, walker.packet)
         if Answer.NO not in (resolved, carried):
             twins = len({port.partition("/")[0] for port in found}) > 1
-            certain = not twins and not _may_be_led(walker, found, port, next_hop)
+            certain = not (
+                twins
+                or _may_be_led(walker, found, port, next_hop)
+                or _may_vanish(walker, sender, found, port)
+            )
             walker.answer &= resolved & carried & (Answer.YES if certain else Answer.MAYBE)
             walker.crossed.append((sender, port))
             return port, ""
@@ -194,6 +198,18 @@ def _lets_in(walker: _Walker, port: str) -> bool:
     """Whether the packet passes the reverse path filter there."""
     node = walker.plan.node(port.partition("/")[0])
     return passes_reverse_path(node, walker.packet, walker.plan.interface(port))
+
+
+def _may_vanish(walker: _Walker, sender: str, found: list[str], port: str) -> bool:
+    """Whether the packet may go to another port, which answers the question as ``port`` does and never gets it."""
+    if (sender, port) in walker.acquainted:
+        return False
+    return any(
+        resolves(walker.plan, sender, other, walker.packet)[0] is not Answer.NO
+        and carries(walker.plan, sender, other, walker.packet)[0] is Answer.NO
+        for other in found
+        if other != port
+    )
 
 
 def _may_be_led(walker: _Walker, found: list[str], port: str, next_hop: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from localpair_lab.oracle.judge import Answer, hears, judge
+from localpair_lab.oracle.judge import Answer, hears, judge, opens
 from localpair_lab.oracle.multicast import GROUPS
 
 if TYPE_CHECKING:
@@ -70,3 +70,18 @@ devices:
     found = judge(plan, "bob", "alice")
     assert found.answer is Answer.YES
     assert {way.kind for way in found.ways if way.first == "alice"} == {"dial", "simultaneous"}
+
+
+@pytest.mark.parametrize(("lost", "answer"), [(46821, Answer.MAYBE), (9, Answer.YES)])
+def test_which_of_two_cards_answers_for_an_address_is_chance_where_one_gets_nothing(
+    plan_of: PlanOf, lost: int, answer: Answer
+) -> None:
+    """Both of Alice's cards answer for her address, and the network loses TCP on its way to one of them."""
+    plan = plan_of(f"""
+networks: {{lan: {{ip: 192.168.1.0/24, drops: [{{protocol: tcp, port: {lost}, frames_to: alice/eth0}}]}}}}
+devices:
+  alice:
+    interfaces: [{{network: lan, name: eth0, ip: 192.168.1.10}}, {{network: lan, name: eth1, ip: 192.168.1.11}}]
+  bob: {{on: {{lan: 192.168.1.20}}}}
+{PAIR}""")
+    assert opens(plan, "bob", "alice", "192.168.1.10").answer is answer
