@@ -26,7 +26,7 @@ from measuring import Report, parser, print_table, progress, undisturbed
 from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import BEACON_BEAT_S, BEACON_BYTES, PEER_EXPIRY_BEATS, PEERS
 from localpair.protocol.discovery import Discovery, Self
-from localpair.protocol.discovery_events import Carrier, Heard, Source
+from localpair.protocol.discovery_events import BeaconSource, Carrier, Heard
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part
 from virtual_lan import UDP_PORT, Device, VirtualLan
@@ -162,7 +162,7 @@ def measure_crowds(report: Report, crowds: list[int]) -> None:
 
 OUR_SECRET = b"our own secret.."
 ADDRESSES = (IPv4Address("192.168.1.20"), IPv4Address("10.0.0.20"))
-NEIGHBOUR = Source(IPv4Address("192.168.1.20"), UDP_PORT, 2)
+NEIGHBOUR = BeaconSource(IPv4Address("192.168.1.20"), UDP_PORT, 2)
 Feed = Callable[[Discovery, int], None]
 
 

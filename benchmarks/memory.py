@@ -38,7 +38,7 @@ from measuring import BESIDE, Report, installed, parser, progress
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import BEACON_BYTES, DISCOVERY_PORT
 from localpair.protocol.discovery import Discovery, Self
-from localpair.protocol.discovery_events import Carrier, Source
+from localpair.protocol.discovery_events import BeaconSource, Carrier
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part
 from localpair.wire.offer import Offer
@@ -313,7 +313,7 @@ def hear(discovery: Discovery, crowd: Keyring, number: int, beat: int, now: floa
     instance = number.to_bytes(16, "big")
     beacon = Beacon(BeaconKind.ANNOUNCE, Part.JOIN, instance, beat + 1, 46821, 46821, beat_ms=6000)
     datagram = crowd.seal(secret, beacon, random_bytes(12))
-    source = Source(IPv4Address(f"192.168.1.{number + 1}"), 46821, 2)
+    source = BeaconSource(IPv4Address(f"192.168.1.{number + 1}"), 46821, 2)
     for carrier in (Carrier.MULTICAST, Carrier.BROADCAST):
         discovery.receive(datagram, source, carrier, now)
     discovery.timer(now)

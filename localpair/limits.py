@@ -115,28 +115,32 @@ REVERSE_DIAL_AFTER_S: Final = 0.15  # the issuer's dial back waits: the joiner's
 CONFIRM_AFTER_S: Final = (
     0.3  # a confirmation over TCP waits: pairing itself usually answers the question first
 )
-FAR_DETOUR_AFTER_S: Final = (
+FAR_ALTERNATE_AFTER_S: Final = (
     0.5  # a dial over a link on which the address does not lie: it seldom belongs there
 )
-FAR_DETOURS: Final = 3  # such links for one address: eight addresses of a peer still fit into TARGETS
+FAR_ALTERNATE_ROUTES: Final = (
+    3  # such links for one address: eight addresses of a peer still fit into TARGETS
+)
 SIMULTANEOUS_AFTER_S: Final = 0.3  # dials between the two fixed ports wait: one ordinary dial usually does
 # Whoever may send nothing but answers has to be ready before the other side's dial comes, which the kernel sends
 # again only after a second. So the issuer dials first where it has heard a joiner that spoke by itself, and second
 # where the joiner has merely answered.
-OPENING_FIRST_S: Final = 0.2  # and after its ordinary dial
-OPENING_SECOND_S: Final = 0.35
-OPENING_GAPS_S: Final = (
+PUNCH_FIRST_S: Final = 0.2  # and after its ordinary dial
+PUNCH_SECOND_S: Final = 0.35
+PUNCH_GAPS_S: Final = (
     0.15,
     0.5,
     1.0,
     2.0,
 )  # before such a dial is tried again: where one side drops and one refuses, the second try meets the other's first
 # Two firewalls that refuse with an answer open only for dials that cross on the way. Both sides agree on the moment
-# over UDP and dial a volley of ports then, one side in the other's reverse order: some pair crosses.
-VOLLEY_DIALS: Final = 8  # takes about as long as a packet on a LAN and its jitter
-VEILED_DIALS: Final = 2  # of a volley whose one side dials first: one is enough, and a packet may be lost
-VOLLEY_S: Final = 0.25  # for a volley's dials to open
-VOLLEY_SECOND_S: Final = (
+# over UDP and dial several ports at once then, one side in the other's reverse order: some pair crosses.
+SIMULTANEOUS_DIALS: Final = 8  # takes about as long as a packet on a LAN and its jitter
+VEILED_DIALS: Final = (
+    2  # of a simultaneous open whose one side dials first: one is enough, and a packet may be lost
+)
+SIMULTANEOUS_OPEN_S: Final = 0.25  # for the dials of a simultaneous open to connect
+SIMULTANEOUS_SECOND_S: Final = (
     0.03  # then what was refused is tried the other way: one side listens where it had dialled
 )
 RENDEZVOUS_ANSWER_S: Final = 0.4  # for the joiner's answer; then the issuer calls again

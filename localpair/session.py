@@ -26,11 +26,11 @@ from localpair.protocol.filenames import stored_name
 from localpair.protocol.receiver import Counted
 from localpair.settings import ReceiveApprover, ReceiveRequest
 from localpair.terms import USUAL, Terms
-from localpair.transfer.channel import Link
+from localpair.transfer.channel import SessionChannel
 from localpair.transfer.incoming import Incoming
-from localpair.transfer.messages import Mail
+from localpair.transfer.messages import MessageChannel
 from localpair.transfer.outgoing import Outgoing
-from localpair.transfer.walk import Skipped
+from localpair.transfer.walk import SkippedLink
 from localpair.wire.payload import (
     TOKEN_BYTES,
     Accept,
@@ -42,7 +42,7 @@ from localpair.wire.payload import (
     Payload,
     Ping,
     Settled,
-    Stop,
+    StopBatch,
 )
 
 _log = logging.getLogger(__name__)
@@ -144,16 +144,16 @@ class Session:
         if len(data) > FRAME_BYTES:
             raise UsageError(f"a message of {len(data)} bytes; at most {FRAME_BYTES} are possible")
         self.start()
-        await self._supervisor.mail.send(data)
+        await self._supervisor.messages.send(data)
 
     async def messages(self) -> AsyncIterator[bytes]:
         """The peer's messages, each once and in order, until the session ends; TransferError where that breaks."""
         self.start()
-        while (data := await self._supervisor.mail.next()) is not None:
+        while (data := await self._supervisor.messages.next()) is not None:
             yield data
 
     @property
-    def skipped(self) -> tuple[Skipped, ...]:
+    def skipped(self) -> tuple[SkippedLink, ...]:
         """Links inside sent folders, which are not followed."""
         return tuple(self._supervisor.outgoing.skipped)
 
@@ -179,10 +179,10 @@ class _Supervisor:
         self._session = session
         self._stream = stream
         self._reconnect = reconnect
-        self._link = Link()
+        self._link = SessionChannel()
         self.outgoing = Outgoing(self._link, self._emit, clock)
         self.incoming = Incoming(self._link, self._emit, clock)
-        self.mail = Mail(self._link)
+        self.messages = MessageChannel(self._link)
         self.ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._replacement: asyncio.Queue[FrameStream] = asyncio.Queue()
@@ -222,7 +222,7 @@ class _Supervisor:
             # The peer may have lost the connection with the last word of the pairing, and come again.
             async with asyncio.timeout(CLOSE_S if self._peer else FIRST_WORD_S):
                 await self._link.ready.wait()
-                await self.mail.delivered()
+                await self.messages.delivered()
                 self._closing = True
                 closed = TransferError("this side closed the session")
                 self.outgoing.end(closed)
@@ -257,7 +257,7 @@ class _Supervisor:
             self._link.detach()
         self.outgoing.end(error or TransferError("the peer ended the session"))
         self.incoming.end(error)
-        self.mail.end(error)
+        self.messages.end(error)
         self.ended.set()
 
     async def _serve(self) -> None:
@@ -276,7 +276,7 @@ class _Supervisor:
             except ConnectionError as broken:
                 self._link.detach()
                 self.outgoing.detach()
-                self.mail.detach()
+                self.messages.detach()
                 if self._parted or (self._closing and self._peer):
                     return
                 _log.info("the connection broke: %s", broken)
@@ -284,12 +284,12 @@ class _Supervisor:
                 self._stream = await self._settle_and_find(broken, deadline)
 
     async def _attach(self, *, again: bool) -> None:
-        own = self.incoming.state(self._own, self._peer, self.mail.received, self.outgoing.state)
+        own = self.incoming.state(self._own, self._peer, self.messages.received, self.outgoing.state)
         peer = await self._link.attach(self._stream, own, timeout=ATTACH_S if again else None)
         self._recognise(peer)
         self.incoming.attach(peer)
         self.outgoing.attach(peer)
-        await self.mail.attach(peer.messages)
+        await self.messages.attach(peer.messages)
         if again:
             local, remote = _endpoint(self._stream.local), _endpoint(self._stream.remote)
             path = dataclasses.replace(self._session.path, local=local, remote=remote)
@@ -322,10 +322,10 @@ class _Supervisor:
         match part:
             case Piece():
                 self.incoming.receive_piece(part)
-            case Accept() | Settled() | Stop() | Closed():
+            case Accept() | Settled() | StopBatch() | Closed():
                 self.outgoing.receive(part)
             case Note() | NoteAck():
-                self.mail.receive(part)
+                self.messages.receive(part)
             case Ping():
                 pass
             case Bye():

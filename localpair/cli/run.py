@@ -22,7 +22,7 @@ from localpair.cli.terminal.streams import forget_unwritten
 
 if TYPE_CHECKING:
     from localpair.cli.api import Api
-    from localpair.cli.output.results import Failure
+    from localpair.cli.output.results import RunFailure
     from localpair.errors import UsageError
 
 
@@ -66,7 +66,7 @@ async def _main(
     """``sees``: a person sees the questions."""
     interruption.attach()
     animation = asyncio.create_task(output.animate())
-    failure: Failure | None
+    failure: RunFailure | None
     try:
         keyboard = standard_input(output.talk, sees=sees)
         await dispatch(command, Context(api or installed(), output, keyboard))

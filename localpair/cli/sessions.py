@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from localpair.session import Session
 
 _GOODBYE_S: Final = 0.2
-_INTERRUPTED: Final = results.Failure("interrupted", "interrupted", None, 130)
+_INTERRUPTED: Final = results.RunFailure("interrupted", "interrupted", None, 130)
 _LAST_EVENTS_S: Final = 0.2  # for events that explain a failure and are still on their way
 
 
@@ -37,7 +37,7 @@ async def pair_and_carry(
 ) -> None:
     """Pair, carry what there is to carry, and say goodbye. Raises what the library raises."""
     async with asyncio.TaskGroup() as tasks:
-        watch = Watch(output, on_offer, on_answer)
+        watch = EventWatch(output, on_offer, on_answer)
         watching = tasks.create_task(watch.run(pairing.events()))
         try:
             session = await pairing.session()
@@ -49,7 +49,7 @@ async def pair_and_carry(
         watching.cancel()
 
 
-class Watch:
+class EventWatch:
     """Shows the events of a pairing, or of a listener, as they come."""
 
     def __init__(
@@ -100,10 +100,10 @@ async def carry(
     What one side wants to send and the other one does not take fails the same way on both, after all the rest.
     Raises TransferError where the other side or the way to it failed, LocalError where this side did.
     """
-    tally = Tally(output)
-    session.on_event = tally.show
+    carried = CarriedCount(output)
+    session.on_event = carried.show
     session.start()  # even with nothing to carry: the other side is to hear a goodbye
-    failure: results.Failure | None = None
+    failure: results.RunFailure | None = None
     try:
         await _exchange(session, send if session.peer_takes else (), receive)
         await session.close()
@@ -113,7 +113,7 @@ async def carry(
         await _close_soon(session)
         raise
     finally:
-        output.show(tally.closed(session, failure))
+        output.show(carried.closed(session, failure))
 
 
 async def _close_soon(session: Session) -> None:
@@ -154,7 +154,7 @@ def _check_taken(session: Session, send: Sequence[Path], receive: Inbound | None
         )
 
 
-class Tally:
+class CarriedCount:
     """Shows what a session carries and keeps count."""
 
     def __init__(self, output: Output) -> None:
@@ -171,6 +171,6 @@ class Tally:
             self._received = self._received.and_one(event)
         self._output.show(event)
 
-    def closed(self, session: Session, failure: results.Failure | None) -> results.Closed:
+    def closed(self, session: Session, failure: results.RunFailure | None) -> results.SessionClosed:
         """All that came of it."""
-        return results.Closed(session.peer, self._sent, self._received, failure)
+        return results.SessionClosed(session.peer, self._sent, self._received, failure)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.diagnosis import probes_firewall, probes_host, probes_links, probes_peers, probes_self
 from localpair.diagnosis.context import Setting
-from localpair.diagnosis.evidence import Notes
+from localpair.diagnosis.evidence import CheckNotes
 from localpair.diagnosis.facts import Facts, Json
 from localpair.diagnosis.record import Finding, Report, Status
-from localpair.diagnosis.runner import Check, OnFinding, Series
+from localpair.diagnosis.runner import Check, CheckSeries, OnFinding
 from localpair.diagnosis.text import to_text
 from localpair.limits import DIAGNOSIS_S
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = [
     "CHECKS",
     "Check",
+    "CheckNotes",
     "Facts",
     "Finding",
     "Json",
-    "Notes",
     "Report",
     "Setting",
     "Status",
@@ -69,5 +69,5 @@ async def diagnose(
     (seconds) bounds the series; a check that hangs costs its own time only. Cancelling ends the series and is
     answered with the report of what was found by then (``interrupted`` is True): no evidence is lost.
     """
-    series = Series(checks, setting or Setting(), deadline=deadline, on_finding=on_finding, clock=clock)
+    series = CheckSeries(checks, setting or Setting(), deadline=deadline, on_finding=on_finding, clock=clock)
     return await series.run()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from localpair.diagnosis.facts import Facts, Json
-    from localpair.net.netcheck.timed import Try
+    from localpair.net.netcheck.timed import TimedCall
 
 Clock: TypeAlias = Callable[[], float]
 
@@ -36,7 +36,7 @@ class Snapshot:
     facts: Facts
 
 
-class Notes:
+class CheckNotes:
     """A check's notebook. Written by the check's thread, read by the series, at any time.
 
     Facts are turned into plain JSON values when they are noted; bytes are refused, since a secret is bytes. After
@@ -140,7 +140,7 @@ def system_error(error: OSError) -> Facts:
     return {"errno": name, "number": number, "text": os.strerror(number)}
 
 
-def outcome(tried: Try) -> Facts:
+def outcome(tried: TimedCall) -> Facts:
     """One try as facts: ``outcome`` ok or failed, milliseconds, and what the system said."""
     facts: dict[str, Json] = {"outcome": "ok" if tried.ok else "failed", "ms": plain(tried.ms)}
     if tried.error is not None:

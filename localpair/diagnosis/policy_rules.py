@@ -8,13 +8,13 @@ from localpair.net.host.naming import describe
 from localpair.net.host.policy_rules import PolicyRule, read_rules
 
 if TYPE_CHECKING:
-    from localpair.diagnosis.evidence import Notes
+    from localpair.diagnosis.evidence import CheckNotes
     from localpair.diagnosis.facts import Facts, Json
 
 _TABLES: Final = {253: "default", 254: "main", 255: "local"}
 
 
-def note_rules(notes: Notes) -> None:
+def note_rules(notes: CheckNotes) -> None:
     """The policy rules beyond those that every host has."""
     try:
         rules = [rule_facts(rule) for rule in read_rules() if not rule.usual]

@@ -22,7 +22,7 @@ from localpair.net.netcheck.port_holders import ipv6_compiled
 
 if TYPE_CHECKING:
     from localpair.diagnosis.context import Setting
-    from localpair.diagnosis.evidence import Notes
+    from localpair.diagnosis.evidence import CheckNotes
     from localpair.diagnosis.facts import Facts, Json
 
 _LIBRARIES: Final = (
@@ -63,7 +63,7 @@ def read_text(path: str | Path, limit: int = 65_536) -> str | None:
         return None
 
 
-def versions(_: Setting, notes: Notes) -> None:
+def versions(_: Setting, notes: CheckNotes) -> None:
     """Versions of localpair, Python, OpenSSL, the libraries and the system; whether the keys' library loads."""
     system = f"{platform.system()} {platform.release()}"
     notes.fact("localpair", __version__)
@@ -85,7 +85,7 @@ def versions(_: Setting, notes: Notes) -> None:
         notes.fail("the cryptography library cannot be loaded")
 
 
-def clock(_: Setting, notes: Notes) -> None:
+def clock(_: Setting, notes: CheckNotes) -> None:
     """Both clocks. Nothing in localpair is decided by the wall clock; a wrong one misleads whoever reads logs."""
     now = datetime.now(UTC)
     notes.fact("wall", now.isoformat(timespec="milliseconds"))
@@ -108,7 +108,7 @@ def clock(_: Setting, notes: Notes) -> None:
         notes.fail(f"the clock says {now.year}; pairing does not depend on it, other programs do")
 
 
-def environment(_: Setting, notes: Notes) -> None:
+def environment(_: Setting, notes: CheckNotes) -> None:
     """Proxy settings and signs of a container or sandbox. Names of variables only, never a value."""
     present = {name.lower() for name in os.environ if os.environ[name]}
     proxies = [name for name in _PROXIES if name in present]
@@ -122,7 +122,7 @@ def environment(_: Setting, notes: Notes) -> None:
         notes.say(f"in a container or sandbox ({', '.join(containers)})")
 
 
-def state_on_disk(setting: Setting, notes: Notes) -> None:
+def state_on_disk(setting: Setting, notes: CheckNotes) -> None:
     """The folder of keys and trust: permissions, room, and whether the files can be read. Changes nothing."""
     folder = setting.folder
     notes.fact("folder", folder)
@@ -194,7 +194,7 @@ def _mode(path: Path) -> str | None:
     return None if sys.platform == "win32" else f"{stat.S_IMODE(path.stat().st_mode):04o}"
 
 
-def _private(path: Path, notes: Notes) -> dict[str, Json] | None:
+def _private(path: Path, notes: CheckNotes) -> dict[str, Json] | None:
     """Size and mode of a file, None where there is none; a mode that lets others read it is a fault."""
     try:
         status = path.stat()
@@ -206,14 +206,14 @@ def _private(path: Path, notes: Notes) -> dict[str, Json] | None:
     return {"mode": mode, "bytes": status.st_size}
 
 
-def _key(folder: Path, notes: Notes) -> None:
+def _key(folder: Path, notes: CheckNotes) -> None:
     facts = _private(folder / "device.key", notes)
     notes.fact("device_key", facts)
     if facts is not None and facts["bytes"] != 32:
         notes.fail("device.key does not hold a key")
 
 
-def _trust(folder: Path, notes: Notes) -> None:
+def _trust(folder: Path, notes: CheckNotes) -> None:
     """Count the devices in the store; nothing of its content leaves this function."""
     from localpair.limits import TRUST_BYTES
     from localpair.trust.file import parse

@@ -23,12 +23,12 @@ from localpair.limits import (
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.read import read_interfaces
 from localpair.net.netcheck.lacking import lacking_versions, lacks_multicast
-from localpair.net.netcheck.multicast_echo import Ear, Stranger, Target
+from localpair.net.netcheck.multicast_echo import EchoTarget, MulticastEcho, Stranger
 from localpair.protocol.discovery_events import Carrier
 
 if TYPE_CHECKING:
     from localpair.diagnosis.context import Setting
-    from localpair.diagnosis.evidence import Notes
+    from localpair.diagnosis.evidence import CheckNotes
     from localpair.diagnosis.facts import Facts, Json
 
 _GROUPS_4: Final = (IPv4Address(GROUP_LINK_LOCAL), IPv4Address(GROUP_SCOPED))
@@ -36,7 +36,7 @@ _GROUP_6: Final = IPv6Address(GROUP_IPV6)
 _LEAVE_S: Final = 0.3  # of a check's time, for closing its sockets
 
 
-async def multicast(_: Setting, notes: Notes) -> None:
+async def multicast(_: Setting, notes: CheckNotes) -> None:
     """For each interface and group: join, send, and hear one's own copy; who else is heard meanwhile."""
     found = read_interfaces()
     lacking = lacking_versions()
@@ -53,14 +53,14 @@ async def multicast(_: Setting, notes: Notes) -> None:
     await _listen(targets, found, notes)
 
 
-async def broadcast(_: Setting, notes: Notes) -> None:
+async def broadcast(_: Setting, notes: CheckNotes) -> None:
     """For each IPv4 subnet: send to its broadcast address by the real mask, and hear one's own copy."""
     if 4 in lacking_versions():
         notes.skip("this system has no IPv4, and so no broadcast")
         return
     found = read_interfaces()
     targets = [
-        Target(found.by_index[one.index], one.broadcast, Carrier.BROADCAST)
+        EchoTarget(found.by_index[one.index], one.broadcast, Carrier.BROADCAST)
         for one in found.directed_broadcasts()
     ]
     if not targets:
@@ -69,7 +69,7 @@ async def broadcast(_: Setting, notes: Notes) -> None:
     await _listen(targets, found, notes)
 
 
-async def discovery(setting: Setting, notes: Notes) -> None:
+async def discovery(setting: Setting, notes: CheckNotes) -> None:
     """Look for other devices for a few seconds: who is found, who hears us, and where they see us."""
     if setting.discover is None:
         notes.skip("discovery was left out")
@@ -101,7 +101,7 @@ def _summary(peers: list[PeerFound], window: float, *, sealed: bool) -> str:
     return f"nobody was found in {window:.1f} s; another device has to run localpair at the same time"
 
 
-def _note(event: Event, peers: dict[str, PeerFound], notes: Notes) -> None:
+def _note(event: Event, peers: dict[str, PeerFound], notes: CheckNotes) -> None:
     """Keep what one event tells. Who has once said that it hears us has said so."""
     if isinstance(event, PeerFound):
         earlier = peers.get(event.peer.instance)
@@ -113,30 +113,30 @@ def _note(event: Event, peers: dict[str, PeerFound], notes: Notes) -> None:
         notes.add("seen_at", seen)
 
 
-def _targets(found: Interfaces) -> Iterator[Target]:
+def _targets(found: Interfaces) -> Iterator[EchoTarget]:
     for interface in found.multicast_interfaces():
         versions = {details.address.version for details in interface.addresses if not details.tentative}
         for group in (*_GROUPS_4, _GROUP_6):
             if group.version in versions:
-                yield Target(interface, group, Carrier.MULTICAST)
+                yield EchoTarget(interface, group, Carrier.MULTICAST)
 
 
-async def _listen(targets: list[Target], found: Interfaces, notes: Notes) -> None:
+async def _listen(targets: list[EchoTarget], found: Interfaces, notes: CheckNotes) -> None:
     """Open localpair's own sockets, send every probe once, listen for a beat, and note what was heard."""
-    ear = Ear(targets)
+    echo = MulticastEcho(targets)
     try:
-        ear.start()
+        echo.start()
         notes.fact("targets", [_row(target) for target in targets])
         await asyncio.sleep(max(0.0, min(DIAGNOSIS_LISTEN_S, notes.left() - _LEAVE_S)))
     finally:
-        ear.close()
-        notes.fact("sockets", ear.notes)
+        echo.close()
+        notes.fact("sockets", echo.notes)
         notes.fact("targets", [_row(target) for target in targets])
-        notes.fact("heard", [_stranger(one, found) for one in ear.strangers])
+        notes.fact("heard", [_stranger(one, found) for one in echo.strangers])
     _tell(targets, notes)
 
 
-def _tell(targets: list[Target], notes: Notes) -> None:
+def _tell(targets: list[EchoTarget], notes: CheckNotes) -> None:
     without = _without_multicast(targets)
     faults = [f"this system has no IPv{version} multicast" for version in sorted(without)]
     faults += [
@@ -150,14 +150,14 @@ def _tell(targets: list[Target], notes: Notes) -> None:
     notes.say(f"own copy heard {well} of {len(targets)} times")
 
 
-def _without_multicast(targets: list[Target]) -> frozenset[int]:
+def _without_multicast(targets: list[EchoTarget]) -> frozenset[int]:
     """The versions of IP in which no group can be joined on any interface, since there is no multicast."""
     groups = [target for target in targets if target.carrier is Carrier.MULTICAST]
     lacking = {target.address.version for target in groups if lacks_multicast(target.join)}
     return frozenset(lacking - {one.address.version for one in groups if not lacks_multicast(one.join)})
 
 
-def _fault(target: Target) -> str:
+def _fault(target: EchoTarget) -> str:
     if target.carrier is Carrier.MULTICAST and _joined(target) != "ok":
         return f"cannot be joined ({_joined(target)})"
     if target.send is not None:
@@ -165,11 +165,11 @@ def _fault(target: Target) -> str:
     return "" if target.heard is not None else "the own copy was not heard"
 
 
-def _joined(target: Target) -> str:
+def _joined(target: EchoTarget) -> str:
     return "no socket" if target.deaf else word(target.join)
 
 
-def _row(target: Target) -> Facts:
+def _row(target: EchoTarget) -> Facts:
     """What came of one target."""
     row: dict[str, Json] = {"interface": target.interface.name, "address": str(target.address)}
     if target.carrier is Carrier.MULTICAST:

@@ -20,21 +20,21 @@ from localpair.net.netcheck.port_holders import (
     try_discovery_port,
     try_port,
 )
-from localpair.net.netcheck.self_listener import Mirror
+from localpair.net.netcheck.self_listener import SelfListener
 from localpair.ranking import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from localpair.diagnosis.context import Setting
-    from localpair.diagnosis.evidence import Notes
+    from localpair.diagnosis.evidence import CheckNotes
     from localpair.diagnosis.facts import Facts, Json
     from localpair.events import AddressAttempt
 
 _TOLD: Final = 3  # faults of one kind named in a summary; the facts hold all of them
 
 
-def ports(_: Setting, notes: Notes) -> None:
+def ports(_: Setting, notes: CheckNotes) -> None:
     """Whether the discovery port can be shared and which pairing ports are free; otherwise the errno and who."""
     shared = try_discovery_port()
     notes.fact("discovery_port", DISCOVERY_PORT)
@@ -51,7 +51,7 @@ def ports(_: Setting, notes: Notes) -> None:
         notes.fact("holders", _holders())
 
 
-async def addresses(setting: Setting, notes: Notes) -> None:
+async def addresses(setting: Setting, notes: CheckNotes) -> None:
     """What address the device thinks it has: the stages of finding one's own addresses, with every try."""
     report = await setting.acquire(lambda attempt: notes.add("attempts", _attempt(attempt)))
     notes.fact("stage", report.stage)
@@ -76,7 +76,7 @@ async def addresses(setting: Setting, notes: Notes) -> None:
         notes.say(f"found by stage {report.stage}, {len(report.candidates)} in all")
 
 
-async def self_call(_: Setting, notes: Notes) -> None:
+async def self_call(_: Setting, notes: CheckNotes) -> None:
     """Whether the device reaches itself at each of its addresses, over TCP and UDP.
 
     Such a call never leaves the host: it shows that an address is ours and that nothing inside the host is in the
@@ -85,15 +85,15 @@ async def self_call(_: Setting, notes: Notes) -> None:
     faults: list[str] = []
     slots = asyncio.Semaphore(SELF_CALLS)
     lacking = lacking_versions()
-    async with Mirror() as mirror:
-        notes.fact("port", mirror.port)
+    async with SelfListener() as self_listener:
+        notes.fact("port", self_listener.port)
         async with asyncio.TaskGroup() as calls:
             for interface in read_interfaces().interfaces:
                 for details in interface.addresses:
                     if details.address.version in lacking:
                         notes.add("calls", _not_called(interface, details))
                         continue
-                    calls.create_task(_reach(mirror, interface, details, slots, notes, faults))
+                    calls.create_task(_reach(self_listener, interface, details, slots, notes, faults))
     if faults:
         more = f" and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
         notes.fail(f"not reached by itself: {', '.join(sorted(faults)[:_TOLD])}{more}")
@@ -119,11 +119,11 @@ def _not_called(interface: Interface, details: InterfaceAddress) -> Facts:
 
 
 async def _reach(
-    mirror: Mirror,
+    self_listener: SelfListener,
     interface: Interface,
     details: InterfaceAddress,
     slots: asyncio.Semaphore,
-    notes: Notes,
+    notes: CheckNotes,
     faults: list[str],
 ) -> None:
     row: dict[str, Json] = {"address": str(details.address), "interface": interface.name, "up": interface.up}
@@ -133,8 +133,8 @@ async def _reach(
     scope = scope_of(details.address, interface.index)
     async with slots:
         tries = {
-            "tcp": await mirror.call(details.address, scope),
-            "udp": await mirror.datagram(details.address, scope),
+            "tcp": await self_listener.call(details.address, scope),
+            "udp": await self_listener.datagram(details.address, scope),
         }
     notes.add("calls", {**row, **{kind: outcome(tried) for kind, tried in tries.items()}})
     for kind, tried in tries.items():
@@ -154,7 +154,7 @@ def _binding_row(one: Binding) -> Facts:
     return {"port": one.port, "kind": one.kind, "family": one.version, **outcome(one.tried)}
 
 
-def _tell_ports(shared: Sequence[SharedPort], free: Sequence[int], notes: Notes) -> None:
+def _tell_ports(shared: Sequence[SharedPort], free: Sequence[int], notes: CheckNotes) -> None:
     for port in shared:
         if not port.shared.ok:
             said = word(port.shared.error)

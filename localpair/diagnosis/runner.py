@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from localpair._version import __version__
-from localpair.diagnosis.evidence import Notes, failure
+from localpair.diagnosis.evidence import CheckNotes, failure
 from localpair.diagnosis.record import Finding, Report, Status
 from localpair.errors import LocalpairError
 from localpair.limits import DIAGNOSIS_CHECK_S, DIAGNOSIS_LEAST_S
@@ -35,7 +35,7 @@ log.addHandler(
 
 _GRACE_S: Final = 0.2  # for a check that was told to stop to close its sockets before the next one starts
 
-Probe: TypeAlias = Callable[["Setting", Notes], "Awaitable[None] | None"]
+Probe: TypeAlias = Callable[["Setting", CheckNotes], "Awaitable[None] | None"]
 OnFinding: TypeAlias = Callable[[Finding], None]
 
 
@@ -48,7 +48,7 @@ class Check:
     deadline: float = DIAGNOSIS_CHECK_S
 
 
-class Series:
+class CheckSeries:
     """Runs checks one after the other and keeps what they find.
 
     ``deadline`` bounds the whole: late checks get less time, and never less than DIAGNOSIS_LEAST_S.
@@ -120,7 +120,7 @@ class _Run:
 
     def __init__(self, check: Check, setting: Setting, allowance: float, clock: Clock) -> None:
         self._check, self._setting, self._allowance, self._clock = check, setting, allowance, clock
-        self._notes = Notes(allowance)
+        self._notes = CheckNotes(allowance)
         self._started = clock()
         self._stop: Callable[[], object] | None = None
         self._stopped = threading.Event()

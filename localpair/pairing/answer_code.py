@@ -9,14 +9,14 @@ from dataclasses import replace
 from localpair.candidate import Candidate, Origin
 from localpair.keys import SharedSecret
 from localpair.limits import ANSWER_CODE_AFTER_S, ANSWER_CODE_LOOK_S, SIMULTANEOUS_AFTER_S
-from localpair.net.agent.agent import Engine
+from localpair.net.agent.agent import Agent
 from localpair.protocol.keyring import OFFER
 from localpair.ranking import select_for_answer
 from localpair.wire.answer import Answer
 
 
 async def answer_codes(
-    engine: Engine, secret: SharedSecret, offered: Sequence[Candidate]
+    agent: Agent, secret: SharedSecret, offered: Sequence[Candidate]
 ) -> AsyncIterator[str]:
     """The texts to show, one after the other: the first once pairing has been quiet for ANSWER_CODE_AFTER_S, and
     another one whenever our addresses have changed. ``offered`` are the issuer's addresses as the offer has them.
@@ -25,45 +25,45 @@ async def answer_codes(
     quiet_since, shown = clock(), ""
     while True:
         await asyncio.sleep(ANSWER_CODE_LOOK_S)
-        if engine.meets_somebody():
+        if agent.meets_somebody():
             quiet_since = clock()
-        if clock() - quiet_since < ANSWER_CODE_AFTER_S or OFFER in engine.hearing.heard_by:
+        if clock() - quiet_since < ANSWER_CODE_AFTER_S or OFFER in agent.peers.heard_by:
             continue  # the issuer knows by itself where we are, or will in a moment
-        text = _answer_code(engine, secret, offered)
+        text = _answer_code(agent, secret, offered)
         if text and text != shown:
             shown = text
             yield text
 
 
-def _answer_code(engine: Engine, secret: SharedSecret, offered: Sequence[Candidate]) -> str:
+def _answer_code(agent: Agent, secret: SharedSecret, offered: Sequence[Candidate]) -> str:
     """Where we can be called, as a text; empty where we have no address."""
-    foreign = [one for one in offered if not engine.finder.is_own(one.address)]
+    foreign = [one for one in offered if not agent.announcer.is_own(one.address)]
     addresses = select_for_answer(
-        engine.own_candidates(), engine.finder.interfaces.interfaces, frozenset(engine.sources_for(foreign))
+        agent.own_candidates(), agent.announcer.interfaces.interfaces, frozenset(agent.sources_for(foreign))
     )
     if not addresses:
         return ""
-    return Answer(engine.sockets.tcp_port, engine.sockets.dial_port, addresses).text(secret)
+    return Answer(agent.sockets.tcp_port, agent.sockets.dial_port, addresses).text(secret)
 
 
-def heed(engine: Engine, answer: Answer) -> tuple[Candidate, ...]:
+def accept_answer_code(agent: Agent, answer: Answer) -> tuple[Candidate, ...]:
     """Treat the addresses of ``answer`` like others that are known: dial them, and send every beacon there too."""
     listeners = [
         Candidate(address, answer.port, origin=Origin.ANSWER, via="answer") for address in answer.addresses
     ]
-    engine.tally.dropped += answer.dropped
-    call(engine, listeners, answer.dial_port)
-    engine.aim(answer.addresses, answer.port)
-    engine.wake()
+    agent.counts.dropped += answer.dropped
+    call(agent, listeners, answer.dial_port)
+    agent.add_target(answer.addresses, answer.port)
+    agent.resume_announcing()
     return tuple(listeners)
 
 
-def call(engine: Engine, listeners: Sequence[Candidate], dial_port: int) -> None:
+def call(agent: Agent, listeners: Sequence[Candidate], dial_port: int) -> None:
     """Dial a peer's listeners; and, a little later, its dial port (0: none) from ours, whether or not it is heard: it
     may have heard us, or been told where we are, and do the same.
     """
-    engine.add(OFFER, listeners)
-    own_port = engine.sockets.dial_port
+    agent.add(OFFER, listeners)
+    own_port = agent.sockets.dial_port
     if own_port and dial_port:
         both = [replace(one, port=dial_port, dial_from=own_port) for one in listeners]
-        engine.add(OFFER, both, delay=SIMULTANEOUS_AFTER_S)
+        agent.add(OFFER, both, delay=SIMULTANEOUS_AFTER_S)

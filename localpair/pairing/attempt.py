@@ -1,4 +1,4 @@
-"""What hosting, joining and reaching have in common: one engine, one stream of events, one session or one error."""
+"""What hosting, joining and reaching have in common: one agent, one stream of events, one session or one error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localpair.errors import StateError
 from localpair.events import Event, Paired, PeerFound, Progress
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import REVOCATION_S
-from localpair.net.agent.agent import Engine
+from localpair.net.agent.agent import Agent
 from localpair.pairing.approval import Agreed
 from localpair.pairing.reconnect import Reconnector
 from localpair.session import Session
@@ -90,19 +90,19 @@ class Pairing:
             run = int(time.time())
         return DeviceIdentity.from_private_bytes(raw), run
 
-    async def _keep_heard(self, engine: Engine) -> None:
+    async def _keep_heard(self, agent: Agent) -> None:
         """Keep on disk how far paired devices were heard: what was recorded of them is worth nothing in later runs."""
         try:
             while True:
                 await self._found.wait()
                 self._found.clear()
-                await asyncio.to_thread(self._note_heard, engine)
+                await asyncio.to_thread(self._note_heard, agent)
         finally:
-            await asyncio.to_thread(self._note_heard, engine)
+            await asyncio.to_thread(self._note_heard, agent)
 
-    def _note_heard(self, engine: Engine) -> None:
+    def _note_heard(self, agent: Agent) -> None:
         try:
-            self._store.note_heard({name: engine.keyring.heard(name) for name in engine.keyring})
+            self._store.note_heard({name: agent.keyring.heard(name) for name in agent.keyring})
         except StateError as error:
             _log.warning("what was heard of paired devices cannot be kept: %s", error)
 
@@ -143,31 +143,31 @@ class Pairing:
         else:
             self._result.set_exception(error)
 
-    def _elapsed_ms(self, engine: Engine, role: Role, agreed: Agreed) -> float:
+    def _elapsed_ms(self, agent: Agent, role: Role, agreed: Agreed) -> float:
         """How long the devices took: whoever waits does not count the waiting, and persons may take their time."""
         if role is Role.ISSUER:
-            whole = engine.ms_since_first_sign(agreed.lane)
+            whole = agent.ms_since_first_sign(agreed.connection)
         else:
             whole = (asyncio.get_running_loop().time() - self._started) * 1000
         return max(0.0, whole - agreed.asked_ms)
 
-    def _become_session(self, engine: Engine, role: Role, agreed: Agreed, group: asyncio.TaskGroup) -> None:
+    def _become_session(self, agent: Agent, role: Role, agreed: Agreed, group: asyncio.TaskGroup) -> None:
         """The pair stands: end the search and hand out the session."""
-        path = agreed.lane.path()
-        engine.lane_won(agreed.lane)
-        reconnector = Reconnector(engine, role, agreed, self._emit)
+        path = agreed.connection.path()
+        agent.connection_won(agreed.connection)
+        reconnector = Reconnector(agent, role, agreed, self._emit)
         group.create_task(reconnector.run())
         group.create_task(self._end_when_revoked(agreed.peer.device_id))
         self._session = Session(
-            agreed.lane.stream,
+            agreed.connection.stream,
             peer=agreed.peer,
             path=path,
             reconnect=reconnector.reconnect,
             on_event=self._emit,
-            peer_gives=agreed.lane.peer_gives,
-            peer_takes=agreed.lane.peer_takes,
+            peer_gives=agreed.connection.peer_gives,
+            peer_takes=agreed.connection.peer_takes,
         )
-        self._emit(Paired(agreed.peer, path, self._elapsed_ms(engine, role, agreed)))
+        self._emit(Paired(agreed.peer, path, self._elapsed_ms(agent, role, agreed)))
         self._result.set_result(self._session)
 
     async def _end_when_revoked(self, device_id: str) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from localpair.events import AddressAttempt, Attempt, Event, OwnAddressSeen, Ready
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import DISCOVERY_VERDICT_S
-from localpair.net.agent.agent import Engine, Wanted
+from localpair.net.agent.agent import Agent, Wanted
 from localpair.net.agent.gathering import AddressReport
 from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import Part
@@ -23,9 +23,9 @@ async def discover(timeout: float = DISCOVERY_VERDICT_S, *, port: int = 0) -> As
     opened.
     """
     queue: asyncio.Queue[Event | None] = asyncio.Queue()
-    async with _exploring(queue.put_nowait, port) as engine:
-        engine.wake()
-        queue.put_nowait(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
+    async with _exploring(queue.put_nowait, port) as agent:
+        agent.resume_announcing()
+        queue.put_nowait(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
         asyncio.get_running_loop().call_later(timeout, queue.put_nowait, None)
         while (event := await queue.get()) is not None:
             yield event
@@ -52,10 +52,10 @@ async def acquire_addresses(
     async def seen_by_peer() -> list[OwnAddressSeen]:
         return [await seen.get()]
 
-    async with _exploring(note, port) as engine:
+    async with _exploring(note, port) as agent:
         if peer_wait:
-            engine.wake()
-        return await engine.acquire(
+            agent.resume_announcing()
+        return await agent.acquire(
             on_attempt or (lambda _: None),
             everything=everything,
             seen_by_peer=seen_by_peer if peer_wait else None,
@@ -64,21 +64,21 @@ async def acquire_addresses(
 
 
 @asynccontextmanager
-async def _exploring(on_event: Callable[[Event], None], port: int) -> AsyncIterator[Engine]:
-    """An engine without a secret: it hears, answers confirmations, and pairs with nobody."""
+async def _exploring(on_event: Callable[[Event], None], port: int) -> AsyncIterator[Agent]:
+    """An agent without a secret: it hears, answers confirmations, and pairs with nobody."""
     wanted = Wanted(Role.JOINER, Part.DISCOVER, DeviceIdentity.generate(), port=port)
-    engine = Engine(
+    agent = Agent(
         wanted, Keyring(), on_event=lambda event: None if isinstance(event, Attempt) else on_event(event)
     )
-    engine.rest()
-    serving = asyncio.create_task(engine.run())
+    agent.pause_announcing()
+    serving = asyncio.create_task(agent.run())
     try:
-        starting = asyncio.create_task(engine.started.wait())
+        starting = asyncio.create_task(agent.started.wait())
         await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()
         if serving.done():
             await serving
-        yield engine
+        yield agent
     finally:
         serving.cancel()
         await asyncio.wait({serving})

@@ -22,9 +22,9 @@ from localpair.limits import (
     SECRET_BYTES,
     SELF_CALL_S,
 )
-from localpair.net.agent.agent import Engine, Wanted
-from localpair.net.agent.connection import Lane, LaneRefusedError
-from localpair.pairing.answer_code import heed
+from localpair.net.agent.agent import Agent, Wanted
+from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
+from localpair.pairing.answer_code import accept_answer_code
 from localpair.pairing.approval import (
     Agreed,
     Agreement,
@@ -50,14 +50,14 @@ _VOID_OFFERS = 4  # earlier ones whose answer codes are still told from typing e
 class _Claim:
     """Whoever has claimed the offer. ``successor`` is a newer connection of the same device: the old one is lost."""
 
-    lane: Lane
+    connection: PeerConnection
     task: asyncio.Task[Agreed]
-    successor: Lane | None = None
+    successor: PeerConnection | None = None
 
     @property
-    def latest(self) -> Lane:
+    def latest(self) -> PeerConnection:
         """The connection that the device believes in."""
-        return self.successor or self.lane
+        return self.successor or self.connection
 
 
 class Hosting(Pairing):
@@ -74,7 +74,7 @@ class Hosting(Pairing):
         self._agreement.on_answered = self._answered
         self._renew = asyncio.Event()
         self._held: list[
-            Lane
+            PeerConnection
         ] = []  # other devices, until it shows whether anybody speaks where the claim stands
         self._fell_silent = (
             False  # the device that was shown the code, so that its offer is of no use to others
@@ -82,7 +82,7 @@ class Hosting(Pairing):
         self._until: Deadline | None = None
         self._return_by: asyncio.TimerHandle | None = None
         self._made_for = b""
-        self._engine: Engine | None = None
+        self._agent: Agent | None = None
         self._shown: SharedSecret | None = None  # the secret of the offer that is shown now
         self._void: deque[SharedSecret] = deque(maxlen=_VOID_OFFERS)
         self._answers: set[Answer] = set()
@@ -94,8 +94,8 @@ class Hosting(Pairing):
         Returns where it is called. It still has to prove that it holds the offer's secret. Raises AnswerError, and
         the hosting goes on, where ``text`` is no answer code to the offer that is shown now.
         """
-        engine, secret = self._engine, self._shown
-        if engine is None or secret is None:
+        agent, secret = self._agent, self._shown
+        if agent is None or secret is None:
             raise AnswerError("no offer is shown yet that a code could answer")
         if self._result.done():
             raise AnswerError("no answer code is needed any more")
@@ -105,7 +105,7 @@ class Hosting(Pairing):
         if len(self._answers | {answer}) > ANSWER_CODES:
             raise AnswerError("too many answer codes were given for this offer", hint="Host again.")
         self._answers.add(answer)
-        return heed(engine, answer)
+        return accept_answer_code(agent, answer)
 
     def _read_answer(self, text: str, secret: SharedSecret) -> Answer:
         try:
@@ -126,16 +126,16 @@ class Hosting(Pairing):
             fit_label(settings.name) if settings.announce_name else "",
             settings.gives, settings.takes, port=settings.port, run=run,
         )  # fmt: skip
-        engine = self._engine = Engine(wanted, self._first_keyring(), on_event=self._emit)
+        agent = self._agent = Agent(wanted, self._first_keyring(), on_event=self._emit)
         if settings.flow == "pre":
-            engine.rest()  # until there is an offer
-        group.create_task(engine.run())
-        group.create_task(self._keep_heard(engine))
-        await engine.started.wait()
-        await self._find_own_addresses(engine)
-        self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
-        agreed = await self._pair(engine)
-        self._become_session(engine, Role.ISSUER, agreed, group)
+            agent.pause_announcing()  # until there is an offer
+        group.create_task(agent.run())
+        group.create_task(self._keep_heard(agent))
+        await agent.started.wait()
+        await self._find_own_addresses(agent)
+        self._emit(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
+        agreed = await self._pair(agent)
+        self._become_session(agent, Role.ISSUER, agreed, group)
 
     def _first_keyring(self) -> Keyring:
         """Flow pre never sends nor hears an open beacon, not even before its offer: nobody holds this secret."""
@@ -143,44 +143,44 @@ class Hosting(Pairing):
             return Keyring()
         return Keyring([(OFFER, SharedSecret(random_bytes(SECRET_BYTES), Purpose.OFFER, Role.ISSUER))])
 
-    async def _pair(self, engine: Engine) -> Agreed:
+    async def _pair(self, agent: Agent) -> Agreed:
         try:
             async with asyncio.timeout(self._settings.timeout or self._settings.lifetime) as limit:
                 if self._settings.flow == "post":
-                    await self._agree_on_peer(engine)
+                    await self._agree_on_peer(agent)
                 self._until = Deadline(limit)
                 self._agreement.on_nominated = self._until.give_persons_time
-                offers = asyncio.create_task(self._keep_offering(engine, limit))
+                offers = asyncio.create_task(self._keep_offering(agent, limit))
                 try:
-                    return await self._select(engine)
+                    return await self._select(agent)
                 finally:
                     offers.cancel()
         except TimeoutError:
-            raise self._nobody_came(engine) from None
+            raise self._nobody_came(agent) from None
 
-    def _nobody_came(self, engine: Engine) -> UnreachableError:
+    def _nobody_came(self, agent: Agent) -> UnreachableError:
         if self._answers:
-            return no_path(engine)  # it was called, so there is more to say
+            return no_path(agent)  # it was called, so there is more to say
         return UnreachableError(
             "no device joined in time",
             hint="see on the other device what it tried, or run `localpair diagnose`",
         )
 
-    async def _find_own_addresses(self, engine: Engine) -> None:
+    async def _find_own_addresses(self, agent: Agent) -> None:
         try:
             async with asyncio.timeout(2 * SELF_CALL_S):
-                await engine.acquire(self._emit)
+                await agent.acquire(self._emit)
         except TimeoutError:
             pass  # what is known so far is offered; ranking does not need the rest
 
     # -- the offer ----------------------------------------------------------------------------------------------
 
-    async def _keep_offering(self, engine: Engine, limit: asyncio.Timeout) -> None:
+    async def _keep_offering(self, agent: Agent, limit: asyncio.Timeout) -> None:
         """Issue an offer, and a new one whenever it expires or is used up. The old one stops working at once."""
         while True:
             # From COMMIT on its device may have to come again, with the secret that it has.
             if not self._agreement.committed():
-                self._issue(engine, self._works_for(limit))
+                self._issue(agent, self._works_for(limit))
             self._renew.clear()
             try:
                 async with asyncio.timeout(self._settings.lifetime):
@@ -195,35 +195,35 @@ class Hosting(Pairing):
         left = self._settings.lifetime if ends is None else ends - asyncio.get_running_loop().time()
         return min(self._settings.lifetime, self._settings.timeout or math.inf, math.ceil(max(0.0, left)))
 
-    def _issue(self, engine: Engine, works_for: float) -> None:
+    def _issue(self, agent: Agent, works_for: float) -> None:
         secret = random_bytes(SECRET_BYTES)
-        engine.keyring.retire(OFFER)
+        agent.keyring.retire(OFFER)
         if self._shown is not None:
             self._void.append(self._shown)
         self._shown = SharedSecret(secret, Purpose.OFFER, Role.ISSUER)
         self._answers.clear()
-        engine.keyring.put(OFFER, self._shown)
-        engine.wake()
+        agent.keyring.put(OFFER, self._shown)
+        agent.resume_announcing()
         offer = Offer(
-            key_hash=engine.certificate.key_hash,
+            key_hash=agent.certificate.key_hash,
             secret=secret,
-            tcp_port=engine.sockets.tcp_port,
-            udp_port=engine.sockets.udp_port,
+            tcp_port=agent.sockets.tcp_port,
+            udp_port=agent.sockets.udp_port,
             lifetime=round(self._settings.lifetime),
             flow="post" if self._settings.flow == "post" else "pre",
             gives=self._settings.gives,
             takes=self._settings.takes,
-            candidates=self._offered(engine),
+            candidates=self._offered(agent),
             label=fit_label(self._settings.name),
             made_for=self._made_for or None,
-            dial_port=engine.sockets.dial_port,
+            dial_port=agent.sockets.dial_port,
         )
         self._emit(OfferIssued(offer.text, works_for))
 
-    def _offered(self, engine: Engine) -> tuple[OfferedAddress, ...]:
+    def _offered(self, agent: Agent) -> tuple[OfferedAddress, ...]:
         if self._settings.offer_addresses == "none":
             return ()
-        own: Sequence[Candidate] = [self._only] if self._only is not None else engine.own_candidates()
+        own: Sequence[Candidate] = [self._only] if self._only is not None else agent.own_candidates()
         return tuple(
             OfferedAddress(one.address, one.prefix if one.prefix is not None else one.address.max_prefixlen)
             for one in select_for_offer(own)
@@ -231,95 +231,95 @@ class Hosting(Pairing):
 
     # -- who claims it ------------------------------------------------------------------------------------------
 
-    async def _select(self, engine: Engine) -> Agreed:
-        """Nominate the first verified lane, try the next one where it breaks, and refuse every other device."""
+    async def _select(self, agent: Agent) -> Agreed:
+        """Nominate the first verified connection, try the next one where it breaks, and refuse every other device."""
         claim: _Claim | None = None
-        arrival = asyncio.create_task(engine.verified.get())
+        arrival = asyncio.create_task(agent.verified.get())
         try:
             while True:
                 waiting = {arrival} if claim is None else {arrival, claim.task}
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if claim is not None and claim.task.done():
-                    agreed = await self._conclusion(engine, claim)
+                    agreed = await self._conclusion(agent, claim)
                     if agreed is not None:
                         return agreed
                     claim = None if claim.successor is None else self._claim(claim.successor)
-                    claim = self._release(engine, claim)
+                    claim = self._release(agent, claim)
                 if arrival.done():
-                    lane = arrival.result()
-                    arrival = asyncio.create_task(engine.verified.get())
-                    claim = self._arrived(engine, lane, claim)
+                    connection = arrival.result()
+                    arrival = asyncio.create_task(agent.verified.get())
+                    claim = self._arrived(agent, connection, claim)
         finally:
             if not arrival.cancel() and not arrival.cancelled():
                 # It came at the last moment, and is turned away like all that come later.
-                engine.verified.put_nowait(arrival.result())
-            for lane in self._held:
-                engine.verified.put_nowait(lane)
+                agent.verified.put_nowait(arrival.result())
+            for connection in self._held:
+                agent.verified.put_nowait(connection)
             if claim is not None:
                 claim.task.cancel()
                 if claim.successor is not None:  # too late to replace anything
-                    engine.verified.put_nowait(claim.successor)
+                    agent.verified.put_nowait(claim.successor)
 
-    def _claim(self, lane: Lane) -> _Claim:
+    def _claim(self, connection: PeerConnection) -> _Claim:
         self._fell_silent = False
-        return _Claim(lane, asyncio.create_task(self._agreement.conclude(lane)))
+        return _Claim(connection, asyncio.create_task(self._agreement.conclude(connection)))
 
-    def _arrived(self, engine: Engine, lane: Lane, claim: _Claim | None) -> _Claim | None:
+    def _arrived(self, agent: Agent, connection: PeerConnection, claim: _Claim | None) -> _Claim | None:
         """Whose claim stands now. A device that comes again keeps its place: nobody gets in between, however long a
         person still thinks about the connection that it has lost.
         """
-        if claim is None and self._may_claim(lane):
+        if claim is None and self._may_claim(connection):
             self._stop_expecting()
-            return self._claim(lane)
-        if claim is not None and self._is_successor(lane, claim.latest):
+            return self._claim(connection)
+        if claim is not None and self._is_successor(connection, claim.latest):
             if claim.successor is None:
-                claim.lane.give_up()
+                claim.connection.abandon()
             else:
-                self._turn_away(engine, claim.successor, claim.lane)
-            claim.successor = lane
-        elif claim is None or not self._hold(engine, lane, claim):
-            self._turn_away(engine, lane, None if claim is None else claim.lane)
+                self._reject(agent, claim.successor, claim.connection)
+            claim.successor = connection
+        elif claim is None or not self._hold(agent, connection, claim):
+            self._reject(agent, connection, None if claim is None else claim.connection)
         return claim
 
-    def _hold(self, engine: Engine, lane: Lane, claim: _Claim) -> bool:
+    def _hold(self, agent: Agent, connection: PeerConnection, claim: _Claim) -> bool:
         """Whether another device waits for the claimant's first word: until that has come, the claim may be one of
         somebody who says nothing, and costs the rightful device only the time in which that shows.
         """
-        same = [other for other in self._held if is_same_device(lane, other)]
+        same = [other for other in self._held if is_same_device(connection, other)]
         for other in same:
             if not other.stream.is_closing():
-                engine.turn_away(lane, None, OFFER)
+                agent.reject(connection, None, OFFER)
                 return True
             self._held.remove(other)
-            engine.lane_ended(other, OFFER)
-        is_other = self._is_meant(lane) and not is_same_device(lane, claim.lane)
-        if not is_other or not owes_a_word(claim.lane) or len(self._held) >= HELD_DEVICES:
+            agent.connection_ended(other, OFFER)
+        is_other = self._is_meant(connection) and not is_same_device(connection, claim.connection)
+        if not is_other or not owes_a_word(claim.connection) or len(self._held) >= HELD_DEVICES:
             return False
-        self._held.append(lane)
+        self._held.append(connection)
         return True
 
     def _answered(self) -> None:
         """Who has claimed the offer is there: the devices that were held have come too late."""
         held, self._held = self._held, []
-        for lane in held:
-            if self._engine is not None:
-                self._engine.turn_away(lane, Refusal.ALREADY_CLAIMED, OFFER)
+        for connection in held:
+            if self._agent is not None:
+                self._agent.reject(connection, Refusal.ALREADY_CLAIMED, OFFER)
 
-    def _release(self, engine: Engine, claim: _Claim | None) -> _Claim | None:
+    def _release(self, agent: Agent, claim: _Claim | None) -> _Claim | None:
         """The claim has come to nothing: whose claim stands now."""
         held, self._held = self._held, []
-        for lane in held:
-            claim = self._arrived(engine, lane, claim)
+        for connection in held:
+            claim = self._arrived(agent, connection, claim)
         return claim
 
-    async def _conclusion(self, engine: Engine, claim: _Claim) -> Agreed | None:
+    async def _conclusion(self, agent: Agent, claim: _Claim) -> Agreed | None:
         try:
             return claim.task.result()
-        except (OSError, TimeoutError, RemoteError, LaneRefusedError) as error:
-            if isinstance(error, LaneRefusedError) and not error.lost:
+        except (OSError, TimeoutError, RemoteError, ConnectionDeclinedError) as error:
+            if isinstance(error, ConnectionDeclinedError) and not error.lost:
                 raise
-            engine.lane_ended(claim.lane, OFFER)
-            engine.resuming = True
+            agent.connection_ended(claim.connection, OFFER)
+            agent.resuming = True
             self._fell_silent = isinstance(error, SilentError) and not self._agreement.committed()
             if self._until is not None:
                 self._until.take_back(0.0 if self._fell_silent else RESUME_S)
@@ -342,55 +342,61 @@ class Hosting(Pairing):
         if self._return_by is not None:
             self._return_by.cancel()
 
-    def _may_claim(self, lane: Lane) -> bool:
+    def _may_claim(self, connection: PeerConnection) -> bool:
         committed = self._agreement.committed()
-        if not self._is_meant(lane) or not lane.handshake.may_be_nominated:
+        if not self._is_meant(connection) or not connection.handshake.may_be_nominated:
             return False
-        return not committed or (lane.verified is not None and lane.verified.device_id in committed)
+        return not committed or (
+            connection.verified is not None and connection.verified.device_id in committed
+        )
 
-    def _turn_away(self, engine: Engine, lane: Lane, chosen: Lane | None) -> None:
-        engine.turn_away(lane, self._why_not(lane, chosen), OFFER)
+    def _reject(self, agent: Agent, connection: PeerConnection, chosen: PeerConnection | None) -> None:
+        agent.reject(connection, self._why_not(connection, chosen), OFFER)
 
-    def _why_not(self, lane: Lane, chosen: Lane | None) -> Refusal | None:
-        """None where another lane of the same device is under way: this one merely lost."""
-        if not self._is_meant(lane):
+    def _why_not(self, connection: PeerConnection, chosen: PeerConnection | None) -> Refusal | None:
+        """None where another connection of the same device is under way: this one merely lost."""
+        if not self._is_meant(connection):
             return Refusal.OTHER_DEVICE
         if chosen is None and self._fell_silent:
             self._renew.set()  # nobody else can use an offer whose code was shown
             return Refusal.EXPIRED
         if chosen is None:
             return Refusal.ALREADY_CLAIMED
-        return None if is_same_device(lane, chosen) else Refusal.ALREADY_CLAIMED
+        return None if is_same_device(connection, chosen) else Refusal.ALREADY_CLAIMED
 
-    def _is_successor(self, lane: Lane, claimed: Lane) -> bool:
-        return self._is_meant(lane) and lane.handshake.may_be_nominated and replaces(lane, claimed)
+    def _is_successor(self, connection: PeerConnection, claimed: PeerConnection) -> bool:
+        return (
+            self._is_meant(connection)
+            and connection.handshake.may_be_nominated
+            and replaces(connection, claimed)
+        )
 
-    def _is_meant(self, lane: Lane) -> bool:
+    def _is_meant(self, connection: PeerConnection) -> bool:
         """Flow post: whether this is the device that was chosen. Its own word alone is not enough."""
-        return lane.verified is not None and lane.verified.instance.startswith(self._made_for)
+        return connection.verified is not None and connection.verified.instance.startswith(self._made_for)
 
     def _expect_again(self, device_id: str, secret: SharedSecret) -> None:
         """Where the last word of the commit is lost, its device takes itself for paired and comes again as such."""
-        if self._engine is not None:
-            self._engine.keyring.put(device_id, secret)
+        if self._agent is not None:
+            self._agent.keyring.put(device_id, secret)
 
     # -- flow post ----------------------------------------------------------------------------------------------
 
-    async def _agree_on_peer(self, engine: Engine) -> None:
+    async def _agree_on_peer(self, agent: Agent) -> None:
         """List who is near until the person has chosen; then pairing is accepted at the address known by then."""
-        peer = await self._chosen_peer(engine)
+        peer = await self._chosen_peer(agent)
         self._made_for = bytes.fromhex(peer.instance)[:INSTANCE_BYTES]
-        source = engine.source_for(peer.addresses)
-        for candidate in engine.own_candidates():
+        source = agent.source_for(peer.addresses)
+        for candidate in agent.own_candidates():
             if unscoped(candidate.address) == source:
-                self._only, engine.pair_at = candidate, source
+                self._only, agent.pair_at = candidate, source
 
-    async def _chosen_peer(self, engine: Engine) -> NearbyPeer:
+    async def _chosen_peer(self, agent: Agent) -> NearbyPeer:
         if self._choose is None:
             raise RefusedError(Refusal.NOT_APPROVED, "flow post needs somebody to choose the device")
         while True:
-            near = [peer for peer in engine.hearing.nearby.values() if peer.role == Part.JOIN]
-            changed = asyncio.create_task(engine.hearing.wait_for_change())
+            near = [peer for peer in agent.peers.nearby.values() if peer.role == Part.JOIN]
+            changed = asyncio.create_task(agent.peers.wait_for_change())
             choice = asyncio.ensure_future(self._choose(near)) if near else None
             waiting = {changed} if choice is None else {changed, choice}
             try:

@@ -11,8 +11,8 @@ from localpair.errors import Refusal, RefusedError
 from localpair.events import AnswerIssued, Ready
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
 from localpair.limits import APPROVAL_S, ATTEMPT_S
-from localpair.net.agent.agent import Engine, Wanted
-from localpair.net.agent.connection import Lane
+from localpair.net.agent.agent import Agent, Wanted
+from localpair.net.agent.connection import PeerConnection
 from localpair.pairing.answer_code import answer_codes, call
 from localpair.pairing.approval import Agreed, Agreement, abandon, is_same_device
 from localpair.pairing.seek import Seeking
@@ -39,18 +39,18 @@ class Joining(Seeking):
         offer = self._offer if isinstance(self._offer, Offer) else None
         if offer is None and self._settings.flow == "pre":
             offer = await self._read_offer()
-        engine = self._engine(identity, run, offer)
-        group.create_task(engine.run())
-        group.create_task(self._keep_heard(engine))
-        await engine.started.wait()
-        self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
+        agent = self._agent(identity, run, offer)
+        group.create_task(agent.run())
+        group.create_task(self._keep_heard(agent))
+        await agent.started.wait()
+        self._emit(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
         if offer is None:
             offer = await self._read_offer()
-        self._check_made_for_us(engine, offer)
-        agreed = await self._pair(engine, offer, group)
-        self._become_session(engine, Role.JOINER, agreed, group)
+        self._check_made_for_us(agent, offer)
+        agreed = await self._pair(agent, offer, group)
+        self._become_session(agent, Role.JOINER, agreed, group)
 
-    def _engine(self, identity: DeviceIdentity, run: int, offer: Offer | None) -> Engine:
+    def _agent(self, identity: DeviceIdentity, run: int, offer: Offer | None) -> Agent:
         settings = self._settings
         wanted = Wanted(
             Role.JOINER, Part.JOIN, identity, settings.name,
@@ -59,7 +59,7 @@ class Joining(Seeking):
             port=settings.port, prefer_port=offer.tcp_port if offer else 0, run=run,
         )  # fmt: skip
         keyring = Keyring([(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))] if offer else [])
-        return Engine(wanted, keyring, on_event=self._emit)
+        return Agent(wanted, keyring, on_event=self._emit)
 
     async def _read_offer(self) -> Offer:
         if isinstance(self._offer, Offer):
@@ -68,51 +68,51 @@ class Joining(Seeking):
         self._started = asyncio.get_running_loop().time()  # the search begins now
         return offer
 
-    def _check_made_for_us(self, engine: Engine, offer: Offer) -> None:
-        if offer.made_for is not None and offer.made_for != engine.instance[:INSTANCE_BYTES]:
+    def _check_made_for_us(self, agent: Agent, offer: Offer) -> None:
+        if offer.made_for is not None and offer.made_for != agent.instance[:INSTANCE_BYTES]:
             raise RefusedError(
                 Refusal.OTHER_DEVICE,
                 "this offer was made for another device",
                 hint="choose this device on the host, or host again with `--flow pre`",
             )
 
-    async def _pair(self, engine: Engine, offer: Offer, group: asyncio.TaskGroup) -> Agreed:
-        offered = self._aim(engine, offer)
-        background = [group.create_task(self._learn_own_addresses(engine))]
+    async def _pair(self, agent: Agent, offer: Offer, group: asyncio.TaskGroup) -> Agreed:
+        offered = self._add_targets(agent, offer)
+        background = [group.create_task(self._learn_own_addresses(agent))]
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._settings.timeout or ATTEMPT_S) as limit:
-                background.append(group.create_task(self._keep_answering(engine, offer, offered, limit)))
+                background.append(group.create_task(self._keep_answering(agent, offer, offered, limit)))
                 while True:
-                    lane = await self._seek(engine, OFFER)
+                    connection = await self._seek(agent, OFFER)
                     limit.reschedule(loop.time() + 2 * APPROVAL_S)  # a person may be asked now
                     try:
-                        return await self._conclude(engine, lane)
+                        return await self._conclude(agent, connection)
                     except (OSError, TimeoutError):
-                        engine.lane_ended(lane, OFFER)
-                        engine.resuming = True
+                        agent.connection_ended(connection, OFFER)
+                        agent.resuming = True
         except TimeoutError:
-            raise self._give_up(engine) from None
+            raise self._abandon(agent) from None
         finally:
             for task in background:
                 task.cancel()
 
-    async def _conclude(self, engine: Engine, lane: Lane) -> Agreed:
-        """Bring the nominated lane to its end, or give it up for one that the issuer nominates in its place: it has
-        lost the first one. Raises ConnectionError then.
+    async def _conclude(self, agent: Agent, connection: PeerConnection) -> Agreed:
+        """Bring the nominated connection to its end, or give it up for one that the issuer nominates in its place: it
+        has lost the first one. Raises ConnectionError then.
         """
-        conclusion = asyncio.create_task(self._agreement.conclude(lane))
-        others: dict[asyncio.Task[None], Lane] = {}
-        arrival = asyncio.create_task(engine.verified.get())
+        conclusion = asyncio.create_task(self._agreement.conclude(connection))
+        others: dict[asyncio.Task[None], PeerConnection] = {}
+        arrival = asyncio.create_task(agent.verified.get())
         try:
             while not conclusion.done():
                 running = {task for task in others if not task.done()}
                 await asyncio.wait({conclusion, arrival, *running}, return_when=asyncio.FIRST_COMPLETED)
-                if any(_succeeds(task, other, lane) for task, other in others.items()):
-                    await abandon(lane, conclusion)
+                if any(_succeeds(task, other, connection) for task, other in others.items()):
+                    await abandon(connection, conclusion)
                 if arrival.done():
                     others[asyncio.create_task(self._nomination(arrival.result()))] = arrival.result()
-                    arrival = asyncio.create_task(engine.verified.get())
+                    arrival = asyncio.create_task(agent.verified.get())
             return conclusion.result()
         except RefusedError as error:
             # The issuer waits on one of these: it has not heard it on the connection that is lost.
@@ -124,55 +124,57 @@ class Joining(Seeking):
             await _end({arrival, *others})
             late = [] if arrival.cancelled() else [arrival.result()]
             for other in (*others.values(), *late):
-                engine.verified.put_nowait(other)
+                agent.verified.put_nowait(other)
 
     async def _keep_answering(
-        self, engine: Engine, offer: Offer, offered: list[Candidate], limit: asyncio.Timeout
+        self, agent: Agent, offer: Offer, offered: list[Candidate], limit: asyncio.Timeout
     ) -> None:
         """Show where we are, for a person to carry; who watches gets the time that the offer leaves for it."""
         clock = asyncio.get_running_loop().time
         ends = clock() + offer.lifetime
         async for text in answer_codes(
-            engine, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER), offered
+            agent, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER), offered
         ):
             if self._settings.attended and self._settings.timeout is None and not limit.expired():
                 limit.reschedule(max(ends, limit.when() or 0.0))
             self._emit(AnswerIssued(text, max(0.0, ends - clock())))
             self._has_answered = True
 
-    def _aim(self, engine: Engine, offer: Offer) -> list[Candidate]:
+    def _add_targets(self, agent: Agent, offer: Offer) -> list[Candidate]:
         """Dial the offered addresses, send beacons to them, and to this host itself: the issuer may be here."""
-        engine.pin = offer.key_hash
-        if OFFER not in engine.keyring:
-            engine.keyring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
+        agent.pin = offer.key_hash
+        if OFFER not in agent.keyring:
+            agent.keyring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
         candidates = [
             Candidate(one.address, offer.tcp_port, one.prefix, origin=Origin.OFFER, via="offer")
             for one in offer.candidates
         ]
-        engine.tally.dropped = offer.dropped
-        engine.checklists.prefer([one.address for one in candidates])
-        call(engine, candidates, offer.dial_port)
-        engine.aim([one.address for one in candidates], offer.udp_port)
-        engine.wake()
+        agent.counts.dropped = offer.dropped
+        agent.checklists.prefer([one.address for one in candidates])
+        call(agent, candidates, offer.dial_port)
+        agent.add_target([one.address for one in candidates], offer.udp_port)
+        agent.resume_announcing()
         return candidates
 
-    async def _learn_own_addresses(self, engine: Engine) -> None:
+    async def _learn_own_addresses(self, agent: Agent) -> None:
         """The joiner's own addresses matter only where its first dials did not do: they must not slow those down."""
         await asyncio.sleep(0.5)
-        await engine.acquire(self._emit)
+        await agent.acquire(self._emit)
 
 
-def _succeeds(nomination: asyncio.Task[None], lane: Lane, chosen: Lane) -> bool:
-    """Whether the issuer, which nominates one lane at a time, has nominated this one after the one it chose first."""
+def _succeeds(nomination: asyncio.Task[None], connection: PeerConnection, chosen: PeerConnection) -> bool:
+    """Whether the issuer, which nominates one connection at a time, has nominated this one after the one it chose
+    first.
+    """
     nominated = nomination.done() and not nomination.cancelled() and nomination.exception() is None
-    return nominated and is_same_device(lane, chosen)
+    return nominated and is_same_device(connection, chosen)
 
 
 async def _end(tasks: set[asyncio.Task[Any]]) -> None:
-    """Cancel what still runs, and wait for it: only one task may read a lane."""
+    """Cancel what still runs, and wait for it: only one task may read a connection."""
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
     for task in tasks:
         if not task.cancelled():
-            task.exception()  # whoever takes the lane next meets it again
+            task.exception()  # whoever takes the connection next meets it again

@@ -10,13 +10,13 @@ from localpair.errors import LocalpairError, Refusal
 from localpair.events import Paired, Peer, Ready
 from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import REVOCATION_S
-from localpair.net.agent.agent import Engine, Wanted
-from localpair.net.agent.connection import Lane
+from localpair.net.agent.agent import Agent, Wanted
+from localpair.net.agent.connection import PeerConnection
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.stream import FrameStream
 from localpair.pairing.approval import meet_again, remembered
 from localpair.pairing.attempt import Pairing
-from localpair.pairing.reconnect import Line
+from localpair.pairing.reconnect import SessionConnection
 from localpair.protocol.handshake import Verified
 from localpair.protocol.keyring import Keyring
 from localpair.session import Session
@@ -28,7 +28,7 @@ _PENDING = "?"  # marks the secret of a pair that its peer has not acknowledged 
 
 
 @dataclass(eq=False, slots=True)
-class _Guest:
+class _ConnectedDevice:
     """One instance of a paired device, its session, and the connection that carries it.
 
     Until the two have ``met``, a ``successor`` waits: the device has lost the connection on which they were to meet.
@@ -36,20 +36,20 @@ class _Guest:
 
     device_id: str
     session: Session
-    line: Line
-    first: Lane
+    line: SessionConnection
+    first: PeerConnection
     met: bool = False
-    successor: Lane | None = None
+    successor: PeerConnection | None = None
 
-    def replace(self, lane: Lane) -> bool:
-        """Whether ``lane`` is the device's newer connection; then the one before it is given up."""
+    def replace(self, connection: PeerConnection) -> bool:
+        """Whether ``connection`` is the device's newer connection; then the one before it is given up."""
         if self.met:
-            return self.line.offer(lane)
+            return self.line.offer(connection)
         latest = self.successor or self.first
-        if not lane.supersedes(latest.since):
+        if not connection.supersedes(latest.since):
             return False
         latest.stream.abort()
-        self.successor = lane
+        self.successor = connection
         return True
 
 
@@ -59,7 +59,7 @@ class Listening(Pairing):
     def __init__(self, settings: Settings, store: TrustStore) -> None:
         super().__init__(settings, store)
         self._sessions: asyncio.Queue[Session | None] = asyncio.Queue()
-        self._guests: dict[bytes, _Guest] = {}
+        self._guests: dict[bytes, _ConnectedDevice] = {}
         self._error: BaseException | None = None
 
     async def sessions(self) -> AsyncIterator[Session]:
@@ -86,16 +86,16 @@ class Listening(Pairing):
         )  # fmt: skip
         keyring = Keyring()
         self._hold_keys(keyring)
-        engine = Engine(wanted, keyring, on_event=self._emit)
-        group.create_task(engine.run())
-        group.create_task(self._keep_heard(engine))
-        await engine.started.wait()
-        self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
-        engine.on_network = self._check_lines
-        group.create_task(self._follow_store(engine))
+        agent = Agent(wanted, keyring, on_event=self._emit)
+        group.create_task(agent.run())
+        group.create_task(self._keep_heard(agent))
+        await agent.started.wait()
+        self._emit(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
+        agent.on_network = self._check_lines
+        group.create_task(self._follow_store(agent))
         try:
             async with asyncio.timeout(self._settings.timeout):
-                await self._serve(engine, group)
+                await self._serve(agent, group)
         except TimeoutError:
             self._sessions.put_nowait(None)
         finally:
@@ -107,70 +107,75 @@ class Listening(Pairing):
         for guest in self._guests.values():
             guest.line.check(interfaces)
 
-    async def _serve(self, engine: Engine, group: asyncio.TaskGroup) -> None:
+    async def _serve(self, agent: Agent, group: asyncio.TaskGroup) -> None:
         while True:
-            lane = await engine.verified.get()
-            group.create_task(self._welcome(engine, lane, group))
+            connection = await agent.verified.get()
+            group.create_task(self._welcome(agent, connection, group))
 
-    async def _welcome(self, engine: Engine, lane: Lane, group: asyncio.TaskGroup) -> None:
+    async def _welcome(self, agent: Agent, connection: PeerConnection, group: asyncio.TaskGroup) -> None:
         """A resume goes to its session, a second path of a live session is turned away, the rest is new."""
-        verified = lane.verified
+        verified = connection.verified
         if verified is None:
             return
         record = self._record_of(verified)
         if record is None:
-            engine.turn_away(lane, Refusal.REVOKED)
+            agent.reject(connection, Refusal.REVOKED)
             return
         guest = self._guests.get(verified.instance)
         if guest is None:
-            await self._begin(engine, lane, verified, record, group)
-        elif guest.device_id != record.device_id or not guest.replace(lane):
-            engine.turn_away(lane, None)
+            await self._begin(agent, connection, verified, record, group)
+        elif guest.device_id != record.device_id or not guest.replace(connection):
+            agent.reject(connection, None)
 
     async def _begin(
-        self, engine: Engine, lane: Lane, verified: Verified, record: DeviceRecord, group: asyncio.TaskGroup
+        self,
+        agent: Agent,
+        connection: PeerConnection,
+        verified: Verified,
+        record: DeviceRecord,
+        group: asyncio.TaskGroup,
     ) -> None:
         peer = Peer(record.device_id, record.name)
-        path = lane.path()
-        line = Line(lane.stream, Role.ISSUER, self._emit, engine.clock)
+        path = connection.path()
+        line = SessionConnection(connection.stream, Role.ISSUER, self._emit, agent.clock)
 
         async def reconnect() -> FrameStream:
-            engine.hearing.resume(verified.instance)
-            engine.wake()
+            agent.peers.resume_dialing(verified.instance)
+            agent.resume_announcing()
             try:
                 return await line.replace()
             finally:
-                engine.hearing.pause(verified.instance)
+                agent.peers.pause_dialing(verified.instance)
 
         session = Session(
-            lane.stream, peer=peer, path=path, reconnect=reconnect, on_event=self._emit,
+            connection.stream, peer=peer, path=path, reconnect=reconnect, on_event=self._emit,
             peer_gives=verified.peer_gives, peer_takes=verified.peer_takes,
         )  # fmt: skip
-        guest = _Guest(record.device_id, session, line, lane)
+        guest = _ConnectedDevice(record.device_id, session, line, connection)
         self._guests[verified.instance] = guest
         try:
-            await meet_again(lane, Role.ISSUER)
+            await meet_again(connection, Role.ISSUER)
             if record.state is DeviceState.UNCONFIRMED or verified.secret.endswith(_PENDING):
                 await asyncio.to_thread(self._store.confirm, record.device_id)
-            await asyncio.to_thread(self._store.touch, record.device_id, remembered(lane))
+            await asyncio.to_thread(self._store.touch, record.device_id, remembered(connection))
         except (OSError, TimeoutError, LocalpairError):
             self._guests.pop(verified.instance, None)
-            lane.stream.abort()
+            connection.stream.abort()
             if guest.successor is not None:
-                group.create_task(self._welcome(engine, guest.successor, group))
+                group.create_task(self._welcome(agent, guest.successor, group))
             return
         guest.met = True
         if guest.successor is not None:
             line.offer(guest.successor)
-        engine.hearing.pause(verified.instance)
-        self._emit(Paired(peer, path, engine.ms_since_first_sign(lane)))
+        agent.peers.pause_dialing(verified.instance)
+        self._emit(Paired(peer, path, agent.ms_since_first_sign(connection)))
         self._sessions.put_nowait(session)
-        group.create_task(self._forget_when_closed(engine, verified.instance, session))
+        group.create_task(self._forget_when_closed(agent, verified.instance, session))
 
-    async def _forget_when_closed(self, engine: Engine, instance: bytes, session: Session) -> None:
+    async def _forget_when_closed(self, agent: Agent, instance: bytes, session: Session) -> None:
         await session.wait_closed()
         self._guests.pop(instance, None)
-        engine.hearing.ended(instance)
+        agent.peers.ended(instance)
 
     def _record_of(self, verified: Verified) -> DeviceRecord | None:
         """The record that stands for this peer now: not revoked, and with the very key that it has proven."""
@@ -191,7 +196,7 @@ class Listening(Pairing):
         revoked = (one for one in self._store.devices() if one.state is DeviceState.REVOKED)
         keyring.revoke(map(_secret_of, revoked))
 
-    async def _follow_store(self, engine: Engine) -> None:
+    async def _follow_store(self, agent: Agent) -> None:
         """Pairs that come and go in other processes count at once: keys are exchanged, sessions ended."""
         generation = self._store.generation
         while True:
@@ -199,9 +204,9 @@ class Listening(Pairing):
             if self._store.generation == generation:
                 continue
             generation = self._store.generation
-            self._hold_keys(engine.keyring)
+            self._hold_keys(agent.keyring)
             for instance, guest in list(self._guests.items()):
-                if guest.device_id not in engine.keyring:
+                if guest.device_id not in agent.keyring:
                     self._guests.pop(instance, None)
                     await guest.session.close()
 

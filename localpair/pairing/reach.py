@@ -9,8 +9,8 @@ from localpair.errors import Refusal, RefusedError
 from localpair.events import Peer, Ready
 from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import ATTEMPT_S, DISCOVERY_PORT, PAIRING_PORTS
-from localpair.net.agent.agent import Engine, Wanted
-from localpair.net.agent.connection import Lane
+from localpair.net.agent.agent import Agent, Wanted
+from localpair.net.agent.connection import PeerConnection
 from localpair.pairing.approval import Agreed, meet_again
 from localpair.pairing.seek import Seeking
 from localpair.protocol.keyring import Keyring
@@ -43,35 +43,35 @@ class Reaching(Seeking):
         )  # fmt: skip
         keyring = Keyring()
         keyring.put(record.device_id, secret, record.heard)
-        engine = Engine(wanted, keyring, on_event=self._emit)
-        group.create_task(engine.run())
-        group.create_task(self._keep_heard(engine))
-        await engine.started.wait()
-        self._emit(Ready(engine.sockets.tcp_port, engine.sockets.udp_port, engine.own_candidates()))
-        lane = await self._meet(engine, record)
+        agent = Agent(wanted, keyring, on_event=self._emit)
+        group.create_task(agent.run())
+        group.create_task(self._keep_heard(agent))
+        await agent.started.wait()
+        self._emit(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
+        connection = await self._meet(agent, record)
         if record.state is DeviceState.UNCONFIRMED:
             await asyncio.to_thread(self._store.confirm, record.device_id)  # it has proven the key just now
-        agreed = Agreed(lane, Peer(record.device_id, record.name), secret)
-        self._become_session(engine, Role.JOINER, agreed, group)
+        agreed = Agreed(connection, Peer(record.device_id, record.name), secret)
+        self._become_session(agent, Role.JOINER, agreed, group)
 
-    async def _meet(self, engine: Engine, record: DeviceRecord) -> Lane:
-        engine.add(record.device_id, [replace(one, via="remembered") for one in record.addresses])
-        engine.aim([one.address for one in record.addresses], DISCOVERY_PORT)
+    async def _meet(self, agent: Agent, record: DeviceRecord) -> PeerConnection:
+        agent.add(record.device_id, [replace(one, via="remembered") for one in record.addresses])
+        agent.add_target([one.address for one in record.addresses], DISCOVERY_PORT)
         for port in PAIRING_PORTS:
-            engine.aim([], port)
+            agent.add_target([], port)
         try:
             async with asyncio.timeout(self._settings.timeout or ATTEMPT_S):
                 while True:
-                    lane = await self._seek(engine, record.device_id)
-                    if lane.verified is None or lane.verified.public_key != record.public_key:
-                        await lane.refuse(Refusal.WRONG_KEY)
+                    connection = await self._seek(agent, record.device_id)
+                    if connection.verified is None or connection.verified.public_key != record.public_key:
+                        await connection.refuse(Refusal.WRONG_KEY)
                         raise RefusedError(
                             Refusal.WRONG_KEY, "the peer's device key is not the one that was paired"
                         )
                     try:
-                        await meet_again(lane, Role.JOINER)
-                        return lane
+                        await meet_again(connection, Role.JOINER)
+                        return connection
                     except (OSError, TimeoutError):
-                        engine.lane_ended(lane, record.device_id)
+                        agent.connection_ended(connection, record.device_id)
         except TimeoutError:
-            raise self._give_up(engine) from None
+            raise self._abandon(agent) from None

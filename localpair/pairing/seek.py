@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from localpair.causes import no_path
-from localpair.net.agent.agent import Engine
-from localpair.net.agent.connection import Lane, LaneRefusedError
+from localpair.net.agent.agent import Agent
+from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
 from localpair.pairing.attempt import Pairing
 from localpair.protocol.handshake import Nominated
 
@@ -16,53 +16,55 @@ class Seeking(Pairing):
 
     _has_answered = False  # whether an answer code was shown
 
-    async def _seek(self, engine: Engine, secret: str) -> Lane:
-        """The lane that the issuer nominated. Lanes that it turned down are tried again on other paths."""
-        waiting: dict[asyncio.Task[None], Lane] = {}
-        arrival = asyncio.create_task(engine.verified.get())
-        refused = asyncio.create_task(engine.tally.final.wait())
+    async def _seek(self, agent: Agent, secret: str) -> PeerConnection:
+        """The connection that the issuer nominated. Connections that it turned down are tried again on other paths."""
+        waiting: dict[asyncio.Task[None], PeerConnection] = {}
+        arrival = asyncio.create_task(agent.verified.get())
+        refused = asyncio.create_task(agent.counts.final.wait())
         try:
             while True:
                 await asyncio.wait({arrival, refused, *waiting}, return_when=asyncio.FIRST_COMPLETED)
                 if refused.done():
-                    raise engine.tally.refusals[-1]
+                    raise agent.counts.refusals[-1]
                 for task in [task for task in waiting if task.done()]:
-                    lane = waiting.pop(task)
-                    if self._is_nominated(engine, secret, task, lane):
-                        return lane
+                    connection = waiting.pop(task)
+                    if self._is_nominated(agent, secret, task, connection):
+                        return connection
                 if arrival.done():
-                    lane = arrival.result()
-                    waiting[asyncio.create_task(self._nomination(lane))] = lane
-                    arrival = asyncio.create_task(engine.verified.get())
+                    connection = arrival.result()
+                    waiting[asyncio.create_task(self._nomination(connection))] = connection
+                    arrival = asyncio.create_task(agent.verified.get())
         finally:
             if not arrival.cancel() and not arrival.cancelled():
-                engine.lane_ended(arrival.result(), secret)  # it came at the last moment
+                agent.connection_ended(arrival.result(), secret)  # it came at the last moment
             refused.cancel()
-            for task, lane in waiting.items():
+            for task, connection in waiting.items():
                 task.cancel()
-                engine.lane_ended(lane, secret)
+                agent.connection_ended(connection, secret)
 
-    async def _nomination(self, lane: Lane) -> None:
-        """Wait for the nomination, and leave its event to whoever concludes the lane."""
-        while not isinstance(event := await lane.next_event(), Nominated):
+    async def _nomination(self, connection: PeerConnection) -> None:
+        """Wait for the nomination, and leave its event to whoever concludes the connection."""
+        while not isinstance(event := await connection.next_event(), Nominated):
             pass
-        lane.put_back(event)
+        connection.put_back(event)
 
-    def _is_nominated(self, engine: Engine, secret: str, task: asyncio.Task[None], lane: Lane) -> bool:
+    def _is_nominated(
+        self, agent: Agent, secret: str, task: asyncio.Task[None], connection: PeerConnection
+    ) -> bool:
         try:
             task.result()
             return True
-        except LaneRefusedError as error:
-            engine.lane_ended(lane, secret)
+        except ConnectionDeclinedError as error:
+            agent.connection_ended(connection, secret)
             if not error.lost:
                 raise
         except (OSError, TimeoutError):
-            engine.lane_ended(lane, secret)
-            engine.resuming = True  # the issuer may have nominated it, and still wait on it
+            agent.connection_ended(connection, secret)
+            agent.resuming = True  # the issuer may have nominated it, and still wait on it
         return False
 
-    def _give_up(self, engine: Engine) -> BaseException:
+    def _abandon(self, agent: Agent) -> BaseException:
         """The error for a search that ran out of time: a refusal that was heard says more than silence."""
-        if engine.tally.refusals:
-            return engine.tally.refusals[-1]
-        return no_path(engine, answered=self._has_answered)
+        if agent.counts.refusals:
+            return agent.counts.refusals[-1]
+        return no_path(agent, answered=self._has_answered)

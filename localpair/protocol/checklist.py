@@ -18,9 +18,9 @@ from localpair.candidate import Candidate
 from localpair.limits import (
     CANDIDATES,
     LOWEST_DIALLED_PORT,
-    OPENING_GAPS_S,
     PARALLEL_DIALS,
     PARALLEL_OPENINGS,
+    PUNCH_GAPS_S,
     RETRY_GAPS_S,
     STAGGER_S,
 )
@@ -31,7 +31,7 @@ Order: TypeAlias = Callable[[Sequence[Candidate]], Sequence[Candidate]]
 Key: TypeAlias = tuple[IPAddress, int, int, int, IPAddress | None]
 
 
-class Outcome(StrEnum):
+class DialOutcome(StrEnum):
     """How a dial ended, as far as trying again is concerned."""
 
     FAILED = "failed"
@@ -41,7 +41,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(slots=True)
-class _Entry:
+class _ChecklistEntry:
     candidate: Candidate
     ready_at: float
     tries: int = 0
@@ -66,7 +66,7 @@ class Checklist:
         self._order = order
         self._own = frozenset(unscoped(address) for address in own)
         self._near = near
-        self._entries: dict[Key, _Entry] = {}
+        self._entries: dict[Key, _ChecklistEntry] = {}
         self._next_start = 0.0
         self.same_host = False
 
@@ -85,7 +85,7 @@ class Checklist:
             return False
         if len(self._entries) >= CANDIDATES and not self._make_room():
             return False
-        self._entries[candidate.key] = _Entry(candidate, now + delay)
+        self._entries[candidate.key] = _ChecklistEntry(candidate, now + delay)
         return True
 
     def drop(self, candidate: Candidate) -> None:
@@ -123,16 +123,16 @@ class Checklist:
             entry.tries += 1
         return [entry.candidate for entry in started]
 
-    def ended(self, candidate: Candidate, outcome: Outcome, now: float) -> None:
+    def ended(self, candidate: Candidate, outcome: DialOutcome, now: float) -> None:
         """A dial that ``due`` asked for has ended without a session; the next one need not wait for its turn."""
         entry = self._entries.get(candidate.key)
         if entry is None:
             return
         entry.running = False
-        entry.hopeless = outcome is Outcome.HOPELESS
-        gaps = OPENING_GAPS_S if entry.timed else RETRY_GAPS_S
+        entry.hopeless = outcome is DialOutcome.HOPELESS
+        gaps = PUNCH_GAPS_S if entry.timed else RETRY_GAPS_S
         # Without a pause: whenever nobody dials from our fixed port, the system refuses the other side's dial.
-        again = entry.timed and outcome is Outcome.UNANSWERED
+        again = entry.timed and outcome is DialOutcome.UNANSWERED
         entry.ready_at = now if again else now + gaps[max(0, min(entry.tries, len(gaps)) - 1)]
         if not entry.timed:
             self._next_start = now
@@ -154,7 +154,7 @@ class Checklist:
         """All candidates, best first, held-back ones included."""
         return list(self._order([entry.candidate for entry in self._entries.values()]))
 
-    def _best_first(self, entries: list[_Entry]) -> list[_Entry]:
+    def _best_first(self, entries: list[_ChecklistEntry]) -> list[_ChecklistEntry]:
         return [self._entries[one.key] for one in self._order([entry.candidate for entry in entries])]
 
     def _make_room(self) -> bool:
@@ -165,7 +165,7 @@ class Checklist:
         del self._entries[min(idle, key=lambda one: (one.candidate.evidence, -one.tries)).candidate.key]
         return True
 
-    def _is_idle(self, entry: _Entry) -> bool:
+    def _is_idle(self, entry: _ChecklistEntry) -> bool:
         held = not self.same_host and unscoped(entry.candidate.address) in self._own
         return not (entry.running or entry.hopeless or held)
 

@@ -39,6 +39,9 @@ from localpair.limits import (
 )
 from localpair.neighbourhood import NO_NEIGHBOURS, Neighbourhood
 from localpair.protocol.discovery_events import (
+    BeaconOpened,
+    BeaconSource,
+    BeaconTarget,
     Carrier,
     DiscoveryEvent,
     Foreign,
@@ -46,10 +49,7 @@ from localpair.protocol.discovery_events import (
     Heard,
     HearsUs,
     Invited,
-    Opened,
     Outlet,
-    Source,
-    Target,
     Transmit,
 )
 from localpair.protocol.keyring import OFFER, Keyring, Nonces, StrangerError
@@ -70,7 +70,7 @@ from localpair.wire.beacon import (
 
 
 @dataclass(slots=True)
-class _Peer:
+class _HeardPeer:
     beacon: Beacon
     secret: str | None
     heard_at: float
@@ -116,8 +116,8 @@ class Discovery:
         self._outlets: tuple[Outlet, ...] = ()
         self._addresses: tuple[IPAddress, ...] = ()
         self._near = NO_NEIGHBOURS
-        self._targets: OrderedDict[Target, None] = OrderedDict()
-        self._peers: OrderedDict[bytes, _Peer] = OrderedDict()
+        self._targets: OrderedDict[BeaconTarget, None] = OrderedDict()
+        self._peers: OrderedDict[bytes, _HeardPeer] = OrderedDict()
         self._foreign: OrderedDict[tuple[IPAddress, str], None] = OrderedDict()
         self._doubts = Doubts()
         self.probes = Probes(waits=me.part is Part.HOST)
@@ -151,9 +151,9 @@ class Discovery:
             for peer in self._peers.values():
                 peer.arrivals.clear()
             if self._next_beat is not None:
-                self.wake(now)
+                self.resume_announcing(now)
 
-    def add_target(self, target: Target, now: float) -> None:
+    def add_target(self, target: BeaconTarget, now: float) -> None:
         """Also send to this address; a new target gets a beacon at once."""
         if target in self._targets:
             return
@@ -164,7 +164,7 @@ class Discovery:
             for name in self._round():
                 self._send(self._beacon(BeaconKind.ANNOUNCE), name, [target])
 
-    def probe(self, target: Target, now: float) -> bool:
+    def probe(self, target: BeaconTarget, now: float) -> bool:
         """Send one beacon to an address that might be the peer's, again after growing gaps, then leave it alone; who
         hosts goes on, since its peer may start at any time.
 
@@ -178,18 +178,18 @@ class Discovery:
             self._queue(datagram, target, Carrier.UNICAST, direct=True)
         return True
 
-    def may_probe(self, target: Target, now: float) -> bool:
+    def may_probe(self, target: BeaconTarget, now: float) -> bool:
         """Whether a probe to this address is due."""
         wanted = self._next_beat is not None and target not in self._targets
         return wanted and self.probes.is_due(target, now)
 
-    def invite(self, secret: str, to: Iterable[Target], word: Rendezvous) -> None:
+    def invite(self, secret: str, to: Iterable[BeaconTarget], message: Rendezvous) -> None:
         """Say a word of a rendezvous to a peer that holds this secret; nothing where the secret has ended."""
         if self._next_beat is not None and secret in self.keyring:
-            self._send(replace(self._beacon(BeaconKind.RENDEZVOUS), rendezvous=word), secret, to)
+            self._send(replace(self._beacon(BeaconKind.RENDEZVOUS), rendezvous=message), secret, to)
 
     @property
-    def resting(self) -> bool:
+    def is_paused(self) -> bool:
         """Whether nothing is sent until ``wake()``."""
         return self._next_beat is None
 
@@ -201,8 +201,8 @@ class Discovery:
         return any(peer.secret is not None or wanted in (None, peer.beacon.part) for peer in known)
 
     def receive(
-        self, datagram: bytes, source: Source, carrier: Carrier, now: float, certificate: bytes = b""
-    ) -> Opened | None:
+        self, datagram: bytes, source: BeaconSource, carrier: Carrier, now: float, certificate: bytes = b""
+    ) -> BeaconOpened | None:
         """Take a datagram. Whatever is no beacon for us changes nothing and gives None.
 
         Over TCP ``certificate`` is the fingerprint of the TLS server's.
@@ -225,7 +225,7 @@ class Discovery:
         else:
             if beacon.instance != self._me.instance:
                 self._take(beacon, secret, source, carrier, now)
-                return Opened(secret)
+                return BeaconOpened(secret)
         return None
 
     def _is_possible(self, source: IPAddress) -> bool:
@@ -241,11 +241,11 @@ class Discovery:
                 self._forget(instance)
         self._doubts.expire(now)
 
-    def wake(self, now: float) -> None:
+    def resume_announcing(self, now: float) -> None:
         """Start a new burst now: the network changed, or a peer is wanted again."""
         self._started, self._beats, self._next_beat = now, 0, now
 
-    def rest(self) -> None:
+    def pause_announcing(self) -> None:
         """Send nothing more until ``wake()``: a session stands."""
         self._next_beat = None
 
@@ -317,17 +317,17 @@ class Discovery:
             for group in outlet.groups:
                 self._queue(
                     datagram,
-                    Target(group, DISCOVERY_PORT, outlet.interface),
+                    BeaconTarget(group, DISCOVERY_PORT, outlet.interface),
                     Carrier.MULTICAST,
                     outlet.source,
                 )
             for broadcast in outlet.broadcasts:
-                target = Target(broadcast, DISCOVERY_PORT, outlet.interface)
+                target = BeaconTarget(broadcast, DISCOVERY_PORT, outlet.interface)
                 self._queue(datagram, target, Carrier.BROADCAST, outlet.source)
         for target in self._targets:
             self._queue(datagram, target, Carrier.UNICAST)
 
-    def _send(self, beacon: Beacon, name: str | None, targets: Iterable[Target]) -> None:
+    def _send(self, beacon: Beacon, name: str | None, targets: Iterable[BeaconTarget]) -> None:
         datagram = self._sealed(beacon, name)
         for target in targets:
             self._queue(datagram, target, Carrier.UNICAST)
@@ -348,7 +348,7 @@ class Discovery:
     def _queue(
         self,
         datagram: bytes,
-        to: Target,
+        to: BeaconTarget,
         carrier: Carrier,
         source: IPv4Address | None = None,
         *,
@@ -366,7 +366,9 @@ class Discovery:
 
     # -- hearing ------------------------------------------------------------------------------------------------
 
-    def _take(self, beacon: Beacon, secret: str | None, source: Source, carrier: Carrier, now: float) -> None:
+    def _take(
+        self, beacon: Beacon, secret: str | None, source: BeaconSource, carrier: Carrier, now: float
+    ) -> None:
         place = (unscoped(source.address), source.scope)
         peer = self._peers.get(beacon.instance)
         if peer is not None and not self._is_news(peer, beacon, secret, now):
@@ -422,7 +424,7 @@ class Discovery:
         self._doubts.note(secret, beacon.instance, now)
         return False
 
-    def _is_news(self, peer: _Peer, beacon: Beacon, secret: str | None, now: float) -> bool:
+    def _is_news(self, peer: _HeardPeer, beacon: Beacon, secret: str | None, now: float) -> bool:
         """Whether a beacon of a known instance may change anything: no replay, and no step back to an open hint.
 
         A peer of flow post begins with hints and goes on with the offer's secret, then with the pair's. Nobody else's
@@ -438,13 +440,13 @@ class Discovery:
     def _moved(self, old: Beacon, new: Beacon) -> bool:
         return new.sequence > old.sequence and (new.addresses, new.tcp_port) != (old.addresses, old.tcp_port)
 
-    def _remember(self, beacon: Beacon, secret: str | None, now: float) -> _Peer:
-        peer = self._peers[beacon.instance] = _Peer(beacon, secret, now, now)
+    def _remember(self, beacon: Beacon, secret: str | None, now: float) -> _HeardPeer:
+        peer = self._peers[beacon.instance] = _HeardPeer(beacon, secret, now, now)
         while len(self._peers) > PEERS:
             self._forget(next(iter(self._peers)))
         return peer
 
-    def _at_new_place(self, peer: _Peer, place: tuple[IPAddress, int], now: float) -> bool:
+    def _at_new_place(self, peer: _HeardPeer, place: tuple[IPAddress, int], now: float) -> bool:
         new = place not in peer.sources
         if new and len(peer.sources) >= PEER_ADDRESSES:
             oldest = min(peer.sources, key=lambda known: peer.sources[known])
@@ -454,7 +456,7 @@ class Discovery:
         peer.sources[place] = now
         return new
 
-    def _has_new_arrival(self, peer: _Peer, source: Source) -> bool:
+    def _has_new_arrival(self, peer: _HeardPeer, source: BeaconSource) -> bool:
         """Whether it is the first one for this address of ours by that interface; of several any may bring it."""
         arrival = (source.local, source.interface)
         if source.local is None or arrival in peer.arrivals or len(peer.arrivals) >= PEER_ADDRESSES:
@@ -462,14 +464,16 @@ class Discovery:
         peer.arrivals.add((source.local, source.interface))
         return True
 
-    def _heard(self, peer: _Peer, source: Source, carrier: Carrier, first: bool) -> Heard:
+    def _heard(self, peer: _HeardPeer, source: BeaconSource, carrier: Carrier, first: bool) -> Heard:
         beacon = peer.beacon
         return Heard(
             beacon.instance, beacon.part, peer.secret, beacon.label, beacon.tcp_port, beacon.udp_port, beacon.dial_port,
             beacon.addresses, source, carrier, first,
         )  # fmt: skip
 
-    def _take_feedback(self, peer: _Peer, beacon: Beacon, source: Source, carrier: Carrier) -> None:
+    def _take_feedback(
+        self, peer: _HeardPeer, beacon: Beacon, source: BeaconSource, carrier: Carrier
+    ) -> None:
         """Report where the peer sees us, once for each of our addresses and way of knowing."""
         reports = []
         if beacon.seen is not None:
@@ -484,7 +488,7 @@ class Discovery:
             event = HearsUs(beacon.instance, peer.secret, address, carrier, unscoped(source.address), called)
             self._events.append(event)
 
-    def _answer(self, peer: _Peer, source: Source, now: float) -> None:
+    def _answer(self, peer: _HeardPeer, source: BeaconSource, now: float) -> None:
         """Tell a newcomer at once where we see it, at the address it was seen at and nowhere else, by every way that is
         known to there: our firewall may have let out nothing to it before. And once from each address of ours that it
         wrote to: it may take nothing from another one (RFC 3704).
@@ -498,7 +502,7 @@ class Discovery:
         datagram = self._sealed(beacon, peer.secret, to=peer.beacon.instance)
         if source.local is not None and len(peer.answered_from) < PEER_ADDRESSES:
             peer.answered_from.add(source.local)
-        to = Target(source.address, source.port, source.scope)
+        to = BeaconTarget(source.address, source.port, source.scope)
         self._queue(datagram, to, Carrier.UNICAST, source.local)
         for way in self._targets:
             if (way.address, way.port) == (to.address, to.port) and way.scope and not to.scope:
@@ -508,7 +512,7 @@ class Discovery:
         del self._peers[instance]
         self._events.append(Gone(instance, said_goodbye))
 
-    def _expiry(self, peer: _Peer) -> float:
+    def _expiry(self, peer: _HeardPeer) -> float:
         told = min(peer.beacon.beat_ms / 1000, BEACON_SLOW_BEAT_S * (1 + BEACON_JITTER))  # nobody is rarer
         return peer.heard_at + PEER_EXPIRY_BEATS * max(BEACON_BEAT_S, told)
 

@@ -33,7 +33,7 @@ class Outlet:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class BeaconTarget:
     """An address that gets every beacon by unicast; ``scope`` is an interface index or 0."""
 
     address: IPAddress
@@ -57,7 +57,7 @@ class Transmit:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class BeaconSource:
     """Where a beacon came from, as the socket says it. ``interface`` is the one it arrived on, by index, or 0;
     ``scope`` is the same where the address means nothing without it. ``local`` is our own address that it was sent to,
     where that is known and no group or broadcast.
@@ -71,7 +71,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class BeaconOpened:
     """A beacon of another instance was for us: sealed with the secret of this name, or open (None)."""
 
     secret: str | None
@@ -91,7 +91,7 @@ class Heard:
     udp_port: int
     dial_port: int
     claims: tuple[IPAddress, ...]
-    source: Source
+    source: BeaconSource
     carrier: Carrier
     first: bool
     answers: bool = False  # it answered a beacon of ours: ours arrived before one of its own did
@@ -133,9 +133,9 @@ class Invited:
     """
 
     secret: str
-    word: Rendezvous
+    message: Rendezvous
     at: float
-    source: Source
+    source: BeaconSource
 
 
 DiscoveryEvent: TypeAlias = Heard | HearsUs | Gone | Foreign | Invited

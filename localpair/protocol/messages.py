@@ -9,7 +9,7 @@ from localpair.limits import NOTES_AHEAD, NOTES_AHEAD_BYTES
 from localpair.wire.payload import Note, NoteAck
 
 
-class Notes:
+class MessageQueue:
     """Both directions of one session's messages.
 
     A message is kept until the peer's application has taken it, so that the window bounds the memory of both sides;

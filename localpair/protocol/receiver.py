@@ -35,7 +35,7 @@ from localpair.wire.payload import (
     SendPhase,
     Settled,
     Start,
-    Stop,
+    StopBatch,
     Total,
 )
 
@@ -449,7 +449,7 @@ class Receiver:
         self.phase = ReceivePhase.STOPPED
         self.reason = reason
         self._forget()
-        self.outbox.append(Stop(self.batch, reason))
+        self.outbox.append(StopBatch(self.batch, reason))
 
     def _forget(self) -> None:
         self._open = None

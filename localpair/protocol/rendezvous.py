@@ -23,29 +23,31 @@ from localpair.limits import (
     RENDEZVOUS_GAPS_S,
     RENDEZVOUS_LEAD_S,
     RENDEZVOUS_ROUNDS,
+    SIMULTANEOUS_DIALS,
     VEILED_DIALS,
-    VOLLEY_DIALS,
 )
 from localpair.protocol.rate_limits import Bucket
-from localpair.wire.beacon import Rendezvous, Step
+from localpair.wire.beacon import Rendezvous, RendezvousStep
 
 _US = 1_000_000
 _LATEST_US = 2**64 - 1  # what a word has room for; the peer may have said that its clock stands there
 
 Load: TypeAlias = Callable[[int], tuple[int, ...]]
-"""Makes a volley of so many dials ready and gives its own ports; one that was not fired before is given up."""
+"""Makes a simultaneous open of so many dials ready and gives its own ports; one that was not fired before is given
+up.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Fire:
-    """Dial now, from each port of the volley to the peer's port in the same place; ``at`` is when."""
+    """Dial now, from each of these ports to the peer's port in the same place; ``at`` is when."""
 
     ports: tuple[int, ...]
     at: float
     veiled: bool = False
 
 
-Deed: TypeAlias = Rendezvous | Fire
+RendezvousAction: TypeAlias = Rendezvous | Fire
 
 
 class Meeting:
@@ -65,33 +67,35 @@ class Meeting:
         self._best: tuple[float, float] | None = None
         self._budget = budget or new_budget()
         self._silence = 0  # calls since the last answer
-        self._deeds: deque[Deed] = deque()
+        self._actions: deque[RendezvousAction] = deque()
 
     def refused(self, now: float) -> None:
         """An ordinary simultaneous dial was refused, so a rendezvous is needed."""
         if self._leads:
             self._want(now)
         else:
-            self._deeds.append(Rendezvous(Step.ASK))
+            self._actions.append(Rendezvous(RendezvousStep.ASK))
 
-    def receive(self, word: Rendezvous, now: float) -> None:
+    def receive(self, message: Rendezvous, now: float) -> None:
         """Take the peer's word, which came at ``now``. One that does not fit what is under way is passed over."""
-        match word.step:
-            case Step.ASK if self._leads:
+        match message.step:
+            case RendezvousStep.ASK if self._leads:
                 self._want(now)
-            case Step.CALL if not self._leads and _may_dial(word.ports):
-                self._get_ready(word, now)
-            case Step.READY if self._leads and word.round == self._round & 255 and _may_dial(word.ports):
-                self._go(word, now)
-            case Step.GO if self._loaded is not None and word.round == self._loaded.round:
+            case RendezvousStep.CALL if not self._leads and _may_dial(message.ports):
+                self._get_ready(message, now)
+            case RendezvousStep.READY if (
+                self._leads and message.round == self._round & 255 and _may_dial(message.ports)
+            ):
+                self._go(message, now)
+            case RendezvousStep.GO if self._loaded is not None and message.round == self._loaded.round:
                 ports, self._loaded = self._loaded.ports, None
-                at = self._epoch + word.at / _US
-                self._deeds.append(Fire(ports, min(at, now + RENDEZVOUS_ANSWER_S)))
+                at = self._epoch + message.at / _US
+                self._actions.append(Fire(ports, min(at, now + RENDEZVOUS_ANSWER_S)))
             case _:
                 pass
 
     def missed(self, now: float) -> None:
-        """The volley that was asked for has opened nothing."""
+        """The simultaneous open that was asked for has opened nothing."""
         self._firing = False
         if self._leads:
             self._next_call = now + RENDEZVOUS_GAPS_S[self._round >= RENDEZVOUS_ROUNDS]
@@ -107,56 +111,56 @@ class Meeting:
         self._silence += 1
         # Whoever is not there any more, or never was, is not called for ever: only where it asks, or refuses us again.
         self._next_call = now + RENDEZVOUS_ANSWER_S if self._silence < RENDEZVOUS_ROUNDS else None
-        ports = self._load(VEILED_DIALS if self._veiled() else VOLLEY_DIALS)
-        self._deeds.append(Rendezvous(Step.CALL, self._round & 255, ports))
+        ports = self._load(VEILED_DIALS if self._veiled() else SIMULTANEOUS_DIALS)
+        self._actions.append(Rendezvous(RendezvousStep.CALL, self._round & 255, ports))
 
     def deadline(self) -> float | None:
         """When ``timer`` wants to be called next, if ever."""
         return self._next_call
 
-    def take(self) -> list[Deed]:
+    def take(self) -> list[RendezvousAction]:
         """What to say to the peer and to do, in this order."""
-        deeds = list(self._deeds)
-        self._deeds.clear()
-        return deeds
+        actions = list(self._actions)
+        self._actions.clear()
+        return actions
 
-    def stamp(self, word: Rendezvous, now: float) -> Rendezvous:
+    def stamp(self, message: Rendezvous, now: float) -> Rendezvous:
         """The word as it leaves ``now``: with our clock, where it tells of it."""
-        if word.step is Step.CALL:
+        if message.step is RendezvousStep.CALL:
             self._called_at = now
-        if word.step is not Step.READY:
-            return word
+        if message.step is not RendezvousStep.READY:
+            return message
         at, took = round((now - self._epoch) * _US), round((now - self._came_at) * _US)
-        return replace(word, at=at, took=took)
+        return replace(message, at=at, took=took)
 
     def _want(self, now: float) -> None:
         if self._next_call is None and not self._firing:
             self._next_call = now
 
-    def _get_ready(self, word: Rendezvous, now: float) -> None:
-        if self._loaded is not None and self._loaded.round == word.round:
+    def _get_ready(self, message: Rendezvous, now: float) -> None:
+        if self._loaded is not None and self._loaded.round == message.round:
             return  # a copy
         if not self._budget.take(now):
             return  # whoever has the secret must not make us dial without end
-        self._loaded, self._came_at = word, now
-        self._deeds.append(Rendezvous(Step.READY, word.round, self._load(VOLLEY_DIALS)))
+        self._loaded, self._came_at = message, now
+        self._actions.append(Rendezvous(RendezvousStep.READY, message.round, self._load(SIMULTANEOUS_DIALS)))
 
-    def _go(self, word: Rendezvous, now: float) -> None:
+    def _go(self, message: Rendezvous, now: float) -> None:
         """The joiner's clock is read as halfway through the way there and back; the quickest round knows best."""
         if self._called_at is None:
             return
-        trip = max(0.0, now - self._called_at - word.took / _US)
+        trip = max(0.0, now - self._called_at - message.took / _US)
         if trip > RENDEZVOUS_ANSWER_S:
             return
-        ahead = word.at / _US - (now - trip / 2)
+        ahead = message.at / _US - (now - trip / 2)
         if self._best is None or trip < self._best[0]:
             self._best = (trip, ahead)
         self._called_at, self._next_call, self._firing, self._silence = None, None, True, 0
         moment = now + RENDEZVOUS_LEAD_S + trip
         there = min(max(0, round((moment + self._best[1]) * _US)), _LATEST_US)
-        go = Rendezvous(Step.GO, word.round, at=there)
-        fire = Fire(word.ports, now if self._veiled() else moment, self._veiled())
-        self._deeds += [fire, go] if fire.veiled else [go, fire]
+        go = Rendezvous(RendezvousStep.GO, message.round, at=there)
+        fire = Fire(message.ports, now if self._veiled() else moment, self._veiled())
+        self._actions += [fire, go] if fire.veiled else [go, fire]
 
     def _veiled(self) -> bool:
         return self._round % 2 == 0

@@ -33,7 +33,7 @@ from localpair.wire.payload import (
     SendPhase,
     Settled,
     Start,
-    Stop,
+    StopBatch,
     Total,
 )
 
@@ -162,7 +162,7 @@ class Sender:
             self.outbox.append(Cancel(self.batch, reason))
             self._reset()
 
-    def receive(self, message: Accept | Settled | Stop | Closed) -> None:
+    def receive(self, message: Accept | Settled | StopBatch | Closed) -> None:
         """Take a message of the receiver. Raises WireError where it does not fit."""
         if message.batch > self.batch:
             raise WireError(f"batch {message.batch} was never offered")
@@ -173,7 +173,7 @@ class Sender:
         elif isinstance(message, Settled):
             for result in message.results:
                 self._settle(result)
-        elif isinstance(message, Stop):
+        elif isinstance(message, StopBatch):
             self._stopped(message.reason)
         else:
             self._closed()

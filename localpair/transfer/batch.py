@@ -12,10 +12,10 @@ from localpair.errors import LocalError
 from localpair.events import Event, Sent
 from localpair.limits import STORE_END_S, TOP_NAMES
 from localpair.protocol.sender import Sender
-from localpair.transfer.channel import Link
-from localpair.transfer.progress import Failures, Tally
-from localpair.transfer.reader import Backlog, Chunk, Crashed, Item, Opened, Read, Unreadable, Whole
-from localpair.transfer.walk import Skipped, Source, count, walk
+from localpair.transfer.channel import SessionChannel
+from localpair.transfer.progress import Failures, ProgressMeter
+from localpair.transfer.reader import Backlog, Chunk, Crashed, FileOpened, Item, Read, Unreadable, Whole
+from localpair.transfer.walk import SkippedLink, SourceEntry, count, walk
 from localpair.transfer.workers import Workers
 from localpair.wire.payload import Kind, Result, Total
 
@@ -29,24 +29,24 @@ class Batch:
         self,
         tops: Sequence[tuple[Path, str]],
         sender: Sender,
-        link: Link,
+        link: SessionChannel,
         emit: Callable[[Event], None],
-        tally: Tally,
+        meter: ProgressMeter,
     ) -> None:
         self.backlog = Backlog(walk(tops))
-        self.tally = tally
+        self.meter = meter
         self.failures = Failures()
-        self.skipped: list[Skipped] = []
+        self.skipped: list[SkippedLink] = []
         self._sender = sender
         self._link = link
         self._emit = emit
-        self._announced: dict[int, Source] = {}  # and not settled
+        self._announced: dict[int, SourceEntry] = {}  # and not settled
         self._sent: dict[int, int] = {}  # bytes of those
         self._tops = tops
-        self._open: Source | None = None  # a file whose chunks are on their way
+        self._open: SourceEntry | None = None  # a file whose chunks are on their way
 
     @property
-    def refused(self) -> Source | None:
+    def refused(self) -> SourceEntry | None:
         """The file of which the receiver wants no more, though it is still being read."""
         return self._open if self._sender.refused else None
 
@@ -55,11 +55,11 @@ class Batch:
         self._open = None
         again = sorted(number for number in self._announced if number >= self._sender.next_id)
         self.backlog.rewind([self._announced.pop(number) for number in again])
-        self.tally.bytes -= sum(self._sent.pop(number) for number in again)
+        self.meter.bytes -= sum(self._sent.pop(number) for number in again)
 
     def counted(self, files: int, size: int) -> None:
         """So much is in the batch."""
-        self.tally.total = size
+        self.meter.total = size
         names = tuple(name for _, name in self._tops[:TOP_NAMES])
         self._sender.count(Total(files, size, len(self._tops), names))
         self._flush()
@@ -73,7 +73,7 @@ class Batch:
             self._flush()
             return
         match item:
-            case Opened(source, size, mtime_ns, offset):
+            case FileOpened(source, size, mtime_ns, offset):
                 self._begin(source, size, mtime_ns, offset)
                 self._open = source
             case Whole(source, size, mtime_ns, data, sha256):
@@ -89,7 +89,7 @@ class Batch:
             case Unreadable(reason):
                 self._sender.abandon(reason)
                 self._open = None
-            case Skipped(path, reason):
+            case SkippedLink(path, reason):
                 _log.info("%s is not sent: %s", path, reason)
                 self.skipped.append(item)
             case Crashed(error):
@@ -107,19 +107,19 @@ class Batch:
         if not result.stored:
             self.failures.add(str(source.path), result.reason)
         elif source.kind is Kind.FILE:
-            self.tally.files += 1
+            self.meter.files += 1
             self._emit(Sent(str(source.path), size, result.sha256.hex()))
-            self.tally.show()
+            self.meter.show()
 
-    def _begin(self, source: Source, size: int, mtime_ns: int, offset: int = 0) -> None:
+    def _begin(self, source: SourceEntry, size: int, mtime_ns: int, offset: int = 0) -> None:
         number = self._sender.begin(
             source.kind, source.parts, size, mtime_ns, offset=offset, reason=source.reason
         )
         self.backlog.sent()
         self._announced[number] = source
         self._sent[number] = offset
-        self.tally.file = "/".join(source.parts)
-        self.tally.bytes += offset
+        self.meter.file = "/".join(source.parts)
+        self.meter.bytes += offset
         self._flush()
 
     def _data(self, data: bytes) -> None:
@@ -127,7 +127,7 @@ class Batch:
             self._sender.data(len(data))
             self._link.send_data(data)
             self._sent[self._sender.next_id - 1] += len(data)
-            self.tally.bytes += len(data)
+            self.meter.bytes += len(data)
 
     def _flush(self) -> None:
         messages, self._sender.outbox = self._sender.outbox, []

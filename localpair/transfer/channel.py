@@ -13,7 +13,7 @@ from localpair.wire.payload import DATA, Attach, Payload, Ping, decode_payload
 _FRAME_OVERHEAD = 64  # a message of FRAME_BYTES has a number in front
 
 
-class Link:
+class SessionChannel:
     """Sends and receives a session's messages while a connection stands.
 
     Messages sent while none stands are dropped: whatever matters is told again by `Attach` on the next one. From our

@@ -26,9 +26,9 @@ from localpair.protocol.receiver import (
     Receiver,
 )
 from localpair.terms import Terms
-from localpair.transfer.channel import Link
+from localpair.transfer.channel import SessionChannel
 from localpair.transfer.inbox import Inbox
-from localpair.transfer.progress import Failures, Tally
+from localpair.transfer.progress import Failures, ProgressMeter
 from localpair.transfer.writer import NotStored, Outcome, Stored, Storing
 from localpair.wire.payload import (
     NO_SHA256,
@@ -57,16 +57,18 @@ Ask: TypeAlias = Callable[[Counted | None], Awaitable[bool]]
 class _Reception:
     """One call of ``receive``."""
 
-    def __init__(self, inbox: Inbox, report: Callable[[Sequence[Outcome]], None], tally: Tally) -> None:
+    def __init__(
+        self, inbox: Inbox, report: Callable[[Sequence[Outcome]], None], meter: ProgressMeter
+    ) -> None:
         self.inbox = inbox
         self.storing = Storing(inbox, report)
-        self.tally = tally
+        self.meter = meter
         self.receipt = Receipt()
         self.failures = Failures()
         self.over = False
         self.error: LocalpairError | None = None
         self.told = "the receiver cancelled"  # what the sender hears where it must stop
-        self._file = (-1, 0)  # under way: its id and how many of its bytes are in the tally
+        self._file = (-1, 0)  # under way: its id and how many of its bytes are counted
 
     def end(self, error: LocalpairError | None = None) -> None:
         """Nothing more will arrive; the first reason counts."""
@@ -76,23 +78,25 @@ class _Reception:
     def begin(self, begun: FileBegun) -> None:
         """A file begins, or goes on after the connection broke."""
         number, counted = self._file
-        self.tally.bytes += begun.offset - (counted if number == begun.id else 0)
+        self.meter.bytes += begun.offset - (counted if number == begun.id else 0)
         self._file = (begun.id, begun.offset)
-        self.tally.file = "/".join(begun.parts)
+        self.meter.file = "/".join(begun.parts)
         self.storing.begin(begun)
 
     def write(self, piece: Piece) -> None:
         """Bytes of it."""
         self._file = (self._file[0], self._file[1] + len(piece.data))
-        self.tally.bytes += len(piece.data)
+        self.meter.bytes += len(piece.data)
         self.storing.write(piece)
-        self.tally.show()
+        self.meter.show()
 
 
 class Incoming:
     """Receives one batch after another. ``emit`` gets `Progress` and `Received`."""
 
-    def __init__(self, link: Link, emit: Callable[[Event], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, link: SessionChannel, emit: Callable[[Event], None], clock: Callable[[], float]
+    ) -> None:
         self._link = link
         self._emit = emit
         self._clock = clock
@@ -116,8 +120,8 @@ class Incoming:
             if self._ended:
                 return Receipt()
             inbox = await _open(directory)
-            tally = Tally("receive", self._emit, self._clock)
-            reception = self._reception = _Reception(inbox, self._stored, tally)
+            meter = ProgressMeter("receive", self._emit, self._clock)
+            reception = self._reception = _Reception(inbox, self._stored, meter)
             try:
                 await self._run(reception, terms, approved)
             finally:
@@ -127,7 +131,7 @@ class Incoming:
         if reception.error is not None:
             raise reception.error
         if reception.receipt.files or reception.failures.count:
-            tally.show(last=True)
+            meter.show(last=True)
         if reception.failures.count:
             raise TransferError(reception.failures.message("did not arrive"))
         return reception.receipt
@@ -305,7 +309,7 @@ class Incoming:
             case EntryFailed(_, name, reason):
                 reception.failures.add(name, reason)
             case Counted(size=size):
-                reception.tally.total = size
+                reception.meter.total = size
             case BatchFinished():
                 reception.end()
             case BatchExceeded(reason):
@@ -333,7 +337,7 @@ class Incoming:
         if outcome.sha256 is not None:
             received = Received(outcome.path, outcome.size, outcome.sha256.hex())
             reception.receipt = reception.receipt.and_one(received)
-            reception.tally.files += 1
+            reception.meter.files += 1
             self._emit(received)
 
     def _not_stored(self, outcome: NotStored, reception: _Reception) -> None:

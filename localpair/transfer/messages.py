@@ -6,17 +6,17 @@ import asyncio
 from collections import deque
 
 from localpair.errors import LocalpairError, TransferError
-from localpair.protocol.messages import Notes
-from localpair.transfer.channel import Link
+from localpair.protocol.messages import MessageQueue
+from localpair.transfer.channel import SessionChannel
 from localpair.wire.payload import Note, NoteAck
 
 
-class Mail:
+class MessageChannel:
     """Both directions of messages of one session."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: SessionChannel) -> None:
         self._link = link
-        self._notes = Notes()
+        self._notes = MessageQueue()
         self._queue: deque[bytes] = deque()
         self._changed = asyncio.Event()
         self._attached = False

@@ -11,17 +11,19 @@ from localpair.errors import LocalError, LocalpairError, TransferError
 from localpair.events import Event
 from localpair.protocol.sender import EntrySettled, Sender, StoppedByReceiver
 from localpair.transfer.batch import Batch, Counter
-from localpair.transfer.channel import Link
-from localpair.transfer.progress import Tally
-from localpair.transfer.reader import Exhausted, FileReader, Opened, Whole
-from localpair.transfer.walk import Skipped, top_sources
-from localpair.wire.payload import Accept, Attach, Closed, Partial, SendPhase, Settled, Stop
+from localpair.transfer.channel import SessionChannel
+from localpair.transfer.progress import ProgressMeter
+from localpair.transfer.reader import Exhausted, FileOpened, FileReader, Whole
+from localpair.transfer.walk import SkippedLink, top_sources
+from localpair.wire.payload import Accept, Attach, Closed, Partial, SendPhase, Settled, StopBatch
 
 
 class Outgoing:
     """The sending half of a session. ``emit`` gets `Progress` and `Sent`; ``skipped`` collects links not followed."""
 
-    def __init__(self, link: Link, emit: Callable[[Event], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, link: SessionChannel, emit: Callable[[Event], None], clock: Callable[[], float]
+    ) -> None:
         self._link = link
         self._emit = emit
         self._clock = clock
@@ -33,7 +35,7 @@ class Outgoing:
         self._batch: Batch | None = None
         self._stopped: str | None = None
         self._error: LocalpairError | None = None
-        self.skipped: list[Skipped] = []
+        self.skipped: list[SkippedLink] = []
 
     @property
     def state(self) -> tuple[int, SendPhase]:
@@ -45,8 +47,8 @@ class Outgoing:
         async with self._turn:
             tops = await asyncio.to_thread(top_sources, paths)
             self._check()
-            tally = Tally("send", self._emit, self._clock)
-            batch = self._batch = Batch(tops, self._sender, self._link, self._emit, tally)
+            meter = ProgressMeter("send", self._emit, self._clock)
+            batch = self._batch = Batch(tops, self._sender, self._link, self._emit, meter)
             counter = Counter(tops, partial(self._counted, batch))
             try:
                 await self._run(batch)
@@ -55,13 +57,13 @@ class Outgoing:
                 self._stopped = None
                 self.skipped += batch.skipped
                 await counter.stop()
-        tally.show(last=True)
+        meter.show(last=True)
         if batch.failures.count:
             raise TransferError(batch.failures.message("could not be stored by the receiver"))
 
     # --- called by the session
 
-    def receive(self, message: Accept | Settled | Stop | Closed) -> None:
+    def receive(self, message: Accept | Settled | StopBatch | Closed) -> None:
         """Take a message of the receiver. Raises WireError."""
         self._sender.receive(message)
         self._process()
@@ -129,14 +131,14 @@ class Outgoing:
                     await self._until(lambda: self._sender.settled or self._connection is not connection)
                     self._require(connection)
                     return
-                if isinstance(item, Opened | Whole) and not self._sender.room:
+                if isinstance(item, FileOpened | Whole) and not self._sender.room:
                     await self._until(lambda: self._sender.room or self._connection is not connection)
                 self._require(connection)
                 if batch.refused is not None:
                     reader.skip(batch.refused)
                 batch.send(item)
                 await self._link.drain()
-            batch.tally.show()
+            batch.meter.show()
 
     # --- the machine
 

@@ -180,7 +180,7 @@ def _write_note(note: Spot, where: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class ClaimNote:
     """A claim that was not lifted: the path of the claimed name, and when it was made."""
 
     parts: tuple[str, ...]
@@ -191,7 +191,7 @@ class Note:
         return stat.S_ISREG(status.st_mode) and not status.st_size and status.st_mtime_ns >= self.mtime_ns
 
 
-def read_note(note: Spot) -> Note | None:
+def read_note(note: Spot) -> ClaimNote | None:
     """What ``note`` says, if it is one and ours. Raises OSError where there is none."""
     fd = os.open(note.name, os.O_RDONLY | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0), dir_fd=note.folder)
     try:
@@ -202,4 +202,4 @@ def read_note(note: Spot) -> Note | None:
         parts = tuple(os.fsdecode(os.read(fd, _NOTE_BYTES)).split("/"))
     finally:
         os.close(fd)
-    return None if set(parts) & {"", ".", ".."} else Note(parts, status.st_mtime_ns)
+    return None if set(parts) & {"", ".", ".."} else ClaimNote(parts, status.st_mtime_ns)

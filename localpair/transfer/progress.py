@@ -8,7 +8,7 @@ from localpair.events import Event, Progress
 from localpair.limits import FAILURES_NAMED, PROGRESS_S
 
 
-class Tally:
+class ProgressMeter:
     """Counts one batch in one direction. ``total`` stays None until the sender has counted."""
 
     def __init__(self, direction: str, emit: Callable[[Event], None], clock: Callable[[], float]) -> None:

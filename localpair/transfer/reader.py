@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from localpair.limits import CHUNK_BYTES, SMALL_FILE_BYTES, STORE_END_S
-from localpair.transfer.walk import Skipped, Source
+from localpair.transfer.walk import SkippedLink, SourceEntry
 from localpair.transfer.workers import Conveyor, Workers
 from localpair.wire.payload import Kind, Partial
 
@@ -25,10 +25,10 @@ _PACK_FILES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class FileOpened:
     """A file begins, at ``offset``; chunks follow, then `Read` or `Unreadable`."""
 
-    source: Source
+    source: SourceEntry
     size: int
     mtime_ns: int
     offset: int = 0
@@ -59,7 +59,7 @@ class Unreadable:
 class Whole:
     """An entry that needs nothing more: a folder, a missing file, or a small file with its bytes."""
 
-    source: Source
+    source: SourceEntry
     size: int = 0
     mtime_ns: int = 0
     data: bytes = field(default=b"", repr=False)
@@ -78,21 +78,21 @@ class Crashed:
     error: BaseException
 
 
-Item: TypeAlias = Opened | Chunk | Read | Unreadable | Whole | Skipped | Exhausted | Crashed
+Item: TypeAlias = FileOpened | Chunk | Read | Unreadable | Whole | SkippedLink | Exhausted | Crashed
 
 
 class Backlog:
     """Entries in the order in which they are sent; those that must be sent again come first."""
 
-    def __init__(self, entries: Iterator[Source | Skipped]) -> None:
+    def __init__(self, entries: Iterator[SourceEntry | SkippedLink]) -> None:
         self._entries = entries
-        self._again: deque[Source] = deque()
-        self._taken: deque[Source] = deque()  # read ahead and not yet sent
+        self._again: deque[SourceEntry] = deque()
+        self._taken: deque[SourceEntry] = deque()  # read ahead and not yet sent
 
-    def take(self) -> Source | Skipped | None:
+    def take(self) -> SourceEntry | SkippedLink | None:
         """The next entry, on the reading thread."""
         entry = self._again.popleft() if self._again else next(self._entries, None)
-        if isinstance(entry, Source):
+        if isinstance(entry, SourceEntry):
             self._taken.append(entry)
         return entry
 
@@ -100,7 +100,7 @@ class Backlog:
         """The oldest entry taken has been announced to the peer, on the loop."""
         self._taken.popleft()
 
-    def rewind(self, announced: list[Source]) -> None:
+    def rewind(self, announced: list[SourceEntry]) -> None:
         """Begin again with ``announced`` and then with what was only read ahead; the thread has ended before."""
         self._again.extendleft(reversed([*announced, *self._taken]))
         self._taken.clear()
@@ -115,7 +115,7 @@ class FileReader:
         self._conveyor: Conveyor[list[Item]] = Conveyor(_SLOTS)
         self._pack: list[Item] = []
         self._pack_bytes = 0
-        self._skipped: Source | None = None
+        self._skipped: SourceEntry | None = None
         self._thread = Workers(1, "read", self._crashed)
         self._thread.put(self._run)
 
@@ -123,7 +123,7 @@ class FileReader:
         """What was read next, in order."""
         return await self._conveyor.get()
 
-    def skip(self, source: Source) -> None:
+    def skip(self, source: SourceEntry) -> None:
         """Read no more of this file, if it is still being read; `Unreadable` ends it."""
         self._skipped = source
 
@@ -141,8 +141,8 @@ class FileReader:
         except Conveyor.Stopped:
             pass
 
-    def _read(self, entry: Source | Skipped) -> None:
-        if isinstance(entry, Skipped):
+    def _read(self, entry: SourceEntry | SkippedLink) -> None:
+        if isinstance(entry, SkippedLink):
             self._put(entry)
         elif entry.kind is not Kind.FILE:
             self._put(Whole(entry))
@@ -150,7 +150,7 @@ class FileReader:
             self._read_file(entry)
         self._partial = None
 
-    def _read_file(self, source: Source) -> None:
+    def _read_file(self, source: SourceEntry) -> None:
         try:
             fd = _open(source)
         except OSError as error:
@@ -165,9 +165,9 @@ class FileReader:
         finally:
             os.close(fd)
 
-    def _read_large(self, fd: int, source: Source, status: os.stat_result) -> None:
+    def _read_large(self, fd: int, source: SourceEntry, status: os.stat_result) -> None:
         checksum, offset = self._prefix(fd, status.st_size)
-        self._put(Opened(source, status.st_size, status.st_mtime_ns, offset), last=True)
+        self._put(FileOpened(source, status.st_size, status.st_mtime_ns, offset), last=True)
         try:
             while chunk := os.read(fd, min(CHUNK_BYTES, status.st_size - offset)):
                 checksum.update(chunk)
@@ -213,7 +213,7 @@ class FileReader:
             pass
 
 
-def _open(source: Source) -> int:
+def _open(source: SourceEntry) -> int:
     """Open a regular file and nothing else: no link that was swapped in, no pipe that would block."""
     flags = os.O_RDONLY
     for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOINHERIT", "O_BINARY"):
@@ -227,7 +227,7 @@ def _open(source: Source) -> int:
     return fd
 
 
-def _read_small(fd: int, source: Source, status: os.stat_result) -> Whole:
+def _read_small(fd: int, source: SourceEntry, status: os.stat_result) -> Whole:
     try:
         data = b""
         while chunk := os.read(fd, SMALL_FILE_BYTES + 1 - len(data)):
@@ -244,5 +244,5 @@ def _changed(fd: int, before: os.stat_result) -> bool:
     return (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns)
 
 
-def _unreadable(source: Source, error: OSError) -> Source:
-    return Source(source.path, source.parts, Kind.MISSING, source.given, error.strerror or str(error))
+def _unreadable(source: SourceEntry, error: OSError) -> SourceEntry:
+    return SourceEntry(source.path, source.parts, Kind.MISSING, source.given, error.strerror or str(error))

@@ -19,7 +19,7 @@ from localpair.wire.payload import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceEntry:
     """One entry to send. ``parts`` is its path in the batch; with kind MISSING ``reason`` says why it is not sent."""
 
     path: Path
@@ -30,7 +30,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class SkippedLink:
     """A link that was found in a folder: not sent, and no failure."""
 
     path: Path
@@ -55,7 +55,7 @@ def top_sources(paths: Sequence[Path]) -> list[tuple[Path, str]]:
     return named
 
 
-def walk(tops: Sequence[tuple[Path, str]]) -> Iterator[Source | Skipped]:
+def walk(tops: Sequence[tuple[Path, str]]) -> Iterator[SourceEntry | SkippedLink]:
     """Everything at and below ``tops``, folders before what is in them, names sorted."""
     for path, name in tops:
         yield from _classify(path, (name,), given=True)
@@ -65,7 +65,7 @@ def count(tops: Sequence[tuple[Path, str]]) -> Iterator[tuple[int, int]]:
     """Files and bytes so far, again and again, until everything is counted."""
     files = size = 0
     for source in walk(tops):
-        if isinstance(source, Source) and source.kind is Kind.FILE:
+        if isinstance(source, SourceEntry) and source.kind is Kind.FILE:
             try:
                 size += os.stat(source.path).st_size  # noqa: PTH116 - half the time of Path.stat
             except OSError:
@@ -74,24 +74,26 @@ def count(tops: Sequence[tuple[Path, str]]) -> Iterator[tuple[int, int]]:
         yield files, size
 
 
-def _classify(path: Path, parts: tuple[str, ...], *, given: bool = False) -> Iterator[Source | Skipped]:
+def _classify(
+    path: Path, parts: tuple[str, ...], *, given: bool = False
+) -> Iterator[SourceEntry | SkippedLink]:
     try:
         status = path.stat() if given else path.lstat()
     except OSError as error:
         yield _missing(path, parts, error.strerror or str(error))
         return
     if stat.S_ISLNK(status.st_mode) or (not given and _is_junction(status)):
-        yield Skipped(path, "a link inside a folder is not followed")
+        yield SkippedLink(path, "a link inside a folder is not followed")
     elif stat.S_ISDIR(status.st_mode):
-        yield Source(path, parts, Kind.FOLDER, given)
+        yield SourceEntry(path, parts, Kind.FOLDER, given)
         yield from _inside(path, parts)
     elif stat.S_ISREG(status.st_mode):
-        yield Source(path, parts, Kind.FILE, given)
+        yield SourceEntry(path, parts, Kind.FILE, given)
     else:
         yield _missing(path, parts, "it is no file but a pipe, a socket or a device")
 
 
-def _inside(folder: Path, parts: tuple[str, ...]) -> Iterator[Source | Skipped]:
+def _inside(folder: Path, parts: tuple[str, ...]) -> Iterator[SourceEntry | SkippedLink]:
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries)
@@ -103,13 +105,13 @@ def _inside(folder: Path, parts: tuple[str, ...]) -> Iterator[Source | Skipped]:
         if len(parts) >= PATH_DEPTH:
             yield _missing(path, parts, f"it lies deeper than {PATH_DEPTH} folders")
         elif name.startswith(PART_PREFIX):
-            yield Skipped(path, "it is a part of a file that is being received")
+            yield SkippedLink(path, "it is a part of a file that is being received")
         else:
             yield from _classify(path, (*parts, _text(name)))
 
 
-def _missing(path: Path, parts: tuple[str, ...], reason: str) -> Source:
-    return Source(path, parts, Kind.MISSING, reason=reason)
+def _missing(path: Path, parts: tuple[str, ...], reason: str) -> SourceEntry:
+    return SourceEntry(path, parts, Kind.MISSING, reason=reason)
 
 
 def _is_junction(status: os.stat_result) -> bool:

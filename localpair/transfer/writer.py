@@ -154,7 +154,7 @@ class Storing:
 
 
 class _Threads:
-    """The lanes on which `Disk` does its jobs, and the way back to the loop."""
+    """The threads on which `Disk` does its jobs, and the way back to the loop."""
 
     def __init__(
         self, inbox: Inbox, done: Callable[[Outcome], None], synced: Callable[[list[Stored]], None]
@@ -197,7 +197,7 @@ class _Threads:
         self._call(self._synced, group)
 
     async def written(self) -> None:
-        """Wait until the lanes have come to the end of what they were given."""
+        """Wait until the threads have come to the end of what they were given."""
         empty = asyncio.Event()
         reached = _Countdown(2, lambda: self._call(lambda _: empty.set(), None))
         self._writer.put(reached)
@@ -208,13 +208,13 @@ class _Threads:
         self._disk.stop()
         # The last thread to end lets go of the folder, however long a disk holds it.
         close = _Countdown(3, self._disk.close)
-        for lane in (self._writer, self._hasher, self._flushers):
-            lane.end(close)
+        for connection in (self._writer, self._hasher, self._flushers):
+            connection.end(close)
 
     def join(self) -> None:
         deadline = time.monotonic() + STORE_END_S
-        for lane in (self._writer, self._hasher, self._flushers):
-            lane.join(deadline - time.monotonic())
+        for connection in (self._writer, self._hasher, self._flushers):
+            connection.join(deadline - time.monotonic())
 
     @staticmethod
     def _then(

@@ -109,7 +109,7 @@ def remembered(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StoredRecord:
     """A record and the fields of its JSON object that this version does not know."""
 
     record: DeviceRecord
@@ -127,7 +127,7 @@ class Document:
 
     generation: int = 0
     run: int = 0
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[StoredRecord, ...] = ()
     unknown: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     def find(self, identifier: str, *, pending: bool) -> DeviceRecord | None:
@@ -139,12 +139,12 @@ class Document:
 
     def put(self, record: DeviceRecord) -> Document:
         """With ``record`` in place of the one of the same device and kind; unknown fields stay."""
-        new = Entry(record)
+        new = StoredRecord(record)
         return self._substitute(new, lambda entry: entry.pending is new.pending)
 
     def settle(self, record: DeviceRecord) -> Document:
         """With ``record`` in place of everything known of the device; unknown fields stay."""
-        return self._substitute(Entry(record), lambda _entry: True)
+        return self._substitute(StoredRecord(record), lambda _entry: True)
 
     def drop(self, identifier: str, *, pending: bool) -> Document:
         """Without the record of this device and kind."""
@@ -155,9 +155,9 @@ class Document:
         """With the next generation."""
         return replace(self, generation=self.generation + 1)
 
-    def _substitute(self, new: Entry, replaced: Callable[[Entry], bool]) -> Document:
+    def _substitute(self, new: StoredRecord, replaced: Callable[[StoredRecord], bool]) -> Document:
         """``new`` where the first entry it replaces stood, else at the end."""
-        entries: list[Entry] = []
+        entries: list[StoredRecord] = []
         unknown: dict[str, object] = {}
         place: int | None = None
         for entry in self.entries:
@@ -166,7 +166,7 @@ class Document:
                 continue
             place = len(entries) if place is None else place
             unknown.update(entry.unknown)
-        entries.insert(len(entries) if place is None else place, Entry(new.record, unknown))
+        entries.insert(len(entries) if place is None else place, StoredRecord(new.record, unknown))
         return replace(self, entries=tuple(entries))
 
 
@@ -216,7 +216,7 @@ def _decode(data: bytes) -> dict[str, object]:
     raise ValueError(fault)
 
 
-def _entry(number: int, item: object) -> Entry:
+def _entry(number: int, item: object) -> StoredRecord:
     if isinstance(item, dict):
         fields = dict(item)
         try:
@@ -224,7 +224,7 @@ def _entry(number: int, item: object) -> Entry:
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             pass  # their texts quote the values
         else:
-            return Entry(record, fields)
+            return StoredRecord(record, fields)
     raise ValueError(f"its device number {number + 1} cannot be read")
 
 

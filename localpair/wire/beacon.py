@@ -17,7 +17,13 @@ from enum import IntEnum, StrEnum
 from localpair.address import IPAddress
 from localpair.errors import WireError
 from localpair.keys import BEACON_NONCE_BYTES, BEACON_TAG_BYTES, SEAL_OVERHEAD_BYTES
-from localpair.limits import BEACON_ADDRESSES, BEACON_BYTES, BEACON_HEARS, OFFER_LABEL_BYTES, VOLLEY_DIALS
+from localpair.limits import (
+    BEACON_ADDRESSES,
+    BEACON_BYTES,
+    BEACON_HEARS,
+    OFFER_LABEL_BYTES,
+    SIMULTANEOUS_DIALS,
+)
 from localpair.wire.codec import Reader, Writer
 
 MAGIC = b"LP"
@@ -67,7 +73,7 @@ class Seen:
     port: int
 
 
-class Step(IntEnum):
+class RendezvousStep(IntEnum):
     """The words of a rendezvous, in their order. The issuer calls; the joiner may ask it to."""
 
     ASK = 0
@@ -84,7 +90,7 @@ class Rendezvous:
     ``took`` microseconds after the call had come; GO names the moment ``at`` which both dial.
     """
 
-    step: Step
+    step: RendezvousStep
     round: int = 0
     ports: tuple[int, ...] = ()
     at: int = 0
@@ -230,17 +236,17 @@ def _read_hears(reader: Reader) -> tuple[bytes, ...]:
     return tuple(reader.raw(HEARD_BYTES) for _ in range(count))
 
 
-def _write_rendezvous(writer: Writer, word: Rendezvous) -> None:
-    writer.u8(word.step).u8(word.round).u64(word.at).u32(word.took).u8(len(word.ports))
-    for port in word.ports:
+def _write_rendezvous(writer: Writer, message: Rendezvous) -> None:
+    writer.u8(message.step).u8(message.round).u64(message.at).u32(message.took).u8(len(message.ports))
+    for port in message.ports:
         writer.u16(port)
 
 
 def _read_rendezvous(reader: Reader) -> Rendezvous:
     step, number, at, took, count = reader.u8(), reader.u8(), reader.u64(), reader.u32(), reader.u8()
-    if step > Step.GO or count > VOLLEY_DIALS:
+    if step > RendezvousStep.GO or count > SIMULTANEOUS_DIALS:
         raise WireError(f"a rendezvous with the step {step} and {count} ports")
-    return Rendezvous(Step(step), number, tuple(reader.u16() for _ in range(count)), at, took)
+    return Rendezvous(RendezvousStep(step), number, tuple(reader.u16() for _ in range(count)), at, took)
 
 
 def _kind(value: int) -> BeaconKind:

@@ -357,13 +357,13 @@ class Closed(_OfBatch):
 
 @dataclass(frozen=True, slots=True)
 class Cancel(_EndOfBatch):
-    """The sender sends no more of the batch; also the answer to `Stop`."""
+    """The sender sends no more of the batch; also the answer to `StopBatch`."""
 
     TYPE: ClassVar[int] = 48
 
 
 @dataclass(frozen=True, slots=True)
-class Stop(_EndOfBatch):
+class StopBatch(_EndOfBatch):
     """The receiver wants no more of the batch: a person cancelled, or the disk is full."""
 
     TYPE: ClassVar[int] = 50
@@ -392,14 +392,14 @@ class Settled:
 
 Payload: TypeAlias = (
     Attach | Ping | Bye | Note | NoteAck | Start | Accept | Begin | End | Abandon | Total
-    | Finish | Closed | Cancel | Stop | Settled
+    | Finish | Closed | Cancel | StopBatch | Settled
 )  # fmt: skip
 
 _TYPES: Final[dict[int, type[Payload]]] = {
     message.TYPE: message
     for message in (
         Attach, Ping, Bye, Note, NoteAck, Start, Accept, Begin, End, Abandon, Total,
-        Finish, Closed, Cancel, Stop, Settled,
+        Finish, Closed, Cancel, StopBatch, Settled,
     )
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ from localpair.keys import (
     SharedSecret,
     certificate_fingerprint,
 )
-from localpair.net.agent.agent import Engine
+from localpair.net.agent.agent import Agent
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.tcp import connect, exchange_preambles
 from localpair.protocol.handshake import Refused
@@ -54,9 +54,9 @@ def test_a_certificate_that_no_library_likes_costs_one_connection(version: int) 
     """Whoever answers at an offered address, or calls the joiner as if it were the issuer, can show one."""
 
     async def run() -> None:
-        async with running(Role.JOINER, Part.JOIN, pin=bytes(16)) as engine:
+        async with running(Role.JOINER, Part.JOIN, pin=bytes(16)) as agent:
             own = Preamble(CallKind.PAIR, Role.ISSUER, True)
-            stream = await call(engine.sockets.tcp_port, own, odd_certificate(version), server_side=True)
+            stream = await call(agent.sockets.tcp_port, own, odd_certificate(version), server_side=True)
             with contextlib.suppress(OSError, LocalpairError):
                 await asyncio.wait_for(stream.read(), 5)
             stream.abort()
@@ -71,18 +71,18 @@ def test_a_device_that_has_moved_shows_another_certificate(part: Part, same: boo
     there = InterfaceAddress(ip_address("10.9.9.9"), 24)
     lan = Interface(2, "eth0", InterfaceKind.ETHERNET, carrier=True, addresses=(there,))
 
-    async def shown(engine: Engine) -> bytes:
-        stream = await call(engine.sockets.tcp_port, Preamble(CallKind.PAIR, Role.JOINER, True))
+    async def shown(agent: Agent) -> bytes:
+        stream = await call(agent.sockets.tcp_port, Preamble(CallKind.PAIR, Role.JOINER, True))
         stream.abort()
         return stream.certificate
 
     async def run() -> None:
-        async with running(Role.ISSUER, part) as engine:
-            first = await shown(engine)
-            assert await shown(engine) == first
-            engine._set_interfaces(Interfaces((lan,)))
-            assert (await shown(engine) == first) is same
-            moved = await claim(engine.sockets.tcp_port)
+        async with running(Role.ISSUER, part) as agent:
+            first = await shown(agent)
+            assert await shown(agent) == first
+            agent._set_interfaces(Interfaces((lan,)))
+            assert (await shown(agent) == first) is same
+            moved = await claim(agent.sockets.tcp_port)
             await moved.until_verified()
 
     asyncio.run(run())
@@ -97,31 +97,31 @@ def test_a_secret_that_ends_in_the_middle_of_a_handshake_ends_that_handshake_onl
     secret = SharedSecret(bytes(32), purpose, Role.ISSUER)
 
     async def run() -> None:
-        async with running(Role.ISSUER, Part.HOST) as engine:
-            engine.keyring.put("name", secret)
-            eve = await claim(engine.sockets.tcp_port, secret, "name")
+        async with running(Role.ISSUER, Part.HOST) as agent:
+            agent.keyring.put("name", secret)
+            eve = await claim(agent.sockets.tcp_port, secret, "name")
             for _ in range(frames):
                 await eve.step()
-            engine.keyring.drop("name")
+            agent.keyring.drop("name")
             eve.send()
             await ended(eve.stream)
-            assert engine.verified.empty()
+            assert agent.verified.empty()
 
     asyncio.run(run())
 
 
 def test_a_handshake_begun_with_an_offer_that_was_replaced_does_not_pass() -> None:
     async def run() -> None:
-        async with running(Role.ISSUER, Part.HOST) as engine:
-            eve = await claim(engine.sockets.tcp_port)
+        async with running(Role.ISSUER, Part.HOST) as agent:
+            eve = await claim(agent.sockets.tcp_port)
             await eve.step()
-            engine.keyring.retire(OFFER)
-            engine.keyring.put(OFFER, SharedSecret(bytes(16), Purpose.OFFER, Role.ISSUER))
+            agent.keyring.retire(OFFER)
+            agent.keyring.put(OFFER, SharedSecret(bytes(16), Purpose.OFFER, Role.ISSUER))
             eve.send()
             await eve.step()
             assert Refused(Refusal.EXPIRED, proven=True) in eve.handshake.take_events()
             await ended(eve.stream)
-            assert engine.verified.empty()
+            assert agent.verified.empty()
 
     asyncio.run(run())
 
@@ -134,8 +134,8 @@ def test_a_caller_that_falls_silent_after_tls_loses_its_slot(
     monkeypatch.setattr("localpair.net.agent.agent.HANDSHAKE_S", 0.3)
 
     async def run() -> None:
-        async with running(Role.ISSUER, Part.HOST) as engine:
-            stream = await call(engine.sockets.tcp_port, Preamble(kind, Role.JOINER, True))
+        async with running(Role.ISSUER, Part.HOST) as agent:
+            stream = await call(agent.sockets.tcp_port, Preamble(kind, Role.JOINER, True))
             with pytest.raises(ConnectionError):
                 await asyncio.wait_for(stream.read(), 5)
 
@@ -149,8 +149,8 @@ def test_stalled_neighbours_of_one_ipv6_prefix_do_not_keep_others_of_it_out(
     monkeypatch.setattr("localpair.net.transport.listener.WAITING_CALLS", 2)
 
     async def run() -> None:
-        async with running(Role.ISSUER, Part.HOST) as engine:
-            port = engine.sockets.tcp_port
+        async with running(Role.ISSUER, Part.HOST) as agent:
+            port = agent.sockets.tcp_port
             stalled = [await connect(ip_address("::1"), port) for _ in range(2)]
             one = await connect(ip_address("::1"), port)
             await exchange_preambles(one, Preamble(CallKind.PAIR, Role.JOINER, True), timeout=3)
@@ -169,8 +169,8 @@ def test_a_confirmation_is_answered_in_the_call_that_it_was_made_for_and_in_no_o
     """What Eve has recorded over UDP, was told herself in a call, or made up: to all of that there is no answer."""
     theirs = Keyring([(OFFER, THEIR_SECRET)])
 
-    async def answer(engine: Engine, datagram_for: Callable[[bytes], bytes]) -> str:
-        stream = await call(engine.sockets.tcp_port, Preamble(CallKind.CONFIRM, Role.JOINER, True))
+    async def answer(agent: Agent, datagram_for: Callable[[bytes], bytes]) -> str:
+        stream = await call(agent.sockets.tcp_port, Preamble(CallKind.CONFIRM, Role.JOINER, True))
         stream.write(CarriedBeacon.TYPE, datagram_for(certificate_fingerprint(stream.certificate)))
         try:
             frame = await asyncio.wait_for(stream.read(), 5)
@@ -184,14 +184,14 @@ def test_a_confirmation_is_answered_in_the_call_that_it_was_made_for_and_in_no_o
         return beacon(bytes([number]) * 16, kind=BeaconKind.CONFIRM)
 
     async def run() -> None:
-        async with running(Role.ISSUER, Part.HOST) as engine:
+        async with running(Role.ISSUER, Part.HOST) as agent:
             recorded = theirs.seal(OFFER, said(1), bytes([1]) * 12)
             told_to_eve = theirs.seal(OFFER, said(2), bytes([2]) * 12, bytes(32))
             made_up = recorded[:4] + bytes(len(recorded) - 4)
-            deaf = {await answer(engine, lambda _, one=one: one) for one in (recorded, told_to_eve, made_up)}
+            deaf = {await answer(agent, lambda _, one=one: one) for one in (recorded, told_to_eve, made_up)}
             assert len(deaf) == 1
             assert "ended" in deaf.pop()
-            here = await answer(engine, lambda mine: theirs.seal(OFFER, said(3), bytes([3]) * 12, mine))
+            here = await answer(agent, lambda mine: theirs.seal(OFFER, said(3), bytes([3]) * 12, mine))
             assert here == str(CarriedBeacon.TYPE)
 
     asyncio.run(run())

@@ -15,7 +15,7 @@ from attack_sides import THEIR_SECRET, call, claim, contexts, running
 from localpair.address import LOOPBACK
 from localpair.keys import Role, random_bytes
 from localpair.limits import PREAUTH_CONNECTIONS
-from localpair.net.agent.agent import Engine
+from localpair.net.agent.agent import Agent
 from localpair.net.transport import tcp
 from localpair.net.transport.tcp import connect, exchange_preambles, start_tls
 from localpair.protocol.admission import respond
@@ -52,11 +52,11 @@ async def is_closed(one: socket.socket) -> None:
             pass
 
 
-async def verified(engine: Engine) -> None:
+async def verified(agent: Agent) -> None:
     """Whoever holds the secret gets through to the verified proof."""
-    bob = await claim(engine.sockets.tcp_port)
+    bob = await claim(agent.sockets.tcp_port)
     await bob.until_verified()
-    await asyncio.wait_for(engine.verified.get(), 5)
+    await asyncio.wait_for(agent.verified.get(), 5)
     bob.stream.abort()
 
 
@@ -67,8 +67,8 @@ def test_silent_connections_take_no_place_of_who_is_about_to_show_the_secret(
     monkeypatch.setattr("localpair.net.transport.listener.WAITING_CALLS", 4)
 
     async def run() -> None:
-        async with running(Role.ISSUER, Part.HOST) as engine, crowd() as stranger:
-            port = engine.sockets.tcp_port
+        async with running(Role.ISSUER, Part.HOST) as agent, crowd() as stranger:
+            port = agent.sockets.tcp_port
             first = [await stranger(port, f"127.0.0.{number}") for number in (2, 3)]
             bob = await stranger(port, "127.0.0.1")
             loop, preamble = asyncio.get_running_loop(), Preamble(CallKind.PAIR, Role.JOINER, True)
@@ -96,8 +96,8 @@ def test_strangers_that_finish_tls_and_stall_take_places_from_each_other_only(
 
     async def run() -> None:
         part = Part.HOST if role is Role.ISSUER else Part.JOIN
-        async with running(role, part) as engine, crowd() as stranger:
-            port, preamble = engine.sockets.tcp_port, Preamble(CallKind.PAIR, role.other, True)
+        async with running(role, part) as agent, crowd() as stranger:
+            port, preamble = agent.sockets.tcp_port, Preamble(CallKind.PAIR, role.other, True)
             held = []
             for number in range(PREAUTH_CONNECTIONS):
                 one = await stranger(port, f"127.0.1.{number}")
@@ -108,7 +108,7 @@ def test_strangers_that_finish_tls_and_stall_take_places_from_each_other_only(
             await is_closed(late)
             stream = await call(port, preamble, server_side=role is Role.JOINER, secret=THEIR_SECRET)
             if role is Role.ISSUER:
-                await verified(engine)
+                await verified(agent)
             for other in (stream, *held):
                 assert not other.is_closing()
                 other.abort()
@@ -128,9 +128,9 @@ def test_strangers_get_few_tls_handshakes_in_a_second(monkeypatch: pytest.Monkey
     monkeypatch.setattr("localpair.net.transport.listener.start_tls", begin)
 
     async def run() -> None:
-        async with running(Role.ISSUER, Part.HOST) as engine, crowd() as stranger:
+        async with running(Role.ISSUER, Part.HOST) as agent, crowd() as stranger:
             for number in range(100):
-                one = await stranger(engine.sockets.tcp_port, f"127.0.1.{number}")
+                one = await stranger(agent.sockets.tcp_port, f"127.0.1.{number}")
                 await exchange_preambles(one, Preamble(CallKind.PAIR, Role.JOINER, True))
                 await is_closed(one)
 
@@ -143,8 +143,8 @@ def test_a_caller_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("localpair.net.transport.tcp.hear_call.__kwdefaults__", {"timeout": 0.5})
 
     async def run() -> None:
-        async with running(Role.ISSUER, Part.HOST) as engine, crowd() as stranger:
-            one = await stranger(engine.sockets.tcp_port, "127.0.0.2")
+        async with running(Role.ISSUER, Part.HOST) as agent, crowd() as stranger:
+            one = await stranger(agent.sockets.tcp_port, "127.0.0.2")
             words = Preamble(CallKind.PAIR, Role.JOINER, True).encode() + bytes(31)
             ending = asyncio.create_task(is_closed(one))
             for number in range(len(words)):
@@ -172,10 +172,10 @@ def test_where_descriptors_run_out_those_who_wait_make_room(monkeypatch: pytest.
     monkeypatch.setattr("localpair.net.transport.listener.accept_some", accept_some)
 
     async def run() -> None:
-        async with running(Role.ISSUER, Part.HOST) as engine, crowd() as stranger:
-            silent = await stranger(engine.sockets.tcp_port, "127.0.0.2")
+        async with running(Role.ISSUER, Part.HOST) as agent, crowd() as stranger:
+            silent = await stranger(agent.sockets.tcp_port, "127.0.0.2")
             await is_closed(silent)
-            await verified(engine)
+            await verified(agent)
 
     asyncio.run(run())
     assert not failures

@@ -14,7 +14,7 @@ from attack_sides import (
     THEIR_SECRET,
     beacon,
     feed,
-    hearing,
+    peers,
 )
 from localpair.candidate import Candidate, Evidence
 from localpair.events import Event
@@ -37,20 +37,20 @@ def test_strangers_with_ever_new_addresses_instances_and_lies_fill_no_memory_and
     events: list[Event] = []
 
     async def run() -> None:
-        async with hearing(Keyring(), Role.ISSUER, Part.HOST, events) as engine:
+        async with peers(Keyring(), Role.ISSUER, Part.HOST, events) as agent:
             for number in range(20_000):
                 source = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255 or 1}"
                 seen = Seen(ip_address(dice.randrange(0x0B000000, 0x7E000000)), 1)
                 hint = beacon(dice.randbytes(16), seen=seen)
-                feed(engine, Keyring().seal(None, hint, dice.randbytes(12)), source)
+                feed(agent, Keyring().seal(None, hint, dice.randbytes(12)), source)
                 sealed = Keyring([(OFFER, stranger)]).seal(OFFER, hint, dice.randbytes(12))
-                feed(engine, sealed, source)
+                feed(agent, sealed, source)
                 if number % 64 == 0:
-                    engine._changed.set()
+                    agent._changed.set()
                     await asyncio.sleep(0)
-            engine._changed.set()
+            agent._changed.set()
             await asyncio.sleep(0.05)
-            heard = engine.hearing
+            heard = agent.peers
             assert 0 < len(heard.foreign) <= PEERS
             assert 0 < len(heard.nearby) <= PEERS
             assert 0 < len(heard.seen_at) <= PEERS
@@ -64,23 +64,23 @@ def test_whoever_says_goodbye_or_has_a_session_is_dialled_no_more() -> None:
     instance, other = bytes([1] * 16), bytes([2] * 16)
 
     async def run() -> None:
-        async with hearing(ring, Role.ISSUER, Part.LISTEN, []) as engine:
+        async with peers(ring, Role.ISSUER, Part.LISTEN, []) as agent:
 
             def hear(who: bytes, sequence: int, source: str, **more: Any) -> set[str]:
                 said = beacon(who, sequence, **{"part": Part.SEND, "dial_port": 46830} | more)
-                feed(engine, theirs.seal(OFFER, said, bytes([*who[:1], sequence] * 6)), source)
-                engine.hearing.step(None)  # type: ignore[arg-type]
-                return {str(one.address) for one in engine.checklists.candidates()}
+                feed(agent, theirs.seal(OFFER, said, bytes([*who[:1], sequence] * 6)), source)
+                agent.peers.step(None)  # type: ignore[arg-type]
+                return {str(one.address) for one in agent.checklists.candidates()}
 
             assert hear(instance, 1, "10.0.0.7", addresses=(ip_address("10.0.0.8"),)) == {
                 "10.0.0.7",
                 "10.0.0.8",
             }
             assert "10.0.0.9" in hear(other, 1, "10.0.0.9")
-            engine.hearing.pause(instance)
+            agent.peers.pause_dialing(instance)
             assert hear(other, 2, "10.0.0.9") == {"10.0.0.9"}, "it has a session"
             assert hear(instance, 2, "10.0.0.17") == {"10.0.0.9", "10.0.0.17"}, "it has moved, perhaps"
-            engine.hearing.resume(instance)
+            agent.peers.resume_dialing(instance)
             everywhere = {"10.0.0.7", "10.0.0.8", "10.0.0.17"}
             assert hear(other, 3, "10.0.0.9") == {"10.0.0.9"} | everywhere, "its connection is lost"
             assert hear(instance, 3, "10.0.0.7", kind=BeaconKind.GOODBYE) == {"10.0.0.9"}
@@ -94,12 +94,12 @@ def test_a_holder_of_the_secret_aims_no_datagram_at_groups_services_or_the_loopb
     ring, theirs = Keyring([(OFFER, SECRET)]), Keyring([(OFFER, THEIR_SECRET)])
 
     async def run() -> None:
-        async with hearing(ring, Role.ISSUER, Part.HOST, []) as engine:
-            feed(engine, theirs.seal(OFFER, beacon(bytes(16), addresses=claims), bytes(12)), "10.0.0.7")
+        async with peers(ring, Role.ISSUER, Part.HOST, []) as agent:
+            feed(agent, theirs.seal(OFFER, beacon(bytes(16), addresses=claims), bytes(12)), "10.0.0.7")
             low = beacon(bytes([1] * 16), udp_port=53, addresses=(ip_address("10.0.0.53"),))
-            feed(engine, theirs.seal(OFFER, low, bytes([1] * 12)), "10.0.0.8")
-            engine.hearing.step(None)  # type: ignore[arg-type]
-            targets = set(engine.finder.discovery._targets)
+            feed(agent, theirs.seal(OFFER, low, bytes([1] * 12)), "10.0.0.8")
+            agent.peers.step(None)  # type: ignore[arg-type]
+            targets = set(agent.announcer.discovery._targets)
             assert {target.address for target in targets} == {ip_address("10.0.0.7")}
 
     asyncio.run(run())
@@ -107,13 +107,13 @@ def test_a_holder_of_the_secret_aims_no_datagram_at_groups_services_or_the_loopb
 
 def test_no_answer_goes_to_a_forged_source_that_is_a_service() -> None:
     async def run() -> None:
-        async with hearing(Keyring(), Role.ISSUER, Part.HOST, []) as engine:
-            discovery = engine.finder.discovery
-            discovery.wake(engine.clock())
+        async with peers(Keyring(), Role.ISSUER, Part.HOST, []) as agent:
+            discovery = agent.announcer.discovery
+            discovery.resume_announcing(agent.clock())
             discovery.take_transmits()
             for number, port in enumerate((53, 7, 5000)):
                 hint = Keyring().seal(None, beacon(bytes([number] * 16)), bytes([number] * 12))
-                feed(engine, hint, "10.0.0.9", port)
+                feed(agent, hint, "10.0.0.9", port)
             answered = [one.port for one in discovery.take_transmits() if str(one.address) == "10.0.0.9"]
             assert answered == [5000]
 

@@ -18,9 +18,9 @@ from attack_sides import (
     claim,
     ended,
     feed,
-    hearing,
     meeting,
     paired_stores,
+    peers,
     running,
 )
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
@@ -33,7 +33,7 @@ from localpair.protocol.handshake import (
     Nominated,
 )
 from localpair.protocol.keyring import OFFER, Keyring
-from localpair.wire.beacon import BeaconKind, Envelope, Part, Rendezvous, Step
+from localpair.wire.beacon import BeaconKind, Envelope, Part, Rendezvous, RendezvousStep
 from localpair.wire.messages import REASONS, CallKind, Preamble, Refuse
 
 pytestmark = pytest.mark.isolated
@@ -75,13 +75,13 @@ def test_the_secret_of_one_pair_does_not_speak_for_the_instance_of_another() -> 
     alice = bytes([1] * 16)
 
     async def run() -> None:
-        async with hearing(ring, Role.ISSUER, Part.LISTEN, []) as engine:
+        async with peers(ring, Role.ISSUER, Part.LISTEN, []) as agent:
 
             def hear(name: str, sequence: int, source: str, **more: Any) -> set[str]:
                 said = beacon(alice, sequence, **{"part": Part.SEND} | more)
-                feed(engine, theirs.seal(name, said, random_bytes(12)), source)
-                engine.hearing.step(None)  # type: ignore[arg-type]
-                return {str(one.address) for one in engine.checklists.candidates()}
+                feed(agent, theirs.seal(name, said, random_bytes(12)), source)
+                agent.peers.step(None)  # type: ignore[arg-type]
+                return {str(one.address) for one in agent.checklists.candidates()}
 
             hear("alice", 1, "10.0.0.7")
             hear("mallory", 2**32 - 2, "10.0.0.66")
@@ -97,13 +97,13 @@ def test_whoever_comes_before_a_task_begins_to_wait_is_noticed() -> None:
     ring, theirs = Keyring([("alice", SECRET)]), Keyring([("alice", THEIR_SECRET)])
 
     async def run() -> None:
-        async with hearing(ring, Role.ISSUER, Part.LISTEN, []) as engine:
-            changed = asyncio.create_task(engine.hearing.wait_for_change())
+        async with peers(ring, Role.ISSUER, Part.LISTEN, []) as agent:
+            changed = asyncio.create_task(agent.peers.wait_for_change())
             said = beacon(bytes([1] * 16), part=Part.SEND)
-            feed(engine, theirs.seal("alice", said, random_bytes(12)), "10.0.0.7")
-            engine.hearing.step(None)  # type: ignore[arg-type]
+            feed(agent, theirs.seal("alice", said, random_bytes(12)), "10.0.0.7")
+            agent.peers.step(None)  # type: ignore[arg-type]
             await asyncio.wait_for(changed, 10)
-            assert engine.hearing.nearby, "it was noticed when it came, and not when it went"
+            assert agent.peers.nearby, "it was noticed when it came, and not when it went"
 
     asyncio.run(run())
 
@@ -113,19 +113,19 @@ def test_a_recording_points_a_listener_nowhere_for_good() -> None:
     ring, theirs = Keyring([("alice", SECRET)]), Keyring([("alice", THEIR_SECRET)])
 
     async def run() -> None:
-        async with hearing(ring, Role.ISSUER, Part.LISTEN, []) as engine:
+        async with peers(ring, Role.ISSUER, Part.LISTEN, []) as agent:
             recorded = theirs.seal(
                 "alice", beacon(bytes([1] * 16), part=Part.SEND, beat_ms=50), random_bytes(12)
             )
-            feed(engine, recorded, "10.0.0.66")
-            engine._changed.set()
+            feed(agent, recorded, "10.0.0.66")
+            agent._changed.set()
             async with asyncio.timeout(10):
-                while not engine.hearing.nearby:
-                    await engine.hearing.wait_for_change()
-                assert engine.checklists.candidates()
-                while engine.hearing.nearby:
-                    await engine.hearing.wait_for_change()
-            assert not engine.checklists.candidates()
+                while not agent.peers.nearby:
+                    await agent.peers.wait_for_change()
+                assert agent.checklists.candidates()
+                while agent.peers.nearby:
+                    await agent.peers.wait_for_change()
+            assert not agent.checklists.candidates()
 
     asyncio.run(run())
 
@@ -137,29 +137,29 @@ def test_a_neighbour_that_repeats_what_it_heard_does_not_get_the_rendezvous(asks
     called: list[str] = []
 
     async def run() -> None:
-        async with hearing(ring, Role.ISSUER, Part.HOST, []) as engine:
+        async with peers(ring, Role.ISSUER, Part.HOST, []) as agent:
 
             def send(transmit: Transmit) -> bool:
                 _, said = theirs.open(Envelope.decode(transmit.datagram))
-                if said.rendezvous is not None and said.rendezvous.step is Step.CALL:
+                if said.rendezvous is not None and said.rendezvous.step is RendezvousStep.CALL:
                     called.append(str(transmit.address))
                 return True
 
-            engine.finder._datagrams.send = send  # type: ignore[method-assign]
+            agent.announcer._datagrams.send = send  # type: ignore[method-assign]
             hello = theirs.seal(OFFER, beacon(bytes([1] * 16), dial_port=46_831), random_bytes(12))
-            feed(engine, hello, "10.0.0.7")
-            feed(engine, hello, "10.0.0.66")
-            engine.hearing.step(None)  # type: ignore[arg-type]
+            feed(agent, hello, "10.0.0.7")
+            feed(agent, hello, "10.0.0.66")
+            agent.peers.step(None)  # type: ignore[arg-type]
             if asks:  # its own dial was refused
-                word = Rendezvous(Step.ASK)
+                word = Rendezvous(RendezvousStep.ASK)
                 ask = beacon(bytes([1] * 16), 2, kind=BeaconKind.RENDEZVOUS, rendezvous=word)
                 for source in ("10.0.0.7", "10.0.0.66"):
-                    feed(engine, theirs.seal(OFFER, ask, random_bytes(12)), source)
+                    feed(agent, theirs.seal(OFFER, ask, random_bytes(12)), source)
             else:
-                engine.hearing._opener.refused(OFFER, ip_address("10.0.0.7"))
+                agent.peers._hole_puncher.refused(OFFER, ip_address("10.0.0.7"))
             async with asyncio.timeout(5):
                 while "10.0.0.7" not in called:
-                    engine._changed.set()
+                    agent._changed.set()
                     await asyncio.sleep(0.01)
 
     asyncio.run(run())
@@ -175,13 +175,13 @@ def test_no_claim_and_no_code_chooses_a_port_for_broadcasts() -> None:
     lan = Interface(2, "eth0", InterfaceKind.ETHERNET, carrier=True, addresses=(net,))
 
     async def run() -> None:
-        async with hearing(ring, Role.ISSUER, Part.HOST, []) as engine:
-            engine.finder.set_interfaces(Interfaces((lan,)))
+        async with peers(ring, Role.ISSUER, Part.HOST, []) as agent:
+            agent.announcer.set_interfaces(Interfaces((lan,)))
             claims = (ip_address("10.0.0.255"), ip_address("10.0.0.9"))
-            feed(engine, theirs.seal(OFFER, beacon(bytes([1] * 16), addresses=claims), bytes(12)), "10.0.0.7")
-            engine.hearing.step(None)  # type: ignore[arg-type]
-            engine.aim([ip_address("10.0.0.255")], 5000)
-            aimed = {str(target.address) for target in engine.finder.discovery._targets}
+            feed(agent, theirs.seal(OFFER, beacon(bytes([1] * 16), addresses=claims), bytes(12)), "10.0.0.7")
+            agent.peers.step(None)  # type: ignore[arg-type]
+            agent.add_target([ip_address("10.0.0.255")], 5000)
+            aimed = {str(target.address) for target in agent.announcer.discovery._targets}
             assert aimed == {"10.0.0.7", "10.0.0.9", "127.0.0.1"}
 
     asyncio.run(run())
@@ -195,17 +195,17 @@ def test_strangers_that_refuse_fill_no_memory_and_are_believed_nothing() -> None
     events: list[Event] = []
 
     async def run() -> None:
-        async with running(Role.JOINER, Part.SEND) as engine:
+        async with running(Role.JOINER, Part.SEND) as agent:
             for reason in (Refusal.UNKNOWN_DEVICE, *[Refusal.REVOKED] * 5, None):
                 own = Preamble(CallKind.PAIR, Role.ISSUER, True)
-                stream = await call(engine.sockets.tcp_port, own, server_side=True)
+                stream = await call(agent.sockets.tcp_port, own, server_side=True)
                 await asyncio.wait_for(stream.read(), 5)  # its hello
                 refusal = Refuse(REASONS.index(reason), random_bytes(16))
                 stream.write(refusal.TYPE, refusal.encode())
                 await ended(stream)
-            assert engine.tally.strangers == 7
-            assert not engine.tally.refusals
-            assert not engine.tally.final.is_set()
+            assert agent.counts.strangers == 7
+            assert not agent.counts.refusals
+            assert not agent.counts.final.is_set()
 
     asyncio.run(run())
     assert not events
@@ -213,14 +213,14 @@ def test_strangers_that_refuse_fill_no_memory_and_are_believed_nothing() -> None
 
 def test_the_issuer_s_own_reason_outlives_what_others_say_later() -> None:
     async def run() -> None:
-        async with running(Role.JOINER, Part.SEND) as engine:
-            engine.tally.final.set()  # the issuer has refused, and the person will be told so in a moment
+        async with running(Role.JOINER, Part.SEND) as agent:
+            agent.counts.final.set()  # the issuer has refused, and the person will be told so in a moment
             own = Preamble(CallKind.PAIR, Role.ISSUER, True)
-            stream = await call(engine.sockets.tcp_port, own, server_side=True)
+            stream = await call(agent.sockets.tcp_port, own, server_side=True)
             await asyncio.wait_for(stream.read(), 5)
             refusal = Refuse(REASONS.index(Refusal.EXPIRED), random_bytes(16))
             stream.write(refusal.TYPE, refusal.encode())
             await ended(stream)
-            assert not engine.tally.refusals
+            assert not agent.counts.refusals
 
     asyncio.run(run())

@@ -10,14 +10,14 @@ import pytest
 import localpair
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, device_id
 from localpair.marks import NOTHING_HEARD, Marks
-from localpair.protocol.discovery_events import Carrier, Heard, Source, Target, Transmit
+from localpair.protocol.discovery_events import BeaconSource, BeaconTarget, Carrier, Heard, Transmit
 from localpair.protocol.keyring import Keyring
 from localpair.protocol.replays import PARTS
 from localpair.wire.beacon import BEACON_HEARS, Beacon, BeaconKind, Envelope, Part
 from virtual_lan import UDP_PORT, Device, VirtualLan, only_unicast
 
 PAIR = "their pair"
-EVE = Source(ip_address("10.0.9.9"), UDP_PORT)
+EVE = BeaconSource(ip_address("10.0.9.9"), UDP_PORT)
 
 
 def ring(side: Role, heard: Marks = NOTHING_HEARD) -> Keyring:
@@ -133,7 +133,7 @@ def test_two_that_doubt_each_other_meet_by_naming_each_other(multicast: bool) ->
     lan = VirtualLan() if multicast else VirtualLan(only_unicast)
     listening, sending = listener(lan, far), sender(lan, far)
     for one, other in ((listening, sending), (sending, listening)):
-        one.discovery.add_target(Target(other.address, UDP_PORT), lan.now)
+        one.discovery.add_target(BeaconTarget(other.address, UDP_PORT), lan.now)
     lan.run(3.0)
     assert listening.of(Heard)
     assert sending.of(Heard)

@@ -86,16 +86,16 @@ def test_one_way_udp_teaches_both_sides_both_addresses(net: Lan, tmp_path: Path)
     net.host(1).firewall("meta l4proto tcp accept", ICMP)
     first, second = homes(net, tmp_path)
     deaf = second.run("discover", "--timeout", "4")
-    hearing = first.run("discover", "--timeout", "4")
+    peers = first.run("discover", "--timeout", "4")
     heard = deaf.wait("peer")
     assert net.host(0).address in str(heard)
-    assert net.host(1).address in str(hearing.wait("peer"))
-    for device, own in ((deaf, net.host(1)), (hearing, net.host(0))):
+    assert net.host(1).address in str(peers.wait("peer"))
+    for device, own in ((deaf, net.host(1)), (peers, net.host(0))):
         seen = device.wait(
             "address", lambda event, own=own: (event["address"], event["stage"]) == (own.address, 3)
         )
         assert seen["evidence"] in ("seen-over-udp", "dialled-over-tcp")
-    assert (deaf.end(), hearing.end()) == (0, 0)
+    assert (deaf.end(), peers.end()) == (0, 0)
 
 
 def test_two_instances_on_one_host(net: Lan, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The sides of an attack from the inside: a running engine, a claimant, and what they say to each other."""
+"""The sides of an attack from the inside: a running agent, a claimant, and what they say to each other."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from localpair.keys import (
     random_bytes,
 )
 from localpair.net.agent.admission import Admission
-from localpair.net.agent.agent import Engine, Wanted
+from localpair.net.agent.agent import Agent, Wanted
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
-from localpair.protocol.discovery_events import Carrier, Source
+from localpair.protocol.discovery_events import BeaconSource, Carrier
 from localpair.protocol.handshake import Handshake, LocalSide
 from localpair.protocol.handshake_states import State
 from localpair.protocol.keyring import OFFER, Keyring
@@ -43,14 +43,14 @@ def contexts(certificate: SessionCertificate | None = None) -> Contexts:
 
 
 @asynccontextmanager
-async def running(role: Role, part: Part, **more: Any) -> AsyncIterator[Engine]:
-    """An engine with the offer's secret, that must still be alive when the attack is over."""
+async def running(role: Role, part: Part, **more: Any) -> AsyncIterator[Agent]:
+    """An agent with the offer's secret, that must still be alive when the attack is over."""
     wanted = Wanted(role, part, DeviceIdentity.generate(), secret=OFFER, **more)
-    engine = Engine(wanted, Keyring([(OFFER, SECRET)]), on_event=lambda _: None)
-    serving = asyncio.create_task(engine.run())
-    await engine.started.wait()
+    agent = Agent(wanted, Keyring([(OFFER, SECRET)]), on_event=lambda _: None)
+    serving = asyncio.create_task(agent.run())
+    await agent.started.wait()
     try:
-        yield engine
+        yield agent
         assert not serving.done(), serving
     finally:
         serving.cancel()
@@ -129,22 +129,22 @@ def beacon(instance: bytes, sequence: int = 1, **more: Any) -> Beacon:
 
 
 @asynccontextmanager
-async def hearing(keyring: Keyring, role: Role, part: Part, events: list[Event]) -> AsyncIterator[Engine]:
-    engine = Engine(Wanted(role, part, DeviceIdentity.generate()), keyring, on_event=events.append)
-    serving = asyncio.create_task(engine.run())
-    await engine.started.wait()
+async def peers(keyring: Keyring, role: Role, part: Part, events: list[Event]) -> AsyncIterator[Agent]:
+    agent = Agent(Wanted(role, part, DeviceIdentity.generate()), keyring, on_event=events.append)
+    serving = asyncio.create_task(agent.run())
+    await agent.started.wait()
     try:
-        yield engine
+        yield agent
         assert not serving.done(), serving
     finally:
         serving.cancel()
         await asyncio.wait([serving])
 
 
-def feed(engine: Engine, datagram: bytes, source: str, port: int = 5000) -> None:
+def feed(agent: Agent, datagram: bytes, source: str, port: int = 5000) -> None:
     """A datagram as if it had come from ``source``: UDP sources can be forged."""
-    engine.finder.discovery.receive(
-        datagram, Source(ip_address(source), port), Carrier.UNICAST, engine.clock()
+    agent.announcer.discovery.receive(
+        datagram, BeaconSource(ip_address(source), port), Carrier.UNICAST, agent.clock()
     )
 
 

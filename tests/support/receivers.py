@@ -33,7 +33,7 @@ from localpair.wire.payload import (
     SendPhase,
     Settled,
     Start,
-    Stop,
+    StopBatch,
     decode_payload,
 )
 from streams import certificate, new_session
@@ -127,7 +127,7 @@ class Feeder:
         message = await self._message()
         if isinstance(message, Settled):
             self._settled += len(message.results)
-        elif isinstance(message, Stop):
+        elif isinstance(message, StopBatch):
             self.stopped = message.reason
 
     async def _message(self) -> Payload:

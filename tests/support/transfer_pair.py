@@ -34,7 +34,7 @@ from localpair.wire.payload import (
     SendPhase,
     Settled,
     Start,
-    Stop,
+    StopBatch,
     Total,
     decode_payload,
 )
@@ -118,7 +118,7 @@ class Giver:
         self._left = data[offset:]
 
     def receive(self, message: Payload) -> None:
-        assert isinstance(message, Accept | Settled | Stop | Closed)
+        assert isinstance(message, Accept | Settled | StopBatch | Closed)
         self.machine.receive(message)
         self.note()
 

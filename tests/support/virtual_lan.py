@@ -12,7 +12,7 @@ from math import inf
 from localpair.keys import digest
 from localpair.limits import DISCOVERY_PORT, GROUP_LINK_LOCAL
 from localpair.protocol.discovery import Discovery, Self
-from localpair.protocol.discovery_events import Carrier, DiscoveryEvent, Outlet, Source, Transmit
+from localpair.protocol.discovery_events import BeaconSource, Carrier, DiscoveryEvent, Outlet, Transmit
 from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import Part
 
@@ -110,7 +110,7 @@ class VirtualLan:
     def _deliver(self) -> None:
         while self._flying and self._flying[0][0] <= self.now:
             _, _, sender, receiver, transmit = heapq.heappop(self._flying)
-            source = Source(sender.address, UDP_PORT)
+            source = BeaconSource(sender.address, UDP_PORT)
             receiver.discovery.receive(transmit.datagram, source, transmit.carrier, self.now)
             receiver.events.extend((self.now, event) for event in receiver.discovery.take_events())
 

@@ -29,14 +29,14 @@ def told(
     answered: bool = False,
 ) -> UnreachableError:
     """The error of an attempt that ended so."""
-    engine: Any = SimpleNamespace(
-        tally=SimpleNamespace(attempts=attempts, dropped=dropped),
-        hearing=SimpleNamespace(nearby={b"one": None} if heard else {}),
+    agent: Any = SimpleNamespace(
+        counts=SimpleNamespace(attempts=attempts, dropped=dropped),
+        peers=SimpleNamespace(nearby={b"one": None} if heard else {}),
         checklists=SimpleNamespace(held_back=lambda: held_back or {}),
-        finder=SimpleNamespace(failures={}),
+        announcer=SimpleNamespace(failures={}),
         wanted=SimpleNamespace(part=part),
     )
-    return no_path(engine, answered=answered)
+    return no_path(agent, answered=answered)
 
 
 def test_an_address_of_another_network_is_named_with_the_reason() -> None:

@@ -97,8 +97,8 @@ def test_no_carrier_comes_after_everything_that_works() -> None:
 
 def test_multicast_comes_before_none() -> None:
     deaf = interface("eth0", "10.0.0.1/24", gateway=True, multicast=False)
-    hearing = interface("eth1", "10.0.1.1/24", gateway=True)
-    assert order(deaf, hearing) == ["10.0.1.1", "10.0.0.1"]
+    peers = interface("eth1", "10.0.1.1/24", gateway=True)
+    assert order(deaf, peers) == ["10.0.1.1", "10.0.0.1"]
 
 
 def test_ipv4_before_ipv6_and_stable_before_temporary_before_deprecated() -> None:

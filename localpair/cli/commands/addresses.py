@@ -22,17 +22,17 @@ async def run(command: Addresses, context: Context) -> None:
     output.show(_verdict(report))
 
 
-def _verdict(report: AddressReport) -> results.Verdict:
+def _verdict(report: AddressReport) -> results.NetworkVerdict:
     evidence = {
         "stage": report.stage,
         "addresses": [json_fields.of_candidate(own) for own in report.candidates],
     }
     if not report.candidates:
         text = "This device has no address that another one could reach."
-        return results.Verdict("no-address", text, evidence)
+        return results.NetworkVerdict("no-address", text, evidence)
     best, *others = (_described(own) for own in report.candidates)
     text = f"Best: {best}" + (f"; then {', '.join(others)}" if others else "")
-    return results.Verdict("unconfirmed" if report.stage is None else "found", f"{text}.", evidence)
+    return results.NetworkVerdict("unconfirmed" if report.stage is None else "found", f"{text}.", evidence)
 
 
 def _described(candidate: Candidate) -> str:

@@ -67,8 +67,8 @@ def _ruled(change: RuleOptions, store: TrustStore, record: DeviceRecord) -> Devi
     return store.set_rule(record.device_id, rule)
 
 
-def _fact(record: DeviceRecord, state: str = "") -> results.Device:
-    return results.Device(
+def _fact(record: DeviceRecord, state: str = "") -> results.TrustedDevice:
+    return results.TrustedDevice(
         device_id=record.device_id,
         name=record.name,
         label=record.label,

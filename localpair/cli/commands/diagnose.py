@@ -45,12 +45,14 @@ async def run(command: Diagnose, context: Context) -> None:
     output.show(_verdict(report))
 
 
-def _verdict(report: Report) -> results.Verdict:
+def _verdict(report: Report) -> results.NetworkVerdict:
     faults = [finding.name for finding in report.findings if finding.status not in {"ok", "skipped"}]
     evidence = {"report": report.id, "interrupted": report.interrupted, "faults": faults}
     if report.ok:
-        return results.Verdict("ok", "No check found a fault on this device.", evidence)
-    return results.Verdict("faults", f"Look at: {', '.join(faults)}." if faults else "Interrupted.", evidence)
+        return results.NetworkVerdict("ok", "No check found a fault on this device.", evidence)
+    return results.NetworkVerdict(
+        "faults", f"Look at: {', '.join(faults)}." if faults else "Interrupted.", evidence
+    )
 
 
 def _write(report: Report, path: Path) -> None:

@@ -23,7 +23,7 @@ async def run(command: Discover, context: Context) -> None:
         sealed = sealed or isinstance(event, SealedHeard)
         context.output.show(event)
     word, text = _summary(len(heard), command.timeout, sealed=sealed)
-    context.output.show(results.Verdict(word, text, {"devices": len(heard), "sealed": sealed}))
+    context.output.show(results.NetworkVerdict(word, text, {"devices": len(heard), "sealed": sealed}))
 
 
 def _summary(heard: int, timeout: float, *, sealed: bool) -> tuple[str, str]:

@@ -114,9 +114,9 @@ class TypedAnswers:
 
     def listen(self) -> None:
         """Heed them from now on. Nobody is asked: a question would stand in the way of the code on the screen."""
-        self._keyboard.listen(self._heed)
+        self._keyboard.listen(self._accept_answer_code)
 
-    def _heed(self, line: str) -> None:
+    def _accept_answer_code(self, line: str) -> None:
         """A program may write other lines, too. A person means whatever is typed."""
         meant = bool(line.strip()) if self._keyboard.interactive else PREFIX in line.upper()
         if self._hosting is None or not meant:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from localpair.cli.output.failures import explain
 from localpair.cli.receiving import Inbound, inbound
-from localpair.cli.sessions import Watch, carry
+from localpair.cli.sessions import EventWatch, carry
 from localpair.cli.terminal.prompts import Prompts
 from localpair.errors import UnreachableError
 
@@ -30,7 +30,7 @@ async def run(command: Listen, context: Context) -> None:
         context.api.listen(settings, store=context.api.TrustStore()) as listening,
         asyncio.TaskGroup() as tasks,
     ):
-        watch = Watch(context.output)
+        watch = EventWatch(context.output)
         watching = tasks.create_task(watch.run(listening.events()))
         reception = _Reception(context.output, receive)
         await _serve(listening, command, reception, watch)
@@ -59,7 +59,7 @@ class _Reception:
             self._output.talk.failure(explain(error))
 
 
-async def _serve(listening: Listening, command: Listen, reception: _Reception, watch: Watch) -> None:
+async def _serve(listening: Listening, command: Listen, reception: _Reception, watch: EventWatch) -> None:
     """Take sessions as they come. The time bounds the waiting; what is under way is finished."""
     end = None if command.timeout is None else asyncio.get_running_loop().time() + command.timeout
     sessions = aiter(listening.sessions())

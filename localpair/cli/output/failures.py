@@ -1,4 +1,4 @@
-"""Exceptions to `Failure`: which word, which sentence, which exit code."""
+"""Exceptions to `RunFailure`: which word, which sentence, which exit code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from localpair import errors
-from localpair.cli.output.results import Failure
+from localpair.cli.output.results import RunFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,15 +26,15 @@ _REASONS: Final[tuple[tuple[type[errors.LocalpairError], str], ...]] = (
 _UNEXPECTED: Final = "Run it again with LOCALPAIR_DEBUG=1 in the environment and report what it prints."
 
 
-def explain(error: BaseException) -> Failure:
+def explain(error: BaseException) -> RunFailure:
     """``error`` as a failure. Of a group, the first error that localpair raised on purpose counts."""
     leaves = list(_leaves(error))
     for leaf in leaves:
         if isinstance(leaf, errors.LocalpairError):
-            return Failure(_reason(leaf), leaf.message, leaf.hint, leaf.exit_code)
+            return RunFailure(_reason(leaf), leaf.message, leaf.hint, leaf.exit_code)
     if isinstance(leaves[0], OSError):
         return _of_system(leaves[0])
-    return Failure("unexpected", _place(leaves[0]), _UNEXPECTED, 1)
+    return RunFailure("unexpected", _place(leaves[0]), _UNEXPECTED, 1)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -51,10 +51,10 @@ def _reason(error: errors.LocalpairError) -> str:
     return next((word for cls, word in _REASONS if isinstance(error, cls)), "local")
 
 
-def _of_system(error: OSError) -> Failure:
+def _of_system(error: OSError) -> RunFailure:
     what = error.strerror or type(error).__name__
     where = f": {error.filename}" if error.filename else ""
-    return Failure("local", f"{what}{where}", _UNEXPECTED, 1)
+    return RunFailure("local", f"{what}{where}", _UNEXPECTED, 1)
 
 
 def _place(error: BaseException) -> str:

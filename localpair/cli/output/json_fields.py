@@ -16,7 +16,7 @@ Fields: TypeAlias = dict[str, object]
 def of_item(item: results.Item) -> tuple[str, Fields]:
     """The name of the event of ``item`` and its fields, without ``event`` and ``t``."""
     match item:
-        case results.Device() | results.Checked() | results.Verdict() | results.Closed():
+        case results.TrustedDevice() | results.Checked() | results.NetworkVerdict() | results.SessionClosed():
             return _of_command_line(item)
         case results.ApprovalAsked() | results.ReceiveAsked() | results.AnswerTaken():
             return _of_prompt(item)
@@ -28,7 +28,7 @@ def of_item(item: results.Item) -> tuple[str, Fields]:
             return _of_pairing(item)
 
 
-def of_failure(failure: results.Failure) -> Fields:
+def of_failure(failure: results.RunFailure) -> Fields:
     """The fields of ``failed``."""
     return {
         "reason": failure.reason,
@@ -102,18 +102,18 @@ def _of_approval(item: results.ApprovalAsked | events.CodeShown, *, asked: bool)
 
 
 def _of_command_line(
-    item: results.Device | results.Checked | results.Verdict | results.Closed,
+    item: results.TrustedDevice | results.Checked | results.NetworkVerdict | results.SessionClosed,
 ) -> tuple[str, Fields]:
     match item:
-        case results.Device():
+        case results.TrustedDevice():
             rule = item.rule
             accepted = {"accept": str(rule.accept), "receive": rule.folder, "max_size": rule.max_size}
             return "device", {**{name: getattr(item, name) for name in item.__slots__}, "rule": accepted}
         case results.Checked():
             return "check", dict(item.finding.to_dict())
-        case results.Verdict():
+        case results.NetworkVerdict():
             return "verdict", {"verdict": item.verdict, "text": item.text, **item.evidence}
-        case results.Closed():
+        case results.SessionClosed():
             return "closed", {
                 "peer": _of_peer(item.peer),
                 "sent": _of_files(item.sent),

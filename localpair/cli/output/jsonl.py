@@ -41,7 +41,7 @@ class JsonLines:
         """Write the last line of a run that did what was asked."""
         self._write("done", {"exit_code": 0})
 
-    def failed(self, failure: results.Failure) -> None:
+    def failed(self, failure: results.RunFailure) -> None:
         """Write the last line of any other run."""
         self._write("failed", json_fields.of_failure(failure))
 

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from localpair.cli.output.jsonl import JsonLines
-from localpair.cli.output.results import Failure
+from localpair.cli.output.results import RunFailure
 from localpair.cli.terminal.messages import Talk
 from localpair.cli.terminal.progress import Bars
 from localpair.cli.terminal.screen import Screen
@@ -28,7 +28,7 @@ class Sink(Protocol):
     def show(self, item: results.Item) -> None: ...
     def show_all(self, items: Sequence[results.Item]) -> None: ...
     def done(self) -> None: ...
-    def failed(self, failure: results.Failure) -> None: ...
+    def failed(self, failure: results.RunFailure) -> None: ...
 
 
 class Output:
@@ -43,7 +43,7 @@ class Output:
     ) -> None:
         self.json = json
         self.talk = Talk(err)
-        self.lost: Failure | None = None
+        self.lost: RunFailure | None = None
         self.on_lost: Callable[[], None] = lambda: None
         self._needed = needed
         self._out = out
@@ -66,7 +66,7 @@ class Output:
         self._closed = True
         if self._needed:
             hint = None if self.json else "Send it to a terminal, a file or another program."
-            self.lost = Failure("local", f"standard output {why}", hint, 1)
+            self.lost = RunFailure("local", f"standard output {why}", hint, 1)
             self.on_lost()
 
     def show(self, item: results.Item) -> None:
@@ -97,7 +97,7 @@ class Output:
         if self._end():
             self._guarded(self._sink.done)
 
-    def failed(self, failure: results.Failure) -> None:
+    def failed(self, failure: results.RunFailure) -> None:
         """End any other run: events first, then the error and its hint for the person."""
         if not self._end():
             return
@@ -139,7 +139,7 @@ class Output:
         if isinstance(error, BrokenPipeError) or self._out.closed:
             self._closed = True
             if self._needed:
-                self.lost = Failure("closed", "nobody reads standard output any more", None, READER_GONE)
+                self.lost = RunFailure("closed", "nobody reads standard output any more", None, READER_GONE)
                 self.on_lost()
             return
         why = why_not_written(error)

@@ -23,7 +23,7 @@ FILES_SHOWN: Final = 20  # of one session; more are counted
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class TrustedDevice:
     """A line of the trust store. Times in seconds since 1970; 0 stands for never."""
 
     device_id: str
@@ -68,17 +68,17 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class SessionClosed:
     """A session has ended: what it carried, and why it ended early if it did."""
 
     peer: Peer
     sent: Carried = Carried()
     received: Carried = Carried()
-    failure: Failure | None = None
+    failure: RunFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class NetworkVerdict:
     """What a look at the network comes to. ``verdict`` is a stable word, ``text`` a sentence for people."""
 
     verdict: str
@@ -87,7 +87,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class RunFailure:
     """How a run ended that did not do what was asked. ``reason`` is a stable word, such as ``wrong-secret``."""
 
     reason: str
@@ -111,5 +111,7 @@ class AnswerTaken:
     problem: AnswerError | None = None
 
 
-Fact: TypeAlias = Device | Checked | ApprovalAsked | ReceiveAsked | AnswerTaken | Verdict | Closed
+Fact: TypeAlias = (
+    TrustedDevice | Checked | ApprovalAsked | ReceiveAsked | AnswerTaken | NetworkVerdict | SessionClosed
+)
 Item: TypeAlias = Event | Fact

@@ -41,7 +41,7 @@ class Keyboard:
         self._asked = 0  # questions so far; one waits for its answer now where ``_asking``
         self._asking = False
         self._ends = 0
-        self._heed: Callable[[str], None] | None = None
+        self._on_line: Callable[[str], None] | None = None
 
     async def line(self) -> str | None:
         """The next line without its end, None where there are no more."""
@@ -68,9 +68,9 @@ class Keyboard:
                 self._talk.answered(typed=line is not None)
         return line
 
-    def listen(self, heed: Callable[[str], None]) -> None:
-        """Give ``heed`` every line that answers no question, from now on."""
-        self._heed = heed
+    def listen(self, on_line: Callable[[str], None]) -> None:
+        """Give ``accept_answer_code`` every line that answers no question, from now on."""
+        self._on_line = on_line
         self._start()
 
     def ignore(self) -> None:
@@ -85,11 +85,11 @@ class Keyboard:
 
     def _arrived(self, line: str | None, asked: int) -> None:
         """``asked`` is the number of questions when the line was read: it may be older than the last one."""
-        if line is None or self._heed is None or (self._asking and asked == self._asked):
+        if line is None or self._on_line is None or (self._asking and asked == self._asked):
             self._lines.put_nowait(line)
         else:
             self._room.release()
-            self._heed(line)
+            self._on_line(line)
 
     def _forget_typed(self) -> None:
         while not self._lines.empty():
@@ -109,7 +109,7 @@ class Keyboard:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         pending, unasked = "", 0
         while (chunk := self._chunk()) or not self._is_end():
-            unasked = 0 if self._heed is None or self._asking else unasked + len(chunk)
+            unasked = 0 if self._on_line is None or self._asking else unasked + len(chunk)
             if unasked > _UNASKED_BYTES:
                 return  # whoever writes without end has no answer for us, and may wait
             *lines, pending = (pending + decoder.decode(chunk)).split("\n")
@@ -130,7 +130,7 @@ class Keyboard:
     def _is_end(self) -> bool:
         """Whether nothing more comes. Ctrl-D answers a question, and where none was asked it means nothing."""
         self._ends += 1
-        asked = self._heed is None or self._asking
+        asked = self._on_line is None or self._asking
         return asked or not self.interactive or self._ends > _LINES
 
     def _wait_for_turn(self) -> None:

@@ -12,7 +12,7 @@ from localpair.cli.terminal.text import printable, wrapped
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from localpair.cli.output.results import Failure
+    from localpair.cli.output.results import RunFailure
 
 _MESSAGE_CHARS = 4000  # an error may list every address that was tried
 _BOLD, _RED, _YELLOW, _CYAN, _RESET = "\x1b[1m", "\x1b[1;31m", "\x1b[33m", "\x1b[36m", "\x1b[0m"
@@ -43,7 +43,7 @@ class Talk:
         """Something that is not as it should be, while work goes on."""
         self._labelled("warning:", _YELLOW, text)
 
-    def failure(self, failure: Failure) -> None:
+    def failure(self, failure: RunFailure) -> None:
         """An error, and what to do about it."""
         self._labelled("error:", _RED, printable(failure.message, _MESSAGE_CHARS))
         if failure.hint:

@@ -36,7 +36,7 @@ class Screen:
         match item:
             case events.Progress():
                 self._bars.update(item)
-            case results.Closed():
+            case results.SessionClosed():
                 self._bars.end()
                 self._lines(_closed(item))
             case events.PeerFound():
@@ -58,7 +58,7 @@ class Screen:
                 self._show_answer(item)
             case events.Reconnected():
                 self._talk.note(f"The connection broke; it goes on over {item.path.remote}.")
-            case events.Paired() | results.Verdict():
+            case events.Paired() | results.NetworkVerdict():
                 self._lines([wrapped(line, self._out) for line in _result(item)])
             case _:
                 self._lines(_result(item))
@@ -73,7 +73,7 @@ class Screen:
         """End the run: all has been said."""
         self._bars.end()
 
-    def failed(self, _: results.Failure) -> None:
+    def failed(self, _: results.RunFailure) -> None:
         """End the run: the error is talk, and said by the caller."""
         self._bars.end()
 
@@ -126,7 +126,7 @@ def _result(item: results.Item) -> list[str]:
         case events.Paired():
             how = f"over {item.path.remote} ({item.path.carrier})"
             return [f"Paired with {device(item.peer)} in {seconds(item.elapsed_ms)}, {how}."]
-        case results.Verdict():
+        case results.NetworkVerdict():
             return [printable(item.text, 1000)]
         case _:
             return []
@@ -138,7 +138,7 @@ def device(peer: events.Peer) -> str:
     return f"{label} ({identity})" if label and label != identity else identity
 
 
-def _closed(item: results.Closed) -> list[str]:
+def _closed(item: results.SessionClosed) -> list[str]:
     lines: list[str] = []
     for verb, carried in (("Sent", item.sent), ("Received", item.received)):
         if not carried.files:
@@ -152,7 +152,7 @@ def _closed(item: results.Closed) -> list[str]:
 
 def _row(item: results.Item) -> tuple[str, ...]:
     match item:
-        case results.Device():
+        case results.TrustedDevice():
             since, met = f"since {_day(item.created)[:10]}", f"met {_day(item.last_seen)}"
             return (printable(item.name, 40), item.device_id, item.state, since, met, _rule_column(item.rule))
         case events.AddressAttempt():

@@ -8,7 +8,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from localpair.cli.output.results import Failure
+from localpair.cli.output.results import RunFailure
 from localpair.limits import CANCEL_S
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ class Interruption:
     another thread, and must not wait.
     """
 
-    def __init__(self, on_stuck: Callable[[Failure], None]) -> None:
+    def __init__(self, on_stuck: Callable[[RunFailure], None]) -> None:
         self.number: int | None = None
-        self._failure: Failure | None = None
+        self._failure: RunFailure | None = None
         self._on_stuck = on_stuck
         self._task: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -58,7 +58,7 @@ class Interruption:
         if self.number is not None and self._task is not None:
             self._task.cancel()
 
-    def stop(self, number: int, failure: Failure | None = None) -> None:
+    def stop(self, number: int, failure: RunFailure | None = None) -> None:
         """Cancel the task as if signal ``number`` had come; ``failure`` is what to say about it."""
         if self.number is not None:
             return
@@ -69,11 +69,11 @@ class Interruption:
         if self._task is not None and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._task.cancel)
 
-    def failure(self) -> Failure | None:
+    def failure(self) -> RunFailure | None:
         """What to say about the signal that came, if any."""
         if self.number is None:
             return None
-        return self._failure or Failure("interrupted", "interrupted", None, 128 + self.number)
+        return self._failure or RunFailure("interrupted", "interrupted", None, 128 + self.number)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self.number is None:

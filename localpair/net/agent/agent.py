@@ -1,6 +1,6 @@
-"""The engine: listens, dials, announces and hears at once, and gives every connection whose peer is verified.
+"""The agent: listens, dials, announces and hears at once, and gives every connection whose peer is verified.
 
-It knows secrets and roles, and neither persons nor trust: what becomes of a verified lane is for its owner.
+It knows secrets and roles, and neither persons nor trust: what becomes of a verified connection is for its owner.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from localpair.keys import (
 from localpair.labels import general_name
 from localpair.limits import CANDIDATES, FAREWELL_S, FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
 from localpair.net.agent.admission import Admission
-from localpair.net.agent.announcer import Clock, Finder
-from localpair.net.agent.callbacks import Confirmer
+from localpair.net.agent.announcer import Announcer, Clock
+from localpair.net.agent.callbacks import CallbackChecker
 from localpair.net.agent.check_lists import Checklists
-from localpair.net.agent.connection import Lane, LaneRefusedError
-from localpair.net.agent.dialer import Dialler
+from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
+from localpair.net.agent.dialer import Dialer
 from localpair.net.agent.gathering import AddressReport, SeenByPeer, acquire_addresses
-from localpair.net.agent.hole_punching import Opener
-from localpair.net.agent.peers import Hearing
-from localpair.net.agent.scanning import Prober
+from localpair.net.agent.hole_punching import HolePuncher
+from localpair.net.agent.peers import PeerTable
+from localpair.net.agent.scanning import Scanner
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.monitor import InterfaceWatch
 from localpair.net.host.routes import NoRoute, preferred_source
@@ -45,7 +45,7 @@ from localpair.net.transport.listener import Listener
 from localpair.net.transport.sockets import Sockets, open_sockets
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, is_stranded, local_address, remote_address
-from localpair.protocol.checklist import Outcome
+from localpair.protocol.checklist import DialOutcome
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.handshake import Handshake, LocalSide, Verified
 from localpair.protocol.keyring import Keyring, StrangerError
@@ -59,7 +59,7 @@ _KEPT_ATTEMPTS = 512  # the latest ones: an explanation needs no more
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an engine is for.
+    """What an agent is for.
 
     ``secret`` names the secret that a joiner means; ``pin`` is the issuer's key hash where the offer gave one.
     ``label`` is what a peer is told that has proven the secret, a general name where it is empty; ``announced`` is
@@ -81,8 +81,8 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Tally:
-    """What an engine has counted: attempts that failed, what was said to them, addresses that were never called.
+class AgentCounts:
+    """What an agent has counted: attempts that failed, what was said to them, addresses that were never called.
 
     ``final`` is set once whoever has proven the pair's or the offer's key has refused: no other path will change its
     mind. Of all others it is known no more than that ``strangers`` have answered.
@@ -95,10 +95,10 @@ class Tally:
     strangers: int = 0
 
 
-class Engine:
+class Agent:
     """One process's sockets at work for one keyring. ``run()`` serves until it is cancelled.
 
-    Verified lanes stand in ``verified``; whoever takes one out ends it with ``lane_ended``.
+    Verified connections stand in ``verified``; whoever takes one out ends it with ``connection_ended``.
     """
 
     def __init__(
@@ -113,9 +113,9 @@ class Engine:
         self.instance = random_bytes(INSTANCE_BYTES)
         self.certificate = SessionCertificate.generate()
         self.sockets: Sockets = open_sockets(wanted.port, prefer=wanted.prefer_port)
-        self.verified: asyncio.Queue[Lane] = asyncio.Queue()
+        self.verified: asyncio.Queue[PeerConnection] = asyncio.Queue()
         self.started = asyncio.Event()
-        self.tally = Tally()
+        self.counts = AgentCounts()
         self.secret, self.pin = wanted.secret, wanted.pin
         self.pair_at: IPAddress | None = None  # flow post: the one address at which pairing is accepted
         self.on_network: Callable[[Interfaces], None] = lambda _: None
@@ -123,27 +123,29 @@ class Engine:
         # By secret: where a peer's listener was refused to us; and where a dial met this device's own identity.
         self._refused: deque[tuple[str, IPAddress]] = deque(maxlen=CANDIDATES)
         self._to_ourselves: deque[object] = deque(maxlen=CANDIDATES)
-        self._lanes: set[Lane] = set()
+        self._connections: set[PeerConnection] = set()
         self._on_event = on_event
         self._changed = asyncio.Event()
         self._dials: set[asyncio.Task[bool]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
         contexts = self._contexts = Contexts(self.certificate)
-        self.finder = Finder(
+        self.announcer = Announcer(
             Discovery(self._ourselves(), keyring, clock()), self.sockets, clock, self._changed.set
         )
         self.checklists = Checklists(clock)
         admission = Admission(keyring)
-        self.confirmer = Confirmer(
-            contexts, admission, wanted.role, self.finder, clock, self.sockets.tcp_port, {}
+        self.callbacks = CallbackChecker(
+            contexts, admission, wanted.role, self.announcer, clock, self.sockets.tcp_port, {}
         )
-        self._opener = Opener(self.finder, wanted.role, clock, self._dial, self._attempted, self._changed.set)
-        self.hearing = Hearing(
-            wanted.part, self.finder, self.checklists, self.confirmer, self._opener, self._emit
+        self._hole_puncher = HolePuncher(
+            self.announcer, wanted.role, clock, self._dial, self._attempted, self._changed.set
         )
-        self._prober = Prober(self.finder, self.sockets.udp_port, wanted.part)
+        self.peers = PeerTable(
+            wanted.part, self.announcer, self.checklists, self.callbacks, self._hole_puncher, self._emit
+        )
+        self._scanner = Scanner(self.announcer, self.sockets.udp_port, wanted.part)
         self._listener = self._new_listener(contexts, admission)
-        self._dialler = self._new_dialler(contexts, admission)
+        self._dialer = self._new_dialer(contexts, admission)
 
     def _ourselves(self) -> Self:
         return Self(
@@ -154,14 +156,14 @@ class Engine:
     def _new_listener(self, contexts: Contexts, admission: Admission) -> Listener:
         handlers = {
             CallKind.PAIR: self._accepted,
-            CallKind.SELF: self.confirmer.answer_self,
+            CallKind.SELF: self.callbacks.answer_self,
             CallKind.CONFIRM: self._confirmation,
         }
         return Listener(self.sockets.listeners, contexts, self.wanted.role, handlers, admission.knows)
 
-    def _new_dialler(self, contexts: Contexts, admission: Admission) -> Dialler:
-        return Dialler(
-            contexts, self.wanted.role, self.clock, admission.responder, self._make_lane, self.verify,
+    def _new_dialer(self, contexts: Contexts, admission: Admission) -> Dialer:
+        return Dialer(
+            contexts, self.wanted.role, self.clock, admission.responder, self._make_connection, self.verify,
             self._attempted, lambda: self._listener.met,
         )  # fmt: skip
 
@@ -172,13 +174,13 @@ class Engine:
         try:
             async with InterfaceWatch() as watch:
                 self._set_interfaces(watch.current)
-                self.finder.start()
+                self.announcer.start()
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._listener.run())
                     group.create_task(self._follow(watch))
                     group.create_task(self._tick(group))
                     if self.wanted.part is not Part.DISCOVER:
-                        group.create_task(self._prober.run())
+                        group.create_task(self._scanner.run())
                     self.started.set()
         finally:
             await self._end_farewells()
@@ -201,9 +203,9 @@ class Engine:
     ) -> AddressReport:
         """Run the stages over our own listener and keep what they found as evidence."""
         report = await acquire_addresses(
-            self.finder.interfaces,
+            self.announcer.interfaces,
             port=self.sockets.tcp_port,
-            call=self.confirmer.call_self,
+            call=self.callbacks.call_self,
             seen_by_peer=seen_by_peer,
             everything=everything,
             on_attempt=on_attempt,
@@ -211,36 +213,36 @@ class Engine:
             clock=self.clock,
         )
         for candidate in report.candidates:
-            self.finder.learn(candidate.address, candidate.scope, candidate.evidence, candidate.origin)
+            self.announcer.learn(candidate.address, candidate.scope, candidate.evidence, candidate.origin)
         return report
 
     def own_candidates(self) -> tuple[Candidate, ...]:
         """Our own addresses with the listener's port, best first."""
-        return self.finder.own(self.sockets.tcp_port)
+        return self.announcer.own(self.sockets.tcp_port)
 
     def add(self, secret: str, candidates: Sequence[Candidate], delay: float = 0.0) -> None:
         """Dial these addresses for a secret, in ``delay`` seconds at the earliest."""
         self.checklists.add(secret, candidates, delay)
         self._changed.set()
 
-    def aim(self, addresses: Iterable[IPAddress], udp_port: int) -> None:
+    def add_target(self, addresses: Iterable[IPAddress], udp_port: int) -> None:
         """Send every beacon to these addresses too, and to this host's own port: the peer may run here."""
         known = tuple(addresses)
-        self._prober.port = udp_port
+        self._scanner.port = udp_port
         # Those to which no route leads are no reason to wait before others are asked.
-        near = self.finder.interfaces.near
-        others = [Candidate(one) for one in known if not (self.finder.is_own(one) or near.waits_for(one))]
-        self._prober.aimed |= any(True for _ in self.sources_for(others))
+        near = self.announcer.interfaces.near
+        others = [Candidate(one) for one in known if not (self.announcer.is_own(one) or near.waits_for(one))]
+        self._scanner.has_target |= any(True for _ in self.sources_for(others))
         for address in (*known, LOOPBACK):
-            self.finder.aim(address, udp_port)
+            self.announcer.add_target(address, udp_port)
         self._changed.set()
 
     def meets_somebody(self) -> bool:
         """Whether a connection is open on which the peer speaks TLS, with the pinned key where one is known."""
-        return any(self._open_lanes())
+        return any(self._open_connections())
 
-    def _open_lanes(self) -> Iterator[Lane]:
-        return (lane for lane in self._lanes if not lane.stream.is_closing())
+    def _open_connections(self) -> Iterator[PeerConnection]:
+        return (connection for connection in self._connections if not connection.stream.is_closing())
 
     def source_for(self, peer: Iterable[Candidate]) -> IPAddress | None:
         """The own address that the routing table uses towards a peer; None where no route leads to it."""
@@ -253,10 +255,10 @@ class Engine:
             if not isinstance(answer, NoRoute):
                 yield unscoped(answer.source)
 
-    def settle(self) -> None:
+    def stop_dialing(self) -> None:
         """A session stands: dial nothing more."""
         self.checklists.clear()
-        self.hearing.settle()
+        self.peers.stop_dialing()
         for task in list(self._dials):
             if task is not asyncio.current_task():
                 task.cancel()
@@ -269,49 +271,59 @@ class Engine:
         self.keyring.put(name, secret, heard)
         self.secret, self.pin = name, None
 
-    def rest(self) -> None:
-        """Announce nothing until ``wake()``."""
-        self.finder.discovery.rest()
+    def pause_announcing(self) -> None:
+        """Announce nothing until ``resume_announcing()``."""
+        self.announcer.discovery.pause_announcing()
 
-    def wake(self) -> None:
+    def resume_announcing(self) -> None:
         """Announce again, from a new burst on."""
-        self.finder.discovery.wake(self.clock())
-        self._prober.wake()
+        self.announcer.discovery.resume_announcing(self.clock())
+        self._scanner.scan_soon()
         self._changed.set()
 
-    def lane_won(self, lane: Lane) -> None:
-        """A lane became the session: report it among the attempts."""
+    def connection_won(self, connection: PeerConnection) -> None:
+        """A connection became the session: report it among the attempts."""
         self._on_event(
-            Attempt(lane.candidate, lane.direction, Phase.NOMINATION, "ok", lane.age_ms(self.clock()))
+            Attempt(
+                connection.candidate,
+                connection.direction,
+                Phase.NOMINATION,
+                "ok",
+                connection.age_ms(self.clock()),
+            )
         )
 
-    def ms_since_first_sign(self, lane: Lane) -> float:
-        """Milliseconds since the peer of a lane was first heard, or since the lane stood."""
-        heard = self.hearing.heard_since(lane.verified.instance) if lane.verified is not None else None
-        return (self.clock() - min(lane.since, heard or lane.since)) * 1000
+    def ms_since_first_sign(self, connection: PeerConnection) -> float:
+        """Milliseconds since the peer of a connection was first heard, or since the connection stood."""
+        heard = (
+            self.peers.heard_since(connection.verified.instance) if connection.verified is not None else None
+        )
+        return (self.clock() - min(connection.since, heard or connection.since)) * 1000
 
-    def lane_ended(self, lane: Lane, secret: str, outcome: Outcome = Outcome.FAILED) -> None:
-        """A lane that was taken from ``verified`` ended without a session; its address may be tried again."""
-        lane.stream.abort()
-        self.checklists.ended(secret, lane.candidate, outcome)
+    def connection_ended(
+        self, connection: PeerConnection, secret: str, outcome: DialOutcome = DialOutcome.FAILED
+    ) -> None:
+        """A connection that was taken from ``verified`` ended without a session; its address may be tried again."""
+        connection.stream.abort()
+        self.checklists.ended(secret, connection.candidate, outcome)
         self._changed.set()
 
-    def turn_away(self, lane: Lane, reason: Refusal | None, secret: str = "") -> None:
-        """Tell the peer why a lane that was taken from ``verified`` is not wanted, and end it, beside all other work:
-        nobody waits for a peer that does not read. With ``secret``, its address may be tried again.
+    def reject(self, connection: PeerConnection, reason: Refusal | None, secret: str = "") -> None:
+        """Tell the peer why a connection that was taken from ``verified`` is not wanted, and end it, beside all other
+        work: nobody waits for a peer that does not read. With ``secret``, its address may be tried again.
         """
-        farewell = asyncio.create_task(lane.refuse(reason))
+        farewell = asyncio.create_task(connection.refuse(reason))
         self._farewells.add(farewell)
         farewell.add_done_callback(self._farewells.discard)
         if secret:
-            farewell.add_done_callback(lambda _: self.lane_ended(lane, secret))
+            farewell.add_done_callback(lambda _: self.connection_ended(connection, secret))
 
     # -- serving ------------------------------------------------------------------------------------------------
 
     async def _tick(self, group: asyncio.TaskGroup) -> None:
         while True:
             self._changed.clear()
-            self.hearing.step(group)
+            self.peers.step(group)
             for secret, candidate in self.checklists.due():
                 task = group.create_task(self._dial(secret, candidate))
                 self._dials.add(task)
@@ -319,7 +331,7 @@ class Engine:
             await self._wait()
 
     async def _wait(self) -> None:
-        deadlines = (self.hearing.deadline(), self.checklists.deadline())
+        deadlines = (self.peers.deadline(), self.checklists.deadline())
         next_one = min((time for time in deadlines if time is not None), default=None)
         delay = None if next_one is None else max(0.0, next_one - self.clock())
         try:
@@ -334,28 +346,28 @@ class Engine:
             self._changed.set()
 
     def _set_interfaces(self, interfaces: Interfaces) -> None:
-        if interfaces.own_addresses != self.finder.interfaces.own_addresses:
-            self.hearing.heard_by.clear()
+        if interfaces.own_addresses != self.announcer.interfaces.own_addresses:
+            self.peers.heard_by.clear()
             if self.started.is_set() and self.wanted.part is not Part.HOST:  # an offer pins the certificate
                 # Else whoever connects here and there would know that it is one device that has moved.
                 self._contexts.show(SessionCertificate.generate())
-        self.finder.set_interfaces(interfaces)
-        for lane in tuple(self._open_lanes()):
-            if is_stranded(lane.stream, interfaces):
-                lane.stream.abort()  # whoever concludes it goes on with the next one
+        self.announcer.set_interfaces(interfaces)
+        for connection in tuple(self._open_connections()):
+            if is_stranded(connection.stream, interfaces):
+                connection.stream.abort()  # whoever concludes it goes on with the next one
         self.checklists.set_interfaces(interfaces)
         if self.pair_at is not None and self.pair_at not in interfaces.own_addresses:
             self.pair_at = None  # the address that was agreed on is gone: any other may do
         self.on_network(interfaces)
 
     async def _dial(self, secret: str, candidate: Candidate, connected: socket.socket | None = None) -> bool:
-        """Whether a lane came of it."""
-        result = await self._dialler.dial(secret, candidate, connected)
-        if isinstance(result, Lane):
+        """Whether a connection came of it."""
+        result = await self._dialer.dial(secret, candidate, connected)
+        if isinstance(result, PeerConnection):
             self.verified.put_nowait(result)
             return True
         self.checklists.ended(secret, candidate, result)
-        if result is Outcome.REFUSED:
+        if result is DialOutcome.REFUSED:
             self._refusal(secret, candidate)
         self._changed.set()
         return False
@@ -366,7 +378,7 @@ class Engine:
         if not candidate.dial_from and place not in self._refused:
             self._refused.append(place)
         elif candidate.dial_from and place in self._refused:
-            self._opener.refused(*place)
+            self._hole_puncher.refused(*place)
 
     async def _accepted(self, stream: FrameStream) -> None:
         if self.wanted.role is Role.JOINER and self.secret not in self.keyring:
@@ -379,18 +391,18 @@ class Engine:
             origin=Origin.TCP_SOURCE,
             evidence=Evidence.DIALLED_OVER_TCP,
         )
-        lane = self._make_lane(stream, candidate, Direction.IN, self.secret)
-        await self.verify(lane)
+        connection = self._make_connection(stream, candidate, Direction.IN, self.secret)
+        await self.verify(connection)
         self._listener.admitted()
-        self.verified.put_nowait(lane)
+        self.verified.put_nowait(connection)
 
     async def _confirmation(self, stream: FrameStream) -> None:
-        await self.confirmer.answer_confirm(stream)
+        await self.callbacks.answer_confirm(stream)
         self._changed.set()
 
-    def _make_lane(
+    def _make_connection(
         self, stream: FrameStream, candidate: Candidate, direction: Direction, secret: str | None
-    ) -> Lane:
+    ) -> PeerConnection:
         wanted = self.wanted
         pin = self.pin if wanted.role is Role.JOINER else None
         if pin is not None:
@@ -404,66 +416,68 @@ class Engine:
         means = secret if wanted.role is Role.JOINER else None
         fingerprint = certificate_fingerprint(stream.certificate)
         handshake = Handshake(local, self.keyring, fingerprint, remote_address(stream), means)
-        return Lane(stream, handshake, candidate, direction, pin is not None, self.clock())
+        return PeerConnection(stream, handshake, candidate, direction, pin is not None, self.clock())
 
-    async def verify(self, lane: Lane) -> None:
-        """Drive a lane until its peer is verified. Answers of strangers are counted, and a joiner's refusals kept."""
-        self._lanes = {*self._open_lanes(), lane}
+    async def verify(self, connection: PeerConnection) -> None:
+        """Drive a connection until its peer is verified. Answers of strangers are counted, and a joiner's refusals
+        kept.
+        """
+        self._connections = {*self._open_connections(), connection}
         try:
             async with asyncio.timeout(HANDSHAKE_S):
-                while not isinstance(await lane.next_event(), Verified):
+                while not isinstance(await connection.next_event(), Verified):
                     pass
         except RefusedError as error:
-            if not self._passes_over(lane, error):
-                self._count_refusal(lane, error)
-            await lane.stream.close()
+            if not self._passes_over(connection, error):
+                self._count_refusal(connection, error)
+            await connection.stream.close()
             raise
         except StrangerError:
-            self.tally.strangers += 1
-            await lane.stream.close()
+            self.counts.strangers += 1
+            await connection.stream.close()
             raise
         except BaseException:
-            lane.stream.abort()
+            connection.stream.abort()
             raise
-        if lane.verified is not None:
-            self.hearing.met(lane.verified.instance)
-        if lane.verified is not None and self.finder.learn(
-            unscoped(lane.verified.called), 0, Evidence.AUTHENTICATED, Origin.TCP_SOURCE
+        if connection.verified is not None:
+            self.peers.met(connection.verified.instance)
+        if connection.verified is not None and self.announcer.learn(
+            unscoped(connection.verified.called), 0, Evidence.AUTHENTICATED, Origin.TCP_SOURCE
         ):
-            _log.debug("the peer reached us at %s", lane.verified.called)
+            _log.debug("the peer reached us at %s", connection.verified.called)
 
-    def _passes_over(self, lane: Lane, error: RefusedError) -> bool:
+    def _passes_over(self, connection: PeerConnection, error: RefusedError) -> bool:
         """Between paired devices, another run of this very device holds the same secrets, and is nobody's news."""
         if error.reason is not Refusal.SELF or self.wanted.part not in {Part.SEND, Part.LISTEN}:
             return False
-        instance = lane.handshake.proven_instance
+        instance = connection.handshake.proven_instance
         if instance is not None:
-            self._to_ourselves.append(lane.candidate.key)
-            self.hearing.met_ourselves(instance)
+            self._to_ourselves.append(connection.candidate.key)
+            self.peers.met_ourselves(instance)
         return True
 
-    def _count_refusal(self, lane: Lane, error: RefusedError) -> None:
-        if self.wanted.role is not Role.JOINER or self.tally.final.is_set():
+    def _count_refusal(self, connection: PeerConnection, error: RefusedError) -> None:
+        if self.wanted.role is not Role.JOINER or self.counts.final.is_set():
             return
-        if isinstance(error, LaneRefusedError) and error.lost:
+        if isinstance(error, ConnectionDeclinedError) and error.lost:
             return
-        self.tally.refusals.append(error)
-        if lane.pinned or isinstance(error, LaneRefusedError):
-            self.tally.final.set()
+        self.counts.refusals.append(error)
+        if connection.pinned or isinstance(error, ConnectionDeclinedError):
+            self.counts.final.set()
 
     def _attempted(self, attempt: Attempt) -> None:
         if attempt.candidate.key not in self._to_ourselves:
-            self.tally.attempts.append(attempt)
+            self.counts.attempts.append(attempt)
         self._on_event(attempt)
 
     def _emit(self, event: Event) -> None:
         self._on_event(event)
 
     def _close(self) -> None:
-        self.finder.discovery.goodbye()
-        self.finder.flush()
-        self.finder.stop()
-        self._opener.clear()
+        self.announcer.discovery.goodbye()
+        self.announcer.flush()
+        self.announcer.stop()
+        self._hole_puncher.clear()
         self.sockets.close()
         while not self.verified.empty():
             self.verified.get_nowait().stream.abort()

@@ -1,4 +1,4 @@
-"""The finder: drives discovery over real sockets and interfaces, and keeps what is known of our own addresses."""
+"""The announcer: drives discovery over real sockets and interfaces, and keeps what is known of our own addresses."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ from ipaddress import IPv4Address, ip_address
 from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.candidate import Candidate, Evidence, Interface, InterfaceKind, Origin
 from localpair.limits import BEACON_ADDRESSES, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED, TARGETS
-from localpair.net.host.alternate_routes import detours
+from localpair.net.host.alternate_routes import alternates
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.sockets import Sockets
 from localpair.net.transport.udp import Datagrams
 from localpair.protocol.discovery import Discovery
-from localpair.protocol.discovery_events import Carrier, DiscoveryEvent, Outlet, Source, Target, Transmit
+from localpair.protocol.discovery_events import (
+    BeaconSource,
+    BeaconTarget,
+    Carrier,
+    DiscoveryEvent,
+    Outlet,
+    Transmit,
+)
 from localpair.ranking import own_candidates
 
 _log = logging.getLogger("localpair.discovery")
@@ -26,7 +33,7 @@ _GROUP_6 = ip_address(GROUP_IPV6)
 Clock = Callable[[], float]
 
 
-class Finder:
+class Announcer:
     """Discovery on this host's interfaces.
 
     ``step()`` does what is due and gives the events; ``changed`` is called whenever a datagram made a step worth
@@ -65,7 +72,7 @@ class Finder:
             _log.info("interface %d: cannot join %s: %s", index, group, error.strerror)
         self._announce_network()
         for held_back in list(self._held_back):
-            self.aim(*held_back)
+            self.add_target(*held_back)
 
     def step(self) -> list[DiscoveryEvent]:
         """Send what is due and give what was heard."""
@@ -100,9 +107,9 @@ class Finder:
         """Our own candidates, best first."""
         return own_candidates(self.interfaces.interfaces, port=port, known=self._known)
 
-    def aim(self, address: IPAddress, port: int, scope: int = 0) -> None:
+    def add_target(self, address: IPAddress, port: int, scope: int = 0) -> None:
         """Send every beacon to this address too: on its link where that is known, else as the routing table says and by
-        every detour around it. Where it is no neighbour yet, as soon as it is one.
+        every alternate route around it. Where it is no neighbour yet, as soon as it is one.
         """
         key = (address, port, scope)
         if not self._may_write(address):
@@ -114,15 +121,17 @@ class Finder:
         for target in self.targets(address, port, scope):
             self.discovery.add_target(target, self._clock())
 
-    def targets(self, address: IPAddress, port: int, scope: int = 0) -> list[Target]:
-        """The ways of a datagram to an address; see ``aim``. None to the broadcast address of an own subnet: beats go
-        there anyway, and no offer, code or claim chooses the port.
+    def targets(self, address: IPAddress, port: int, scope: int = 0) -> list[BeaconTarget]:
+        """The ways of a datagram to an address; see ``add_target``. None to the broadcast address of an own subnet:
+        beats go there anyway, and no offer, code or claim chooses the port.
         """
         everybody = any(unscoped(address) == one.broadcast for one in self.interfaces.directed_broadcasts())
         if everybody or not self._may_write(address):
             return []
-        links = (scope,) if scope else self.interfaces.scopes_of(address) + detours(address, self.interfaces)
-        return [Target(address, port, interface) for interface in links]
+        links = (
+            (scope,) if scope else self.interfaces.scopes_of(address) + alternates(address, self.interfaces)
+        )
+        return [BeaconTarget(address, port, interface) for interface in links]
 
     def _may_write(self, address: IPAddress) -> bool:
         return classify(address) is AddressClass.LOOPBACK or not self.interfaces.near.why_not(address)
@@ -141,7 +150,7 @@ class Finder:
         addresses = [candidate.address for candidate in self.own(0)][:BEACON_ADDRESSES]
         self.discovery.set_network(_outlets(self.interfaces), addresses, self._clock(), self.interfaces.near)
 
-    def _received(self, datagram: bytes, source: Source, carrier: Carrier) -> None:
+    def _received(self, datagram: bytes, source: BeaconSource, carrier: Carrier) -> None:
         self.discovery.receive(datagram, source, carrier, self._clock())
         self._changed()
 

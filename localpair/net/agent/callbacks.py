@@ -16,24 +16,24 @@ from localpair.errors import LocalpairError, WireError
 from localpair.keys import Role, certificate_fingerprint, random_bytes
 from localpair.limits import IDENTIFY_S, SELF_CALL_S, SELF_CODE_BYTES
 from localpair.net.agent.admission import Admission
-from localpair.net.agent.announcer import Clock, Finder
+from localpair.net.agent.announcer import Announcer, Clock
 from localpair.net.agent.gathering import CallOutcome
 from localpair.net.host.naming import describe
 from localpair.net.transport.stream import Frame, FrameStream
 from localpair.net.transport.tcp import Contexts, call, remote_address
-from localpair.protocol.discovery_events import Carrier, Opened, Source
+from localpair.protocol.discovery_events import BeaconOpened, BeaconSource, Carrier
 from localpair.wire.beacon import BeaconKind, Seen
 from localpair.wire.messages import CallKind, CarriedBeacon, SelfAnswer, SelfCall, decode_message
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmer:
+class CallbackChecker:
     """Makes and answers confirmations for one process. ``pending`` holds the codes of calls to oneself."""
 
     contexts: Contexts
     admission: Admission
     role: Role
-    finder: Finder
+    announcer: Announcer
     clock: Clock
     own_port: int
     pending: dict[bytes, IPAddress]
@@ -89,9 +89,9 @@ class Confirmer:
         meet = self.admission.responder(secret)
         stream = await call(self.contexts, CallKind.CONFIRM, self.role, address, port, scope, respond=meet)
         try:
-            if secret is not None and secret not in self.finder.discovery.keyring:
+            if secret is not None and secret not in self.announcer.discovery.keyring:
                 raise WireError("the secret has ended")
-            datagram = self.finder.discovery.carried(
+            datagram = self.announcer.discovery.carried(
                 BeaconKind.CONFIRM,
                 secret,
                 certificate_fingerprint(stream.certificate),
@@ -117,19 +117,21 @@ class Confirmer:
         if opened is not None:
             seen = Seen(remote_address(stream), stream.remote[1])
             certificate = certificate_fingerprint(stream.certificate)
-            datagram = self.finder.discovery.carried(
+            datagram = self.announcer.discovery.carried(
                 BeaconKind.CONFIRMED, opened.secret, certificate, seen=seen
             )
             stream.write(CarriedBeacon.TYPE, datagram)
         await stream.close()
 
-    def _hear(self, stream: FrameStream, kind: int, body: bytes) -> Opened | None:
+    def _hear(self, stream: FrameStream, kind: int, body: bytes) -> BeaconOpened | None:
         message = decode_message(kind, body)
         if not isinstance(message, CarriedBeacon):
             raise WireError("not a confirmation")
-        source = Source(remote_address(stream), stream.remote[1])
+        source = BeaconSource(remote_address(stream), stream.remote[1])
         certificate = certificate_fingerprint(stream.certificate)
-        return self.finder.discovery.receive(message.datagram, source, Carrier.TCP, self.clock(), certificate)
+        return self.announcer.discovery.receive(
+            message.datagram, source, Carrier.TCP, self.clock(), certificate
+        )
 
 
 async def _question(stream: FrameStream) -> Frame:

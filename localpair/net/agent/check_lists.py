@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from localpair.address import AddressClass, IPAddress
 from localpair.candidate import Candidate
-from localpair.limits import CANDIDATES, FAR_DETOUR_AFTER_S
+from localpair.limits import CANDIDATES, FAR_ALTERNATE_AFTER_S
 from localpair.net.agent.announcer import Clock
-from localpair.net.host.alternate_routes import detours, has_crossed, may_dial_by, used_interface
+from localpair.net.host.alternate_routes import alternates, has_crossed, may_dial_by, used_interface
 from localpair.net.host.interfaces import Interfaces
-from localpair.protocol.checklist import Checklist, Key, Outcome
+from localpair.protocol.checklist import Checklist, DialOutcome, Key
 from localpair.ranking import rank_peers
 
 
@@ -48,8 +48,8 @@ class Checklists:
                 self._hold_back(secret, candidate)
                 continue
             for way in self.ways(candidate):
-                far = not candidate.bind_to and self._is_far_detour(way)
-                checklist.add(way, self._clock(), delay + (FAR_DETOUR_AFTER_S if far else 0.0))
+                far = not candidate.bind_to and self._is_far_alternate(way)
+                checklist.add(way, self._clock(), delay + (FAR_ALTERNATE_AFTER_S if far else 0.0))
 
     def _hold_back(self, secret: str, candidate: Candidate) -> None:
         """Keep what is no neighbour now for the time when a network comes on which it is one."""
@@ -85,7 +85,7 @@ class Checklists:
         now = self._clock()
         return [(secret, one) for secret, checklist in self._lists.items() for one in checklist.due(now)]
 
-    def ended(self, secret: str, candidate: Candidate, outcome: Outcome) -> None:
+    def ended(self, secret: str, candidate: Candidate, outcome: DialOutcome) -> None:
         """A dial has ended."""
         if secret in self._lists:
             self._lists[secret].ended(candidate, outcome, self._clock())
@@ -135,7 +135,7 @@ class Checklists:
 
     def ways(self, candidate: Candidate) -> list[Candidate]:
         """The ways to dial one candidate: a link-local address on each link, any other as the routing table says and
-        by every detour around it; one whose way is given, by that.
+        by every alternate route around it; one whose way is given, by that.
         """
         if candidate.bind_to:
             return [candidate]
@@ -146,9 +146,11 @@ class Checklists:
             ]
         if needs_scope or candidate.cls is AddressClass.LOOPBACK:
             return [candidate]
-        ways = [replace(candidate, bind_to=index) for index in detours(candidate.address, self._interfaces)]
+        ways = [
+            replace(candidate, bind_to=index) for index in alternates(candidate.address, self._interfaces)
+        ]
         return [candidate, *ways]
 
-    def _is_far_detour(self, way: Candidate) -> bool:
+    def _is_far_alternate(self, way: Candidate) -> bool:
         """Whether it is asked for on a link where it does not lie, and where another card's owner may answer for it."""
         return way.bind_to not in {0, *(one.index for one in self._interfaces.on_link(way.address))}

@@ -1,4 +1,4 @@
-"""A lane: one encrypted connection on its way to a session."""
+"""A peer connection: encrypted, and on its way to a session."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from localpair.protocol.keyring import StrangerError
 
 
 @dataclass(eq=False, slots=True)
-class Lane:
+class PeerConnection:
     """A connection and its handshake. ``candidate`` is the peer's address, dialled or seen.
 
     ``pinned`` is True where the TLS server's key is the one the offer promised, so that its word counts although it
-    does not know the secret any more. ``given_up`` is True where this side has ended it for a newer one of the same
+    does not know the secret any more. ``abandoned`` is True where this side has ended it for a newer one of the same
     device.
     """
 
@@ -30,7 +30,7 @@ class Lane:
     pinned: bool = False
     since: float = 0.0
     verified: Verified | None = None
-    given_up: bool = False
+    abandoned: bool = False
     _events: deque[HandshakeEvent] = field(default_factory=deque)
 
     async def next_event(self) -> HandshakeEvent:
@@ -48,7 +48,7 @@ class Lane:
         if isinstance(event, Refused):
             if not (event.proven or self.pinned):
                 raise StrangerError(f"a device answered that does not know this {self.handshake.purpose}")
-            raise LaneRefusedError(event.reason)
+            raise ConnectionDeclinedError(event.reason)
         if isinstance(event, Verified):
             self.verified = event
         return event
@@ -69,9 +69,9 @@ class Lane:
         self.flush()
         await self.stream.close()
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         """End it: a newer connection of the same device takes its place."""
-        self.given_up = True
+        self.abandoned = True
         self.stream.abort()
 
     def supersedes(self, since: float) -> bool:
@@ -83,8 +83,8 @@ class Lane:
         return (now - self.since) * 1000
 
     def path(self) -> Path:
-        """The way this lane runs, with the carrier that made whoever dialled know the address; the joiner, where both
-        did.
+        """The way this connection runs, with the carrier that made whoever dialled know the address; the joiner, where
+        both did.
         """
         both = self.direction is Direction.SIMULTANEOUS
         dialled = self.direction is Direction.OUT or (both and self.handshake.role is Role.JOINER)
@@ -117,8 +117,10 @@ class Lane:
         self.flush()
 
 
-class LaneRefusedError(RefusedError):
-    """The peer refused this lane, and has shown that it may. ``lost`` is True where it merely chose another one."""
+class ConnectionDeclinedError(RefusedError):
+    """The peer refused this connection, and has shown that it may. ``lost`` is True where it merely chose another
+    one.
+    """
 
     def __init__(self, reason: Refusal | None) -> None:
         text = f"the other device refused: {_EXPLAINED.get(reason, reason)}" if reason else "another path won"

@@ -1,4 +1,4 @@
-"""The dialler: runs the checklists over real connections, each dial up to a verified lane or a kept failure."""
+"""The dialer: runs the checklists over real connections, each dial up to a verified connection or a kept failure."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
 from localpair.limits import GIVE_WAY_S
 from localpair.net.agent.announcer import Clock
-from localpair.net.agent.connection import Lane, LaneRefusedError
+from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
 from localpair.net.host.naming import describe
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, Responder, connect, exchange_preambles, start_tls
-from localpair.protocol.checklist import Outcome
+from localpair.protocol.checklist import DialOutcome
 from localpair.wire.messages import CallKind, Preamble
 
-_log = logging.getLogger("localpair.dialler")
+_log = logging.getLogger("localpair.dialer")
 
 # What a system says of itself: the ports or the card are not to be had now. Nobody has refused anything.
 _OURS = frozenset({"EADDRNOTAVAIL", "EADDRINUSE", "ENXIO", "ENODEV"})
 
-LaneMaker = Callable[[FrameStream, Candidate, Direction, str | None], Lane]
-LaneVerifier = Callable[[Lane], Awaitable[None]]
+ConnectionMaker = Callable[[FrameStream, Candidate, Direction, str | None], PeerConnection]
+ConnectionVerifier = Callable[[PeerConnection], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -42,66 +42,67 @@ class Trial:
     direction: Direction = Direction.OUT
 
 
-class Dialler:
-    """Dials one candidate for its caller: ``make_lane`` starts the handshake on the stream, ``verify`` drives it
+class Dialer:
+    """Dials one candidate for its caller: ``make_connection`` starts the handshake on the stream, ``verify`` drives it
     until the peer is known. ``responder`` gives, for the name of a secret, what shows that this side holds it. ``met``
     says whether a connection that one side alone has opened stood elsewhere.
     """
 
     def __init__(
         self, contexts: Contexts, role: Role, clock: Clock, responder: Callable[[str], Responder],
-        make_lane: LaneMaker, verify: LaneVerifier, on_attempt: Callable[[Attempt], None], met: Callable[[], bool],
+        make_connection: ConnectionMaker, verify: ConnectionVerifier,
+        on_attempt: Callable[[Attempt], None], met: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._contexts, self._role, self._clock, self._responder = contexts, role, clock, responder
-        self._make_lane, self._verify, self._on_attempt = make_lane, verify, on_attempt
+        self._make_connection, self._verify, self._on_attempt = make_connection, verify, on_attempt
         self._met, self._met_here = met, False
 
     async def dial(
         self, secret: str, candidate: Candidate, connected: socket.socket | None = None
-    ) -> Lane | Outcome:
-        """A verified lane, or what the failure means for trying again. The failure itself has been reported.
+    ) -> PeerConnection | DialOutcome:
+        """A verified connection, or what the failure means for trying again. The failure itself has been reported.
 
         ``connected`` is a connection to the candidate that was opened in another way.
         """
         trial = Trial(candidate, self._clock())
         try:
-            lane = await self._open(trial, secret, connected)
+            connection = await self._open(trial, secret, connected)
             trial.phase = Phase.HELLO
-            await self._give_way(lane)
-            await self._verify(lane)
+            await self._give_way(connection)
+            await self._verify(connection)
         except (OSError, TimeoutError, LocalpairError) as error:
             return self._failed(trial, error)
         except Exception as error:  # noqa: BLE001 - our own fault, and still no host that is dialled may end the process
             _log.exception("a dial ended by a fault of this side")
             return self._failed(trial, error)
-        return lane
+        return connection
 
-    async def _give_way(self, lane: Lane) -> None:
+    async def _give_way(self, connection: PeerConnection) -> None:
         """Let a plain dial come first, where one is under way and this one would send files slowly
         (``localpair.net.transport.congestion``). The peer cannot nominate it before we have said our first word.
         """
-        both, plainly = lane.direction is Direction.SIMULTANEOUS, self._met_here or self._met()
-        if both and plainly and lane.stream.misjudges:
+        both, plainly = connection.direction is Direction.SIMULTANEOUS, self._met_here or self._met()
+        if both and plainly and connection.stream.misjudges:
             try:
                 await asyncio.sleep(GIVE_WAY_S)
             except BaseException:
-                lane.stream.abort()
+                connection.stream.abort()
                 raise
 
-    def _failed(self, trial: Trial, error: BaseException) -> Outcome:
-        lost = isinstance(error, LaneRefusedError) and error.lost
+    def _failed(self, trial: Trial, error: BaseException) -> DialOutcome:
+        lost = isinstance(error, ConnectionDeclinedError) and error.lost
         ms = (self._clock() - trial.started) * 1000
         name = errno_name(error)
         detail = "" if name else describe(error)
         outcome = "lost" if lost else "failed"
         self._on_attempt(Attempt(trial.candidate, trial.direction, trial.phase, outcome, ms, name, detail))
         if isinstance(error, RefusedError) and not lost:
-            return Outcome.HOPELESS
+            return DialOutcome.HOPELESS
         if trial.phase is not Phase.CONNECT or not name or name in _OURS:
-            return Outcome.FAILED
-        return Outcome.UNANSWERED if name == "ETIMEDOUT" else Outcome.REFUSED
+            return DialOutcome.FAILED
+        return DialOutcome.UNANSWERED if name == "ETIMEDOUT" else DialOutcome.REFUSED
 
-    async def _open(self, trial: Trial, secret: str, connected: socket.socket | None) -> Lane:
+    async def _open(self, trial: Trial, secret: str, connected: socket.socket | None) -> PeerConnection:
         to = trial.candidate
         one = connected or await connect(
             to.address,
@@ -126,7 +127,7 @@ class Dialler:
             raise
         trial.phase = Phase.PIN
         try:
-            return self._make_lane(stream, to, trial.direction, secret)
+            return self._make_connection(stream, to, trial.direction, secret)
         except BaseException:
             stream.abort()
             raise

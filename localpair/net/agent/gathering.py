@@ -81,7 +81,7 @@ async def acquire_addresses(
     anything and ``seen_by_peer`` is given. ``on_attempt`` is told of each try as it ends. Every call ends within
     ``call_limit_s``; OSError, TimeoutError, EOFError and LocalpairError of a call are its failure.
     """
-    run = _Acquisition(interfaces, port, call, clock, call_limit_s, on_attempt)
+    run = _Gathering(interfaces, port, call, clock, call_limit_s, on_attempt)
     await run.stage_one(preferred)
     if everything or run.stage is None:
         await run.stage_two()
@@ -108,7 +108,7 @@ class _Target:
 
 
 @dataclass(slots=True)
-class _Acquisition:
+class _Gathering:
     """One run: what has been tried and what is known so far."""
 
     interfaces: Interfaces

@@ -1,4 +1,6 @@
-"""Opening two firewalls that refuse: the rendezvous of each peer, over UDP, and the volleys that it agrees on."""
+"""Opening two firewalls that refuse: the rendezvous of each peer, over UDP, and the simultaneous opens that it agrees
+on.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +16,16 @@ from localpair.candidate import Candidate
 from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
 from localpair.limits import PEER_ADDRESSES
-from localpair.net.agent.announcer import Clock, Finder
-from localpair.net.agent.simultaneous_open import Volley
-from localpair.protocol.discovery_events import Invited, Source
+from localpair.net.agent.announcer import Announcer, Clock
+from localpair.net.agent.simultaneous_open import SimultaneousOpen
+from localpair.protocol.discovery_events import BeaconSource, Invited
 from localpair.protocol.rate_limits import Bucket
 from localpair.protocol.rendezvous import Fire, Meeting, new_budget
 
 _SPIN_S = 0.002  # the end of a wait is spent awake: the event loop wakes too late for a LAN
 
 Adopt = Callable[[str, Candidate, socket.socket], Awaitable[bool]]
-"""Makes a lane of an open connection and verifies it; False where that failed."""
+"""Makes a peer connection of an open TCP connection and verifies it; False where that failed."""
 WayBack = Callable[[Candidate, int], Candidate]
 """The way to dial an address out of the interface, by index, by which something came from there (0: unknown)."""
 
@@ -35,13 +37,13 @@ class _Place:
     """
 
     way: Candidate
-    source: Source
+    source: BeaconSource
     port: int
     local: IPAddress | None = None
 
 
 @dataclass(slots=True)
-class _Peer:
+class _PunchedPeer:
     """How one peer is reached: at the last of ``places`` first, the latest one, or the one that has answered.
 
     A place that a neighbour has faked, by repeating what it heard, answers nothing: the next one has its turn then.
@@ -50,7 +52,7 @@ class _Peer:
     meeting: Meeting
     places: OrderedDict[IPAddress, _Place] = field(default_factory=OrderedDict)
     waiting: bool = False  # for an answer to what was said last
-    volley: Volley | None = None
+    simultaneous: SimultaneousOpen | None = None
 
     @property
     def place(self) -> _Place:
@@ -65,7 +67,7 @@ class _Peer:
         if len(self.places) > PEER_ADDRESSES:
             self.places.popitem(last=False)
 
-    def answers(self, source: Source, way_back: WayBack) -> None:
+    def answers(self, source: BeaconSource, way_back: WayBack) -> None:
         """A word of it came from there. Of several cards and addresses of ours, it dials to those that it wrote to; any
         card may have answered the question for an address of another one.
         """
@@ -83,20 +85,20 @@ class _Peer:
         self.waiting = True
 
 
-class Opener:
+class HolePuncher:
     """Holds a rendezvous with each peer that is known by a secret, once a dial between fixed ports was refused."""
 
     def __init__(
-        self, finder: Finder, role: Role, clock: Clock, adopt: Adopt,
+        self, announcer: Announcer, role: Role, clock: Clock, adopt: Adopt,
         attempted: Callable[[Attempt], None], changed: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._finder, self._leads, self._clock = finder, role is Role.ISSUER, clock
+        self._announcer, self._leads, self._clock = announcer, role is Role.ISSUER, clock
         self._adopt, self._attempted, self._changed = adopt, attempted, changed
-        self._peers: dict[str, _Peer] = {}
+        self._peers: dict[str, _PunchedPeer] = {}
         # They outlive a peer that goes and comes, which costs it nothing.
         self._budgets: dict[str, Bucket] = {}
 
-    def know(self, secret: str, way: Candidate, source: Source, port: int) -> None:
+    def know(self, secret: str, way: Candidate, source: BeaconSource, port: int) -> None:
         """A peer was heard there, and hears at that port."""
         peer = self._peers.get(secret)
         if peer is None:
@@ -104,14 +106,14 @@ class Opener:
             meeting = Meeting(
                 lambda count: self._load(secret, count), self._clock(), leads=self._leads, budget=budget
             )
-            peer = self._peers[secret] = _Peer(meeting)
+            peer = self._peers[secret] = _PunchedPeer(meeting)
         peer.know(_Place(way, source, port))
 
     def forget(self, secret: str) -> None:
         """The peer has a session, or has ended."""
         peer = self._peers.pop(secret, None)
-        if peer is not None and peer.volley is not None:
-            peer.volley.close()
+        if peer is not None and peer.simultaneous is not None:
+            peer.simultaneous.close()
 
     def refused(self, secret: str, address: IPAddress) -> None:
         """A dial between the fixed ports was answered with a refusal. It says nothing of the peer's firewall where the
@@ -128,21 +130,21 @@ class Opener:
         peer = self._peers.get(event.secret)
         if peer is not None:
             peer.answers(event.source, way_back)
-            peer.meeting.receive(event.word, event.at)
+            peer.meeting.receive(event.message, event.at)
 
     def step(self, group: asyncio.TaskGroup) -> None:
         """Say and do what is due."""
         for secret, peer in list(self._peers.items()):
             peer.meeting.timer(self._clock())
-            for deed in peer.meeting.take():
-                if isinstance(deed, Fire):
-                    self._fire(secret, peer, deed, group)
+            for action in peer.meeting.take():
+                if isinstance(action, Fire):
+                    self._fire(secret, peer, action, group)
                 else:
-                    word = peer.meeting.stamp(deed, self._clock())
+                    message = peer.meeting.stamp(action, self._clock())
                     place = peer.place
-                    to = self._finder.targets(place.source.address, place.port, place.source.scope)
-                    self._finder.discovery.invite(secret, to, word)
-                    self._finder.flush()
+                    to = self._announcer.targets(place.source.address, place.port, place.source.scope)
+                    self._announcer.discovery.invite(secret, to, message)
+                    self._announcer.flush()
 
     def deadline(self) -> float | None:
         """When ``step`` wants to be called next."""
@@ -154,55 +156,59 @@ class Opener:
         for secret in list(self._peers):
             self.forget(secret)
 
-    def _fire(self, secret: str, peer: _Peer, deed: Fire, group: asyncio.TaskGroup) -> None:
+    def _fire(self, secret: str, peer: _PunchedPeer, action: Fire, group: asyncio.TaskGroup) -> None:
         """A wait that the event loop can keep is its own; a short one is spent here, since every packet counts."""
-        volley, peer.volley = peer.volley, None
-        if volley is None:
+        simultaneous, peer.simultaneous = peer.simultaneous, None
+        if simultaneous is None:
             peer.meeting.missed(self._clock())
-        elif deed.at - self._clock() > _SPIN_S:
-            group.create_task(self._fire_later(secret, peer, volley, deed))
+        elif action.at - self._clock() > _SPIN_S:
+            group.create_task(self._fire_later(secret, peer, simultaneous, action))
         else:
-            self._fire_now(volley, deed)
-            group.create_task(self._collect(secret, peer, volley))
+            self._fire_now(simultaneous, action)
+            group.create_task(self._collect(secret, peer, simultaneous))
 
-    async def _fire_later(self, secret: str, peer: _Peer, volley: Volley, deed: Fire) -> None:
+    async def _fire_later(
+        self, secret: str, peer: _PunchedPeer, simultaneous: SimultaneousOpen, action: Fire
+    ) -> None:
         try:
-            await asyncio.sleep(deed.at - self._clock() - _SPIN_S)
-            self._fire_now(volley, deed)
+            await asyncio.sleep(action.at - self._clock() - _SPIN_S)
+            self._fire_now(simultaneous, action)
         except BaseException:
-            volley.close()
+            simultaneous.close()
             raise
-        await self._collect(secret, peer, volley)
+        await self._collect(secret, peer, simultaneous)
 
-    def _fire_now(self, volley: Volley, deed: Fire) -> None:
-        while self._clock() < deed.at:
+    def _fire_now(self, simultaneous: SimultaneousOpen, action: Fire) -> None:
+        while self._clock() < action.at:
             pass
-        volley.fire(deed.ports, veiled=deed.veiled)
+        simultaneous.fire(action.ports, veiled=action.veiled)
 
-    async def _collect(self, secret: str, peer: _Peer, volley: Volley) -> None:
+    async def _collect(self, secret: str, peer: _PunchedPeer, simultaneous: SimultaneousOpen) -> None:
         started = self._clock()
-        opened = await volley.opened()
+        opened = await simultaneous.opened()
         if opened is None:
-            name = errno.errorcode.get(volley.error, "ETIMEDOUT")
+            name = errno.errorcode.get(simultaneous.error, "ETIMEDOUT")
             ms = (self._clock() - started) * 1000
             self._attempted(
-                Attempt(volley.candidate, Direction.SIMULTANEOUS, Phase.CONNECT, "failed", ms, name)
+                Attempt(simultaneous.candidate, Direction.SIMULTANEOUS, Phase.CONNECT, "failed", ms, name)
             )
-        elif await self._adopt(secret, replace(volley.candidate, dial_from=opened.getsockname()[1]), opened):
+        elif await self._adopt(
+            secret, replace(simultaneous.candidate, dial_from=opened.getsockname()[1]), opened
+        ):
             return
         peer.meeting.missed(self._clock())
         self._changed()
 
     def _load(self, secret: str, count: int) -> tuple[int, ...]:
         peer = self._peers[secret]
-        if peer.volley is not None:
-            peer.volley.close()
-            peer.volley = None
+        if peer.simultaneous is not None:
+            peer.simultaneous.close()
+            peer.simultaneous = None
         if self._leads:
             peer.ask()  # a call goes out with these ports
         try:
             place = peer.place
-            peer.volley = Volley(place.way, count, leads=self._leads, local=place.local)
+            peer.simultaneous = SimultaneousOpen(place.way, count, leads=self._leads, local=place.local)
         except OSError:
             return ()
-        return peer.volley.ports
+        return peer.simultaneous.ports

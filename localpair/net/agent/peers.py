@@ -1,4 +1,4 @@
-"""What an engine does about what discovery hears: dial, confirm over TCP, and tell the person."""
+"""What an agent does about what discovery hears: dial, confirm over TCP, and tell the person."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from localpair.limits import (
     CANDIDATES,
     CONFIRM_AFTER_S,
     LOWEST_DIALLED_PORT,
-    OPENING_FIRST_S,
-    OPENING_SECOND_S,
     PACKET_DIALS_TOTAL,
     PEER_ADDRESSES,
     PEERS,
+    PUNCH_FIRST_S,
+    PUNCH_SECOND_S,
     REVERSE_DIAL_AFTER_S,
     SIMULTANEOUS_AFTER_S,
 )
-from localpair.net.agent.announcer import Finder
-from localpair.net.agent.callbacks import Confirmer
+from localpair.net.agent.announcer import Announcer
+from localpair.net.agent.callbacks import CallbackChecker
 from localpair.net.agent.check_lists import Checklists
 from localpair.net.agent.dialer import errno_name
-from localpair.net.agent.hole_punching import Opener
+from localpair.net.agent.hole_punching import HolePuncher
 from localpair.protocol.discovery_events import Carrier, Foreign, Gone, Heard, HearsUs, Invited
 from localpair.protocol.rate_limits import PerSource
 from localpair.ranking import scope_of
@@ -64,7 +64,7 @@ class _Call:
     scope: int
 
 
-class Hearing:
+class PeerTable:
     """Turns discovery events into dials, confirmations and events for the person.
 
     ``nearby`` holds the peers that can be chosen, by instance; ``foreign`` what else was heard, by address;
@@ -74,18 +74,18 @@ class Hearing:
     def __init__(
         self,
         part: Part,
-        finder: Finder,
+        announcer: Announcer,
         checklists: Checklists,
-        confirmer: Confirmer,
-        opener: Opener,
+        callbacks: CallbackChecker,
+        hole_puncher: HolePuncher,
         emit: Callable[[Event], None],
     ) -> None:
         self.nearby: OrderedDict[bytes, NearbyPeer] = OrderedDict()
         self.foreign: OrderedDict[IPAddress, str] = OrderedDict()
         self.seen_at: OrderedDict[IPAddress, OwnAddressSeen] = OrderedDict()
         self.heard_by: set[str] = set()
-        self._part, self._finder, self._checklists = part, finder, checklists
-        self._confirmer, self._opener, self._emit = confirmer, opener, emit
+        self._part, self._announcer, self._checklists = part, announcer, checklists
+        self._callbacks, self._hole_puncher, self._emit = callbacks, hole_puncher, emit
         self._budget = PerSource(total=PACKET_DIALS_TOTAL)
         self._pursuits: OrderedDict[bytes, _Pursuit] = OrderedDict()
         self._calls: list[_Call] = []
@@ -102,7 +102,7 @@ class Hearing:
 
     def step(self, group: asyncio.TaskGroup) -> None:
         """Do what is due: send, hear, and start the confirmations whose time has come."""
-        for event in self._finder.step():
+        for event in self._announcer.step():
             match event:
                 case Heard():
                     self._heard(event)
@@ -114,15 +114,15 @@ class Hearing:
                     if said_goodbye or self._waits_for_anybody(instance):
                         self.ended(instance)
                 case Invited():
-                    self._opener.hear(event, self._checklists.way_back)
+                    self._hole_puncher.hear(event, self._checklists.way_back)
                 case Foreign(source, reason):
                     self._note_foreign(source, reason)
-        self._opener.step(group)
-        now = self._confirmer.clock()
+        self._hole_puncher.step(group)
+        now = self._callbacks.clock()
         due = [call for call in self._calls if call.due <= now]
         self._calls = [call for call in self._calls if call.due > now]
         for call in due:
-            if call.secret is None or call.secret in self._finder.discovery.keyring:
+            if call.secret is None or call.secret in self._announcer.discovery.keyring:
                 group.create_task(self._confirm(call))
 
     def met(self, instance: bytes) -> None:
@@ -138,35 +138,35 @@ class Hearing:
         self.nearby.pop(instance, None)
         self.ended(instance)
 
-    def settle(self) -> None:
+    def stop_dialing(self) -> None:
         """A session stands: nobody needs to be confirmed any more."""
         self._calls.clear()
-        self._opener.clear()
+        self._hole_puncher.clear()
 
     def heard_since(self, instance: bytes) -> float | None:
         """When this peer was first heard with a secret of ours."""
         pursuit = self._pursuits.get(instance)
         return pursuit.since if pursuit is not None and pursuit.secret else None
 
-    def pause(self, instance: bytes) -> None:
-        """It has a session: dial it no more where it is known to be, until ``resume``."""
+    def pause_dialing(self, instance: bytes) -> None:
+        """It has a session: dial it no more where it is known to be, until ``resume_dialing``."""
         pursuit = self._pursuit(instance)
         pursuit.paused = True
         self._checklists.drop(pursuit.secret, pursuit.candidates.values())
-        self._opener.forget(pursuit.secret)
+        self._hole_puncher.forget(pursuit.secret)
 
-    def resume(self, instance: bytes) -> None:
+    def resume_dialing(self, instance: bytes) -> None:
         """Its session has lost its connection: dial it again wherever it was heard, and is heard from now on."""
         pursuit = self._pursuits.get(instance)
         if pursuit is not None:
             pursuit.paused = False
-            if pursuit.secret in self._finder.discovery.keyring:
+            if pursuit.secret in self._announcer.discovery.keyring:
                 self._checklists.add(pursuit.secret, pursuit.candidates.values())
 
     def ended(self, instance: bytes) -> None:
         """It said goodbye: nobody listens there any more."""
         if instance in self._pursuits:
-            self.pause(instance)
+            self.pause_dialing(instance)
             self._pursuits.pop(instance)
 
     def _waits_for_anybody(self, instance: bytes) -> bool:
@@ -179,7 +179,7 @@ class Hearing:
     def deadline(self) -> float | None:
         """When ``step`` wants to be called next."""
         times = [call.due for call in self._calls]
-        others = (self._finder.discovery.deadline(), self._opener.deadline())
+        others = (self._announcer.discovery.deadline(), self._hole_puncher.deadline())
         return min([*times, *(time for time in others if time is not None)], default=None)
 
     # -- a peer is heard ----------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ class Hearing:
         if (
             between_pairs
             and event.instance not in self._ourselves
-            and self._finder.is_own(event.source.address)
+            and self._announcer.is_own(event.source.address)
         ):
             self._note_whose(event.instance, ourselves=True if event.part is self._part else None)
         return self._ourselves.get(event.instance) is True
@@ -247,14 +247,14 @@ class Hearing:
     def _pursue(self, event: Heard, secret: str, candidates: tuple[Candidate, ...]) -> None:
         """A peer that holds the secret is dialled and gets beacons by unicast, wherever it is known to be."""
         if event.udp_port >= LOWEST_DIALLED_PORT:
-            self._finder.aim(event.source.address, event.udp_port, event.source.scope)
+            self._announcer.add_target(event.source.address, event.udp_port, event.source.scope)
         for claim in event.claims:
             usable = event.udp_port >= LOWEST_DIALLED_PORT and self._is_near(claim)
-            if usable and not self._finder.is_own(claim):
-                self._finder.aim(claim, event.udp_port)
+            if usable and not self._announcer.is_own(claim):
+                self._announcer.add_target(claim, event.udp_port)
         if _COUNTERPART.get(self._part) is not event.part:
             return
-        if self._finder.is_own(event.source.address):
+        if self._announcer.is_own(event.source.address):
             self._checklists.on_this_host(secret)
         # Whoever shows the offer gives the other side's dial a head start: usually it is under way already. Not so
         # where the other side could merely answer.
@@ -272,7 +272,7 @@ class Hearing:
         """Dial a peer; one that has a session only where it was not known to be: it may have moved."""
         pursuit = self._pursuit(instance)
         if not pursuit.secret:
-            pursuit.since = self._confirmer.clock()
+            pursuit.since = self._callbacks.clock()
         pursuit.secret = secret
         found = {(one.address, one.port, one.dial_from): one for one in candidates}
         new = [one for key, one in found.items() if key not in pursuit.candidates]
@@ -291,19 +291,19 @@ class Hearing:
 
     def _pursuit(self, instance: bytes) -> _Pursuit:
         """What is dialled for that instance; nothing yet where it was never heard."""
-        pursuit = self._pursuits.setdefault(instance, _Pursuit("", self._confirmer.clock()))
+        pursuit = self._pursuits.setdefault(instance, _Pursuit("", self._callbacks.clock()))
         while len(self._pursuits) > PEERS:
             self._pursuits.popitem(last=False)
         return pursuit
 
     def _open_simultaneously(self, event: Heard, secret: str) -> None:
         """Both sides dial from one fixed port to the other's: two closed firewalls let that through."""
-        own_port, source = self._finder.dial_port, event.source
+        own_port, source = self._announcer.dial_port, event.source
         if (
             not own_port
             or not event.dial_port
             or event.carrier is Carrier.TCP
-            or self._finder.is_own(source.address)
+            or self._announcer.is_own(source.address)
         ):
             return
         scope = scope_of(source.address, source.scope)
@@ -313,26 +313,26 @@ class Hearing:
         )  # fmt: skip
         delay = SIMULTANEOUS_AFTER_S
         if self._part not in (Part.JOIN, Part.SEND):
-            delay = OPENING_SECOND_S if event.answers else OPENING_FIRST_S
+            delay = PUNCH_SECOND_S if event.answers else PUNCH_FIRST_S
         self._dial(event.instance, secret, [candidate], delay)
         self._dial_back(event, secret, candidate, delay)
-        if event.udp_port >= LOWEST_DIALLED_PORT and self._finder.interfaces.near.may_dial(candidate):
-            self._opener.know(
+        if event.udp_port >= LOWEST_DIALLED_PORT and self._announcer.interfaces.near.may_dial(candidate):
+            self._hole_puncher.know(
                 secret, self._checklists.way_back(candidate, source.interface), source, event.udp_port
             )
 
     def _is_near(self, claim: IPAddress) -> bool:
         """Whether it may be on the local network. A public address is only if it is in one of our own subnets."""
-        if self._finder.interfaces.near.why_not(claim):
+        if self._announcer.interfaces.near.why_not(claim):
             return False
-        return classify(claim) is not AddressClass.GLOBAL or bool(self._finder.interfaces.on_link(claim))
+        return classify(claim) is not AddressClass.GLOBAL or bool(self._announcer.interfaces.on_link(claim))
 
     def _note_foreign(self, source: IPAddress, reason: str) -> None:
         """Keep what cannot be read. Whoever looks around is told that others are near, and no more."""
         self.foreign[source] = reason
         while len(self.foreign) > PEERS:
             self.foreign.popitem(last=False)
-        sealed = reason == "stranger" and not self._finder.is_own(source)
+        sealed = reason == "stranger" and not self._announcer.is_own(source)
         if sealed and self._part is Part.DISCOVER and not self._told_of_sealed:
             self._told_of_sealed = True
             self._emit(SealedHeard())
@@ -344,10 +344,10 @@ class Hearing:
         source = event.source
         scope = scope_of(source.address, source.scope)
         key = (unscoped(source.address), event.tcp_port)
-        own = self._finder.is_own(source.address)
+        own = self._announcer.is_own(source.address)
         probe = Candidate(unscoped(source.address), event.tcp_port)
-        now = self._confirmer.clock()
-        if own or key in self._called or not self._finder.interfaces.near.may_dial(probe):
+        now = self._callbacks.clock()
+        if own or key in self._called or not self._announcer.interfaces.near.may_dial(probe):
             return
         if not self._budget.take(source.address, now):
             return
@@ -358,7 +358,7 @@ class Hearing:
 
     async def _confirm(self, call: _Call) -> None:
         try:
-            await self._confirmer.confirm_to(call.address, call.port, call.scope, call.secret)
+            await self._callbacks.confirm_to(call.address, call.port, call.scope, call.secret)
         except (OSError, TimeoutError, LocalpairError) as error:
             _log.info("confirmation to %s failed: %s", call.address, errno_name(error) or error)
 
@@ -376,25 +376,25 @@ class Hearing:
             while len(self.seen_at) > PEERS:
                 self.seen_at.popitem(last=False)
             self._emit(seen)
-        self._finder.learn(address, 0, evidence, Origin.STAGE_3)
+        self._announcer.learn(address, 0, evidence, Origin.STAGE_3)
         peer = self.nearby.get(event.instance)
         if peer is not None and self._is_told_of(event.instance):
             self._emit(PeerFound(peer, hears_us=True))
-        if event.called and self._finder.is_own(address):
+        if event.called and self._announcer.is_own(address):
             group.create_task(self._confirm_own(address))
 
     async def _confirm_own(self, address: IPAddress) -> None:
-        started = self._confirmer.clock()
-        owner = self._finder.interfaces.owner(address)
+        started = self._callbacks.clock()
+        owner = self._announcer.interfaces.owner(address)
         scope = scope_of(address, owner.index) if owner is not None else 0
-        outcome = await self._confirmer.call_self(address, scope, self._confirmer.own_port)
-        ms = (self._confirmer.clock() - started) * 1000
-        word, reason = (
+        outcome = await self._callbacks.call_self(address, scope, self._callbacks.own_port)
+        ms = (self._callbacks.clock() - started) * 1000
+        message, reason = (
             ("confirmed", "the peer called us there, and so did we") if outcome.confirmed else ("failed", "")
         )
         self._emit(
             AddressAttempt(
-                3, address, owner.name if owner else None, word, reason or outcome.reason, ms,
+                3, address, owner.name if owner else None, message, reason or outcome.reason, ms,
                 cls=Candidate(address).cls, evidence=Evidence.DIALLED_OVER_TCP,
             )
         )  # fmt: skip

@@ -31,13 +31,13 @@ from localpair.limits import (
     SWEEP_WAITING_AFTER_S,
     SWEEP_WAITING_EVERY_S,
 )
-from localpair.net.agent.announcer import Finder
+from localpair.net.agent.announcer import Announcer
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.neighbours import NeighbourWatch
 from localpair.net.host.read import neighbours
 from localpair.net.host.routes import NoRoute
 from localpair.net.host.routing import route_to
-from localpair.protocol.discovery_events import Target, Transmit
+from localpair.protocol.discovery_events import BeaconTarget, Transmit
 from localpair.protocol.rate_limits import Bucket
 from localpair.ranking import is_tunnel
 from localpair.wire.beacon import Part
@@ -47,21 +47,21 @@ _SMALL_PREFIX = 24  # a quarter of a second for such a subnet, and most LANs are
 _PROBED = _SWEPT | {AddressClass.UNIQUE_LOCAL, AddressClass.GLOBAL}
 
 
-class Prober:
-    """Probes for one engine. ``port`` is the peer's UDP port: by the offer, or the number that both sides prefer.
+class Scanner:
+    """Probes for one agent. ``port`` is the peer's UDP port: by the offer, or the number that both sides prefer.
 
-    ``aimed`` is set where addresses of the peer are known: they are tried before the whole subnet is asked.
+    ``has_target`` is set where addresses of the peer are known: they are tried before the whole subnet is asked.
     """
 
-    def __init__(self, finder: Finder, port: int, part: Part) -> None:
-        self._finder, self.port, self._part = finder, port, part
-        self.aimed = False
+    def __init__(self, announcer: Announcer, port: int, part: Part) -> None:
+        self._announcer, self.port, self._part = announcer, port, part
+        self.has_target = False
         self._gaps: Iterator[float] = iter(())
         self._next_sweep: float | None = None  # None: the gaps begin anew
         self._watch = NeighbourWatch()
         self._allowance = Bucket(NEIGHBOUR_PROBES, NEIGHBOUR_PROBES_REFILL_S)
 
-    def wake(self) -> None:
+    def scan_soon(self) -> None:
         """Discovery rests no longer: look at once."""
         self._watch.notify()
 
@@ -70,27 +70,27 @@ class Prober:
         with self._watch as watch:
             while True:
                 limit = NEIGHBOUR_POLL_S
-                if self._finder.discovery.resting:
+                if self._announcer.discovery.is_paused:
                     self._next_sweep = None
-                elif not self._finder.discovery.heard_anybody:
+                elif not self._announcer.discovery.heard_anybody:
                     await self._look()
                     if self._left() <= 0:
-                        self._next_sweep = self._finder.now() + next(self._gaps, inf)
+                        self._next_sweep = self._announcer.now() + next(self._gaps, inf)
                         await self._sweep()
                     limit = max(0.0, min(limit, self._left()))
                 await watch.wait(limit)
 
     async def _look(self) -> None:
         """A flooded table leaves as much time for everything else."""
-        began = self._finder.now()
+        began = self._announcer.now()
         self.ask_neighbours()
-        await asyncio.sleep(self._finder.now() - began)
+        await asyncio.sleep(self._announcer.now() - began)
 
     def _left(self) -> float:
         """Seconds until the next sweep is due."""
-        now = self._finder.now()
+        now = self._announcer.now()
         if self._next_sweep is None:
-            self._gaps = sweep_gaps(self._part, aimed=self.aimed)
+            self._gaps = sweep_gaps(self._part, aimed=self.has_target)
             self._next_sweep = now + next(self._gaps, inf)
         return self._next_sweep - now
 
@@ -100,8 +100,8 @@ class Prober:
         Whoever is new comes first. Also the first contact of a host whose firewall is closed: the peer's ARP request
         made it a neighbour.
         """
-        discovery, now = self._finder.discovery, self._finder.now()
-        targets = [Target(one.address, self.port, one.index) for one in neighbours()]
+        discovery, now = self._announcer.discovery, self._announcer.now()
+        targets = [BeaconTarget(one.address, self.port, one.index) for one in neighbours()]
         for target in chain(self._due(targets, now, is_new=True), self._due(targets, now, is_new=False)):
             if not self._is_on_link(target.address):
                 discovery.probes.pass_over(target, now)
@@ -109,24 +109,24 @@ class Prober:
                 discovery.probe(target, now)
             else:
                 break
-        self._finder.flush()
+        self._announcer.flush()
 
-    def _due(self, targets: list[Target], now: float, *, is_new: bool) -> Iterator[Target]:
+    def _due(self, targets: list[BeaconTarget], now: float, *, is_new: bool) -> Iterator[BeaconTarget]:
         """Whoever waits longest comes first; lazily, so that no more is looked at than is asked."""
-        discovery = self._finder.discovery
+        discovery = self._announcer.discovery
         probes = discovery.probes
         chosen = [
             one for one in targets if (probes.count(one) == 0) is is_new and discovery.may_probe(one, now)
         ]
         yield from filter(self._is_probable, sorted(chosen, key=probes.due))
 
-    def _is_probable(self, target: Target) -> bool:
-        interface = self._finder.interfaces.by_index.get(target.scope)
+    def _is_probable(self, target: BeaconTarget) -> bool:
+        interface = self._announcer.interfaces.by_index.get(target.scope)
         return (
             interface is not None
             and _may_probe(target.address, interface)
-            and not self._finder.interfaces.near.waits_for(target.address)
-            and not self._finder.is_own(target.address)
+            and not self._announcer.interfaces.near.waits_for(target.address)
+            and not self._announcer.is_own(target.address)
         )
 
     def _is_on_link(self, address: IPAddress) -> bool:
@@ -135,7 +135,7 @@ class Prober:
         """
         if address.version == 4 or classify(address) is AddressClass.LINK_LOCAL:
             return True
-        answer = route_to(address, self._finder.interfaces)
+        answer = route_to(address, self._announcer.interfaces)
         return not isinstance(answer, NoRoute) and answer.gateway is None
 
     async def _sweep(self) -> None:
@@ -145,18 +145,18 @@ class Prober:
         system to give up the first questions.
         """
         left: list[Transmit] = []
-        for count, (address, index) in enumerate(sweep_targets(self._finder.interfaces)):
-            if self._finder.discovery.heard_anybody:
+        for count, (address, index) in enumerate(sweep_targets(self._announcer.interfaces)):
+            if self._announcer.discovery.heard_anybody:
                 return
             self._probe(address, index)
             if count % SWEEP_STEP == SWEEP_STEP - 1:
-                left = self._finder.send(left) + self._finder.flush()
+                left = self._announcer.send(left) + self._announcer.flush()
                 await self._pause()
-        left = self._finder.send(left) + self._finder.flush()
-        until = self._finder.now() + SWEEP_AGAIN_S
-        while left and self._finder.now() < until and not self._finder.discovery.heard_anybody:
+        left = self._announcer.send(left) + self._announcer.flush()
+        until = self._announcer.now() + SWEEP_AGAIN_S
+        while left and self._announcer.now() < until and not self._announcer.discovery.heard_anybody:
             await self._pause()
-            left = self._finder.send(left[:SWEEP_STEP]) + left[SWEEP_STEP:]
+            left = self._announcer.send(left[:SWEEP_STEP]) + left[SWEEP_STEP:]
 
     async def _pause(self) -> None:
         """Until the next step; longer while so many probes wait for hardware addresses that no beat could leave.
@@ -165,22 +165,25 @@ class Prober:
         """
         while True:
             await asyncio.sleep(SWEEP_STEP_S)
-            if self._watch.take() and not self._finder.discovery.heard_anybody:
+            if self._watch.take() and not self._announcer.discovery.heard_anybody:
                 await self._look()
-            if self._finder.has_room() or self._finder.discovery.heard_anybody:
+            if self._announcer.has_room() or self._announcer.discovery.heard_anybody:
                 return
 
     def _probe(self, address: IPAddress, index: int) -> None:
-        if self._finder.is_own(address):
+        if self._announcer.is_own(address):
             return
-        target = Target(address, self.port, index)  # over its own link, wherever the routing table would lead
-        self._finder.discovery.probe(target, self._finder.now())
+        target = BeaconTarget(
+            address, self.port, index
+        )  # over its own link, wherever the routing table would lead
+        self._announcer.discovery.probe(target, self._announcer.now())
 
 
 def sweep_gaps(part: Part, *, aimed: bool = False) -> Iterator[float]:
     """Seconds from the start of a search to the first sweep, from there to the second one, and so on.
 
-    ``aimed``: addresses of the peer are known. Whoever joins sweeps twice; whoever hosts as long as nobody is heard.
+    ``has_target``: addresses of the peer are known. Whoever joins sweeps twice; whoever hosts as long as nobody is
+    heard.
     """
     match part:
         case Part.JOIN | Part.SEND:

@@ -1,4 +1,4 @@
-"""A volley: several dials at one moment, each between a fresh pair of ports, so that one of them meets its counterpart.
+"""Several dials at one moment, each between a fresh pair of ports, so that one of them meets its counterpart.
 
 Where a dial was refused, its port listens for a while: some refusals leave our firewall open for the peer's own dial.
 """
@@ -13,14 +13,14 @@ from contextlib import suppress
 
 from localpair.address import IPAddress, normalise
 from localpair.candidate import Candidate
-from localpair.limits import VOLLEY_S, VOLLEY_SECOND_S
+from localpair.limits import SIMULTANEOUS_OPEN_S, SIMULTANEOUS_SECOND_S
 from localpair.net.transport.tcp import accept, new_dial, ready, target_of
 
 _NARROW_RECORD = bytes([7, 8, 4, 0, 0, 0, 0, 0])
 """The option "record route" with room for five octets: the sender fills in four, and no second address fits."""
 
 
-class Volley:
+class SimultaneousOpen:
     """Bound to its ports from the start, so that firing is nothing but dialling. ``ports`` are our own, at our address
     ``local`` where one is given.
 
@@ -78,7 +78,7 @@ class Volley:
         tries = [asyncio.create_task(self._follow(place)) for place in range(len(self._targets))]
         chosen: socket.socket | None = None
         try:
-            async with asyncio.timeout(VOLLEY_S):
+            async with asyncio.timeout(SIMULTANEOUS_OPEN_S):
                 for done in asyncio.as_completed(tries):
                     chosen = await done
                     if chosen is not None:
@@ -114,7 +114,7 @@ class Volley:
 
     async def _second(self, place: int) -> socket.socket:
         again_soon = self._leads and not self._veiled
-        accepted = await self._listen(place, VOLLEY_SECOND_S if again_soon else VOLLEY_S)
+        accepted = await self._listen(place, SIMULTANEOUS_SECOND_S if again_soon else SIMULTANEOUS_OPEN_S)
         if accepted is not None:
             return await self._usable(accepted)
         again = self._new(self.ports[place])

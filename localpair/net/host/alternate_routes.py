@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from localpair.address import SPECIAL_CLASSES, AddressClass, IPAddress, classify, unscoped
 from localpair.candidate import Interface, InterfaceKind
-from localpair.limits import FAR_DETOURS
+from localpair.limits import FAR_ALTERNATE_ROUTES
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.routes import NoRoute
 from localpair.net.host.routing import route_to
@@ -19,7 +19,7 @@ from localpair.ranking import is_tunnel
 _ON_LINK_ONLY = SPECIAL_CLASSES | {AddressClass.GLOBAL}
 
 
-def detours(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
+def alternates(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
     """The interfaces, by index, through which ``address`` is worth a try beside the one that the table uses.
 
     Those on whose own subnet it lies; where none of these has a default route, also those that have one: a container
@@ -28,8 +28,8 @@ def detours(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
     then those with the most similar addresses. Never a tunnel. None for this host's own addresses and for link-local
     IPv6, which has a scope instead.
 
-    A public address has a detour only over a link on which it lies: else an offer, a code or a forged source could make
-    us call somebody on the internet beside the VPN, and so tell him where we are.
+    A public address has a alternate route only over a link on which it lies: else an offer, a code or a forged source
+    could make us call somebody on the internet beside the VPN, and so tell him where we are.
     """
     scoped = address.version == 6 and classify(address) is AddressClass.LINK_LOCAL
     if scoped or classify(address) is AddressClass.LOOPBACK or unscoped(address) in interfaces.own_addresses:
@@ -42,7 +42,7 @@ def detours(address: IPAddress, interfaces: Interfaces) -> tuple[int, ...]:
     elif near:
         others = [one for one in others if one.gateway]
     far = _best([one for one in others if one.index != used], address)
-    return tuple(one.index for one in (*near, *far[:FAR_DETOURS]) if one.index != used)
+    return tuple(one.index for one in (*near, *far[:FAR_ALTERNATE_ROUTES]) if one.index != used)
 
 
 def used_interface(address: IPAddress, interfaces: Interfaces) -> int:
@@ -53,7 +53,7 @@ def used_interface(address: IPAddress, interfaces: Interfaces) -> int:
 
 def may_dial_by(address: IPAddress, index: int, interfaces: Interfaces) -> bool:
     """Whether ``address`` may be dialled through this interface, wherever the table leads: never a tunnel, and a public
-    address only over a link on which it lies (see ``detours``).
+    address only over a link on which it lies (see ``alternates``).
     """
     card = interfaces.by_index.get(index)
     if card is None or unscoped(address) in interfaces.own_addresses or not _is_usable(card, address):

@@ -13,7 +13,7 @@ from localpair.ranking import links_to, scope_of
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class SkippedSource:
     """Something that was not read or is not used: an interface or a whole source, and the reason."""
 
     name: str
@@ -46,7 +46,7 @@ class Interfaces:
     """
 
     interfaces: tuple[Interface, ...] = ()
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[SkippedSource, ...] = ()
     source: str = "netlink"
     by_index: Mapping[int, Interface] = field(init=False, repr=False, compare=False)
     own_addresses: frozenset[IPAddress] = field(init=False, repr=False, compare=False)
@@ -98,9 +98,11 @@ class Interfaces:
             one.index for one in sorted(self.interfaces, key=lambda one: one.index) if _has_link_local(one)
         )
 
-    def unused(self) -> tuple[Skipped, ...]:
+    def unused(self) -> tuple[SkippedSource, ...]:
         """The interfaces that carry no multicast of ours, each with the reason."""
-        return tuple(Skipped(one.name, reason) for one in self.interfaces if (reason := _why_unused(one)))
+        return tuple(
+            SkippedSource(one.name, reason) for one in self.interfaces if (reason := _why_unused(one))
+        )
 
 
 def _has_link_local(interface: Interface) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
-from localpair.net.host.interfaces import Interfaces, Skipped
+from localpair.net.host.interfaces import Interfaces, SkippedSource
 from localpair.net.host.naming import describe, in_order, kind_of_name
 from localpair.net.host.portable import outbound_sources
 
@@ -37,7 +37,7 @@ _DEVICE_TABLE: Final = Path("/proc/net/dev")
 def read() -> Interfaces:
     """All interfaces with an IPv4 address, and all others where /proc/net can be read. OSError where refused."""
     found: list[Interface] = []
-    skipped: list[Skipped] = []
+    skipped: list[SkippedSource] = []
     addresses: defaultdict[str, list[InterfaceAddress]] = defaultdict(list)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
         for name, details in (*_ipv4_addresses(asked), *_ipv6_addresses(skipped)):
@@ -46,7 +46,7 @@ def read() -> Interfaces:
             try:
                 found.append(_interface(asked, name, in_order(addresses[name])))
             except (OSError, ValueError, struct.error) as error:
-                skipped.append(Skipped(name, describe(error)))
+                skipped.append(SkippedSource(name, describe(error)))
     return Interfaces(tuple(found), tuple(skipped), "ioctl")
 
 
@@ -103,11 +103,11 @@ def _ipv4_addresses(asked: socket.socket) -> Iterator[tuple[str, InterfaceAddres
         yield label.partition(":")[0], InterfaceAddress(IPv4Address(packed), prefix)
 
 
-def _ipv6_addresses(skipped: list[Skipped]) -> Iterator[tuple[str, InterfaceAddress]]:
+def _ipv6_addresses(skipped: list[SkippedSource]) -> Iterator[tuple[str, InterfaceAddress]]:
     try:
         lines = _IPV6_TABLE.read_text(errors="replace").splitlines()
     except OSError as error:
-        skipped.append(Skipped(str(_IPV6_TABLE), describe(error)))
+        skipped.append(SkippedSource(str(_IPV6_TABLE), describe(error)))
         return
     for line in lines:
         try:
@@ -124,7 +124,7 @@ def _ipv6_addresses(skipped: list[Skipped]) -> Iterator[tuple[str, InterfaceAddr
                 ),
             )
         except ValueError as error:
-            skipped.append(Skipped(str(_IPV6_TABLE), f"a line that cannot be read: {error}"))
+            skipped.append(SkippedSource(str(_IPV6_TABLE), f"a line that cannot be read: {error}"))
 
 
 def _device_names() -> frozenset[str]:

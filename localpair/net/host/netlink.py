@@ -18,7 +18,7 @@ from localpair.address import IPAddress
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
 from localpair.limits import NETLINK_MESSAGES, NETLINK_TIMEOUT_S
 from localpair.net.host import rtnetlink as rt
-from localpair.net.host.interfaces import Interfaces, Neighbour, Skipped
+from localpair.net.host.interfaces import Interfaces, Neighbour, SkippedSource
 from localpair.net.host.naming import describe, in_order
 
 _AF_NETLINK: Final = 16  # the socket module names it on Linux only
@@ -60,7 +60,7 @@ def read() -> Interfaces:
                 for message in asked.dump(kind):
                     tables.read(what, take, message)
             except OSError as error:
-                tables.skipped.append(Skipped(what, describe(error)))
+                tables.skipped.append(SkippedSource(what, describe(error)))
     return tables.interfaces()
 
 
@@ -184,12 +184,12 @@ def _raise_for(message: rt.Message) -> None:
 class _Tables:
     """What the dumps have told so far."""
 
-    links: list[rt.Link] = field(default_factory=list)
+    links: list[rt.LinkMessage] = field(default_factory=list)
     addresses: defaultdict[int, list[InterfaceAddress]] = field(default_factory=lambda: defaultdict(list))
     neighbours: list[Neighbour] = field(default_factory=list)
     defaults: set[int] = field(default_factory=set)
     halves: set[int] = field(default_factory=set)
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[SkippedSource] = field(default_factory=list)
 
     def take_links(self, messages: list[rt.Message]) -> None:
         for message in messages:
@@ -200,7 +200,7 @@ class _Tables:
         try:
             take(message.body)
         except (ValueError, IndexError) as error:
-            self.skipped.append(Skipped(what, f"a message that cannot be read: {error}"))
+            self.skipped.append(SkippedSource(what, f"a message that cannot be read: {error}"))
 
     def take_link(self, body: bytes) -> None:
         link = rt.parse_link(body)
@@ -231,7 +231,7 @@ class _Tables:
         found = tuple(self._interface(link, counts[link.index]) for link in self.links)
         return Interfaces(found, tuple(self.skipped), "netlink")
 
-    def _interface(self, link: rt.Link, neighbours: int) -> Interface:
+    def _interface(self, link: rt.LinkMessage, neighbours: int) -> Interface:
         """A link that carries all addresses in two halves belongs to a VPN, whatever kind of device it is."""
         tunnel = link.index in self.halves and link.kind is not InterfaceKind.LOOPBACK
         return Interface(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.address import AddressClass, IPAddress, classify, normalise, unscoped
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
-from localpair.net.host.interfaces import Interfaces, Skipped
+from localpair.net.host.interfaces import Interfaces, SkippedSource
 from localpair.net.host.naming import describe, in_order, kind_of_name
 from localpair.net.host.routes import OUTBOUND_DESTINATIONS, Route, preferred_source
 
@@ -51,7 +51,7 @@ def read() -> Interfaces:
     """
     import ifaddr
 
-    skipped: list[Skipped] = []
+    skipped: list[SkippedSource] = []
     adapters = list(_adapters(ifaddr.get_adapters(include_unconfigured=True), skipped))
     flags, far_ends, names = _flags(skipped)
     outbound = outbound_sources()
@@ -82,12 +82,12 @@ def outbound_sources() -> frozenset[IPAddress]:
     )
 
 
-def _adapters(found: Iterable[ifaddr.Adapter], skipped: list[Skipped]) -> Iterable[_Adapter]:
+def _adapters(found: Iterable[ifaddr.Adapter], skipped: list[SkippedSource]) -> Iterable[_Adapter]:
     for adapter in found:
         try:
             yield _adapter(adapter)
         except (ValueError, TypeError, AttributeError, IndexError) as error:
-            skipped.append(Skipped(str(getattr(adapter, "nice_name", _UNKNOWN_NAME)), describe(error)))
+            skipped.append(SkippedSource(str(getattr(adapter, "nice_name", _UNKNOWN_NAME)), describe(error)))
 
 
 def _adapter(adapter: ifaddr.Adapter) -> _Adapter:
@@ -116,7 +116,7 @@ def _without_kame_scope(address: IPAddress) -> IPAddress:
 
 
 def _flags(
-    skipped: list[Skipped],
+    skipped: list[SkippedSource],
 ) -> tuple[Mapping[str, _Flags], Mapping[IPAddress, IPAddress], Mapping[IPAddress, str]]:
     """By psutil's names: flags, the far end of each own address, and which interface has an address."""
     try:
@@ -125,7 +125,7 @@ def _flags(
         stats = {name: _read_flags(one) for name, one in psutil.net_if_stats().items()}
         known = [(name, one) for name, all_of_it in psutil.net_if_addrs().items() for one in all_of_it]
     except Exception as error:  # noqa: BLE001 - psutil's errors are many and all mean: not told
-        skipped.append(Skipped("psutil", describe(error)))
+        skipped.append(SkippedSource("psutil", describe(error)))
         return {}, {}, {}
     far_ends: dict[IPAddress, IPAddress] = {}
     names: dict[IPAddress, str] = {}

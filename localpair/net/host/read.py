@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from localpair.net.host.interfaces import Interfaces, Neighbour, Skipped
+from localpair.net.host.interfaces import Interfaces, Neighbour, SkippedSource
 from localpair.net.host.naming import describe
 
 
@@ -20,16 +20,16 @@ def read_interfaces() -> Interfaces:
     What a source refused stands in ``skipped``; with every source refused, the result holds at most what the
     routing table gives away.
     """
-    refused: list[Skipped] = []
+    refused: list[SkippedSource] = []
     for name, reader in _readers():
         try:
             found = reader()
         except Exception as error:  # noqa: BLE001 - whatever a platform's library raises, the next source is asked
-            refused.append(Skipped(name, describe(error)))
+            refused.append(SkippedSource(name, describe(error)))
             continue
         if found.interfaces:
             return replace(found, skipped=(*refused, *found.skipped))
-        refused.append(Skipped(name, "tells of no interface"))
+        refused.append(SkippedSource(name, "tells of no interface"))
     return Interfaces(skipped=tuple(refused), source="none")
 
 

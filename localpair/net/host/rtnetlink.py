@@ -76,7 +76,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class LinkMessage:
     """A network device. ``carrier`` is False also while the link is dormant or its lower device is down."""
 
     index: int
@@ -173,7 +173,7 @@ def error_number(body: bytes) -> int:
     return -int(code)
 
 
-def parse_link(body: bytes) -> Link | None:
+def parse_link(body: bytes) -> LinkMessage | None:
     """A device, or None for a message that is about a bridge's port. ValueError for a malformed one."""
     family, hardware, index, flags, _ = _unpack(_LINK, body)
     if family != _AF_UNSPEC:
@@ -181,7 +181,7 @@ def parse_link(body: bytes) -> Link | None:
     found = attributes(body[_LINK.size :])
     name = found[3].rstrip(b"\0").decode(errors="replace") if 3 in found else f"#{index}"
     carrier = _number(found.get(33), 1) != 0 and _number(found.get(16), 0) in _RUNNING
-    return Link(
+    return LinkMessage(
         index=index,
         name=name,
         kind=_kind(found.get(18, b""), hardware, flags, name),

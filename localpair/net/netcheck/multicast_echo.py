@@ -1,4 +1,4 @@
-"""Probes to groups and broadcast addresses, and an ear for what comes back and for who else is there."""
+"""Probes to groups and broadcast addresses, what comes back of them, and who else is there."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from localpair.candidate import Interface
 from localpair.limits import BEACON_BYTES, DISCOVERY_PORT, PEERS
 from localpair.net.transport.sockets import open_sockets
 from localpair.net.transport.udp import Datagrams
-from localpair.protocol.discovery_events import Carrier, Source, Transmit
+from localpair.protocol.discovery_events import BeaconSource, Carrier, Transmit
 from localpair.wire.beacon import MAGIC
 
 _PROBE: Final = b"localpair diagnosis "  # not of a beacon's size: every localpair drops it unread
 
 
 @dataclass(slots=True)
-class Target:
+class EchoTarget:
     """One interface and one address to send to, and what came of it.
 
     ``deaf`` marks a target whose own copy has no socket to arrive on. ``sent`` and ``heard`` are monotonic seconds.
@@ -57,14 +57,14 @@ class Stranger:
     packets: int
 
 
-class Ear:
+class MulticastEcho:
     """Sends probes and sorts what arrives on the discovery port into own copies and others' packets.
 
     Opens localpair's own sockets; raises LocalError where no port can be opened. What comes of a target is
     written into it.
     """
 
-    def __init__(self, targets: Sequence[Target]) -> None:
+    def __init__(self, targets: Sequence[EchoTarget]) -> None:
         self._targets = {target.probe: target for target in targets}
         self._sockets = open_sockets()
         self._datagrams = Datagrams(self._sockets, self._hear, self._refused)
@@ -106,7 +106,7 @@ class Ear:
         self._datagrams.stop()
         self._sockets.close()
 
-    def _hear(self, data: bytes, source: Source, _: Carrier) -> None:
+    def _hear(self, data: bytes, source: BeaconSource, _: Carrier) -> None:
         target = self._targets.get(data)
         if target is None:
             key = (source.address, _kind(data))

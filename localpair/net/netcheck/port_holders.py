@@ -11,7 +11,7 @@ from typing import Final
 
 from localpair.limits import DISCOVERY_PORT
 from localpair.net.netcheck.lacking import lacking_versions
-from localpair.net.netcheck.timed import Try, attempt
+from localpair.net.netcheck.timed import TimedCall, attempt
 from localpair.net.transport.sockets import families
 
 _KINDS: Final = ((socket.SOCK_STREAM, "tcp"), (socket.SOCK_DGRAM, "udp"))
@@ -23,8 +23,8 @@ class SharedPort:
     """The discovery port in one family (IP version 4 or 6): taken as every instance does, and for us ``alone``."""
 
     version: int
-    shared: Try
-    alone: Try
+    shared: TimedCall
+    alone: TimedCall
 
     @property
     def others(self) -> bool:
@@ -39,7 +39,7 @@ class Binding:
     port: int
     kind: str
     version: int
-    tried: Try
+    tried: TimedCall
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from localpair.address import unscoped
 from localpair.limits import SELF_CALL_S, SELF_CODE_BYTES
 from localpair.net.host.routes import socket_address
-from localpair.net.netcheck.timed import Try, attempt_soon
+from localpair.net.netcheck.timed import TimedCall, attempt_soon
 from localpair.net.transport.sockets import Sockets, open_sockets
 from localpair.net.transport.tcp import accept, connect
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _STRANGERS: Final = 16  # connections that wait for a code at one time; more are closed at once
 
 
-class Mirror:
+class SelfListener:
     """Listens on localpair's own ports, TCP and UDP, and gives a code back to the caller that made it up.
 
     Codes that were not made here are answered by nothing. Raises LocalError where no port can be opened.
@@ -59,14 +59,14 @@ class Mirror:
         """The TCP and UDP port that it listens on."""
         return self._sockets.tcp_port
 
-    async def call(self, address: IPAddress, scope: int = 0, port: int = 0) -> Try:
+    async def call(self, address: IPAddress, scope: int = 0, port: int = 0) -> TimedCall:
         """Call the listener at ``address`` and wait for the code to come back. ``port`` 0 is our own.
 
         The error of a call that something else answered is ECONNRESET.
         """
         return await attempt_soon(self._call(address, scope, port or self._sockets.tcp_port))
 
-    async def datagram(self, address: IPAddress, scope: int = 0) -> Try:
+    async def datagram(self, address: IPAddress, scope: int = 0) -> TimedCall:
         """Send a code to our own UDP port at ``address`` and wait until it has arrived."""
         return await attempt_soon(self._datagram(address, scope))
 

@@ -12,7 +12,7 @@ _Arguments = ParamSpec("_Arguments")
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class TimedCall:
     """``error`` is None where it worked; ``ms`` is how long it took."""
 
     error: OSError | None
@@ -29,24 +29,26 @@ class Try:
         return self.error is not None and self.error.errno in (errno.EADDRINUSE, errno.EACCES)
 
 
-def attempt(action: Callable[_Arguments, object], *words: _Arguments.args, **named: _Arguments.kwargs) -> Try:
+def attempt(
+    action: Callable[_Arguments, object], *words: _Arguments.args, **named: _Arguments.kwargs
+) -> TimedCall:
     """Do it now. Whatever is no OSError is raised."""
     started = time.monotonic()
     try:
         action(*words, **named)
     except OSError as error:
-        return Try(error, _since(started))
-    return Try(None, _since(started))
+        return TimedCall(error, _since(started))
+    return TimedCall(None, _since(started))
 
 
-async def attempt_soon(action: Awaitable[object]) -> Try:
+async def attempt_soon(action: Awaitable[object]) -> TimedCall:
     """Wait for it. Whatever is no OSError is raised."""
     started = time.monotonic()
     try:
         await action
     except OSError as error:
-        return Try(error, _since(started))
-    return Try(None, _since(started))
+        return TimedCall(error, _since(started))
+    return TimedCall(None, _since(started))
 
 
 def _since(started: float) -> float:

@@ -98,7 +98,7 @@ def hasten(sock: socket.socket) -> None:
                 sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-class LossWatch:
+class CongestionWatch:
     """Tunes one connection: at once for the handshake, then by what it sees every LOSS_LOOK_S until ``stop``.
 
     Does nothing but on Linux, and there what its kernel can.

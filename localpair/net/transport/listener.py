@@ -49,7 +49,7 @@ Handler = Callable[[FrameStream], Awaitable[None]]
 
 
 @dataclass(eq=False, slots=True)
-class _Guest:
+class _AcceptedCall:
     sock: socket.socket
     address: IPAddress
     since: float
@@ -77,13 +77,13 @@ class Listener:
         self._knows = knows
         self.met = False
         draw = random.SystemRandom().randrange
-        self._waiting: FairShare[_Guest] = FairShare(WAITING_CALLS, draw)
-        self._unheard: list[_Guest] = []  # of these, who was not challenged yet
+        self._waiting: FairShare[_AcceptedCall] = FairShare(WAITING_CALLS, draw)
+        self._unheard: list[_AcceptedCall] = []  # of these, who was not challenged yet
         self._arrived = asyncio.Event()
-        self._known: FairShare[_Guest] = FairShare(KNOWN_CALLS, draw)
-        self._strangers: list[_Guest] = []
+        self._known: FairShare[_AcceptedCall] = FairShare(KNOWN_CALLS, draw)
+        self._strangers: list[_AcceptedCall] = []
         self._patience = Bucket(PREAUTH_CONNECTIONS, STRANGERS_REFILL_S)
-        self._by_task: dict[asyncio.Task[None], _Guest] = {}
+        self._by_task: dict[asyncio.Task[None], _AcceptedCall] = {}
 
     async def run(self) -> None:
         """Accept until cancelled."""
@@ -113,7 +113,7 @@ class Listener:
                 await self._out_of_descriptors(error)
                 continue
             for one, host in calls:
-                guest = _Guest(one, normalise(host.partition("%")[0]), self._now())
+                guest = _AcceptedCall(one, normalise(host.partition("%")[0]), self._now())
                 self._dismiss(self._waiting.admit(guest, guest.address))
                 self._unheard.append(guest)
             self._arrived.set()
@@ -145,7 +145,7 @@ class Listener:
             self._dismiss(self._waiting.evict())
         await asyncio.sleep(_PAUSE_S if nobody else _BREATH_S)
 
-    def _dismiss(self, guest: _Guest | None) -> None:
+    def _dismiss(self, guest: _AcceptedCall | None) -> None:
         """End the connection of whoever has lost its place."""
         if guest is None:
             return
@@ -160,7 +160,7 @@ class Listener:
         if not guest.is_served:  # it was cancelled before it began
             guest.sock.close()
 
-    def _leave(self, guest: _Guest) -> None:
+    def _leave(self, guest: _AcceptedCall) -> None:
         self._waiting.leave(guest)
         self._known.leave(guest)
         if guest in self._strangers:
@@ -168,7 +168,7 @@ class Listener:
 
     # -- serving ------------------------------------------------------------------------------------------------
 
-    async def _serve(self, guest: _Guest) -> None:
+    async def _serve(self, guest: _AcceptedCall) -> None:
         guest.is_served = True
         try:
             stream, kind = await self._open(guest)
@@ -184,7 +184,7 @@ class Listener:
         finally:
             self._leave(guest)
 
-    async def _open(self, guest: _Guest) -> tuple[FrameStream, CallKind]:
+    async def _open(self, guest: _AcceptedCall) -> tuple[FrameStream, CallKind]:
         try:
             call = await hear_call(guest.sock, self._role)
             kind = call.preamble.kind
@@ -197,7 +197,7 @@ class Listener:
             guest.sock.close()
             raise
 
-    def _place(self, guest: _Guest, call: Call) -> None:
+    def _place(self, guest: _AcceptedCall, call: Call) -> None:
         """Give the caller a place by what it has shown. Raises LocalpairError where there is none."""
         self._waiting.leave(guest)
         if self._knows(call):
@@ -208,7 +208,7 @@ class Listener:
         else:
             raise LocalpairError("there is no place for one more stranger")
 
-    def _make_room(self, guest: _Guest) -> bool:
+    def _make_room(self, guest: _AcceptedCall) -> bool:
         """Whether there is room for one more stranger; a stalled one is sent away for it, of the same source first."""
         source = source_key(guest.address)
         same = [other for other in self._strangers if source_key(other.address) == source]

@@ -41,7 +41,7 @@ class Piece:
     release: Callable[[], None] = field(repr=False, compare=False)
 
 
-class Intake:
+class ReceiveBuffer:
     """The blocks of one connection. ``freed`` is called, from any thread, when a block can be filled again."""
 
     def __init__(self, freed: Callable[[], None]) -> None:

@@ -18,8 +18,8 @@ from localpair.errors import WireError
 from localpair.events import Path
 from localpair.limits import CLOSE_S, SEND_BUFFER_BYTES, USER_TIMEOUT_S
 from localpair.net.host.naming import describe
-from localpair.net.transport.congestion import LossWatch
-from localpair.net.transport.receive_buffer import Intake, Piece
+from localpair.net.transport.congestion import CongestionWatch
+from localpair.net.transport.receive_buffer import Piece, ReceiveBuffer
 from localpair.wire.framing import Frame, frame_header
 
 __all__ = ["Frame", "FrameStream", "Piece", "open_stream"]
@@ -38,7 +38,7 @@ async def open_stream(
     """
     loop = asyncio.get_running_loop()
     _tune(sock)
-    wire = _Wire(LossWatch(sock))
+    wire = _Wire(CongestionWatch(sock))
     try:
         if server_side:
             await loop.connect_accepted_socket(
@@ -56,7 +56,7 @@ async def open_stream(
     except BaseException:
         if wire.is_made:  # cancelled just as it was done: asyncio would wait for the peer's farewell
             wire.transport.abort()
-        wire.losses.stop()
+        wire.congestion.stop()
         sock.close()
         raise
     return FrameStream(wire, sock, server_side=server_side)
@@ -117,7 +117,7 @@ class FrameStream:
 
     def set_limit(self, size: int, streamed: Collection[int] = ()) -> None:
         """The largest frame accepted from the next one on, in bytes; ``streamed`` types come in pieces."""
-        self._wire.intake.expect(size, streamed)
+        self._wire.receive_buffer.expect(size, streamed)
 
     def is_closing(self) -> bool:
         """Whether the connection has ended or is being closed."""
@@ -141,7 +141,7 @@ class FrameStream:
     @property
     def misjudges(self) -> bool:
         """Whether our kernel takes the round trip for much shorter than it is, so that it would send a file slowly."""
-        return self._wire.losses.misjudges
+        return self._wire.congestion.misjudges
 
     @property
     def stalled(self) -> bool:
@@ -161,7 +161,7 @@ class FrameStream:
     def abort(self) -> None:
         """Close at once; what is queued is lost."""
         self._wire.transport.abort()
-        self._wire.intake.clear()
+        self._wire.receive_buffer.clear()
 
 
 class _Wire(asyncio.BufferedProtocol):
@@ -169,10 +169,10 @@ class _Wire(asyncio.BufferedProtocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, losses: LossWatch) -> None:
+    def __init__(self, congestion: CongestionWatch) -> None:
         self._loop = asyncio.get_running_loop()
-        self.losses = losses
-        self.intake = Intake(self._wake)
+        self.congestion = congestion
+        self.receive_buffer = ReceiveBuffer(self._wake)
         self.arrived = asyncio.Event()
         self.writable = asyncio.Event()
         self.ended = asyncio.Event()
@@ -196,14 +196,14 @@ class _Wire(asyncio.BufferedProtocol):
         self.writable.set()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self.intake.buffer()
+        return self.receive_buffer.buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
         self.received += nbytes
-        self.intake.add(nbytes)
+        self.receive_buffer.add(nbytes)
         if self._discarding:
-            self.intake.clear()
-        elif self.intake.full:
+            self.receive_buffer.clear()
+        elif self.receive_buffer.full:
             self.stalled = True
             self.transport.pause_reading()
         self.arrived.set()
@@ -217,7 +217,7 @@ class _Wire(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
             self.reason = describe(exc)
-        self.losses.stop()
+        self.congestion.stop()
         self.ended.set()
         self.arrived.set()
         self.writable.set()
@@ -226,11 +226,11 @@ class _Wire(asyncio.BufferedProtocol):
 
     def take(self) -> Frame | Piece | None:
         try:
-            return self.intake.take()
+            return self.receive_buffer.take()
         except WireError:
             # Whatever follows cannot be told apart any more.
             self._discarding = True
-            self.intake.clear()
+            self.receive_buffer.clear()
             self.transport.abort()
             raise
 
@@ -261,7 +261,7 @@ class _Wire(asyncio.BufferedProtocol):
     async def close(self) -> None:
         """Wait until everything has left; input is thrown away, since unread input makes TLS drop the output."""
         self._discarding = True
-        self.intake.clear()
+        self.receive_buffer.clear()
         if self.transport.is_closing():
             return
         self.flush()
@@ -278,7 +278,7 @@ class _Wire(asyncio.BufferedProtocol):
                 self._loop.call_soon_threadsafe(self._resume)
 
     def _resume(self) -> None:
-        if self.stalled and not self.intake.full and not self.transport.is_closing():
+        if self.stalled and not self.receive_buffer.full and not self.transport.is_closing():
             self.stalled = False
             self.transport.resume_reading()
 

@@ -15,7 +15,7 @@ from localpair.address import IPAddress, normalise
 from localpair.limits import DATAGRAM_BYTES, DATAGRAM_RESERVE_BYTES
 from localpair.net.transport.memberships import Memberships
 from localpair.net.transport.sockets import Sockets
-from localpair.protocol.discovery_events import Carrier, Source, Transmit
+from localpair.protocol.discovery_events import BeaconSource, Carrier, Transmit
 
 _LINUX = sys.platform.startswith("linux")
 _IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)  # Linux; the name is missing from Python 3.11
@@ -23,7 +23,7 @@ _READS_AT_ONCE = 64  # then other work has its turn, however many datagrams wait
 
 _PAUSE_S = 0.01
 
-Receiver = Callable[[bytes, Source, Carrier], None]
+Receiver = Callable[[bytes, BeaconSource, Carrier], None]
 FailureReporter = Callable[[Transmit, OSError], None]
 
 
@@ -144,7 +144,7 @@ def _want_interface(one: socket.socket) -> None:
             one.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
 
-def _receive(one: socket.socket, shared: bool) -> tuple[bytes, Source | None, Carrier]:
+def _receive(one: socket.socket, shared: bool) -> tuple[bytes, BeaconSource | None, Carrier]:
     if not hasattr(one, "recvmsg"):
         data, address = one.recvfrom(DATAGRAM_BYTES)
         return data, _source(address, 0), Carrier.MULTICAST if shared else Carrier.UNICAST
@@ -177,7 +177,7 @@ def _carrier(destination: IPAddress | None, shared: bool) -> Carrier:
 
 def _source(
     address: tuple[str, int] | tuple[str, int, int, int], index: int, local: IPv4Address | None = None
-) -> Source | None:
+) -> BeaconSource | None:
     """The sender. A scope comes from the interface the packet arrived on (``index``), never from the wire."""
     try:
         sender = normalise(address[0].partition("%")[0])
@@ -185,7 +185,7 @@ def _source(
         return None
     scope = address[3] if len(address) == 4 else 0
     link_local = sender.version == 6 and sender.is_link_local
-    return Source(sender, address[1], (scope or index) if link_local else 0, index, local)
+    return BeaconSource(sender, address[1], (scope or index) if link_local else 0, index, local)
 
 
 def _send(one: socket.socket, transmit: Transmit) -> None:

@@ -24,7 +24,7 @@ from localpair_lab.timeline import ActionRecord, Record, Seen
 
 from localpair import limits
 from localpair.protocol.discovery import Discovery, Self
-from localpair.protocol.discovery_events import Carrier, Heard, Source
+from localpair.protocol.discovery_events import BeaconSource, Carrier, Heard
 from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import INSTANCE_BYTES, Part
 
@@ -537,7 +537,7 @@ def test_the_crowd_of_the_lab_is_heard_by_the_product() -> None:
     for number in range(50):
         data = decoy.beacon(bytes([number + 1]) * 16, 1, 50_000 + number)
         assert len(data) == traffic_limits.BEACON_BYTES
-        machine.receive(data, Source(ip_address(STRANGER), 50_000 + number), Carrier.MULTICAST, 1.0)
+        machine.receive(data, BeaconSource(ip_address(STRANGER), 50_000 + number), Carrier.MULTICAST, 1.0)
     heard = [event for event in machine.take_events() if isinstance(event, Heard)]
     assert len({event.instance for event in heard}) == 50
     answers = [one for one in machine.take_transmits() if one.carrier is Carrier.UNICAST]

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from localpair.diagnosis import (
-    Notes,
+    CheckNotes,
     Status,
 )
 from localpair.diagnosis.evidence import plain
 
 
 def test_bytes_are_no_fact_since_a_secret_is_bytes() -> None:
-    notes = Notes(1)
+    notes = CheckNotes(1)
     for value in (b"x", bytearray(b"x"), [b"x"], {"a": b"x"}, object()):
         with pytest.raises(TypeError):
             notes.fact("secret", value)
@@ -34,7 +34,7 @@ def test_values_become_plain_json() -> None:
 
 
 def test_a_fact_noted_earlier_is_not_changed_by_a_later_one() -> None:
-    notes = Notes(1)
+    notes = CheckNotes(1)
     notes.add("rows", 1)
     notes.add("rows", 2)
     taken = notes.close()

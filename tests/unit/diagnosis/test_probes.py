@@ -20,7 +20,7 @@ from localpair.diagnosis import (
     probes_links,
 )
 from localpair.diagnosis.text import to_text
-from localpair.net.host.interfaces import Interfaces, Skipped
+from localpair.net.host.interfaces import Interfaces, SkippedSource
 
 
 def test_the_series_holds_what_the_origin_lists() -> None:
@@ -80,7 +80,7 @@ def test_an_enumeration_that_breaks_spoils_no_other_check(
 
 
 def test_interfaces_that_could_not_be_read_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    partial = Interfaces(skipped=(Skipped("eth9", "no such device"),), source="portable")
+    partial = Interfaces(skipped=(SkippedSource("eth9", "no such device"),), source="portable")
     monkeypatch.setattr(probes_links, "read_interfaces", lambda: partial)
     (finding,) = run(Check("interfaces", probes_links.interfaces)).findings
     assert finding.status is Status.FAILED

@@ -30,8 +30,8 @@ from localpair.diagnosis.evidence import outcome, word
 from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.netcheck.port_holders import can_pair, port_holders, try_discovery_port, try_port
-from localpair.net.netcheck.self_listener import Mirror
-from localpair.net.netcheck.timed import Try, attempt
+from localpair.net.netcheck.self_listener import SelfListener
+from localpair.net.netcheck.timed import TimedCall, attempt
 from localpair.net.transport.sockets import open_sockets
 from localpair.net.transport.tcp import connect
 
@@ -159,10 +159,13 @@ def test_a_call_is_confirmed_only_by_our_own_listener() -> None:
 
     async def main() -> tuple[str, ...]:
         loopback = ip_address("127.0.0.1")
-        async with Mirror() as mirror, await asyncio.start_server(parrot, "127.0.0.1", 0) as other:
-            own = await mirror.call(loopback)
-            echoed = await mirror.call(loopback, port=other.sockets[0].getsockname()[1])
-            return word(own.error), word(echoed.error), word((await mirror.datagram(loopback)).error)
+        async with (
+            SelfListener() as self_listener,
+            await asyncio.start_server(parrot, "127.0.0.1", 0) as other,
+        ):
+            own = await self_listener.call(loopback)
+            echoed = await self_listener.call(loopback, port=other.sockets[0].getsockname()[1])
+            return word(own.error), word(echoed.error), word((await self_listener.datagram(loopback)).error)
 
     assert asyncio.run(main()) == ("ok", "ECONNRESET", "ok")
 
@@ -175,8 +178,10 @@ def test_a_call_that_nobody_answers_says_so() -> None:
             silent.bind(("127.0.0.1", 0))
             silent.listen()
             closed.bind(("127.0.0.1", 0))
-            async with Mirror() as mirror:
-                tries = [await mirror.call(loopback, port=one.getsockname()[1]) for one in (silent, closed)]
+            async with SelfListener() as self_listener:
+                tries = [
+                    await self_listener.call(loopback, port=one.getsockname()[1]) for one in (silent, closed)
+                ]
         return word(tries[0].error), word(tries[1].error)
 
     assert asyncio.run(main()) == ("ETIMEDOUT", "ECONNREFUSED")
@@ -185,8 +190,8 @@ def test_a_call_that_nobody_answers_says_so() -> None:
 @pytest.mark.isolated
 def test_strangers_hear_nothing_and_do_not_keep_us_from_ourselves() -> None:
     async def main() -> None:
-        async with Mirror() as mirror:
-            strangers = [await connect(ip_address("127.0.0.1"), mirror.port) for _ in range(40)]
+        async with SelfListener() as self_listener:
+            strangers = [await connect(ip_address("127.0.0.1"), self_listener.port) for _ in range(40)]
             loop = asyncio.get_running_loop()
             for stranger in strangers:
                 with stranger:
@@ -195,7 +200,7 @@ def test_strangers_hear_nothing_and_do_not_keep_us_from_ourselves() -> None:
                         assert await loop.sock_recv(stranger, 100) == b""
                     except (ConnectionResetError, BrokenPipeError):
                         pass  # closed before what it said was read
-            assert (await mirror.call(ip_address("127.0.0.1"))).ok
+            assert (await self_listener.call(ip_address("127.0.0.1"))).ok
 
     asyncio.run(main())
 
@@ -246,5 +251,5 @@ def test_a_try_keeps_what_the_system_said() -> None:
     refused = outcome(attempt(fail))
     assert (refused["outcome"], refused["errno"]) == ("failed", "EHOSTUNREACH")
     assert SECRET not in str(refused)
-    assert outcome(Try(None, 1.23456)) == {"outcome": "ok", "ms": 1.235}
+    assert outcome(TimedCall(None, 1.23456)) == {"outcome": "ok", "ms": 1.235}
     assert word(OSError("no number at all")) == "failed"

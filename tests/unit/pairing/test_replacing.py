@@ -11,7 +11,7 @@ import pytest
 from localpair.candidate import Candidate, Interface, InterfaceAddress
 from localpair.events import Direction
 from localpair.limits import RACE_S
-from localpair.net.agent.connection import Lane
+from localpair.net.agent.connection import PeerConnection
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import is_stranded
@@ -21,9 +21,11 @@ from localpair.protocol.handshake import Handshake, Verified
 HERE = ip_address("192.168.1.20")
 
 
-def lane(since: float, *, device: str = "bob", resumes: bool = False, verified: bool = True) -> Lane:
+def connection(
+    since: float, *, device: str = "bob", resumes: bool = False, verified: bool = True
+) -> PeerConnection:
     told = Verified(b"", device, "", bytes(16), "offer", HERE, False, False, "", peer_resumes=resumes)
-    return Lane(
+    return PeerConnection(
         cast("FrameStream", None), cast("Handshake", None), Candidate(HERE, 46_821), Direction.IN, since=since,
         verified=told if verified else None,
     )  # fmt: skip
@@ -32,16 +34,18 @@ def lane(since: float, *, device: str = "bob", resumes: bool = False, verified: 
 @pytest.mark.parametrize(
     ("new", "expected"),
     [
-        (lane(9.0, resumes=True), True),
-        (lane(9.0), False),  # one of the same race: the peer still has the other one
-        (lane(9.0, resumes=True, device="carol"), False),
-        (lane(1.0, resumes=True), False),
-        (lane(1.0 + RACE_S, resumes=True), False),
-        (lane(9.0, resumes=True, verified=False), False),
+        (connection(9.0, resumes=True), True),
+        (connection(9.0), False),  # one of the same race: the peer still has the other one
+        (connection(9.0, resumes=True, device="carol"), False),
+        (connection(1.0, resumes=True), False),
+        (connection(1.0 + RACE_S, resumes=True), False),
+        (connection(9.0, resumes=True, verified=False), False),
     ],
 )
-def test_only_a_later_lane_of_a_device_that_lost_the_first_replaces_it(new: Lane, expected: bool) -> None:
-    assert replaces(new, lane(1.0)) is expected
+def test_only_a_later_connection_of_a_device_that_lost_the_first_replaces_it(
+    new: PeerConnection, expected: bool
+) -> None:
+    assert replaces(new, connection(1.0)) is expected
 
 
 @pytest.mark.parametrize(

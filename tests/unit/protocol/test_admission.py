@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from localpair.keys import Purpose, Role, SharedSecret
-from localpair.net.agent.admission import Admission
+from localpair.net.agent.admission import CallAdmission
 from localpair.protocol.admission import CHALLENGE_BYTES, RESPONSE_BYTES, Call, respond
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.messages import CallKind, Preamble
@@ -54,14 +54,14 @@ def test_a_response_shows_one_secret_only() -> None:
 
 def test_the_same_challenge_gets_another_response_each_time() -> None:
     """Else whoever answers at a remembered address could tell two runs of a device by it."""
-    responder = Admission(Keyring([(OFFER, THEIRS)])).responder(OFFER)
+    responder = CallAdmission(Keyring([(OFFER, THEIRS)])).responder(OFFER)
     first, second = responder(PREAMBLE, CHALLENGE), responder(PREAMBLE, CHALLENGE)
     assert first[:16] != second[:16]
     assert first[16:] != second[16:]
 
 
 def test_calls_to_oneself_are_known_by_a_secret_that_nobody_else_has() -> None:
-    one, other = Admission(Keyring()), Admission(Keyring())
+    one, other = CallAdmission(Keyring()), CallAdmission(Keyring())
     preamble = Preamble(CallKind.SELF, Role.ISSUER, True)
     call = Call(preamble, CHALLENGE, one.meet_own(preamble, CHALLENGE))
     assert one.knows(call)
@@ -70,9 +70,9 @@ def test_calls_to_oneself_are_known_by_a_secret_that_nobody_else_has() -> None:
 
 def test_who_holds_no_secret_or_no_more_responds_like_a_stranger() -> None:
     ring = Keyring([(OFFER, THEIRS)])
-    admission = Admission(ring)
+    admission = CallAdmission(ring)
     responder = admission.responder(OFFER)
-    called = Admission(Keyring([(OFFER, OURS)]))
+    called = CallAdmission(Keyring([(OFFER, OURS)]))
     assert called.knows(Call(PREAMBLE, CHALLENGE, responder(PREAMBLE, CHALLENGE)))
     ring.retire(OFFER)
     for late in (responder, admission.responder(None)):

@@ -11,13 +11,13 @@ import pytest
 from localpair.candidate import Candidate, Evidence
 from localpair.limits import (
     CONNECT_TIMEOUT_S,
-    OPENING_GAPS_S,
     PARALLEL_DIALS,
     PARALLEL_OPENINGS,
+    PUNCH_GAPS_S,
     RETRY_GAPS_S,
     STAGGER_S,
 )
-from localpair.protocol.checklist import Checklist, Outcome
+from localpair.protocol.checklist import Checklist, DialOutcome
 from localpair.protocol.rate_limits import Bucket, PerSource, source_key
 
 
@@ -37,7 +37,7 @@ def checklist(*lasts: int, own: tuple[str, ...] = ()) -> Checklist:
 
 
 def starts(
-    made: Checklist, until: float, answers: dict[int, tuple[float, Outcome]] | None = None
+    made: Checklist, until: float, answers: dict[int, tuple[float, DialOutcome]] | None = None
 ) -> list[tuple[float, int]]:
     """When each address (its last number) is dialled; ``answers`` gives how long each dial lasts and its end."""
     answers = answers or {}
@@ -49,7 +49,7 @@ def starts(
         for due in made.due(now):
             last = int(due.address) & 255
             log.append((round(now, 3), last))
-            lasts, outcome = answers.get(last, (100.0, Outcome.FAILED))
+            lasts, outcome = answers.get(last, (100.0, DialOutcome.FAILED))
             ending.append((now + lasts, due, outcome))
         moments = [entry[0] for entry in ending] + [d for d in [made.deadline()] if d is not None]
         following = min((moment for moment in moments if moment > now), default=None)
@@ -64,19 +64,19 @@ def test_dials_start_best_first_and_staggered() -> None:
 
 
 def test_a_failure_lets_the_next_one_start_at_once() -> None:
-    log = starts(checklist(1, 2, 3), 0.6, {1: (0.01, Outcome.FAILED), 2: (0.02, Outcome.FAILED)})
+    log = starts(checklist(1, 2, 3), 0.6, {1: (0.01, DialOutcome.FAILED), 2: (0.02, DialOutcome.FAILED)})
     assert log[:3] == [(0.0, 1), (0.01, 2), (0.03, 3)]
 
 
 def test_failures_are_tried_again_after_growing_gaps() -> None:
-    log = starts(checklist(1), 12.0, {1: (0.01, Outcome.FAILED)})
+    log = starts(checklist(1), 12.0, {1: (0.01, DialOutcome.FAILED)})
     gaps = [round(after - before - 0.01, 3) for (before, _), (after, _) in pairwise(log)]
     assert gaps[:3] == list(RETRY_GAPS_S)
     assert set(gaps[3:]) == {RETRY_GAPS_S[-1]}
 
 
 def test_an_address_with_the_wrong_key_is_not_tried_again_and_the_race_goes_on() -> None:
-    log = starts(checklist(1, 2), 8.0, {1: (0.01, Outcome.HOPELESS), 2: (0.01, Outcome.FAILED)})
+    log = starts(checklist(1, 2), 8.0, {1: (0.01, DialOutcome.HOPELESS), 2: (0.01, DialOutcome.FAILED)})
     assert [last for _, last in log].count(1) == 1
     assert [last for _, last in log].count(2) > 2
 
@@ -84,7 +84,7 @@ def test_an_address_with_the_wrong_key_is_not_tried_again_and_the_race_goes_on()
 def test_untried_addresses_come_before_retries() -> None:
     made = checklist(1)
     assert [int(c.address) & 255 for c in made.due(0.0)] == [1]
-    made.ended(candidate(1), Outcome.FAILED, 0.0)
+    made.ended(candidate(1), DialOutcome.FAILED, 0.0)
     made.add(candidate(9), 0.6)
     assert [int(c.address) & 255 for c in made.due(0.6)] == [9]
 
@@ -143,7 +143,7 @@ def test_a_known_address_keeps_its_state_and_gets_the_better_evidence() -> None:
 def test_a_changed_network_makes_everything_worth_a_new_try() -> None:
     made = checklist(1)
     made.due(0.0)
-    made.ended(candidate(1), Outcome.FAILED, 0.0)
+    made.ended(candidate(1), DialOutcome.FAILED, 0.0)
     assert made.due(0.1) == []
     made.restart(0.1)
     assert made.due(0.1) == [candidate(1)]
@@ -168,10 +168,10 @@ def test_a_dial_between_fixed_ports_keeps_its_moment_and_holds_nobody_up() -> No
 def test_a_dial_between_fixed_ports_is_tried_again_sooner() -> None:
     made = checklist()
     made.add(Candidate(ip_address("192.168.1.9"), 5000, dial_from=46_830), 0.0)
-    log = starts(made, 12.0, {9: (0.01, Outcome.REFUSED)})
+    log = starts(made, 12.0, {9: (0.01, DialOutcome.REFUSED)})
     gaps = [round(after - before - 0.01, 3) for (before, _), (after, _) in pairwise(log)]
-    assert gaps[:4] == list(OPENING_GAPS_S)
-    assert OPENING_GAPS_S[0] < RETRY_GAPS_S[0]
+    assert gaps[:4] == list(PUNCH_GAPS_S)
+    assert PUNCH_GAPS_S[0] < RETRY_GAPS_S[0]
 
 
 def timed(last: int) -> Candidate:
@@ -184,10 +184,10 @@ def test_while_nobody_answers_somebody_dials_from_the_fixed_port_at_all_times() 
     made.add(timed(9), 0.0)
     assert made.due(now) == [timed(9), candidate(1)]
     for now in (2.0, 4.0, 6.0):
-        made.ended(timed(9), Outcome.UNANSWERED, now)
+        made.ended(timed(9), DialOutcome.UNANSWERED, now)
         assert made.due(now) == [timed(9)]
-    made.ended(timed(9), Outcome.FAILED, now)
-    made.ended(candidate(1), Outcome.UNANSWERED, now)
+    made.ended(timed(9), DialOutcome.FAILED, now)
+    made.ended(candidate(1), DialOutcome.UNANSWERED, now)
     assert made.due(now) == [], "no other dial is repeated without a pause"
     assert made.deadline() == now + RETRY_GAPS_S[0]
 
@@ -197,11 +197,9 @@ def test_a_living_address_has_its_turns_among_many_dead_ones() -> None:
     for last in (9, *range(100, 140)):
         made.add(timed(last), 0.0)
     log = [when for when, last in starts(made, 20.0, {
-        9: (0.01, Outcome.REFUSED), **dict.fromkeys(range(100, 140), (2.0, Outcome.UNANSWERED)),
+        9: (0.01, DialOutcome.REFUSED), **dict.fromkeys(range(100, 140), (2.0, DialOutcome.UNANSWERED)),
     }) if last == 9]  # fmt: skip
-    assert (
-        max(after - before for before, after in pairwise(log)) <= 2 * CONNECT_TIMEOUT_S + OPENING_GAPS_S[-1]
-    )
+    assert max(after - before for before, after in pairwise(log)) <= 2 * CONNECT_TIMEOUT_S + PUNCH_GAPS_S[-1]
 
 
 def test_a_connection_that_has_stood_hinders_no_dial_after_it_was_lost() -> None:
@@ -226,7 +224,7 @@ def test_dials_between_fixed_ports_and_others_leave_each_other_room() -> None:
     assert sum(one.dial_from == 0 for one in under_way) == PARALLEL_DIALS
     assert made.deadline() is None
     for one in under_way[:PARALLEL_OPENINGS]:
-        made.ended(one, Outcome.UNANSWERED, 10.0)
+        made.ended(one, DialOutcome.UNANSWERED, 10.0)
     others = {timed(last).address for last in range(100 + PARALLEL_OPENINGS, 140)}
     assert others < {one.address for one in made.due(10.0)}, "those that had no turn yet come first"
 
@@ -237,9 +235,9 @@ def test_whoever_is_asked_for_again_before_its_first_dial_is_dialled_at_the_earl
     assert not made.add(timed(9), 0.2, delay=0.25)
     assert made.deadline() == 0.45
     made.due(0.45)
-    made.ended(timed(9), Outcome.REFUSED, 0.5)
+    made.ended(timed(9), DialOutcome.REFUSED, 0.5)
     made.add(timed(9), 0.5)
-    assert made.deadline() == 0.5 + OPENING_GAPS_S[0], "and no sooner once it was dialled"
+    assert made.deadline() == 0.5 + PUNCH_GAPS_S[0], "and no sooner once it was dialled"
 
 
 # --- budgets ---------------------------------------------------------------------------------------------------

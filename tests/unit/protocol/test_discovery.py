@@ -25,6 +25,8 @@ from localpair.limits import (
 from localpair.neighbourhood import Neighbourhood
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.discovery_events import (
+    BeaconSource,
+    BeaconTarget,
     Carrier,
     Foreign,
     Gone,
@@ -32,15 +34,13 @@ from localpair.protocol.discovery_events import (
     HearsUs,
     Invited,
     Outlet,
-    Source,
-    Target,
     Transmit,
 )
 from localpair.protocol.keyring import OFFER, Keyring
-from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Mode, Part, Rendezvous, Step
+from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Mode, Part, Rendezvous, RendezvousStep
 from virtual_lan import UDP_PORT, Device, VirtualLan, only_unicast
 
-STRANGER = Source(ip_address("10.0.9.9"), 5000)
+STRANGER = BeaconSource(ip_address("10.0.9.9"), 5000)
 
 
 def ring(material: bytes = b"0123456789abcdef", side: Role = Role.ISSUER) -> Keyring:
@@ -100,7 +100,7 @@ def test_unicast_to_a_known_candidate_replaces_multicast() -> None:
     host, join = pair(lan)
     lan.run(3.0)
     assert not host.of(Heard)
-    join.discovery.add_target(Target(host.address, UDP_PORT), lan.now)
+    join.discovery.add_target(BeaconTarget(host.address, UDP_PORT), lan.now)
     lan.run(0.1)
     assert host.of(Heard)
     assert join.of(Heard)
@@ -137,7 +137,7 @@ def test_duplication_and_late_copies_make_one_peer() -> None:
     for _, transmit in list(join.sent):
         for _ in range(3):
             host.discovery.receive(
-                transmit.datagram, Source(join.address, UDP_PORT), transmit.carrier, lan.now
+                transmit.datagram, BeaconSource(join.address, UDP_PORT), transmit.carrier, lan.now
             )
     lan.run(1.0)
     assert sum(event.first for event in host.of(Heard) if isinstance(event, Heard)) == 1
@@ -169,7 +169,7 @@ def test_a_goodbye_counts_from_where_the_peer_was_seen_only() -> None:
     goodbye = join.discovery.take_transmits()[0]
     host.discovery.receive(goodbye.datagram, STRANGER, Carrier.UNICAST, lan.now)
     assert not [event for event in host.discovery.take_events() if isinstance(event, Gone)]
-    host.discovery.receive(goodbye.datagram, Source(join.address, UDP_PORT), Carrier.UNICAST, lan.now)
+    host.discovery.receive(goodbye.datagram, BeaconSource(join.address, UDP_PORT), Carrier.UNICAST, lan.now)
     assert [event for event in host.discovery.take_events() if isinstance(event, Gone)]
 
 
@@ -197,11 +197,11 @@ def test_rest_means_silence_and_wake_means_a_burst() -> None:
     lan = VirtualLan()
     host = lan.add(ring())
     lan.run(3.0)
-    host.discovery.rest()
+    host.discovery.pause_announcing()
     host.sent.clear()
     lan.run(60.0)
     assert host.sent == []
-    host.discovery.wake(lan.now)
+    host.discovery.resume_announcing(lan.now)
     lan.run(0.7)
     assert len({when for when, _ in host.sent}) == 3
 
@@ -215,13 +215,15 @@ def test_a_hint_that_becomes_keyed_is_followed_at_once_and_never_back() -> None:
     for device, keys in ((host, ring()), (join, joiners())):
         device.events.clear()
         device.discovery.keyring.put(OFFER, keys[OFFER])
-        device.discovery.wake(lan.now)
+        device.discovery.resume_announcing(lan.now)
     lan.run(0.05)
     for device in (host, join):
         heard = device.of(Heard)[0]
         assert isinstance(heard, Heard)
         assert heard.secret == OFFER
-    host.discovery.receive(open_beacon.datagram, Source(join.address, UDP_PORT), Carrier.MULTICAST, lan.now)
+    host.discovery.receive(
+        open_beacon.datagram, BeaconSource(join.address, UDP_PORT), Carrier.MULTICAST, lan.now
+    )
     assert host.discovery.take_events() == []
 
 
@@ -330,7 +332,7 @@ def test_a_flood_of_sources_does_not_push_out_where_the_peer_really_is() -> None
     lan.run(0.65)
     fresh = join.sent[-1][1]
     for number in range(1000):
-        source = Source(ip_address(f"10.1.{number // 250}.{number % 250 + 1}"), 4000)
+        source = BeaconSource(ip_address(f"10.1.{number // 250}.{number % 250 + 1}"), 4000)
         host.discovery.receive(fresh.datagram, source, Carrier.UNICAST, lan.now)
     places = {event.source.address for event in host.discovery.take_events() if isinstance(event, Heard)}
     assert len(places) <= PEER_ADDRESSES
@@ -346,7 +348,7 @@ def test_a_hundred_thousand_identities_fit_a_bounded_table() -> None:
         instance = number.to_bytes(16, "big")[::-1]
         beacon = Beacon(BeaconKind.ANNOUNCE, Part.JOIN, instance, 1, 5000, 5000)
         datagram = crowd.seal(None, beacon, bytes(12))
-        source = Source(ip_address(0x0A00_0000 + number + 1), 5000)
+        source = BeaconSource(ip_address(0x0A00_0000 + number + 1), 5000)
         discovery.receive(datagram, source, Carrier.MULTICAST, number / 100_000)
         discovery.take_events()
         answers += len(discovery.take_transmits())
@@ -357,7 +359,7 @@ def test_a_hundred_thousand_identities_fit_a_bounded_table() -> None:
 
 def known_peers(discovery: Discovery) -> int:
     """How many peers are left to expire."""
-    discovery.rest()
+    discovery.pause_announcing()
     discovery.timer(1e9)
     return sum(isinstance(event, Gone) for event in discovery.take_events())
 
@@ -368,7 +370,7 @@ def test_random_datagrams_change_nothing(datagram: bytes, carrier: Carrier) -> N
     for keyring in (ring(), Keyring()):
         me = Self(Part.HOST, bytes(16), bytes(32), UDP_PORT, UDP_PORT)
         discovery = Discovery(me, keyring, 0.0)
-        discovery.rest()
+        discovery.pause_announcing()
         discovery.receive(datagram, STRANGER, carrier, 1.0)
         assert not [event for event in discovery.take_events() if not isinstance(event, Foreign)]
         assert discovery.take_transmits() == []
@@ -392,7 +394,7 @@ def test_impossible_sources_are_ignored(source: str) -> None:
     me = Self(Part.HOST, bytes(16), bytes(32), UDP_PORT, UDP_PORT)
     discovery = Discovery(me, ring(), 0.0)
     datagram = joiners().seal(OFFER, beacon, bytes(12))
-    assert discovery.receive(datagram, Source(ip_address(source), 1), Carrier.UNICAST, 1.0) is None
+    assert discovery.receive(datagram, BeaconSource(ip_address(source), 1), Carrier.UNICAST, 1.0) is None
 
 
 def test_a_source_of_special_purpose_is_heard_where_it_is_a_neighbour_and_nowhere_else() -> None:
@@ -402,7 +404,7 @@ def test_a_source_of_special_purpose_is_heard_where_it_is_a_neighbour_and_nowher
     card = Interface(2, "eth0", addresses=(InterfaceAddress(ip_address("198.18.5.10"), 24),))
     discovery.set_network([], [], 0.0, Neighbourhood.of([card]))
     for source, heard in (("198.18.6.20", False), ("192.0.2.7", False), ("198.18.5.20", True)):
-        opened = discovery.receive(datagram, Source(ip_address(source), 1), Carrier.UNICAST, 1.0)
+        opened = discovery.receive(datagram, BeaconSource(ip_address(source), 1), Carrier.UNICAST, 1.0)
         assert (opened is not None) is heard, source
 
 
@@ -412,14 +414,14 @@ def test_a_source_of_special_purpose_is_heard_where_it_is_a_neighbour_and_nowher
 @pytest.mark.parametrize("part", [Part.JOIN, Part.HOST])
 def test_probes_of_one_neighbour_grow_rarer_and_end_where_nobody_is_waited_for(part: Part) -> None:
     lan = VirtualLan(only_unicast)
-    prober = lan.add(ring(), part)
+    scanner = lan.add(ring(), part)
     lan.run(3.0)
-    prober.sent.clear()
-    target = Target(ip_address("10.0.0.200"), UDP_PORT)
+    scanner.sent.clear()
+    target = BeaconTarget(ip_address("10.0.0.200"), UDP_PORT)
     for _ in range(600):
-        prober.discovery.probe(target, lan.now)
+        scanner.discovery.probe(target, lan.now)
         lan.run(0.25)
-    sent = [(when, what) for when, what in prober.sent if what.address == target.address]
+    sent = [(when, what) for when, what in scanner.sent if what.address == target.address]
     assert all(what.direct for _, what in sent), "a probe is for the link and for no router"
     gaps = [after - before for (before, _), (after, _) in pairwise(sent)]
     assert gaps == sorted(gaps)
@@ -475,7 +477,7 @@ def test_beacons_round_trip(
     label: str,
 ) -> None:
     usable = tuple(a for a in addresses if getattr(a, "ipv4_mapped", None) is None)
-    word = Rendezvous(Step.READY, sequence & 255, (port,) * 3, sequence, sequence)
+    word = Rendezvous(RendezvousStep.READY, sequence & 255, (port,) * 3, sequence, sequence)
     beacon = Beacon(
         kind, part, instance, sequence, port, port, port, port, usable, label=label,  # type: ignore[arg-type]
         rendezvous=word if kind is BeaconKind.RENDEZVOUS else None,
@@ -484,7 +486,10 @@ def test_beacons_round_trip(
 
 
 def test_a_rendezvous_of_a_holder_of_the_secret_is_told_and_one_of_anybody_else_is_not() -> None:
-    word, source = Rendezvous(Step.CALL, 1, (50_000,)), Source(ip_address("192.168.1.10"), 46_821)
+    word, source = (
+        Rendezvous(RendezvousStep.CALL, 1, (50_000,)),
+        BeaconSource(ip_address("192.168.1.10"), 46_821),
+    )
     beacon = Beacon(BeaconKind.RENDEZVOUS, Part.JOIN, bytes([7]) * 16, 1, 46_821, 46_821, rendezvous=word)
     for keys, peer, expected in (
         (ring(), joiners(), [Invited(OFFER, word, 2.0, source)]),
@@ -504,10 +509,10 @@ def test_a_rendezvous_with_too_many_ports_or_an_unknown_step_is_no_beacon() -> N
         1,
         5000,
         5000,
-        rendezvous=Rendezvous(Step.GO, 1, (5,) * 8),
+        rendezvous=Rendezvous(RendezvousStep.GO, 1, (5,) * 8),
     )
     body = beacon.encode()
-    place = body.index(bytes([Step.GO, 1]) + bytes(12) + b"\x08")
+    place = body.index(bytes([RendezvousStep.GO, 1]) + bytes(12) + b"\x08")
     assert Beacon.decode(body) == beacon
     for wrong in (
         body[:place] + b"\x04" + body[place + 1 :],
@@ -533,9 +538,11 @@ def test_whoever_writes_to_another_address_of_ours_is_answered_once_from_there()
     join.sent.clear()
     join.discovery.take_transmits()
     for number in range(3):
-        host.discovery.probe(Target(other, UDP_PORT), lan.now + 100.0 * number)
+        host.discovery.probe(BeaconTarget(other, UDP_PORT), lan.now + 100.0 * number)
         datagram = host.discovery.take_transmits()[-1].datagram
-        join.discovery.receive(datagram, Source(source, UDP_PORT, local=other), Carrier.UNICAST, lan.now)
+        join.discovery.receive(
+            datagram, BeaconSource(source, UDP_PORT, local=other), Carrier.UNICAST, lan.now
+        )
     answers = [what for what in join.discovery.take_transmits() if what.source == other]
     assert [(what.address, what.carrier) for what in answers] == [(source, Carrier.UNICAST)]
 
@@ -546,12 +553,12 @@ def test_an_answer_goes_by_every_known_way_to_where_its_question_came_from() -> 
     host, join = lan.add(ring()), lan.add(joiners(), Part.JOIN)
     source, elsewhere = ip_address("10.0.0.50"), ip_address("10.0.0.51")
     for address, scope in ((source, 0), (source, 3), (source, 4), (elsewhere, 3)):
-        join.discovery.add_target(Target(address, UDP_PORT, scope), lan.now)
+        join.discovery.add_target(BeaconTarget(address, UDP_PORT, scope), lan.now)
     lan.run(0.05)
-    host.discovery.probe(Target(join.address, UDP_PORT), lan.now)
+    host.discovery.probe(BeaconTarget(join.address, UDP_PORT), lan.now)
     datagram = host.discovery.take_transmits()[-1].datagram
     join.discovery.take_transmits()
-    join.discovery.receive(datagram, Source(source, UDP_PORT), Carrier.UNICAST, lan.now)
+    join.discovery.receive(datagram, BeaconSource(source, UDP_PORT), Carrier.UNICAST, lan.now)
     answers = join.discovery.take_transmits()
     assert [(what.address, what.interface) for what in answers] == [(source, 0), (source, 3), (source, 4)]
     assert len({what.datagram for what in answers}) == 1
@@ -574,10 +581,12 @@ def test_each_way_by_which_a_peer_is_heard_is_told_once() -> None:
     lan.run(0.05)
     moments = count(lan.now, 10.0)
 
-    def hear(local: str, interface: int) -> list[Source]:
-        host.discovery.probe(Target(IPv4Address(local), UDP_PORT, interface), next(moments))
+    def hear(local: str, interface: int) -> list[BeaconSource]:
+        host.discovery.probe(BeaconTarget(IPv4Address(local), UDP_PORT, interface), next(moments))
         datagram = host.discovery.take_transmits()[-1].datagram
-        source = Source(ip_address("10.0.0.50"), UDP_PORT, interface=interface, local=IPv4Address(local))
+        source = BeaconSource(
+            ip_address("10.0.0.50"), UDP_PORT, interface=interface, local=IPv4Address(local)
+        )
         join.discovery.receive(datagram, source, Carrier.UNICAST, lan.now)
         return [event.source for event in join.discovery.take_events() if isinstance(event, Heard)]
 

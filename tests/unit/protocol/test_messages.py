@@ -9,7 +9,7 @@ from localpair.limits import (
     NOTES_AHEAD,
     NOTES_AHEAD_BYTES,
 )
-from localpair.protocol.messages import Notes
+from localpair.protocol.messages import MessageQueue
 from localpair.wire.payload import (
     Note,
     NoteAck,
@@ -17,7 +17,7 @@ from localpair.wire.payload import (
 
 
 def test_messages_arrive_once_and_in_order_over_broken_connections() -> None:
-    ours, theirs, heard = Notes(), Notes(), []
+    ours, theirs, heard = MessageQueue(), MessageQueue(), []
     lost = [ours.post(b"1"), ours.post(b"2")]
     assert theirs.receive(lost[0])
     heard.append(lost[0].data)
@@ -34,7 +34,7 @@ def test_messages_arrive_once_and_in_order_over_broken_connections() -> None:
 
 
 def test_the_window_of_messages_opens_when_they_are_taken() -> None:
-    ours, theirs = Notes(), Notes()
+    ours, theirs = MessageQueue(), MessageQueue()
     for _ in range(NOTES_AHEAD):
         assert ours.room(1)
         assert theirs.receive(ours.post(b"x"))
@@ -48,7 +48,7 @@ def test_the_window_of_messages_opens_when_they_are_taken() -> None:
 
 
 def test_a_large_message_passes_an_empty_window_and_then_none() -> None:
-    ours, theirs = Notes(), Notes()
+    ours, theirs = MessageQueue(), MessageQueue()
     assert ours.room(NOTES_AHEAD_BYTES + 1)
     assert theirs.receive(ours.post(bytes(NOTES_AHEAD_BYTES)))
     assert not ours.room(1)
@@ -58,7 +58,7 @@ def test_a_large_message_passes_an_empty_window_and_then_none() -> None:
 
 @pytest.mark.parametrize("ack", [NoteAck(2, 0), NoteAck(1, 2)])
 def test_an_acknowledgement_of_what_was_never_sent_is_refused(ack: NoteAck) -> None:
-    notes = Notes()
+    notes = MessageQueue()
     notes.post(b"x")
     with pytest.raises(WireError):
         notes.acknowledge(ack)
@@ -66,4 +66,4 @@ def test_an_acknowledgement_of_what_was_never_sent_is_refused(ack: NoteAck) -> N
 
 def test_a_gap_in_messages_is_refused() -> None:
     with pytest.raises(WireError):
-        Notes().receive(Note(2, b"x"))
+        MessageQueue().receive(Note(2, b"x"))

@@ -11,11 +11,11 @@ from localpair.limits import (
     RENDEZVOUS_GAPS_S,
     RENDEZVOUS_LEAD_S,
     RENDEZVOUS_ROUNDS,
+    SIMULTANEOUS_DIALS,
     VEILED_DIALS,
-    VOLLEY_DIALS,
 )
 from localpair.protocol.rendezvous import Fire, Meeting, new_budget
-from localpair.wire.beacon import Beacon, BeaconKind, Part, Rendezvous, Step
+from localpair.wire.beacon import Beacon, BeaconKind, Part, Rendezvous, RendezvousStep
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Side:
     leads: bool
     ahead: float
     loads: int = 0
-    heard: list[Step] = field(default_factory=list)
+    heard: list[RendezvousStep] = field(default_factory=list)
     fired: list[tuple[float, Fire]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -52,11 +52,11 @@ def play(
         for side, peer, delay in ((issuer, joiner, there), (joiner, issuer, back)):
             clock = now + side.ahead
             side.meeting.timer(clock)
-            for deed in side.meeting.take():
-                if isinstance(deed, Fire):
-                    side.fired.append((deed.at - side.ahead, deed))
+            for action in side.meeting.take():
+                if isinstance(action, Fire):
+                    side.fired.append((action.at - side.ahead, action))
                     continue
-                word = side.meeting.stamp(deed, clock)
+                word = side.meeting.stamp(action, clock)
                 post += [(now + delay, peer, word)] * (0 if said in lost else copies)
                 said += 1
         times = [entry[0] for entry in post]
@@ -81,7 +81,7 @@ def test_both_sides_dial_at_the_same_moment_each_other_s_ports(ahead: float, del
     (at, first), (other, second) = issuer.fired[0], joiner.fired[0]
     assert at == pytest.approx(other, abs=0.00001)
     assert at == pytest.approx(4 * delay + RENDEZVOUS_LEAD_S, abs=0.00001)
-    assert len(first.ports) == len(second.ports) == VOLLEY_DIALS
+    assert len(first.ports) == len(second.ports) == SIMULTANEOUS_DIALS
     assert not set(first.ports) & set(second.ports)
 
 
@@ -96,8 +96,8 @@ def test_the_joiner_asks_and_the_issuer_calls() -> None:
     issuer, joiner = sides()
     joiner.meeting.refused(0.0)
     play(issuer, joiner, there=0.001, back=0.001, until=1.0)
-    assert issuer.heard == [Step.ASK, Step.READY]
-    assert joiner.heard == [Step.CALL, Step.GO]
+    assert issuer.heard == [RendezvousStep.ASK, RendezvousStep.READY]
+    assert joiner.heard == [RendezvousStep.CALL, RendezvousStep.GO]
     assert len(issuer.fired) == len(joiner.fired) == 1
 
 
@@ -142,8 +142,8 @@ def test_rounds_follow_closely_at_first_and_never_end() -> None:
         (call,) = issuer.meeting.take()
         assert isinstance(call, Rendezvous)
         issuer.meeting.stamp(call, now)
-        issuer.meeting.receive(Rendezvous(Step.READY, number, (50_000,)), now)
-        assert any(isinstance(deed, Fire) for deed in issuer.meeting.take())
+        issuer.meeting.receive(Rendezvous(RendezvousStep.READY, number, (50_000,)), now)
+        assert any(isinstance(action, Fire) for action in issuer.meeting.take())
         issuer.meeting.missed(now)
         due = issuer.meeting.deadline()
         assert due == pytest.approx(now + RENDEZVOUS_GAPS_S[number >= RENDEZVOUS_ROUNDS])
@@ -154,18 +154,18 @@ def test_rounds_follow_closely_at_first_and_never_end() -> None:
 def test_a_holder_of_the_secret_cannot_make_us_dial_without_end_nor_at_system_ports() -> None:
     joiner = Side(False, 0.0)
     for number in range(200):
-        joiner.meeting.receive(Rendezvous(Step.CALL, number, (50_000,)), 0.0)
-        joiner.meeting.receive(Rendezvous(Step.GO, number), 0.0)
-    assert sum(isinstance(deed, Fire) for deed in joiner.meeting.take()) == RENDEZVOUS_ROUNDS
-    joiner.meeting.receive(Rendezvous(Step.CALL, 250, (50_000, 22)), 100.0)
-    joiner.meeting.receive(Rendezvous(Step.CALL, 251, ()), 100.0)
+        joiner.meeting.receive(Rendezvous(RendezvousStep.CALL, number, (50_000,)), 0.0)
+        joiner.meeting.receive(Rendezvous(RendezvousStep.GO, number), 0.0)
+    assert sum(isinstance(action, Fire) for action in joiner.meeting.take()) == RENDEZVOUS_ROUNDS
+    joiner.meeting.receive(Rendezvous(RendezvousStep.CALL, 250, (50_000, 22)), 100.0)
+    joiner.meeting.receive(Rendezvous(RendezvousStep.CALL, 251, ()), 100.0)
     assert joiner.meeting.take() == []
 
 
 def test_a_moment_in_the_far_future_is_not_waited_for() -> None:
     joiner = Side(False, 0.0)
-    joiner.meeting.receive(Rendezvous(Step.CALL, 1, (50_000,)), 0.0)
-    joiner.meeting.receive(Rendezvous(Step.GO, 1, at=2**63), 0.0)
+    joiner.meeting.receive(Rendezvous(RendezvousStep.CALL, 1, (50_000,)), 0.0)
+    joiner.meeting.receive(Rendezvous(RendezvousStep.GO, 1, at=2**63), 0.0)
     fire = joiner.meeting.take()[-1]
     assert isinstance(fire, Fire)
     assert fire.at <= RENDEZVOUS_ANSWER_S
@@ -179,9 +179,9 @@ def test_a_clock_at_the_end_of_its_range_ends_no_process() -> None:
     (call,) = issuer.meeting.take()
     assert isinstance(call, Rendezvous)
     issuer.meeting.stamp(call, 0.0)
-    issuer.meeting.receive(Rendezvous(Step.READY, 1, (50_000,), at=2**64 - 1), 0.001)
-    words = [deed for deed in issuer.meeting.take() if isinstance(deed, Rendezvous)]
-    assert [word.step for word in words] == [Step.GO]
+    issuer.meeting.receive(Rendezvous(RendezvousStep.READY, 1, (50_000,), at=2**64 - 1), 0.001)
+    words = [action for action in issuer.meeting.take() if isinstance(action, Rendezvous)]
+    assert [word.step for word in words] == [RendezvousStep.GO]
     said = Beacon(BeaconKind.RENDEZVOUS, Part.HOST, bytes(16), 1, 5000, 5000, rendezvous=words[0])
     assert Beacon.decode(said.encode()).rendezvous == words[0]
 
@@ -189,10 +189,10 @@ def test_a_clock_at_the_end_of_its_range_ends_no_process() -> None:
 def test_whoever_does_not_answer_is_not_called_for_ever() -> None:
     """A word can be a recording, and its source a lie."""
     issuer = Side(True, 0.0)
-    issuer.meeting.receive(Rendezvous(Step.ASK), 0.0)
+    issuer.meeting.receive(Rendezvous(RendezvousStep.ASK), 0.0)
     play(issuer, Side(False, 0.0), there=1e9, back=1e9, until=3600.0)
     assert issuer.loads == RENDEZVOUS_ROUNDS
-    issuer.meeting.receive(Rendezvous(Step.ASK), 4000.0)
+    issuer.meeting.receive(Rendezvous(RendezvousStep.ASK), 4000.0)
     issuer.meeting.timer(4000.0)
     assert issuer.meeting.take(), "whoever asks again is called again"
 
@@ -201,7 +201,7 @@ def test_a_holder_of_the_secret_that_goes_and_comes_gets_no_new_budget() -> None
     budget, calls = new_budget(), 0
     for _ in range(50):
         meeting = Meeting(lambda count: (50_000,) * count, 0.0, leads=True, budget=budget)
-        meeting.receive(Rendezvous(Step.ASK), 0.0)
+        meeting.receive(Rendezvous(RendezvousStep.ASK), 0.0)
         meeting.timer(0.0)
         calls += len(meeting.take())
     assert calls == RENDEZVOUS_ROUNDS

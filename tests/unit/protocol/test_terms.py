@@ -19,7 +19,7 @@ from localpair.wire.payload import (
     ReceivePhase,
     SendPhase,
     Start,
-    Stop,
+    StopBatch,
     Total,
     decode_payload,
 )
@@ -54,7 +54,7 @@ def test_a_batch_that_brings_more_than_was_agreed_to_is_stopped(
     receiver.receive(exceeds)
     assert receiver.phase is ReceivePhase.STOPPED
     assert isinstance(receiver.events[-1], BatchExceeded)
-    assert isinstance(receiver.outbox[-1], Stop)
+    assert isinstance(receiver.outbox[-1], StopBatch)
     assert "more than" in receiver.outbox[-1].reason
     receiver.receive(Begin(5, Kind.FILE, ("sent before the stop arrived",), 3))
     assert not receiver.data(3)
@@ -135,9 +135,9 @@ def test_a_batch_that_is_declined_ends_on_both_sides() -> None:
     for message in sender.outbox:
         receiver.receive(message)  # type: ignore[arg-type]
     receiver.decline("no")
-    assert receiver.outbox == [Stop(1, "no")]
+    assert receiver.outbox == [StopBatch(1, "no")]
     sender.outbox.clear()
-    sender.receive(Stop(1, "no"))
+    sender.receive(StopBatch(1, "no"))
     assert sender.events == [StoppedByReceiver("no")]
     [cancel] = sender.outbox
     assert isinstance(cancel, Cancel)
@@ -203,7 +203,9 @@ def test_no_other_names_may_come_than_those_a_person_was_shown(said: Counted, fi
     receiver.receive(Begin(0, Kind.FILE, ("a",), 5))
     assert (receiver.phase is ReceivePhase.OPEN) is fits
     if not fits:
-        assert receiver.outbox[-1] == Stop(1, "it brings other names than it said when a person was asked")
+        assert receiver.outbox[-1] == StopBatch(
+            1, "it brings other names than it said when a person was asked"
+        )
 
 
 def test_a_count_outside_a_batch_breaks_the_protocol() -> None:

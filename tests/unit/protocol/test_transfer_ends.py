@@ -16,7 +16,7 @@ from localpair.wire.payload import (
     Result,
     SendPhase,
     Settled,
-    Stop,
+    StopBatch,
 )
 from transfer_pair import TREE, begun, new_pair, open_receiver
 
@@ -101,7 +101,7 @@ def test_answers_to_a_cancelled_batch_are_passed_over() -> None:
     sender.begin(Kind.FOLDER, ("d",))
     sender.cancel("enough")
     sender.offer()
-    for message in (Settled(1, (Result(0),)), Stop(1, "no"), Closed(1), Accept(1)):
+    for message in (Settled(1, (Result(0),)), StopBatch(1, "no"), Closed(1), Accept(1)):
         sender.receive(message)
     assert sender.phase is SendPhase.OFFERED
     assert sender.events == [Accepted()]

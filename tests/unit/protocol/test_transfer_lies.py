@@ -37,7 +37,7 @@ from localpair.wire.payload import (
     SendPhase,
     Settled,
     Start,
-    Stop,
+    StopBatch,
     Total,
 )
 from transfer_pair import OWN, PEER, begun, digest, open_receiver
@@ -105,7 +105,7 @@ def test_entries_outside_a_batch_end_the_session() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [Settled(1, (Result(0),)), Accept(2), Closed(1), Settled(2, ()), Stop(9, "?")],
+    [Settled(1, (Result(0),)), Accept(2), Closed(1), Settled(2, ()), StopBatch(9, "?")],
     ids=repr,
 )
 def test_a_receiver_that_lies_is_found_out(message: Payload) -> None:

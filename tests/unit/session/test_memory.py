@@ -15,4 +15,4 @@ from streams import run
 def test_a_receivers_memory_does_not_grow_with_the_number_of_entries(kind: str) -> None:
     """Where each entry is remembered, 8,000 more of them cost 4 and 13 MiB."""
     with receivers.memory_folder() as folder:
-        assert run(receivers.growth(receivers.KINDS[kind], folder, 11_000, 19_000)) < 2
+        assert run(receivers.growth(receivers.KINDS[kind], folder, 11_000, 19_000), limit=240) < 2

@@ -61,7 +61,7 @@ def test_messages_wait_for_a_program_that_takes_none() -> None:
                     sent += 1
 
             sending = asyncio.create_task(send())
-            await until(lambda: len(other._supervisor.mail._queue) >= 4)
+            await until(lambda: len(other._supervisor.messages._queue) >= 4)
             await asyncio.sleep(0.05)
             assert sent == 4
             messages = other.messages()

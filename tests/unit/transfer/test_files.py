@@ -21,7 +21,7 @@ from localpair.transfer import directory_handle as folders
 from localpair.transfer import parts, placing
 from localpair.transfer.directory_handle import _HandleFolder, _PathFolder
 from localpair.transfer.inbox import Inbox, is_disk_full
-from localpair.transfer.walk import Skipped, Source, count, top_sources, walk
+from localpair.transfer.walk import SkippedLink, SourceEntry, count, top_sources, walk
 from localpair.wire.payload import Kind
 
 MTIME_NS = 1_600_000_000_123_456_789
@@ -478,10 +478,10 @@ def test_a_full_disk_is_told_from_other_faults() -> None:
 # --- sending
 
 
-def walked(*paths: Path) -> tuple[dict[str, Source], list[Path]]:
+def walked(*paths: Path) -> tuple[dict[str, SourceEntry], list[Path]]:
     found = list(walk(top_sources(paths)))
-    sources = {"/".join(one.parts): one for one in found if isinstance(one, Source)}
-    return sources, [one.path for one in found if isinstance(one, Skipped)]
+    sources = {"/".join(one.parts): one for one in found if isinstance(one, SourceEntry)}
+    return sources, [one.path for one in found if isinstance(one, SkippedLink)]
 
 
 def test_folders_come_before_what_is_in_them_and_empty_ones_come_too(tmp_path: Path) -> None:
@@ -561,7 +561,7 @@ def test_an_unreadable_folder_is_listed(tmp_path: Path, monkeypatch: pytest.Monk
         return real(path)
 
     monkeypatch.setattr("localpair.transfer.walk.os.scandir", scandir)
-    found = [one for one in walk(top_sources([tmp_path / "d"])) if isinstance(one, Source)]
+    found = [one for one in walk(top_sources([tmp_path / "d"])) if isinstance(one, SourceEntry)]
     assert [(one.kind, one.reason) for one in found if one.path.name == "closed"] == [
         (Kind.FOLDER, ""),
         (Kind.MISSING, "Permission denied"),

@@ -39,7 +39,7 @@ from localpair.wire.payload import (
     SendPhase,
     Settled,
     Start,
-    Stop,
+    StopBatch,
     Total,
     clip,
     decode_payload,
@@ -71,7 +71,7 @@ EXAMPLES: list[Payload] = [
     Finish(1),
     Cancel(1, "the sender cancelled"),
     Settled(1, (Result(0), Result(1, HASH), Result(2, reason="Permission denied"))),
-    Stop(1, "the receiver cancelled"),
+    StopBatch(1, "the receiver cancelled"),
     Closed(1),
 ]  # fmt: skip
 
@@ -95,7 +95,7 @@ payloads = st.one_of(
         u64, reasons,
     ),
     st.builds(End, u64, hashes),
-    st.builds(Abandon, u64, reasons) | st.builds(Cancel, u32, reasons) | st.builds(Stop, u32, reasons),
+    st.builds(Abandon, u64, reasons) | st.builds(Cancel, u32, reasons) | st.builds(StopBatch, u32, reasons),
     st.builds(Total, u64, u64, u32, st.lists(texts, max_size=5).map(tuple)),
     st.builds(Settled, u32, st.lists(results, max_size=5).map(tuple)),
 )  # fmt: skip
@@ -153,8 +153,8 @@ def test_reasons_are_clipped_to_whole_characters() -> None:
     assert clip("a lone \ud800 surrogate") == "a lone ? surrogate"
 
 
-@pytest.mark.parametrize("kind", [Stop, Cancel, Abandon])
-def test_reasons_of_the_peer_are_fit_for_a_screen(kind: type[Stop | Cancel | Abandon]) -> None:
+@pytest.mark.parametrize("kind", [StopBatch, Cancel, Abandon])
+def test_reasons_of_the_peer_are_fit_for_a_screen(kind: type[StopBatch | Cancel | Abandon]) -> None:
     message = again(kind(1, "\x1b[2Jfree\u202e\nmoney"))
     assert isinstance(message, kind)
     assert (

@@ -29,7 +29,7 @@ from localpair.protocol.handshake_states import State
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.answer import Answer
 from localpair.wire.base32 import unspell
-from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Part, Rendezvous, Seen, Step
+from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Part, Rendezvous, RendezvousStep, Seen
 from localpair.wire.messages import CallKind, Identity, Preamble, decode_message
 
 FOLDER = places.VECTORS
@@ -78,7 +78,7 @@ def beacons() -> list[dict[str, Any]]:
         (ip_address("192.168.1.20"), ip_address("fd00::20")), Seen(ip_address("192.168.1.10"), 46_821),
         ip_address("fe80::1"), "Alice",
     )  # fmt: skip
-    word = Rendezvous(Step.READY, 3, (50_001, 50_002), 1_000_000, 250)
+    word = Rendezvous(RendezvousStep.READY, 3, (50_001, 50_002), 1_000_000, 250)
     meeting = replace(beacon, kind=BeaconKind.RENDEZVOUS, seen=None, called=None, rendezvous=word)
     confirm = replace(beacon, kind=BeaconKind.CONFIRM)
     ring, nonce = Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER, Role.JOINER))]), bytes(range(12))

@@ -59,15 +59,15 @@ ITEMS: list[results.Item] = [
     SENT,
     RECEIVED,
     events.Reconnected(PATH),
-    results.Device("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0, DeviceRule()),
+    results.TrustedDevice("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0, DeviceRule()),
     results.Checked(Finding("interfaces", Status.OK, 0.0, 1.0, "3 up", {"count": 3})),
     results.ApprovalAsked(PEER, "483 920", "gives", PATH),
     results.ReceiveAsked(ReceiveRequest(PEER, 3, 5, ("a.txt",), 2), Path("in")),
     events.CodeShown(PEER, "483 920", "gives", PATH, again=True),
     events.PeerGone(PEER),
     events.SealedHeard(),
-    results.Verdict("heard", "1 device heard.", {"devices": 1, "sealed": True}),
-    results.Closed(PEER, results.Carried().and_one(SENT), results.Carried().and_one(RECEIVED), None),
+    results.NetworkVerdict("heard", "1 device heard.", {"devices": 1, "sealed": True}),
+    results.SessionClosed(PEER, results.Carried().and_one(SENT), results.Carried().and_one(RECEIVED), None),
 ]
 
 
@@ -210,8 +210,10 @@ def _shown(item: results.Item, **options: Any) -> tuple[str, str]:
     [
         replace(PAIRED, peer=events.Peer("id", HOSTILE)),
         events.PeerFound(replace(NEARBY, label=HOSTILE, alias=HOSTILE)),
-        results.Closed(PEER, results.Carried(1, 1, (HOSTILE,)), results.Carried(1, 1, ("x" + HOSTILE[:-4],))),
-        results.Verdict("x", HOSTILE),
+        results.SessionClosed(
+            PEER, results.Carried(1, 1, (HOSTILE,)), results.Carried(1, 1, ("x" + HOSTILE[:-4],))
+        ),
+        results.NetworkVerdict("x", HOSTILE),
     ],
     ids=lambda item: type(item).__name__,
 )
@@ -245,7 +247,7 @@ def test_many_files_are_counted() -> None:
     many = results.Carried()
     for number in range(10_000):
         many = many.and_one(events.Sent(f"{number}.txt", 1000, ""))
-    out, _ = _shown(results.Closed(PEER, sent=many))
+    out, _ = _shown(results.SessionClosed(PEER, sent=many))
     lines = out.splitlines()
     assert lines[0] == "Sent 10000 files, 10.0 MB:"
     assert lines[-1] == "  and 9980 more"
@@ -357,7 +359,7 @@ def test_long_sentences_break_between_words_on_a_terminal_only(monkeypatch: pyte
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     coloured = _Terminal()
-    Talk(coloured).failure(results.Failure("local", "a sentence that is as wide as it", None, 1))
+    Talk(coloured).failure(results.RunFailure("local", "a sentence that is as wide as it", None, 1))
     assert coloured.getvalue().count("\n") == 1, "colours take no room: 39 columns of 40"
     screen = _Terminal()
     Output(screen, io.StringIO(), json=False).show(PAIRED)

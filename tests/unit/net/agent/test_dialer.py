@@ -20,7 +20,7 @@ from localpair.events import Attempt, Phase
 from localpair.keys import Role
 from localpair.net.agent import dialer
 from localpair.net.transport.tcp import Responder, exchange_preambles, respond_as_stranger
-from localpair.protocol.checklist import Outcome
+from localpair.protocol.checklist import DialOutcome
 from localpair.wire.messages import NO_LOCALPAIR
 from netns import lan
 
@@ -75,23 +75,23 @@ def _stranger(_: str) -> Responder:
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (errno.ECONNREFUSED, Outcome.REFUSED),
-        (errno.EHOSTUNREACH, Outcome.REFUSED),
-        (errno.ETIMEDOUT, Outcome.UNANSWERED),
-        (errno.EADDRNOTAVAIL, Outcome.FAILED),
-        (errno.EADDRINUSE, Outcome.FAILED),
-        (errno.ENODEV, Outcome.FAILED),
+        (errno.ECONNREFUSED, DialOutcome.REFUSED),
+        (errno.EHOSTUNREACH, DialOutcome.REFUSED),
+        (errno.ETIMEDOUT, DialOutcome.UNANSWERED),
+        (errno.EADDRNOTAVAIL, DialOutcome.FAILED),
+        (errno.EADDRINUSE, DialOutcome.FAILED),
+        (errno.ENODEV, DialOutcome.FAILED),
     ],
 )
 def test_what_this_host_itself_cannot_do_is_no_refusal_of_the_peers(
-    monkeypatch: pytest.MonkeyPatch, error: int, outcome: Outcome
+    monkeypatch: pytest.MonkeyPatch, error: int, outcome: DialOutcome
 ) -> None:
     async def fails(*_: object, **__: object) -> NoReturn:
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(dialer, "connect", fails)
     unused: Any = None
-    one = dialer.Dialler(
+    one = dialer.Dialer(
         unused, Role.JOINER, lambda: 0.0, _stranger, unused, unused, lambda _: None, lambda: False
     )
     assert asyncio.run(one.dial("offer", Candidate(ip_address("192.168.1.10"), 46830))) is outcome
@@ -138,7 +138,7 @@ def test_a_host_that_takes_every_connection_and_speaks_no_localpair_is_told_in_w
     attempts: list[Attempt] = []
     unused: Any = None
 
-    async def dial() -> Outcome:
+    async def dial() -> DialOutcome:
         served = asyncio.Event()
 
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -151,16 +151,16 @@ def test_a_host_that_takes_every_connection_and_speaks_no_localpair_is_told_in_w
 
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        one = dialer.Dialler(
+        one = dialer.Dialer(
             unused, Role.JOINER, lambda: 0.0, _stranger, unused, unused, attempts.append, lambda: False
         )
         async with server:
             result = await one.dial("offer", Candidate(ip_address("127.0.0.1"), port))
             await served.wait()
-        assert isinstance(result, Outcome)
+        assert isinstance(result, DialOutcome)
         return result
 
-    assert asyncio.run(dial()) is Outcome.FAILED
+    assert asyncio.run(dial()) is DialOutcome.FAILED
     (attempt,) = attempts
     assert attempt.phase is Phase.PREAMBLE
     assert describe(attempt) == words

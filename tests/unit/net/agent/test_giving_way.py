@@ -16,8 +16,8 @@ from localpair.events import Direction
 from localpair.keys import Role
 from localpair.limits import DIAL_PORTS, PAIRING_PORTS
 from localpair.net.agent import dialer
-from localpair.net.agent.connection import Lane
-from localpair.net.agent.dialer import Dialler
+from localpair.net.agent.connection import PeerConnection
+from localpair.net.agent.dialer import Dialer
 from localpair.net.transport.listener import Listener
 from localpair.net.transport.sockets import open_sockets
 from localpair.net.transport.stream import FrameStream
@@ -42,29 +42,31 @@ _TIMED = Candidate(_PEER, DIAL_PORTS[0], dial_from=DIAL_PORTS[0])
 
 
 class Side:
-    """One side's dialler, and in which order its connections came to the handshake."""
+    """One side's dialer, and in which order its connections came to the handshake."""
 
     def __init__(self, role: Role, *, met: bool = False) -> None:
         self.order: list[Direction] = []
         self.streams: list[FrameStream] = []
-        self._dialler = Dialler(
-            _CONTEXTS, role, asyncio.get_running_loop().time, lambda _: respond_as_stranger, self._lane,
+        self._dialer = Dialer(
+            _CONTEXTS, role, asyncio.get_running_loop().time, lambda _: respond_as_stranger, self._connection,
             self._verify, lambda _: None, lambda: met,
         )  # fmt: skip
 
     def dial(self, to: Candidate, connected: socket.socket) -> asyncio.Task[object]:
-        return asyncio.create_task(self._dialler.dial("offer", to, connected))
+        return asyncio.create_task(self._dialer.dial("offer", to, connected))
 
     def close(self) -> None:
         for stream in self.streams:
             stream.abort()
 
-    def _lane(self, stream: FrameStream, to: Candidate, direction: Direction, _: str | None) -> Lane:
+    def _connection(
+        self, stream: FrameStream, to: Candidate, direction: Direction, _: str | None
+    ) -> PeerConnection:
         self.streams.append(stream)
-        return Lane(stream, cast("Handshake", None), to, direction)
+        return PeerConnection(stream, cast("Handshake", None), to, direction)
 
-    async def _verify(self, lane: Lane) -> None:
-        self.order.append(lane.direction)
+    async def _verify(self, connection: PeerConnection) -> None:
+        self.order.append(connection.direction)
 
 
 def connection() -> tuple[socket.socket, socket.socket]:

@@ -21,7 +21,7 @@ from localpair.limits import (
     SWEEP_ADDRESSES,
     SWEEP_STEP,
 )
-from localpair.net.agent.scanning import Prober, sweep_gaps, sweep_targets
+from localpair.net.agent.scanning import Scanner, sweep_gaps, sweep_targets
 from localpair.net.host.interfaces import Interfaces, Neighbour
 from localpair.net.host.neighbours import NeighbourWatch
 from localpair.net.host.routes import NoRoute
@@ -155,7 +155,7 @@ def test_who_joins_sweeps_twice_and_who_hosts_for_as_long_as_it_waits() -> None:
 
 
 class Lan:
-    """What a prober asks of its finder, on one interface, with a neighbour table to fill."""
+    """What a scanner asks of its announcer, on one interface, with a neighbour table to fill."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, part: Part) -> None:
         secret = SharedSecret(b"0123456789abcdef", Purpose.OFFER, Role.ISSUER)
@@ -178,11 +178,11 @@ class Lan:
     def add(self, first: str, count: int = 1) -> None:
         self.table += [Neighbour(2, ip_address(first) + number) for number in range(count)]
 
-    def asked(self, prober: Prober, seconds: float) -> list[str]:
+    def asked(self, scanner: Scanner, seconds: float) -> list[str]:
         """Where probes went in that time, in their order."""
         end = self.time + seconds
         while self.time < end:
-            prober.ask_neighbours()
+            scanner.ask_neighbours()
             self.time += NEIGHBOUR_POLL_S
         return [str(what.address) for what in self.discovery.take_transmits() if what.direct]
 
@@ -192,9 +192,9 @@ def test_forged_neighbours_have_no_more_sent_than_is_allowed(
     monkeypatch: pytest.MonkeyPatch, part: Part
 ) -> None:
     lan = Lan(monkeypatch, part)
-    prober = Prober(lan, 46820, part)  # type: ignore[arg-type]  # a finder's part of it
+    scanner = Scanner(lan, 46820, part)  # type: ignore[arg-type]  # an announcer's part of it
     lan.add("10.0.0.1", 3_000)
-    sent = lan.asked(prober, 60.0)
+    sent = lan.asked(scanner, 60.0)
     allowed = NEIGHBOUR_PROBES + 60.0 / NEIGHBOUR_PROBES_REFILL_S
     assert allowed * 0.9 < len(sent) <= allowed + 1
     assert max(Counter(sent).values()) <= 7
@@ -202,22 +202,22 @@ def test_forged_neighbours_have_no_more_sent_than_is_allowed(
 
 def test_whoever_is_new_is_asked_before_all_others_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     lan = Lan(monkeypatch, Part.HOST)
-    prober = Prober(lan, 46820, Part.HOST)  # type: ignore[arg-type]  # a finder's part of it
+    scanner = Scanner(lan, 46820, Part.HOST)  # type: ignore[arg-type]  # an announcer's part of it
     lan.add("192.168.1.2", 250)
     lan.add("10.0.0.1", 500)
-    lan.asked(prober, 20.0)
+    lan.asked(scanner, 20.0)
     lan.add("192.168.1.253")
-    assert lan.asked(prober, NEIGHBOUR_POLL_S)[0] == "192.168.1.253"
+    assert lan.asked(scanner, NEIGHBOUR_POLL_S)[0] == "192.168.1.253"
 
 
 def test_where_more_neighbours_are_than_may_be_asked_each_has_its_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lan = Lan(monkeypatch, Part.HOST)
-    prober = Prober(lan, 46820, Part.HOST)  # type: ignore[arg-type]  # a finder's part of it
+    scanner = Scanner(lan, 46820, Part.HOST)  # type: ignore[arg-type]  # an announcer's part of it
     lan.add("192.168.1.2", 100)
-    lan.asked(prober, 20.0)
-    later = Counter(lan.asked(prober, 10.0))
+    lan.asked(scanner, 20.0)
+    later = Counter(lan.asked(scanner, 10.0))
     assert sum(later.values()) == pytest.approx(10.0 / NEIGHBOUR_PROBES_REFILL_S, abs=10)
     assert len(later) == 100
     assert max(later.values()) - min(later.values()) <= 1
@@ -226,11 +226,11 @@ def test_where_more_neighbours_are_than_may_be_asked_each_has_its_turn(
 def test_few_neighbours_are_asked_within_half_a_second_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """And so a joiner whose firewall lets out nothing but answers is found, whenever it starts."""
     lan = Lan(monkeypatch, Part.HOST)
-    prober = Prober(lan, 46820, Part.HOST)  # type: ignore[arg-type]  # a finder's part of it
+    scanner = Scanner(lan, 46820, Part.HOST)  # type: ignore[arg-type]  # an announcer's part of it
     lan.add("192.168.1.2", 10)
-    lan.asked(prober, 10.0)
+    lan.asked(scanner, 10.0)
     for _ in range(20):
-        assert len(set(lan.asked(prober, 0.5))) == 10
+        assert len(set(lan.asked(scanner, 0.5))) == 10
 
 
 class Telling(NeighbourWatch):
@@ -263,11 +263,11 @@ def test_whoever_appears_while_a_sweep_is_under_way_is_asked_at_once(monkeypatch
     monkeypatch.setattr(Lan, "now", lambda _: time.monotonic())
     for name, method in (("flush", send), ("send", send), ("has_room", lambda: True)):
         monkeypatch.setattr(lan, name, method, raising=False)
-    prober = Prober(lan, 46820, Part.JOIN)  # type: ignore[arg-type]  # a finder's part of it
+    scanner = Scanner(lan, 46820, Part.JOIN)  # type: ignore[arg-type]  # an announcer's part of it
 
     async def search() -> None:
         async with asyncio.timeout(30):
-            running = asyncio.create_task(prober.run())
+            running = asyncio.create_task(scanner.run())
             await swept.wait()
             running.cancel()
 
@@ -286,8 +286,8 @@ def test_routes_are_asked_for_no_more_often_than_somebody_may_be_probed(
         return NoRoute(address, 101, "ENETUNREACH", "Network is unreachable")
 
     monkeypatch.setattr("localpair.net.agent.scanning.route_to", route)
-    prober = Prober(lan, 46820, Part.JOIN)  # type: ignore[arg-type]  # a finder's part of it
+    scanner = Scanner(lan, 46820, Part.JOIN)  # type: ignore[arg-type]  # an announcer's part of it
     lan.add("fd12::1", 10)
     lan.add("192.168.1.1")
-    assert lan.asked(prober, 10.0) == []
+    assert lan.asked(scanner, 10.0) == []
     assert len(looked) == 10 * 10, "once a second each"

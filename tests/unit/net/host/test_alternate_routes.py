@@ -1,4 +1,4 @@
-"""Detours: the interfaces worth a try where the routing table leads elsewhere."""
+"""Alternate routes: the interfaces worth a try where the routing table leads elsewhere."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 
 from localpair.candidate import Candidate, Interface, InterfaceAddress, InterfaceKind
 from localpair.keys import Role
-from localpair.limits import FAR_DETOURS
+from localpair.limits import FAR_ALTERNATE_ROUTES
 from localpair.net.agent.check_lists import Checklists
-from localpair.net.agent.hole_punching import Opener
-from localpair.net.agent.peers import Hearing
+from localpair.net.agent.hole_punching import HolePuncher
+from localpair.net.agent.peers import PeerTable
 from localpair.net.host import alternate_routes as module
-from localpair.net.host.alternate_routes import detours
+from localpair.net.host.alternate_routes import alternates
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.routes import NoRoute, Route
-from localpair.protocol.discovery_events import Carrier, Heard, Source
+from localpair.protocol.discovery_events import BeaconSource, Carrier, Heard
 from localpair.wire.beacon import Part
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def card(
 
 
 def found(monkeypatch: pytest.MonkeyPatch, used: int, *cards: Interface, peer: str = PEER) -> set[int]:
-    """The detours to the peer where the table uses the interface ``used``; 0: it has no route."""
+    """The alternate routes to the peer where the table uses the interface ``used``; 0: it has no route."""
 
     def answer(destination: IPAddress, _: Interfaces) -> Route | NoRoute:
         if not used:
@@ -50,7 +50,7 @@ def found(monkeypatch: pytest.MonkeyPatch, used: int, *cards: Interface, peer: s
         return Route(destination, ip_address("10.8.0.6"), index=used)
 
     monkeypatch.setattr(module, "route_to", answer)
-    return set(detours(ip_address(peer), Interfaces(cards)))
+    return set(alternates(ip_address(peer), Interfaces(cards)))
 
 
 def test_a_stolen_subnet_is_reached_over_its_own_link(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_of_many_links_the_likeliest_are_tried(monkeypatch: pytest.MonkeyPatch) 
     cards = (card(LAN, "192.168.1.83/25"), card(WIFI, "172.16.0.5/24", gateway=True), *boxes)
     tried = found(monkeypatch, TUNNEL, *cards, peer="192.168.1.230")
     assert {LAN, WIFI} < tried
-    assert len(tried) == FAR_DETOURS
+    assert len(tried) == FAR_ALTERNATE_ROUTES
 
 
 def test_where_a_tunnel_has_the_peer_a_link_without_gateway_is_tried_too(
@@ -174,7 +174,7 @@ def test_own_and_link_local_addresses_have_none(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_rendezvous_takes_the_way_by_which_the_peer_was_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here the table is right, and the detour leads to a host-only card."""
+    """Here the table is right, and the alternate route leads to a host-only card."""
     monkeypatch.setattr(
         module, "route_to", lambda address, _: Route(address, ip_address("10.0.0.5"), index=LAN)
     )
@@ -280,34 +280,34 @@ def test_a_peer_with_a_session_is_not_dialled_since_another_card_brought_its_bea
     now = 100.0
     checklists = Checklists(lambda: now)
     checklists.set_interfaces(cards)
-    finder: Any = SimpleNamespace(
+    announcer: Any = SimpleNamespace(
         is_own=lambda address: address in cards.own_addresses,
-        aim=lambda *_: None,
+        add_target=lambda *_: None,
         dial_port=46830,
         interfaces=cards,
     )
-    opener: Any = SimpleNamespace(
+    hole_puncher: Any = SimpleNamespace(
         know=lambda *_: None, forget=lambda _: None, clear=lambda: None, step=lambda _: None
     )
-    confirmer: Any = SimpleNamespace(clock=lambda: now)
-    hearing = Hearing(part, finder, checklists, confirmer, opener, lambda _: None)
+    callbacks: Any = SimpleNamespace(clock=lambda: now)
+    peers = PeerTable(part, announcer, checklists, callbacks, hole_puncher, lambda _: None)
     other = Part.JOIN if part is Part.HOST else Part.HOST
 
     def hear(local: str, interface: int) -> None:
-        source = Source(ip_address(PEER), 46821, 0, interface, IPv4Address(local))
+        source = BeaconSource(ip_address(PEER), 46821, 0, interface, IPv4Address(local))
         heard = Heard(
             bytes(16), other, "pair", "", 46821, 46821, 46830, (), source, Carrier.UNICAST, first=True
         )
-        finder.step = lambda: [heard]
-        hearing.step(None)  # type: ignore[arg-type]  # no confirmation is due yet
+        announcer.step = lambda: [heard]
+        peers.step(None)  # type: ignore[arg-type]  # no confirmation is due yet
 
     hear("192.168.1.10", LAN)
     hear("192.168.1.10", WIFI)
     now = 101.0
     assert {(one.bind_to, str(one.local)) for _, one in checklists.due()} >= {(WIFI, "192.168.1.10")}
     checklists.clear()
-    hearing.settle()
-    hearing.pause(bytes(16))
+    peers.stop_dialing()
+    peers.pause_dialing(bytes(16))
     hear("192.168.1.10", WIFI)
     now = 110.0
     assert checklists.due() == []
@@ -317,13 +317,13 @@ def test_a_peer_with_a_session_is_not_dialled_since_another_card_brought_its_bea
 def test_only_a_refusal_where_the_peer_was_heard_asks_for_a_rendezvous() -> None:
     """An offered address may lead nowhere: a tunnel's, without a route on this host."""
     unused: Any = None
-    opener = Opener(unused, Role.ISSUER, lambda: 5.0, unused, unused, unused)
+    hole_puncher = HolePuncher(unused, Role.ISSUER, lambda: 5.0, unused, unused, unused)
     heard, offered = ip_address("10.0.0.64"), ip_address("10.8.0.20")
-    opener.know("offer", Candidate(heard, 46830, dial_from=46830), Source(heard, 46821), 46821)
-    opener.refused("offer", offered)
-    assert opener.deadline() is None
-    opener.refused("offer", heard)
-    assert opener.deadline() == 5.0
+    hole_puncher.know("offer", Candidate(heard, 46830, dial_from=46830), BeaconSource(heard, 46821), 46821)
+    hole_puncher.refused("offer", offered)
+    assert hole_puncher.deadline() is None
+    hole_puncher.refused("offer", heard)
+    assert hole_puncher.deadline() == 5.0
 
 
 @pytest.mark.parametrize("peer", ["8.8.8.8", "2a0a:1:2:3::8"])

@@ -16,7 +16,7 @@ import pytest
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
 from localpair.net.host import portable, routes
 from localpair.net.host import read as seam
-from localpair.net.host.interfaces import Interfaces, Skipped
+from localpair.net.host.interfaces import Interfaces, SkippedSource
 from localpair.net.host.naming import kind_of_name
 from localpair.net.host.read import neighbours, read_interfaces
 from localpair.net.host.routes import NoRoute, Route, owns, preferred_source
@@ -126,13 +126,13 @@ def test_multicast_uses_every_card_that_can_and_names_the_others() -> None:
     )
     assert [one.name for one in found.multicast_interfaces()] == ["eth0", "maybe0"]
     assert found.unused() == (
-        Skipped("deaf0", "multicast is off"),
-        Skipped("docker0", "no carrier"),
-        Skipped("down0", "down"),
-        Skipped("empty0", "no address"),
-        Skipped("lo", "loopback"),
-        Skipped("new0", "no address has passed duplicate detection yet"),
-        Skipped("ppp0", "point-to-point"),
+        SkippedSource("deaf0", "multicast is off"),
+        SkippedSource("docker0", "no carrier"),
+        SkippedSource("down0", "down"),
+        SkippedSource("empty0", "no address"),
+        SkippedSource("lo", "loopback"),
+        SkippedSource("new0", "no address has passed duplicate detection yet"),
+        SkippedSource("ppp0", "point-to-point"),
     )
 
 
@@ -197,7 +197,7 @@ def test_denied_netlink_falls_back_to_the_portable_source(monkeypatch: pytest.Mo
     monkeypatch.setattr(netlink, "_RouteSocket", refuse)
     found = read_interfaces()
     assert found.source == "portable"
-    assert found.skipped[0] == Skipped("netlink", "Permission denied")
+    assert found.skipped[0] == SkippedSource("netlink", "Permission denied")
     assert comparable(found) == expected
     assert neighbours() == ()
 
@@ -233,8 +233,8 @@ def test_with_everything_refused_there_is_an_empty_answer_with_reasons(
     monkeypatch.setattr(portable, "preferred_source", lambda one: NoRoute(one, 101, "ENETUNREACH", "no"))
     found = read_interfaces()
     assert found.interfaces == ()
-    assert Skipped("portable", "Permission denied") in found.skipped
-    assert found.skipped[-1] == Skipped("routes", "tells of no interface")
+    assert SkippedSource("portable", "Permission denied") in found.skipped
+    assert found.skipped[-1] == SkippedSource("routes", "tells of no interface")
 
 
 def refuse_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,7 +341,7 @@ def test_without_flags_the_addresses_are_still_known(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(psutil, "net_if_stats", refuse)
     found = portable.read()
     assert (found.interfaces[0].up, found.interfaces[0].carrier) == (True, None)
-    assert Skipped("psutil", "Permission denied") in found.skipped
+    assert SkippedSource("psutil", "Permission denied") in found.skipped
 
 
 def test_the_preferred_outbound_address_marks_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -389,6 +389,7 @@ def test_a_real_tunnel_device_is_point_to_point() -> None:
 def test_an_address_in_duplicate_detection_is_tentative() -> None:
     with lan(1, ipv6="fd12::/64", dad=True) as built:
         host = built.host(0)
+        host.sysctl(net__ipv6__conf__eth0__dad_transmits=60)  # it lasts as many seconds
         host.ip("addr add fd12::77/64 dev eth0", "addr add fd12::78/64 dev eth0 nodad")
         states = {one[0]: one[2] for one in read_in(host)["eth0"]["addresses"]}
         assert states["fd12::77"] is True

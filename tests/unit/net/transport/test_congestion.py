@@ -18,7 +18,7 @@ from localpair.address import LOOPBACK
 from localpair.keys import Role
 from localpair.limits import BBR_LOOKS, BULK_BYTES, BULK_QUEUE_BYTES, SEGMENT_BYTES
 from localpair.net.transport import congestion
-from localpair.net.transport.congestion import LossWatch, counters
+from localpair.net.transport.congestion import CongestionWatch, counters
 from localpair.net.transport.sockets import open_sockets
 from localpair.net.transport.stream import open_stream
 from localpair.net.transport.tcp import connect, exchange_preambles
@@ -170,7 +170,7 @@ async def looks(one: socket.socket, *seen: bytes, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(congestion, "counters", looked)
     monkeypatch.setattr(congestion, "LOSS_LOOK_S", 0.01)
-    watch = LossWatch(one)
+    watch = CongestionWatch(one)
     await done.wait()
     watch.stop()
 

@@ -135,10 +135,10 @@ def test_a_stranger_gets_little_memory() -> None:
         one, other = await stream_pair()
         raw(one, encode_frame(5, b"x" * 4000) * 1000)
         await until(lambda: other.stalled)
-        held = other._wire.intake._held
+        held = other._wire.receive_buffer._held
         assert held <= BLOCKS
-        assert len(other._wire.intake._unread) <= 4 * BLOCKS
-        assert sum(stop - start for _, start, stop in other._wire.intake._unread) <= 256 * 1024
+        assert len(other._wire.receive_buffer._unread) <= 4 * BLOCKS
+        assert sum(stop - start for _, start, stop in other._wire.receive_buffer._unread) <= 256 * 1024
         for _ in range(1000):
             await other.read()
         await end(one, other)
@@ -214,7 +214,7 @@ def test_released_blocks_are_used_again_and_never_before() -> None:
                 assert bytes(piece.data) == was
                 piece.release()
         await sending
-        assert other._wire.intake._held <= BLOCKS
+        assert other._wire.receive_buffer._held <= BLOCKS
         await end(one, other)
 
     run(main())
