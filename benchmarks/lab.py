@@ -33,7 +33,7 @@ from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell, all_cells, planned
 from localpair_lab.model.markers import MARKERS
-from localpair_lab.run.runner import Wishes, conduct
+from localpair_lab.run.runner import RunOptions, run_cell
 from measuring import Figure, Report, parser, progress, undisturbed
 
 AIM_MS = {"namespace": 400.0, "compose": 3000.0}
@@ -62,7 +62,7 @@ class Series:
 
     def play(self, cell: PlannedCell, folder: Path) -> None:
         """Play a cell once and keep what it cost."""
-        outcome: Outcome = asyncio.run(conduct(cell, self.engine, folder / "run", Wishes()))
+        outcome: Outcome = asyncio.run(run_cell(cell, self.engine, folder / "run", RunOptions()))
         if outcome.verdict is Verdict.PASSED:
             self.own_ms.append(outcome.own_cost_s * 1000)
             self.whole_ms.append(outcome.elapsed_s * 1000)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from localpair_lab.engines.namespace.engine import NamespaceEngine
 from localpair_lab.errors import LabError
-from localpair_lab.fabric.traffic.frames import Packet
+from localpair_lab.fabric.traffic.frames import FrameHeader
 from localpair_lab.judge.packets import read_node
 from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.paths import SCENARIOS
@@ -33,7 +33,7 @@ from measuring import Figure, Report, parser, progress, undisturbed
 
 AIM_MS = 1000.0
 _FAILURES = 3  # of one rung; then it is given up
-_KINDS: dict[str, Callable[[Packet], bool]] = {
+_KINDS: dict[str, Callable[[FrameHeader], bool]] = {
     "datagrams": lambda packet: packet.protocol == "udp",
     "dials": lambda packet: packet.syn,
     "questions": lambda packet: packet.protocol == "arp" and bool(packet.source),

@@ -133,9 +133,9 @@ def squat(ports: range, protocol: str) -> None:
         held.extend(tcp_listeners(ports))
     if protocol in ("both", "udp"):
         for port in ports:
-            holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            holder.bind(("0.0.0.0", port))  # noqa: S104 - it is meant to be in the way
-            held.append(holder)
+            node_init = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            node_init.bind(("0.0.0.0", port))  # noqa: S104 - it is meant to be in the way
+            held.append(node_init)
     say("ready")
     while True:
         time.sleep(3600)

@@ -27,7 +27,7 @@ from localpair_lab.judge.verdict import (
 )
 from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.loading.problems import ScenarioError
-from localpair_lab.report.failure import tell
+from localpair_lab.report.failure import failure_report
 from localpair_lab.run.pool import Played, Pool, Setting, Task, broken, default_jobs, perform
 from localpair_lab.run.runner import unsupported
 
@@ -214,7 +214,7 @@ class ScenarioItem(pytest.Item):
                 cold=_is_cold(self.config),
             ),
             self._folder(),
-            _tokens(self.config),
+            _semaphore(self.config),
             keep=option("--lab-keep"),
             pcap=option("--lab-pcap"),
         )
@@ -245,7 +245,7 @@ class ScenarioItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The lab's own words for its verdicts; pytest's for everything else."""
         if isinstance(excinfo.value, VerdictError):
-            return tell(self.cell, excinfo.value.outcome, self.config.rootpath)
+            return failure_report(self.cell, excinfo.value.outcome, self.config.rootpath)
         return super().repr_failure(excinfo)
 
 
@@ -262,7 +262,7 @@ def _is_cold(config: pytest.Config) -> bool:
     return bool(config.getoption("--lab-cold") or config.getoption("--lab-table"))
 
 
-def _tokens(config: pytest.Config) -> Path:
+def _semaphore(config: pytest.Config) -> Path:
     """The pool's folder: the same for all workers of a session."""
     return _artifacts(config) / ".tokens"
 

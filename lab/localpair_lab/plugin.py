@@ -180,7 +180,7 @@ def _property(report: pytest.TestReport, name: str) -> Any:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The grid of scenarios and engines."""
+    """The summary of scenarios and engines."""
     reports = [report for several in terminalreporter.stats.values() for report in several]
     if any(_property(report, "lab_scenario") for report in reports):
         import_module("localpair_lab.report.terminal").summarize(terminalreporter, reports)

@@ -13,7 +13,7 @@ SECRET_FIELDS = ("offer",)  # the offer's text holds the pair's secret; no artif
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TimelineEntry:
     """One line of the timeline: seconds since the network stood, what kind, who, and what."""
 
     at: float
@@ -26,7 +26,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenEvent:
     """One JSON event of the product: when the lab got it, its name and its fields."""
 
     at: float
@@ -51,15 +51,15 @@ class ActionRecord:
     skipped: str = ""
     timed_out: bool = False
     ended_by_lab: bool = False
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[SeenEvent] = field(default_factory=list)
     stray: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
-    def events(self, name: str) -> Iterator[Seen]:
+    def events(self, name: str) -> Iterator[SeenEvent]:
         """The events of that name, in order."""
         return (event for event in self.seen if event.name == name)
 
-    def first(self, name: str) -> Seen | None:
+    def first(self, name: str) -> SeenEvent | None:
         """The first event of that name."""
         return next(self.events(name), None)
 
@@ -71,7 +71,7 @@ class Record:
     """
 
     actions: dict[str, ActionRecord] = field(default_factory=dict)
-    timeline: list[Entry] = field(default_factory=list)
+    timeline: list[TimelineEntry] = field(default_factory=list)
     offers: dict[str, list[str]] = field(default_factory=dict)
     answers: dict[str, list[str]] = field(default_factory=dict)
     sent: dict[str, str] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Record:
 
     def note(self, at: float, kind: Kind, who: str, text: str) -> None:
         """One more line of the timeline."""
-        self.timeline.append(Entry(at, kind, who, text))
+        self.timeline.append(TimelineEntry(at, kind, who, text))
 
     def write(self, folder: Path) -> None:
         """``timeline.txt`` for people, ``timeline.jsonl`` for programs, a log for each action."""

@@ -117,7 +117,7 @@ while True:
 """
 
 
-def test_6_a_wrong_host_at_the_best_address_loses_its_lane_only(net: Lan, tmp_path: Path) -> None:
+def test_6_a_wrong_host_at_the_best_address_loses_its_connection_only(net: Lan, tmp_path: Path) -> None:
     host, join, other = trio(net, tmp_path)
     hosting, impostor = host.host(), other.host()
     offer = Offer.parse(hosting.wait("offer")["offer"])

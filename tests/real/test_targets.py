@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import places
-from fusefs import Manners
+from fusefs import Refusals
 from targets import FUSE, KINDS
 
 pytestmark = pytest.mark.skipif(shutil.which("unshare") is None, reason="needs mount namespaces")
@@ -54,6 +54,6 @@ def test_files_arrive_whole_and_nothing_is_replaced(kind: str, tmp_path: Path) -
     second = {"small (1).txt": small, "large (1).bin": large, "d (1)/small.txt": small, "d (1)/empty": empty}
     assert outcome["errors"] == [[], []]
     assert outcome["told"] == outcome["found"] == {**first, **second}
-    manners = FUSE.get(kind.removeprefix("fuse-"), Manners())
-    assert len(outcome["warnings"]) == (2 if manners.sync_folder else 0), outcome["warnings"]
+    refusals = FUSE.get(kind.removeprefix("fuse-"), Refusals())
+    assert len(outcome["warnings"]) == (2 if refusals.sync_folder else 0), outcome["warnings"]
     assert all("may not survive a power cut" in warning for warning in outcome["warnings"])

@@ -1,7 +1,7 @@
 """A FUSE file system that shows a folder and answers as badly as real targets do: for tests, without libfuse.
 
 It speaks the kernel's protocol over /dev/fuse (Linux ``include/uapi/linux/fuse.h``, version 7.31), as far as storing
-files needs it. ``Manners`` says what it refuses.
+files needs it. ``Refusals`` says what it refuses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 @dataclass(frozen=True)
-class Manners:
+class Refusals:
     """What the file system refuses, as errno values; 0 allows it."""
 
     link: int = 0
@@ -44,8 +44,8 @@ class Manners:
 class FuseFolder:
     """Serves ``backing`` under a mount point until the kernel says that it is gone."""
 
-    def __init__(self, backing: Path, manners: Manners) -> None:
-        self._manners = manners
+    def __init__(self, backing: Path, refusals: Refusals) -> None:
+        self._manners = refusals
         self._paths: dict[int, Path] = {_ROOT: backing}
         self._numbers: dict[Path, int] = {backing: _ROOT}
         self._next = _ROOT + 1

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localpair_lab import paths
-from localpair_lab.engines.base import Line, Missing
+from localpair_lab.engines.base import Missing, OutputLine
 from localpair_lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class FakeProcess:
     def __init__(self, node: str, process: asyncio.subprocess.Process) -> None:
         self.node = node
         self._process = process
-        self._queue: asyncio.Queue[Line | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[OutputLine | None] = asyncio.Queue()
         streams = ((process.stdout, "stdout"), (process.stderr, "stderr"))
         self._readers = [asyncio.create_task(self._read(stream, name)) for stream, name in streams]
 
@@ -42,10 +42,10 @@ class FakeProcess:
         assert stream is not None
         async for raw in stream:
             text = raw.decode().rstrip("\n")
-            await self._queue.put(Line(name, text, time.monotonic()))  # type: ignore[arg-type]
+            await self._queue.put(OutputLine(name, text, time.monotonic()))  # type: ignore[arg-type]
         await self._queue.put(None)
 
-    async def lines(self) -> AsyncIterator[Line]:
+    async def lines(self) -> AsyncIterator[OutputLine]:
         open_streams = 2
         while open_streams:
             line = await self._queue.get()

@@ -28,18 +28,18 @@ def link_local(number: int) -> str:
 
 def ethernet(
     number: int, *addresses: str, name: str = "eth0", segment: str = "lan", **more: object
-) -> p.Interface:
-    plain = p.Interface(
+) -> p.NodeInterface:
+    plain = p.NodeInterface(
         name, mac(number), segment=segment, addresses=addresses, link_local=f"{link_local(number)}/64"
     )
     return dataclasses.replace(plain, **more)  # type: ignore[arg-type]
 
 
-def device(name: str, *interfaces: p.Interface, **more: object) -> p.Node:
+def device(name: str, *interfaces: p.NodeInterface, **more: object) -> p.Node:
     return dataclasses.replace(p.Node(name, "device", interfaces, sysctls=_SETTINGS), **more)  # type: ignore[arg-type]
 
 
-def router(name: str, *interfaces: p.Interface, **more: object) -> p.Node:
+def router(name: str, *interfaces: p.NodeInterface, **more: object) -> p.Node:
     forwarding = (*_SETTINGS[1:], ("net.ipv4.ip_forward", "1"), ("net.ipv6.conf.all.forwarding", "1"))
     return dataclasses.replace(p.Node(name, "router", interfaces, sysctls=forwarding), **more)  # type: ignore[arg-type]
 

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from fusefs import FuseFolder, Manners
+from fusefs import FuseFolder, Refusals
 from localpair.errors import LocalpairError
 from localpair.events import Event, Received
 from localpair.session import Session
@@ -26,16 +26,16 @@ from streams import run, session_pair
 
 MIB = 1024 * 1024
 FUSE = {
-    "phone": Manners(link=errno.EACCES, rename_flags=errno.EINVAL, chmod=errno.EPERM),
-    "virtualbox": Manners(link=errno.EPERM, rename_flags=errno.EINVAL, sync_folder=errno.EINVAL),
-    "smb": Manners(link=errno.ENOTSUP, sync_folder=errno.EIO, chmod=errno.ENOTSUP, folds_case=True),
-    "nfs": Manners(rename_flags=errno.EINVAL),
-    "foreign": Manners(link=errno.EXDEV, rename_flags=errno.EOPNOTSUPP),
-    "no-blocks": Manners(blocks=False),
-    "no-file-flush": Manners(sync_file=errno.EINVAL, sync_folder=errno.EINVAL),
-    "no-link-count": Manners(links_told=False),
-    "renumbering": Manners(steady=False),
-    "short-names": Manners(name_bytes=143),
+    "phone": Refusals(link=errno.EACCES, rename_flags=errno.EINVAL, chmod=errno.EPERM),
+    "virtualbox": Refusals(link=errno.EPERM, rename_flags=errno.EINVAL, sync_folder=errno.EINVAL),
+    "smb": Refusals(link=errno.ENOTSUP, sync_folder=errno.EIO, chmod=errno.ENOTSUP, folds_case=True),
+    "nfs": Refusals(rename_flags=errno.EINVAL),
+    "foreign": Refusals(link=errno.EXDEV, rename_flags=errno.EOPNOTSUPP),
+    "no-blocks": Refusals(blocks=False),
+    "no-file-flush": Refusals(sync_file=errno.EINVAL, sync_folder=errno.EINVAL),
+    "no-link-count": Refusals(links_told=False),
+    "renumbering": Refusals(steady=False),
+    "short-names": Refusals(name_bytes=143),
 }
 
 
@@ -102,7 +102,7 @@ def fat_fuse(folder: Path) -> None:
     _mount("fusefat", "-o", "rw+", folder / "below" / "image", folder / "target")
 
 
-def fuse(manners: Manners) -> Callable[[Path], None]:
+def fuse(manners: Refusals) -> Callable[[Path], None]:
     """Our own, which refuses what it is told to."""
 
     def make(folder: Path) -> None:

@@ -15,10 +15,10 @@ from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.paths import ARTIFACTS
 from localpair_lab.plan.topology import Node
 from localpair_lab.report.describe import machine_notes, network_notes
-from localpair_lab.report.failure import tell
+from localpair_lab.report.failure import failure_report
 from localpair_lab.report.graph import draw
-from localpair_lab.report.narrative import Sentence, tale
-from localpair_lab.run.runner import Wishes, conduct
+from localpair_lab.report.narrative import Sentence, narrative
+from localpair_lab.run.runner import RunOptions, run_cell
 
 FOLDER = ARTIFACTS / "demo"
 
@@ -33,8 +33,8 @@ def demo(options: argparse.Namespace) -> int:
     out()
     _network(cell)
     talk(f"building it with {what} ...")
-    outcome = asyncio.run(conduct(cell, engine, FOLDER.resolve(), Wishes(keep=True, pcap="always")))
-    told = tale(cell.plan, FOLDER)
+    outcome = asyncio.run(run_cell(cell, engine, FOLDER.resolve(), RunOptions(keep=True, pcap="always")))
+    told = narrative(cell.plan, FOLDER)
     out()
     out("What happened")
     for sentence in told:
@@ -74,7 +74,7 @@ def _picture(cell: PlannedCell, told: Sequence[Sentence]) -> Path:
 
 def _end(cell: PlannedCell, outcome: Outcome, picture: Path) -> int:
     if outcome.verdict is not Verdict.PASSED:
-        out(tell(cell, outcome, Path.cwd()))
+        out(failure_report(cell, outcome, Path.cwd()))
         return 1
     out(painted("Paired, as the oracle said they would be.", GREEN))
     if outcome.paired_ms:

@@ -10,7 +10,7 @@ from localpair_lab.cli.output import DIM, GREEN, RED, out, painted, talk
 from localpair_lab.errors import LabError
 
 if TYPE_CHECKING:
-    from localpair_lab.engines.doctor import Finding
+    from localpair_lab.engines.doctor import CapabilityFinding
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -24,7 +24,7 @@ def doctor(options: argparse.Namespace) -> int:
     return 0 if any(finding.works for finding in findings) else 1
 
 
-def diagnosed(findings: list[Finding]) -> Iterator[str]:
+def diagnosed(findings: list[CapabilityFinding]) -> Iterator[str]:
     """Capabilities down, engines across; then each engine's gaps with their reasons and what mends them."""
     from localpair_lab.plan.capabilities import CAPABILITIES
 
@@ -47,7 +47,7 @@ def _mark(works: bool | None) -> str:
     return painted(f"{word:<12}", GREEN if works else RED if works is False else DIM)
 
 
-def _told_once(lacking: list[Finding]) -> Iterator[str]:
+def _told_once(lacking: list[CapabilityFinding]) -> Iterator[str]:
     """Each reason with all that is missing for it, then what mends it."""
     for reason in dict.fromkeys(finding.reason for finding in lacking):
         names = [finding.capability for finding in lacking if finding.reason == reason]

@@ -24,8 +24,8 @@ from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import Verdict
 from localpair_lab.loading.cases import planned
 from localpair_lab.paths import ARTIFACTS
-from localpair_lab.report.failure import tell
-from localpair_lab.run.runner import Wishes, conduct
+from localpair_lab.report.failure import failure_report
+from localpair_lab.run.runner import RunOptions, run_cell
 
 STANDING = ARTIFACTS / "up.json"
 DOWN_S = 20.0
@@ -47,15 +47,15 @@ def run(options: argparse.Namespace) -> int:
         engine = make_engine(name, docker_hosts=options.docker_host, wiring=options.wiring, cold=options.cold)
         for cell in cells:
             folder = ARTIFACTS / cell.theme / "-".join(filter(None, (cell.loaded.name, name, cell.cell.name)))
-            wishes = Wishes(keep=options.keep, pcap="always" if options.keep else "fail")
-            outcome = asyncio.run(conduct(cell, engine, folder, wishes))
+            run_options = RunOptions(keep=options.keep, pcap="always" if options.keep else "fail")
+            outcome = asyncio.run(run_cell(cell, engine, folder, run_options))
             bad += outcome.verdict in (Verdict.FAILED, Verdict.BROKEN)
             colour = GREEN if outcome.verdict is Verdict.PASSED else RED
             word = painted(f"{outcome.verdict:<12}", colour)
             paired = f"  paired in {outcome.paired_ms:.0f} ms, {outcome.path}" if outcome.paired_ms else ""
             out(f"{word} {cell.title} on {name}  {outcome.elapsed_s:.2f} s{paired}")
             if outcome.verdict is not Verdict.PASSED:
-                out(tell(cell, outcome, Path.cwd()))
+                out(failure_report(cell, outcome, Path.cwd()))
             elif outcome.folder is not None:
                 out(f"             artifacts  {outcome.folder}")
     return 1 if bad else 0

@@ -37,7 +37,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class OutputLine:
     """One line that a process wrote, without its line feed. ``at`` is ``time.monotonic()`` of the lab when
     it arrived.
     """
@@ -47,13 +47,13 @@ class Line:
     at: float
 
 
-class Process(Protocol):
+class EngineProcess(Protocol):
     """A process in a node."""
 
     @property
     def node(self) -> str: ...
 
-    def lines(self) -> AsyncIterator[Line]:
+    def lines(self) -> AsyncIterator[OutputLine]:
         """Every line of both streams in order of arrival, from the start on; ends when both streams have
         ended. Call once.
         """
@@ -82,7 +82,7 @@ class Running(Protocol):
         """Where this run's artifacts go; the one that was given to ``up``."""
         ...
 
-    async def start(self, node: str, argv: Sequence[str], environment: Mapping[str, str]) -> Process:
+    async def start(self, node: str, argv: Sequence[str], environment: Mapping[str, str]) -> EngineProcess:
         """Start a process in the node, with ``@`` words replaced, a clean environment and the node's own
         one under ``environment``.
         """

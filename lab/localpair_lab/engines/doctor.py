@@ -14,7 +14,7 @@ from localpair_lab.engines.namespace.trials import namespaces
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CapabilityFinding:
     """One line of ``doctor``: a capability of an engine, whether it is there, why not, and what mends it."""
 
     engine: str
@@ -24,25 +24,25 @@ class Finding:
     mend: str = ""
 
 
-def doctor() -> list[Finding]:
+def doctor() -> list[CapabilityFinding]:
     """Everything this machine can and cannot play."""
     return [*_findings("namespace", namespaces()), *_compose_findings()]
 
 
-def _findings(engine: str, trials: Mapping[str, str]) -> list[Finding]:
+def _findings(engine: str, trials: Mapping[str, str]) -> list[CapabilityFinding]:
     lacking = {one.capability: one for one in missing(list(RESTS_ON), trials)}
     return [
-        Finding(engine, name, False, lacking[name].reason, lacking[name].mend)
+        CapabilityFinding(engine, name, False, lacking[name].reason, lacking[name].mend)
         if name in lacking
-        else Finding(engine, name, True)
+        else CapabilityFinding(engine, name, True)
         for name in RESTS_ON
     ]
 
 
-def _compose_findings() -> list[Finding]:
+def _compose_findings() -> list[CapabilityFinding]:
     from localpair_lab.engines.compose.engine import ComposeEngine
 
     try:
         return _findings("compose", ComposeEngine().trials())
     except LabError as error:
-        return [Finding("compose", name, False, error.message, error.hint) for name in RESTS_ON]
+        return [CapabilityFinding("compose", name, False, error.message, error.hint) for name in RESTS_ON]

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Literal
 
-from localpair_lab.engines.base import Line
+from localpair_lab.engines.base import OutputLine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ class Lines:
         self._marker = marker.encode()
         self._open = streams
         self._rest: dict[str, bytes] = {}
-        self._queue: asyncio.Queue[Line | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[OutputLine | None] = asyncio.Queue()
 
     def feed(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
         """Bytes that arrived just now."""
@@ -38,7 +38,7 @@ class Lines:
             if self._marker and line == self._marker:
                 self.marked.set()
                 continue
-            self._queue.put_nowait(Line(stream, line.decode(errors="replace"), at))
+            self._queue.put_nowait(OutputLine(stream, line.decode(errors="replace"), at))
 
     def end(self, stream: Literal["stdout", "stderr"]) -> None:
         """One stream has ended; what it left without a line feed is a line."""
@@ -49,7 +49,7 @@ class Lines:
             self.marked.set()
             self._queue.put_nowait(None)
 
-    async def read(self) -> AsyncIterator[Line]:
+    async def read(self) -> AsyncIterator[OutputLine]:
         """Every line from the start on."""
         while (line := await self._queue.get()) is not None:
             yield line

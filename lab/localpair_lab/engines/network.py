@@ -1,6 +1,6 @@
 """What both engines do with a plan's network: build it, judge the canary, change it, look at it.
 
-The engines differ in how they reach their fabric; ``Voice`` hides that.
+The engines differ in how they reach their fabric; ``FabricClient`` hides that.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STEPS_FILE = "fabric.sh"
 _PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class Voice(Protocol):
+class FabricClient(Protocol):
     """A way to ask a fabric."""
 
     async def ask(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class Wiring:
         source = own[0].partition("/")[0] if own else ""
         return {**dataclasses.asdict(probe), "source_address": source}
 
-    async def change(self, change: p.Change, voice: Voice) -> None:
+    async def change(self, change: p.Change, client: FabricClient) -> None:
         """Have the fabric carry out one change and wait until it stands."""
         wanted = list(self._parts.change(change))
         self._applied += wanted
@@ -123,15 +123,15 @@ class Wiring:
         ):  # captured before it is up: its first packets explain the next ones
             port = f"{change.node}/{change.interface.name}"
             ports = {port: self._tapped(change.node, change.interface)}
-            made = list(takewhile(lambda step: not isinstance(step, steps.LinkState), wanted))
-            await _apply(made, voice)
-            await voice.ask({"do": "capture", "folder": self._captures, "ports": ports})
+            made = list(takewhile(lambda step: not isinstance(step, steps.SetLinkState), wanted))
+            await _apply(made, client)
+            await client.ask({"do": "capture", "folder": self._captures, "ports": ports})
             wanted = wanted[len(made) :]
-        await _apply(wanted, voice)
+        await _apply(wanted, client)
         links = _links_after(change)
-        await voice.ask({"do": "settle", "links": links, "places": [place for place, _ in links]})
+        await client.ask({"do": "settle", "links": links, "places": [place for place, _ in links]})
 
-    def _tapped(self, node: str, interface: p.Interface) -> tuple[str, str]:
+    def _tapped(self, node: str, interface: p.NodeInterface) -> tuple[str, str]:
         """Where a port is captured: at the fabric's end of its cable, or inside where there is none."""
         if interface.kind == "segment":
             return steps.FABRIC, self._parts.names.outer(f"{node}/{interface.name}")
@@ -142,8 +142,8 @@ class Wiring:
         return steps.script(self._applied, [node.name for node in held_nodes(self._plan)])
 
 
-async def _apply(wanted: Iterable[steps.Step], voice: Voice) -> None:
-    await voice.ask({"do": "apply", "steps": [steps.encode(step) for step in wanted]})
+async def _apply(wanted: Iterable[steps.Step], client: FabricClient) -> None:
+    await client.ask({"do": "apply", "steps": [steps.encode(step) for step in wanted]})
 
 
 def _links_after(change: p.Change) -> list[tuple[str, str]]:
@@ -152,17 +152,17 @@ def _links_after(change: p.Change) -> list[tuple[str, str]]:
         case p.SetLink(up=True) | p.Roam():
             node, _, name = change.port.partition("/")
             return [(node, name)]
-        case p.CreateInterface(interface=p.Interface(up=True, carrier=True)):
+        case p.CreateInterface(interface=p.NodeInterface(up=True, carrier=True)):
             return [(change.node, change.interface.name)]
         case _:
             return []
 
 
-async def collect(voice: Voice, folder: Path) -> None:
+async def collect(client: FabricClient, folder: Path) -> None:
     """Complete the captures and write down the state of every place. Problems are written, never raised."""
     try:
-        await voice.ask({"do": "stop-capture"})
-        answer = await voice.ask({"do": "look"})
+        await client.ask({"do": "stop-capture"})
+        answer = await client.ask({"do": "look"})
         await asyncio.to_thread(_write_looks, folder / "state", answer["looks"])
     except (LabError, OSError) as error:
         await asyncio.to_thread((folder / "collect-errors.txt").write_text, f"{error}\n")

@@ -149,7 +149,7 @@ class Tunnel:
 class Wire:
     """A relay between ``outer`` (towards the node) and ``inner`` (towards the bridge), both in the fabric.
 
-    It carries every frame unchanged until ``Impair`` says otherwise. ``port`` names it.
+    It carries every frame unchanged until ``ImpairWire`` says otherwise. ``port`` names it.
     """
 
     port: str
@@ -164,7 +164,7 @@ class Wire:
 
 
 @dataclass(frozen=True, slots=True)
-class Impair:
+class ImpairWire:
     """The impairments of one wire become these, whole: each a ``plan.Impairment`` as a plain
     dictionary.
     """
@@ -200,7 +200,7 @@ class TakeLink:
 
 
 @dataclass(frozen=True, slots=True)
-class Attach:
+class AttachPort:
     """Plug a link into a bridge of the same place; an empty ``bridge`` unplugs it. ``group`` is for packet filters:
     they know a link's group where they do not know its bridge.
     """
@@ -237,7 +237,7 @@ class PortPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkState:
+class SetLinkState:
     """The administrator's wish for a link."""
 
     place: str
@@ -314,8 +314,8 @@ class FlushAddresses:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """A route; the fields are those of ``plan.Route``."""
+class AddRoute:
+    """A route; the fields are those of ``plan.AddRoute``."""
 
     place: str
     destination: str
@@ -340,7 +340,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyRule:
+class AddPolicyRule:
     """A routing rule; the fields are those of ``plan.RoutingRule``."""
 
     place: str
@@ -432,16 +432,16 @@ Step: TypeAlias = (
     | Tunnel
     | TakeLink
     | Wire
-    | Impair
-    | Attach
+    | ImpairWire
+    | AttachPort
     | PortPolicy
-    | LinkState
+    | SetLinkState
     | LinkOptions
     | DeleteLink
     | Address
     | FlushAddresses
-    | Route
-    | PolicyRule
+    | AddRoute
+    | AddPolicyRule
     | Sysctl
     | Ruleset
     | Burst
@@ -450,9 +450,9 @@ Step: TypeAlias = (
 _KINDS: Final[dict[str, type[Step]]] = {
     kind.__name__: kind
     for kind in (
-        Namespace, Bridge, SetQuerier, Veth, Tunnel, TakeLink, Wire, Impair, Attach, PortPolicy, LinkState,
+        Namespace, Bridge, SetQuerier, Veth, Tunnel, TakeLink, Wire, ImpairWire, AttachPort, PortPolicy, SetLinkState,
         LinkOptions,
-        DeleteLink, Address, FlushAddresses, Route, PolicyRule, Sysctl, Ruleset, Burst,
+        DeleteLink, Address, FlushAddresses, AddRoute, AddPolicyRule, Sysctl, Ruleset, Burst,
     )
 }  # fmt: skip
 
@@ -466,7 +466,7 @@ def decode(data: dict[str, Any]) -> Step:
     """A step from what ``encode`` made. Raises ``KeyError`` or ``TypeError`` on anything else."""
     fields = dict(data)
     kind = _KINDS[fields.pop("step")]
-    if kind is Impair:
+    if kind is ImpairWire:
         fields["impairments"] = tuple(fields["impairments"])
     return kind(**fields)
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from localpair_lab.generate.builder import DEVICES, Draft, Entry, is_ipv6
 from localpair_lab.generate.network_policies import multicast_policy
 
-Happening: TypeAlias = Callable[[Draft], bool]
+DrawnChange: TypeAlias = Callable[[Draft], bool]
 HEAL_AFTER = ("1s", "2s", "4s")
 
 
@@ -125,12 +125,12 @@ def change_policy(draft: Draft) -> bool:
     return True
 
 
-HAPPENINGS: Mapping[Happening, float] = {renumber: 4, flap: 5, roam: 3, change_policy: 4}
+DRAWN_CHANGES: Mapping[DrawnChange, float] = {renumber: 4, flap: 5, roam: 3, change_policy: 4}
 
 
-def happen(draft: Draft, forced: Happening | None = None) -> None:
+def add_change(draft: Draft, forced: DrawnChange | None = None) -> None:
     """One change, where chance says so."""
     if forced is not None:
         forced(draft)
     elif draft.chance.flag(16):
-        draft.chance.weighted(HAPPENINGS)(draft)
+        draft.chance.weighted(DRAWN_CHANGES)(draft)

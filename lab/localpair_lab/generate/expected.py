@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from localpair_lab.oracle.judge import Judgement, judge
-from localpair_lab.oracle.packet import Answer
+from localpair_lab.oracle.packet import Delivery
 from localpair_lab.oracle.routing import own_addresses
 from localpair_lab.oracle.states import states
 from localpair_lab.plan.actions import Action
@@ -19,7 +19,7 @@ WITHIN = "20s"
 class Expected:
     """``answer``: they pair, they do not, or nobody can tell. ``judgement`` is that of the state which decides."""
 
-    answer: Answer
+    answer: Delivery
     judgement: Judgement
 
     @property
@@ -50,15 +50,15 @@ def expected(plan: Plan) -> Expected:
 def _over(passing: list[Plan], judgements: list[Judgement]) -> Expected:
     """The state that stays decides, unless an earlier one leaves another choice."""
     last = judgements[-1]
-    if last.answer is Answer.NO and any(one.answer is not Answer.NO for one in judgements):
-        return Expected(Answer.MAYBE, last)
+    if last.answer is Delivery.NO and any(one.answer is not Delivery.NO for one in judgements):
+        return Expected(Delivery.MAYBE, last)
     return Expected(last.answer, last)
 
 
 def _undecided(found: set[Expected]) -> Expected:
     answers = {one.answer for one in found}
     first = min(found, key=lambda one: one.answer.value)
-    return Expected(answers.pop() if len(answers) == 1 else Answer.MAYBE, first.judgement)
+    return Expected(answers.pop() if len(answers) == 1 else Delivery.MAYBE, first.judgement)
 
 
 def _when_joined(plan: Plan, join: Action) -> int:

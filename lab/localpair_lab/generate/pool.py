@@ -17,8 +17,8 @@ from pathlib import Path
 from localpair_lab.engines.namespace.engine import NamespaceEngine
 from localpair_lab.generate.sample import Sample, planned_text
 from localpair_lab.judge.verdict import Outcome, Verdict
-from localpair_lab.oracle.packet import Answer
-from localpair_lab.run.runner import Wishes, conduct
+from localpair_lab.oracle.packet import Delivery
+from localpair_lab.run.runner import RunOptions, run_cell
 
 PATIENT_FOR_ONE = 4  # plays that wait, for each play that works: their starts keep the cores busy
 
@@ -44,7 +44,7 @@ class Played:
         return differs(self.sample.expected.answer, self.outcome)
 
 
-def differs(answer: Answer, outcome: Outcome) -> Disagreement | None:
+def differs(answer: Delivery, outcome: Outcome) -> Disagreement | None:
     """How an outcome differs from the oracle's answer."""
     first = str(outcome.failures[0]) if outcome.failures else outcome.reason
     paired = [end == "paired" for _, end in outcome.ends]
@@ -57,9 +57,9 @@ def differs(answer: Answer, outcome: Outcome) -> Disagreement | None:
             return Disagreement("one-sided", first or "one side is paired and the other is not")
         case Verdict.PASSED:
             return None
-        case _ if answer is Answer.YES and not any(paired):
+        case _ if answer is Delivery.YES and not any(paired):
             return Disagreement("not-paired", first)
-        case _ if answer is Answer.NO and any(paired):
+        case _ if answer is Delivery.NO and any(paired):
             return Disagreement("paired", f"paired by {outcome.path}, and the oracle knows no way")
         case _:
             return Disagreement("fault", first)
@@ -71,9 +71,9 @@ def play_text(name: str, text: str, folder: Path) -> Outcome:
     A fault of the lab's own is tried once more.
     """
     cell = planned_text(name, text)
-    outcome = asyncio.run(conduct(cell, NamespaceEngine(), folder, Wishes()))
+    outcome = asyncio.run(run_cell(cell, NamespaceEngine(), folder, RunOptions()))
     if outcome.verdict is Verdict.BROKEN:
-        outcome = asyncio.run(conduct(cell, NamespaceEngine(), folder, Wishes()))
+        outcome = asyncio.run(run_cell(cell, NamespaceEngine(), folder, RunOptions()))
     return outcome
 
 
@@ -89,7 +89,7 @@ class Players:
 
     def start(self, sample: Sample) -> Future[Outcome]:
         """Play a sample as soon as a process is free."""
-        pool = self._working if sample.expected.answer is Answer.YES else self._waiting
+        pool = self._working if sample.expected.answer is Delivery.YES else self._waiting
         return self._submit(pool, sample)
 
     def together(self, samples: list[Sample]) -> list[Outcome]:
@@ -128,7 +128,7 @@ def play_all(pools: Players, samples: Iterable[Sample]) -> Iterator[Played]:
     patient = []
     started = {}
     for sample in samples:
-        if sample.expected.answer is Answer.YES:
+        if sample.expected.answer is Delivery.YES:
             started[pools.start(sample)] = sample
         else:
             patient.append(sample)

@@ -8,9 +8,9 @@ from statistics import median
 
 from localpair_lab.generate.pool import Played
 from localpair_lab.judge.verdict import Verdict
-from localpair_lab.oracle.packet import Answer
+from localpair_lab.oracle.packet import Delivery
 
-WORDS = {Answer.YES: "possible", Answer.NO: "impossible", Answer.MAYBE: "undecided"}
+WORDS = {Delivery.YES: "possible", Delivery.NO: "impossible", Delivery.MAYBE: "undecided"}
 SLOW_S = 1.0  # the bound where the offer holds addresses and nothing is lost or late
 WIDTH = 100
 
@@ -51,7 +51,7 @@ def summary(played: Sequence[Played]) -> Iterator[str]:
 
 
 def _causes(played: Played) -> list[str]:
-    if played.sample.expected.answer is not Answer.NO:
+    if played.sample.expected.answer is not Delivery.NO:
         return []
     return [cause or "nothing learnt" for cause in played.sample.expected.judgement.causes]
 

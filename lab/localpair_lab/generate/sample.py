@@ -13,7 +13,7 @@ from localpair_lab.generate.topology import content, make
 from localpair_lab.generate.yaml_writer import as_text
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.loading.load import load_text
-from localpair_lab.oracle.packet import Answer
+from localpair_lab.oracle.packet import Delivery
 from localpair_lab.plan.planner import make_plan
 
 
@@ -57,9 +57,9 @@ def expectation(verdict: Expected) -> list[dict[str, Any]]:
     """What the file expects for a verdict of the oracle."""
     both: dict[str, Any] = {"of": ["host", "join"]}
     match verdict.answer:
-        case Answer.YES:
+        case Delivery.YES:
             return [both | {"outcome": "paired", "within": WITHIN}]
-        case Answer.NO:
+        case Delivery.NO:
             return [both | {"outcome": "failed", "exit": 3, "reason": "unreachable", "within": WITHIN}]
         case _:
             return [both | {"within": WITHIN}]

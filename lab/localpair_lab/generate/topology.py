@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from localpair_lab.generate import events, extras, firewalls, network_policies
 from localpair_lab.generate.builder import DEVICES, Draft, Entry
-from localpair_lab.generate.events import Happening, happen
+from localpair_lab.generate.events import DrawnChange, add_change
 from localpair_lab.generate.extras import Decoration, decorate
 from localpair_lab.generate.network_policies import Policy, set_policies
 from localpair_lab.generate.oddities import answer_for_others
@@ -17,7 +17,7 @@ from localpair_lab.generate.shapes import SHAPES
 TIMEOUT = "13s"  # of both sides: the bound is 20 s, and a run that fails has to end within it
 COMBINED = 40  # percent of topologies that hold two troubles which people are known to have together
 
-Trouble: TypeAlias = Decoration | Policy | Happening
+Trouble: TypeAlias = Decoration | Policy | DrawnChange
 
 DEVICE_TROUBLES: Mapping[Decoration, float] = {
     extras.add_vpn: 4,
@@ -36,7 +36,7 @@ NETWORK_TROUBLES: Mapping[Policy, float] = {
     network_policies.isolate: 2,
     network_policies.drop_broadcast: 2,
 }
-CHANGES: Mapping[Happening, float] = {events.renumber: 1, events.flap: 1, events.roam: 1}
+CHANGES: Mapping[DrawnChange, float] = {events.renumber: 1, events.flap: 1, events.roam: 1}
 
 
 def make(chance: Chance) -> Draft:
@@ -52,22 +52,22 @@ def make(chance: Chance) -> Draft:
     devices, networks, change = _troubles(draft) if chance.flag(COMBINED) else _none()
     decorate(draft, devices)
     set_policies(draft, networks)
-    happen(draft, change)
+    add_change(draft, change)
     return draft
 
 
-def _none() -> tuple[dict[str, tuple[Decoration, ...]], tuple[Policy, ...], Happening | None]:
+def _none() -> tuple[dict[str, tuple[Decoration, ...]], tuple[Policy, ...], DrawnChange | None]:
     return dict.fromkeys(DEVICES, ()), (), None
 
 
 def _troubles(
     draft: Draft,
-) -> tuple[dict[str, tuple[Decoration, ...]], tuple[Policy, ...], Happening | None]:
+) -> tuple[dict[str, tuple[Decoration, ...]], tuple[Policy, ...], DrawnChange | None]:
     """Two troubles that people have, each at one device, at both, on the networks, or in time."""
     chance = draft.chance
     devices: dict[str, tuple[Decoration, ...]] = dict.fromkeys(DEVICES, ())
     networks: tuple[Policy, ...] = ()
-    change: Happening | None = None
+    change: DrawnChange | None = None
     for kind in (chance.weighted({"device": 6, "network": 3, "change": 1}) for _ in range(2)):
         if kind == "device":
             trouble = chance.weighted(DEVICE_TROUBLES)

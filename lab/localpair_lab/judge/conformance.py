@@ -14,7 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_net
 from typing import NamedTuple
 
 from localpair_lab.judge import traffic_limits
-from localpair_lab.judge.packets import Sighting
+from localpair_lab.judge.packets import CapturedPacket
 from localpair_lab.judge.traffic_limits import DISCOVERY_PORT, GROUPS, Span
 from localpair_lab.oracle.judge import holds_addresses
 from localpair_lab.oracle.special import is_special, is_within, widened
@@ -22,7 +22,7 @@ from localpair_lab.oracle.states import states
 from localpair_lab.plan.actions import Action
 from localpair_lab.plan.changes import CreateInterface, Readdress, Roam, SetLink
 from localpair_lab.plan.model import Plan
-from localpair_lab.plan.topology import Interface, Node
+from localpair_lab.plan.topology import Node, NodeInterface
 from localpair_lab.timeline import ActionRecord, Record
 
 ANNOUNCING = ("host", "join", "discover", "send", "listen", "addresses", "diagnose")
@@ -124,11 +124,11 @@ def circumstances(plan: Plan, record: Record, node: Node) -> Circumstances:
     )
 
 
-def _is_used(interface: Interface) -> bool:
+def _is_used(interface: NodeInterface) -> bool:
     return interface.present and interface.up
 
 
-def _addresses(interface: Interface) -> tuple[str, ...]:
+def _addresses(interface: NodeInterface) -> tuple[str, ...]:
     return (*interface.addresses, *filter(None, (interface.link_local,)))
 
 
@@ -287,7 +287,7 @@ class _Watch:
     refusing: set[str] = field(default_factory=set)
     peers: set[str] = field(default_factory=set)
 
-    def take(self, one: Sighting) -> None:
+    def take(self, one: CapturedPacket) -> None:
         packet = one.packet
         if not packet.source:
             return
@@ -304,7 +304,7 @@ class _Watch:
             elif packet.syn:
                 self._dial(one, str(ip_address(packet.destination)))
 
-    def _hear(self, source: str, one: Sighting) -> None:
+    def _hear(self, source: str, one: CapturedPacket) -> None:
         packet = one.packet
         self.heard.add(source)
         if packet.protocol in ("arp", "nd"):
@@ -312,12 +312,12 @@ class _Watch:
         if packet.protocol == "udp" and packet.first.startswith(b"LP"):
             self.peers.add(source)
 
-    def _fault(self, kind: str, one: Sighting, address: str) -> None:
+    def _fault(self, kind: str, one: CapturedPacket, address: str) -> None:
         packet = one.packet
         way = f"{packet.protocol} from port {packet.source_port} to {address} port {packet.destination_port}"
         self.faults[kind].append(f"{way}, out of {one.port}")
 
-    def _datagram(self, one: Sighting, address: str) -> None:
+    def _datagram(self, one: CapturedPacket, address: str) -> None:
         packet = one.packet
         if packet.source_port not in self.of.ports:
             if self.of.alone:
@@ -329,14 +329,14 @@ class _Watch:
         elif self._is_fit(one, address):
             self._unicast(one, address)
 
-    def _multicast(self, one: Sighting, address: str) -> None:
+    def _multicast(self, one: CapturedPacket, address: str) -> None:
         if address not in GROUPS or one.packet.destination_port != DISCOVERY_PORT:
             self._fault("multicast to its own groups only", one, address)
         elif one.packet.hops != traffic_limits.MULTICAST_HOPS:
             self._fault(f"multicast with the hop limit {traffic_limits.MULTICAST_HOPS}", one, address)
         self.carried[one.port, address] += 1
 
-    def _is_fit(self, one: Sighting, address: str) -> bool:
+    def _is_fit(self, one: CapturedPacket, address: str) -> bool:
         """Rules for every address that is called or written to by itself."""
         if _within(address, NOBODY):
             self._fault("never write to an address that is nobody's", one, address)
@@ -348,7 +348,7 @@ class _Watch:
             return True
         return False
 
-    def _unicast(self, one: Sighting, address: str) -> None:
+    def _unicast(self, one: CapturedPacket, address: str) -> None:
         if one.packet.destination_port not in self.of.ports:
             self.answered += 1
             if address not in self.peers:
@@ -362,7 +362,7 @@ class _Watch:
         else:
             self._fault("write to its own links and to known addresses only", one, address)
 
-    def _is_near(self, one: Sighting, address: str) -> bool:
+    def _is_near(self, one: CapturedPacket, address: str) -> bool:
         """Whether it is on an own link: by the own mask, or since it has asked for us there and the frame goes to it,
         and to no router; the masks of one link may differ.
         """
@@ -370,7 +370,7 @@ class _Watch:
             return address in self.heard or self.of.is_private(address)
         return _within(address, SWEPT) and (one.port, address, one.receiver) in self.neighbours
 
-    def _question(self, one: Sighting, address: str) -> None:
+    def _question(self, one: CapturedPacket, address: str) -> None:
         """An address that is asked for is one that something was to be sent to: it shows a sweep of empty places."""
         if address in self.of.own | self.of.known | self.of.gateways | self.heard:
             return
@@ -378,7 +378,7 @@ class _Watch:
         if not (self.of.on_link(address) and self.of.is_private(address)):
             self._fault("ask for addresses of its own private links only", one, address)
 
-    def _dial(self, one: Sighting, address: str) -> None:
+    def _dial(self, one: CapturedPacket, address: str) -> None:
         if not self._is_fit(one, address):
             return
         packet = one.packet
@@ -439,9 +439,11 @@ class _Watch:
             if port not in self.of.callable
             for _ in dials
         )
-        volleys = self.of.total("rounds") * traffic_limits.VOLLEY_DIALS * traffic_limits.VOLLEYS
+        simultaneous_opens = (
+            self.of.total("rounds") * traffic_limits.SIMULTANEOUS_DIALS * traffic_limits.SIMULTANEOUS_OPENS
+        )
         for address, count in strangers.items():
-            most = self.of.total("calls") + (volleys if self._refuses(address) else 0)
+            most = self.of.total("calls") + (simultaneous_opens if self._refuses(address) else 0)
             yield from _over(count, most, f"confirmations to {address}")
 
 
@@ -454,7 +456,7 @@ def _within(address: str, subnets: Iterable[Subnet]) -> bool:
     return any(ip_address(address) in net for net in subnets)
 
 
-def check_manners(of: Circumstances, seen: Iterable[Sighting]) -> Iterator[Fault]:
+def check_conformance(of: Circumstances, seen: Iterable[CapturedPacket]) -> Iterator[Fault]:
     """Every rule that the device's packets (in order) break: what it should have done, and what it did instead."""
     watch = _Watch(of)
     for one in seen:

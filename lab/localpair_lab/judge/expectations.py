@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from localpair_lab.judge.invariants import check_hygiene
+from localpair_lab.judge.invariants import check_invariants
 from localpair_lab.judge.verdict import Failure
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.expectations import Expect, Observed, PathWanted
@@ -23,12 +23,12 @@ EVIDENCE_LINES = 8
 
 def check(scenario: Scenario, plan: Plan, record: Record, folder: Path) -> tuple[Failure, ...]:
     """Every failure, in the order of the file; then what no scenario needs to write down
-    (``hygiene``).
+    (``invariants``).
     """
     found: list[Failure] = []
     for number, expect in enumerate(scenario.expect):
         found.extend(_check(scenario, plan, record, expect, ("expect", number)))
-    found.extend(check_hygiene(plan, record, folder))
+    found.extend(check_invariants(plan, record, folder))
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from localpair_lab.judge.conformance import check_manners, circumstances
+from localpair_lab.judge.conformance import check_conformance, circumstances
 from localpair_lab.judge.packets import read_node
 from localpair_lab.judge.verdict import Failure
 from localpair_lab.plan.model import Plan
@@ -24,10 +24,10 @@ EXPECT = ("expect",)
 SECRET_PIECE = 24  # characters of an offer that nothing else says by chance
 
 
-def check_hygiene(plan: Plan, record: Record, folder: Path) -> Iterator[Failure]:
+def check_invariants(plan: Plan, record: Record, folder: Path) -> Iterator[Failure]:
     """Everything that is wrong in any run of any scenario; ``folder`` holds its captures."""
     yield from _silent_on_the_wire(record, folder)
-    yield from _mannerly(plan, record, folder)
+    yield from _conforms(plan, record, folder)
     for action in record.actions.values():
         yield from _clean(action)
         yield from _silent_about_secrets(record, action)
@@ -73,11 +73,11 @@ def _silent_on_the_wire(record: Record, folder: Path) -> Iterator[Failure]:
             yield Failure(EXPECT, "no offer should cross the wire in plain text", f"one is in {path.name}")
 
 
-def _mannerly(plan: Plan, record: Record, folder: Path) -> Iterator[Failure]:
+def _conforms(plan: Plan, record: Record, folder: Path) -> Iterator[Failure]:
     for node in plan.nodes:
         if node.role == "device":
             seen = read_node(folder / "captures", node.name)
-            for wanted, came in check_manners(circumstances(plan, record, node), seen):
+            for wanted, came in check_conformance(circumstances(plan, record, node), seen):
                 yield Failure(EXPECT, f"{node.name} should {wanted}", came)
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from heapq import merge
 from pathlib import Path
 
-from localpair_lab.fabric.traffic.frames import Packet, parse
+from localpair_lab.fabric.traffic.frames import FrameHeader, parse
 from localpair_lab.fabric.traffic.pcapng import packets
 
 _ARP_QUESTION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class CapturedPacket:
     """One packet on a port (``node/interface``): nanoseconds of the wall clock, and whether it came out of the node.
 
     An ARP question has the IPv4 addresses of who asks and of who is asked for; an ARP answer has none. ``sender`` and
@@ -24,24 +24,24 @@ class Sighting:
     at_ns: int
     port: str
     outbound: bool
-    packet: Packet
+    packet: FrameHeader
     sender: bytes = b""
     receiver: bytes = b""
 
 
-def read_node(captures: Path, node: str) -> list[Sighting]:
+def read_node(captures: Path, node: str) -> list[CapturedPacket]:
     """Everything on the ports of one node, in order."""
     ports = [_read(path) for path in sorted(captures.glob(f"{node}.*.pcapng"))]
     return list(merge(*ports, key=lambda one: one.at_ns))
 
 
-def _read(path: Path) -> Iterator[Sighting]:
+def _read(path: Path) -> Iterator[CapturedPacket]:
     for one in packets(path.read_bytes()):
         frame = one.frame
-        yield Sighting(one.at_ns, one.name, one.outbound, _parse(frame), frame[6:12], frame[:6])
+        yield CapturedPacket(one.at_ns, one.name, one.outbound, _parse(frame), frame[6:12], frame[:6])
 
 
-def _parse(frame: bytes) -> Packet:
+def _parse(frame: bytes) -> FrameHeader:
     """As the fabric reads it; and what an ARP question asks (RFC 826), which plays no part in its rules."""
     packet = parse(frame)
     if packet.protocol == "arp" and len(frame) >= 42 and int.from_bytes(frame[20:22]) == _ARP_QUESTION:

@@ -35,8 +35,8 @@ SWEEP_WAITING_EVERY_S = 18.0
 TARGETS = 32
 SECRETS_PER_BEAT = 4
 RETRY_GAPS_S = (0.5, 1.0, 2.0)
-OPENING_GAPS_S = (0.15, 0.5, 1.0, 2.0)
-VOLLEY_DIALS = 8
+PUNCH_GAPS_S = (0.15, 0.5, 1.0, 2.0)
+SIMULTANEOUS_DIALS = 8
 RENDEZVOUS_ROUNDS = 12
 RENDEZVOUS_GAPS_S = (0.02, 1.0)
 PACKET_DIALS_PER_SOURCE = 4
@@ -47,7 +47,7 @@ RESUME_S = 20.0
 PROBES = 1 + len(PROBE_GAPS_S)  # of one address that does not answer
 SLACK_S = 1.0  # the lab learns of a start, a pair and an end a little late
 SYNS = 3  # that a kernel sends within the time of one dial
-VOLLEYS = 2  # of a round: what was refused is dialled once more
+SIMULTANEOUS_OPENS = 2  # of a round: what was refused is dialled once more
 WORDS = 3  # of a round: the joiner's question, the call and the signal to go are most
 QUESTIONS = 3  # that a kernel asks for one hardware address (mcast_solicit)
 
@@ -121,7 +121,7 @@ class Span:
     @property
     def openings(self) -> int:
         """The same between two dial ports."""
-        return self._tries(OPENING_GAPS_S)
+        return self._tries(PUNCH_GAPS_S)
 
     def _tries(self, gaps: tuple[float, ...]) -> int:
         time, all_gaps = self.seconds + SLACK_S, chain(gaps, repeat(gaps[-1]))

@@ -11,7 +11,7 @@ from localpair_lab.model.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
-class Slip:
+class Conflict:
     """One disagreement, where it stands, and what may have been meant.
 
     ``name`` is the word that names nothing, where that is the trouble; it tells apart what stays true of a
@@ -24,20 +24,20 @@ class Slip:
     name: str = ""
 
 
-def known(where: Where, what: str, word: str, known: Iterable[str]) -> Iterator[Slip]:
+def known(where: Where, what: str, word: str, known: Iterable[str]) -> Iterator[Conflict]:
     names = list(known)
     if word not in names:
         close = meant(word, names)
         listed = "" if close else f"; there is {', '.join(names)}" if names else "; there is none"
-        yield Slip(where, f"there is no {what} {word!r}{listed}", close, word)
+        yield Conflict(where, f"there is no {what} {word!r}{listed}", close, word)
 
 
-def check_ports(scenario: Scenario, where: Where, ports: Iterable[str]) -> Iterator[Slip]:
+def check_ports(scenario: Scenario, where: Where, ports: Iterable[str]) -> Iterator[Conflict]:
     for number, port in enumerate(ports):
         yield from check_port(scenario, (*where, number), port)
 
 
-def check_port(scenario: Scenario, where: Where, port: str) -> Iterator[Slip]:
+def check_port(scenario: Scenario, where: Where, port: str) -> Iterator[Conflict]:
     owner, _, name = port.partition("/")
     machines = scenario.machines()
     yield from known(where, "device", owner, machines)
@@ -47,6 +47,6 @@ def check_port(scenario: Scenario, where: Where, port: str) -> Iterator[Slip]:
     if name:
         yield from known(where, f"interface of {owner}", name, names)
     elif len(names) != 1:
-        yield Slip(
+        yield Conflict(
             where, f"{owner} has {len(names)} interfaces; write {owner}/{names[0] if names else 'eth0'}"
         )

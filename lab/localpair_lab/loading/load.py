@@ -15,9 +15,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from localpair_lab.loading.conflicts import Slip
+from localpair_lab.loading.conflicts import Conflict
 from localpair_lab.loading.matrix import cells
-from localpair_lab.loading.messages import complaint
+from localpair_lab.loading.messages import problem_message
 from localpair_lab.loading.problems import Mark, Problem, ScenarioError, Where, written
 from localpair_lab.loading.recovery import leave_out, original
 from localpair_lab.loading.validate import check
@@ -110,28 +110,28 @@ def _validate(path: Path, tree: Branch) -> tuple[Scenario | None, list[Problem]]
             if not leave_out(content, entries, removed):
                 return None, problems
         else:
-            slips = _slips(scenario, tree, problems)
-            return scenario, problems + [_slip(path, tree, slip, removed) for slip in slips]
+            conflicts = _conflicts(scenario, tree, problems)
+            return scenario, problems + [_conflict(path, tree, conflict, removed) for conflict in conflicts]
     return None, problems
 
 
-def _slips(scenario: Scenario, tree: Branch, problems: list[Problem]) -> Iterator[Slip]:
+def _conflicts(scenario: Scenario, tree: Branch, problems: list[Problem]) -> Iterator[Conflict]:
     """Where parts were left out, only what is wrong whatever stood in them: names that are given nowhere."""
     known = given_names(tree)
-    for slip in check(scenario):
-        if not problems or (slip.name and slip.name not in known):
-            yield slip
+    for conflict in check(scenario):
+        if not problems or (conflict.name and conflict.name not in known):
+            yield conflict
 
 
-def _slip(path: Path, tree: Branch, slip: Slip, removed: set[Where]) -> Problem:
-    where = original(slip.where, removed)
+def _conflict(path: Path, tree: Branch, conflict: Conflict, removed: set[Where]) -> Problem:
+    where = original(conflict.where, removed)
     mark = value_place(tree, where)
-    return Problem(path, mark.line, mark.column, written(where), slip.message, slip.meant)
+    return Problem(path, mark.line, mark.column, written(where), conflict.message, conflict.meant)
 
 
 def _problem(path: Path, tree: Branch, entry: Any, removed: set[Where]) -> Problem:
     where = follow(tree, original(tuple(entry["loc"]), removed))[1]
-    message, intended = complaint(entry, tuple(entry["loc"]))
+    message, intended = problem_message(entry, tuple(entry["loc"]))
     if entry["type"] == "extra_forbidden":
         mark = place(tree, where)
         where = where[:-1]

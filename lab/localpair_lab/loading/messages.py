@@ -10,8 +10,8 @@ from localpair_lab.loading.problems import Where, meant
 from localpair_lab.model.scenario import Scenario
 
 
-def complaint(entry: Any, where: Where) -> tuple[str, str]:
-    """A pydantic complaint in the lab's own words, and what may have been meant."""
+def problem_message(entry: Any, where: Where) -> tuple[str, str]:
+    """A message of pydantic's in the lab's own words, and what may have been meant."""
     kind, context = entry["type"], entry.get("ctx") or {}
     if kind == "missing":
         return f"{where[-1]!r} is missing", ""

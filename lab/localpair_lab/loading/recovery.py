@@ -21,10 +21,10 @@ def leave_out(content: Any, entries: Any, removed: set[Where]) -> bool:
         else:
             spots.add(_spot(content, where))
     for spot in sorted(spots - {()}, key=_order, reverse=True):
-        holder = content
+        node_init = content
         for step in spot[:-1]:
-            holder = holder[step]
-        del holder[spot[-1]]
+            node_init = node_init[step]
+        del node_init[spot[-1]]
     removed.update([original(spot, removed) for spot in spots - {()}])
     return () not in spots
 

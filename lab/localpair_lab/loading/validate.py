@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 
-from localpair_lab.loading.conflicts import Slip, check_port, check_ports, known
+from localpair_lab.loading.conflicts import Conflict, check_port, check_ports, known
 from localpair_lab.loading.problems import Where
 from localpair_lab.loading.validate_machines import check_machines
 from localpair_lab.model.actions import Act
@@ -17,7 +17,7 @@ from localpair_lab.model.scenario import Scenario
 from localpair_lab.model.variables import unfit
 
 
-def check(scenario: Scenario) -> Iterator[Slip]:
+def check(scenario: Scenario) -> Iterator[Conflict]:
     """Everything in ``scenario`` that does not fit together, in no order."""
     yield from _check_markers(scenario)
     yield from check_machines(scenario)
@@ -30,17 +30,17 @@ def check(scenario: Scenario) -> Iterator[Slip]:
     yield from _check_expectations(scenario)
 
 
-def _check_markers(scenario: Scenario) -> Iterator[Slip]:
+def _check_markers(scenario: Scenario) -> Iterator[Conflict]:
     for number, marker in enumerate(scenario.markers):
         yield from known(("markers", number), "marker", marker, MARKERS)
     if scenario.quarantine is not None:
         try:
             until = date.fromisoformat(scenario.quarantine.until)
         except ValueError:
-            yield Slip(("quarantine", "until"), f"{scenario.quarantine.until} is no day of the calendar")
+            yield Conflict(("quarantine", "until"), f"{scenario.quarantine.until} is no day of the calendar")
             return
         if until <= datetime.now(UTC).date():
-            yield Slip(
+            yield Conflict(
                 ("quarantine", "until"), f"the quarantine ended on {until}; mend the scenario or remove it"
             )
 
@@ -48,15 +48,15 @@ def _check_markers(scenario: Scenario) -> Iterator[Slip]:
 # --- Networks ------------------------------------------------------------
 
 
-def _check_networks(scenario: Scenario) -> Iterator[Slip]:
+def _check_networks(scenario: Scenario) -> Iterator[Conflict]:
     for name, network in scenario.networks.items():
         where: Where = ("networks", name)
         if not 68 <= network.mtu <= 65535:
-            yield Slip((*where, "mtu"), f"{network.mtu} is no MTU; 68 to 65535")
+            yield Conflict((*where, "mtu"), f"{network.mtu} is no MTU; 68 to 65535")
         if network.kind == "lan" and network.hub:
-            yield Slip((*where, "hub"), "only a network of `kind: tunnel` has a hub")
+            yield Conflict((*where, "hub"), "only a network of `kind: tunnel` has a hub")
         if network.kind == "tunnel" and not network.hub:
-            yield Slip(where, "a tunnel needs the address of its `hub`, the far end")
+            yield Conflict(where, "a tunnel needs the address of its `hub`, the far end")
         for number, drop in enumerate(network.drops):
             yield from check_ports(scenario, (*where, "drops", number, "frames_from"), drop.frames_from)
             yield from check_ports(scenario, (*where, "drops", number, "frames_to"), drop.frames_to)
@@ -73,56 +73,60 @@ def _identities(scenario: Scenario) -> list[str]:
     return [act.identity for act in scenario.acts()]
 
 
-def _check_acts(scenario: Scenario) -> Iterator[Slip]:
+def _check_acts(scenario: Scenario) -> Iterator[Conflict]:
     if scenario.pair is not None:
         for key in ("host", "join"):
             yield from known(("pair", key), "device", getattr(scenario.pair, key), scenario.devices)
         if scenario.pair.join_at is not None:
             yield from _check_moment(scenario, ("pair", "join_at"), scenario.pair.join_at)
     if scenario.pair is None and not scenario.actions:
-        yield Slip((), "nothing happens: write `pair: {host: ..., join: ...}` or `actions`")
+        yield Conflict((), "nothing happens: write `pair: {host: ..., join: ...}` or `actions`")
     seen = ["host", "join"] if scenario.pair is not None else []
     for number, act in enumerate(scenario.actions):
         where: Where = ("actions", number)
         if act.identity in seen:
-            yield Slip(
+            yield Conflict(
                 where, f"there is an action {act.identity!r} already; give this one an `id` of its own"
             )
         seen.append(act.identity)
         yield from _check_act(scenario, where, act)
 
 
-def _check_act(scenario: Scenario, where: Where, act: Act) -> Iterator[Slip]:
+def _check_act(scenario: Scenario, where: Where, act: Act) -> Iterator[Conflict]:
     yield from known((*where, "on"), "device", act.on, scenario.devices)
     yield from _check_moment(scenario, (*where, "at"), act.at)
     yield from _check_variables((*where, "environment"), act.environment)
     if act.offer is not None:
         yield from known((*where, "offer"), "action", act.offer, _identities(scenario))
     if act.do == "join" and act.offer is None:
-        yield Slip(where, "a joiner needs an `offer`: the id of the action that shows it")
+        yield Conflict(where, "a joiner needs an `offer`: the id of the action that shows it")
     yield from _check_answer(scenario, where, act)
     if act.stop is not None:
         yield from _check_moment(scenario, (*where, "stop", "at"), act.stop.at)
 
 
-def _check_variables(where: Where, variables: Mapping[str, str]) -> Iterator[Slip]:
+def _check_variables(where: Where, variables: Mapping[str, str]) -> Iterator[Conflict]:
     for name, value in variables.items():
         if complaint := unfit(name, value):
-            yield Slip((*where, name), complaint)
+            yield Conflict((*where, name), complaint)
 
 
-def _check_answer(scenario: Scenario, where: Where, act: Act) -> Iterator[Slip]:
+def _check_answer(scenario: Scenario, where: Where, act: Act) -> Iterator[Conflict]:
     if act.answer is not None:
         yield from known((*where, "answer"), "action", act.answer, _identities(scenario))
         if act.do != "host":
-            yield Slip((*where, "answer"), f"only a host takes an answer code; {act.identity} runs {act.do}")
+            yield Conflict(
+                (*where, "answer"), f"only a host takes an answer code; {act.identity} runs {act.do}"
+            )
     if act.answer_at is not None:
         yield from _check_moment(scenario, (*where, "answer_at"), act.answer_at)
         if act.answer is None:
-            yield Slip((*where, "answer_at"), "a moment for which answer code? write `answer: <action>`, too")
+            yield Conflict(
+                (*where, "answer_at"), "a moment for which answer code? write `answer: <action>`, too"
+            )
 
 
-def _check_moment(scenario: Scenario, where: Where, moment: Moment) -> Iterator[Slip]:
+def _check_moment(scenario: Scenario, where: Where, moment: Moment) -> Iterator[Conflict]:
     if not moment.who:
         return
     events = [event.id for event in scenario.events if event.id]
@@ -130,16 +134,16 @@ def _check_moment(scenario: Scenario, where: Where, moment: Moment) -> Iterator[
     if moment.who in _identities(scenario):
         yield from known(where, f"event of {moment.who}", moment.what, ACTION_EVENTS)
     elif moment.who in events and moment.what != "done":
-        yield Slip(where, f"a change of the network has only the event {moment.who}.done")
+        yield Conflict(where, f"a change of the network has only the event {moment.who}.done")
 
 
-def _check_events(scenario: Scenario) -> Iterator[Slip]:
+def _check_events(scenario: Scenario) -> Iterator[Conflict]:
     seen = _identities(scenario)
     for number, event in enumerate(scenario.events):
         where: Where = ("events", number)
         yield from _check_moment(scenario, (*where, "at"), event.at)
         if event.id is not None and event.id in seen:
-            yield Slip((*where, "id"), f"{event.id!r} is taken")
+            yield Conflict((*where, "id"), f"{event.id!r} is taken")
         seen.append(event.id or "")
         if hasattr(event, "interface"):
             yield from check_port(scenario, (*where, "interface"), event.interface)
@@ -152,7 +156,7 @@ def _check_events(scenario: Scenario) -> Iterator[Slip]:
                 yield from known((*where, key), "network", getattr(event, key), scenario.networks)
 
 
-def _check_new_addresses(scenario: Scenario, where: Where, event: Renumber | Move) -> Iterator[Slip]:
+def _check_new_addresses(scenario: Scenario, where: Where, event: Renumber | Move) -> Iterator[Conflict]:
     device, _, name = event.interface.partition("/")
     found = named_interfaces(scenario.machines()[device]) if device in scenario.machines() else []
     for called, spec in found:
@@ -161,20 +165,20 @@ def _check_new_addresses(scenario: Scenario, where: Where, event: Renumber | Mov
             continue
         for number, host in enumerate(event.ip):
             if ":" in host:
-                yield Slip(
+                yield Conflict(
                     (*where, number),
                     f"{event.interface} has no IPv6 to begin with; give it `ipv6: link-local`",
                 )
 
 
-def _check_impairments(scenario: Scenario) -> Iterator[Slip]:
+def _check_impairments(scenario: Scenario) -> Iterator[Conflict]:
     for number, impair in enumerate(scenario.impair):
         yield from check_ports(scenario, ("impair", number, "at"), impair.at)
 
 
-def _check_expectations(scenario: Scenario) -> Iterator[Slip]:
+def _check_expectations(scenario: Scenario) -> Iterator[Conflict]:
     if not scenario.expect:
-        yield Slip(("expect",), "a scenario without an expectation proves nothing")
+        yield Conflict(("expect",), "a scenario without an expectation proves nothing")
     for number, expect in enumerate(scenario.expect):
         where: Where = ("expect", number)
         for index, name in enumerate(expect.of):
@@ -185,9 +189,9 @@ def _check_expectations(scenario: Scenario) -> Iterator[Slip]:
             for index, name in enumerate(getattr(expect, key)):
                 yield from known((*where, key, index), "device", name, scenario.devices)
         if expect.verdict and not expect.not_verdict:
-            yield Slip(
+            yield Conflict(
                 where,
                 "a verdict needs `not_verdict` beside it: a diagnosis that always says the same must fail",
             )
         if expect.model_fields_set == {"of"}:
-            yield Slip(where, "it expects nothing; add `outcome`, `within`, `path`, ...")
+            yield Conflict(where, "it expects nothing; add `outcome`, `within`, `path`, ...")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_interface, ip_network
 
-from localpair_lab.loading.conflicts import Slip, known
+from localpair_lab.loading.conflicts import Conflict, known
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.interface_names import interface_names
 from localpair_lab.model.kernel_names import interface_of
@@ -17,15 +17,15 @@ MOST_INTERFACES = 128  # of one machine
 MOST_ON_NETWORKS = 48  # of these, on networks: the oracle weighs each against each
 
 
-def check_machines(scenario: Scenario) -> Iterator[Slip]:
+def check_machines(scenario: Scenario) -> Iterator[Conflict]:
     seen: dict[str, str] = {}
     for group in ("devices", "routers", "decoys"):
         for name, machine in getattr(scenario, group).items():
             if name in seen:
-                yield Slip((group, name), f"{name!r} is a name among the {seen[name]} already")
+                yield Conflict((group, name), f"{name!r} is a name among the {seen[name]} already")
             seen[name] = group
             if name in RESERVED:
-                yield Slip((group, name), f"{name!r} is a name that the lab keeps for itself")
+                yield Conflict((group, name), f"{name!r} is a name that the lab keeps for itself")
             yield from _check_machine(scenario, (group, name), machine)
         for name, machine in getattr(scenario, group).items() if group != "decoys" else ():
             for key in ("nat", "publish", "one_way"):
@@ -33,7 +33,7 @@ def check_machines(scenario: Scenario) -> Iterator[Slip]:
     yield from _check_twins(scenario)
 
 
-def _check_crossings(scenario: Scenario, where: Where, entries: Iterable[object]) -> Iterator[Slip]:
+def _check_crossings(scenario: Scenario, where: Where, entries: Iterable[object]) -> Iterator[Conflict]:
     for number, entry in enumerate(entries):
         for key in ("out", "on", "source", "to"):
             value = getattr(entry, key, None)
@@ -42,30 +42,30 @@ def _check_crossings(scenario: Scenario, where: Where, entries: Iterable[object]
                 yield from known((*where, number, alias), "network", value, scenario.networks)
 
 
-def _check_machine(scenario: Scenario, where: Where, machine: Machine) -> Iterator[Slip]:
+def _check_machine(scenario: Scenario, where: Where, machine: Machine) -> Iterator[Conflict]:
     names = interface_names(machine)
     for spot, interface in interface_places(machine):
         yield from _check_interface(scenario, (*where, *spot), interface)
     if len(names) > MOST_INTERFACES:
-        yield Slip(where, f"{len(names)} interfaces are more than {MOST_INTERFACES}")
+        yield Conflict(where, f"{len(names)} interfaces are more than {MOST_INTERFACES}")
     on_networks = sum(interface.network is not None for interface in machine.all_interfaces())
     if on_networks > MOST_ON_NETWORKS:
-        yield Slip(where, f"{on_networks} interfaces on networks are more than {MOST_ON_NETWORKS}")
+        yield Conflict(where, f"{on_networks} interfaces on networks are more than {MOST_ON_NETWORKS}")
     if not names:
-        yield Slip(where, "it has no interface; give it one with `on: {network: address}`")
+        yield Conflict(where, "it has no interface; give it one with `on: {network: address}`")
     for name in {name for name in names if names.count(name) > 1}:
-        yield Slip(where, f"two interfaces are called {name!r}")
+        yield Conflict(where, f"two interfaces are called {name!r}")
     for number, name in enumerate(machine.order):
         yield from known((*where, "order", number), "interface", name, names)
     if machine.order and sorted(machine.order) != sorted(names):
-        yield Slip((*where, "order"), f"must name every interface once: {', '.join(names)}")
+        yield Conflict((*where, "order"), f"must name every interface once: {', '.join(names)}")
     for number, gateway in enumerate(machine.gateway):
         yield from _check_gateway(scenario, (*where, "gateway", number), gateway, machine)
     for number, route in enumerate(machine.routes):
         if route.on is not None:
             yield from known((*where, "routes", number, "on"), "interface", route.on, names)
         if route.on is None and route.via is None and route.kind == "unicast":
-            yield Slip((*where, "routes", number), "a route needs `via`, `on` or both")
+            yield Conflict((*where, "routes", number), "a route needs `via`, `on` or both")
     for key in machine.sysctls:
         if (name := interface_of(key)) and name != "lo":
             yield from known((*where, "sysctls", key), "interface", name, names)
@@ -76,7 +76,7 @@ def _check_machine(scenario: Scenario, where: Where, machine: Machine) -> Iterat
                 yield from known(spot, "interface", rule.on, names)
 
 
-def _check_gateway(scenario: Scenario, where: Where, gateway: str, machine: Machine) -> Iterator[Slip]:
+def _check_gateway(scenario: Scenario, where: Where, gateway: str, machine: Machine) -> Iterator[Conflict]:
     """A system takes no such route; a mask of one's own may make it so."""
     for _, interface in interface_places(machine):
         network = scenario.networks.get(interface.network or "")
@@ -85,7 +85,7 @@ def _check_gateway(scenario: Scenario, where: Where, gateway: str, machine: Mach
             subnet = ip_interface(prefix).network
             edges = (subnet.network_address, subnet.broadcast_address)
             if subnet.version == 4 and subnet.prefixlen < 31 and ip_address(gateway) in edges:
-                yield Slip(where, f"{gateway} is an edge of the own subnet {subnet}, no router's address")
+                yield Conflict(where, f"{gateway} is an edge of the own subnet {subnet}, no router's address")
                 return
 
 
@@ -97,14 +97,14 @@ def interface_places(machine: Machine) -> Iterator[tuple[Where, NetworkInterface
         yield ("interfaces", number), interface
 
 
-def _check_interface(scenario: Scenario, where: Where, interface: NetworkInterface) -> Iterator[Slip]:
+def _check_interface(scenario: Scenario, where: Where, interface: NetworkInterface) -> Iterator[Conflict]:
     if (interface.network is None) == (interface.bridge is None):
-        yield Slip(where, "an interface is on a `network` or is a `bridge`, one of the two")
+        yield Conflict(where, "an interface is on a `network` or is a `bridge`, one of the two")
         return
     if interface.network is None:
         for number, host in enumerate(interface.ip):
             if "/" not in host:
-                yield Slip(
+                yield Conflict(
                     (*where, "ip", number), f"a bridge's address needs its prefix length, such as {host}/16"
                 )
         return
@@ -114,13 +114,13 @@ def _check_interface(scenario: Scenario, where: Where, interface: NetworkInterfa
         yield from _check_address((*where, "ip", number), host, network.ip if network else ())
 
 
-def _check_address(where: Where, host: str, prefixes: Iterable[str]) -> Iterator[Slip]:
+def _check_address(where: Where, host: str, prefixes: Iterable[str]) -> Iterator[Conflict]:
     if host == "auto":
         return
     if "/" not in host:
         if not any(ip_address(host) in ip_network(prefix) for prefix in prefixes):
             listed = ", ".join(prefixes) or "no prefix"
-            yield Slip(
+            yield Conflict(
                 where,
                 f"{host} is in no prefix of the network ({listed}); write it with its length if it is meant",
             )
@@ -128,12 +128,12 @@ def _check_address(where: Where, host: str, prefixes: Iterable[str]) -> Iterator
     interface = ip_interface(host)
     if interface.version == 4 and interface.network.prefixlen < 31:
         if interface.ip == interface.network.network_address:
-            yield Slip(where, f"{host} is the network's own address, no host's")
+            yield Conflict(where, f"{host} is the network's own address, no host's")
         if interface.ip == interface.network.broadcast_address:
-            yield Slip(where, f"{host} is the subnet's broadcast address, no host's")
+            yield Conflict(where, f"{host} is the subnet's broadcast address, no host's")
 
 
-def _check_twins(scenario: Scenario) -> Iterator[Slip]:
+def _check_twins(scenario: Scenario) -> Iterator[Conflict]:
     """The same address twice on one network: a mistake in a topology; a thief comes by an event."""
     taken: dict[tuple[str, str], str] = {}
     for group in ("devices", "routers", "decoys"):
@@ -146,7 +146,7 @@ def _check_twins(scenario: Scenario) -> Iterator[Slip]:
                     if key in taken and host != "auto" and not interface.conflict:
                         where = (group, name, *spot, "ip", number)
                         advice = "write `conflict: true` beside it if that is meant"
-                        yield Slip(
+                        yield Conflict(
                             where, f"{host} on {interface.network} is {taken[key]}'s already; {advice}"
                         )
                     taken[key] = name

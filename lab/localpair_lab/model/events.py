@@ -27,12 +27,12 @@ class Impair(Packets):
     rate: Rate = 0.0
 
 
-class _Happening(Model):
+class _ScenarioEvent(Model):
     at: Moment
     id: Name | None = None
 
 
-class Cable(_Happening):
+class Cable(_ScenarioEvent):
     """The cable is pulled (``cable-out``) or put back (``cable-in``): carrier goes and comes, addresses
     stay.
     """
@@ -41,14 +41,14 @@ class Cable(_Happening):
     interface: Port
 
 
-class Switch(_Happening):
+class Switch(_ScenarioEvent):
     """The interface is switched off (``interface-down``) or on; its routes go and come."""
 
     do: Literal["interface-down", "interface-up"]
     interface: Port
 
 
-class Renumber(_Happening):
+class Renumber(_ScenarioEvent):
     """The interface gets other addresses."""
 
     do: Literal["readdress"]
@@ -57,7 +57,7 @@ class Renumber(_Happening):
     gateway: Many[Address] = ()
 
 
-class Plug(_Happening):
+class Plug(_ScenarioEvent):
     """The interface vanishes (``unplug``) or appears (``plug-in``) with a new kernel index, as a USB
     adapter.
     """
@@ -66,7 +66,7 @@ class Plug(_Happening):
     interface: Port
 
 
-class Move(_Happening):
+class Move(_ScenarioEvent):
     """The interface moves to another network, as a phone that roams."""
 
     do: Literal["roam"]
@@ -76,14 +76,14 @@ class Move(_Happening):
     gateway: Many[Address] = ()
 
 
-class Process(_Happening):
+class Process(_ScenarioEvent):
     """localpair on the device is killed, put to sleep (``pause``) or woken (``resume``)."""
 
     do: Literal["kill", "pause", "resume"]
     device: Name
 
 
-class Clock(_Happening):
+class Clock(_ScenarioEvent):
     """The device's wall clock jumps: it is off by so much from then on."""
 
     do: Literal["clock"]
@@ -91,7 +91,7 @@ class Clock(_Happening):
     offset: Offset
 
 
-class Policy(_Happening):
+class Policy(_ScenarioEvent):
     """The network's treatment of packets becomes another one, whole."""
 
     do: Literal["policy"]
@@ -102,7 +102,7 @@ class Policy(_Happening):
     drops: Many[Drop] = ()
 
 
-class Guard(_Happening):
+class Guard(_ScenarioEvent):
     """The machine's firewall becomes another one, whole."""
 
     do: Literal["firewall"]
@@ -110,7 +110,7 @@ class Guard(_Happening):
     firewall: Firewall = Firewall()
 
 
-class Degrade(_Happening):
+class Degrade(_ScenarioEvent):
     """The wire at an interface gets bad (``impair``) or good again (``heal``)."""
 
     do: Literal["impair", "heal"]
@@ -118,7 +118,7 @@ class Degrade(_Happening):
     interface: Port
 
 
-Happening: TypeAlias = Annotated[
+ScenarioEvent: TypeAlias = Annotated[
     Cable | Switch | Renumber | Plug | Move | Process | Clock | Policy | Guard | Degrade,
     Field(discriminator="do"),
 ]

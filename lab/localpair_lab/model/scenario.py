@@ -1,6 +1,6 @@
 """The scenario: what an author writes, as a frozen model. No engine's word stands in it.
 
-The model is read by ``load`` (which adds line and column to every complaint) and turned into a plan by
+The model is read by ``load`` (which adds line and column to every problem) and turned into a plan by
 ``planner``. ``scenario.schema.json`` for editors is generated from it. The reference is ``docs/lab.md``.
 
 Short forms (an address for a whole network, one value for a list) are widened by the ``before`` validators,
@@ -15,7 +15,7 @@ from pydantic import Field, StringConstraints
 
 from localpair_lab.model.actions import Act, Pair, _paired_acts
 from localpair_lab.model.common import Many, Model, Text
-from localpair_lab.model.events import Happening, Impair
+from localpair_lab.model.events import Impair, ScenarioEvent
 from localpair_lab.model.expectations import Expect, ExpectedFailure, Quarantine
 from localpair_lab.model.machines import Decoy, Device, Machine, Router
 from localpair_lab.model.networks import Network
@@ -36,7 +36,7 @@ class Scenario(Model):
     impair: Many[Impair] = ()
     pair: Pair | None = None
     actions: tuple[Act, ...] = ()
-    events: tuple[Happening, ...] = ()
+    events: tuple[ScenarioEvent, ...] = ()
     expect: tuple[Expect, ...]
     needs: Many[Literal["bbr"]] = ()
     limit: Duration | None = None

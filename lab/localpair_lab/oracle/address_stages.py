@@ -8,7 +8,7 @@ from localpair_lab.oracle.links import is_plugged
 from localpair_lab.oracle.parsed import ip_address, ip_network
 from localpair_lab.oracle.routing import find_hop, own_addresses
 from localpair_lab.oracle.special import is_special
-from localpair_lab.plan.topology import Interface, Node
+from localpair_lab.plan.topology import Node, NodeInterface
 
 LOCAL = (
     "10.0.0.0/8",
@@ -31,7 +31,7 @@ class Stage:
     addresses: tuple[str, ...]
 
 
-def is_local(address: str, interface: Interface) -> bool:
+def is_local(address: str, interface: NodeInterface) -> bool:
     """Whether the address is of a class that LANs hand out, or set aside for another purpose and on a LAN."""
     if is_special(address):
         return interface.kind != "tunnel"
@@ -39,7 +39,7 @@ def is_local(address: str, interface: Interface) -> bool:
     return any(wanted in ip_network(prefix) for prefix in LOCAL if (":" in prefix) == (":" in address))
 
 
-def is_usable(interface: Interface) -> bool:
+def is_usable(interface: NodeInterface) -> bool:
     """Whether stage 1 may take an address of it: no tunnel, and a carrier."""
     return interface.kind != "tunnel" and is_plugged(interface)
 

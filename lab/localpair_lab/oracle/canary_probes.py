@@ -9,13 +9,13 @@ from typing import Literal
 
 from localpair_lab.oracle.links import is_plugged
 from localpair_lab.oracle.multicast import DISCOVERY_PORT, GROUPS, LIMITED_BROADCAST, hears
-from localpair_lab.oracle.packet import Answer, Packet, family
+from localpair_lab.oracle.packet import Delivery, Packet, family
 from localpair_lab.oracle.routing import own_addresses
 from localpair_lab.oracle.tcp import PAIRING_PORT
 from localpair_lab.oracle.walk import StateAt, Walk, walk
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.probe import Probe
-from localpair_lab.plan.topology import Interface, Node
+from localpair_lab.plan.topology import Node, NodeInterface
 
 MOST_PAIRS = 60  # of nodes; beyond that the canary asks a sample, neighbours in the plan's order
 
@@ -56,11 +56,11 @@ def _group_probe(plan: Plan, source: str, target: str, group: str) -> Probe:
     return Probe("", kind, source, target, group, DISCOVERY_PORT, _judged(found.answer))
 
 
-def _plugged(node: Node) -> tuple[Interface, ...]:
+def _plugged(node: Node) -> tuple[NodeInterface, ...]:
     return tuple(entry for entry in node.interfaces if entry.kind == "segment" and is_plugged(entry))
 
 
-def _speaks(interface: Interface, address: str) -> bool:
+def _speaks(interface: NodeInterface, address: str) -> bool:
     if family(address) == "ipv6":
         return bool(interface.link_local)
     return any(family(text) == "ipv4" for text in interface.addresses)
@@ -85,27 +85,27 @@ def _unicast(
     origin, goal = source.partition("/")[0], target.partition("/")[0]
     packet = Packet(family(address), kind, own, address, PAIRING_PORT, PAIRING_PORT, syn=kind == "tcp")
     there = walk(plan, origin, packet, lambda _: "new")
-    answer = there.answer if there.at == goal else Answer.NO
+    answer = there.answer if there.at == goal else Delivery.NO
     if there.at != goal and not there.reason:
         # A published port, or an address that another node has, too: who answers there, nobody can tell.
-        answer = Answer.MAYBE
+        answer = Delivery.MAYBE
     elif there.reason == "no-neighbour":  # another probe, the other way, may have made the two acquainted
-        answer = Answer.MAYBE
-    if kind == "tcp" and there.at == goal and there.answer is not Answer.NO and there.arrived is not None:
+        answer = Delivery.MAYBE
+    if kind == "tcp" and there.at == goal and there.answer is not Delivery.NO and there.arrived is not None:
         reply = there.arrived.reply()
         back = walk(plan, goal, reply, _answering(there), answers=there)
         # An earlier probe may have asked by another address of its node; then this one asks nobody any more.
         strange = walk(plan, goal, reply, _answering(there), answers=dataclasses.replace(there, crossed=()))
-        asked = Answer.MAYBE if strange.reason == "no-neighbour" else Answer.YES
+        asked = Delivery.MAYBE if strange.reason == "no-neighbour" else Delivery.YES
         if back.reason == "no-neighbour":  # the answer leaves by another link; as above
-            answer = Answer.MAYBE
+            answer = Delivery.MAYBE
         else:
-            answer = answer & back.answer & asked if back.at == origin else Answer.NO
+            answer = answer & back.answer & asked if back.at == origin else Delivery.NO
     return Probe("", kind, source, target, address, PAIRING_PORT, _judged(answer))
 
 
-def _judged(answer: Answer) -> bool | None:
-    return None if answer is Answer.MAYBE else answer is Answer.YES
+def _judged(answer: Delivery) -> bool | None:
+    return None if answer is Delivery.MAYBE else answer is Delivery.YES
 
 
 def _answering(there: Walk) -> StateAt:

@@ -18,14 +18,14 @@ from typing import Any, TypeAlias
 
 from localpair_lab.oracle.links import is_asked, is_plugged, owners
 from localpair_lab.oracle.multicast import announced
-from localpair_lab.oracle.packet import Answer, Packet, family, judge
+from localpair_lab.oracle.packet import Delivery, Packet, family, judge
 from localpair_lab.oracle.parsed import ip_address, ip_interface, ip_network
 from localpair_lab.oracle.routing import find_hop, own_addresses
 from localpair_lab.oracle.special import SPECIAL, calls, is_within
 from localpair_lab.oracle.tcp import PAIRING_PORT, Met, bindings, crosses, opens, published_addresses
 from localpair_lab.oracle.walk import walk
 from localpair_lab.plan.model import Plan
-from localpair_lab.plan.topology import Interface, Node
+from localpair_lab.plan.topology import Node, NodeInterface
 
 SWEPT_ADDRESSES = 1024  # of one's own subnets, nearest numbers first, that a device asks one by one
 SMALL_PREFIX = 24  # two subnets of this length, or a longer one, are asked before all others
@@ -49,26 +49,26 @@ class Acquaintance:
 
     plan: Plan
     told: Mapping[str, frozenset[str]]
-    heard: Mapping[Pair, Answer]
-    seen: Mapping[Pair, Mapping[str, Answer]]
+    heard: Mapping[Pair, Delivery]
+    seen: Mapping[Pair, Mapping[str, Delivery]]
     met: AbstractSet[tuple[str, str]]
 
-    def knows(self, who: str, whom: str, address: str) -> Answer:
+    def knows(self, who: str, whom: str, address: str) -> Delivery:
         """Whether ``who`` learns that ``whom`` is to be dialled at ``address``, and does so."""
         if not calls(self.plan.node(who), address):
-            return Answer.NO
+            return Delivery.NO
         if address in self.told[whom]:
-            return Answer.YES
+            return Delivery.YES
         if address in published_addresses(self.plan, whom) and not self.asks(who, address):
             # Nobody claims for itself what others publish for it; whoever sends its beacons on may show it.
-            return self.seen[who, whom].get(address, Answer.NO)
+            return self.seen[who, whom].get(address, Delivery.NO)
         return self.heard[who, whom]
 
-    def sees(self, who: str, whom: str, source: str) -> Answer:
+    def sees(self, who: str, whom: str, source: str) -> Delivery:
         """Whether ``who`` learns the address that packets of ``whom`` come from, and calls it."""
         if not calls(self.plan.node(who), source):
-            return Answer.NO
-        return Answer.YES if source in self.told[whom] else self.heard[who, whom]
+            return Delivery.NO
+        return Delivery.YES if source in self.told[whom] else self.heard[who, whom]
 
     def asks(self, who: str, address: str) -> bool:
         """Whether ``who`` comes upon ``address`` by asking its own subnets."""
@@ -95,7 +95,7 @@ def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]
     pairs = ((join, host), (host, join))
     heard = {(who, whom): announced(plan, plan.node(whom), plan.node(who)) for who, whom in pairs}
     met = {ports for who in (host, join) for ports in _introduced(plan, who)}
-    seen: dict[Pair, dict[str, Answer]] = {pair: {} for pair in pairs}
+    seen: dict[Pair, dict[str, Delivery]] = {pair: {} for pair in pairs}
     known = Acquaintance(plan, told, heard, seen, met)
     while True:
         written = {pair: frozenset(_written(known, *pair)) for pair in pairs}
@@ -113,13 +113,13 @@ def acquaint(plan: Plan, host: str, join: str, told: Mapping[str, frozenset[str]
         seen.update(shown)
 
 
-def _published(plan: Plan, pair: Pair, arriving: Mapping[str, Answer]) -> dict[str, Answer]:
+def _published(plan: Plan, pair: Pair, arriving: Mapping[str, Delivery]) -> dict[str, Delivery]:
     """What arrives from addresses that others publish for the sender."""
     published = published_addresses(plan, pair[1])
     return {
         source: answer
         for source, answer in arriving.items()
-        if source in published and answer is not Answer.NO
+        if source in published and answer is not Delivery.NO
     }
 
 
@@ -138,7 +138,7 @@ def _written(known: Acquaintance, who: str, whom: str) -> Iterator[str]:
     """The addresses of ``whom`` that ``who`` sends beacons to, or dials."""
     plan = known.plan
     for address in (*own_addresses(plan.node(whom)), *published_addresses(plan, whom)):
-        if known.knows(who, whom, address) is not Answer.NO or known.asks(who, address):
+        if known.knows(who, whom, address) is not Delivery.NO or known.asks(who, address):
             yield address
 
 
@@ -176,7 +176,7 @@ def _asks(
         return  # nothing leaves for which there would be a question
     for port in answering:
         heeded, _ = is_asked(plan, f"{asker}/{name}", port, beacon)
-        if heeded is Answer.YES:
+        if heeded is Delivery.YES:
             yield hop.source, (port, f"{asker}/{name}")
 
 
@@ -223,20 +223,20 @@ def _is_probed(node: Node, address: str) -> bool:
     return (":" in address or _is_asked(address)) and calls(node, address)
 
 
-def _arrives(plan: Plan, reached: _Reached, who: str, whom: str) -> dict[str, Answer]:
+def _arrives(plan: Plan, reached: _Reached, who: str, whom: str) -> dict[str, Delivery]:
     """Whether a datagram of ``whom`` comes in, by the source address that it has at ``who``; no more than one that
     surely does where none is published for ``whom``.
     """
-    found: dict[str, Answer] = {}
+    found: dict[str, Delivery] = {}
     published = published_addresses(plan, whom)
     for source, answer in _arrivals(plan, reached, who, whom):
-        found[source] = found.get(source, Answer.NO) | answer
-        if answer is Answer.YES and not published:
+        found[source] = found.get(source, Delivery.NO) | answer
+        if answer is Delivery.YES and not published:
             break
     return found
 
 
-def _arrivals(plan: Plan, reached: _Reached, who: str, whom: str) -> Iterator[tuple[str, Answer]]:
+def _arrivals(plan: Plan, reached: _Reached, who: str, whom: str) -> Iterator[tuple[str, Delivery]]:
     """A closed firewall takes a datagram for an answer where ``who`` has written there, too; and what ``who`` writes
     is answered to where it came from, through whatever it came.
     """
@@ -255,10 +255,10 @@ def _arrivals(plan: Plan, reached: _Reached, who: str, whom: str) -> Iterator[tu
         yield address, asks(address, bound=link, direct=True, echoed=True)
 
 
-def _asked_over_udp(plan: Plan, who: str, whom: str, address: str, **how: Any) -> Answer:
+def _asked_over_udp(plan: Plan, who: str, whom: str, address: str, **how: Any) -> Delivery:
     """Whether ``whom`` answers a beacon to ``address``: one that it hears."""
     found = opens(plan, who, whom, address, protocol="udp", **how)
-    return found.answer if found.seen and calls(plan.node(whom), found.seen) else Answer.NO
+    return found.answer if found.seen and calls(plan.node(whom), found.seen) else Delivery.NO
 
 
 def _links(reached: _Reached, who: str, whom: str) -> Iterator[Pair]:
@@ -284,7 +284,7 @@ def sweeps(node: Node, address: str) -> bool:
     return int(ip_address(address)) in _asked(nets)
 
 
-def _swept(interface: Interface) -> Iterator[IPv4Interface]:
+def _swept(interface: NodeInterface) -> Iterator[IPv4Interface]:
     """The subnets of an interface that are asked before those of container bridges, behind which no peer is."""
     if interface.kind != "segment" or not is_plugged(interface):
         return

@@ -21,8 +21,8 @@ from operator import or_
 from localpair_lab.oracle.address_stages import Stage, stage_of
 from localpair_lab.oracle.canary_probes import probes
 from localpair_lab.oracle.discovery import Acquaintance, acquaint
-from localpair_lab.oracle.multicast import Hearing, hears
-from localpair_lab.oracle.packet import Answer
+from localpair_lab.oracle.multicast import GroupDelivery, hears
+from localpair_lab.oracle.packet import Delivery
 from localpair_lab.oracle.routing import own_addresses
 from localpair_lab.oracle.special import calls
 from localpair_lab.oracle.states import states
@@ -61,7 +61,7 @@ class Judgement:
     learn of it. ``ways`` are the usable ones. ``causes`` tell why each failed attempt failed.
     """
 
-    answer: Answer
+    answer: Delivery
     open: bool
     ways: tuple[Way, ...]
     causes: frozenset[str]
@@ -69,7 +69,7 @@ class Judgement:
     @property
     def possible(self) -> bool:
         """Whether they may pair, with luck where it takes luck."""
-        return self.answer is not Answer.NO
+        return self.answer is not Delivery.NO
 
 
 @lru_cache(maxsize=512)
@@ -86,9 +86,9 @@ def judge(
     met = frozenset(known.met)
     found = (*ways(plan, join, host, met), *ways(plan, host, join, met))
     answers = [way.opening.answer & _is_known(known, way) for way in found]
-    usable = tuple(way for way, answer in zip(found, answers, strict=True) if answer is not Answer.NO)
+    usable = tuple(way for way, answer in zip(found, answers, strict=True) if answer is not Delivery.NO)
     return Judgement(
-        answer=reduce(or_, answers, Answer.NO),
+        answer=reduce(or_, answers, Delivery.NO),
         open=bool(found),
         ways=usable,
         causes=frozenset() if usable else frozenset(_causes(plan, host, join)),
@@ -119,17 +119,17 @@ def holds_addresses(host: Action) -> bool:
     return ("--offer-addresses", "none") not in zip(host.argv, host.argv[1:], strict=False)
 
 
-def _is_known(known: Acquaintance, way: Way) -> Answer:
+def _is_known(known: Acquaintance, way: Way) -> Delivery:
     """Whether whoever dials can learn the address to dial: both, where both open at once. Two firewalls that refuse
     open by luck unless beacons agree on the moment.
     """
-    dialler = known.knows(way.first, way.second, way.opening.remote)
+    dialer = known.knows(way.first, way.second, way.opening.remote)
     if way.kind != "simultaneous":
-        return dialler
+        return dialer
     # What reaches the other is seen at this address, also where a router publishes the same one for it.
-    both = dialler & known.sees(way.second, way.first, way.opening.seen)
+    both = dialer & known.sees(way.second, way.first, way.opening.seen)
     if way.opening.timed:
-        both &= Answer.MAYBE | (known.heard[way.first, way.second] & known.heard[way.second, way.first])
+        both &= Delivery.MAYBE | (known.heard[way.first, way.second] & known.heard[way.second, way.first])
     return both
 
 
@@ -157,8 +157,8 @@ def calm(plan: Plan) -> Plan:
 
 __all__ = [
     "CAUSES",
-    "Answer",
-    "Hearing",
+    "Delivery",
+    "GroupDelivery",
     "Judgement",
     "Opening",
     "Probe",

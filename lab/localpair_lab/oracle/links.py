@@ -5,36 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from localpair_lab.oracle.packet import Answer, Packet, matches
+from localpair_lab.oracle.packet import Delivery, Packet, matches
 from localpair_lab.oracle.routing import find_hop, own_addresses, passes_reverse_path
 from localpair_lab.oracle.settings import forwards, level
 from localpair_lab.plan.model import Plan
-from localpair_lab.plan.topology import Cast, Interface, Protocol
+from localpair_lab.plan.topology import Cast, NodeInterface, Protocol
 
 ALWAYS_FLOODED = "224.0.0."  # RFC 4541, 2.1.2: snooping switches forward the link-local block everywhere
 
 
-def is_plugged(interface: Interface) -> bool:
+def is_plugged(interface: NodeInterface) -> bool:
     """Whether the interface can send and hear on its link."""
     return interface.present and interface.up and interface.carrier
 
 
-def carries(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Answer, str]:
+def carries(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Delivery, str]:
     """Whether the segment carries ``packet`` from port to port, and what stops it."""
     first, second = plan.interface(sender), plan.interface(receiver)
     if not (is_plugged(first) and is_plugged(second)):
-        return Answer.NO, "no-carrier"
+        return Delivery.NO, "no-carrier"
     if first.flags.isolated and second.flags.isolated:
-        return Answer.NO, "isolation"
+        return Delivery.NO, "isolation"
     if _flag_stops(second, packet) and not _may_be_member(plan, second, packet):
-        return Answer.NO, "multicast-filter" if packet.cast == "multicast" else "broadcast-filter"
+        return Delivery.NO, "multicast-filter" if packet.cast == "multicast" else "broadcast-filter"
     if packet.cast == "unicast" and first.mac == second.mac:
-        return Answer.NO, "same-mac"  # a switch knows the station at the port by which the packet came
+        return Delivery.NO, "same-mac"  # a switch knows the station at the port by which the packet came
     answer = _rules(plan, sender, receiver, packet) & _wires(plan, sender, receiver, packet)
     if packet.cast == "unicast" and _is_twin(plan, receiver):
-        answer &= Answer.MAYBE  # the switch sends it to that one of them which spoke last
+        answer &= Delivery.MAYBE  # the switch sends it to that one of them which spoke last
     if _flag_stops(second, packet) or (packet.cast == "multicast" and not _is_member(plan, receiver, packet)):
-        answer &= Answer.MAYBE  # a group lives on for as long as the switch remembers its members
+        answer &= Delivery.MAYBE  # a group lives on for as long as the switch remembers its members
     return answer, "network-filter"
 
 
@@ -45,13 +45,13 @@ def _is_twin(plan: Plan, port: str) -> bool:
     return any(other.mac == interface.mac and is_plugged(other) for other in alike)
 
 
-def _flag_stops(receiver: Interface, packet: Packet) -> bool:
+def _flag_stops(receiver: NodeInterface, packet: Packet) -> bool:
     if packet.protocol == "arp" or packet.cast == "broadcast":
         return packet.cast == "broadcast" and not receiver.flags.broadcast_flood
     return (packet.cast == "multicast" or packet.protocol == "nd") and not receiver.flags.multicast_flood
 
 
-def _may_be_member(plan: Plan, receiver: Interface, packet: Packet) -> bool:
+def _may_be_member(plan: Plan, receiver: NodeInterface, packet: Packet) -> bool:
     """Whether a switch that floods no group to the port sends this one there all the same, for a member that it knows.
 
     It knows those whom it has asked, and link-local groups have none.
@@ -76,9 +76,9 @@ def _is_member(plan: Plan, receiver: str, packet: Packet) -> bool:
     )
 
 
-def _rules(plan: Plan, sender: str, receiver: str, packet: Packet) -> Answer:
+def _rules(plan: Plan, sender: str, receiver: str, packet: Packet) -> Delivery:
     segment = plan.segment(plan.interface(sender).segment)
-    answer = Answer.YES
+    answer = Delivery.YES
     for rule in segment.rules:
         if rule.from_ports and sender not in rule.from_ports:
             continue
@@ -86,34 +86,34 @@ def _rules(plan: Plan, sender: str, receiver: str, packet: Packet) -> Answer:
             continue
         if matches(rule.match, packet):
             certain = rule.loss_percent >= 100 and rule.only_s == (0.0, 0.0)
-            answer &= Answer.NO if certain else Answer.MAYBE
+            answer &= Delivery.NO if certain else Delivery.MAYBE
     return answer
 
 
-def _wires(plan: Plan, sender: str, receiver: str, packet: Packet) -> Answer:
-    answer = Answer.YES
+def _wires(plan: Plan, sender: str, receiver: str, packet: Packet) -> Delivery:
+    answer = Delivery.YES
     for impairment in plan.impairments:
         on_way = (impairment.port, impairment.direction) in ((sender, "from"), (receiver, "to"))
         if on_way and matches(impairment.match, packet):
             if impairment.loss_percent >= 100:
-                return Answer.NO
+                return Delivery.NO
             if impairment.loss_percent or impairment.nth:
-                answer &= Answer.MAYBE
+                answer &= Delivery.MAYBE
     return answer
 
 
-def resolves(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Answer, str]:
+def resolves(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Delivery, str]:
     """Whether ``sender`` learns the hardware address of ``receiver``: one question to all, one answer
     back.
     """
     asked, stopped = is_asked(plan, sender, receiver, packet)
     answer = replace(packet, protocol=_protocol(packet), cast="unicast", size=60, syn=False)
     told, stopped_back = carries(plan, receiver, sender, answer)
-    reason = stopped if asked is Answer.NO else stopped_back
+    reason = stopped if asked is Delivery.NO else stopped_back
     return asked & told, reason if reason in ("isolation", "same-mac") else "no-neighbour"
 
 
-def is_asked(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Answer, str]:
+def is_asked(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[Delivery, str]:
     """Whether the question for the hardware address to which ``sender`` wants to send ``packet`` is heeded.
 
     It names the packet's source where that is the sender's own, else an address of the interface. Linux heeds no
@@ -126,7 +126,7 @@ def is_asked(plan: Plan, sender: str, receiver: str, packet: Packet) -> tuple[An
         own = [text.partition("/")[0] for text in asker.addresses if ":" not in text]
         question = replace(question, source=own[0] if own else packet.source)
     if not passes_reverse_path(plan.node(receiver.partition("/")[0]), question, plan.interface(receiver)):
-        return Answer.NO, "reverse-path-filter"
+        return Delivery.NO, "reverse-path-filter"
     return carries(plan, sender, receiver, question)
 
 

@@ -11,22 +11,22 @@ from localpair_lab.plan.topology import Cast, Chain, Family, Match, Node, Protoc
 PROBE_BYTES = 100  # small enough for every link; what is larger is asked for by name
 
 
-class Answer(Enum):
+class Delivery(Enum):
     """Whether something arrives. ``MAYBE``: chance decides, or two hosts claim one address."""
 
     YES = "yes"
     NO = "no"
     MAYBE = "maybe"
 
-    def __and__(self, other: Answer) -> Answer:
-        if Answer.NO in (self, other):
-            return Answer.NO
-        return Answer.MAYBE if Answer.MAYBE in (self, other) else Answer.YES
+    def __and__(self, other: Delivery) -> Delivery:
+        if Delivery.NO in (self, other):
+            return Delivery.NO
+        return Delivery.MAYBE if Delivery.MAYBE in (self, other) else Delivery.YES
 
-    def __or__(self, other: Answer) -> Answer:
-        if Answer.YES in (self, other):
-            return Answer.YES
-        return Answer.MAYBE if Answer.MAYBE in (self, other) else Answer.NO
+    def __or__(self, other: Delivery) -> Delivery:
+        if Delivery.YES in (self, other):
+            return Delivery.YES
+        return Delivery.MAYBE if Delivery.MAYBE in (self, other) else Delivery.NO
 
 
 @dataclass(frozen=True, slots=True)

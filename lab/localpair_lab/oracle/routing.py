@@ -10,7 +10,7 @@ from localpair_lab.oracle.packet import Packet, family
 from localpair_lab.oracle.parsed import ip_address, ip_interface, ip_network
 from localpair_lab.oracle.settings import level
 from localpair_lab.plan.build.addressing import has_route
-from localpair_lab.plan.topology import Interface, Node, Route
+from localpair_lab.plan.topology import Node, NodeInterface, NodeRoute
 
 MAIN = 254
 MAIN_PRIORITY = 32766
@@ -22,19 +22,19 @@ class Hop:
     take.
     """
 
-    interface: Interface
+    interface: NodeInterface
     next_hop: str
     source: str
 
 
-def live_interfaces(node: Node) -> tuple[Interface, ...]:
+def live_interfaces(node: Node) -> tuple[NodeInterface, ...]:
     """The interfaces that exist and are up; carrier does not matter to routing."""
     return tuple(interface for interface in node.interfaces if interface.present and interface.up)
 
 
-def own_addresses(node: Node) -> dict[str, Interface]:
+def own_addresses(node: Node) -> dict[str, NodeInterface]:
     """Every address of the node without its length, link-local ones too, and the interface that holds it."""
-    owned: dict[str, Interface] = {}
+    owned: dict[str, NodeInterface] = {}
     for interface in live_interfaces(node):
         for text in (*interface.addresses, *filter(None, (interface.link_local,))):
             owned.setdefault(text.partition("/")[0], interface)
@@ -51,7 +51,7 @@ def find_hop(
     if _is_broadcast(node, destination):
         return None  # nothing for one host leaves to what is everybody by the own mask
     if direct:
-        return _hop(node, Route(destination=f"{destination}/32", interface=bound), destination, source)
+        return _hop(node, NodeRoute(destination=f"{destination}/32", interface=bound), destination, source)
     for table, suppress in _tables(node, destination, source):
         route = _best(node, destination, table, bound)
         if route is None or ip_network(route.destination).prefixlen <= suppress:
@@ -67,7 +67,7 @@ def find_hop(
     )
     if owns_ipv4 and family(destination) == "ipv4":
         # Linux: a bound IPv4 socket takes every destination for on-link where no route says otherwise.
-        route = Route(destination=f"{destination}/32", interface=bound)
+        route = NodeRoute(destination=f"{destination}/32", interface=bound)
         return _hop(node, route, destination, source)
     return None
 
@@ -107,7 +107,7 @@ def _held(address: str, prefix: str) -> bool:
     return bool(address) and family(address) == family(prefix) and ip_address(address) in ip_network(prefix)
 
 
-def _best(node: Node, destination: str, table: int, bound: str) -> Route | None:
+def _best(node: Node, destination: str, table: int, bound: str) -> NodeRoute | None:
     fitting = [
         route
         for route in _routes(node, table)
@@ -118,7 +118,7 @@ def _best(node: Node, destination: str, table: int, bound: str) -> Route | None:
     return min(fitting, key=lambda route: (-ip_network(route.destination).prefixlen, route.metric))
 
 
-def _routes(node: Node, table: int) -> Iterator[Route]:
+def _routes(node: Node, table: int) -> Iterator[NodeRoute]:
     """The table's routes, connected ones first; those through interfaces that are not live do not exist."""
     live = {interface.name: interface for interface in live_interfaces(node)}
     if table == MAIN:
@@ -130,30 +130,30 @@ def _routes(node: Node, table: int) -> Iterator[Route]:
 
 
 @lru_cache(maxsize=1024)
-def _connected(interface: Interface) -> tuple[Route, ...]:
+def _connected(interface: NodeInterface) -> tuple[NodeRoute, ...]:
     return tuple(_subnet_routes(interface))
 
 
-def _subnet_routes(interface: Interface) -> Iterator[Route]:
+def _subnet_routes(interface: NodeInterface) -> Iterator[NodeRoute]:
     peers = dict(interface.peers)
     for text in interface.addresses:
         if text in peers:
             far = peers[text]
-            yield Route(f"{far}/{128 if ':' in far else 32}", interface.name)
+            yield NodeRoute(f"{far}/{128 if ':' in far else 32}", interface.name)
         elif has_route(subnet := ip_interface(text).network):
-            yield Route(str(subnet), interface.name)
+            yield NodeRoute(str(subnet), interface.name)
     if interface.link_local:
-        yield Route("fe80::/64", interface.name)
+        yield NodeRoute("fe80::/64", interface.name)
 
 
-def _hop(node: Node, route: Route, destination: str, source: str) -> Hop | None:
+def _hop(node: Node, route: NodeRoute, destination: str, source: str) -> Hop | None:
     interface = next(entry for entry in node.interfaces if entry.name == route.interface)
     next_hop = route.via or destination
     chosen = source or route.source or _source(interface, next_hop) or _any_source(node, destination)
     return Hop(interface, next_hop, chosen) if chosen else None
 
 
-def _source(interface: Interface, next_hop: str) -> str:
+def _source(interface: NodeInterface, next_hop: str) -> str:
     """The interface's address on the next hop's link, else its first of that family."""
     if next_hop.startswith("fe80:"):
         return interface.link_local.partition("/")[0]
@@ -169,7 +169,7 @@ def _any_source(node: Node, destination: str) -> str:
     return ""
 
 
-def passes_reverse_path(node: Node, packet: Packet, interface: Interface) -> bool:
+def passes_reverse_path(node: Node, packet: Packet, interface: NodeInterface) -> bool:
     """Whether the node's reverse path filter lets ``packet`` in by ``interface`` (RFC 3704); an address of its own
     is never believed as a source from outside.
     """

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from localpair_lab.oracle.links import is_plugged
 from localpair_lab.oracle.parsed import ip_address, ip_interface, ip_network
-from localpair_lab.plan.topology import Interface, Node
+from localpair_lab.plan.topology import Node, NodeInterface
 
 Subnet: TypeAlias = IPv4Network | IPv6Network
 
@@ -48,7 +48,7 @@ def calls_by(node: Node, address: str, bound: str) -> bool:
     return is_within(address, subnets(on) if bound else neighbourhood(on))
 
 
-def subnets(interfaces: Iterable[Interface]) -> Iterator[Subnet]:
+def subnets(interfaces: Iterable[NodeInterface]) -> Iterator[Subnet]:
     """The subnets, by their real masks, of interfaces on which neighbours can be."""
     for interface in interfaces:
         for text in interface.addresses if interface.kind != "tunnel" and is_plugged(interface) else ():
@@ -57,7 +57,7 @@ def subnets(interfaces: Iterable[Interface]) -> Iterator[Subnet]:
                 yield subnet
 
 
-def neighbourhood(interfaces: Iterable[Interface]) -> Iterator[Subnet]:
+def neighbourhood(interfaces: Iterable[NodeInterface]) -> Iterator[Subnet]:
     """The subnets in which addresses of special purpose are neighbours."""
     return map(widened, subnets(interfaces))
 

@@ -17,7 +17,7 @@ from localpair_lab.plan.changes import (
     SetSegment,
 )
 from localpair_lab.plan.model import Plan
-from localpair_lab.plan.topology import Interface, Node, Route
+from localpair_lab.plan.topology import Node, NodeInterface, NodeRoute
 
 
 def states(plan: Plan) -> Iterator[Plan]:
@@ -77,7 +77,7 @@ def _change_interface(plan: Plan, change: SetLink | Readdress | DeleteInterface 
 
 
 def _with_interface(
-    plan: Plan, port: str, interface: Interface, routes: tuple[Route, ...] | None = None
+    plan: Plan, port: str, interface: NodeInterface, routes: tuple[NodeRoute, ...] | None = None
 ) -> Plan:
     node = plan.node(port.partition("/")[0])
     interfaces = tuple(interface if entry.name == interface.name else entry for entry in node.interfaces)
@@ -85,7 +85,7 @@ def _with_interface(
     return _with_node(plan, dataclasses.replace(node, interfaces=interfaces, routes=kept))
 
 
-def _routes(node: Node, interface: str, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+def _routes(node: Node, interface: str, routes: tuple[NodeRoute, ...]) -> tuple[NodeRoute, ...]:
     return (*(route for route in node.routes if route.interface != interface), *routes)
 
 

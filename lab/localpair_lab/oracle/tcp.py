@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeAlias
 
-from localpair_lab.oracle.packet import Answer, Packet, family
+from localpair_lab.oracle.packet import Delivery, Packet, family
 from localpair_lab.oracle.routing import find_hop, live_interfaces, own_addresses
 from localpair_lab.oracle.special import calls, calls_by
 from localpair_lab.oracle.walk import StateAt, Walk, walk
 from localpair_lab.plan.model import Plan
-from localpair_lab.plan.topology import Interface, Node, State
+from localpair_lab.plan.topology import Node, NodeInterface, State
 
 PAIRING_PORT = 46821
 DIAL_PORT = 46830
@@ -26,12 +26,12 @@ NOBODY_MET: Met = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Whether a connection opens. ``local`` and ``remote`` are the addresses that the dialler's socket shows,
+    """Whether a connection opens. ``local`` and ``remote`` are the addresses that the dialer's socket shows,
     ``seen`` the source address that the other side sees. ``timed``: both sides' first segments are refused, so that
     they have to cross on the way.
     """
 
-    answer: Answer
+    answer: Delivery
     reason: str
     local: str
     remote: str
@@ -67,19 +67,19 @@ def ways(plan: Plan, first: str, second: str, met: Met = NOBODY_MET) -> Iterator
             if not calls_by(plan.node(first), address, bound):
                 continue
             opening = opens(plan, first, second, address, bound=bound, met=met)
-            if opening.answer is not Answer.NO:
+            if opening.answer is not Delivery.NO:
                 yield Way("dial", first, second, opening, (first,) if bound else ())
             there = _sets_out(plan, first, second, address, bound=bound, met=met)
-            if there.answer is Answer.NO or there.at != second:
+            if there.answer is Delivery.NO or there.at != second:
                 continue  # by whichever interface the other's own segment leaves
             for bound_too in bindings(plan.node(second)):
                 both = meets(plan, first, second, address, bound=(bound, bound_too), met=met)
-                if both.answer is not Answer.NO and calls_by(plan.node(second), both.seen, bound_too):
+                if both.answer is not Delivery.NO and calls_by(plan.node(second), both.seen, bound_too):
                     notes = tuple(who for who, on in ((first, bound), (second, bound_too)) if on)
                     yield Way("simultaneous", first, second, both, notes)
 
 
-def published_addresses(plan: Plan, name: str) -> dict[str, Interface]:
+def published_addresses(plan: Plan, name: str) -> dict[str, NodeInterface]:
     """The addresses at which other machines publish the node's pairing port, and the node's interface behind
     each.
     """
@@ -105,7 +105,7 @@ def bindings(node: Node) -> tuple[str, ...]:
 
 def opens(
     plan: Plan,
-    dialler: str,
+    dialer: str,
     listener: str,
     address: str,
     *,
@@ -116,18 +116,18 @@ def opens(
     echoed: bool = False,
     met: Met = NOBODY_MET,
 ) -> Opening:
-    """Whether ``dialler`` opens to ``address`` of ``listener``; ``bound`` is the interface of the dialling socket,
+    """Whether ``dialer`` opens to ``address`` of ``listener``; ``bound`` is the interface of the dialling socket,
     ``direct``: to a host on its link. ``echoed``: the answer leaves by the interface that the question came in by,
     as beacons can and a listener's segments cannot.
     """
-    packet = _packet(plan.node(dialler), address, port, protocol)
-    scope = _scope(plan, dialler, address, bound)
-    there = walk(plan, dialler, packet, lambda _: "new", bound=scope, direct=direct, acquainted=met)
-    if there.answer is Answer.NO or there.at != listener:
+    packet = _packet(plan.node(dialer), address, port, protocol)
+    scope = _scope(plan, dialer, address, bound)
+    there = walk(plan, dialer, packet, lambda _: "new", bound=scope, direct=direct, acquainted=met)
+    if there.answer is Delivery.NO or there.at != listener:
         return _failed(there, address)
     by = there.by if echoed else ""
     back = _answer(plan, there, lambda node: "established" if node in there.visited else "invalid", met, by)
-    return _both(there, back, dialler, address)
+    return _both(there, back, dialer, address)
 
 
 def meets(
@@ -148,16 +148,16 @@ def meets(
     packet = _packet(plan.node(first), address, port, "tcp")
     scope = _scope(plan, first, address, bound[0])
     there = _sets_out(plan, first, second, address, port=port, bound=bound[0], met=met)
-    if there.answer is Answer.NO or there.at != second:
+    if there.answer is Delivery.NO or there.at != second:
         return _failed(there, address)
     if any(done.after.source_port == 0 for done in there.translations):
-        return Opening(Answer.NO, "random-ports", packet.source, address, at=there.translations[0].node)
+        return Opening(Delivery.NO, "random-ports", packet.source, address, at=there.translations[0].node)
     if there.arrived is None or not _sends_from(plan.node(second), there.arrived.reply(), bound[1]):
-        return Opening(Answer.NO, "another-source", packet.source, address, at=second)
+        return Opening(Delivery.NO, "another-source", packet.source, address, at=second)
 
     # The other's first segment is no answer where it sets out, unless ours was let in there before.
     before = walk(plan, first, packet, lambda _: "new", bound=scope, acquainted=met)
-    let_in = before.answer is not Answer.NO and before.at == second
+    let_in = before.answer is not Delivery.NO and before.at == second
 
     def coming(node: str) -> State:
         return "established" if node in there.visited and (node != second or let_in) else "new"
@@ -202,7 +202,7 @@ def crosses(
     answering: frozenset[str],
     direct: str = "",
     met: Met = NOBODY_MET,
-) -> Iterator[tuple[str, Answer]]:
+) -> Iterator[tuple[str, Delivery]]:
     """Whether a beacon of ``sender`` to ``address`` comes in at ``receiver``, whatever becomes of an answer, and the
     source address that it has there.
 
@@ -218,7 +218,7 @@ def crosses(
 
 def _crosses(
     plan: Plan, receiver: str, leaves: Callable[[StateAt], Walk], answering: frozenset[str]
-) -> tuple[str, Answer]:
+) -> tuple[str, Delivery]:
     there = leaves(lambda _: "new")
     if there.reason.startswith("firewall-in") and there.at == receiver and there.arrived is not None:
         wrote = (_wrote(plan, receiver, there.arrived.reply(), own) for own in bindings(plan.node(receiver)))
@@ -227,7 +227,7 @@ def _crosses(
             there = leaves(going)
     source = there.arrived.source if there.arrived is not None else ""
     heard = there.at == receiver and source and calls(plan.node(receiver), source)
-    return source, there.answer if heard else Answer.NO
+    return source, there.answer if heard else Delivery.NO
 
 
 def _wrote(plan: Plan, node: str, packet: Packet, bound: str) -> bool:
@@ -263,12 +263,12 @@ def _answer(plan: Plan, there: Walk, state_at: StateAt, met: Met, bound: str = "
 
 def _failed(there: Walk, address: str) -> Opening:
     """Another host has the address, or something on the way said no."""
-    return Opening(Answer.NO, there.reason or f"another-host-{there.at}", "", address, at=there.at)
+    return Opening(Delivery.NO, there.reason or f"another-host-{there.at}", "", address, at=there.at)
 
 
-def _both(there: Walk, back: Walk, dialler: str, address: str) -> Opening:
+def _both(there: Walk, back: Walk, dialer: str, address: str) -> Opening:
     seen = there.arrived.source if there.arrived is not None else ""
     local = back.arrived.destination if back.arrived is not None else ""
-    if back.answer is Answer.NO or back.at != dialler:
-        return Opening(Answer.NO, f"answer-{back.reason or 'astray'}", local, address, seen, at=back.at)
+    if back.answer is Delivery.NO or back.at != dialer:
+        return Opening(Delivery.NO, f"answer-{back.reason or 'astray'}", local, address, seen, at=back.at)
     return Opening(there.answer & back.answer, "", local, address, seen)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from localpair_lab.oracle.links import carries, owners, proxies, resolves
-from localpair_lab.oracle.packet import Answer, Packet, judge
+from localpair_lab.oracle.packet import Delivery, Packet, judge
 from localpair_lab.oracle.parsed import ip_address, ip_network
 from localpair_lab.oracle.routing import find_hop, live_interfaces, own_addresses, passes_reverse_path
 from localpair_lab.oracle.settings import forwards
 from localpair_lab.plan.model import Plan
-from localpair_lab.plan.topology import Interface, Node, State
+from localpair_lab.plan.topology import Node, NodeInterface, State
 
 MOST_HOPS = 8
 StateAt: TypeAlias = Callable[[str], State]
@@ -35,7 +35,7 @@ class Walk:
     ``arrived`` is the packet as the last node saw it, ``by`` the interface it came in by.
     """
 
-    answer: Answer
+    answer: Delivery
     at: str
     reason: str = ""
     visited: tuple[str, ...] = ()
@@ -53,14 +53,14 @@ class _Walker:
     undo: tuple[Translation, ...]
     acquainted: frozenset[tuple[str, str]]
     node: Node
-    answer: Answer = Answer.YES
+    answer: Delivery = Delivery.YES
     visited: list[str] = field(default_factory=list)
     translations: list[Translation] = field(default_factory=list)
     crossed: list[tuple[str, str]] = field(default_factory=list)
 
     def end(self, reason: str, by: str = "") -> Walk:
         return Walk(
-            answer=Answer.NO if reason else self.answer,
+            answer=Delivery.NO if reason else self.answer,
             at=self.node.name,
             reason=reason,
             visited=tuple(self.visited),
@@ -142,7 +142,7 @@ def _leave(walker: _Walker, hook: str, interface_in: str, bound: str, *, direct:
     return _cross(walker, hop.interface, hop.next_hop)
 
 
-def _cross(walker: _Walker, interface: Interface, next_hop: str) -> tuple[str, str]:
+def _cross(walker: _Walker, interface: NodeInterface, next_hop: str) -> tuple[str, str]:
     if interface.kind == "tunnel":
         return interface.far_end, ""
     if interface.kind == "bridge":
@@ -160,36 +160,36 @@ def _to_owner(walker: _Walker, sender: str, found: list[str], next_hop: str) -> 
     found.sort(key=lambda port: ((sender, port) not in walker.acquainted, not _lets_in(walker, port)))
     reason = "nobody-there"
     for port in found:
-        resolved, why = Answer.YES, ""
+        resolved, why = Delivery.YES, ""
         if (sender, port) not in walker.acquainted:
             resolved, why = resolves(walker.plan, sender, port, walker.packet)
         carried, stopped = carries(walker.plan, sender, port, walker.packet)
-        if Answer.NO not in (resolved, carried):
+        if Delivery.NO not in (resolved, carried):
             twins = len({port.partition("/")[0] for port in found}) > 1
             certain = not (
                 twins
                 or _may_be_led(walker, found, port, next_hop)
                 or _may_vanish(walker, sender, found, port)
             )
-            walker.answer &= resolved & carried & (Answer.YES if certain else Answer.MAYBE)
+            walker.answer &= resolved & carried & (Delivery.YES if certain else Delivery.MAYBE)
             walker.crossed.append((sender, port))
             return port, ""
-        reason = why if resolved is Answer.NO else stopped
+        reason = why if resolved is Delivery.NO else stopped
     return "", reason
 
 
 def _to_proxy(walker: _Walker, sender: str, next_hop: str, reason: str) -> tuple[str, str]:
     """The port of a node that answers for others. It takes its time, so whoever has the address answers before it."""
-    found: list[tuple[str, Answer]] = []
+    found: list[tuple[str, Delivery]] = []
     for port in proxies(walker.plan, sender, next_hop, walker.packet):
         asked = resolves(walker.plan, sender, port, walker.packet)[0]
         answer = asked & carries(walker.plan, sender, port, walker.packet)[0]
-        if answer is not Answer.NO:
+        if answer is not Delivery.NO:
             found.append((port, answer))
     if not found:
         return "", reason
     port, answer = found[0]
-    walker.answer &= answer if len(found) == 1 else Answer.MAYBE
+    walker.answer &= answer if len(found) == 1 else Delivery.MAYBE
     walker.crossed.append((sender, port))
     return port, ""
 
@@ -205,8 +205,8 @@ def _may_vanish(walker: _Walker, sender: str, found: list[str], port: str) -> bo
     if (sender, port) in walker.acquainted:
         return False
     return any(
-        resolves(walker.plan, sender, other, walker.packet)[0] is not Answer.NO
-        and carries(walker.plan, sender, other, walker.packet)[0] is Answer.NO
+        resolves(walker.plan, sender, other, walker.packet)[0] is not Delivery.NO
+        and carries(walker.plan, sender, other, walker.packet)[0] is Delivery.NO
         for other in found
         if other != port
     )
@@ -233,7 +233,7 @@ def _may_be_led(walker: _Walker, found: list[str], port: str, next_hop: str) -> 
     return any(hop is not None and hop.interface.name in others for hop in hops)
 
 
-def _arrive(walker: _Walker, interface: Interface) -> str:
+def _arrive(walker: _Walker, interface: NodeInterface) -> str:
     """Translate back or forwards at arrival; the reason why the node throws it away before that, if it
     does.
     """
@@ -269,7 +269,7 @@ def _forwards(node: Node, packet: Packet) -> bool:
     return forwards(node, packet.family)
 
 
-def _translate_source(walker: _Walker, interface: Interface) -> None:
+def _translate_source(walker: _Walker, interface: NodeInterface) -> None:
     packet = walker.packet
     for undone in walker.undo:  # an answer leaves with the address that the question was sent to
         forwarded = undone.before.destination != undone.after.destination

@@ -8,10 +8,10 @@ from typing import Literal, TypeAlias
 from localpair_lab.plan.topology import (
     Chain,
     Impairment,
-    Interface,
     Level,
+    NodeInterface,
+    NodeRoute,
     PortFlags,
-    Route,
     SegmentRule,
 )
 
@@ -27,7 +27,7 @@ class SetLink:
     port: str
     up: bool
     level: Level
-    routes: tuple[Route, ...] = ()
+    routes: tuple[NodeRoute, ...] = ()
     do: Literal["set-link"] = "set-link"
 
 
@@ -39,7 +39,7 @@ class Readdress:
 
     port: str
     addresses: tuple[str, ...]
-    routes: tuple[Route, ...] = ()
+    routes: tuple[NodeRoute, ...] = ()
     do: Literal["readdress"] = "readdress"
 
 
@@ -58,8 +58,8 @@ class CreateInterface:
     """
 
     node: str
-    interface: Interface
-    routes: tuple[Route, ...] = ()
+    interface: NodeInterface
+    routes: tuple[NodeRoute, ...] = ()
     do: Literal["create-interface"] = "create-interface"
 
 
@@ -73,7 +73,7 @@ class Roam:
     segment: str
     flags: PortFlags
     addresses: tuple[str, ...]
-    routes: tuple[Route, ...] = ()
+    routes: tuple[NodeRoute, ...] = ()
     do: Literal["roam"] = "roam"
 
 

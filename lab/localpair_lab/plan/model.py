@@ -36,8 +36,8 @@ from localpair_lab.plan.actions import Action
 from localpair_lab.plan.changes import Event, SetClock
 from localpair_lab.plan.topology import (
     Impairment,
-    Interface,
     Node,
+    NodeInterface,
     Segment,
 )
 
@@ -78,7 +78,7 @@ class Plan:
                 return node
         raise KeyError(name)
 
-    def interface(self, port: str) -> Interface:
+    def interface(self, port: str) -> NodeInterface:
         """The interface of ``node/interface``; KeyError if there is none."""
         owner, _, name = port.partition("/")
         for interface in self.node(owner).interfaces:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from localpair_lab.model.scenario import Scenario
 from localpair_lab.plan.build.actions import plan_actions
-from localpair_lab.plan.build.events import Stage, plan_events, plan_impairments
+from localpair_lab.plan.build.events import EventContext, plan_events, plan_impairments
 from localpair_lab.plan.build.machines import plan_nodes
 from localpair_lab.plan.build.networks import plan_segments
 from localpair_lab.plan.build.ports import all_ports
@@ -21,7 +21,7 @@ from localpair_lab.plan.changes import (
     SetSegment,
 )
 from localpair_lab.plan.model import Plan
-from localpair_lab.plan.topology import Interface, Node, Segment
+from localpair_lab.plan.topology import Node, NodeInterface, Segment
 
 LIMIT_S = 60.0
 
@@ -30,7 +30,7 @@ def make_plan(scenario: Scenario, *, name: str, cell: str = "", source: str = ""
     """The plan of one cell. ``name`` is the scenario's, ``source`` the file it came from."""
     ports = all_ports(scenario)
     nodes = plan_nodes(scenario, ports)
-    events = tuple(plan_events(Stage(scenario, ports, {node.name: node for node in nodes})))
+    events = tuple(plan_events(EventContext(scenario, ports, {node.name: node for node in nodes})))
     segments = plan_segments(scenario.networks, ports)
     impairments = tuple(plan_impairments(scenario.impair, ports))
     plan = Plan(
@@ -98,7 +98,7 @@ def _node_needs(nodes: tuple[Node, ...]) -> Iterator[str]:
             yield from _interface_needs(interface)
 
 
-def _interface_needs(interface: Interface) -> Iterator[str]:
+def _interface_needs(interface: NodeInterface) -> Iterator[str]:
     if interface.link_local:
         yield "ipv6"
     if interface.flags.isolated:

@@ -109,7 +109,7 @@ class PortForward:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class NodeRoute:
     """One route of a node. ``via`` empty: on link. ``table`` 254 is the main table. ``kind`` ``blackhole``
     swallows silently.
 
@@ -158,7 +158,7 @@ class PortFlags:
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
+class NodeInterface:
     """One interface of a node.
 
     ``kind``:
@@ -226,8 +226,8 @@ class Node:
 
     name: str
     role: Role
-    interfaces: tuple[Interface, ...]
-    routes: tuple[Route, ...] = ()
+    interfaces: tuple[NodeInterface, ...]
+    routes: tuple[NodeRoute, ...] = ()
     routing_rules: tuple[RoutingRule, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
     chains: tuple[Chain, ...] = ()

@@ -18,7 +18,7 @@ AROUND = 1  # lines of the scenario above and below the failing one
 WIDTH = 108
 
 
-def tell(cell: PlannedCell, outcome: Outcome, root: Path) -> str:
+def failure_report(cell: PlannedCell, outcome: Outcome, root: Path) -> str:
     """The whole text for a cell that did not pass."""
     return "\n".join(_lines(cell, outcome, root)) + "\n"
 

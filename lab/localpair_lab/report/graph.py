@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 
 from localpair_lab.plan.model import Plan
-from localpair_lab.plan.topology import Interface, Node
+from localpair_lab.plan.topology import Node, NodeInterface
 from localpair_lab.report.describe import machine_notes, network_notes, story
 
 LANE = 168  # pixels for one interface
@@ -30,7 +30,7 @@ FONT = "font-family='ui-sans-serif, system-ui, sans-serif'"
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class BoxPosition:
     """Where a machine's box stands."""
 
     node: Node
@@ -56,7 +56,7 @@ class Bar:
 class Layout:
     """The whole picture."""
 
-    spots: tuple[Spot, ...]
+    spots: tuple[BoxPosition, ...]
     bars: dict[str, Bar]
     width: int
     height: int
@@ -92,12 +92,12 @@ def draw(
 # --- Layout ---
 
 
-def _drawn(node: Node) -> tuple[Interface, ...]:
+def _drawn(node: Node) -> tuple[NodeInterface, ...]:
     """The interfaces that lead somewhere: on a segment, or into a tunnel."""
     return tuple(entry for entry in node.interfaces if entry.kind != "bridge")
 
 
-def _network_of(entry: Interface) -> str:
+def _network_of(entry: NodeInterface) -> str:
     return entry.segment or entry.far_end.partition("/")[0].removesuffix("-hub")
 
 
@@ -139,12 +139,14 @@ def _bars(plan: Plan, prefixes: dict[str, str], y: int) -> dict[str, Bar]:
     return bars
 
 
-def _row(plan: Plan, nodes: list[Node], heights: dict[str, int], y: int, *, bottom: int) -> Iterator[Spot]:
+def _row(
+    plan: Plan, nodes: list[Node], heights: dict[str, int], y: int, *, bottom: int
+) -> Iterator[BoxPosition]:
     x = MARGIN + LABELS
     for node in nodes:
         width = max([len(_drawn(node)) * LANE, LANE, _reach(machine_notes(plan, node)) + 28])
         top = bottom - heights[node.name] if bottom else y
-        yield Spot(node, x, top, width, heights[node.name])
+        yield BoxPosition(node, x, top, width, heights[node.name])
         x += width + GAP
 
 
@@ -168,7 +170,7 @@ def _text(
     return f"{behind}<text {place} fill='{fill}'>{escape(text)}</text>"
 
 
-def _lanes(layout: Layout) -> Iterator[tuple[Spot, Interface, int, int, Bar]]:
+def _lanes(layout: Layout) -> Iterator[tuple[BoxPosition, NodeInterface, int, int, Bar]]:
     """Each drawn interface: its box, itself, its lane's x, the y of its box's edge, and its bar."""
     for spot in layout.spots:
         for number, entry in enumerate(_drawn(spot.node)):
@@ -213,7 +215,7 @@ def _bar(bar: Bar, width: int) -> Iterator[str]:
         yield _text(MARGIN + LABELS, bar.y + BAR + 15, bar.notes, fill="#a03030", halo=True)
 
 
-def _box(plan: Plan, spot: Spot) -> Iterator[str]:
+def _box(plan: Plan, spot: BoxPosition) -> Iterator[str]:
     node = spot.node
     fill = ROLE_FILL[node.role]
     yield (

@@ -26,19 +26,19 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _NarrativeEntry:
     at: float
     kind: str
     who: str
     text: str
 
 
-def tale(plan: Plan, folder: Path) -> list[Sentence]:
+def narrative(plan: Plan, folder: Path) -> list[Sentence]:
     """The sentences for the run whose artifacts are in ``folder``; none where it left no timeline."""
     path = folder / "timeline.jsonl"
     if not path.exists():
         return []
-    entries = [_Entry(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    entries = [_NarrativeEntry(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
     nodes = {action.id: action.node for action in plan.actions}
     starts = [entry.at for entry in entries if entry.kind == "action" and entry.text.startswith("starts on")]
     zero = max(starts, default=0.0)
@@ -54,7 +54,7 @@ def tale(plan: Plan, folder: Path) -> list[Sentence]:
     return told
 
 
-def _sentences(plan: Plan, entry: _Entry) -> Iterator[str]:
+def _sentences(plan: Plan, entry: _NarrativeEntry) -> Iterator[str]:
     if entry.kind == "event" and entry.text != "done":
         yield entry.text
     if entry.kind == "action":
@@ -64,7 +64,7 @@ def _sentences(plan: Plan, entry: _Entry) -> Iterator[str]:
         yield from _of_event(name, json.loads(rest) if rest else {})
 
 
-def _of_action(plan: Plan, entry: _Entry) -> Iterator[str]:
+def _of_action(plan: Plan, entry: _NarrativeEntry) -> Iterator[str]:
     verb = next((action.verb for action in plan.actions if action.id == entry.who), "")
     if entry.text.startswith("starts on"):
         yield f"starts `localpair {verb}`"

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from localpair_lab.report.summary import Result
+from localpair_lab.report.summary import SummaryRow
 
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 HEAD = ("| scenario | outcome | path | time |", "|---|---|---|---|")
@@ -31,7 +31,7 @@ def rows_of(text: str) -> dict[str, str]:
     return {match["name"]: line for match, line in found if match is not None}
 
 
-def updated(text: str, results: Iterable[Result], names: Iterable[str]) -> str:
+def updated(text: str, results: Iterable[SummaryRow], names: Iterable[str]) -> str:
     """``text`` with fresh rows for what was played; ``names`` are the scenarios that there are."""
     old, new = rows_of(text), fresh_rows(results)
     rows = [new.get(name) or old.get(name) for name in sorted(names)]
@@ -40,22 +40,22 @@ def updated(text: str, results: Iterable[Result], names: Iterable[str]) -> str:
     return before + table + rest.partition(END)[2]
 
 
-def fresh_rows(results: Iterable[Result]) -> dict[str, str]:
+def fresh_rows(results: Iterable[SummaryRow]) -> dict[str, str]:
     """A row for each scenario, its cells and engines together."""
-    groups: dict[str, list[Result]] = defaultdict(list)
+    groups: dict[str, list[SummaryRow]] = defaultdict(list)
     for result in results:
         groups[f"{result.theme}/{result.scenario}"].append(result)
     return {name: _row(name, cells) for name, cells in groups.items()}
 
 
-def _row(name: str, cells: list[Result]) -> str:
+def _row(name: str, cells: list[SummaryRow]) -> str:
     link = f"[{name}](../lab/scenarios/{name}.yaml)"
     paths = _listed({cell.path for cell in cells if cell.path})
     times = [cell.after_s for cell in cells if cell.after_s]
     return f"| {link} | {_listed(set(_outcomes(cells)))} | {paths} | {_span(times)} |"
 
 
-def _outcomes(cells: Iterable[Result]) -> Iterator[str]:
+def _outcomes(cells: Iterable[SummaryRow]) -> Iterator[str]:
     for cell in cells:
         if cell.word == "passed":
             yield _WORDS.get(cell.came, cell.came)
@@ -81,6 +81,6 @@ def _rounded(seconds: float) -> str:
     return f"{seconds:.0f}" if seconds >= 3 else f"{max(0.1, seconds):.1f}"
 
 
-def write_table(path: Path, results: Iterable[Result], names: Iterable[str]) -> None:
+def write_table(path: Path, results: Iterable[SummaryRow], names: Iterable[str]) -> None:
     """Bring the file up to date. Raises ValueError where it has no table, OSError where it cannot be written."""
     path.write_text(updated(path.read_text(encoding="utf-8"), results, names), encoding="utf-8")

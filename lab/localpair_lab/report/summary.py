@@ -11,7 +11,7 @@ BAD = ("failed", "broken", "passed unexpectedly")
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class SummaryRow:
     """One cell on one engine. ``word`` is ``passed``, ``failed``, ``broken``, ``unsupported``, ``expected
     failure``, or ``passed unexpectedly``. ``came`` is what came of its main action, ``after_s`` after how long.
     """
@@ -30,11 +30,11 @@ class Result:
     after_s: float = 0.0
 
 
-def grid(results: Iterable[Result]) -> Iterator[tuple[str, str]]:
-    """The lines of the grid, each with ``good``, ``bad`` or ``plain`` for its colour."""
+def summary_table(results: Iterable[SummaryRow]) -> Iterator[tuple[str, str]]:
+    """The lines of the summary, each with ``good``, ``bad`` or ``plain`` for its colour."""
     everything = list(results)
     engines = sorted({result.engine for result in everything}, reverse=True)
-    groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[SummaryRow]] = defaultdict(list)
     for result in everything:
         groups[result.theme, result.scenario].append(result)
     width = max((len(scenario) for _, scenario in groups), default=0) + 4
@@ -49,7 +49,7 @@ def grid(results: Iterable[Result]) -> Iterator[tuple[str, str]]:
         yield line.rstrip(), "bad" if any(cell.word in BAD for cell in cells) else "good"
 
 
-def _word(cells: list[Result]) -> str:
+def _word(cells: list[SummaryRow]) -> str:
     """``passed 4 · 0.31 s`` or what stands out: ``FAILED 1 of 4``."""
     if not cells:
         return "-"
@@ -70,9 +70,9 @@ def _time(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
-def totals(results: Iterable[Result]) -> Iterator[str]:
+def totals(results: Iterable[SummaryRow]) -> Iterator[str]:
     """One line for each engine: counts, and what the lab itself cost."""
-    by_engine: dict[str, list[Result]] = defaultdict(list)
+    by_engine: dict[str, list[SummaryRow]] = defaultdict(list)
     for result in results:
         by_engine[result.engine].append(result)
     for engine, cells in sorted(by_engine.items(), reverse=True):
@@ -85,7 +85,7 @@ def totals(results: Iterable[Result]) -> Iterator[str]:
         yield f"{engine}: {told}{cost}"
 
 
-def reasons(results: Iterable[Result]) -> Iterator[str]:
+def reasons(results: Iterable[SummaryRow]) -> Iterator[str]:
     """Why cells could not be played or were expected to fail, each reason once with how often."""
     found: dict[tuple[str, str], int] = defaultdict(int)
     for result in results:

@@ -11,14 +11,14 @@ import pytest
 from localpair_lab.loading.cases import scenario_names
 from localpair_lab.paths import SCENARIOS
 from localpair_lab.report.results_page import write_table
-from localpair_lab.report.summary import Result, grid, reasons, totals
+from localpair_lab.report.summary import SummaryRow, reasons, summary_table, totals
 
 
 def summarize(terminal: pytest.TerminalReporter, reports: Iterable[Any]) -> None:
     """Write the grid of scenarios and engines, then what it does not show; bring the page's table up to date."""
     results = list(_results(reports))
     terminal.section("lab")
-    for line, kind in grid(results):
+    for line, kind in summary_table(results):
         terminal.write_line(line, green=kind == "good", red=kind == "bad")
     terminal.write_line("")
     for line in (*reasons(results), *totals(results)):
@@ -27,11 +27,11 @@ def summarize(terminal: pytest.TerminalReporter, reports: Iterable[Any]) -> None
         write_table(Path(page), results, scenario_names(SCENARIOS))
 
 
-def _results(reports: Iterable[Any]) -> Iterator[Result]:
+def _results(reports: Iterable[Any]) -> Iterator[SummaryRow]:
     for report in reports:
         known = dict(getattr(report, "user_properties", ()))
         if getattr(report, "when", "") == "call" and "lab_scenario" in known:
-            yield Result(
+            yield SummaryRow(
                 theme=known["lab_theme"],
                 scenario=known["lab_scenario"],
                 cell=known["lab_cell"],

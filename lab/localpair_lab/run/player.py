@@ -12,14 +12,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from localpair_lab.engines.base import Process, Running
+from localpair_lab.engines.base import EngineProcess, Running
 from localpair_lab.errors import LabError
 from localpair_lab.plan.actions import Action, SampleFile
 from localpair_lab.plan.changes import Event, SetClock
 from localpair_lab.plan.model import Plan
 from localpair_lab.run.load_pressure import Pressure
-from localpair_lab.run.process import GRACE_S, Attendant
-from localpair_lab.run.signals import Board, NeverError
+from localpair_lab.run.process import GRACE_S, ProcessMonitor
+from localpair_lab.run.signals import NeverError, Signals
 from localpair_lab.timeline import ActionRecord, Record
 
 HELPER_READY_S = 10.0
@@ -36,11 +36,11 @@ async def play(plan: Plan, running: Running) -> Record:
     try:
         await player.start_helpers()
         await player.put_files()
-        player.board.begin, player.record.began_ns = time.monotonic(), time.time_ns()
+        player.signals.begin, player.record.began_ns = time.monotonic(), time.time_ns()
         await player.play()
     finally:
         watch.cancel()
-        player.record.elapsed_s, player.record.pressure = player.board.now(), pressure.share()
+        player.record.elapsed_s, player.record.pressure = player.signals.now(), pressure.share()
         player.record.write(running.folder)
     return player.record
 
@@ -58,9 +58,9 @@ async def _watch_turns(record: Record) -> None:
 class _Player:
     plan: Plan
     running: Running
-    board: Board = field(default_factory=Board)
+    signals: Signals = field(default_factory=Signals)
     record: Record = field(default_factory=Record)
-    processes: dict[str, Process] = field(default_factory=dict)
+    processes: dict[str, EngineProcess] = field(default_factory=dict)
     helpers: list[asyncio.Task[None]] = field(default_factory=list)
 
     # --- Helpers ---
@@ -78,9 +78,9 @@ class _Player:
                 except TimeoutError:
                     raise LabError(f"the helper {program.name} on {node.name} did not get ready") from None
 
-    async def _listen_to_helper(self, name: str, process: Process, ready: asyncio.Event) -> None:
+    async def _listen_to_helper(self, name: str, process: EngineProcess, ready: asyncio.Event) -> None:
         async for line in process.lines():
-            self.record.note(self.board.now(), "helper", name, line.text)
+            self.record.note(self.signals.now(), "helper", name, line.text)
             if line.text == "ready":
                 ready.set()
 
@@ -120,7 +120,9 @@ class _Player:
                     for task in done:
                         task.result()
         except TimeoutError:
-            self.record.note(self.board.now(), "run", "lab", f"the limit of {self.plan.limit_s:g} s is over")
+            self.record.note(
+                self.signals.now(), "run", "lab", f"the limit of {self.plan.limit_s:g} s is over"
+            )
 
     async def _end_all(self, actions: dict[str, asyncio.Task[None]]) -> None:
         """Interrupt what still runs, then kill it; the actions' own tasks record how it ended."""
@@ -141,15 +143,15 @@ class _Player:
             await play(event)
         except NeverError as never:
             self.record.unreached.append(event.id)
-            await self.board.close(event.id, f"{event.id} was not played")
-            self.record.note(self.board.now(), "event", event.id, f"not played: {never}")
+            await self.signals.close(event.id, f"{event.id} was not played")
+            self.record.note(self.signals.now(), "event", event.id, f"not played: {never}")
 
     async def _change(self, event: Event) -> None:
-        await self.board.wait(event.when)
-        self.record.note(self.board.now(), "event", event.id, event.text)
+        await self.signals.wait(event.when)
+        self.record.note(self.signals.now(), "event", event.id, event.text)
         await self.running.apply(event.change)
-        self.record.note(self.board.now(), "event", event.id, "done")
-        await self.board.post(f"{event.id}.done")
+        self.record.note(self.signals.now(), "event", event.id, "done")
+        await self.signals.post(f"{event.id}.done")
 
     # --- Actions ---
 
@@ -157,21 +159,21 @@ class _Player:
         record = ActionRecord(action.id, action.node, action.verb)
         self.record.actions[action.id] = record
         try:
-            await self.board.wait(action.when)
+            await self.signals.wait(action.when)
         except NeverError as never:
             record.skipped = str(never)
-            self.record.note(self.board.now(), "action", action.id, f"not started: {never}")
-            await self.board.close(action.id, f"{action.id} was not started")
+            self.record.note(self.signals.now(), "action", action.id, f"not started: {never}")
+            await self.signals.close(action.id, f"{action.id} was not started")
             return
         for sample in action.files:
             await self.running.put(action.node, sample.name, self._sample(sample))
         process = await self.running.start(action.node, action.argv, dict(action.environment))
-        record.started = self.board.now()
+        record.started = self.signals.now()
         self.processes[action.id] = process
         note = f"starts on {action.node}: {' '.join(action.argv)}"
         self.record.note(record.started, "action", action.id, note)
-        await self.board.post(f"{action.id}.started")
-        await Attendant(action, process, record, self.board, self.record).attend()
+        await self.signals.post(f"{action.id}.started")
+        await ProcessMonitor(action, process, record, self.signals, self.record).monitor()
 
     def _sample(self, sample: SampleFile) -> bytes:
         """The same bytes for the same seed and name, so that a run can be played again."""

@@ -21,7 +21,7 @@ from localpair_lab.engines.registry import ENGINE_MODULES, make_engine
 from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell
-from localpair_lab.run.runner import Pause, Wishes, carry_out
+from localpair_lab.run.runner import Pause, RunOptions, carry_out
 from localpair_lab.run.semaphore import claimed, pool_size, taken
 
 WEIGHTS = {"namespace": 1, "cold": 2, "compose": 4}
@@ -90,8 +90,8 @@ def _once(task: Task, engine: Engine, pause: Pause | None) -> Outcome:
             held.keep(WEIGHT_STANDING)
             asyncio.get_running_loop().call_later(BUSY_S, held.keep, 0)
 
-        wishes = Wishes(keep=task.keep, pcap=task.pcap, pause=pause, stands=stands)
-        return asyncio.run(carry_out(task.cell, engine, folder, wishes))
+        run_options = RunOptions(keep=task.keep, pcap=task.pcap, pause=pause, stands=stands)
+        return asyncio.run(carry_out(task.cell, engine, folder, run_options))
 
 
 def broken(setting: Setting, error: LabError) -> Played:

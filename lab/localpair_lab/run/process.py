@@ -8,26 +8,26 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from localpair_lab.engines.base import Line, Process
+from localpair_lab.engines.base import EngineProcess, OutputLine
 from localpair_lab.plan.actions import Action
 from localpair_lab.plan.changes import When
-from localpair_lab.run.signals import Board, NeverError
-from localpair_lab.timeline import ActionRecord, Record, Seen, shown
+from localpair_lab.run.signals import NeverError, Signals
+from localpair_lab.timeline import ActionRecord, Record, SeenEvent, shown
 
 GRACE_S = 2.0  # from the interrupt to the kill
 
 
 @dataclass(slots=True)
-class Attendant:
-    """Attends one process; what it learns goes to ``record``, to the timeline and to the board."""
+class ProcessMonitor:
+    """Watches one process; what it learns goes to ``record``, to the timeline and to the signals."""
 
     action: Action
-    process: Process
+    process: EngineProcess
     record: ActionRecord
-    board: Board
+    signals: Signals
     run: Record
 
-    async def attend(self) -> None:
+    async def monitor(self) -> None:
         """Until the process has ended, by itself or by its deadline."""
         reading = asyncio.create_task(self._read())
         others = [asyncio.create_task(self._feed()), asyncio.create_task(self._stop())]
@@ -38,10 +38,10 @@ class Attendant:
             for task in (reading, *others):
                 task.cancel()
             await asyncio.gather(reading, *others, return_exceptions=True)
-        self.record.ended = self.board.now()
+        self.record.ended = self.signals.now()
         self._note(f"ends with {self.record.exit}")
-        await self.board.post(f"{self.action.id}.ended")
-        await self.board.close(self.action.id, f"{self.action.id} ended with {self.record.exit}")
+        await self.signals.post(f"{self.action.id}.ended")
+        await self.signals.close(self.action.id, f"{self.action.id} ended with {self.record.exit}")
 
     async def _wait(self) -> int:
         try:
@@ -67,7 +67,7 @@ class Attendant:
         if at is None:
             return
         try:
-            await self.board.wait(at)
+            await self.signals.wait(at)
         except NeverError as never:
             self._note(f"gets no {what}: {never}")
             return
@@ -78,7 +78,7 @@ class Attendant:
         if self.action.stop_at is None:
             return
         try:
-            await self.board.wait(self.action.stop_at)
+            await self.signals.wait(self.action.stop_at)
         except NeverError as never:
             self._note(f"not stopped: {never}")
             return
@@ -86,11 +86,11 @@ class Attendant:
         await self.process.signal(signal.SIGINT if self.action.stop == "interrupt" else signal.SIGKILL)
 
     def _note(self, text: str) -> None:
-        self.run.note(self.board.now(), "action", self.action.id, text)
+        self.run.note(self.signals.now(), "action", self.action.id, text)
 
     async def _read(self) -> None:
         async for line in self.process.lines():
-            at = line.at - self.board.begin
+            at = line.at - self.signals.begin
             event = _json_event(line)
             text = shown(str(event["event"]), event) if event is not None else line.text
             self.record.log.append(f"{at:8.3f} {line.stream}: {text}")
@@ -99,22 +99,22 @@ class Attendant:
             else:
                 await self._take_event(event, line, at)
 
-    async def _take_event(self, event: dict[str, Any], line: Line, at: float) -> None:
+    async def _take_event(self, event: dict[str, Any], line: OutputLine, at: float) -> None:
         name = str(event["event"])
-        self.record.seen.append(Seen(at, name, event))
+        self.record.seen.append(SeenEvent(at, name, event))
         self.run.note(at, "json", self.action.id, shown(name, event))
         for carried, texts in (("offer", self.run.offers), ("answer", self.run.answers)):
             if name == carried:
                 texts.setdefault(self.action.id, []).append(str(event.get(name, "")))
-        await self.board.post(f"{self.action.id}.{name}", line.at)
+        await self.signals.post(f"{self.action.id}.{name}", line.at)
 
-    def _take_text(self, line: Line, at: float) -> None:
+    def _take_text(self, line: OutputLine, at: float) -> None:
         if line.stream == "stdout":
             self.record.stray.append(line.text)
         self.run.note(at, line.stream, self.record.id, line.text)
 
 
-def _json_event(line: Line) -> dict[str, Any] | None:
+def _json_event(line: OutputLine) -> dict[str, Any] | None:
     """The JSON event on a line of stdout, or None for anything else."""
     if line.stream != "stdout":
         return None

@@ -26,7 +26,7 @@ Pause = Callable[[Running, Outcome], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class RunOptions:
     """What becomes of a run's artifacts: kept always, or only when it did not pass. ``pause`` is called on
     failure, ``stands`` when the network does.
     """
@@ -37,11 +37,11 @@ class Wishes:
     stands: Callable[[], None] | None = None
 
 
-async def conduct(cell: PlannedCell, engine: Engine, folder: Path, wishes: Wishes) -> Outcome:
+async def run_cell(cell: PlannedCell, engine: Engine, folder: Path, run_options: RunOptions) -> Outcome:
     """Play ``cell`` on ``engine`` with its artifacts in ``folder``; never raises for what a verdict can
     say.
     """
-    return unsupported(cell, engine) or await carry_out(cell, engine, folder, wishes)
+    return unsupported(cell, engine) or await carry_out(cell, engine, folder, run_options)
 
 
 def unsupported(cell: PlannedCell, engine: Engine) -> Outcome | None:
@@ -54,17 +54,17 @@ def unsupported(cell: PlannedCell, engine: Engine) -> Outcome | None:
     return Outcome(Verdict.UNSUPPORTED, engine.name, missing=tuple(missing), reason=reason, hint=hint)
 
 
-async def carry_out(cell: PlannedCell, engine: Engine, folder: Path, wishes: Wishes) -> Outcome:
-    """``conduct`` for a cell that this machine supports."""
+async def carry_out(cell: PlannedCell, engine: Engine, folder: Path, run_options: RunOptions) -> Outcome:
+    """``run_cell`` for a cell that this machine supports."""
     _prepare(cell, folder)
     started = time.monotonic()
     try:
-        outcome = await _play(cell, engine, folder, wishes)
+        outcome = await _play(cell, engine, folder, run_options)
     except LabError as error:
         outcome = Outcome(Verdict.BROKEN, engine.name, folder, reason=error.message, hint=error.hint)
     elapsed = time.monotonic() - started
     outcome = replace(outcome, elapsed_s=elapsed, own_cost_s=max(0.0, elapsed - outcome.own_cost_s))
-    return _tidied(outcome, wishes)
+    return _tidied(outcome, run_options)
 
 
 def _prepare(cell: PlannedCell, folder: Path) -> None:
@@ -73,25 +73,25 @@ def _prepare(cell: PlannedCell, folder: Path) -> None:
     (folder / "plan.json").write_text(as_json(cell.plan), encoding="utf-8")
 
 
-async def _play(cell: PlannedCell, engine: Engine, folder: Path, wishes: Wishes) -> Outcome:
+async def _play(cell: PlannedCell, engine: Engine, folder: Path, run_options: RunOptions) -> Outcome:
     running = await engine.up(cell.plan, folder)
-    if wishes.stands is not None:
-        wishes.stands()
+    if run_options.stands is not None:
+        run_options.stands()
     try:
         record = await play(cell.plan, running)
         await running.captured()
         outcome = judged(cell, engine.name, folder, record)
-        if outcome.verdict is not Verdict.PASSED or wishes.keep:
+        if outcome.verdict is not Verdict.PASSED or run_options.keep:
             await running.collect()
-        if outcome.verdict is Verdict.FAILED and wishes.pause is not None:
-            await wishes.pause(running, outcome)
+        if outcome.verdict is Verdict.FAILED and run_options.pause is not None:
+            await run_options.pause(running, outcome)
         return outcome
     finally:
         await running.down()
 
 
 def judged(cell: PlannedCell, engine: str, folder: Path, record: Record) -> Outcome:
-    """The verdict on a record. ``own_cost_s`` holds the time of the play itself until ``conduct`` turns it
+    """The verdict on a record. ``own_cost_s`` holds the time of the play itself until ``run_cell`` turns it
     round.
     """
     failures = check(cell.scenario, cell.plan, record, folder)
@@ -127,13 +127,13 @@ def _too_busy(record: Record) -> str:
     return ""
 
 
-def _tidied(outcome: Outcome, wishes: Wishes) -> Outcome:
+def _tidied(outcome: Outcome, run_options: RunOptions) -> Outcome:
     folder = outcome.folder
     if folder is None:
         return outcome
-    if wishes.pcap == "never" or (wishes.pcap == "fail" and outcome.verdict is Verdict.PASSED):
+    if run_options.pcap == "never" or (run_options.pcap == "fail" and outcome.verdict is Verdict.PASSED):
         shutil.rmtree(folder / "captures", ignore_errors=True)
-    if outcome.verdict is Verdict.PASSED and not wishes.keep and wishes.pcap != "always":
+    if outcome.verdict is Verdict.PASSED and not run_options.keep and run_options.pcap != "always":
         shutil.rmtree(folder, ignore_errors=True)
         return replace(outcome, folder=None)
     return outcome

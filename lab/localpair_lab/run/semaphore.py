@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 
-class Held:
+class HeldSlots:
     """Tokens in hand."""
 
     def __init__(self, files: list[IO[str]]) -> None:
@@ -28,7 +28,7 @@ class Held:
 
 
 @contextmanager
-def taken(folder: Path, wanted: int, size: int) -> Iterator[Held]:
+def taken(folder: Path, wanted: int, size: int) -> Iterator[HeldSlots]:
     """Hold ``wanted`` (at most ``size``) tokens of the pool in ``folder``; waits until they are free."""
     folder.mkdir(parents=True, exist_ok=True)
     files: list[IO[str]] = []
@@ -36,7 +36,7 @@ def taken(folder: Path, wanted: int, size: int) -> Iterator[Held]:
         with (folder / "gate").open("w") as gate:
             fcntl.flock(gate, fcntl.LOCK_EX)
             _gather(folder, min(wanted, size), size, files)
-        yield Held(files)
+        yield HeldSlots(files)
     finally:
         for file in files:
             file.close()

@@ -1,4 +1,4 @@
-"""The board of moments: what has happened, and who waits for it."""
+"""Signals: the moments that have come, and who waits for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class NeverError(Exception):
     """The moment waited for can no longer come."""
 
 
-class Board:
+class Signals:
     """Moments by name. Times are ``time.monotonic()``; ``begin`` is when the network stood."""
 
     def __init__(self) -> None:

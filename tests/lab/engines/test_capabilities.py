@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from localpair_lab.cli.maintenance import diagnosed
 from localpair_lab.engines import capabilities
-from localpair_lab.engines.doctor import Finding
+from localpair_lab.engines.doctor import CapabilityFinding
 from localpair_lab.engines.namespace import forkserver_client
 from localpair_lab.engines.namespace.trials import namespaces
 from localpair_lab.fabric.system import clock, sandbox, tools
@@ -166,10 +166,10 @@ def test_a_sandbox_on_an_unknown_machine_is_no_sandbox() -> None:
 
 def test_the_doctor_shows_engines_side_by_side_and_each_reason_once() -> None:
     findings = [
-        Finding("namespace", "loss", True),
-        Finding("namespace", "rate", True),
-        Finding("compose", "loss", False, "no Docker engine answers", "start it"),
-        Finding("compose", "rate", False, "no Docker engine answers", "start it"),
+        CapabilityFinding("namespace", "loss", True),
+        CapabilityFinding("namespace", "rate", True),
+        CapabilityFinding("compose", "loss", False, "no Docker engine answers", "start it"),
+        CapabilityFinding("compose", "rate", False, "no Docker engine answers", "start it"),
     ]
     lines = [" ".join(line.split()) for line in diagnosed(findings)]
     assert lines[:2] == ["namespace compose", f"loss yes no {CAPABILITIES['loss']}"]

@@ -52,8 +52,8 @@ INSIDE, OUTSIDE = (
 )
 
 
-def behind(gateway: str) -> tuple[p.Route, ...]:
-    return (p.Route("0.0.0.0/0", "eth0", via=gateway),)
+def behind(gateway: str) -> tuple[p.NodeRoute, ...]:
+    return (p.NodeRoute("0.0.0.0/0", "eth0", via=gateway),)
 
 
 def routed(**more: object) -> p.Plan:

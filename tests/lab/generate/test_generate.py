@@ -26,7 +26,7 @@ from localpair_lab.generate.topology import make
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.oracle.consistency import disagreements
 from localpair_lab.oracle.judge import judge
-from localpair_lab.oracle.packet import Answer
+from localpair_lab.oracle.packet import Delivery
 from localpair_lab.plan.model import Plan
 
 import places
@@ -59,7 +59,7 @@ def drafts(count: int) -> list[set[str]]:
 @given(samples())
 def test_whatever_is_drawn_is_a_scenario_whose_expectation_the_oracle_shares(drawn: Sample) -> None:
     cell = planned_text(drawn.name, drawn.text)
-    if drawn.expected.answer is Answer.YES and not cell.plan.events:
+    if drawn.expected.answer is Delivery.YES and not cell.plan.events:
         assert list(disagreements(cell.scenario, cell.plan)) == []
 
 
@@ -99,8 +99,8 @@ def test_troubles_that_people_have_together_come_together() -> None:
 
 def test_about_two_thirds_have_a_path_and_chance_decides_hardly_any() -> None:
     answers = Counter(draw(3, number).expected.answer for number in range(150))
-    assert 80 <= answers[Answer.YES] <= 120
-    assert answers[Answer.MAYBE] <= 8
+    assert 80 <= answers[Delivery.YES] <= 120
+    assert answers[Delivery.MAYBE] <= 8
 
 
 # --- What comes of a play ---
@@ -109,20 +109,20 @@ def test_about_two_thirds_have_a_path_and_chance_decides_hardly_any() -> None:
 @pytest.mark.parametrize(
     ("answer", "verdict", "ends", "kind"),
     [
-        (Answer.YES, Verdict.PASSED, ("paired", "paired"), None),
-        (Answer.NO, Verdict.PASSED, ("failed", "failed"), None),
-        (Answer.YES, Verdict.FAILED, ("failed", "failed"), "not-paired"),
-        (Answer.NO, Verdict.FAILED, ("paired", "paired"), "paired"),
-        (Answer.YES, Verdict.FAILED, ("paired", "failed"), "one-sided"),
-        (Answer.MAYBE, Verdict.PASSED, ("failed", "paired"), "one-sided"),
-        (Answer.MAYBE, Verdict.PASSED, ("failed", "failed"), None),
-        (Answer.YES, Verdict.FAILED, ("paired", "paired"), "fault"),
-        (Answer.YES, Verdict.BROKEN, (), "broken"),
-        (Answer.YES, Verdict.UNSUPPORTED, (), None),
+        (Delivery.YES, Verdict.PASSED, ("paired", "paired"), None),
+        (Delivery.NO, Verdict.PASSED, ("failed", "failed"), None),
+        (Delivery.YES, Verdict.FAILED, ("failed", "failed"), "not-paired"),
+        (Delivery.NO, Verdict.FAILED, ("paired", "paired"), "paired"),
+        (Delivery.YES, Verdict.FAILED, ("paired", "failed"), "one-sided"),
+        (Delivery.MAYBE, Verdict.PASSED, ("failed", "paired"), "one-sided"),
+        (Delivery.MAYBE, Verdict.PASSED, ("failed", "failed"), None),
+        (Delivery.YES, Verdict.FAILED, ("paired", "paired"), "fault"),
+        (Delivery.YES, Verdict.BROKEN, (), "broken"),
+        (Delivery.YES, Verdict.UNSUPPORTED, (), None),
     ],
 )
 def test_how_a_play_can_disagree(
-    answer: Answer, verdict: Verdict, ends: tuple[str, ...], kind: str | None
+    answer: Delivery, verdict: Verdict, ends: tuple[str, ...], kind: str | None
 ) -> None:
     outcome = Outcome(verdict, "namespace", ends=tuple(zip(("host", "join"), ends, strict=False)))
     found = differs(answer, outcome)
@@ -180,7 +180,7 @@ def wrong_oracle(plan: Plan) -> Expected:
     """An oracle that thinks nobody pairs who has a container bridge."""
     bridged = any(entry.kind == "bridge" for node in plan.nodes for entry in node.interfaces)
     right = expected(plan)
-    return replace(right, answer=Answer.NO) if bridged else right
+    return replace(right, answer=Delivery.NO) if bridged else right
 
 
 @pytest.mark.netns
@@ -225,7 +225,7 @@ def test_the_command_tells_what_disagrees_and_how_to_play_it_again(
 
     assert command.generate(options()) == 0
     assert "agreed 2" in capsys.readouterr().out
-    monkeypatch.setattr(sampling, "expected", lambda plan: replace(expected(plan), answer=Answer.NO))
+    monkeypatch.setattr(sampling, "expected", lambda plan: replace(expected(plan), answer=Delivery.NO))
     assert command.generate(options()) == 1
     told = capsys.readouterr().out
     for number in numbers:
@@ -249,7 +249,8 @@ events:
 pair: {host: bob, join: alice, join_at: gone.done}
 expect: [{of: [host, join], within: 20s}]
 """
-    assert expected(planned_text("cable", text).plan).answer is Answer.MAYBE
+    assert expected(planned_text("cable", text).plan).answer is Delivery.MAYBE
     assert (
-        expected(planned_text("cable", text.replace("host.started", "host.offer")).plan).answer is Answer.YES
+        expected(planned_text("cable", text.replace("host.started", "host.offer")).plan).answer
+        is Delivery.YES
     )

@@ -13,14 +13,14 @@ import pytest
 from localpair_lab import decoy
 from localpair_lab.fabric.traffic import capture
 from localpair_lab.fabric.traffic.capture import Tap
-from localpair_lab.fabric.traffic.frames import Packet
-from localpair_lab.fabric.traffic.pcapng import INBOUND, OUTBOUND, Writer, packets
+from localpair_lab.fabric.traffic.frames import FrameHeader
+from localpair_lab.fabric.traffic.pcapng import INBOUND, OUTBOUND, CaptureWriter, packets
 from localpair_lab.judge import traffic_limits
-from localpair_lab.judge.conformance import Circumstances, check_manners, circumstances
-from localpair_lab.judge.packets import Sighting, read_node
+from localpair_lab.judge.conformance import Circumstances, check_conformance, circumstances
+from localpair_lab.judge.packets import CapturedPacket, read_node
 from localpair_lab.judge.traffic_limits import Span
 from localpair_lab.oracle.multicast import DISCOVERY_PORT, GROUPS
-from localpair_lab.timeline import ActionRecord, Record, Seen
+from localpair_lab.timeline import ActionRecord, Record, SeenEvent
 
 from localpair import limits
 from localpair.protocol.discovery import Discovery, Self
@@ -49,11 +49,11 @@ HERE = Circumstances(
 )
 
 
-def packet(source: str, to: str, port: int, **more: object) -> Packet:
+def packet(source: str, to: str, port: int, **more: object) -> FrameHeader:
     """A datagram; ``more`` are further fields of it."""
     address = ip_address(to)
     cast = "multicast" if address.is_multicast else "broadcast" if to == BROADCAST else "unicast"
-    plain = Packet(
+    plain = FrameHeader(
         f"ipv{address.version}",
         "udp",
         cast,
@@ -69,15 +69,15 @@ def packet(source: str, to: str, port: int, **more: object) -> Packet:
 
 def out(
     to: str, port: int = 46821, *, on: str = "alice/eth0", times: int = 1, source: str = ALICE, **more: object
-) -> list[Sighting]:
-    return [Sighting(0, on, True, packet(source, to, port, **more))] * times
+) -> list[CapturedPacket]:
+    return [CapturedPacket(0, on, True, packet(source, to, port, **more))] * times
 
 
-def heard(source: str, first: bytes = b"LP\x01\x00") -> list[Sighting]:
-    return [Sighting(0, "alice/eth0", False, packet(source, GROUP, DISCOVERY_PORT, first=first))]
+def heard(source: str, first: bytes = b"LP\x01\x00") -> list[CapturedPacket]:
+    return [CapturedPacket(0, "alice/eth0", False, packet(source, GROUP, DISCOVERY_PORT, first=first))]
 
 
-def dials(to: str, port: int, times: int, *, syns: int = 1, source: str = ALICE) -> list[Sighting]:
+def dials(to: str, port: int, times: int, *, syns: int = 1, source: str = ALICE) -> list[CapturedPacket]:
     return [
         one
         for number in range(times)
@@ -94,13 +94,15 @@ def dials(to: str, port: int, times: int, *, syns: int = 1, source: str = ALICE)
     ]
 
 
-def asked(address: str, times: int = 1) -> list[Sighting]:
-    question = Packet(protocol="arp", source=ip_address(ALICE).packed, destination=ip_address(address).packed)
-    return [Sighting(0, "alice/eth0", True, question)] * times
+def asked(address: str, times: int = 1) -> list[CapturedPacket]:
+    question = FrameHeader(
+        protocol="arp", source=ip_address(ALICE).packed, destination=ip_address(address).packed
+    )
+    return [CapturedPacket(0, "alice/eth0", True, question)] * times
 
 
-def wanted(*seen: list[Sighting], of: Circumstances = HERE) -> list[str]:
-    return [fault[0] for fault in check_manners(of, [one for part in seen for one in part])]
+def wanted(*seen: list[CapturedPacket], of: Circumstances = HERE) -> list[str]:
+    return [fault[0] for fault in check_conformance(of, [one for part in seen for one in part])]
 
 
 # --- the numbers ---
@@ -112,7 +114,7 @@ def wanted(*seen: list[Sighting], of: Circumstances = HERE) -> list[str]:
         "DISCOVERY_PORT", "PAIRING_PORTS", "DIAL_PORTS", "MULTICAST_HOPS", "BEACON_BYTES", "ANSWER_BURST",
         "ANSWER_REFILL_S", "PROBE_GAPS_S", "PROBE_WAITING_S", "NEIGHBOUR_PROBES", "NEIGHBOUR_PROBES_REFILL_S",
         "SWEEP_ADDRESSES", "SWEEP_WAITING_EVERY_S", "TARGETS", "SECRETS_PER_BEAT",
-        "RETRY_GAPS_S", "OPENING_GAPS_S", "VOLLEY_DIALS", "RENDEZVOUS_ROUNDS", "RENDEZVOUS_GAPS_S",
+        "RETRY_GAPS_S", "PUNCH_GAPS_S", "SIMULTANEOUS_DIALS", "RENDEZVOUS_ROUNDS", "RENDEZVOUS_GAPS_S",
         "PACKET_DIALS_PER_SOURCE", "PACKET_DIALS_WINDOW_S", "RESUME_S",
     ],
 )  # fmt: skip
@@ -237,7 +239,7 @@ KNOWN = "call offered addresses and heard devices only"
         (dials(STRANGER, 46821, 1), KNOWN),
     ],
 )
-def test_a_packet_to_a_wrong_place_is_found(seen: list[Sighting], fault: str) -> None:
+def test_a_packet_to_a_wrong_place_is_found(seen: list[CapturedPacket], fault: str) -> None:
     assert wanted(seen) == [fault]
 
 
@@ -286,23 +288,25 @@ def test_an_address_of_special_purpose_beyond_the_own_subnets_is_never_called(ad
         ),
     ],
 )
-def test_a_packet_too_many_is_found(seen: list[Sighting], fault: str) -> None:
+def test_a_packet_too_many_is_found(seen: list[CapturedPacket], fault: str) -> None:
     assert wanted(seen) == [fault]
     assert wanted(seen[:-1]) == [], "and the one before it is within the budget"
 
 
 def test_only_whoever_refuses_gets_volleys_and_not_without_end() -> None:
-    def volleys(times: int) -> list[Sighting]:
+    def simultaneous_opens(times: int) -> list[CapturedPacket]:
         return [one for port in range(times) for one in dials(BOB, 50_000 + port, 1)]
 
-    refusal = [Sighting(0, "alice/eth0", False, packet(BOB, ALICE, 40_000, protocol="tcp", refusal=True))]
+    refusal = [
+        CapturedPacket(0, "alice/eth0", False, packet(BOB, ALICE, 40_000, protocol="tcp", refusal=True))
+    ]
     most = 8 + (12 + 11) * 8 * 2
-    assert wanted(refusal, volleys(most)) == []
-    assert wanted(out(BOB, 40_000, protocol="tcp", refusal=True), volleys(most)) == [], (
+    assert wanted(refusal, simultaneous_opens(most)) == []
+    assert wanted(out(BOB, 40_000, protocol="tcp", refusal=True), simultaneous_opens(most)) == [], (
         "it was this side that refused"
     )
-    assert wanted(refusal, volleys(most + 1)) == [f"send at most {most} confirmations to {BOB}"]
-    assert wanted(volleys(9)) == [f"send at most 8 confirmations to {BOB}"]
+    assert wanted(refusal, simultaneous_opens(most + 1)) == [f"send at most {most} confirmations to {BOB}"]
+    assert wanted(simultaneous_opens(9)) == [f"send at most 8 confirmations to {BOB}"]
     assert wanted(out(BOB, times=26 + 3 * 23), refusal) == []
     assert wanted(out(BOB, times=27 + 3 * 23), refusal) != []
 
@@ -339,12 +343,12 @@ def test_a_sweep_too_wide_is_found() -> None:
 
 def test_a_neighbour_beyond_the_own_mask_is_probed_on_its_link_and_by_no_router() -> None:
     asker, router = b"\x02asker", b"\x02route"
-    question = Packet(
+    question = FrameHeader(
         protocol="arp", source=ip_address("10.9.9.9").packed, destination=ip_address(ALICE).packed
     )
-    asks = [Sighting(0, "alice/eth0", False, question, sender=asker)]
+    asks = [CapturedPacket(0, "alice/eth0", False, question, sender=asker)]
 
-    def probe(address: str, receiver: bytes, on: str = "alice/eth0") -> list[Sighting]:
+    def probe(address: str, receiver: bytes, on: str = "alice/eth0") -> list[CapturedPacket]:
         return [dataclasses.replace(one, receiver=receiver) for one in out(address, on=on)]
 
     assert wanted(asks, probe("10.9.9.9", asker)) == []
@@ -361,7 +365,7 @@ def test_too_many_targets_are_found() -> None:
 
 
 def test_many_violations_of_a_kind_are_told_once() -> None:
-    (fault,) = check_manners(HERE, [one for number in range(9) for one in out(f"8.8.8.{number}")])
+    (fault,) = check_conformance(HERE, [one for number in range(9) for one in out(f"8.8.8.{number}")])
     assert fault[1].startswith("udp from port 46821 to 8.8.8.0 port 46821, out of alice/eth0; ")
     assert fault[1].endswith(", and 6 more")
 
@@ -381,12 +385,14 @@ expect: [{of: join, outcome: paired}]
 
 def record(**times: float) -> Record:
     """Both actions start at 1 s; ``times`` are those of the joiner."""
-    ready = Seen(1.0, "ready", {"ports": {"tcp": 50_100, "udp": 50_100}, "addresses": [{"address": FAR}]})
+    ready = SeenEvent(
+        1.0, "ready", {"ports": {"tcp": 50_100, "udp": 50_100}, "addresses": [{"address": FAR}]}
+    )
     host = ActionRecord("host", "bob", "host", started=1.0, ended=9.0, exit=0, seen=[ready])
     join = ActionRecord("join", "alice", "join", started=1.0, ended=times.get("ended"), exit=0)
     for name in ("paired", "reconnected"):
         if name in times:
-            join.seen.append(Seen(times[name], name, {}))
+            join.seen.append(SeenEvent(times[name], name, {}))
     return Record(actions={"host": host, "join": join}, elapsed_s=30.0)
 
 
@@ -413,10 +419,10 @@ def test_a_pair_is_silent_until_it_is_lost(plan_of: PlanOf) -> None:
 def test_an_issuer_that_waits_for_the_last_word_announces_by_two_secrets(plan_of: PlanOf) -> None:
     plan, node = plan_of(TWO), "bob"
     told = record()
-    told.actions["host"].seen += [Seen(3.0, "approval", {}), Seen(3.5, "paired", {})]
+    told.actions["host"].seen += [SeenEvent(3.0, "approval", {}), SeenEvent(3.5, "paired", {})]
     (at_once,) = circumstances(plan, told, plan.node(node)).spans
     assert (at_once.seconds, at_once.secrets) == (2.5, 1)
-    told.actions["host"].seen[-1] = Seen(8.0, "paired", {})
+    told.actions["host"].seen[-1] = SeenEvent(8.0, "paired", {})
     (late,) = circumstances(plan, told, plan.node(node)).spans
     assert (late.seconds, late.secrets) == (7.0, 2)
 
@@ -439,18 +445,18 @@ def test_a_dial_refused_inside_the_other_device_asks_for_volleys_too(
 ) -> None:
     """Its own firewall, or a router of its own: no capture between the two shows who said no."""
     told = record(ended=9.0)
-    told.actions["host"].seen.append(Seen(3.0, "attempt", {"candidate": candidate, "errno": errno}))
+    told.actions["host"].seen.append(SeenEvent(3.0, "attempt", {"candidate": candidate, "errno": errno}))
     plan = plan_of(TWO)
     found = circumstances(plan, told, plan.node("alice"))
-    volleys = [one for port in range(9) for one in dials(BOB, 50_200 + port, 1)]
-    assert (wanted(volleys, of=found) == []) == refused
+    simultaneous_opens = [one for port in range(9) for one in dials(BOB, 50_200 + port, 1)]
+    assert (wanted(simultaneous_opens, of=found) == []) == refused
 
 
 @pytest.mark.parametrize(("address", "refused"), [(ALICE, BOB), (FAR, "")])
 def test_a_refusal_between_others_allows_nothing(plan_of: PlanOf, address: str, refused: str) -> None:
     told = record(ended=9.0)
     told.actions["host"].seen.append(
-        Seen(3.0, "attempt", {"candidate": f"{address}:46830", "errno": "EPERM"})
+        SeenEvent(3.0, "attempt", {"candidate": f"{address}:46830", "errno": "EPERM"})
     )
     plan = plan_of(TWO)
     assert (BOB in circumstances(plan, told, plan.node("alice")).refused) == (refused == BOB)
@@ -472,13 +478,15 @@ def datagram(source: str, to: str, port: int, payload: bytes, *, hops: int = 1) 
 def test_captures_are_read_in_the_order_of_time(tmp_path: Path) -> None:
     question = struct.pack("!HHBBH", 1, 0x800, 6, 4, 1) + bytes(6) + ip_address(ALICE).packed + bytes(6)
     with (tmp_path / "alice.eth0.pcapng").open("wb") as file:
-        writer = Writer(file, "alice/eth0")
+        writer = CaptureWriter(file, "alice/eth0")
         writer.packet(
             10, ethernet(0x800, datagram(ALICE, GROUP, DISCOVERY_PORT, b"LP\x01\x00")), 400, OUTBOUND
         )
         writer.packet(30, ethernet(0x806, question + ip_address(BOB).packed), 42, OUTBOUND)
     with (tmp_path / "alice.tun0-2.pcapng").open("wb") as file:
-        Writer(file, "alice/tun0", bare=True).packet(20, datagram(FAR, ALICE, 9, b"", hops=64), 28, INBOUND)
+        CaptureWriter(file, "alice/tun0", bare=True).packet(
+            20, datagram(FAR, ALICE, 9, b"", hops=64), 28, INBOUND
+        )
     (tmp_path / "alicia.eth0.pcapng").write_bytes(b"")
     first, second, third = read_node(tmp_path, "alice")
     assert [one.at_ns for one in (first, second, third)] == [10, 20, 30]
@@ -511,14 +519,16 @@ class Backlog:
 def test_a_capture_ends_with_all_that_has_arrived(tmp_path: Path) -> None:
     path, waiting = tmp_path / "alice.eth0.pcapng", Backlog(5_001)
     file = path.open("wb")
-    capture.finish({7: Tap(cast("socket.socket", waiting), file, Writer(file, "alice/eth0"), is_inner=False)})
+    capture.finish(
+        {7: Tap(cast("socket.socket", waiting), file, CaptureWriter(file, "alice/eth0"), is_inner=False)}
+    )
     assert waiting.is_closed
     assert len(list(packets(path.read_bytes()))) == 5_000
 
 
 def test_a_capture_that_was_cut_off_is_read_as_far_as_it_goes() -> None:
     file = io.BytesIO()
-    writer = Writer(file, "alice/eth0")
+    writer = CaptureWriter(file, "alice/eth0")
     writer.packet(1, b"12345", 5, INBOUND)
     writer.packet(2, b"1234", 4, OUTBOUND)
     whole = file.getvalue()

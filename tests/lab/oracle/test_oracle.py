@@ -14,7 +14,7 @@ import pytest
 from localpair_lab.loading.cases import PlannedCell, all_cells
 from localpair_lab.oracle.address_stages import Stage
 from localpair_lab.oracle.consistency import disagreements
-from localpair_lab.oracle.judge import Answer, hears, judge, judge_all, opens, probes, stage_of
+from localpair_lab.oracle.judge import Delivery, hears, judge, judge_all, opens, probes, stage_of
 from localpair_lab.oracle.packet import Packet
 from localpair_lab.oracle.walk import passes_reverse_path
 
@@ -91,71 +91,76 @@ def test_an_address_of_special_purpose_is_a_neighbour_in_ones_own_subnet_and_nob
 ) -> None:
     lan = plan_of(flat(net, f"{net}0/24"))
     for offered in (True, False):
-        assert judge(lan, "bob", "alice", offered=offered).answer is Answer.YES
+        assert judge(lan, "bob", "alice", offered=offered).answer is Delivery.YES
     assert stage_of(lan.node("alice")) == Stage(2, (f"{net}10",))
     for other in ("192.168.1.", "198.19.9."):
         beyond = judge(plan_of(homes(other, net)), "bob", "alice")
-        assert beyond.answer is Answer.NO
+        assert beyond.answer is Delivery.NO
         assert "special-address" in beyond.causes
     answered = judge(plan_of(homes("192.168.1.", net)), "bob", "alice", answered=True)
-    assert answered.answer is Answer.YES, "the host may call the joiner"
+    assert answered.answer is Delivery.YES, "the host may call the joiner"
     proxy = flat(net, f"{{kind: tunnel, ip: {net}0/24, hub: {net}254}}")
-    assert judge(plan_of(proxy), "bob", "alice").answer is Answer.NO
+    assert judge(plan_of(proxy), "bob", "alice").answer is Delivery.NO
 
 
 def test_a_site_numbered_from_the_documentation_prefix_calls_its_other_links(plan_of: PlanOf) -> None:
     site = plan_of(homes("2001:db8:1::", "2001:db8:2::", 64))
-    assert judge(site, "bob", "alice").answer is Answer.YES
+    assert judge(site, "bob", "alice").answer is Delivery.YES
 
 
 @pytest.mark.parametrize(
     ("network", "group", "answer", "reason"),
     [
-        ("192.168.1.0/24", "224.0.0.171", Answer.YES, ""),
-        ("192.168.1.0/24", "ff12::6c70:6169:7273", Answer.NO, "no-address"),
-        ("{ip: 192.168.1.0/24, ipv6: link-local}", "ff12::6c70:6169:7273", Answer.YES, ""),
-        ("{ip: 192.168.1.0/24, multicast: drop}", "224.0.0.171", Answer.NO, "network-filter"),
-        ("{ip: 192.168.1.0/24, multicast: drop}", "255.255.255.255", Answer.YES, ""),
-        ("{ip: 192.168.1.0/24, multicast: {flooding: false}}", "224.0.0.171", Answer.NO, "multicast-filter"),
-        ("{ip: 192.168.1.0/24, multicast: {drop: 239.0.0.0/8}}", "224.0.0.171", Answer.YES, ""),
+        ("192.168.1.0/24", "224.0.0.171", Delivery.YES, ""),
+        ("192.168.1.0/24", "ff12::6c70:6169:7273", Delivery.NO, "no-address"),
+        ("{ip: 192.168.1.0/24, ipv6: link-local}", "ff12::6c70:6169:7273", Delivery.YES, ""),
+        ("{ip: 192.168.1.0/24, multicast: drop}", "224.0.0.171", Delivery.NO, "network-filter"),
+        ("{ip: 192.168.1.0/24, multicast: drop}", "255.255.255.255", Delivery.YES, ""),
+        (
+            "{ip: 192.168.1.0/24, multicast: {flooding: false}}",
+            "224.0.0.171",
+            Delivery.NO,
+            "multicast-filter",
+        ),
+        ("{ip: 192.168.1.0/24, multicast: {drop: 239.0.0.0/8}}", "224.0.0.171", Delivery.YES, ""),
         (
             "{ip: 192.168.1.0/24, multicast: {flooding: false}, snooping: {querier: true}}",
             "239.255.70.171",
-            Answer.MAYBE,
+            Delivery.MAYBE,
             "",
         ),
         (
             "{ip: 192.168.1.0/24, multicast: {flooding: false}, snooping: {querier: true}}",
             "224.0.0.171",
-            Answer.NO,
+            Delivery.NO,
             "multicast-filter",
         ),
         (
             "{ip: 192.168.1.0/24, multicast: {drop: 239.0.0.0/8}}",
             "239.255.70.171",
-            Answer.NO,
+            Delivery.NO,
             "network-filter",
         ),
-        ("{ip: 192.168.1.0/24, multicast: {frames_to: alice}}", "224.0.0.171", Answer.YES, ""),
-        ("{ip: 192.168.1.0/24, multicast: {frames_to: bob}}", "224.0.0.171", Answer.NO, "network-filter"),
-        ("{ip: 192.168.1.0/24, multicast: {loss: 60%}}", "224.0.0.171", Answer.MAYBE, ""),
-        ("{ip: 192.168.1.0/24, broadcast: drop}", "255.255.255.255", Answer.NO, "network-filter"),
-        ("{ip: 192.168.1.0/24, isolation: clients}", "224.0.0.171", Answer.NO, "isolation"),
+        ("{ip: 192.168.1.0/24, multicast: {frames_to: alice}}", "224.0.0.171", Delivery.YES, ""),
+        ("{ip: 192.168.1.0/24, multicast: {frames_to: bob}}", "224.0.0.171", Delivery.NO, "network-filter"),
+        ("{ip: 192.168.1.0/24, multicast: {loss: 60%}}", "224.0.0.171", Delivery.MAYBE, ""),
+        ("{ip: 192.168.1.0/24, broadcast: drop}", "255.255.255.255", Delivery.NO, "network-filter"),
+        ("{ip: 192.168.1.0/24, isolation: clients}", "224.0.0.171", Delivery.NO, "isolation"),
         (
             "{ip: 192.168.1.0/24, snooping: {querier: true, reports_lost_from: bob}}",
             "239.255.70.171",
-            Answer.MAYBE,
+            Delivery.MAYBE,
             "",
         ),
         (
             "{ip: 192.168.1.0/24, snooping: {querier: true, reports_lost_from: bob}}",
             "224.0.0.171",
-            Answer.YES,
+            Delivery.YES,
             "",
         ),
     ],
 )
-def test_who_hears_whom(plan_of: PlanOf, network: str, group: str, answer: Answer, reason: str) -> None:
+def test_who_hears_whom(plan_of: PlanOf, network: str, group: str, answer: Delivery, reason: str) -> None:
     found = hears(plan_of(lan(network)), "alice/eth0", "bob/eth0", group)
     assert (found.answer, found.reason) == (answer, reason)
 
@@ -175,7 +180,7 @@ def test_who_hears_whom(plan_of: PlanOf, network: str, group: str, answer: Answe
 )
 def test_who_can_open_to_a_firewalled_host(plan_of: PlanOf, firewall: str, tcp: bool, reason: str) -> None:
     opening = opens(plan_of(lan(bob=firewall)), "alice", "bob", "192.168.1.20")
-    assert (opening.answer is Answer.YES, opening.reason) == (tcp, reason)
+    assert (opening.answer is Delivery.YES, opening.reason) == (tcp, reason)
 
 
 def test_two_closed_hosts_meet_and_neither_can_dial(plan_of: PlanOf) -> None:
@@ -206,7 +211,7 @@ devices:
 {PAIR}"""
     plan = plan_of(text)
     opening = opens(plan, "alice", "bob", "192.168.1.20")
-    assert (opening.answer, opening.local, opening.seen) == (Answer.YES, "10.0.0.2", "192.168.1.50")
+    assert (opening.answer, opening.local, opening.seen) == (Delivery.YES, "10.0.0.2", "192.168.1.50")
     assert opens(plan, "bob", "alice", "10.0.0.2").reason == "no-route"
     assert judge(plan, "bob", "alice").possible
     assert judge(plan, "alice", "bob").open
@@ -284,8 +289,8 @@ devices:
   alice: {{on: {{lan: [192.168.1.10, 'fd12:1::10']}}}}
   bob: {{on: {{inner: [172.18.0.2, 'fd12:2::2']}}, gateway: [172.18.0.1, 'fd12:2::1']}}
 {PAIR}""")
-    assert opens(plan, "alice", "bob", "192.168.1.20").answer is Answer.YES
-    assert opens(plan, "alice", "bob", "fd12:1::20").answer is Answer.NO
+    assert opens(plan, "alice", "bob", "192.168.1.20").answer is Delivery.YES
+    assert opens(plan, "alice", "bob", "fd12:1::20").answer is Delivery.NO
 
 
 def test_a_router_without_ipv4_inside_translates_nothing(plan_of: PlanOf) -> None:
@@ -307,8 +312,8 @@ devices:
   alice: {{on: {{lan: 192.168.2.207}}}}
   bob: {{on: {{lan: 192.168.2.197/28}}}}
 {PAIR}""")
-    assert opens(plan, "alice", "bob", "192.168.2.197").answer is Answer.NO
-    assert opens(plan, "bob", "alice", "192.168.2.207").answer is Answer.NO
+    assert opens(plan, "alice", "bob", "192.168.2.197").answer is Delivery.NO
+    assert opens(plan, "bob", "alice", "192.168.2.207").answer is Delivery.NO
 
 
 def test_nobody_believes_an_own_address_as_a_source(plan_of: PlanOf) -> None:
@@ -333,9 +338,9 @@ devices:
   bob: {{on: {{lan: 192.168.1.20, hotspot: 192.168.137.1}}, forwards: true, nat: {{out: lan}}}}
   carol: {{on: {{hotspot: 192.168.137.8}}, gateway: 192.168.137.1}}
 {PAIR}""")
-    assert opens(plan, "alice", "bob", "192.168.1.20").answer is Answer.YES
+    assert opens(plan, "alice", "bob", "192.168.1.20").answer is Delivery.YES
     assert opens(plan, "carol", "alice", "192.168.1.10").seen == "192.168.1.20"
-    assert opens(plan, "alice", "carol", "192.168.137.8").answer is Answer.NO
+    assert opens(plan, "alice", "carol", "192.168.137.8").answer is Delivery.NO
 
 
 def test_own_addresses_are_never_dialled() -> None:
@@ -405,9 +410,9 @@ def test_a_broadcast_is_heard_by_those_who_have_the_same_mask(
 ) -> None:
     text = lan(QUIET).replace("192.168.1.10", alice).replace("192.168.1.20", bob)
     plan = plan_of(text)
-    assert hears(plan, "alice/eth0", "bob/eth0", "255.255.255.255").answer is Answer.YES
+    assert hears(plan, "alice/eth0", "bob/eth0", "255.255.255.255").answer is Delivery.YES
     directed = "192.168.1.127" if "/25" in alice else "192.168.1.255"
-    assert (hears(plan, "alice/eth0", "bob/eth0", directed).answer is Answer.YES) == heard
+    assert (hears(plan, "alice/eth0", "bob/eth0", directed).answer is Delivery.YES) == heard
 
 
 @pytest.mark.parametrize("offered", [True, False])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from localpair_lab.oracle.judge import Answer, judge
+from localpair_lab.oracle.judge import Delivery, judge
 from localpair_lab.oracle.links import proxies
 from localpair_lab.oracle.packet import Packet
 
@@ -48,7 +48,7 @@ def test_a_router_that_answers_for_the_other_side_joins_both(
 
 def test_a_narrow_mask_asks_nobody_unless_its_socket_is_bound(plan_of: PlanOf) -> None:
     found = judge(plan_of(_two_sides("net.ipv4.conf.all.proxy_arp: 1", length=24)), "bob", "alice")
-    assert found.answer is Answer.YES
+    assert found.answer is Delivery.YES
     assert {way.bound for way in found.ways if way.first == "bob"} >= {("bob",)}
     assert all("bob" in way.bound for way in found.ways)
 
@@ -79,7 +79,7 @@ routers:
 devices: {{alice: {{on: {{lan: 192.168.1.10}}}}, bob: {{on: {{lan: 192.168.1.20}}}}}}
 {PAIR}""")
     assert list(proxies(plan, "alice/eth0", "192.168.1.20", ASKED)) == ["gw/eth0"]
-    assert judge(plan, "bob", "alice").answer is Answer.YES
+    assert judge(plan, "bob", "alice").answer is Delivery.YES
 
 
 def test_which_of_two_routers_answers_first_is_chance(plan_of: PlanOf) -> None:
@@ -93,4 +93,4 @@ routers:
     firewall: {{through: drop}}
 devices: {{alice: {{on: {{lan: 192.168.1.10/16}}}}, bob: {{on: {{things: 192.168.2.20/16}}}}}}
 {PAIR}""")
-    assert judge(plan, "bob", "alice").answer is Answer.MAYBE
+    assert judge(plan, "bob", "alice").answer is Delivery.MAYBE

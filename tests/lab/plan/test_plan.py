@@ -67,7 +67,7 @@ def test_addresses_get_their_length_and_ipv6_its_link_local_address(plan_of: Pla
     assert bob.addresses == ("192.168.1.20/24", "fd12:1::20/64")
     assert bob.mac == "02:6c:70:00:02:00"
     assert bob.link_local == "fe80::6c:70ff:fe00:200/64"
-    assert plan.node("bob").routes == (p.Route("0.0.0.0/0", "eth0", "192.168.1.1"),)
+    assert plan.node("bob").routes == (p.NodeRoute("0.0.0.0/0", "eth0", "192.168.1.1"),)
     assert plan.node("alice").routes == ()
 
 
@@ -200,7 +200,7 @@ events:
     assert isinstance(first, p.Readdress)
     assert first.routes[0].via == "192.168.1.1"
     assert isinstance(second, p.Roam)
-    assert second.routes == (p.Route("0.0.0.0/0", "eth0", "10.5.0.1"),)
+    assert second.routes == (p.NodeRoute("0.0.0.0/0", "eth0", "10.5.0.1"),)
     assert isinstance(third, p.CreateInterface)
     assert third.interface.present
     assert third.routes[0].via == "192.168.1.1"
@@ -288,7 +288,7 @@ def _claims(step: steps.Step) -> str:
             return "nat" if step.table == nftables.NAT else "firewall"
         case steps.Burst():
             return "loss"
-        case steps.PolicyRule():
+        case steps.AddPolicyRule():
             return "policy-routing"
         case steps.PortPolicy(isolated=True):
             return "isolation"

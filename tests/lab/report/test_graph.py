@@ -18,7 +18,7 @@ from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell, all_cells
 from localpair_lab.loading.load import load_text
 from localpair_lab.loading.schema import schema
-from localpair_lab.oracle.packet import Answer
+from localpair_lab.oracle.packet import Delivery
 from localpair_lab.oracle.tcp import Opening, Way
 from localpair_lab.oracle.words import grouped_ways, way_words
 from localpair_lab.report.graph import draw, mermaid
@@ -152,7 +152,7 @@ def test_an_impossible_path_is_told_in_words(
 def way(kind: Literal["dial", "simultaneous"], *bound: str, swapped: bool = False) -> Way:
     ends = [("alice", "10.0.0.2"), ("bob", "10.0.0.3")]
     (first, local), (second, remote) = reversed(ends) if swapped else ends
-    return Way(kind, first, second, Opening(Answer.YES, "", local, remote), bound)
+    return Way(kind, first, second, Opening(Delivery.YES, "", local, remote), bound)
 
 
 def test_ways_that_differ_in_bound_sockets_are_one_line() -> None:

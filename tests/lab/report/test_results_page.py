@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from localpair_lab.loading.cases import scenario_names
 from localpair_lab.report.results_page import BEGIN, END, fresh_rows, rows_of, updated
-from localpair_lab.report.summary import Result
+from localpair_lab.report.summary import SummaryRow
 
 import places
 
@@ -23,9 +23,9 @@ After.
 """
 
 
-def result(scenario: str, **more: object) -> Result:
+def result(scenario: str, **more: object) -> SummaryRow:
     usual = {"came": "paired", "path": "out offer", "after_s": 0.44, "cell": "", "word": "passed"}
-    return Result("flow", scenario, engine="namespace", **usual | more)  # type: ignore[arg-type]
+    return SummaryRow("flow", scenario, engine="namespace", **usual | more)  # type: ignore[arg-type]
 
 
 def cells(row: str) -> list[str]:

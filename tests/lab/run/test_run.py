@@ -12,10 +12,10 @@ from localpair_lab.judge.expectations import split_address
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.plan.changes import When
 from localpair_lab.plan.model import Plan
-from localpair_lab.report.failure import tell
+from localpair_lab.report.failure import failure_report
 from localpair_lab.run.load_pressure import Pressure
-from localpair_lab.run.runner import Wishes, conduct
-from localpair_lab.run.signals import Board, NeverError
+from localpair_lab.run.runner import RunOptions, run_cell
+from localpair_lab.run.signals import NeverError, Signals
 
 from lab_fake import OFFER, FakeEngine, FakeRunning
 
@@ -40,7 +40,7 @@ expect:
 
 
 def run(cell: PlannedCell, engine: FakeEngine, folder: Path, *, keep: bool = True) -> Outcome:
-    return asyncio.run(conduct(cell, engine, folder / "artifacts", Wishes(keep=keep)))
+    return asyncio.run(run_cell(cell, engine, folder / "artifacts", RunOptions(keep=keep)))
 
 
 def told(outcome: Outcome) -> str:
@@ -198,7 +198,7 @@ def test_what_an_engine_cannot_do_is_no_failure(cell_of: CellOf, tmp_path: Path)
     assert run(cell, FakeEngine(missing="nat"), tmp_path).verdict is Verdict.UNSUPPORTED
     broken = run(cell, FakeEngine(fault="canary: no frame passed"), tmp_path)
     assert (broken.verdict, broken.hint) == (Verdict.BROKEN, "mend it")
-    text = tell(cell, broken, tmp_path)
+    text = failure_report(cell, broken, tmp_path)
     assert "BROKEN" in text
     assert "hint:  mend it" in text
 
@@ -207,7 +207,7 @@ def test_a_failure_is_told_with_its_line_the_oracle_and_the_way_to_play_it_again
     cell_of: CellOf, tmp_path: Path
 ) -> None:
     cell = cell_of(PAIR + EXPECT)
-    text = tell(cell, run(cell, FakeEngine({"FAKE_host_mood": "crash"}), tmp_path), tmp_path)
+    text = failure_report(cell, run(cell, FakeEngine({"FAKE_host_mood": "crash"}), tmp_path), tmp_path)
     for part in (
         "test/example on namespace: FAILED",
         "scenarios/test/example.yaml:12",
@@ -237,11 +237,11 @@ def test_addresses_of_paths_are_split(text: str, address: str, scope: str) -> No
 
 def test_the_board_waits_for_the_nth_moment_and_never_for_what_cannot_come() -> None:
     async def play() -> list[str]:
-        board, came = Board(), []
+        signals, came = Signals(), []
 
         async def wait(when: When, name: str) -> None:
             try:
-                await board.wait(when)
+                await signals.wait(when)
                 came.append(name)
             except NeverError as never:
                 came.append(f"{name}: {never}")
@@ -251,10 +251,10 @@ def test_the_board_waits_for_the_nth_moment_and_never_for_what_cannot_come() -> 
             group.create_task(wait(When("a.x"), "first"))
             group.create_task(wait(When("b.x"), "never"))
             await asyncio.sleep(0)
-            await board.post("a.x")
+            await signals.post("a.x")
             await asyncio.sleep(0)
-            await board.post("a.x")
-            await board.close("b", "b ended")
+            await signals.post("a.x")
+            await signals.close("b", "b ended")
         return came
 
     came = asyncio.run(play())
@@ -272,7 +272,7 @@ def test_whoever_wishes_it_hears_when_the_network_stands(cell_of: CellOf, tmp_pa
 
     cell = cell_of(PAIR + EXPECT)
     outcome = asyncio.run(
-        conduct(cell, Late(), tmp_path / "artifacts", Wishes(stands=lambda: heard.append("stands")))
+        run_cell(cell, Late(), tmp_path / "artifacts", RunOptions(stands=lambda: heard.append("stands")))
     )
     assert (outcome.verdict, heard) == (Verdict.PASSED, ["up", "stands"])
 

@@ -46,8 +46,8 @@ def test_two_small_ones_run_at_once(tmp_path: Path) -> None:
     assert sorted(met) == [0, 1]
 
 
-def play(work: Callable[[int], None], wishes: tuple[int, ...]) -> None:
-    threads = [threading.Thread(target=work, args=(wanted,)) for wanted in wishes]
+def play(work: Callable[[int], None], run_options: tuple[int, ...]) -> None:
+    threads = [threading.Thread(target=work, args=(wanted,)) for wanted in run_options]
     for thread in threads:
         thread.start()
     for thread in threads:

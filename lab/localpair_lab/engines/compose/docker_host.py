@@ -72,7 +72,7 @@ class DockerHost:
         return {**own, "DOCKER_HOST": self.address}
 
     async def compose(self, project: str, *words: str, file: str = "") -> str:
-        """Run ``docker compose`` for a project; its output. Raises ``LabError`` with its complaint."""
+        """Run ``docker compose`` for a project; its output. Raises ``LabError`` with its message."""
         chosen = ("-f", file) if file else ()
         process = await asyncio.create_subprocess_exec(
             "docker", "compose", "-p", project, *chosen, *words,

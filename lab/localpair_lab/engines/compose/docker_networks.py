@@ -17,7 +17,7 @@ import yaml
 from localpair_lab import plan as p
 from localpair_lab.engines.base import Missing
 from localpair_lab.engines.compose.render import BASE, machine
-from localpair_lab.engines.compose.running import CAPTURES, ComposeRunning, FabricVoice
+from localpair_lab.engines.compose.running import CAPTURES, ComposeRunning, ContainerFabricClient
 from localpair_lab.engines.network import Wiring
 from localpair_lab.fabric.compiler.names import names
 from localpair_lab.fabric.compiler.network import BridgedCompiler
@@ -103,13 +103,13 @@ class BridgedRunning(ComposeRunning):
     def _rendered(self, image_name: str) -> dict[str, Any]:
         return bridged(self._plan, name=self._name, image=image_name, labels=self._lease.labels())
 
-    async def _outcome(self, voice: FabricVoice) -> dict[str, Any]:
+    async def _outcome(self, client: ContainerFabricClient) -> dict[str, Any]:
         found = await asyncio.to_thread(self._found)
         parts = BridgedCompiler(self._plan, names(self._plan), found=found)
         self._wiring = Wiring(self._plan, self._probes, CAPTURES, parts=parts)
-        await voice.ask({"do": "await", "nodes": [node.name for node in self._plan.nodes]})
-        answer = await voice.ask({"do": "stand", **self._wiring.project()})
-        await voice.ask({"do": "release"})
+        await client.ask({"do": "await", "nodes": [node.name for node in self._plan.nodes]})
+        answer = await client.ask({"do": "stand", **self._wiring.project()})
+        await client.ask({"do": "release"})
         return answer
 
     def _found(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """A program in a container, by ``docker exec`` over the SDK: streams, signals, its exact status.
 
-The container's own holder starts it (``fabric.contained.run``), so a program is the same child of the
+The container's own init starts it (``fabric.contained.run``), so a program is the same child of the
 same parent in both engines, and can be signalled by name.
 """
 
@@ -20,7 +20,7 @@ from localpair_lab.fabric.server.container import BY_SIGNAL, START, STARTED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from localpair_lab.engines.base import Line
+    from localpair_lab.engines.base import OutputLine
     from localpair_lab.engines.compose.docker_host import DockerHost
 
 FABRIC_PROGRAM: Final = ("python3", "-IBS", "/opt/lab/localpair_lab/fabric/__main__.py")
@@ -153,7 +153,7 @@ class Execution:
         await self._stream.open()
         await self._stream.lines.marked.wait()
 
-    def lines(self) -> AsyncIterator[Line]:
+    def lines(self) -> AsyncIterator[OutputLine]:
         """See ``Process``."""
         return self._stream.lines.read()
 
@@ -183,7 +183,7 @@ class Execution:
 
 
 async def tell(host: DockerHost, container: str, message: Mapping[str, Any]) -> None:
-    """Tell a container's holder something, and wait until it is done."""
+    """Tell a container's init something, and wait until it is done."""
     loop = asyncio.get_running_loop()
     argv = [*FABRIC_PROGRAM, "tell", json.dumps(message)]
     stream = await asyncio.to_thread(Stream, host, container, argv, {}, loop)

@@ -16,7 +16,7 @@ from localpair_lab.engines.compose.exec import FABRIC_PROGRAM, Execution, Stream
 from localpair_lab.engines.compose.render import as_text, project_name, render
 from localpair_lab.engines.network import STEPS_FILE, Wiring, collect, held_nodes
 from localpair_lab.errors import LabError
-from localpair_lab.fabric.server import furniture
+from localpair_lab.fabric.server import node_files
 from localpair_lab.fabric.steps import FABRIC
 from localpair_lab.fabric.system import clock
 
@@ -38,7 +38,7 @@ _PRODUCT: Final = ("python3", "-m", "localpair")
 _PATHS: Final = {"PYTHONPATH": "/opt/localpair"}
 
 
-_HOME: Final = {"HOME": str(furniture.HOME), "TMPDIR": str(furniture.TEMPORARY)}
+_HOME: Final = {"HOME": str(node_files.HOME), "TMPDIR": str(node_files.TEMPORARY)}
 
 
 _DECOY: Final = ("python3", "-I", "-S", "/opt/lab/localpair_lab/decoy.py")
@@ -62,7 +62,7 @@ _ANSWER_S: Final = 60.0
 _DOWN_TRIES: Final = 3
 
 
-class FabricVoice:
+class ContainerFabricClient:
     """Requests to the fabric's container, a line each, over one ``docker exec``."""
 
     def __init__(self, host: DockerHost, container: str) -> None:
@@ -111,7 +111,7 @@ class ComposeRunning:
         self._wiring = wiring
         self._lease = lease.Lease()
         self._name = project_name(plan, self._lease.name)
-        self._voice: FabricVoice | None = None
+        self._client: ContainerFabricClient | None = None
         self._executions: list[Execution] = []
         self._is_down = False
         self._has_captures = False
@@ -132,9 +132,9 @@ class ComposeRunning:
         file = self._folder / FILE
         await asyncio.to_thread(file.write_text, as_text(self._plan, rendered, FILE))
         await self._host.compose(self._name, "up", "-d", "--no-build", file=str(file))
-        self._voice = FabricVoice(self._host, self._container(FABRIC))
-        await self._voice.open()
-        answer = await self._outcome(self._voice)
+        self._client = ContainerFabricClient(self._host, self._container(FABRIC))
+        await self._client.open()
+        answer = await self._outcome(self._client)
         self._wiring.judge(answer["arrived"], self._folder)
 
     def _rendered(self, image_name: str) -> dict[str, Any]:
@@ -142,9 +142,9 @@ class ComposeRunning:
         project = self._wiring.project()
         return render(self._plan, name=self._name, image=image_name, labels=labels, project=project)
 
-    async def _outcome(self, voice: FabricVoice) -> dict[str, Any]:
+    async def _outcome(self, client: ContainerFabricClient) -> dict[str, Any]:
         """What came of building the network, which the fabric does by itself."""
-        return await voice.ask({"do": "stood"})
+        return await client.ask({"do": "stood"})
 
     def _container(self, service: str) -> str:
         return f"{self._name}-{service}-1"
@@ -172,7 +172,7 @@ class ComposeRunning:
 
     @staticmethod
     def _replaced(word: str) -> str:
-        return word.replace("@state", str(furniture.STATE))
+        return word.replace("@state", str(node_files.STATE))
 
     async def put(self, node: str, name: str, data: bytes) -> None:
         """See ``Running``."""
@@ -187,12 +187,12 @@ class ComposeRunning:
             archive.addfile(entry, io.BytesIO(data))
         container = self._container(node)
         await asyncio.to_thread(
-            self._host.client.api.put_archive, container, str(furniture.STATE), packed.getvalue()
+            self._host.client.api.put_archive, container, str(node_files.STATE), packed.getvalue()
         )
 
     async def get(self, node: str, name: str) -> bytes:
         """See ``Running``."""
-        found = await asyncio.to_thread(self._archive, node, str(PurePosixPath(furniture.STATE) / name))
+        found = await asyncio.to_thread(self._archive, node, str(PurePosixPath(node_files.STATE) / name))
         with tarfile.open(fileobj=io.BytesIO(found)) as archive:
             for entry in archive:
                 if (file := archive.extractfile(entry)) is not None:
@@ -215,8 +215,8 @@ class ComposeRunning:
             await tell(self._host, self._container(change.node), message)
         elif change.do == "set-clock":
             await self.put(change.node, clock.FILE, clock.reading(change.offset_s).encode())
-        elif self._voice is not None:
-            await self._wiring.change(change, self._voice)
+        elif self._client is not None:
+            await self._wiring.change(change, self._client)
 
     def enter(self, node: str, *, terminal: bool) -> list[str]:
         """See ``Running``."""
@@ -236,8 +236,8 @@ class ComposeRunning:
 
     async def captured(self) -> None:
         """See ``Running``."""
-        if self._voice is not None:
-            await self._voice.ask({"do": "stop-capture"})
+        if self._client is not None:
+            await self._client.ask({"do": "stop-capture"})
             await asyncio.to_thread(self._bring_captures)
 
     def _bring_captures(self) -> None:
@@ -250,8 +250,8 @@ class ComposeRunning:
     async def collect(self) -> None:
         """See ``Running``."""
         await asyncio.to_thread((self._folder / STEPS_FILE).write_text, self._wiring.script(), "utf-8")
-        if self._voice is not None:
-            await collect(self._voice, self._folder)
+        if self._client is not None:
+            await collect(self._client, self._folder)
         await asyncio.to_thread(self._bring)
 
     def _bring(self) -> None:
@@ -277,8 +277,8 @@ class ComposeRunning:
         self._is_down = True
         for execution in self._executions:
             execution.close()
-        if self._voice is not None:
-            self._voice.close()
+        if self._client is not None:
+            self._client.close()
         complaints = []
         for _ in range(_DOWN_TRIES):
             try:

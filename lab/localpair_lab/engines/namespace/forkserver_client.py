@@ -1,4 +1,4 @@
-"""The lab's end of the zygote: one for each process of the lab, started when it is first needed."""
+"""The lab's end of the fork server: one for each process of the lab, started when it is first needed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Fork:
         return lines[-1] if lines else "it ended without a word"
 
 
-class Zygote:
+class ForkServer:
     """The process itself. ``has_product``: its children's devices can live as localpair without a start. ``folders``:
     what its interpreter and localpair consist of.
     """
@@ -90,7 +90,7 @@ class Zygote:
             hello, _ = channel.receive(ours)
         except channel.ChannelClosedError as error:
             self.end()
-            raise LabError("the lab's zygote did not start", hint=HINT) from error
+            raise LabError("the lab's fork server did not start", hint=HINT) from error
         self.has_product = bool(hello["product"])
         self.folders: list[str] = hello["folders"]
 
@@ -110,7 +110,7 @@ class Zygote:
         except OSError as error:
             errors.close()
             ours.close()
-            raise LabError(f"the lab's zygote is gone: {error}", hint=HINT) from error
+            raise LabError(f"the lab's fork server is gone: {error}", hint=HINT) from error
         finally:
             os.close(writing)
         return Fork(answer["pid"], ours, errors, pidfd)
@@ -123,14 +123,14 @@ class Zygote:
         self._process.wait()
 
 
-_zygotes: list[Zygote] = []  # one, or none yet
+_zygotes: list[ForkServer] = []  # one, or none yet
 
 
-def zygote() -> Zygote:
-    """This process's zygote, started when it is first asked for. Raises ``LabError``."""
+def fork_server() -> ForkServer:
+    """This process's fork server, started when it is first asked for. Raises ``LabError``."""
     if not _zygotes or not _zygotes[0].is_usable:
         for spent in _zygotes:
             spent.end()
-        _zygotes[:] = [Zygote()]
+        _zygotes[:] = [ForkServer()]
         atexit.register(_zygotes[0].end)
     return _zygotes[0]

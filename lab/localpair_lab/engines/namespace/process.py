@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localpair_lab.engines.base import Line
+from localpair_lab.engines.base import OutputLine
 from localpair_lab.engines.lines import Lines, PipeLines
 from localpair_lab.engines.namespace import visible
-from localpair_lab.engines.namespace.forkserver_client import zygote
+from localpair_lab.engines.namespace.forkserver_client import fork_server
 from localpair_lab.errors import HINT, LabError
 from localpair_lab.fabric.system import channel
 
@@ -30,7 +30,7 @@ class FabricProcess:
     """The fabric as a child process, one question at a time."""
 
     def __init__(self) -> None:
-        source = zygote()
+        source = fork_server()
         self.has_product = source.has_product
         self._folders = source.folders
         self._fork = source.fork()
@@ -84,12 +84,12 @@ class NodeProcess:
 
     node: str
     pid: int
-    _place: HeldNode
+    _place: NodeInitClient
     _lines: Lines
     _stdin: asyncio.WriteTransport
     _status: asyncio.Future[int]
 
-    def lines(self) -> AsyncIterator[Line]:
+    def lines(self) -> AsyncIterator[OutputLine]:
         """See ``Process``."""
         return self._lines.read()
 
@@ -112,7 +112,7 @@ class NodeProcess:
         return await asyncio.shield(self._status)
 
 
-class HeldNode:
+class NodeInitClient:
     """The engine's end of the channel to a node's first process."""
 
     def __init__(self, node: Node, descriptor: int) -> None:
@@ -155,7 +155,7 @@ class HeldNode:
         *,
         is_product: bool,
         is_confined: bool,
-        warm: str = "",
+        preforked: str = "",
     ) -> NodeProcess:
         """Start a program with pipes to all three of its streams. See ``fabric.server.init`` for the rest."""
         (stdin, write), (read_out, stdout), (read_error, stderr) = os.pipe(), os.pipe(), os.pipe()
@@ -165,7 +165,7 @@ class HeldNode:
             "environment": environment,
             "product": is_product,
             "confined": is_confined,
-            "warm": warm,
+            "warm": preforked,
         }
         try:
             answer, _ = await self.ask(message, [stdin, stdout, stderr])

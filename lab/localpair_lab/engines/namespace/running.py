@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from localpair_lab import paths
 from localpair_lab import plan as p
-from localpair_lab.engines.namespace.process import FabricProcess, HeldNode, NodeProcess
+from localpair_lab.engines.namespace.process import FabricProcess, NodeInitClient, NodeProcess
 from localpair_lab.engines.network import STEPS_FILE, Wiring, collect, held_nodes
 from localpair_lab.errors import LabError
-from localpair_lab.fabric.server import furniture, init, prefork
+from localpair_lab.fabric.server import init, node_files, prefork
 from localpair_lab.fabric.system import clock
 from localpair_lab.fabric.system.account import Account
 
@@ -48,9 +48,9 @@ class NamespaceRunning:
         self._folder = folder
         self._product = list(product)
         self._fabric = FabricProcess()
-        self._is_warm = not cold and self._fabric.has_product
+        self._is_preforked = not cold and self._fabric.has_product
         self._wiring = wiring
-        self._nodes: dict[str, HeldNode] = {}
+        self._nodes: dict[str, NodeInitClient] = {}
         self._pids: dict[str, int] = {}
         self._accounts: dict[str, Account] = {}
         self._is_down = False
@@ -66,12 +66,12 @@ class NamespaceRunning:
             await self._fabric.ask({"do": "keep-order"})
         await self._fabric.make_root([self._product[0]])
         for node in held_nodes(self._plan):
-            furniture = {"hosts": node.hosts_file, "resolver": node.resolver}
-            message = {"do": "hold", "node": node.name, **furniture}
+            etc_files = {"hosts": node.hosts_file, "resolver": node.resolver}
+            message = {"do": "hold", "node": node.name, **etc_files}
             answer, (descriptor,) = await self._fabric.ask_for(message)
             self._pids[node.name] = answer["pid"]
             self._accounts[node.name] = Account(**answer["account"])
-            self._nodes[node.name] = HeldNode(node, descriptor)
+            self._nodes[node.name] = NodeInitClient(node, descriptor)
         answer = await self._fabric.ask({"do": "stand", **self._wiring.project()})
         self._wiring.judge(answer["arrived"], self._folder)
 
@@ -85,12 +85,14 @@ class NamespaceRunning:
         if place.node.sandbox and is_product:
             command = [sys.executable, "-I", "-S", str(_SANDBOX), *place.node.sandbox, "--", *command]
         values = self._environment(place.node, environment)
-        if is_product and self._is_warm and not place.node.sandbox and prefork.fits(values):
+        if is_product and self._is_preforked and not place.node.sandbox and prefork.fits(values):
             program = [
                 self._product[-1],
                 *words[1:],
             ]  # as its own `sys.argv`, without the interpreter's words
-            return await place.start(program, values, is_product=True, is_confined=True, warm="@localpair")
+            return await place.start(
+                program, values, is_product=True, is_confined=True, preforked="@localpair"
+            )
         return await place.start(command, values, is_product=is_product, is_confined=words[0] in commands)
 
     def _environment(self, node: Node, further: Mapping[str, str]) -> dict[str, str]:
@@ -101,7 +103,7 @@ class NamespaceRunning:
 
     @staticmethod
     def _replaced(word: str) -> str:
-        return word.replace("@state", str(furniture.STATE))
+        return word.replace("@state", str(node_files.STATE))
 
     async def put(self, node: str, name: str, data: bytes) -> None:
         """See ``Running``."""
@@ -141,7 +143,7 @@ class NamespaceRunning:
         beside = {"PATH": f"{Path(self._product[0]).parent}:{base['PATH']}"}
         values = {**base, **beside, **self._environment(node, p.PRODUCT_HOME)}
         settings = shlex.join(f"{name}={value}" for name, value in values.items())
-        return f'cd {furniture.STATE} && exec env -i TERM="${{TERM:-dumb}}" {settings} "$@"'
+        return f'cd {node_files.STATE} && exec env -i TERM="${{TERM:-dumb}}" {settings} "$@"'
 
     def captures(self) -> list[str]:
         """See ``Running``."""

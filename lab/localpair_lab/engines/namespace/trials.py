@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from localpair_lab.engines.capabilities import NEEDS_NFT, RESTS_ON
-from localpair_lab.engines.namespace.forkserver_client import Fork, zygote
+from localpair_lab.engines.namespace.forkserver_client import Fork, fork_server
 from localpair_lab.errors import LabError
 from localpair_lab.fabric.system import channel, clock, tools
 
@@ -34,7 +34,10 @@ def namespaces() -> Mapping[str, str]:
 def _without_node(fork: Fork) -> str:
     """Why there can be no node; empty where there can."""
     nothing = {"hosts": "", "resolver": ""}
-    for message in ({"do": "root", "folders": zygote().folders}, {"do": "hold", "node": "trial", **nothing}):
+    for message in (
+        {"do": "root", "folders": fork_server().folders},
+        {"do": "hold", "node": "trial", **nothing},
+    ):
         answer, passed = channel.ask(fork.channel, message)
         for descriptor in passed:
             os.close(descriptor)
@@ -46,7 +49,7 @@ def _without_node(fork: Fork) -> str:
 def _ask_fabric() -> dict[str, str]:
     trials: dict[str, str] | None = None
     try:
-        fork = zygote().fork()
+        fork = fork_server().fork()
         fork.channel.settimeout(_PROBE_S)
         try:
             trials = channel.ask(fork.channel, {"do": "probe"})[0]["trials"]

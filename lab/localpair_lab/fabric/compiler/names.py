@@ -60,9 +60,9 @@ def names(plan: Plan) -> Names:
     )
 
 
-def _fitting(short: str, keys: Iterable[str], wishes: Iterable[str]) -> dict[str, str]:
+def _fitting(short: str, keys: Iterable[str], run_options: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for number, (key, wish) in enumerate(zip(keys, wishes, strict=True)):
+    for number, (key, wish) in enumerate(zip(keys, run_options, strict=True)):
         fits = _FITTING.fullmatch(wish) is not None and wish not in found.values()
         found[key] = wish if fits else f"{short}{number}"
     return found
@@ -70,5 +70,5 @@ def _fitting(short: str, keys: Iterable[str], wishes: Iterable[str]) -> dict[str
 
 def stub_port(bridge: str, index: int, taken: Collection[str]) -> str:
     """The link that joins a container bridge of a node to what is behind it; ``taken`` are the node's own names."""
-    wishes = (f"v.{bridge}", f"veth{index}", *(f"veth{index}.{number}" for number in range(len(taken))))
-    return next(wish for wish in wishes if _FITTING.fullmatch(wish) and wish not in taken)
+    run_options = (f"v.{bridge}", f"veth{index}", *(f"veth{index}.{number}" for number in range(len(taken))))
+    return next(wish for wish in run_options if _FITTING.fullmatch(wish) and wish not in taken)

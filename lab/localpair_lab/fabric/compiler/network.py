@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from localpair_lab.fabric.steps import Step
     from localpair_lab.plan.model import Plan
-    from localpair_lab.plan.topology import Interface, Node, PortFlags, Route, Segment, SegmentRule
+    from localpair_lab.plan.topology import Node, NodeInterface, NodeRoute, PortFlags, Segment, SegmentRule
 
 _FIRST_INDEX: Final = 10  # of a node's interfaces; below may be devices that the kernel makes by itself
 _LATER_INDEX: Final = 100  # of what appears during the run
@@ -100,11 +100,11 @@ class Compiler:
             node.name, [r for r in node.routes if not r.interface or r.interface in working]
         )
         for rule in node.routing_rules:
-            yield steps.PolicyRule(node.name, **dataclasses.asdict(rule))
+            yield steps.AddPolicyRule(node.name, **dataclasses.asdict(rule))
 
     # --- interfaces
 
-    def _interface(self, node: Node, interface: Interface, index: int) -> Iterator[Step]:
+    def _interface(self, node: Node, interface: NodeInterface, index: int) -> Iterator[Step]:
         if interface.kind == "segment":
             yield from self._plug(node.name, interface, index)
         elif interface.kind == "bridge":
@@ -113,23 +113,23 @@ class Compiler:
             yield from self._tunnel(node.name, interface, index)
         yield from self._configure(node, interface)
         if interface.kind == "segment" and interface.carrier:
-            yield steps.LinkState(FABRIC, self.names.outer(f"{node.name}/{interface.name}"), up=True)
+            yield steps.SetLinkState(FABRIC, self.names.outer(f"{node.name}/{interface.name}"), up=True)
         if interface.kind == "bridge" and interface.carrier:
             yield from self._neighbour(node.name, interface, _STUB_INDEX + index)
 
-    def _configure(self, node: Node, interface: Interface) -> Iterator[Step]:
+    def _configure(self, node: Node, interface: NodeInterface) -> Iterator[Step]:
         yield from _settings(node, interface)
         single = interface.kind == "segment" and needs_single_packets(self.plan)
         if single or not interface.multicast or interface.kind == "tunnel":
             speaks_arp = interface.kind != "tunnel"
             yield steps.LinkOptions(node.name, interface.name, speaks_arp, interface.multicast, single)
         if interface.up or interface.kind == "bridge":
-            yield steps.LinkState(node.name, interface.name, up=interface.up)
+            yield steps.SetLinkState(node.name, interface.name, up=interface.up)
         peers = dict(interface.peers)
         for address in interface.addresses:
             yield steps.Address(node.name, interface.name, address, peers.get(address, ""))
 
-    def _plug(self, node: str, interface: Interface, index: int) -> Iterator[Step]:
+    def _plug(self, node: str, interface: NodeInterface, index: int) -> Iterator[Step]:
         port = f"{node}/{interface.name}"
         number = list(self.names.ports).index(port)
         link, outer = self.names.port(port), self.names.outer(port)
@@ -148,14 +148,14 @@ class Compiler:
         )
         if port in self.names.wired:
             yield steps.Veth(FABRIC, self.names.inner(port), FABRIC, link, mtu=mtu, peer_mtu=mtu)
-            yield steps.LinkState(FABRIC, self.names.inner(port), up=True)
-            yield steps.LinkState(FABRIC, link, up=True)
+            yield steps.SetLinkState(FABRIC, self.names.inner(port), up=True)
+            yield steps.SetLinkState(FABRIC, link, up=True)
             yield steps.Wire(port, outer, self.names.inner(port), self.plan.seed)
         yield self._attach(link, interface.segment)
         if interface.flags != p.PortFlags():
             yield self._policy(port, interface.flags)
 
-    def _tunnel(self, node: str, interface: Interface, index: int) -> Iterator[Step]:
+    def _tunnel(self, node: str, interface: NodeInterface, index: int) -> Iterator[Step]:
         """Both ends are made when the first of them comes."""
         far_node, _, far_name = interface.far_end.partition("/")
         far_place = next(number for number, one in enumerate(self.plan.nodes) if one.name == far_node)
@@ -166,7 +166,7 @@ class Compiler:
         ends = (node, interface.name, far_node, far_name)
         yield steps.Tunnel(*ends, mtu=interface.mtu, index=index, peer_index=_FIRST_INDEX + far_index)
 
-    def _neighbour(self, node: str, interface: Interface, index: int) -> Iterator[Step]:
+    def _neighbour(self, node: str, interface: NodeInterface, index: int) -> Iterator[Step]:
         stub = self.names.stub(f"{node}/{interface.name}")
         taken = [entry.name for entry in self.plan.node(node).interfaces]
         port = stub_port(interface.name, index, taken)
@@ -174,9 +174,9 @@ class Compiler:
         yield steps.Veth(node, port, stub, "eth0", index=index)
         for place, link in ((node, port), (stub, "eth0")):
             yield steps.Sysctl(place, key_of("ipv6", link, "disable_ipv6"), "1", optional=True)
-        yield steps.Attach(node, port, interface.name)
-        yield steps.LinkState(node, port, up=True)
-        yield steps.LinkState(stub, "eth0", up=True)
+        yield steps.AttachPort(node, port, interface.name)
+        yield steps.SetLinkState(node, port, up=True)
+        yield steps.SetLinkState(stub, "eth0", up=True)
         if interface.neighbour:
             yield steps.Address(stub, "eth0", _with_length(interface.neighbour, interface.addresses))
 
@@ -186,10 +186,10 @@ class Compiler:
         """The steps of one event; none for what is the engine's own (signals)."""
         match change:
             case p.SetLink(level="cable"):
-                yield steps.LinkState(FABRIC, self.names.outer(change.port), change.up)
+                yield steps.SetLinkState(FABRIC, self.names.outer(change.port), change.up)
             case p.SetLink():
                 node, _, name = change.port.partition("/")
-                yield steps.LinkState(node, name, change.up)
+                yield steps.SetLinkState(node, name, change.up)
                 yield from self._routes(node, change.routes if change.up else ())
             case p.Readdress():
                 yield from self._readdress(change.port, change.addresses, change.routes)
@@ -211,7 +211,7 @@ class Compiler:
             case p.SetImpairments():
                 yield _impair(change.port, change.impairments)
 
-    def _readdress(self, port: str, addresses: Iterable[str], routes: Sequence[Route]) -> Iterator[Step]:
+    def _readdress(self, port: str, addresses: Iterable[str], routes: Sequence[NodeRoute]) -> Iterator[Step]:
         node, _, name = port.partition("/")
         yield steps.FlushAddresses(node, name)
         for address in addresses:
@@ -220,12 +220,12 @@ class Compiler:
 
     def _roam(self, change: p.Roam) -> Iterator[Step]:
         outer, link = self.names.outer(change.port), self.names.port(change.port)
-        yield steps.LinkState(FABRIC, outer, up=False)
-        yield steps.Attach(FABRIC, link, "")
+        yield steps.SetLinkState(FABRIC, outer, up=False)
+        yield steps.AttachPort(FABRIC, link, "")
         yield self._attach(link, change.segment)
         yield self._policy(change.port, change.flags)
         yield from self._readdress(change.port, change.addresses, ())
-        yield steps.LinkState(FABRIC, outer, up=True)
+        yield steps.SetLinkState(FABRIC, outer, up=True)
         yield from self._routes(change.port.partition("/")[0], change.routes)
 
     def _set_segment(self, change: p.SetSegment) -> Iterator[Step]:
@@ -255,7 +255,7 @@ class Compiler:
         return found
 
     def _attach(self, link: str, segment: str) -> Step:
-        return steps.Attach(FABRIC, link, self.names.bridges[segment], self.names.group(segment))
+        return steps.AttachPort(FABRIC, link, self.names.bridges[segment], self.names.group(segment))
 
     def _policy(self, port: str, flags: PortFlags) -> Step:
         return steps.PortPolicy(FABRIC, self.names.port(port), **dataclasses.asdict(flags))
@@ -273,10 +273,10 @@ class Compiler:
     def _table(self, segment: str) -> str:
         return f"bridge lab_{self.names.bridges[segment].replace('-', '_')}"
 
-    def _routes(self, node: str, routes: Iterable[Route]) -> Iterator[Step]:
+    def _routes(self, node: str, routes: Iterable[NodeRoute]) -> Iterator[Step]:
         for route in routes:
             fields = dataclasses.asdict(route)
-            yield steps.Route(node, link=fields.pop("interface"), **fields)
+            yield steps.AddRoute(node, link=fields.pop("interface"), **fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +298,7 @@ class BridgedCompiler(Compiler):
                     flags = dataclasses.replace(self.plan.interface(port).flags, multicast_flood=False)
                     yield self._policy(port, flags)
 
-    def _plug(self, node: str, interface: Interface, index: int) -> Iterator[Step]:
+    def _plug(self, node: str, interface: NodeInterface, index: int) -> Iterator[Step]:
         del index  # the engine's link has one already
         port = f"{node}/{interface.name}"
         link = self.names.port(port)
@@ -317,10 +317,10 @@ def compiler(plan: Plan) -> Compiler:
 
 
 def _impair(port: str, impairments: Iterable[p.Impairment]) -> Step:
-    return steps.Impair(port, tuple(dataclasses.asdict(impairment) for impairment in impairments))
+    return steps.ImpairWire(port, tuple(dataclasses.asdict(impairment) for impairment in impairments))
 
 
-def _settings(node: Node, interface: Interface) -> Iterator[Step]:
+def _settings(node: Node, interface: NodeInterface) -> Iterator[Step]:
     mine = {key: value for key, value in node.sysctls if interface_of(key) == interface.name}
     for family, setting, value in _OWN_SETTINGS:
         key = key_of(family, interface.name, setting)

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from localpair_lab.plan.model import Plan
-    from localpair_lab.plan.topology import Interface, Match, Node
+    from localpair_lab.plan.topology import Match, Node, NodeInterface
 
 
-def created_later(plan: Plan) -> Iterator[tuple[str, Interface]]:
+def created_later(plan: Plan) -> Iterator[tuple[str, NodeInterface]]:
     """(node, interface) of every interface that an event makes."""
     for event in plan.events:
         if isinstance(event.change, p.CreateInterface):

@@ -27,15 +27,15 @@ _NETWORK_STEPS: Final[dict[type[steps.Step], Callable[[Places, Any], None]]] = {
     steps.SetQuerier: links.set_querier,
     steps.Veth: links.add_veth,
     steps.TakeLink: links.take_link,
-    steps.Attach: links.attach,
+    steps.AttachPort: links.attach,
     steps.PortPolicy: links.set_port_policy,
-    steps.LinkState: links.set_link_state,
+    steps.SetLinkState: links.set_link_state,
     steps.LinkOptions: links.set_link_options,
     steps.DeleteLink: links.delete_link,
     steps.Address: addresses.add_address,
     steps.FlushAddresses: addresses.flush_addresses,
-    steps.Route: addresses.add_route,
-    steps.PolicyRule: addresses.add_rule,
+    steps.AddRoute: addresses.add_route,
+    steps.AddPolicyRule: addresses.add_rule,
 }
 
 
@@ -98,7 +98,7 @@ class Applier:
                 self._bursts[step.place, step.table, step.set_name] = _Burst(step, time.monotonic())
             case steps.Wire():
                 self._start_wire(step)
-            case steps.Impair():
+            case steps.ImpairWire():
                 self._impairments[step.port] = list(step.impairments)
                 self._impair(step.port)
             case steps.Tunnel():

@@ -1,4 +1,4 @@
-"""The fabric's programs for containers: the server that wires them, the device that waits, the voice from
+"""The fabric's programs for containers: the server that wires them, the device that waits, the client from
 outside.
 
 A device sends its own network namespace over the socket they share, so the fabric needs no sight of other
@@ -87,11 +87,11 @@ def unpacked(text: str) -> dict[str, Any]:
 
 def wire(project: dict[str, Any]) -> int:
     """Have the fabric build the project once its devices are there, then let them go."""
-    voice = connect(_CONTROL)
+    client = connect(_CONTROL)
     requests: list[channel.Message] = [{"do": "await", "nodes": [FABRIC, *project["nodes"]]}]
     requests += [{"do": "keep-order"}] if project["keeps_order"] else []
     for request in (*requests, {"do": "stand", **project}, {"do": "release"}):
-        answer, _ = channel.ask(voice, request)
+        answer, _ = channel.ask(client, request)
         if not answer["ok"]:
             sys.stderr.write(f"fabric: {answer['error']}\n")
             return 1
@@ -104,38 +104,38 @@ def join(path: Path, node: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     Path("/etc/hosts").write_text(os.environ.get("LOCALPAIR_LAB_HOSTS", ""))
     Path("/etc/resolv.conf").write_text(os.environ.get("LOCALPAIR_LAB_RESOLVER", ""))
-    with connect(path, kind=admission.KIND) as voice:
-        socket.send_fds(voice, [node.encode()], [namespaces.open_network()])
-        word, _, number = voice.recv(admission.LONGEST).partition(b" ")
+    with connect(path, kind=admission.KIND) as client:
+        socket.send_fds(client, [node.encode()], [namespaces.open_network()])
+        word, _, number = client.recv(admission.LONGEST).partition(b" ")
     if word != admission.STANDS:
         sys.stderr.write(f"{node}: the fabric does not let it in\n")
         return 1
     if number:
         processor.keep_to(int(number))
     sys.stderr.write(f"{node}: the network stands\n")
-    init.Holder(listener=_listen(_NODE_SOCKET)).run()
+    init.NodeInit(listener=_listen(_NODE_SOCKET)).run()
     return 0
 
 
 def run() -> int:
-    """Have this container's holder start the program described in the environment, with our own three
+    """Have this container's init start the program described in the environment, with our own three
     streams.
 
     Ends as the program does: with its status, or with ``BY_SIGNAL`` and the signal's number.
     """
-    voice = connect(_NODE_SOCKET)
-    answer, _ = channel.ask(voice, json.loads(os.environ[START]), [0, 1, 2])
+    client = connect(_NODE_SOCKET)
+    answer, _ = channel.ask(client, json.loads(os.environ[START]), [0, 1, 2])
     if "error" in answer:
         sys.stderr.write(f"{answer['error']}\n")
         return 1
     sys.stderr.write(f"{STARTED}\n")
     sys.stderr.flush()
-    status = int(channel.receive(voice)[0]["status"])
+    status = int(channel.receive(client)[0]["status"])
     return status if status >= 0 else BY_SIGNAL - status
 
 
 def tell(message: str) -> int:
-    """Tell this container's holder something."""
+    """Tell this container's init something."""
     answer, _ = channel.ask(connect(_NODE_SOCKET), json.loads(message))
     return 0 if answer.get("ok") else 1
 
@@ -152,10 +152,10 @@ def try_everything() -> int:
 
 def ask() -> int:
     """Carry requests from stdin to the fabric and its answers to stdout, a line each."""
-    voice = connect(_CONTROL)
+    client = connect(_CONTROL)
     namespaces.keep_capabilities(())
     for line in sys.stdin:
-        answer, _ = channel.ask(voice, json.loads(line))
+        answer, _ = channel.ask(client, json.loads(line))
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     return 0
@@ -196,13 +196,13 @@ def connect(path: Path, *, kind: int = socket.SOCK_STREAM) -> socket.socket:
     """A channel to the program that listens at ``path``, which may be starting still."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
-        voice = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
+        client = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
         try:
-            voice.connect(str(path))
+            client.connect(str(path))
         except OSError:
-            voice.close()
+            client.close()
             if time.monotonic() > deadline:
                 raise
             time.sleep(_PAUSE_S)
         else:
-            return voice
+            return client

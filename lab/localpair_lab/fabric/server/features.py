@@ -62,7 +62,7 @@ def _snooping() -> None:
 
 
 def _isolation() -> None:
-    ports = (steps.Bridge(_A, "br0"), steps.Veth(_A, "x", "b", "y"), steps.Attach(_A, "x", "br0"))
+    ports = (steps.Bridge(_A, "br0"), steps.Veth(_A, "x", "b", "y"), steps.AttachPort(_A, "x", "br0"))
     policy = steps.PortPolicy(
         _A, "x", isolated=True, multicast_flood=False, broadcast_flood=True, unicast_flood=True
     )
@@ -70,7 +70,10 @@ def _isolation() -> None:
 
 
 def _policy_routing() -> None:
-    _apply(steps.PolicyRule(_A, 100, 51820, not_mark=51820), steps.Route(_A, "0.0.0.0/0", "lo", table=51820))
+    _apply(
+        steps.AddPolicyRule(_A, 100, 51820, not_mark=51820),
+        steps.AddRoute(_A, "0.0.0.0/0", "lo", table=51820),
+    )
 
 
 def _wire() -> None:

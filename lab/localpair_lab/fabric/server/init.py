@@ -8,8 +8,8 @@ when it goes, the kernel ends everything in the node. It answers on one channel,
     {"do": "signal", "pid", "number"} | {"do": "signal-product", "number"}          -> {"ok": true}
     {"do": "open", "name", "write"}                                -> {"ok": true} + descriptor
 
-``warm`` names a program that needs no start (``fabric.prefork``); without it ``argv`` is started. What is ``confined``
-runs as the device's programs do, everything else as the node's root.
+``preforked`` names a program that needs no start (``fabric.prefork``); without it ``argv`` is started. What is
+``confined`` runs as the device's programs do, everything else as the node's root.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from localpair_lab.fabric.server import prefork
-from localpair_lab.fabric.server.furniture import HOME, STATE, TEMPORARY, Furniture, furnish
+from localpair_lab.fabric.server.node_files import HOME, STATE, TEMPORARY, EtcFiles, install_etc_files
 from localpair_lab.fabric.system import channel, children, confinement, namespaces, tools
 from localpair_lab.fabric.system.account import Account
 from localpair_lab.fabric.system.files import open_below
@@ -43,7 +43,7 @@ def base_environment() -> dict[str, str]:
 
 
 @dataclass(slots=True)
-class Holder:
+class NodeInit:
     """The loop that starts a node's programs and reaps them, for ``owner`` or for whoever calls at
     ``listener``. The device's programs are ``account``'s, and so are its files; without one they have whatever user
     the node has, which is a container's without any capability.
@@ -186,7 +186,7 @@ def _become(
         os._exit(_NOT_FOUND)
 
 
-def hold(furniture: Furniture, account: Account, root: int, connection: socket.socket, ready: int) -> None:
+def hold(etc_files: EtcFiles, account: Account, root: int, connection: socket.socket, ready: int) -> None:
     """As process 1 of a new process namespace, forked from the fabric: become a node. Never returns.
 
     ``root`` is the mount namespace that its own is made of. One byte goes to ``ready`` once the node is furnished;
@@ -195,16 +195,16 @@ def hold(furniture: Furniture, account: Account, root: int, connection: socket.s
     try:
         namespaces.die_with_parent(0)
         children.keep_open(root, connection.fileno(), ready)
-        furnish(furniture, account, root)
+        install_etc_files(etc_files, account, root)
         os.close(root)
         os.write(ready, b"+")
         os.close(ready)
-        Holder(account, owner=connection).run()
+        NodeInit(account, owner=connection).run()
         os._exit(0)
     except BaseException as error:  # noqa: BLE001 - the reason goes to the fabric, whatever it is
         try:
             os.write(ready, f"{type(error).__name__}: {error}".encode())
         except OSError:
-            sys.stderr.write(f"node {furniture.name}: {error}\n")
+            sys.stderr.write(f"node {etc_files.name}: {error}\n")
     finally:
         os._exit(1)

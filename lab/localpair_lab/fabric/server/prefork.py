@@ -1,7 +1,7 @@
 """Running a program by fork alone, in a process that has its modules already.
 
 Most of the processor time of a short play is two interpreters' start. Where the fabric was forked from a process
-that has imported the program (see ``engines.zygote``), a device's process needs no new interpreter. It differs
+that has imported the program (see ``engines.fork_server``), a device's process needs no new interpreter. It differs
 from a started one in what the interpreter reads at its start: the loader's and the interpreter's own variables, and
 ``/proc/PID/cmdline``, which shows the first process's words. Whoever needs those starts the program instead.
 """

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from localpair_lab.fabric.server import features, init
 from localpair_lab.fabric.server.apply import Applier
-from localpair_lab.fabric.server.furniture import Furniture
+from localpair_lab.fabric.server.node_files import EtcFiles
 from localpair_lab.fabric.steps import FABRIC, decode
 from localpair_lab.fabric.system import channel, children, namespaces, private_root, processor
 from localpair_lab.fabric.system.account import Account, accounts
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from localpair_lab.fabric.system.channel import Message
 
 
-class RefusedError(Exception):
+class RequestRefusedError(Exception):
     """A request that cannot be carried out; the text is for the lab's user."""
 
 
@@ -108,7 +108,7 @@ class Server:
                 getattr(self, f"_{message['do']}")(connection, message)
                 return
             answer = self.answer(message, passed)
-        except (OSError, RefusedError, KeyError, ValueError) as error:
+        except (OSError, RequestRefusedError, KeyError, ValueError) as error:
             answer = {
                 "error": f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
             }
@@ -140,7 +140,7 @@ class Server:
             "end": dict,
         }
         if message["do"] not in words:
-            raise RefusedError(f"the fabric knows no word {message['do']!r}")
+            raise RequestRefusedError(f"the fabric knows no word {message['do']!r}")
         return words[message["do"]]()
 
     def _keep_order(self) -> Message:
@@ -158,7 +158,7 @@ class Server:
             self.recorder.begin(project["capture"])
             self._apply({"steps": project["begin"]})
             self.outcome = {"ok": True, "arrived": arrived}
-        except (OSError, RefusedError, KeyError) as error:
+        except (OSError, RequestRefusedError, KeyError) as error:
             self.outcome = {"ok": False, "error": str(error)}
         for connection in self.curious:
             channel.send(connection, self.outcome)
@@ -178,7 +178,7 @@ class Server:
             try:
                 self.applier.apply(step)
             except (OSError, KeyError) as error:
-                raise RefusedError(f"{step.text.splitlines()[0]}: {error}") from error
+                raise RequestRefusedError(f"{step.text.splitlines()[0]}: {error}") from error
         return {}
 
     def _make_root(self, message: Message) -> Message:
@@ -188,18 +188,18 @@ class Server:
 
     def _hold(self, message: Message, passed: list[int]) -> Message:
         if self.root is None:
-            raise RefusedError("nodes have no root yet")
+            raise RequestRefusedError("nodes have no root yet")
         account = next(self.accounts)
-        furniture, root = Furniture(message["node"], message["hosts"], message["resolver"]), self.root
+        etc_files, root = EtcFiles(message["node"], message["hosts"], message["resolver"]), self.root
         ours, theirs = socket.socketpair()
         listening, ready = os.pipe()
-        pid = children.fork_first_of_own(lambda: init.hold(furniture, account, root, theirs, ready))
+        pid = children.fork_first_of_own(lambda: init.hold(etc_files, account, root, theirs, ready))
         theirs.close()
         os.close(ready)
         said = os.read(listening, 4096)
         os.close(listening)
         if said != b"+":
-            raise RefusedError(
+            raise RequestRefusedError(
                 f"node {message['node']} did not start: {said.decode(errors='replace') or 'it died'}"
             )
         self.places.adopt(message["node"], os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC))

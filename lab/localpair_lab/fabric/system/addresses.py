@@ -77,7 +77,7 @@ def tentative(places: Places, place: str) -> set[str]:
     return waiting
 
 
-def add_route(places: Places, step: steps.Route) -> None:
+def add_route(places: Places, step: steps.AddRoute) -> None:
     """One route; a route of the same destination, metric and table is replaced."""
     prefix, _, length = step.destination.partition("/")
     family, destination = numeric(prefix)
@@ -104,7 +104,7 @@ def add_route(places: Places, step: steps.Route) -> None:
     channel.call(netlink.NEW_ROUTE, body, netlink.CREATE | netlink.REPLACE, what=step.text)
 
 
-def add_rule(places: Places, step: steps.PolicyRule) -> None:
+def add_rule(places: Places, step: steps.AddPolicyRule) -> None:
     """One routing rule."""
     family = socket.AF_INET6 if step.family == "ipv6" else socket.AF_INET
     source, source_length = _prefix(step.source)

@@ -76,7 +76,7 @@ def add_veth(places: Places, step: steps.Veth) -> None:
     _create(places, step.place, body, step.text)
 
 
-def attach(places: Places, step: steps.Attach) -> None:
+def attach(places: Places, step: steps.AttachPort) -> None:
     """Plug into a bridge, or unplug."""
     channel = places.channel(step.place)
     master = channel.index(step.bridge) if step.bridge else 0
@@ -97,7 +97,7 @@ def set_port_policy(places: Places, step: steps.PortPolicy) -> None:
     channel.call(netlink.SET_LINK, body, what=step.text)
 
 
-def set_link_state(places: Places, step: steps.LinkState) -> None:
+def set_link_state(places: Places, step: steps.SetLinkState) -> None:
     """Up or down, administratively."""
     places.set_link_flags(step.place, step.name, netlink.FLAG_UP if step.up else 0, netlink.FLAG_UP)
 

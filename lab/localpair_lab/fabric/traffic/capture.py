@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from localpair_lab.fabric.system import channel
 from localpair_lab.fabric.traffic.impairment import enlarge
-from localpair_lab.fabric.traffic.pcapng import INBOUND, OUTBOUND, SNAP_BYTES, Writer
+from localpair_lab.fabric.traffic.pcapng import INBOUND, OUTBOUND, SNAP_BYTES, CaptureWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class Tap:
 
     socket: socket.socket
     file: BinaryIO
-    writer: Writer
+    writer: CaptureWriter
     is_inner: bool
     written: int = 0
 
@@ -101,7 +101,7 @@ def run(control: socket.socket, open_file: Callable[[str], BinaryIO]) -> None:
         if message["do"] == "tap":
             tap = socket.socket(fileno=descriptors[0])
             file = open_file(message["port"])
-            writer = Writer(file, message["port"], bare=tap.getsockname()[3] == _BARE)
+            writer = CaptureWriter(file, message["port"], bare=tap.getsockname()[3] == _BARE)
             file.flush()
             taps[tap.fileno()] = Tap(tap, file, writer, message["inner"])
         else:

@@ -1,6 +1,6 @@
 """What a frame on the wire is, and whether a ``Match`` of the plan means it. Pure.
 
-``Packet`` is parsed once; ``Matcher`` is made once from a match's fields as a plain dictionary (the fabric
+``FrameHeader`` is parsed once; ``Matcher`` is made once from a match's fields as a plain dictionary (the fabric
 knows no plan). The words are those of ``plan.Match``.
 """
 
@@ -27,7 +27,7 @@ _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
+class FrameHeader:
     """One frame's header fields. ``length`` is the IP packet's; ports are 0 where there are none.
 
     ``hops`` is the hop limit. ``refusal``: a TCP reset, or ICMP that something is unreachable. ``first``: the
@@ -48,10 +48,10 @@ class Packet:
     first: bytes = b""
 
 
-def parse(frame: bytes | memoryview) -> Packet:
+def parse(frame: bytes | memoryview) -> FrameHeader:
     """The frame's fields; what cannot be read stays empty."""
     if len(frame) < _ETHERNET_BYTES:
-        return Packet()
+        return FrameHeader()
     kind = int.from_bytes(frame[12:14])
     body = bytes(frame[_ETHERNET_BYTES : _ETHERNET_BYTES + 128])
     to_everybody = bytes(frame[:6]) == b"\xff" * 6
@@ -61,11 +61,11 @@ def parse(frame: bytes | memoryview) -> Packet:
         if kind == _IPV6:
             return _parse_ipv6(body)
     except (struct.error, IndexError):
-        return Packet()
-    return Packet(protocol="arp") if kind == _ARP else Packet()
+        return FrameHeader()
+    return FrameHeader(protocol="arp") if kind == _ARP else FrameHeader()
 
 
-def _parse_ipv4(body: bytes, to_everybody: bool) -> Packet:
+def _parse_ipv4(body: bytes, to_everybody: bool) -> FrameHeader:
     header = (body[0] & 0xF) * 4
     length, fragment = struct.unpack_from("!H2xH", body, 2)
     protocol = _PROTOCOLS.get(body[9], "other")
@@ -75,12 +75,12 @@ def _parse_ipv4(body: bytes, to_everybody: bool) -> Packet:
         cast = "" if protocol == "igmp" else "multicast"
     else:
         cast = "broadcast" if to_everybody else "unicast"
-    return Packet(
+    return FrameHeader(
         "ipv4", protocol, cast, body[12:16], body[16:20], **transport, length=length, hops=body[8]
     )  # fmt: skip
 
 
-def _parse_ipv6(body: bytes) -> Packet:
+def _parse_ipv6(body: bytes) -> FrameHeader:
     length, following = struct.unpack_from("!HB", body, 4)
     offset = 40
     while following in _EXTENSIONS:
@@ -94,7 +94,7 @@ def _parse_ipv6(body: bytes) -> Packet:
     transport = _transport(protocol, body[offset:], _UNREACHABLE_6)
     to_many = "" if protocol in {"nd", "mld"} else "multicast"
     cast = to_many if body[24] == 0xFF else "unicast"
-    return Packet(
+    return FrameHeader(
         "ipv6", protocol, cast, body[8:24], body[24:40], **transport, length=length + 40, hops=body[7]
     )  # fmt: skip
 
@@ -141,7 +141,7 @@ class Matcher:
         self._larger_than: int = match.get("larger_than", 0)
         self._syn: bool = match.get("syn", False)
 
-    def means(self, packet: Packet) -> bool:
+    def means(self, packet: FrameHeader) -> bool:
         """Whether every part of the match holds."""
         return (
             self._family in ("", packet.family)
@@ -155,7 +155,7 @@ class Matcher:
             and (packet.syn or not self._syn)
         )
 
-    def _protocol_holds(self, packet: Packet) -> bool:
+    def _protocol_holds(self, packet: FrameHeader) -> bool:
         if self._protocol == "icmp":
             return packet.protocol in {"icmp", "mld"}
         return self._protocol in ("", packet.protocol)

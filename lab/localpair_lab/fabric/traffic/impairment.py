@@ -16,7 +16,7 @@ import time
 from typing import Any, Final
 
 from localpair_lab.fabric.system import channel
-from localpair_lab.fabric.traffic.frames import Matcher, Packet, parse
+from localpair_lab.fabric.traffic.frames import FrameHeader, Matcher, parse
 
 _SOL_PACKET: Final = 263
 _PACKET_VNET_HEADER: Final = 15
@@ -75,11 +75,11 @@ class Fault:
         self._seen = 0
         self._line_free_at = 0.0
 
-    def means(self, packet: Packet) -> bool:
+    def means(self, packet: FrameHeader) -> bool:
         """Whether this fault is the one for the packet."""
         return self._matcher.means(packet)
 
-    def departures(self, packet: Packet, now: float, size: int) -> list[float]:
+    def departures(self, packet: FrameHeader, now: float, size: int) -> list[float]:
         """When the copies of a packet of ``size`` bytes leave: none if it is lost."""
         is_housekeeping = packet.protocol in _HOUSEKEEPING and packet.protocol != self._protocol
         dice = self._housekeeping_dice if is_housekeeping else self._dice
@@ -111,7 +111,7 @@ def _happens(percent: float, dice: random.Random) -> bool:
     return percent > 0 and dice.random() * 100 < percent
 
 
-class Lane:
+class WireDirection:
     """One direction of the wire: its faults and the frames on their way."""
 
     def __init__(self, source: socket.socket, target: socket.socket) -> None:
@@ -178,31 +178,31 @@ def run(outer: socket.socket, inner: socket.socket, control: socket.socket, seed
     A message on ``control`` may bring new ``impairments``. What arrived before it meets the old ones, and is on its way
     when the answer comes; that says how many frames were ``carried`` in all.
     """
-    lanes = {"from": Lane(outer, inner), "to": Lane(inner, outer)}
+    both_ways = {"from": WireDirection(outer, inner), "to": WireDirection(inner, outer)}
     while True:
-        deadlines = [moment for lane in lanes.values() if (moment := lane.deadline()) is not None]
+        deadlines = [moment for one_way in both_ways.values() if (moment := one_way.deadline()) is not None]
         timeout = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
         ready, _, _ = select.select([outer, inner, control], [], [], timeout)
         now = time.monotonic()
-        for lane in lanes.values():
-            lane.release(now)
-            if lane.source in ready:
-                lane.take(now)
-        if control in ready and not _obey(control, lanes, seed):
+        for one_way in both_ways.values():
+            one_way.release(now)
+            if one_way.source in ready:
+                one_way.take(now)
+        if control in ready and not _obey(control, both_ways, seed):
             return
 
 
-def _obey(control: socket.socket, lanes: dict[str, Lane], seed: str) -> bool:
+def _obey(control: socket.socket, both_ways: dict[str, WireDirection], seed: str) -> bool:
     """Do what the next message says; false where none will come any more."""
     try:
         message, _ = channel.receive(control)
     except channel.ChannelClosedError:
         return False
     now = time.monotonic()
-    for direction, lane in lanes.items():
-        lane.take_all(now)
+    for direction, one_way in both_ways.items():
+        one_way.take_all(now)
         if "impairments" in message:
             mine = [one for one in message["impairments"] if one["direction"] == direction]
-            lane.impair(mine, f"{seed}/{direction}")
-    channel.send(control, {"ok": True, "carried": sum(lane.carried for lane in lanes.values())})
+            one_way.impair(mine, f"{seed}/{direction}")
+    channel.send(control, {"ok": True, "carried": sum(one_way.carried for one_way in both_ways.values())})
     return True

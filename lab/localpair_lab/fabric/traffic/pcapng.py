@@ -36,7 +36,7 @@ def _block(kind: int, body: bytes) -> bytes:
     return struct.pack("<II", kind, length) + body + struct.pack("<I", length)
 
 
-class Writer:
+class CaptureWriter:
     """One capture file; ``name`` is the interface's, shown by the programs that read it. ``bare``: IP only."""
 
     def __init__(self, file: BinaryIO, name: str, *, bare: bool = False) -> None:
@@ -59,8 +59,8 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One frame of a file: the interface's name as it was given to ``Writer``, wall-clock time in nanoseconds, its
-    Ethernet frame as far as it was kept, and whether it came out of the node.
+    """One frame of a file: the interface's name as it was given to ``CaptureWriter``, wall-clock time in nanoseconds,
+    its Ethernet frame as far as it was kept, and whether it came out of the node.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Captured:
 
 
 def packets(data: bytes) -> Iterator[Captured]:
-    """The frames of a file that ``Writer`` made, in its order; what was cut off at the end is left out.
+    """The frames of a file that ``CaptureWriter`` made, in its order; what was cut off at the end is left out.
 
     A frame of a link without headers gets one of zeros with the type of its IP version.
     """

@@ -10,13 +10,13 @@ from localpair_lab.model.events import (
     Clock,
     Degrade,
     Guard,
-    Happening,
     Impair,
     Move,
     Plug,
     Policy,
     Process,
     Renumber,
+    ScenarioEvent,
     Switch,
 )
 from localpair_lab.model.moments import Moment
@@ -41,7 +41,7 @@ from localpair_lab.plan.changes import (
     SignalNode,
     When,
 )
-from localpair_lab.plan.topology import Impairment, Interface, Node, Route
+from localpair_lab.plan.topology import Impairment, Node, NodeInterface, NodeRoute
 
 
 def when(moment: Moment) -> When:
@@ -76,75 +76,75 @@ def _impairment(impair: Impair, port: str, *, toward: bool) -> Impairment:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Stage:
+class EventContext:
     """What events are planned against: the scenario and its planned nodes."""
 
     scenario: Scenario
     ports: Ports
     nodes: dict[str, Node]
 
-    def interface(self, port: str) -> Interface:
+    def interface(self, port: str) -> NodeInterface:
         """The planned interface of a port."""
         owner, _, name = port.partition("/")
         return next(entry for entry in self.nodes[owner].interfaces if entry.name == name)
 
-    def routes(self, port: str) -> tuple[Route, ...]:
+    def routes(self, port: str) -> tuple[NodeRoute, ...]:
         """The planned routes through a port."""
         owner, _, name = port.partition("/")
         return tuple(route for route in self.nodes[owner].routes if route.interface == name)
 
 
-def plan_events(stage: Stage) -> Iterator[Event]:
+def plan_events(stage: EventContext) -> Iterator[Event]:
     """The scenario's events, in the order of writing; one without an id is called by its number."""
-    for number, happening in enumerate(stage.scenario.events, start=1):
-        identity = happening.id or f"change-{number}"
-        yield Event(
-            id=identity, when=when(happening.at), change=_change(stage, happening), text=_text(happening)
-        )
+    for number, event in enumerate(stage.scenario.events, start=1):
+        identity = event.id or f"change-{number}"
+        yield Event(id=identity, when=when(event.at), change=_change(stage, event), text=_text(event))
 
 
-def _text(happening: Happening) -> str:
-    subject = getattr(happening, "interface", None) or getattr(happening, "device", None)
-    subject = subject or getattr(happening, "network", "")
-    target = f" to {happening.to}" if isinstance(happening, Move) else ""
-    hosts = f" to {', '.join(happening.ip)}" if isinstance(happening, Renumber) else ""
-    offset = f" to {happening.offset / 3600:+g} h" if isinstance(happening, Clock) else ""
-    return f"{happening.do} {subject}{target}{hosts}{offset}"
+def _text(event: ScenarioEvent) -> str:
+    subject = getattr(event, "interface", None) or getattr(event, "device", None)
+    subject = subject or getattr(event, "network", "")
+    target = f" to {event.to}" if isinstance(event, Move) else ""
+    hosts = f" to {', '.join(event.ip)}" if isinstance(event, Renumber) else ""
+    offset = f" to {event.offset / 3600:+g} h" if isinstance(event, Clock) else ""
+    return f"{event.do} {subject}{target}{hosts}{offset}"
 
 
-def _change(stage: Stage, happening: Happening) -> Change:
-    match happening:
+def _change(stage: EventContext, event: ScenarioEvent) -> Change:
+    match event:
         case Process():
-            return SignalNode(happening.device, happening.do)
+            return SignalNode(event.device, event.do)
         case Clock():
-            return SetClock(happening.device, happening.offset)
+            return SetClock(event.device, event.offset)
         case Policy():
-            return _policy(stage, happening)
+            return _policy(stage, event)
         case Guard():
-            return SetChains(happening.device, plan_chains(happening.firewall))
+            return SetChains(event.device, plan_chains(event.firewall))
         case Degrade():
-            return _degrade(stage, happening)
+            return _degrade(stage, event)
         case _:
-            return _change_interface(stage, happening, stage.ports.one(happening.interface))
+            return _change_interface(stage, event, stage.ports.one(event.interface))
 
 
-def _change_interface(stage: Stage, happening: Cable | Switch | Renumber | Plug | Move, port: str) -> Change:
-    match happening:
+def _change_interface(
+    stage: EventContext, event: Cable | Switch | Renumber | Plug | Move, port: str
+) -> Change:
+    match event:
         case Cable():
-            return SetLink(port, up=happening.do == "cable-in", level="cable")
+            return SetLink(port, up=event.do == "cable-in", level="cable")
         case Switch():
-            up = happening.do == "interface-up"
+            up = event.do == "interface-up"
             return SetLink(port, up=up, level="interface", routes=stage.routes(port) if up else ())
         case Renumber():
-            addresses = _addresses(stage, happening.ip, stage.ports.networks[port], port)
-            return Readdress(port, addresses, _routes(stage, port, addresses, happening.gateway))
+            addresses = _addresses(stage, event.ip, stage.ports.networks[port], port)
+            return Readdress(port, addresses, _routes(stage, port, addresses, event.gateway))
         case Plug():
-            return _plug(stage, happening, port)
+            return _plug(stage, event, port)
         case Move():
-            return _move(stage, happening, port)
+            return _move(stage, event, port)
 
 
-def _plug(stage: Stage, plug: Plug, port: str) -> Change:
+def _plug(stage: EventContext, plug: Plug, port: str) -> Change:
     if plug.do == "unplug":
         return DeleteInterface(port)
     owner, _, _name = port.partition("/")
@@ -154,22 +154,22 @@ def _plug(stage: Stage, plug: Plug, port: str) -> Change:
     return CreateInterface(owner, interface, tuple(dict.fromkeys([*stage.routes(port), *routes])))
 
 
-def _move(stage: Stage, move: Move, port: str) -> Roam:
+def _move(stage: EventContext, move: Move, port: str) -> Roam:
     network = stage.scenario.networks[move.to]
     addresses = _addresses(stage, move.ip, move.to, port)
     flags = port_flags(port, network.isolation, network.multicast, stage.ports)
     return Roam(port, move.to, flags, addresses, _routes(stage, port, addresses, move.gateway))
 
 
-def _addresses(stage: Stage, hosts: tuple[str, ...], network: str, port: str) -> tuple[str, ...]:
+def _addresses(stage: EventContext, hosts: tuple[str, ...], network: str, port: str) -> tuple[str, ...]:
     prefixes = stage.scenario.networks[network].ip
     position = list(stage.ports.networks).index(port)
     return tuple(full for host in hosts for full in place_host(host, prefixes, position, router=False))
 
 
 def _routes(
-    stage: Stage, port: str, addresses: tuple[str, ...], gateways: tuple[str, ...]
-) -> tuple[Route, ...]:
+    stage: EventContext, port: str, addresses: tuple[str, ...], gateways: tuple[str, ...]
+) -> tuple[NodeRoute, ...]:
     """The gateways written, else those routes through the port that its new addresses still reach."""
     interface = dataclasses.replace(stage.interface(port), addresses=addresses)
     if gateways:
@@ -177,11 +177,11 @@ def _routes(
     return tuple(route for route in stage.routes(port) if _still_reached(route, addresses))
 
 
-def _still_reached(route: Route, addresses: tuple[str, ...]) -> bool:
+def _still_reached(route: NodeRoute, addresses: tuple[str, ...]) -> bool:
     return not route.via or any(holds(address, route.via) for address in addresses)
 
 
-def _policy(stage: Stage, policy: Policy) -> SetSegment:
+def _policy(stage: EventContext, policy: Policy) -> SetSegment:
     rules = tuple(segment_rules(policy.multicast, policy.broadcast, policy.drops, stage.ports))
     members = [port for port, network in stage.ports.networks.items() if network == policy.network]
     flags = tuple(
@@ -191,7 +191,7 @@ def _policy(stage: Stage, policy: Policy) -> SetSegment:
     return SetSegment(policy.network, rules, flags, querier=snooping is not None and snooping.querier)
 
 
-def _degrade(stage: Stage, degrade: Degrade) -> SetImpairments:
+def _degrade(stage: EventContext, degrade: Degrade) -> SetImpairments:
     port = stage.ports.one(degrade.interface)
     if degrade.do == "heal":
         return SetImpairments(port, ())

@@ -11,12 +11,12 @@ from localpair_lab.model.networks import Network
 from localpair_lab.plan.build.addressing import link_local, make_mac, place_host
 from localpair_lab.plan.build.networks import port_flags
 from localpair_lab.plan.build.site import Site
-from localpair_lab.plan.topology import Interface, PortFlags
+from localpair_lab.plan.topology import NodeInterface, PortFlags
 
 BRIDGE_STUB_HOST = 2  # the neighbour behind a container bridge where none is named
 
 
-def plan_interface(site: Site, owner: str, number: int, name: str, entry: NetworkInterface) -> Interface:
+def plan_interface(site: Site, owner: str, number: int, name: str, entry: NetworkInterface) -> NodeInterface:
     mac = entry.mac or make_mac(site.positions[owner], number)
     if entry.network is None:
         return _bridge(name, mac, entry)
@@ -29,7 +29,7 @@ def plan_interface(site: Site, owner: str, number: int, name: str, entry: Networ
         for host in entry.ip
         for address in place_host(host, network.ip, position, router=owner in site.scenario.routers)
     )
-    planned = Interface(
+    planned = NodeInterface(
         name=name,
         mac=mac,
         segment=entry.network,
@@ -56,11 +56,11 @@ def _flags(site: Site, port: str, network: Network) -> PortFlags:
     return port_flags(port, network.isolation, network.multicast, site.ports)
 
 
-def _bridge(name: str, mac: str, entry: NetworkInterface) -> Interface:
+def _bridge(name: str, mac: str, entry: NetworkInterface) -> NodeInterface:
     neighbour = entry.neighbour or ""
     if entry.carrier and not neighbour and entry.ip:
         neighbour = str(ip_interface(entry.ip[0]).network[BRIDGE_STUB_HOST])
-    return Interface(
+    return NodeInterface(
         name=name,
         mac=mac,
         kind="bridge",

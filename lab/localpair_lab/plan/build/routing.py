@@ -8,12 +8,12 @@ from ipaddress import ip_interface
 from localpair_lab.model.kernel_names import key_of
 from localpair_lab.model.machines import Machine, RouteEntry, RoutingPolicy
 from localpair_lab.plan.build.addressing import family_of, has_route, holds
-from localpair_lab.plan.topology import Interface, Route, RoutingRule
+from localpair_lab.plan.topology import NodeInterface, NodeRoute, RoutingRule
 
 FAMILIES = ("ipv4", "ipv6")
 
 
-def plan_routes(machine: Machine, interfaces: tuple[Interface, ...]) -> Iterator[Route]:
+def plan_routes(machine: Machine, interfaces: tuple[NodeInterface, ...]) -> Iterator[NodeRoute]:
     present = tuple(interface for interface in interfaces if interface.present)
     for gateway in machine.gateway:
         yield from gateway_routes(gateway, present)
@@ -23,25 +23,25 @@ def plan_routes(machine: Machine, interfaces: tuple[Interface, ...]) -> Iterator
             yield route
 
 
-def gateway_routes(gateway: str, interfaces: tuple[Interface, ...]) -> Iterator[Route]:
+def gateway_routes(gateway: str, interfaces: tuple[NodeInterface, ...]) -> Iterator[NodeRoute]:
     """The default route through ``gateway``, by the first interface whose link it is on."""
     destination = "::/0" if ":" in gateway else "0.0.0.0/0"
     for interface in interfaces:
         if any(holds(address, gateway) for address in interface.addresses):
             on_link = not _is_routed(interface, gateway)  # as those who configure networks write it then
-            yield Route(destination=destination, interface=interface.name, via=gateway, on_link=on_link)
+            yield NodeRoute(destination=destination, interface=interface.name, via=gateway, on_link=on_link)
             return
     if gateway.startswith("fe80:") and interfaces:
-        yield Route(destination=destination, interface=interfaces[0].name, via=gateway)
+        yield NodeRoute(destination=destination, interface=interfaces[0].name, via=gateway)
 
 
-def _is_routed(interface: Interface, gateway: str) -> bool:
+def _is_routed(interface: NodeInterface, gateway: str) -> bool:
     """Whether the interface's own subnets lead to the gateway."""
     subnets = [ip_interface(address).network for address in interface.addresses if holds(address, gateway)]
     return any(map(has_route, subnets))
 
 
-def _route(entry: RouteEntry, interfaces: tuple[Interface, ...]) -> Route:
+def _route(entry: RouteEntry, interfaces: tuple[NodeInterface, ...]) -> NodeRoute:
     on = entry.on or ""
     on_link = False
     by_name = {interface.name: interface for interface in interfaces}
@@ -51,7 +51,7 @@ def _route(entry: RouteEntry, interfaces: tuple[Interface, ...]) -> Route:
         on_link = on not in [name for name in direct if _is_routed(by_name[name], entry.via)]
     if on and on not in by_name:
         on = ""
-    return Route(
+    return NodeRoute(
         destination=entry.to,
         interface=on,
         via=entry.via or "",
@@ -77,7 +77,7 @@ def plan_routing_rule(policy: RoutingPolicy) -> RoutingRule:
 
 
 def plan_sysctls(
-    machine: Machine, interfaces: tuple[Interface, ...], *, forwards: bool
+    machine: Machine, interfaces: tuple[NodeInterface, ...], *, forwards: bool
 ) -> tuple[tuple[str, str], ...]:
     """Every setting whose default differs between kernels, distributions and engines, and the author's
     own.
@@ -109,5 +109,5 @@ def plan_sysctls(
     return tuple((settings | machine.sysctls).items())
 
 
-def _speaks_ipv6(interface: Interface) -> bool:
+def _speaks_ipv6(interface: NodeInterface) -> bool:
     return bool(interface.link_local) or any(family_of(address) == "ipv6" for address in interface.addresses)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from localpair_lab.model.networks import Network
 from localpair_lab.plan.build.addressing import family_of, make_mac
 from localpair_lab.plan.build.site import Site
-from localpair_lab.plan.topology import Interface, Node
+from localpair_lab.plan.topology import Node, NodeInterface
 
 
 def plan_hubs(site: Site, nodes: tuple[Node, ...]) -> Iterator[Node]:
@@ -20,7 +20,7 @@ def _hub(number: int, name: str, network: Network, nodes: tuple[Node, ...]) -> N
     """The far end of every member's tunnel: one interface for each, routed between them if the hub
     forwards.
     """
-    interfaces: list[Interface] = []
+    interfaces: list[NodeInterface] = []
     for node in nodes:
         for member in node.interfaces:
             if member.kind == "tunnel" and member.far_end.startswith(f"{name}-hub/"):
@@ -42,14 +42,14 @@ def _hub(number: int, name: str, network: Network, nodes: tuple[Node, ...]) -> N
     )
 
 
-def _far_end(hub: int, position: int, network: Network, owner: str, member: Interface) -> Interface:
+def _far_end(hub: int, position: int, network: Network, owner: str, member: NodeInterface) -> NodeInterface:
     peers = tuple(
         (f"{ours}/{128 if ':' in ours else 32}", address.partition("/")[0])
         for ours in network.hub
         for address in member.addresses
         if family_of(ours) == family_of(address)
     )
-    return Interface(
+    return NodeInterface(
         name=f"m{position}",
         mac=make_mac(hub, position),
         kind="tunnel",

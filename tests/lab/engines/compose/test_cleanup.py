@@ -198,12 +198,12 @@ def test_a_lease_that_nobody_refers_to_is_held_until_the_process_ends() -> None:
         stderr=subprocess.STDOUT,
         text=True,
         cwd=places.ROOT,
-    ) as holder:
-        assert holder.stdout is not None
-        name = holder.stdout.readline().strip()
+    ) as node_init:
+        assert node_init.stdout is not None
+        name = node_init.stdout.readline().strip()
         assert not lease.is_free(name)
-        said, _ = holder.communicate()
-    assert (said, holder.returncode) == ("", 0)
+        said, _ = node_init.communicate()
+    assert (said, node_init.returncode) == ("", 0)
     assert lease.is_free(name)
     assert name in lease.forget_free()
 

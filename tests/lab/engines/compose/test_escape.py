@@ -37,12 +37,12 @@ import array, json, os, socket, struct, sys, time
 DOOR = "/run/lab/fabric.sock"
 
 def call(kind):
-    voice = socket.socket(socket.AF_UNIX, kind)
-    voice.settimeout(0.3)
+    client = socket.socket(socket.AF_UNIX, kind)
+    client.settimeout(0.3)
     for _ in range(1000):
         try:
-            voice.connect(DOOR)
-            return voice
+            client.connect(DOOR)
+            return client
         except FileNotFoundError:
             time.sleep(0.01)
         except OSError:
@@ -50,14 +50,14 @@ def call(kind):
     return None
 
 def say(what, kind, parts, descriptors=()):
-    voice = call(kind)
-    if voice is None:
+    client = call(kind)
+    if client is None:
         return
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
     try:
         for part in parts:
-            voice.sendmsg([part], rights)
-        answer = voice.recv(65536)
+            client.sendmsg([part], rights)
+        answer = client.recv(65536)
     except OSError:
         return
     if answer:

@@ -172,7 +172,7 @@ def test_cable_and_interface(tmp_path: Path) -> None:
             await up.apply(p.SetLink("bob/eth0", up=False, level="interface"))
             (shown,) = await output(up, "bob", "ip", "-j", "link", "show", "dev", "eth0")
             assert "UP" not in json.loads(shown)[0]["flags"]
-            back = (p.Route("0.0.0.0/0", "eth0", via="192.168.1.10"),)
+            back = (p.NodeRoute("0.0.0.0/0", "eth0", via="192.168.1.10"),)
             await up.apply(p.SetLink("bob/eth0", up=True, level="interface", routes=back))
             assert any("default via 192.168.1.10" in line for line in await output(up, "bob", "ip", "route"))
 
@@ -476,7 +476,7 @@ def test_captures_hold_both_directions(tmp_path: Path) -> None:
 
 def tunnelled() -> p.Plan:
     """A device with a container bridge that is used, one that is not, and a tunnel that owns the default route."""
-    docker = p.Interface(
+    docker = p.NodeInterface(
         "docker0",
         plans.mac(50),
         "bridge",
@@ -484,10 +484,10 @@ def tunnelled() -> p.Plan:
         link_local="",
         neighbour="172.17.0.2",
     )
-    idle = p.Interface(
+    idle = p.NodeInterface(
         "br-9", plans.mac(51), "bridge", addresses=("172.18.0.1/16",), link_local="", carrier=False
     )
-    tunnel = p.Interface(
+    tunnel = p.NodeInterface(
         "tun0",
         plans.mac(52),
         "tunnel",
@@ -496,7 +496,7 @@ def tunnelled() -> p.Plan:
         mtu=1420,
         multicast=False,
     )
-    far = p.Interface(
+    far = p.NodeInterface(
         "m0",
         plans.mac(53),
         "tunnel",
@@ -512,10 +512,10 @@ def tunnelled() -> p.Plan:
         docker,
         idle,
         tunnel,
-        routes=(p.Route("0.0.0.0/0", "tun0", table=51820),),
+        routes=(p.NodeRoute("0.0.0.0/0", "tun0", table=51820),),
         routing_rules=rules,
     )
-    hub = p.Node("vpn-hub", "hub", (far,), routes=(p.Route("0.0.0.0/0", kind="blackhole"),))
+    hub = p.Node("vpn-hub", "hub", (far,), routes=(p.NodeRoute("0.0.0.0/0", kind="blackhole"),))
     return plans.plan(node, plans.bob(), hub)
 
 
@@ -583,7 +583,7 @@ def test_every_port_is_captured_whole_and_with_the_right_direction(tmp_path: Pat
     assert [(one.port, one.outbound) for one in came] == [("vpn-hub/m0", False)]
 
 
-class Voice:
+class FakeClient:
     """A fabric that notes what it is asked."""
 
     def __init__(self) -> None:
@@ -598,13 +598,13 @@ class Voice:
 def test_an_interface_that_appears_is_captured_before_it_is_up(is_wired: bool) -> None:
     """What it sends and hears at once would be missing otherwise, and what follows would look like a fault."""
     wires = (p.Impairment("bob/eth0", "to", UDP, nth=(1,)),) if is_wired else ()
-    wiring, voice = Wiring(plans.plan(impairments=wires), [], "/captures"), Voice()
-    asyncio.run(wiring.change(p.CreateInterface("bob", plans.ethernet(11, "192.168.1.31/24")), voice))
-    made, captured, raised, settled = voice.asked
-    assert [one["do"] for one in voice.asked] == ["apply", "capture", "apply", "settle"]
+    wiring, client = Wiring(plans.plan(impairments=wires), [], "/captures"), FakeClient()
+    asyncio.run(wiring.change(p.CreateInterface("bob", plans.ethernet(11, "192.168.1.31/24")), client))
+    made, captured, raised, settled = client.asked
+    assert [one["do"] for one in client.asked] == ["apply", "capture", "apply", "settle"]
     assert list(captured["ports"]) == ["bob/eth0"]
-    assert "LinkState" not in {step["step"] for step in made["steps"]}
-    assert "LinkState" in {step["step"] for step in raised["steps"]}
+    assert "SetLinkState" not in {step["step"] for step in made["steps"]}
+    assert "SetLinkState" in {step["step"] for step in raised["steps"]}
     assert settled["links"] == [("bob", "eth0")]
 
 
@@ -878,7 +878,7 @@ def test_nothing_of_the_labs_environment_is_to_be_seen_in_a_forked_device(
     try:
         asyncio.run(run())
     finally:
-        forkserver_client.zygote().end()  # this test's own
+        forkserver_client.fork_server().end()  # this test's own
 
 
 def test_settings_of_the_machine_are_refused_and_files_stay_in_the_state_folder(tmp_path: Path) -> None:
@@ -894,7 +894,7 @@ def test_settings_of_the_machine_are_refused_and_files_stay_in_the_state_folder(
     asyncio.run(run())
 
 
-def test_a_zygote_that_died_is_replaced(tmp_path: Path) -> None:
+def test_a_fork_server_that_died_is_replaced(tmp_path: Path) -> None:
     async def run() -> None:
         for name in ("first", "second"):
             async with real(tmp_path / name, cold=False) as up:

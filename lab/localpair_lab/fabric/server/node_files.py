@@ -20,7 +20,7 @@ _GROUPS: Final = "root:x:0:\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Furniture:
+class EtcFiles:
     """A node's name, and its /etc/hosts and /etc/resolv.conf."""
 
     name: str
@@ -28,8 +28,8 @@ class Furniture:
     resolver: str = ""
 
 
-def furnish(furniture: Furniture, account: Account, root: int) -> None:
-    """Move the calling process, alone, into namespaces of its own and furnish them for programs of that account's.
+def install_etc_files(etc_files: EtcFiles, account: Account, root: int) -> None:
+    """Move the calling process, alone, into namespaces of its own, made ready for programs of that account.
 
     They are made of the mount namespace ``root`` (see ``fabric.system.private_root``).
     """
@@ -37,7 +37,7 @@ def furnish(furniture: Furniture, account: Account, root: int) -> None:
     kinds = namespaces.NEW_NET | namespaces.NEW_MOUNT | namespaces.NEW_UTS | namespaces.NEW_IPC
     namespaces.unshare(kinds)
     os.umask(0o022)
-    namespaces.set_hostname(furniture.name)
+    namespaces.set_hostname(etc_files.name)
     harmless = namespaces.MS_NOSUID | namespaces.MS_NODEV
     namespaces.mount("tmpfs", ROOT, "tmpfs", harmless, "mode=755")
     _CONFIGURATION.mkdir()
@@ -45,7 +45,7 @@ def furnish(furniture: Furniture, account: Account, root: int) -> None:
         folder.mkdir()
         os.chown(folder, account.owner, account.owner)
     user, group = account.lines()
-    texts = {"hosts": furniture.hosts, "resolv.conf": furniture.resolver}
+    texts = {"hosts": etc_files.hosts, "resolv.conf": etc_files.resolver}
     for name, text in {**texts, "passwd": _USERS + user, "group": _GROUPS + group}.items():
         (_CONFIGURATION / name).write_text(text)
     namespaces.mount("proc", "/proc", "proc", harmless | namespaces.MS_NOEXEC)
