@@ -214,7 +214,8 @@ class ComposeRunning:
             message = {"do": "signal-product", "number": _SIGNALS[change.signal]}
             await tell(self._host, self._container(change.node), message)
         elif change.do == "set-clock":
-            await self.put(change.node, clock.FILE, clock.reading(change.offset_s).encode())
+            message = {"do": "set-clock", "reading": clock.reading(change.offset_s)}
+            await tell(self._host, self._container(change.node), message)
         elif self._client is not None:
             await self._wiring.change(change, self._client)
 

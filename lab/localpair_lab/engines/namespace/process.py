@@ -165,7 +165,7 @@ class NodeInitClient:
             "environment": environment,
             "product": is_product,
             "confined": is_confined,
-            "warm": preforked,
+            "preforked": preforked,
         }
         try:
             answer, _ = await self.ask(message, [stdin, stdout, stderr])

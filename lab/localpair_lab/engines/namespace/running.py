@@ -122,7 +122,8 @@ class NamespaceRunning:
         if change.do == "signal-node":
             await self._nodes[change.node].ask({"do": "signal-product", "number": _SIGNALS[change.signal]})
         elif change.do == "set-clock":
-            await self.put(change.node, clock.FILE, clock.reading(change.offset_s).encode())
+            message = {"do": "set-clock", "reading": clock.reading(change.offset_s)}
+            await self._nodes[change.node].ask(message)
         else:
             await self._wiring.change(change, self._fabric)
 

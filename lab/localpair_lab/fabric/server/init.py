@@ -3,10 +3,11 @@
 It is forked from the fabric, so it starts in a millisecond, and is process 1 of its own process namespace:
 when it goes, the kernel ends everything in the node. It answers on one channel, which belongs to the lab:
 
-    {"do": "start", "argv", "environment", "product", "confined", "warm"} + stdin, stdout, stderr
+    {"do": "start", "argv", "environment", "product", "confined", "preforked"} + stdin, stdout, stderr
                                                              -> {"started": pid} ... {"ended", "status"}
     {"do": "signal", "pid", "number"} | {"do": "signal-product", "number"}          -> {"ok": true}
     {"do": "open", "name", "write"}                                -> {"ok": true} + descriptor
+    {"do": "set-clock", "reading"}                                                  -> {"ok": true}
 
 ``preforked`` names a program that needs no start (``fabric.prefork``); without it ``argv`` is started. What is
 ``confined`` runs as the device's programs do, everything else as the node's root.
@@ -23,8 +24,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from localpair_lab.fabric.server import prefork
-from localpair_lab.fabric.server.node_files import HOME, STATE, TEMPORARY, EtcFiles, install_etc_files
-from localpair_lab.fabric.system import channel, children, confinement, namespaces, tools
+from localpair_lab.fabric.server.node_files import HOME, STATE, TEMPORARY, EtcFiles, prepare_node
+from localpair_lab.fabric.system import channel, children, clock, confinement, namespaces, tools
 from localpair_lab.fabric.system.account import Account
 from localpair_lab.fabric.system.files import open_below
 
@@ -93,8 +94,9 @@ class NodeInit:
             if message["do"] == "start":
                 answer = {"started": self._start(connection, message, descriptors)}
             elif message["do"] == "open":
-                owner = self.account.owner if self.account else os.getuid()
-                opened = [open_below(STATE, message["name"], write=message["write"], owner=owner)]
+                opened = [self._open(message["name"], write=message["write"])]
+            elif message["do"] == "set-clock":
+                self._set_clock(message["reading"])
             else:
                 self._signal(message)
         except OSError as error:
@@ -102,6 +104,17 @@ class NodeInit:
         channel.send(connection, answer, opened)
         for descriptor in (*descriptors, *opened):
             os.close(descriptor)
+
+    def _open(self, name: str, *, write: bool) -> int:
+        owner = self.account.owner if self.account else os.getuid()
+        return open_below(STATE, name, write=write, owner=owner)
+
+    def _set_clock(self, reading: str) -> None:
+        """Programs read the file at any moment, so it is never there in part."""
+        fresh = f"{clock.FILE}.new"
+        with os.fdopen(self._open(fresh, write=True), "w") as file:
+            file.write(reading)
+        (STATE / fresh).rename(STATE / clock.FILE)
 
     def _start(self, connection: socket.socket, message: dict[str, Any], descriptors: list[int]) -> int:
         became, becoming = os.pipe2(os.O_CLOEXEC)
@@ -177,7 +190,7 @@ def _become(
             confinement.confine_device(account)
         elif message["product"]:
             namespaces.keep_capabilities(())
-        if word := message.get("warm", ""):
+        if word := message.get("preforked", ""):
             prefork.live(word, argv, environment)
         os.execvpe(argv[0], argv, environment)  # noqa: S606 - starting programs is what a node is for
     except BaseException as error:  # noqa: BLE001 - nothing of the parent's may run on in the child
@@ -189,13 +202,13 @@ def _become(
 def hold(etc_files: EtcFiles, account: Account, root: int, connection: socket.socket, ready: int) -> None:
     """As process 1 of a new process namespace, forked from the fabric: become a node. Never returns.
 
-    ``root`` is the mount namespace that its own is made of. One byte goes to ``ready`` once the node is furnished;
+    ``root`` is the mount namespace that its own is made of. One byte goes to ``ready`` once the node is prepared;
     a longer text instead is the reason why it is not.
     """
     try:
         namespaces.die_with_parent(0)
         children.keep_open(root, connection.fileno(), ready)
-        install_etc_files(etc_files, account, root)
+        prepare_node(etc_files, account, root)
         os.close(root)
         os.write(ready, b"+")
         os.close(ready)

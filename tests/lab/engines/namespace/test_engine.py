@@ -120,6 +120,32 @@ def test_files_go_in_and_come_out(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_program_that_reads_its_clock_all_the_time_meets_no_clock_that_is_half_set(tmp_path: Path) -> None:
+    jumps = (p.SetClock("alice", -90000.0), p.SetClock("alice", 3600.0))
+    plan = dataclasses.replace(plans.plan(), events=(p.Event("jump", p.When(""), jumps[0], "jump"),))
+    if not clock.library():
+        pytest.skip("libfaketime is not installed")
+    read = """import select, sys, time
+print("reads", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    time.time()
+print("told")"""
+
+    async def run() -> None:
+        async with running(plan, tmp_path) as up:
+            await up.apply(jumps[0])
+            process = await up.start("alice", [PYTHON, "-S", "-c", read], {})
+            lines = process.lines()
+            assert (await anext(lines)).text == "reads"
+            for number in range(200):
+                await up.apply(jumps[number % 2])
+            await process.write(b"\n")
+            assert (await anext(lines)).text == "told"
+            assert await process.wait() == 0
+
+    asyncio.run(run())
+
+
 def test_a_clock_is_set_under_a_program_that_runs(tmp_path: Path) -> None:
     jump = p.Event("jump", p.When(""), p.SetClock("alice", -3600.0), "jump")
     plan = dataclasses.replace(plans.plan(), events=(jump,))
