@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import localpair
-from import_graph import Ladder, arrows, circles, imported
+from import_graph import Ladder, arrows, circles, class_names, imported
 
 PACKAGE = Path(localpair.__file__).parent
 
@@ -79,6 +79,10 @@ def test_imports_point_down() -> None:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert circles(arrows(PACKAGE)) == []
+
+
+def test_no_class_name_stands_for_two_things() -> None:
+    assert [name for name, times in class_names(PACKAGE).items() if times > 1] == []
 
 
 @pytest.mark.parametrize(

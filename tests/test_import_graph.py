@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from import_graph import Ladder, arrows, circles, reachable
+from import_graph import Ladder, arrows, circles, class_names, reachable
 
 LAYERS = (("ground",), ("rooms.left", "rooms.right"), ("",), ("roof",))
 
@@ -64,3 +64,9 @@ def test_a_circle_is_found_also_through_a_third_module(package: Path) -> None:
 
 def test_what_a_program_reaches_goes_through_other_modules(package: Path) -> None:
     assert reachable(package, ["roof"]) == {"house", "house.roof", "house.rooms.left", "house.ground"}
+
+
+def test_a_class_of_one_name_is_counted_wherever_it_stands(package: Path) -> None:
+    (package / "ground.py").write_text("class Wall:\n    class Brick:\n        pass\n")
+    (package / "roof.py").write_text("def f():\n    class Brick:\n        pass\n")
+    assert class_names(package) == {"Wall": 1, "Brick": 2}

@@ -28,7 +28,7 @@ from localpair_lab.judge.verdict import (
 from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.loading.problems import ScenarioError
 from localpair_lab.report.failure import failure_report
-from localpair_lab.run.pool import Played, Pool, Setting, Task, broken, default_jobs, perform
+from localpair_lab.run.pool import PlayedCase, PlaySetting, Pool, Task, broken, default_jobs, perform
 from localpair_lab.run.runner import unsupported
 
 TOLD_NAMES = "lab_engines"
@@ -145,7 +145,7 @@ class ScenarioItem(pytest.Item):
         self.cell = cell
         self.engine = engine
         self.number = worker_number()
-        self.ahead: Future[Played] | None = None
+        self.ahead: Future[PlayedCase] | None = None
         scenario = cell.scenario
         for marker in (*scenario.markers, engine):
             self.add_marker(marker)
@@ -181,7 +181,7 @@ class ScenarioItem(pytest.Item):
         if outcome.verdict is not Verdict.PASSED:
             raise ScenarioBrokenError(outcome)
 
-    def _played(self) -> Played:
+    def _played(self) -> PlayedCase:
         task = self._task()
         try:
             if self.ahead is not None:
@@ -193,21 +193,21 @@ class ScenarioItem(pytest.Item):
         except BrokenExecutor as error:
             return broken(task.setting, LabError(f"a process of the lab's is gone: {error}"))
 
-    def _lacking(self) -> Played | None:
+    def _lacking(self) -> PlayedCase | None:
         """The verdict, where none but the engine needs to be asked."""
         setting = self._task().setting
         try:
             outcome = unsupported(self.cell, _engine(setting))
         except LabError as error:
             return broken(setting, error)
-        return Played(outcome) if outcome else None
+        return PlayedCase(outcome) if outcome else None
 
     def _task(self) -> Task:
         option = self.config.getoption
         hosts = option("--lab-docker-host")
         return Task(
             self.cell,
-            Setting(
+            PlaySetting(
                 self.engine,
                 docker_host=hosts[self.number % len(hosts)] if hosts else "",
                 wiring=option("--lab-wiring"),
@@ -249,7 +249,7 @@ class ScenarioItem(pytest.Item):
         return super().repr_failure(excinfo)
 
 
-def _engine(setting: Setting) -> Engine:
+def _engine(setting: PlaySetting) -> Engine:
     """This process's own. Raises LabError where it cannot be loaded."""
     name = f"{setting.engine} {setting.docker_host}".rstrip()
     if name not in _engines:

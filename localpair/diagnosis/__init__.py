@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from localpair.diagnosis import probes_firewall, probes_host, probes_links, probes_peers, probes_self
-from localpair.diagnosis.context import Setting
+from localpair.diagnosis.context import CheckContext
 from localpair.diagnosis.evidence import CheckNotes
 from localpair.diagnosis.facts import Facts, Json
 from localpair.diagnosis.record import Finding, Report, Status
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CHECKS",
     "Check",
+    "CheckContext",
     "CheckNotes",
     "Facts",
     "Finding",
     "Json",
     "Report",
-    "Setting",
     "Status",
     "diagnose",
     "to_text",
@@ -58,7 +58,7 @@ CHECKS: Final[tuple[Check, ...]] = (
 async def diagnose(
     *,
     checks: Sequence[Check] = CHECKS,
-    setting: Setting | None = None,
+    setting: CheckContext | None = None,
     on_finding: OnFinding | None = None,
     deadline: float = DIAGNOSIS_S,
     clock: Clock = time.monotonic,
@@ -69,5 +69,7 @@ async def diagnose(
     (seconds) bounds the series; a check that hangs costs its own time only. Cancelling ends the series and is
     answered with the report of what was found by then (``interrupted`` is True): no evidence is lost.
     """
-    series = CheckSeries(checks, setting or Setting(), deadline=deadline, on_finding=on_finding, clock=clock)
+    series = CheckSeries(
+        checks, setting or CheckContext(), deadline=deadline, on_finding=on_finding, clock=clock
+    )
     return await series.run()

@@ -35,7 +35,7 @@ def _acquire(on_attempt: OnAttempt) -> Awaitable[AddressReport]:
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class CheckContext:
     """The means and the subject of a diagnosis.
 
     ``folder`` is where state lives. ``discover`` and ``acquire`` run in a check's own thread and event loop;

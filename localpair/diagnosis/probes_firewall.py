@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from localpair.diagnosis.probes_host import read_text
 
 if TYPE_CHECKING:
-    from localpair.diagnosis.context import Setting
+    from localpair.diagnosis.context import CheckContext
     from localpair.diagnosis.evidence import CheckNotes
     from localpair.diagnosis.facts import Facts, Json
 
 
-def firewall(_: Setting, notes: CheckNotes) -> None:
+def firewall(_: CheckContext, notes: CheckNotes) -> None:
     """What can be read of a firewall without privileges. Hints: whether it lets us in only a peer can tell."""
     found: dict[str, Json] = {}
     readers = {"linux": _linux_firewall, "darwin": _macos_firewall, "win32": _windows_firewall}

@@ -21,7 +21,7 @@ from localpair.diagnosis.evidence import system_error
 from localpair.net.netcheck.port_holders import ipv6_compiled
 
 if TYPE_CHECKING:
-    from localpair.diagnosis.context import Setting
+    from localpair.diagnosis.context import CheckContext
     from localpair.diagnosis.evidence import CheckNotes
     from localpair.diagnosis.facts import Facts, Json
 
@@ -63,7 +63,7 @@ def read_text(path: str | Path, limit: int = 65_536) -> str | None:
         return None
 
 
-def versions(_: Setting, notes: CheckNotes) -> None:
+def versions(_: CheckContext, notes: CheckNotes) -> None:
     """Versions of localpair, Python, OpenSSL, the libraries and the system; whether the keys' library loads."""
     system = f"{platform.system()} {platform.release()}"
     notes.fact("localpair", __version__)
@@ -85,7 +85,7 @@ def versions(_: Setting, notes: CheckNotes) -> None:
         notes.fail("the cryptography library cannot be loaded")
 
 
-def clock(_: Setting, notes: CheckNotes) -> None:
+def clock(_: CheckContext, notes: CheckNotes) -> None:
     """Both clocks. Nothing in localpair is decided by the wall clock; a wrong one misleads whoever reads logs."""
     now = datetime.now(UTC)
     notes.fact("wall", now.isoformat(timespec="milliseconds"))
@@ -108,7 +108,7 @@ def clock(_: Setting, notes: CheckNotes) -> None:
         notes.fail(f"the clock says {now.year}; pairing does not depend on it, other programs do")
 
 
-def environment(_: Setting, notes: CheckNotes) -> None:
+def environment(_: CheckContext, notes: CheckNotes) -> None:
     """Proxy settings and signs of a container or sandbox. Names of variables only, never a value."""
     present = {name.lower() for name in os.environ if os.environ[name]}
     proxies = [name for name in _PROXIES if name in present]
@@ -122,7 +122,7 @@ def environment(_: Setting, notes: CheckNotes) -> None:
         notes.say(f"in a container or sandbox ({', '.join(containers)})")
 
 
-def state_on_disk(setting: Setting, notes: CheckNotes) -> None:
+def state_on_disk(setting: CheckContext, notes: CheckNotes) -> None:
     """The folder of keys and trust: permissions, room, and whether the files can be read. Changes nothing."""
     folder = setting.folder
     notes.fact("folder", folder)

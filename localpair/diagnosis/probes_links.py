@@ -21,7 +21,7 @@ from localpair.net.host.routing import far_away, route_to
 from localpair.net.netcheck.lacking import lacking_families, lacking_versions
 
 if TYPE_CHECKING:
-    from localpair.diagnosis.context import Setting
+    from localpair.diagnosis.context import CheckContext
     from localpair.diagnosis.evidence import CheckNotes
     from localpair.diagnosis.facts import Facts, Json
 
@@ -70,7 +70,7 @@ _PER_INTERFACE: Final = (
 )
 
 
-def interfaces(_: Setting, notes: CheckNotes) -> None:
+def interfaces(_: CheckContext, notes: CheckNotes) -> None:
     """Every interface with its state and addresses, and why those that are of no use are not."""
     found = read_interfaces()
     unused = {one.name: one.reason for one in found.unused()}
@@ -94,7 +94,7 @@ def interfaces(_: Setting, notes: CheckNotes) -> None:
         notes.say("not read: " + ", ".join(f"{one.name} ({one.reason})" for one in found.skipped))
 
 
-def routes(setting: Setting, notes: CheckNotes) -> None:
+def routes(setting: CheckContext, notes: CheckNotes) -> None:
     """Who has the default route, and from where a packet to each kind of destination would leave."""
     found = read_interfaces()
     owners = [interface.name for interface in found.interfaces if interface.gateway]
@@ -135,7 +135,7 @@ def _internet(found: Interfaces) -> Iterator[tuple[str, IPAddress]]:
             yield f"the internet (IPv{version})", address
 
 
-def kernel(_: Setting, notes: CheckNotes) -> None:
+def kernel(_: CheckContext, notes: CheckNotes) -> None:
     """The kernel's settings that decide what becomes of packets: reverse path filter, bridges, IPv6."""
     if not _LINUX:
         notes.skip("these settings are Linux's")

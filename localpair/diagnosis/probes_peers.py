@@ -27,7 +27,7 @@ from localpair.net.netcheck.multicast_echo import EchoTarget, MulticastEcho, Str
 from localpair.protocol.discovery_events import Carrier
 
 if TYPE_CHECKING:
-    from localpair.diagnosis.context import Setting
+    from localpair.diagnosis.context import CheckContext
     from localpair.diagnosis.evidence import CheckNotes
     from localpair.diagnosis.facts import Facts, Json
 
@@ -36,7 +36,7 @@ _GROUP_6: Final = IPv6Address(GROUP_IPV6)
 _LEAVE_S: Final = 0.3  # of a check's time, for closing its sockets
 
 
-async def multicast(_: Setting, notes: CheckNotes) -> None:
+async def multicast(_: CheckContext, notes: CheckNotes) -> None:
     """For each interface and group: join, send, and hear one's own copy; who else is heard meanwhile."""
     found = read_interfaces()
     lacking = lacking_versions()
@@ -53,7 +53,7 @@ async def multicast(_: Setting, notes: CheckNotes) -> None:
     await _listen(targets, found, notes)
 
 
-async def broadcast(_: Setting, notes: CheckNotes) -> None:
+async def broadcast(_: CheckContext, notes: CheckNotes) -> None:
     """For each IPv4 subnet: send to its broadcast address by the real mask, and hear one's own copy."""
     if 4 in lacking_versions():
         notes.skip("this system has no IPv4, and so no broadcast")
@@ -69,7 +69,7 @@ async def broadcast(_: Setting, notes: CheckNotes) -> None:
     await _listen(targets, found, notes)
 
 
-async def discovery(setting: Setting, notes: CheckNotes) -> None:
+async def discovery(setting: CheckContext, notes: CheckNotes) -> None:
     """Look for other devices for a few seconds: who is found, who hears us, and where they see us."""
     if setting.discover is None:
         notes.skip("discovery was left out")

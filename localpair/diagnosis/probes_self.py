@@ -26,7 +26,7 @@ from localpair.ranking import scope_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from localpair.diagnosis.context import Setting
+    from localpair.diagnosis.context import CheckContext
     from localpair.diagnosis.evidence import CheckNotes
     from localpair.diagnosis.facts import Facts, Json
     from localpair.events import AddressAttempt
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _TOLD: Final = 3  # faults of one kind named in a summary; the facts hold all of them
 
 
-def ports(_: Setting, notes: CheckNotes) -> None:
+def ports(_: CheckContext, notes: CheckNotes) -> None:
     """Whether the discovery port can be shared and which pairing ports are free; otherwise the errno and who."""
     shared = try_discovery_port()
     notes.fact("discovery_port", DISCOVERY_PORT)
@@ -51,7 +51,7 @@ def ports(_: Setting, notes: CheckNotes) -> None:
         notes.fact("holders", _holders())
 
 
-async def addresses(setting: Setting, notes: CheckNotes) -> None:
+async def addresses(setting: CheckContext, notes: CheckNotes) -> None:
     """What address the device thinks it has: the stages of finding one's own addresses, with every try."""
     report = await setting.acquire(lambda attempt: notes.add("attempts", _attempt(attempt)))
     notes.fact("stage", report.stage)
@@ -76,7 +76,7 @@ async def addresses(setting: Setting, notes: CheckNotes) -> None:
         notes.say(f"found by stage {report.stage}, {len(report.candidates)} in all")
 
 
-async def self_call(_: Setting, notes: CheckNotes) -> None:
+async def self_call(_: CheckContext, notes: CheckNotes) -> None:
     """Whether the device reaches itself at each of its addresses, over TCP and UDP.
 
     Such a call never leaves the host: it shows that an address is ours and that nothing inside the host is in the

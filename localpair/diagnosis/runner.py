@@ -24,7 +24,7 @@ from localpair.errors import LocalpairError
 from localpair.limits import DIAGNOSIS_CHECK_S, DIAGNOSIS_LEAST_S
 
 if TYPE_CHECKING:
-    from localpair.diagnosis.context import Setting
+    from localpair.diagnosis.context import CheckContext
     from localpair.diagnosis.evidence import Clock
     from localpair.diagnosis.facts import Facts
 
@@ -35,7 +35,7 @@ log.addHandler(
 
 _GRACE_S: Final = 0.2  # for a check that was told to stop to close its sockets before the next one starts
 
-Probe: TypeAlias = Callable[["Setting", CheckNotes], "Awaitable[None] | None"]
+Probe: TypeAlias = Callable[["CheckContext", CheckNotes], "Awaitable[None] | None"]
 OnFinding: TypeAlias = Callable[[Finding], None]
 
 
@@ -57,7 +57,7 @@ class CheckSeries:
     def __init__(
         self,
         checks: Sequence[Check],
-        setting: Setting,
+        setting: CheckContext,
         *,
         deadline: float,
         on_finding: OnFinding | None = None,
@@ -118,7 +118,7 @@ class CheckSeries:
 class _Run:
     """One check under way, in its own thread."""
 
-    def __init__(self, check: Check, setting: Setting, allowance: float, clock: Clock) -> None:
+    def __init__(self, check: Check, setting: CheckContext, allowance: float, clock: Clock) -> None:
         self._check, self._setting, self._allowance, self._clock = check, setting, allowance, clock
         self._notes = CheckNotes(allowance)
         self._started = clock()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import localpair_lab
 
-from import_graph import Ladder, arrows, circles, imported, modules, reachable
+import localpair
+from import_graph import Ladder, arrows, circles, class_names, imported, modules, reachable
 
 PACKAGE = Path(localpair_lab.__file__).parent
 
@@ -56,3 +57,8 @@ def test_what_runs_inside_a_node_needs_nothing_but_the_standard_library() -> Non
         tree = ast.parse(files[name].read_text(encoding="utf-8"))
         foreign = {one.split(".")[0] for one in imported(ast.walk(tree))} - sys.stdlib_module_names
         assert foreign <= {PACKAGE.name}, f"{name} imports {foreign - {PACKAGE.name}}"
+
+
+def test_no_class_name_stands_for_two_things_here_and_in_the_package() -> None:
+    both = class_names(PACKAGE, Path(localpair.__file__).parent)
+    assert [name for name, times in both.items() if times > 1] == []

@@ -29,11 +29,11 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 from localpair.candidate import Candidate
-from localpair.diagnosis import CHECKS, Setting, diagnose, to_text
+from localpair.diagnosis import CHECKS, CheckContext, diagnose, to_text
 from ipaddress import ip_address
 import json, sys
 folder, wanted, peers = json.loads(sys.argv[1])
-setting = Setting(folder=Path(folder), peers=tuple(Candidate(ip_address(text), 46821) for text in peers))
+setting = CheckContext(folder=Path(folder), peers=tuple(Candidate(ip_address(text), 46821) for text in peers))
 # Joining a group waits for every namespace that is being made or removed on the machine.
 checks = [replace(check, deadline=30.0) for check in CHECKS if check.name in wanted]
 report = asyncio.run(diagnose(checks=checks, setting=setting, deadline=100.0))

@@ -25,8 +25,8 @@ if part:
     socket.socket = without(part)
 from dataclasses import replace
 from pathlib import Path
-from localpair.diagnosis import CHECKS, Setting, diagnose
-setting = Setting(folder=Path(folder), discover=None)
+from localpair.diagnosis import CHECKS, CheckContext, diagnose
+setting = CheckContext(folder=Path(folder), discover=None)
 checks = [replace(check, deadline=30.0) for check in CHECKS]
 print(asyncio.run(diagnose(checks=checks, setting=setting, deadline=100.0)).to_json(indent=None))
 """

@@ -24,7 +24,7 @@ from localpair.keys import (
     device_id,
     random_bytes,
 )
-from localpair.net.agent.admission import Admission
+from localpair.net.agent.admission import CallAdmission
 from localpair.net.agent.agent import Agent, Wanted
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
@@ -67,7 +67,7 @@ async def call(
 ) -> FrameStream:
     """A connection up to TLS, in whichever role, of a stranger or of who holds ``secret``."""
     one = await connect(LOOPBACK, port)
-    admission = Admission(Keyring([(OFFER, secret)] if secret is not None else []))
+    admission = CallAdmission(Keyring([(OFFER, secret)] if secret is not None else []))
     await exchange_preambles(one, own, admission.responder(OFFER))
     return await start_tls(one, contexts(certificate), server_side=server_side)
 

@@ -10,8 +10,8 @@ from typing import Any
 from localpair.diagnosis import (
     CHECKS,
     Check,
+    CheckContext,
     Report,
-    Setting,
     diagnose,
 )
 
@@ -22,9 +22,9 @@ def run(*checks: Check, **options: Any) -> Report:
     return asyncio.run(diagnose(checks=checks, **options))
 
 
-def quiet(folder: Path) -> Setting:
+def quiet(folder: Path) -> CheckContext:
     """All checks, without the seconds that looking for others takes."""
-    return Setting(folder=folder, discover=None)
+    return CheckContext(folder=folder, discover=None)
 
 
 PATIENT = tuple(replace(check, deadline=30.0) for check in CHECKS)

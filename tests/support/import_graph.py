@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -42,6 +43,14 @@ def arrows(package: Path) -> dict[str, set[str]]:
                     found[name] |= {inner if inner in known else node.module} & known.keys()
         found[name].discard(name)
     return found
+
+
+def class_names(*packages: Path) -> Counter[str]:
+    """How often each name is given to a class, whichever module and whatever it is nested in."""
+    trees = [
+        ast.parse(path.read_text(encoding="utf-8")) for package in packages for path in package.rglob("*.py")
+    ]
+    return Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
 
 
 def circles(graph: Mapping[str, set[str]]) -> list[set[str]]:

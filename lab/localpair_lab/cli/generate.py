@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from localpair_lab.cli.output import GREEN, RED, out, painted, talk
-from localpair_lab.generate.pool import Played, Players, differs, play_all, players
+from localpair_lab.generate.pool import PlayedTopology, Players, differs, play_all, players
 from localpair_lab.generate.report import WORDS, is_slow, slowest, summary
 from localpair_lab.generate.sample import Sample, draw
 from localpair_lab.generate.shrink import shrink
@@ -46,7 +46,7 @@ def generate(options: argparse.Namespace) -> int:
     return 1 if confirmed else 0
 
 
-def _confirm(pools: Players, played: Played, options: argparse.Namespace) -> bool:
+def _confirm(pools: Players, played: PlayedTopology, options: argparse.Namespace) -> bool:
     """Whether it disagrees again while nothing else runs; told in either case."""
     again = _again(pools, played)
     if again.disagreement:
@@ -74,7 +74,7 @@ def _written(sample: Sample, folder: Path) -> Path:
 # --- Playing ---
 
 
-def _shown(played: Iterable[Played], total: int) -> Iterator[Played]:
+def _shown(played: Iterable[PlayedTopology], total: int) -> Iterator[PlayedTopology]:
     """The same, with a calm line of progress."""
     started = told = time.monotonic()
     differing, alive = 0, sys.stderr.isatty()
@@ -93,12 +93,12 @@ def _shown(played: Iterable[Played], total: int) -> Iterator[Played]:
         talk("")
 
 
-def _again(pools: Players, played: Played) -> Played:
+def _again(pools: Players, played: PlayedTopology) -> PlayedTopology:
     """The same topology, played while nothing else runs."""
     return replace(played, outcome=pools.alone(played.sample))
 
 
-def _shrunk(pools: Players, played: Played) -> Played:
+def _shrunk(pools: Players, played: PlayedTopology) -> PlayedTopology:
     kind = played.disagreement.kind if played.disagreement else ""
     count = 0
 
@@ -115,7 +115,7 @@ def _shrunk(pools: Players, played: Played) -> Played:
         return [one is not None and one.kind == kind for one in found]
 
     talk(f"shrinking {played.sample.name} ({kind}) ...")
-    smaller = Played(shrink(played.sample, still), played.outcome)
+    smaller = PlayedTopology(shrink(played.sample, still), played.outcome)
     talk(f"shrunk after {count} plays")
     again = _again(pools, smaller)
     return again if again.disagreement else played
@@ -124,7 +124,7 @@ def _shrunk(pools: Players, played: Played) -> Played:
 # --- Telling ---
 
 
-def _tell(played: Played, folder: Path) -> None:
+def _tell(played: PlayedTopology, folder: Path) -> None:
     disagreement = played.disagreement
     if disagreement is None:
         return

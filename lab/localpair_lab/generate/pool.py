@@ -32,7 +32,7 @@ class Disagreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedTopology:
     """A sample and what came of it."""
 
     sample: Sample
@@ -119,7 +119,7 @@ def players(jobs: int, folder: Path) -> Iterator[Players]:
         found.close()
 
 
-def play_all(pools: Players, samples: Iterable[Sample]) -> Iterator[Played]:
+def play_all(pools: Players, samples: Iterable[Sample]) -> Iterator[PlayedTopology]:
     """Play them all, in the order in which they end; the first ones play while later ones are drawn.
 
     Those that are not sure to pair come when the others are over: a device that finds nobody asks its whole subnet,
@@ -133,7 +133,7 @@ def play_all(pools: Players, samples: Iterable[Sample]) -> Iterator[Played]:
         else:
             patient.append(sample)
     for future in as_completed(started):
-        yield Played(started[future], future.result())
+        yield PlayedTopology(started[future], future.result())
     started = {pools.start(sample): sample for sample in patient}
     for future in as_completed(started):
-        yield Played(started[future], future.result())
+        yield PlayedTopology(started[future], future.result())

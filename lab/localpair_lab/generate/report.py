@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from localpair_lab.generate.pool import Played
+from localpair_lab.generate.pool import PlayedTopology
 from localpair_lab.judge.verdict import Verdict
 from localpair_lab.oracle.packet import Delivery
 
@@ -15,7 +15,7 @@ SLOW_S = 1.0  # the bound where the offer holds addresses and nothing is lost or
 WIDTH = 100
 
 
-def is_slow(played: Played) -> bool:
+def is_slow(played: PlayedTopology) -> bool:
     """Whether a pair with an offer full of addresses, on a network at rest, took more than a second."""
     at_rest = "no-addresses-offered" not in played.sample.features and not played.sample.document.get(
         "events"
@@ -23,12 +23,12 @@ def is_slow(played: Played) -> bool:
     return at_rest and played.outcome.paired_after_s is not None and played.outcome.paired_after_s > SLOW_S
 
 
-def slowest(played: Sequence[Played]) -> list[Played]:
+def slowest(played: Sequence[PlayedTopology]) -> list[PlayedTopology]:
     """Those that were slow, the slowest first."""
     return sorted(filter(is_slow, played), key=lambda one: -(one.outcome.paired_after_s or 0.0))
 
 
-def summary(played: Sequence[Played]) -> Iterator[str]:
+def summary(played: Sequence[PlayedTopology]) -> Iterator[str]:
     """The numbers, line by line."""
     answers = Counter(WORDS[one.sample.expected.answer] for one in played)
     yield f"{len(played)} topologies: " + ", ".join(f"{answers[word]} {word}" for word in WORDS.values())
@@ -50,7 +50,7 @@ def summary(played: Sequence[Played]) -> Iterator[str]:
     yield from _counted("holding", [feature for one in played for feature in one.sample.features])
 
 
-def _causes(played: Played) -> list[str]:
+def _causes(played: PlayedTopology) -> list[str]:
     if played.sample.expected.answer is not Delivery.NO:
         return []
     return [cause or "nothing learnt" for cause in played.sample.expected.judgement.causes]

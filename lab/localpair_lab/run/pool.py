@@ -34,7 +34,7 @@ PROCESSES_FOR_A_TOKEN = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class PlaySetting:
     """Which engine plays, and how. ``docker_host`` empty: where ``docker`` would look."""
 
     engine: str
@@ -60,7 +60,7 @@ class Task:
     """
 
     cell: PlannedCell
-    setting: Setting
+    setting: PlaySetting
     folder: Path
     tokens: Path
     keep: bool = False
@@ -68,19 +68,19 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedCase:
     """What came of a task; ``tried_again`` says what was broken the first time."""
 
     outcome: Outcome
     tried_again: str = ""
 
 
-def perform(task: Task, engine: Engine, pause: Pause | None = None) -> Played:
+def perform(task: Task, engine: Engine, pause: Pause | None = None) -> PlayedCase:
     """Play it here and now; a fault of the lab's own is tried once more."""
     outcome = _once(task, engine, pause)
     if outcome.verdict is not Verdict.BROKEN:
-        return Played(outcome)
-    return Played(_once(task, engine, pause), outcome.reason)
+        return PlayedCase(outcome)
+    return PlayedCase(_once(task, engine, pause), outcome.reason)
 
 
 def _once(task: Task, engine: Engine, pause: Pause | None) -> Outcome:
@@ -94,9 +94,9 @@ def _once(task: Task, engine: Engine, pause: Pause | None) -> Outcome:
         return asyncio.run(carry_out(task.cell, engine, folder, run_options))
 
 
-def broken(setting: Setting, error: LabError) -> Played:
+def broken(setting: PlaySetting, error: LabError) -> PlayedCase:
     """The verdict where the engine itself is the fault."""
-    return Played(Outcome(Verdict.BROKEN, setting.engine, reason=error.message, hint=error.hint))
+    return PlayedCase(Outcome(Verdict.BROKEN, setting.engine, reason=error.message, hint=error.hint))
 
 
 def default_jobs() -> int:
@@ -114,7 +114,7 @@ class Pool:
         context.set_forkserver_preload(["pytest", __name__, *modules])
         self._executor = ProcessPoolExecutor(jobs, context, initializer=_ignore_interrupts)
 
-    def start(self, task: Task) -> Future[Played]:
+    def start(self, task: Task) -> Future[PlayedCase]:
         """Play it as soon as a process is free."""
         return self._executor.submit(_perform_there, task)
 
@@ -128,7 +128,7 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _perform_there(task: Task) -> Played:
+def _perform_there(task: Task) -> PlayedCase:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a play takes its network down first
     try:
         return perform(task, _engine(task.setting))
@@ -139,5 +139,5 @@ def _perform_there(task: Task) -> Played:
 
 
 @functools.cache
-def _engine(setting: Setting) -> Engine:
+def _engine(setting: PlaySetting) -> Engine:
     return setting.make()

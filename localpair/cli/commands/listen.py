@@ -32,12 +32,12 @@ async def run(command: Listen, context: Context) -> None:
     ):
         watch = EventWatch(context.output)
         watching = tasks.create_task(watch.run(listening.events()))
-        reception = _Reception(context.output, receive)
+        reception = _Receiver(context.output, receive)
         await _serve(listening, command, reception, watch)
         watching.cancel()
 
 
-class _Reception:
+class _Receiver:
     """Receives from one device after another, or from several at once."""
 
     def __init__(self, output: Output, receive: Inbound) -> None:
@@ -59,7 +59,7 @@ class _Reception:
             self._output.talk.failure(explain(error))
 
 
-async def _serve(listening: Listening, command: Listen, reception: _Reception, watch: EventWatch) -> None:
+async def _serve(listening: Listening, command: Listen, reception: _Receiver, watch: EventWatch) -> None:
     """Take sessions as they come. The time bounds the waiting; what is under way is finished."""
     end = None if command.timeout is None else asyncio.get_running_loop().time() + command.timeout
     sessions = aiter(listening.sessions())

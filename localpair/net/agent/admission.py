@@ -18,7 +18,7 @@ def _with_ourselves() -> dict[Role, SharedSecret]:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class CallAdmission:
     """The secrets of a process, and one with itself by which it knows its calls to its own listener."""
 
     keyring: Keyring

@@ -28,7 +28,7 @@ from localpair.keys import (
 )
 from localpair.labels import general_name
 from localpair.limits import CANDIDATES, FAREWELL_S, FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
-from localpair.net.agent.admission import Admission
+from localpair.net.agent.admission import CallAdmission
 from localpair.net.agent.announcer import Announcer, Clock
 from localpair.net.agent.callbacks import CallbackChecker
 from localpair.net.agent.check_lists import Checklists
@@ -133,7 +133,7 @@ class Agent:
             Discovery(self._ourselves(), keyring, clock()), self.sockets, clock, self._changed.set
         )
         self.checklists = Checklists(clock)
-        admission = Admission(keyring)
+        admission = CallAdmission(keyring)
         self.callbacks = CallbackChecker(
             contexts, admission, wanted.role, self.announcer, clock, self.sockets.tcp_port, {}
         )
@@ -153,7 +153,7 @@ class Agent:
             self.sockets.dial_port, self.wanted.announced, self.wanted.run,
         )  # fmt: skip
 
-    def _new_listener(self, contexts: Contexts, admission: Admission) -> Listener:
+    def _new_listener(self, contexts: Contexts, admission: CallAdmission) -> Listener:
         handlers = {
             CallKind.PAIR: self._accepted,
             CallKind.SELF: self.callbacks.answer_self,
@@ -161,7 +161,7 @@ class Agent:
         }
         return Listener(self.sockets.listeners, contexts, self.wanted.role, handlers, admission.knows)
 
-    def _new_dialer(self, contexts: Contexts, admission: Admission) -> Dialer:
+    def _new_dialer(self, contexts: Contexts, admission: CallAdmission) -> Dialer:
         return Dialer(
             contexts, self.wanted.role, self.clock, admission.responder, self._make_connection, self.verify,
             self._attempted, lambda: self._listener.met,

@@ -15,7 +15,7 @@ from localpair.address import IPAddress, unscoped
 from localpair.errors import LocalpairError, WireError
 from localpair.keys import Role, certificate_fingerprint, random_bytes
 from localpair.limits import IDENTIFY_S, SELF_CALL_S, SELF_CODE_BYTES
-from localpair.net.agent.admission import Admission
+from localpair.net.agent.admission import CallAdmission
 from localpair.net.agent.announcer import Announcer, Clock
 from localpair.net.agent.gathering import CallOutcome
 from localpair.net.host.naming import describe
@@ -31,7 +31,7 @@ class CallbackChecker:
     """Makes and answers confirmations for one process. ``pending`` holds the codes of calls to oneself."""
 
     contexts: Contexts
-    admission: Admission
+    admission: CallAdmission
     role: Role
     announcer: Announcer
     clock: Clock

@@ -12,8 +12,8 @@ import pytest
 from diagnosing import SECRET, diagnose_here, run
 from localpair.diagnosis import (
     Check,
+    CheckContext,
     Finding,
-    Setting,
     Status,
     probes_host,
 )
@@ -58,7 +58,7 @@ def test_an_impossible_date_is_a_finding(year: int, status: Status, monkeypatch:
 
 
 def state_finding(folder: Path) -> Finding:
-    return run(Check("state", probes_host.state_on_disk), setting=Setting(folder=folder)).findings[0]
+    return run(Check("state", probes_host.state_on_disk), setting=CheckContext(folder=folder)).findings[0]
 
 
 def pair(store: TrustStore) -> DeviceRecord:

@@ -20,9 +20,9 @@ from localpair.candidate import Candidate, Evidence, Interface, Origin
 from localpair.diagnosis import (
     CHECKS,
     Check,
+    CheckContext,
     Finding,
     Report,
-    Setting,
     Status,
     probes_links,
 )
@@ -54,7 +54,7 @@ def discovery_with(*events: Event, hang: bool = False) -> Finding:
 
     check = next(check for check in CHECKS if check.name == "discovery")
     short = Check(check.name, check.probe, 1.0)
-    return run(short, setting=Setting(discover=discover)).findings[0]
+    return run(short, setting=CheckContext(discover=discover)).findings[0]
 
 
 def test_discovery_counts_who_is_found_and_who_hears_us() -> None:
@@ -92,7 +92,7 @@ def test_an_empty_network_is_no_fault(hang: bool) -> None:
 
 
 def test_without_discovery_the_check_says_so() -> None:
-    assert run(CHECKS[-1], setting=Setting(discover=None)).findings[0].status is Status.SKIPPED
+    assert run(CHECKS[-1], setting=CheckContext(discover=None)).findings[0].status is Status.SKIPPED
 
 
 # -- The kernel's settings -----------------------------------------------------------------------------------

@@ -19,10 +19,10 @@ import pytest
 from diagnosing import SECRET, run, statuses
 from localpair.diagnosis import (
     Check,
+    CheckContext,
     CheckNotes,
     Finding,
     Report,
-    Setting,
     diagnose,
 )
 from localpair.diagnosis.text import to_text
@@ -38,13 +38,13 @@ def release() -> Iterator[threading.Event]:
     event.set()
 
 
-def fine(_: Setting, notes: CheckNotes) -> None:
+def fine(_: CheckContext, notes: CheckNotes) -> None:
     notes.fact("number", 1)
     notes.say("all is well")
 
 
-def raises(error: BaseException) -> Callable[[Setting, CheckNotes], None]:
-    def probe(_: Setting, notes: CheckNotes) -> None:
+def raises(error: BaseException) -> Callable[[CheckContext, CheckNotes], None]:
+    def probe(_: CheckContext, notes: CheckNotes) -> None:
         notes.fact("before", "kept")
         raise error
 
@@ -57,13 +57,13 @@ def raises(error: BaseException) -> Callable[[Setting, CheckNotes], None]:
 def test_checks_run_in_order_and_each_has_its_finding() -> None:
     order: list[str] = []
 
-    async def second(_: Setting, notes: CheckNotes) -> None:
+    async def second(_: CheckContext, notes: CheckNotes) -> None:
         await asyncio.sleep(0)
         order.append("b")
         notes.fail("the cable is out")
         notes.say("this is not the summary of a failed check")
 
-    def third(_: Setting, notes: CheckNotes) -> None:
+    def third(_: CheckContext, notes: CheckNotes) -> None:
         order.append("c")
         notes.skip("no cable here")
 
@@ -102,7 +102,7 @@ def test_checks_run_in_order_and_each_has_its_finding() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_every_check_that_raises_is_kept_and_none_stops_the_others(error: BaseException) -> None:
-    async def later(_: Setting, notes: CheckNotes) -> None:
+    async def later(_: CheckContext, notes: CheckNotes) -> None:
         notes.fact("before", "kept")
         await asyncio.sleep(0)
         raise error
@@ -136,21 +136,21 @@ def test_an_error_keeps_its_number_and_an_error_of_ours_its_words() -> None:
 
 
 def test_every_check_that_hangs_costs_its_time_only(release: threading.Event) -> None:
-    def blocks(_: Setting, notes: CheckNotes) -> None:
+    def blocks(_: CheckContext, notes: CheckNotes) -> None:
         notes.fact("got", "so far")
         notes.say("began")
         release.wait(60)
         notes.fact("late", True)
 
-    async def sleeps(_: Setting, notes: CheckNotes) -> None:
+    async def sleeps(_: CheckContext, notes: CheckNotes) -> None:
         notes.fact("got", "so far")
         await asyncio.sleep(60)
 
-    async def blocks_its_loop(_: Setting, notes: CheckNotes) -> None:
+    async def blocks_its_loop(_: CheckContext, notes: CheckNotes) -> None:
         notes.fact("got", "so far")
         release.wait(60)
 
-    async def will_not_be_cancelled(_: Setting, notes: CheckNotes) -> None:
+    async def will_not_be_cancelled(_: CheckContext, notes: CheckNotes) -> None:
         notes.fact("got", "so far")
         while not release.is_set():
             try:
@@ -174,7 +174,7 @@ def test_every_check_that_hangs_costs_its_time_only(release: threading.Event) ->
 def test_a_cancelled_check_may_clean_up_before_the_next_one_starts() -> None:
     order: list[str] = []
 
-    async def tidy(_: Setting, __: CheckNotes) -> None:
+    async def tidy(_: CheckContext, __: CheckNotes) -> None:
         try:
             await asyncio.sleep(60)
         finally:
@@ -188,7 +188,7 @@ def test_a_cancelled_check_may_clean_up_before_the_next_one_starts() -> None:
 def test_late_checks_get_less_time_and_are_never_left_out(release: threading.Event) -> None:
     allowances: list[float] = []
 
-    def hangs(_: Setting, notes: CheckNotes) -> None:
+    def hangs(_: CheckContext, notes: CheckNotes) -> None:
         allowances.append(notes.left())
         release.wait(60)
 
@@ -236,7 +236,7 @@ def test_each_finding_is_logged_as_it_comes(caplog: pytest.LogCaptureFixture) ->
 def test_cancelling_in_the_middle_returns_what_was_found(release: threading.Event) -> None:
     reached = threading.Event()
 
-    def hangs(_: Setting, notes: CheckNotes) -> None:
+    def hangs(_: CheckContext, notes: CheckNotes) -> None:
         notes.fact("got", "so far")
         reached.set()
         release.wait(60)

@@ -31,7 +31,7 @@ _GET_KIND_OF_NAMESPACE: Final = 0xB703  # NS_GET_NSTYPE, ioctl_ns(2)
 
 
 @dataclass(slots=True)
-class Admission:
+class NodeAdmission:
     """The door for devices: callers that have said nothing yet, and those that have come."""
 
     path: Path

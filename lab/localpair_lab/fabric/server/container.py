@@ -70,7 +70,7 @@ def serve(path: Path, *, is_guest: bool = False) -> int:
         listener.close()
         door.close()
         return wire(unpacked(os.environ[PROJECT]))
-    Server(listener=listener, admission=admission.Admission(path, door), is_guest=is_guest).run()
+    Server(listener=listener, admission=admission.NodeAdmission(path, door), is_guest=is_guest).run()
     return 0
 
 

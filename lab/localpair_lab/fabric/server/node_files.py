@@ -28,7 +28,7 @@ class EtcFiles:
     resolver: str = ""
 
 
-def install_etc_files(etc_files: EtcFiles, account: Account, root: int) -> None:
+def prepare_node(etc_files: EtcFiles, account: Account, root: int) -> None:
     """Move the calling process, alone, into namespaces of its own, made ready for programs of that account.
 
     They are made of the mount namespace ``root`` (see ``fabric.system.private_root``).

@@ -31,7 +31,7 @@ from localpair_lab.fabric.traffic.recorder import Recorder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from localpair_lab.fabric.server.admission import Admission
+    from localpair_lab.fabric.server.admission import NodeAdmission
     from localpair_lab.fabric.system.channel import Message
 
 
@@ -48,7 +48,7 @@ class Server:
 
     owner: socket.socket | None = None
     listener: socket.socket | None = None
-    admission: Admission | None = None
+    admission: NodeAdmission | None = None
     places: Places = field(default_factory=Places)
     applier: Applier = field(init=False)
     recorder: Recorder = field(init=False)

@@ -66,6 +66,6 @@ def _limit(what: int, most: int) -> None:
     resource.setrlimit(what, (wanted, wanted))
 
 
-def _refuse(refusals: Sequence[filters.Refusal]) -> None:
+def _refuse(refusals: Sequence[filters.RefusedCall]) -> None:
     if (program := filters.program(refusals, os.uname().machine)) is not None:
         sandbox.refuse(program)

@@ -71,7 +71,7 @@ _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedCall:
     """A call that fails with ``error``.
 
     ``argument`` is the number of the argument that it depends on (None: it fails always): the call fails if one of the
@@ -88,34 +88,37 @@ class Refusal:
     pointer: int | None = None
 
 
-def fabric_refusals() -> list[Refusal]:
+def fabric_refusals() -> list[RefusedCall]:
     """For the fabric in its container, which has CAP_SYS_ADMIN to enter the networks of devices, and for that alone."""
     listed = [*MOUNTING.values(), *_OF_SYS_ADMIN.values(), *_OF_NOBODY.values()]
     networks_only = [
-        Refusal(_UNSHARE, argument=0, words=(NEW_NETWORK,), only=True),
-        Refusal(_SETNS, argument=1, words=(NEW_NETWORK,), only=True),
+        RefusedCall(_UNSHARE, argument=0, words=(NEW_NETWORK,), only=True),
+        RefusedCall(_SETNS, argument=1, words=(NEW_NETWORK,), only=True),
     ]
-    return [*map(Refusal, listed), *networks_only, *_NO_NAMESPACES]
+    return [*map(RefusedCall, listed), *networks_only, *_NO_NAMESPACES]
 
 
-def device_refusals() -> list[Refusal]:
+def device_refusals() -> list[RefusedCall]:
     """For a device's programs, which never had any right: what the kernel gives to everybody and few need."""
     listed = [*MOUNTING.values(), *_OF_SYS_ADMIN.values(), *_OF_NOBODY.values(), _UNSHARE, _SETNS]
     return [
-        *map(Refusal, listed),
+        *map(RefusedCall, listed),
         *_NO_NAMESPACES,
-        Refusal(_SOCKET, errno.EAFNOSUPPORT, 0, _FAMILIES),
-        Refusal(_IOCTL, argument=1, words=_TYPING),
-        Refusal(_SETRLIMIT, argument=0, words=(_CORE,)),
-        Refusal(_PRLIMIT, argument=1, words=(_CORE,), pointer=2),
+        RefusedCall(_SOCKET, errno.EAFNOSUPPORT, 0, _FAMILIES),
+        RefusedCall(_IOCTL, argument=1, words=_TYPING),
+        RefusedCall(_SETRLIMIT, argument=0, words=(_CORE,)),
+        RefusedCall(_PRLIMIT, argument=1, words=(_CORE,), pointer=2),
     ]
 
 
 # What a new process may be told lies behind a pointer in the newer call; C libraries then take the older one.
-_NO_NAMESPACES: Final = (Refusal(CLONE, argument=0, bits=_NEW_NAMESPACES), Refusal(_CLONE3, errno.ENOSYS))
+_NO_NAMESPACES: Final = (
+    RefusedCall(CLONE, argument=0, bits=_NEW_NAMESPACES),
+    RefusedCall(_CLONE3, errno.ENOSYS),
+)
 
 
-def program(refusals: Sequence[Refusal], machine: str) -> bytes | None:
+def program(refusals: Sequence[RefusedCall], machine: str) -> bytes | None:
     """The filter's instructions for ``machine`` as uname names it; None for one that is not known."""
     if machine not in _ARCHITECTURES:
         return None
@@ -135,7 +138,7 @@ def program(refusals: Sequence[Refusal], machine: str) -> bytes | None:
     return b"".join([*steps, _step(_RETURN, 0, 0, _ALLOW)])
 
 
-def _body(refusal: Refusal) -> list[bytes]:
+def _body(refusal: RefusedCall) -> list[bytes]:
     """What is done with a call of that number: it always ends the filter."""
     refuse, allow = _step(_RETURN, 0, 0, _ERROR | refusal.error), _step(_RETURN, 0, 0, _ALLOW)
     if refusal.argument is None:
