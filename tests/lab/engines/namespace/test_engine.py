@@ -176,7 +176,8 @@ def test_signals_to_a_node_reach_the_product_and_no_helper(tmp_path: Path) -> No
             helper = await up.start("alice", ["cat"], {})
             product = await up.start("alice", ["@localpair", "host"], {})
             await up.apply(p.SignalNode("alice", "pause"))
-            assert await output(up, "alice", "ps", "-o", "stat=", str(product.pid)) == ["Ts"]
+            (state,) = await output(up, "alice", "ps", "-o", "stat=", str(product.pid))
+            assert state.startswith("T")
             await up.apply(p.SignalNode("alice", "resume"))
             await up.apply(p.SignalNode("alice", "kill"))
             assert await product.wait() == -signal.SIGKILL
