@@ -242,7 +242,7 @@ def packets_per_minute(devices: int) -> float:
 
 
 def test_the_cost_of_announcing_does_not_grow_with_the_neighbours() -> None:
-    few, many = packets_per_minute(2), packets_per_minute(40)
+    few, many = packets_per_minute(2), packets_per_minute(20)
     assert many <= few * 1.5 + 2
     assert few <= 60
 
