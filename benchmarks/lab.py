@@ -28,7 +28,7 @@ from pathlib import Path
 
 from localpair_lab.engines.base import Engine
 from localpair_lab.engines.namespace.engine import NamespaceEngine
-from localpair_lab.engines.registry import docker_answers, make_engine
+from localpair_lab.engines.registry import ALL, kinds, make_engine
 from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell, all_cells, planned
@@ -175,7 +175,7 @@ def measure_crowds(report: Report, sizes: list[int], runs: int, calm_s: float) -
 
 def main() -> int:
     options_parser = parser(__doc__, runs=3)
-    options_parser.add_argument("--engine", choices=["namespace", "compose", "both"], default="namespace")
+    options_parser.add_argument("--engine", choices=[*kinds(), ALL], default="namespace")
     options_parser.add_argument(
         "--marker",
         choices=["all", "none", *MARKERS],
@@ -186,9 +186,9 @@ def main() -> int:
         "--devices", type=int, nargs="*", default=[2, 50, 200], metavar="N", help="sizes of the crowds"
     )
     options = options_parser.parse_args()
-    engines = ["namespace", "compose"] if options.engine == "both" else [options.engine]
-    if "compose" in engines and not docker_answers():
-        raise SystemExit("no Docker engine with Compose v2 answers; localpair-lab doctor says why")
+    engines = list(kinds()) if options.engine == ALL else [options.engine]
+    if silent := [name for name in engines if not kinds()[name].answers()]:
+        raise SystemExit(f"{silent[0]} does not answer; localpair-lab doctor says why")
     report = Report("lab")
     try:
         if options.marker != "none":

@@ -113,7 +113,7 @@ def _scenarios(options: argparse.Namespace) -> Iterator[Step]:
 def _no_containers() -> str:
     if os.environ.get("LOCALPAIR_NO_DOCKER"):
         return "LOCALPAIR_NO_DOCKER is set"
-    asked = "import sys; from localpair_lab.engines.registry import docker_answers; sys.exit(not docker_answers())"
+    asked = "import sys; from localpair_lab.engines.registry import kinds; sys.exit(not kinds()['compose'].answers())"
     answers = subprocess.run([BIN / "python", "-c", asked], cwd=ROOT, check=False).returncode == 0
     return "" if answers else "no Docker engine answers"
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from localpair_lab.engines import registry
 from localpair_lab.engines.base import Engine, Running
-from localpair_lab.engines.registry import ENGINES, engine_names, worker_number
 from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import (
     Outcome,
@@ -33,14 +33,14 @@ from localpair_lab.run.runner import unsupported
 
 TOLD_NAMES = "lab_engines"
 _NAMES = pytest.StashKey[list[str]]()
-_engines: dict[str, Engine] = {}
+_engines: dict[PlaySetting, Engine] = {}
 
 
 def names(config: pytest.Config) -> list[str]:
     """The engines of this session. Whether Docker's answers costs two processes, so it is asked once."""
     if _NAMES not in config.stash:
         told = getattr(config, "workerinput", {}).get(TOLD_NAMES)
-        config.stash[_NAMES] = told or engine_names(config.getoption("--lab-engine"))
+        config.stash[_NAMES] = told or registry.engine_names(config.getoption("--lab-engine"))
     return config.stash[_NAMES]
 
 
@@ -49,9 +49,8 @@ def names(config: pytest.Config) -> list[str]:
 
 def arrange(items: list[pytest.Item], config: pytest.Config) -> list[pytest.Item]:
     """One engine after the other: plays in containers take so many tokens that all others would wait with them."""
-    ordered = sorted(
-        items, key=lambda item: ENGINES.index(item.engine) if isinstance(item, ScenarioItem) else -1
-    )
+    turns = {name: turn for turn, name in enumerate(registry.kinds())}
+    ordered = sorted(items, key=lambda item: turns[item.engine] if isinstance(item, ScenarioItem) else -1)
     if config.getoption("--lab-cells") != "theme":
         return ordered
     last = [item for item in ordered if isinstance(item, ScenarioItem) and item.engine == names(config)[-1]]
@@ -144,7 +143,7 @@ class ScenarioItem(pytest.Item):
         super().__init__(**rest)
         self.cell = cell
         self.engine = engine
-        self.number = worker_number()
+        self.number = registry.worker_number()
         self.ahead: Future[PlayedCase] | None = None
         scenario = cell.scenario
         for marker in (*scenario.markers, engine):
@@ -204,15 +203,10 @@ class ScenarioItem(pytest.Item):
 
     def _task(self) -> Task:
         option = self.config.getoption
-        hosts = option("--lab-docker-host")
+        chosen = registry.choices(self.engine, _told(self.config), self.number)
         return Task(
             self.cell,
-            PlaySetting(
-                self.engine,
-                docker_host=hosts[self.number % len(hosts)] if hosts else "",
-                wiring=option("--lab-wiring"),
-                cold=_is_cold(self.config),
-            ),
+            PlaySetting(self.engine, chosen),
             self._folder(),
             _semaphore(self.config),
             keep=option("--lab-keep"),
@@ -251,15 +245,15 @@ class ScenarioItem(pytest.Item):
 
 def _engine(setting: PlaySetting) -> Engine:
     """This process's own. Raises LabError where it cannot be loaded."""
-    name = f"{setting.engine} {setting.docker_host}".rstrip()
-    if name not in _engines:
-        _engines[name] = setting.make()
-    return _engines[name]
+    if setting not in _engines:
+        _engines[setting] = setting.make()
+    return _engines[setting]
 
 
-def _is_cold(config: pytest.Config) -> bool:
-    """A table's times are those of a person, who starts the program."""
-    return bool(config.getoption("--lab-cold") or config.getoption("--lab-table"))
+def _told(config: pytest.Config) -> dict[str, Any]:
+    """The options of all engines. A table's times are those of a person, who starts the program."""
+    told = {option.key: config.getoption(f"--lab-{option.name}") for option in registry.options()}
+    return told | ({"cold": True} if config.getoption("--lab-table") else {})
 
 
 def _semaphore(config: pytest.Config) -> Path:

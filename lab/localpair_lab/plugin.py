@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from localpair_lab.engines.registry import ENGINES, WANTED
+from localpair_lab.engines import registry
 from localpair_lab.model.markers import MARKERS
 from localpair_lab.paths import ARTIFACTS
 
@@ -37,26 +37,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _add_playing(group: pytest.OptionGroup) -> None:
     group.addoption(
-        "--lab-engine", choices=WANTED, default="auto", help="what plays the scenarios (default: auto)"
+        "--lab-engine",
+        choices=registry.wanted(),
+        default="auto",
+        help="what plays the scenarios (default: auto)",
     )
     group.addoption(
         "--lab-strict", action="store_true", help="a capability that is missing is an error, no skip"
     )
     group.addoption(
-        "--lab-cold",
-        action="store_true",
-        help="in namespaces too, every device starts an interpreter of its own",
-    )
-    group.addoption(
         "--lab-jobs", type=_jobs, default="auto", metavar="N",
         help="play N at once; auto: as many as the machine carries, and one under -n, --pdb and --lab-pause",
     )  # fmt: skip
-    group.addoption(
-        "--lab-docker-host", action="append", default=[], metavar="URL", help="may be given several times"
-    )
-    group.addoption(
-        "--lab-wiring", choices=["fabric", "docker"], default="fabric", help="who makes the networks"
-    )
+    for option in registry.options():
+        group.addoption(f"--lab-{option.name}", **option.as_argument())
 
 
 def _add_choosing(group: pytest.OptionGroup) -> None:
@@ -100,7 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--lab-table {page}: {error}") from None
     for name, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
-    for engine in ENGINES:
+    for engine in registry.kinds():
         config.addinivalue_line("markers", f"{engine}: played by the {engine} engine")
     config.addinivalue_line("markers", "quarantined: not trusted until a date")
 

@@ -19,16 +19,19 @@ DEFAULTS = (
     "-p", "no:hypothesispytest",  # half of a session's start, for nothing
 )  # fmt: skip
 CONFTEST = """
-from localpair_lab import items
+from dataclasses import replace
+from localpair_lab.engines import registry
 from lab_fake import FakeEngine
 import os
 
-def pytest_sessionstart(session):
-    items._engines["namespace"] = FakeEngine(
+def make(chosen):
+    return FakeEngine(
         {"FAKE_host_mood": os.environ.get("MOOD", "")},
         fault=os.environ.get("FAULT", ""),
         missing=os.environ.get("MISSING", ""),
     )
+
+registry._kinds["namespace"] = replace(registry.kinds()["namespace"], make=make)
 """
 GOOD = """
 lab: 1

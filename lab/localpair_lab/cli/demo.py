@@ -9,7 +9,7 @@ from pathlib import Path
 
 from localpair_lab.cli.output import GREEN, RED, out, painted, talk
 from localpair_lab.cli.selection import chosen, subnets
-from localpair_lab.engines.registry import engine_names, make_engine
+from localpair_lab.engines.registry import engine_names, kinds, make_engine
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.paths import ARTIFACTS
@@ -27,12 +27,11 @@ def demo(options: argparse.Namespace) -> int:
     """Play a scenario and tell what happened, with a picture."""
     cell = chosen(options.scenario, options.cell)
     name = engine_names(options.engine)[0]
-    engine = make_engine(name, cold=True)
-    what = {"compose": "containers", "namespace": "network namespaces"}[name]
+    engine = make_engine(name, {"cold": True})
     out(painted(cell.scenario.summary, "1"))
     out()
     _network(cell)
-    talk(f"building it with {what} ...")
+    talk(f"building it with {kinds()[name].nodes_are} ...")
     outcome = asyncio.run(run_cell(cell, engine, FOLDER.resolve(), RunOptions(keep=True, pcap="always")))
     told = narrative(cell.plan, FOLDER)
     out()

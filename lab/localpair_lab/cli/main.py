@@ -10,7 +10,7 @@ from localpair_lab.cli import generate, inspect, maintenance
 from localpair_lab.cli import run as play
 from localpair_lab.cli.demo import demo
 from localpair_lab.cli.output import complain, talk
-from localpair_lab.engines.registry import WANTED
+from localpair_lab.engines import registry
 from localpair_lab.errors import LabError
 from localpair_lab.loading.problems import ScenarioError
 from localpair_lab.model.markers import MARKERS
@@ -88,19 +88,16 @@ def _add_playing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     running.add_argument("scenarios", nargs="*", help=SCENARIOS_HELP)
     running.add_argument("--cell", default="", help="only this cell of the matrix")
     running.add_argument("--keep", action="store_true", help="keep artifacts and captures")
-    running.add_argument(
-        "--cold", action="store_true", help="in namespaces too, every device starts an interpreter"
-    )
     showing = _add(commands, "demo", demo, "play one scenario and tell what happened, with a picture")
     showing.add_argument("scenario", nargs="?", default="flow/showcase")
     showing.add_argument("--cell", default="")
-    showing.add_argument("--engine", choices=WANTED, default="auto")
+    showing.add_argument("--engine", choices=registry.wanted(), default="auto")
     holding = _add(commands, "up", play.up, "build a scenario's network and hold it")
     _add_scenario(holding)
     for one in (running, holding):
-        one.add_argument("--engine", choices=WANTED, default="auto")
-        one.add_argument("--docker-host", action="append", default=[], metavar="URL")
-        one.add_argument("--wiring", choices=("fabric", "docker"), default="fabric")
+        one.add_argument("--engine", choices=registry.wanted(), default="auto")
+        for option in registry.options():
+            one.add_argument(f"--{option.name}", **option.as_argument())
 
 
 def _add_standing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

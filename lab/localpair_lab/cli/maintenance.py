@@ -10,13 +10,13 @@ from localpair_lab.cli.output import DIM, GREEN, RED, out, painted, talk
 from localpair_lab.errors import LabError
 
 if TYPE_CHECKING:
-    from localpair_lab.engines.doctor import CapabilityFinding
+    from localpair_lab.engines.kinds import CapabilityFinding
 
 
 def doctor(options: argparse.Namespace) -> int:
     """What this machine can and cannot play, and the one command that mends each gap."""
     del options
-    from localpair_lab.engines.doctor import doctor as examine
+    from localpair_lab.engines.registry import doctor as examine
 
     findings = examine()
     for line in diagnosed(findings):
@@ -59,9 +59,9 @@ def _told_once(lacking: list[CapabilityFinding]) -> Iterator[str]:
 def gc(options: argparse.Namespace) -> int:
     """Remove what dead labs have left, by their labels and leases, and nothing else."""
     from localpair_lab.engines.compose.cleanup import collect
-    from localpair_lab.engines.registry import docker_answers
+    from localpair_lab.engines.registry import kinds
 
-    if not docker_answers():
+    if not kinds()["compose"].answers():
         talk("no Docker engine answers; namespaces leave nothing behind")
         return 0
     try:

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         )
     bad = 0
     for name in engine_names(options.engine):
-        engine = make_engine(name, docker_hosts=options.docker_host, wiring=options.wiring, cold=options.cold)
+        engine = make_engine(name, vars(options))
         for cell in cells:
             folder = ARTIFACTS / cell.theme / "-".join(filter(None, (cell.loaded.name, name, cell.cell.name)))
             run_options = RunOptions(keep=options.keep, pcap="always" if options.keep else "fail")
@@ -67,9 +67,7 @@ def run(options: argparse.Namespace) -> int:
 def up(options: argparse.Namespace) -> int:
     """Build the network of a scenario and hold it until Ctrl-C or ``down``."""
     cell = chosen(options.scenario, options.cell)
-    engine = make_engine(
-        engine_names(options.engine)[0], docker_hosts=options.docker_host, wiring=options.wiring
-    )
+    engine = make_engine(engine_names(options.engine)[0], vars(options))
     missing = engine.supports(cell.plan)
     if missing:
         raise LabError(f"{missing[0].capability}: {missing[0].reason}", hint=missing[0].mend)

@@ -1,60 +1,101 @@
-"""Which engines play a session: asked for by name, or found. Nothing is imported before it is needed."""
+"""Which engines there are, and which of them play: asked for by name, or found."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Literal
+from importlib.metadata import entry_points
+from typing import Any, Final
 
 from localpair_lab.engines.base import Engine
+from localpair_lab.engines.kinds import CapabilityFinding, EngineKind, EngineOption
 from localpair_lab.errors import LabError
 
-Wanted = Literal["auto", "compose", "namespace", "both"]
-WANTED: tuple[Wanted, ...] = ("auto", "compose", "namespace", "both")
-ENGINE_MODULES = {
-    "namespace": "localpair_lab.engines.namespace.engine",
-    "compose": "localpair_lab.engines.compose.engine",
-}
-ENGINES = tuple(ENGINE_MODULES)  # in the order in which they play
+GROUP: Final = "localpair_lab.engines"
+AUTO, ALL = "auto", "both"
+_OWN: Final = ("localpair_lab.engines.namespace.kind", "localpair_lab.engines.compose.kind")
+_kinds: dict[str, EngineKind] = {}
 
 
-def engine_names(wanted: Wanted) -> list[str]:
-    """The names of the engines that ``wanted`` stands for on this machine."""
-    if wanted == "both":
-        return ["namespace", "compose"]
-    if wanted != "auto":
-        return [wanted]
-    return ["compose"] if docker_answers() else ["namespace"]
+def register(kind: EngineKind) -> None:
+    """Add an engine to this process. Raises ValueError where its name is taken."""
+    if kind.name in (AUTO, ALL) or kind.name in kinds():
+        raise ValueError(f"there is an engine called {kind.name} already")
+    _kinds[kind.name] = kind
 
 
-def docker_answers(docker_host: str = "") -> bool:
-    """Whether a Docker engine with Compose v2 answers."""
-    try:
-        return bool(import_module(ENGINE_MODULES["compose"]).answers(docker_host))
-    except ImportError:
-        return False
+def kinds() -> Mapping[str, EngineKind]:
+    """Every engine by its name, in the order in which they play: the light ones first."""
+    if not _kinds:
+        for module in _OWN:
+            kind: EngineKind = import_module(module).KIND
+            _kinds[kind.name] = kind
+        for point in entry_points(group=GROUP):
+            kind = point.load()
+            _kinds.setdefault(kind.name, kind)
+    return dict(sorted(_kinds.items(), key=lambda item: item[1].weight({})))
 
 
-def make_engine(
-    name: str, *, docker_hosts: Sequence[str] = (), wiring: str = "fabric", cold: bool = False
-) -> Engine:
-    """The engine of that name. With several Docker hosts, each worker of a session takes its own. ``cold``: see
-    ``NamespaceEngine``; containers always are.
+def wanted() -> list[str]:
+    """The words that say which engines shall play."""
+    return [AUTO, *kinds(), ALL]
+
+
+def options() -> list[EngineOption]:
+    """The options of all engines; one that several have is there once."""
+    found = {option.name: option for kind in kinds().values() for option in kind.options}
+    return list(found.values())
+
+
+def engine_names(word: str) -> list[str]:
+    """The names of the engines that ``word`` stands for on this machine."""
+    if word == ALL:
+        return list(kinds())
+    if word != AUTO:
+        return [word]
+    heaviest_first = reversed(list(kinds().values()))
+    return [next((kind.name for kind in heaviest_first if kind.answers()), next(iter(kinds())))]
+
+
+def make_engine(name: str, told: Mapping[str, Any] | None = None) -> Engine:
+    """The engine of that name, with what ``told`` says of its options. Of several values of one that is spread, each
+    worker of a session takes its own. Raises LabError where the engine cannot be loaded.
     """
-    if name == "namespace":
-        engine: Engine = import_module(ENGINE_MODULES["namespace"]).NamespaceEngine(cold=cold)
-        return engine
+    kind = _kind(name)
+    return kind.make(kind.choices(told or {}, worker_number()))
+
+
+def choices(name: str, told: Mapping[str, Any], number: int) -> tuple[tuple[str, Any], ...]:
+    """What ``told`` says of that engine's options, for the ``number``-th play."""
+    return tuple(_kind(name).choices(told, number).items())
+
+
+def make_chosen(name: str, chosen: tuple[tuple[str, Any], ...]) -> Engine:
+    """The engine of that name with those ``choices``. Raises LabError."""
+    return _kind(name).make(dict(chosen))
+
+
+def weight(name: str, chosen: tuple[tuple[str, Any], ...]) -> int:
+    """How many tokens a play takes at first."""
+    return _kind(name).weight(dict(chosen))
+
+
+def modules(names: list[str]) -> list[str]:
+    """What processes that play with those engines should load ahead."""
+    return [_kind(name).module for name in names]
+
+
+def doctor() -> list[CapabilityFinding]:
+    """Everything this machine can and cannot play."""
+    return [finding for kind in kinds().values() for finding in kind.doctor()]
+
+
+def _kind(name: str) -> EngineKind:
     try:
-        module = import_module(ENGINE_MODULES["compose"])
-    except ImportError as error:
-        raise LabError(
-            f"the compose engine cannot be loaded: {error}", hint="install the docker package"
-        ) from None
-    host = docker_hosts[worker_number() % len(docker_hosts)] if docker_hosts else ""
-    wired = {"wiring": wiring} if wiring != "fabric" else {}
-    composed: Engine = module.ComposeEngine(docker_host=host, **wired)
-    return composed
+        return kinds()[name]
+    except KeyError:
+        raise LabError(f"there is no engine called {name}", hint=f"there are: {', '.join(kinds())}") from None
 
 
 def worker_number() -> int:

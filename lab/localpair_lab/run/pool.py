@@ -15,17 +15,16 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from localpair_lab.engines import registry
 from localpair_lab.engines.base import Engine
-from localpair_lab.engines.registry import ENGINE_MODULES, make_engine
 from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.run.runner import Pause, RunOptions, carry_out
 from localpair_lab.run.semaphore import claimed, pool_size, taken
 
-WEIGHTS = {"namespace": 1, "cold": 2, "compose": 4}
-"""Tokens that a play takes: a container's start keeps a core busy on its own, as do two interpreters'."""
 WEIGHT_STANDING = 2
 """The most that it keeps once the network stands: from then on, all of it mostly waits."""
 BUSY_S = 3.0
@@ -35,22 +34,19 @@ PROCESSES_FOR_A_TOKEN = 2
 
 @dataclass(frozen=True, slots=True)
 class PlaySetting:
-    """Which engine plays, and how. ``docker_host`` empty: where ``docker`` would look."""
+    """Which engine plays, and what its options are (``registry.choices``)."""
 
     engine: str
-    docker_host: str = ""
-    wiring: str = "fabric"
-    cold: bool = False
+    chosen: tuple[tuple[str, Any], ...] = ()
 
     @property
     def weight(self) -> int:
         """Tokens of the pool that a play takes at first."""
-        return WEIGHTS["cold" if self.cold and self.engine == "namespace" else self.engine]
+        return registry.weight(self.engine, self.chosen)
 
     def make(self) -> Engine:
         """The engine. Raises LabError where it cannot be loaded."""
-        hosts = [self.docker_host] if self.docker_host else []
-        return make_engine(self.engine, docker_hosts=hosts, wiring=self.wiring, cold=self.cold)
+        return registry.make_chosen(self.engine, self.chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +105,7 @@ class Pool:
 
     def __init__(self, jobs: int, engines: Sequence[str] = ()) -> None:
         context = multiprocessing.get_context("forkserver")
-        modules = [ENGINE_MODULES[name] for name in engines]
+        modules = registry.modules(list(engines))
         # Each process runs its parent's main module, which is pytest's.
         context.set_forkserver_preload(["pytest", __name__, *modules])
         self._executor = ProcessPoolExecutor(jobs, context, initializer=_ignore_interrupts)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from localpair_lab.cli.maintenance import diagnosed
 from localpair_lab.engines import capabilities
-from localpair_lab.engines.doctor import CapabilityFinding
+from localpair_lab.engines.kinds import CapabilityFinding
 from localpair_lab.engines.namespace import forkserver_client
 from localpair_lab.engines.namespace.trials import namespaces
 from localpair_lab.fabric.system import clock, sandbox, tools

@@ -284,5 +284,5 @@ def test_cold_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda *, cold: asked.append(cold) or FakeEngine(),
     )
     for cold in (True, False):
-        make_engine("namespace", cold=cold)
+        make_engine("namespace", {"cold": cold})
     assert asked == [True, False]
