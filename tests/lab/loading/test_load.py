@@ -277,8 +277,8 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
         ),
         (
             "bob: {on: {lan: 192.168.1.20}}",
-            f"bob: {{interfaces: [{', '.join(f'{{network: lan, ip: 192.168.1.{n}}}' for n in range(20, 45))}]}}",
-            "25 interfaces are more than 24",
+            f"bob: {{interfaces: [{', '.join(f'{{network: lan, ip: 192.168.1.{n}}}' for n in range(20, 69))}]}}",
+            "49 interfaces on networks are more than 48",
         ),
     ],
 )
