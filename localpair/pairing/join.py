@@ -10,7 +10,7 @@ from localpair.candidate import Candidate, Origin
 from localpair.errors import Refusal, RefusedError
 from localpair.events import AnswerIssued, Ready
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
-from localpair.limits import APPROVAL_S, ATTEMPT_S
+from localpair.limits import APPROVAL_S, ATTEMPT_S, RESUME_S
 from localpair.net.agent.agent import Agent, Wanted
 from localpair.net.agent.connection import PeerConnection
 from localpair.pairing.answer_code import answer_codes, call
@@ -85,12 +85,15 @@ class Joining(Seeking):
                 background.append(group.create_task(self._keep_answering(agent, offer, offered, limit)))
                 while True:
                     connection = await self._seek(agent, OFFER)
+                    ends = limit.when() or 0.0
                     limit.reschedule(loop.time() + 2 * APPROVAL_S)  # a person may be asked now
                     try:
                         return await self._conclude(agent, connection)
                     except (OSError, TimeoutError):
                         agent.connection_ended(connection, OFFER)
                         agent.resuming = True
+                        if not limit.expired():  # whoever is gone for good gets no person's time
+                            limit.reschedule(max(ends, loop.time() + RESUME_S))
         except TimeoutError:
             raise self._abandon(agent) from None
         finally:

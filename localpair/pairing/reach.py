@@ -35,43 +35,75 @@ class Reaching(Seeking):
                 hint="`localpair devices forget` makes it a stranger, which can pair again",
             )
         identity, run = await self._begin_run()
-        secret = SharedSecret(record.pair_key, Purpose.PAIR, record.role)
         wanted = Wanted(
             Role.JOINER, Part.SEND, identity, self._settings.name,
             gives=self._settings.gives, takes=self._settings.takes, secret=record.device_id,
             port=self._settings.port, run=run,
         )  # fmt: skip
-        keyring = Keyring()
-        keyring.put(record.device_id, secret, record.heard)
-        agent = Agent(wanted, keyring, on_event=self._emit)
+        agent = Agent(wanted, Keyring(), on_event=self._emit)
+        records = await asyncio.to_thread(self._keys_of, record)
+        _hold(agent, records[0])
         group.create_task(agent.run())
         group.create_task(self._keep_heard(agent))
         await agent.started.wait()
         self._emit(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
-        connection = await self._meet(agent, record)
-        if record.state is DeviceState.UNCONFIRMED:
-            await asyncio.to_thread(self._store.confirm, record.device_id)  # it has proven the key just now
+        record, connection = await self._meet(agent, records)
+        await asyncio.to_thread(self._settle, record, records)
+        secret = SharedSecret(record.pair_key, Purpose.PAIR, record.role)
         agreed = Agreed(connection, Peer(record.device_id, record.name), secret)
         self._become_session(agent, Role.JOINER, agreed, group)
 
-    async def _meet(self, agent: Agent, record: DeviceRecord) -> PeerConnection:
+    def _keys_of(self, record: DeviceRecord) -> list[DeviceRecord]:
+        """The records of this device, the one whose key it most likely holds first.
+
+        There are two where a pair was to be made anew and one side was ended on the way. The joiner records the new
+        key first and is the first one to give up the old one: where we joined, both sides hold the old one; where
+        we issued, the new one.
+        """
+        pending = [
+            one
+            for one in self._store.unconfirmed()
+            if one.device_id == record.device_id and one.pair_key != record.pair_key
+        ]
+        return [*pending, record] if pending and pending[0].role is Role.ISSUER else [record, *pending]
+
+    def _settle(self, record: DeviceRecord, records: list[DeviceRecord]) -> None:
+        """The device has proven the key of ``record`` just now, and none that was tried before it."""
+        if record.state is DeviceState.UNCONFIRMED:
+            self._store.confirm(record.device_id)
+        elif record is not records[0]:
+            self._store.drop_unconfirmed(record.device_id)
+
+    async def _meet(self, agent: Agent, records: list[DeviceRecord]) -> tuple[DeviceRecord, PeerConnection]:
+        """A connection to the device, and the record whose key it has proven; each of two gets its time."""
+        record = records[0]
         agent.add(record.device_id, [replace(one, via="remembered") for one in record.addresses])
         agent.add_target([one.address for one in record.addresses], DISCOVERY_PORT)
         for port in PAIRING_PORTS:
             agent.add_target([], port)
-        try:
-            async with asyncio.timeout(self._settings.timeout or ATTEMPT_S):
-                while True:
-                    connection = await self._seek(agent, record.device_id)
-                    if connection.verified is None or connection.verified.public_key != record.public_key:
-                        await connection.refuse(Refusal.WRONG_KEY)
-                        raise RefusedError(
-                            Refusal.WRONG_KEY, "the peer's device key is not the one that was paired"
-                        )
-                    try:
-                        await meet_again(connection, Role.JOINER)
-                        return connection
-                    except (OSError, TimeoutError):
-                        agent.connection_ended(connection, record.device_id)
-        except TimeoutError:
-            raise self._abandon(agent) from None
+        for record in records:
+            _hold(agent, record)
+            try:
+                async with asyncio.timeout((self._settings.timeout or ATTEMPT_S) / len(records)):
+                    return record, await self._meet_with(agent, record)
+            except TimeoutError:
+                pass
+        raise self._abandon(agent)
+
+    async def _meet_with(self, agent: Agent, record: DeviceRecord) -> PeerConnection:
+        while True:
+            connection = await self._seek(agent, record.device_id)
+            if connection.verified is None or connection.verified.public_key != record.public_key:
+                await connection.refuse(Refusal.WRONG_KEY)
+                raise RefusedError(Refusal.WRONG_KEY, "the peer's device key is not the one that was paired")
+            try:
+                await meet_again(connection, Role.JOINER)
+                return connection
+            except (OSError, TimeoutError):
+                agent.connection_ended(connection, record.device_id)
+
+
+def _hold(agent: Agent, record: DeviceRecord) -> None:
+    """Go by the key of this record from now on."""
+    secret = SharedSecret(record.pair_key, Purpose.PAIR, record.role)
+    agent.keyring.put(record.device_id, secret, record.heard)

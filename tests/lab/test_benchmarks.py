@@ -15,7 +15,6 @@ import places
 TOOLS = {
     "discovery": ("--runs", "1", "--devices", "2", "--beacons", "10"),
     "flood": ("--rates", "20", "--sources", "1", "--delays", "0", "--kinds", "tls", "--runs", "1"),
-    "flood": ("--runs", "1", "--kinds", "tls", "--rates", "20", "--sources", "1", "--delays", "0"),
     "fuzz": ("--inputs", "50"),
     "lab": ("--runs", "1", "--marker", "none", "--devices", "2", "--engine", "namespace"),
     "memory": ("--runs", "1", "--settle", "1", "--flood", "1", "--entries", "12000"),
