@@ -16,6 +16,7 @@ TOOLS = {
     "discovery": ("--runs", "1", "--devices", "2", "--beacons", "10"),
     "flood": ("--rates", "20", "--sources", "1", "--delays", "0", "--kinds", "tls", "--runs", "1"),
     "fuzz": ("--inputs", "50"),
+    "kills": ("--kills", "6"),
     "lab": ("--runs", "1", "--marker", "none", "--devices", "2", "--engine", "namespace"),
     "memory": ("--runs", "1", "--settle", "1", "--flood", "1", "--entries", "12000"),
     "pairing": ("--runs", "1"),
