@@ -2,8 +2,9 @@
 
     python benchmarks/memory.py                    # Linux with network namespaces
     python benchmarks/memory.py --flood 60 --rate 5000
+    python benchmarks/memory.py --many             # only a receiver of very many entries, against one of 10,000
 
-Two network namespaces on one bridge, without a route out, play two hosts. Three things are measured:
+Two network namespaces on one bridge, without a route out, play two hosts. What is measured:
 
 * idle: resident memory of `localpair host --json --yes` once its offer has stood for `--settle` seconds;
   `private` is what no other process shares. Processor time while idle is given besides.
@@ -12,6 +13,8 @@ Two network namespaces on one bridge, without a route out, play two hosts. Three
   because it was not read in time are counted. Then somebody who holds the offer's secret floods, too.
 * entries: by how much a receiver grows from its 11,000th entry to its last one: entries that cannot be read, empty
   files, folders, and files in folders of their own, received into memory.
+* many: what a receiver holds after 474,000 entries that cannot be read, and after 100,000 empty files, beside what it
+  holds after 10,000 of them: as a ratio.
 * virtual: a discovery machine alone that hears 200 devices for ten minutes of virtual time.
 """
 
@@ -43,11 +46,12 @@ from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import Beacon, BeaconKind, Part
 from localpair.wire.offer import Offer
 from netns import Lan, why_no_namespaces
-from receivers import KINDS, growth, memory_folder
+from receivers import KINDS, growth, held, memory_folder
 
 IDLE_AIM_MIB = 40.0
 ENTRIES_AIM_MIB = 2.0
 FIRST_ENTRIES = 11_000  # by then it remembers as much as it ever will
+FEW_ENTRIES, MANY_ENTRIES = 10_000, {"unreadable": 474_000, "empty files": 100_000}
 MIB = 1024 * 1024
 SOURCES = 200
 STRANGERS = ("garbage", "open", "stranger")
@@ -270,6 +274,20 @@ def measure_entries(report: Report, count: int) -> None:
     progress("")
 
 
+def measure_many(report: Report) -> None:
+    """What a receiver of very many entries holds, beside what it held after the first ones."""
+    for name, count in MANY_ENTRIES.items():
+        progress(f"{count} entries: {name}")
+        with memory_folder() as folder:
+            few, many = asyncio.run(held(KINDS[name], folder, FEW_ENTRIES, count))
+        one = report.add(f"{name}: resident after {count}", "MiB", [many])
+        report.ratio(
+            f"{name}: after {count} / after {FEW_ENTRIES}", one,
+            report.add(f"{name}: resident after {FEW_ENTRIES}", "MiB", [few]),
+        )  # fmt: skip
+    progress("")
+
+
 # --- a machine alone, over virtual time
 
 
@@ -339,7 +357,11 @@ def main() -> int:
     options_parser.add_argument(
         "--entries", type=int, default=50_000, metavar="N", help="to a receiver; 0: none (50000)"
     )
+    options_parser.add_argument("--many", action="store_true", help="only very many entries; takes minutes")
     options = options_parser.parse_args()
+    if options.many:
+        measure_many(report := Report("memory"))
+        return report.finish(options.check)
     if reason := why_no_namespaces():
         raise SystemExit(reason)
     report = Report("memory")

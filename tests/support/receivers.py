@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from localpair.errors import TransferError
-from localpair.limits import FRAME_BYTES
+from localpair.errors import LocalpairError, TransferError
+from localpair.limits import FRAME_BYTES, UNSETTLED_ENTRIES
 from localpair.net.transport.stream import Frame, FrameStream, open_stream
 from localpair.net.transport.tls import client_context, server_context
 from localpair.wire.payload import (
@@ -38,7 +38,6 @@ from localpair.wire.payload import (
 )
 from streams import certificate, new_session
 
-_WINDOW = 512  # entries that are not settled yet
 _LONG = "x" * 150  # so that whatever is remembered costs something
 _EMPTY = hashlib.sha256().digest()
 Entry = Callable[[int], list[Payload]]
@@ -95,6 +94,8 @@ class Feeder:
     def __init__(self, stream: FrameStream) -> None:
         self._stream = stream
         self._settled = 0
+        self._heard = asyncio.Event()
+        self._hearing: asyncio.Task[None] | None = None
         self.stopped = ""
 
     async def begin(self) -> None:
@@ -103,6 +104,8 @@ class Feeder:
         self._say([Attach(bytes(16), b"", 0, 0, SendPhase.IDLE, 0, ReceivePhase.IDLE), Start(1)])
         while not isinstance(await self._message(), Accept):
             pass
+        # Whoever only writes until its window is full waits for a receiver that waits for it to read.
+        self._hearing = asyncio.create_task(self._hear_all())
 
     async def feed(self, entry: Entry, numbers: range) -> None:
         """Send entries, and wait until all of them are settled or the receiver stops."""
@@ -110,10 +113,8 @@ class Feeder:
             self._say(entry(number))
             if number % 64 == 0:
                 await self._stream.drain()
-            while number - self._settled >= _WINDOW and not self.stopped:
-                await self._hear()
-        while self._settled < numbers.stop and not self.stopped:
-            await self._hear()
+            await self._settled_at_least(number + 2 - UNSETTLED_ENTRIES)
+        await self._settled_at_least(numbers.stop)
 
     def finish(self) -> None:
         """There are no more."""
@@ -123,12 +124,29 @@ class Feeder:
         for message in messages:
             self._stream.write(message.TYPE, message.encode())
 
-    async def _hear(self) -> None:
-        message = await self._message()
-        if isinstance(message, Settled):
-            self._settled += len(message.results)
-        elif isinstance(message, StopBatch):
-            self.stopped = message.reason
+    async def end(self) -> None:
+        """Hear nothing more."""
+        if self._hearing is not None:
+            self._hearing.cancel()
+            await asyncio.wait([self._hearing])
+
+    async def _settled_at_least(self, count: int) -> None:
+        while self._settled < count and not self.stopped:
+            self._heard.clear()
+            await self._heard.wait()
+
+    async def _hear_all(self) -> None:
+        try:
+            while not self.stopped:
+                message = await self._message()
+                if isinstance(message, Settled):
+                    self._settled += len(message.results)
+                elif isinstance(message, StopBatch):
+                    self.stopped = message.reason
+                self._heard.set()
+        except (OSError, LocalpairError) as error:
+            self.stopped = repr(error)
+            self._heard.set()
 
     async def _message(self) -> Payload:
         part = await self._stream.receive()
@@ -138,6 +156,15 @@ class Feeder:
 
 async def growth(entry: Entry, target: Path, first: int, count: int) -> float:
     """By how many MiB a receiver grows from its ``first`` entry to its ``count``-th."""
+    before, after = await held(entry, target, first, count)
+    return after - before
+
+
+async def held(entry: Entry, target: Path, first: int, count: int) -> tuple[float, float]:
+    """What a receiver holds after its ``first`` entry and after its ``count``-th, in MiB.
+
+    As many entries as the protocol allows are on their way unsettled all the time.
+    """
     ours, theirs = socket.socketpair()
     process = subprocess.Popen(  # noqa: ASYNC220 - it starts at once
         [sys.executable, __file__, "receive", str(theirs.fileno()), target],
@@ -147,15 +174,16 @@ async def growth(entry: Entry, target: Path, first: int, count: int) -> float:
     theirs.close()
     ours.setblocking(False)
     stream = await open_stream(ours, server_context(certificate()), server_side=True, timeout=20)
+    feeder = Feeder(stream)
     try:
-        feeder = Feeder(stream)
         await feeder.begin()
         await feeder.feed(entry, range(first))
         before = resident(process.pid)
         await feeder.feed(entry, range(first, count))
         assert not feeder.stopped, feeder.stopped
-        return resident(process.pid) - before
+        return before, resident(process.pid)
     finally:
+        await feeder.end()
         stream.abort()
         await asyncio.to_thread(process.wait, 60)
 
