@@ -61,10 +61,10 @@ def harmless_name(name: str) -> str:
     """
     key = name_key(name)
     if key.startswith((".", "-")) or key in _ACTED_ON:
-        name = _ESCAPE + name
-    elif key.endswith(_ACTED_ON_SUFFIXES):
-        name += _ESCAPE
-    return numbered(name, 0)
+        name = numbered(_ESCAPE + name, 0)
+    if key.endswith(_ACTED_ON_SUFFIXES):  # a hidden one as well: it is not hidden any more
+        name = numbered(name + _ESCAPE, 0)
+    return name
 
 
 def numbered(name: str, number: int) -> str:

@@ -80,6 +80,7 @@ from trust_records import record
 _SLOW: Final = 0.1  # of the asked inputs: these cost some 500 us each ...
 _VERY_SLOW: Final = 0.01  # ... and these several milliseconds
 _CERTIFICATE: Final = bytes(32)
+_MOST_PARTS: Final = 255  # of a path: a message holds no more
 _DATAGRAM: Final = 281  # a mark, and the body of a beacon
 
 
@@ -305,7 +306,7 @@ def take_path(data: bytes) -> None:
     names, given = filenames.NameTree(allow_hidden=False), set()
     for path in data.decode(errors="replace").split("\n")[:40]:
         try:
-            made = names.file(tuple(path.split("/")))
+            made = names.file(tuple(path.split("/")[:_MOST_PARTS]))
         except WireError:
             continue
         key = tuple(map(filenames.name_key, made))

@@ -101,6 +101,11 @@ def test_safe_names_are_safe_and_stay_as_they_are(name: str) -> None:
         ("report.pdf.lnk", "report.pdf.lnk_"),
         ("Shortcut.URL", "Shortcut.URL_"),
         ("evil.desktop", "evil.desktop_"),
+        (".lnk", "_.lnk_"),
+        (".hidden.lnk", "_.hidden.lnk_"),
+        (".Evil.DESKTOP", "_.Evil.DESKTOP_"),
+        ("-x.url", "_-x.url_"),
+        ("." + "a" * 250 + ".lnk", "_." + "a" * 248 + ".lnk_"),
         ("-rf", "_-rf"),
         ("--checkpoint-action=exec=sh x", "_--checkpoint-action=exec=sh x"),
         ("not.desktop.txt", "not.desktop.txt"),
@@ -116,7 +121,7 @@ def test_what_programs_act_on_unasked_gets_an_underscore(name: str, harmless: st
 
 
 @given(
-    st.text(min_size=1, max_size=300) | st.sampled_from([".x", "a.lnk", "Desktop.ini", "-"]),
+    st.text(min_size=1, max_size=300) | st.sampled_from([".x", "a.lnk", ".a.lnk", "Desktop.ini", "-"]),
     st.integers(0, 99),
 )
 def test_harmless_names_stay_as_they_are_and_show_themselves(name: str, number: int) -> None:
