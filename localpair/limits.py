@@ -29,6 +29,7 @@ OFFER_CANDIDATES: Final = 6  # with the fields around them they fit a QR code of
 OFFER_LABEL_BYTES: Final = 12  # UTF-8; a hint for the person, never an identity
 OFFER_TEXT_CHARS: Final = 600  # longer input is no offer; nothing is parsed
 OFFER_RENEWAL_S: Final = 10.0  # between replacements: nobody must outrun the person who scans
+QR_IMAGE_BYTES: Final = 64 * 1024 * 1024  # of a picture's file; a photo of that many pixels has half as many
 QR_IMAGE_PIXELS: Final = 80_000_000  # of a picture to read: any phone's photo, and no decompression bomb
 
 # --- Answer code -----------------------------------------------------------------------------------------------

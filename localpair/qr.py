@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from localpair.errors import LocalError, OfferError, UsageError
-from localpair.limits import QR_IMAGE_PIXELS
+from localpair.limits import QR_IMAGE_BYTES, QR_IMAGE_PIXELS
 
 if TYPE_CHECKING:
     import segno
@@ -20,6 +21,7 @@ TERMINAL_BORDER: Final = (
 )
 IMAGE_BORDER: Final = 4  # modules, ISO/IEC 18004
 IMAGE_SCALE: Final = 8  # pixels a module
+_PART_BYTES: Final = 64 * 1024
 SUFFIXES: Final = (".svg", ".png")
 _PLAIN: Final = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}
 # Fixed entries of the 256-colour table: themes repaint the first 16, and a dark red code is not read.
@@ -147,7 +149,7 @@ def _opened(path: Path) -> Image:
     except ImportError as error:
         raise _extra_missing() from error
     try:
-        with Image.open(path) as picture:
+        with Image.open(BytesIO(_contents(path))) as picture:
             return _on_white(picture, path)
     except UnidentifiedImageError as error:
         raise OfferError(f"{path} is no picture that can be read", hint="Use PNG, JPEG or WebP.") from error
@@ -155,6 +157,17 @@ def _opened(path: Path) -> Image:
         raise UsageError(f"the picture {path} cannot be opened: {error.strerror}") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise OfferError(f"the picture {path} is damaged", hint="Take or copy it again.") from error
+
+
+def _contents(path: Path) -> bytes:
+    """The whole file. Of a file Pillow asks for as much at once as a picture claims to have, up to 2 GiB."""
+    data = bytearray()
+    with path.open("rb") as file:
+        while len(data) <= QR_IMAGE_BYTES and (part := file.read(_PART_BYTES)):
+            data += part
+    if len(data) > QR_IMAGE_BYTES:
+        raise OfferError(f"the picture {path} is too large a file", hint="Cut it to the QR code.")
+    return bytes(data)
 
 
 def _on_white(picture: Image, path: Path) -> Image:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import stat
 import sys
+import tracemalloc
 from io import StringIO
 from pathlib import Path
 
@@ -219,6 +221,33 @@ def test_files_that_are_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         qr.read_image(tmp_path / "cut.png")
     monkeypatch.setattr(qr, "QR_IMAGE_PIXELS", 100)
     with pytest.raises(OfferError, match="too large"):
+        qr.read_image(tmp_path / "whole.png")
+
+
+def test_a_length_that_a_picture_claims_gets_no_memory(tmp_path: Path) -> None:
+    """One bit of a valid picture turned the length of its data into 2 GiB, and Pillow asked for as much."""
+    qr.write_image(TYPICAL, tmp_path / "whole.png")
+    data = bytearray((tmp_path / "whole.png").read_bytes())
+    (tmp_path / "cut.png").write_bytes(data[:200])
+    with contextlib.suppress(OfferError):
+        qr.read_image(tmp_path / "cut.png")  # what is imported for it needs memory, too
+    data[data.index(b"IDAT") - 4] |= 0x80
+    (tmp_path / "bomb.png").write_bytes(data)
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(OfferError):
+            qr.read_image(tmp_path / "bomb.png")
+        assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_is_no_photo_by_its_size_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qr.write_image(TYPICAL, tmp_path / "whole.png")
+    monkeypatch.setattr(qr, "QR_IMAGE_BYTES", 100)
+    with pytest.raises(OfferError, match="too large a file"):
         qr.read_image(tmp_path / "whole.png")
 
 
