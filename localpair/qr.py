@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -149,7 +150,10 @@ def _opened(path: Path) -> Image:
     except ImportError as error:
         raise _extra_missing() from error
     try:
-        with Image.open(BytesIO(_contents(path))) as picture:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound is lower
+            picture = Image.open(BytesIO(_contents(path)))
+        with picture:
             return _on_white(picture, path)
     except UnidentifiedImageError as error:
         raise OfferError(f"{path} is no picture that can be read", hint="Use PNG, JPEG or WebP.") from error

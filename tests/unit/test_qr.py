@@ -6,8 +6,10 @@ import contextlib
 import json
 import re
 import stat
+import struct
 import sys
 import tracemalloc
+import zlib
 from io import StringIO
 from pathlib import Path
 
@@ -240,6 +242,16 @@ def test_a_length_that_a_picture_claims_gets_no_memory(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
     finally:
         tracemalloc.stop()
+
+
+def test_a_picture_of_too_many_pixels_is_refused_without_a_word_of_a_library(tmp_path: Path) -> None:
+    qr.write_image(TYPICAL, tmp_path / "whole.png")
+    data = bytearray((tmp_path / "whole.png").read_bytes())
+    data[16:24] = struct.pack("!II", 12_000, 9_000)
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    (tmp_path / "large.png").write_bytes(data)
+    with pytest.raises(OfferError, match="too large: 12000x9000"):
+        qr.read_image(tmp_path / "large.png")
 
 
 def test_a_file_that_is_no_photo_by_its_size_is_refused(
