@@ -63,22 +63,31 @@ async def _serve(listening: Listening, command: Listen, reception: _Receiver, wa
     """Take sessions as they come. The time bounds the waiting; what is under way is finished."""
     end = None if command.timeout is None else asyncio.get_running_loop().time() + command.timeout
     sessions = aiter(listening.sessions())
-    calm: list[asyncio.Task[None]] = []
+    calm: set[asyncio.Task[None]] = set()
+    were_refused = False
     async with asyncio.TaskGroup() as tasks:
         while (session := await _next(sessions, end)) is not None:
             await watch.until_paired(session)
             if command.once and not reception.refuses(session):
                 await reception.receive(session)
                 break
-            calm.append(tasks.create_task(reception.receive_calmly(session)))
+            were_refused = command.once
+            receiving = tasks.create_task(reception.receive_calmly(session))
+            calm.add(receiving)
+            receiving.add_done_callback(calm.discard)
         if command.once:  # those are refused, and hold nobody up
             for task in calm:
                 task.cancel()
     if command.once and session is None:
-        raise UnreachableError(
-            f"no paired device came within {command.timeout:g} s",
-            hint="Run `localpair send` there, or wait longer.",
-        )
+        raise _nobody(command, were_refused=were_refused)
+
+
+def _nobody(command: Listen, *, were_refused: bool) -> UnreachableError:
+    other = ", other than those that a rule refuses" if were_refused else ""
+    return UnreachableError(
+        f"no paired device came within {command.timeout:g} s{other}",
+        hint="Run `localpair send` there, or wait longer.",
+    )
 
 
 async def _next(sessions: AsyncIterator[Session], end: float | None) -> Session | None:

@@ -174,6 +174,9 @@ def test_a_device_that_is_refused_is_not_the_one_that_listen_once_waits_for(
     api.listened = [refused]
     assert main(words("listen", tmp_path, "--yes", "--timeout", "0.2"), api) == 3
     assert refused.declined
+    assert (
+        "no paired device came within 0.2 s, other than those that a rule refuses" in capsys.readouterr().err
+    )
 
 
 def test_a_rule_counts_as_it_is_when_files_are_offered(
