@@ -42,15 +42,14 @@ class Reaching(Seeking):
         )  # fmt: skip
         agent = Agent(wanted, Keyring(), on_event=self._emit)
         records = await asyncio.to_thread(self._keys_of, record)
-        _hold(agent, records[0])
+        agent.keyring.put(record.device_id, _secret(records[0]), records[0].heard)
         group.create_task(agent.run())
         group.create_task(self._keep_heard(agent))
         await agent.started.wait()
         self._emit(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
         record, connection = await self._meet(agent, records)
         await asyncio.to_thread(self._settle, record, records)
-        secret = SharedSecret(record.pair_key, Purpose.PAIR, record.role)
-        agreed = Agreed(connection, Peer(record.device_id, record.name), secret)
+        agreed = Agreed(connection, Peer(record.device_id, record.name), _secret(record))
         self._become_session(agent, Role.JOINER, agreed, group)
 
     def _keys_of(self, record: DeviceRecord) -> list[DeviceRecord]:
@@ -82,7 +81,7 @@ class Reaching(Seeking):
         for port in PAIRING_PORTS:
             agent.add_target([], port)
         for record in records:
-            _hold(agent, record)
+            agent.keyring.put(record.device_id, _secret(record), record.heard)
             try:
                 async with asyncio.timeout((self._settings.timeout or ATTEMPT_S) / len(records)):
                     return record, await self._meet_with(agent, record)
@@ -103,7 +102,5 @@ class Reaching(Seeking):
                 agent.connection_ended(connection, record.device_id)
 
 
-def _hold(agent: Agent, record: DeviceRecord) -> None:
-    """Go by the key of this record from now on."""
-    secret = SharedSecret(record.pair_key, Purpose.PAIR, record.role)
-    agent.keyring.put(record.device_id, secret, record.heard)
+def _secret(record: DeviceRecord) -> SharedSecret:
+    return SharedSecret(record.pair_key, Purpose.PAIR, record.role)
