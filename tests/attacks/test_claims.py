@@ -286,6 +286,12 @@ def test_claimants_that_do_not_listen_hold_up_nobody(tmp_path: Path) -> None:
 # -- a claimant that holds the secret and says nothing ----------------------------------------------------------
 
 
+def hurry(monkeypatch: pytest.MonkeyPatch, *, answer_s: float) -> None:
+    """Who says nothing is soon given up, and the next offer is shown at once."""
+    monkeypatch.setattr("localpair.pairing.approval.ANSWER_S", answer_s)
+    monkeypatch.setattr("localpair.pairing.host.OFFER_RENEWAL_S", 0.0)
+
+
 async def falls_silent(port: int, secret: SharedSecret) -> Claimant:
     """Eve has read the offer. She is nominated, and says nothing from then on."""
     eve = await claim(port, secret)
@@ -298,8 +304,7 @@ def test_a_silent_claimant_costs_the_rightful_device_one_reading_of_the_next_off
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It comes while Eve is waited for, and never hears that it came too late."""
-    monkeypatch.setattr("localpair.pairing.approval.ANSWER_S", 0.5)
-    monkeypatch.setattr("localpair.pairing.host.OFFER_RENEWAL_S", 0.0)
+    hurry(monkeypatch, answer_s=0.5)
 
     async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
         person.answer.set_result(True)
@@ -320,8 +325,7 @@ def test_a_silent_claimant_costs_the_rightful_device_one_reading_of_the_next_off
 def test_a_device_that_comes_after_a_silent_claimant_hears_to_read_the_next_offer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("localpair.pairing.approval.ANSWER_S", 0.2)
-    monkeypatch.setattr("localpair.pairing.host.OFFER_RENEWAL_S", 0.0)
+    hurry(monkeypatch, answer_s=0.2)
 
     async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
         person.answer.set_result(True)
