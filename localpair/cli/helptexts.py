@@ -130,11 +130,12 @@ examples:
 
 RULES: Final = """\
 Shows what happens to files that a paired device sends, or changes it. What is
-not given stays as it is. A running `localpair listen` heeds it at once.
+not given stays as it is. A running `localpair listen` goes by it at once.
 
 examples:
   localpair devices rules kitchen
-  localpair devices rules kitchen --accept always --receive ~/Pictures --max-size 2G
+  localpair devices rules kitchen --accept always --receive ~/Pictures
+  localpair devices rules kitchen --max-size 2G
   localpair devices rules kitchen --accept never
   localpair devices rules kitchen --reset
 """
