@@ -44,6 +44,7 @@ class DialOutcome(StrEnum):
 class _ChecklistEntry:
     candidate: Candidate
     ready_at: float
+    delay: float  # the head start that others have over it
     tries: int = 0
     running: bool = False
     hopeless: bool = False
@@ -80,12 +81,13 @@ class Checklist:
         if entry is not None:
             if candidate.evidence > entry.candidate.evidence:
                 entry.candidate = replace(candidate, origin=entry.candidate.origin)
+            entry.delay = min(entry.delay, delay)
             if not entry.tries:
                 entry.ready_at = min(entry.ready_at, now + delay)
             return False
         if len(self._entries) >= CANDIDATES and not self._make_room():
             return False
-        self._entries[candidate.key] = _ChecklistEntry(candidate, now + delay)
+        self._entries[candidate.key] = _ChecklistEntry(candidate, now + delay, delay)
         return True
 
     def drop(self, candidate: Candidate) -> None:
@@ -138,9 +140,11 @@ class Checklist:
             self._next_start = now
 
     def restart(self, now: float) -> None:
-        """The network changed: everything is worth a new try, now."""
+        """The network changed: everything is worth a new try, now; head starts stay what they are."""
         for entry in self._entries.values():
-            entry.tries, entry.ready_at = 0, now
+            again = now + entry.delay
+            entry.ready_at = again if entry.tries else min(entry.ready_at, again)
+            entry.tries = 0
         self._next_start = now
 
     def deadline(self) -> float | None:

@@ -157,6 +157,23 @@ def test_a_delayed_candidate_waits() -> None:
     assert made.due(0.15) == [candidate(1)]
 
 
+def test_a_change_of_the_network_takes_no_head_start_away() -> None:
+    """A watch may tell of a change at any moment, also just after the candidates came."""
+    made = Checklist(by_address)
+    made.add(candidate(1), 0.0)
+    made.add(candidate(2), 0.0, delay=0.5)
+    assert made.due(0.0) == [candidate(1)]
+    made.restart(0.1)
+    assert made.due(0.3) == []
+    assert made.due(0.5) == [candidate(2)]
+    made.ended(candidate(2), DialOutcome.FAILED, 0.6)
+    made.ended(candidate(1), DialOutcome.FAILED, 0.6)
+    made.restart(0.7)
+    assert made.due(0.7) == [candidate(1)]
+    assert made.due(1.1) == []
+    assert made.due(1.2) == [candidate(2)]
+
+
 def test_a_dial_between_fixed_ports_keeps_its_moment_and_holds_nobody_up() -> None:
     made = checklist(1, 2, 3)
     timed = Candidate(ip_address("192.168.1.9"), 5000, dial_from=46_830)
