@@ -124,6 +124,16 @@ class Checklists:
         is_needed = used_interface(candidate.address, self._interfaces) != arrived
         return [replace(candidate, bind_to=arrived)] if is_needed else []
 
+    def has_nearer(self, candidate: Candidate, arrived: int, others: Iterable[Candidate]) -> bool:
+        """Whether one of the peer's ``others`` lies on the link by which a packet of ``candidate`` arrived, and it does
+        not: it answers there for an address of another link.
+        """
+
+        def lies_there(address: IPAddress) -> bool:
+            return arrived in {one.index for one in self._interfaces.on_link(address)}
+
+        return not lies_there(candidate.address) and any(lies_there(one.address) for one in others)
+
     def _is_way(self, candidate: Candidate) -> bool:
         """Whether a candidate may be dialled as the network is now; a way is worth no more than its link."""
         if self._interfaces.near.waits_for(candidate.address):

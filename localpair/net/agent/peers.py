@@ -18,6 +18,7 @@ from localpair.labels import clean_label
 from localpair.limits import (
     CANDIDATES,
     CONFIRM_AFTER_S,
+    FAR_ALTERNATE_AFTER_S,
     LOWEST_DIALLED_PORT,
     PACKET_DIALS_TOTAL,
     PEER_ADDRESSES,
@@ -286,7 +287,11 @@ class PeerTable:
         peer that has a session is dialled for its sake.
         """
         if not self._pursuit(event.instance).paused:
-            ways = self._checklists.ways_heard(candidate, event.source.interface, event.source.local)
+            arrived = event.source.interface
+            ways = self._checklists.ways_heard(candidate, arrived, event.source.local)
+            others = self._pursuit(event.instance).candidates.values()
+            if self._checklists.has_nearer(candidate, arrived, others):
+                delay += FAR_ALTERNATE_AFTER_S
             self._checklists.add(secret, ways, delay)
 
     def _pursuit(self, instance: bytes) -> _Pursuit:
