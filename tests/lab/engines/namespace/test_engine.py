@@ -640,11 +640,13 @@ import socket, struct, time
 raw = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800)); raw.settimeout(0.2)
 member = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 member.setsockopt(0, socket.IP_ADD_MEMBERSHIP, socket.inet_aton('239.8.8.8') + socket.inet_aton('192.168.1.11'))
-print('ready', flush=True); end = time.monotonic() + 4.5
-while time.monotonic() < end:
+print('ready', flush=True); end = time.monotonic() + 60; heard = ''
+while heard != '224.0.0.171 39' and time.monotonic() < end:  # the last that is sent
     try: packet = raw.recv(100)
     except TimeoutError: continue
-    if packet[9] == 17: print(socket.inet_ntoa(packet[16:20]), packet[28:].decode(), flush=True)
+    if packet[9] != 17: continue
+    heard = socket.inet_ntoa(packet[16:20]) + ' ' + packet[28:].decode()
+    print(heard, flush=True)
 """
 SPEAK_TO_GROUPS = """
 import socket, time
