@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from localpair.events import AddressAttempt, Attempt, Event, OwnAddressSeen, Ready
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import DISCOVERY_VERDICT_S
-from localpair.net.agent.agent import Agent, Wanted
+from localpair.net.agent.agent import Agent
 from localpair.net.agent.gathering import AddressReport
+from localpair.net.agent.wanted import Wanted
 from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import Part
 

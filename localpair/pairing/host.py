@@ -22,8 +22,9 @@ from localpair.limits import (
     SECRET_BYTES,
     SELF_CALL_S,
 )
-from localpair.net.agent.agent import Agent, Wanted
+from localpair.net.agent.agent import Agent
 from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
+from localpair.net.agent.wanted import Wanted
 from localpair.pairing.answer_code import accept_answer_code
 from localpair.pairing.approval import (
     Agreed,

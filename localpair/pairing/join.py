@@ -11,8 +11,9 @@ from localpair.errors import Refusal, RefusedError
 from localpair.events import AnswerIssued, Ready
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
 from localpair.limits import APPROVAL_S, ATTEMPT_S, RESUME_S
-from localpair.net.agent.agent import Agent, Wanted
+from localpair.net.agent.agent import Agent
 from localpair.net.agent.connection import PeerConnection
+from localpair.net.agent.wanted import Wanted
 from localpair.pairing.answer_code import answer_codes, call
 from localpair.pairing.approval import Agreed, Agreement, abandon, is_same_device
 from localpair.pairing.seek import Seeking

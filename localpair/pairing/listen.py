@@ -10,8 +10,9 @@ from localpair.errors import LocalpairError, Refusal
 from localpair.events import Paired, Peer, Ready
 from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import REVOCATION_S
-from localpair.net.agent.agent import Agent, Wanted
+from localpair.net.agent.agent import Agent
 from localpair.net.agent.connection import PeerConnection
+from localpair.net.agent.wanted import Wanted
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.transport.stream import FrameStream
 from localpair.pairing.approval import meet_again, remembered

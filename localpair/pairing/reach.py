@@ -9,8 +9,9 @@ from localpair.errors import Refusal, RefusedError
 from localpair.events import Peer, Ready
 from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import ATTEMPT_S, DISCOVERY_PORT, PAIRING_PORTS
-from localpair.net.agent.agent import Agent, Wanted
+from localpair.net.agent.agent import Agent
 from localpair.net.agent.connection import PeerConnection
+from localpair.net.agent.wanted import Wanted
 from localpair.pairing.approval import Agreed, meet_again
 from localpair.pairing.seek import Seeking
 from localpair.protocol.keyring import Keyring

@@ -25,7 +25,8 @@ from localpair.keys import (
     random_bytes,
 )
 from localpair.net.agent.admission import CallAdmission
-from localpair.net.agent.agent import Agent, Wanted
+from localpair.net.agent.agent import Agent
+from localpair.net.agent.wanted import Wanted
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, connect, exchange_preambles, start_tls
 from localpair.protocol.discovery_events import BeaconSource, Carrier

@@ -11,14 +11,12 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from localpair.address import LOOPBACK, IPAddress, unscoped
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import Refusal, RefusedError, WireError
 from localpair.events import AddressAttempt, Attempt, Direction, Event, Phase
 from localpair.keys import (
-    DeviceIdentity,
     Role,
     SessionCertificate,
     SharedSecret,
@@ -33,11 +31,13 @@ from localpair.net.agent.announcer import Announcer, Clock
 from localpair.net.agent.callbacks import CallbackChecker
 from localpair.net.agent.check_lists import Checklists
 from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
+from localpair.net.agent.counts import AgentCounts
 from localpair.net.agent.dialer import Dialer
 from localpair.net.agent.gathering import AddressReport, SeenByPeer, acquire_addresses
 from localpair.net.agent.hole_punching import HolePuncher
 from localpair.net.agent.peers import PeerTable
 from localpair.net.agent.scanning import Scanner
+from localpair.net.agent.wanted import Wanted
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.monitor import InterfaceWatch
 from localpair.net.host.routes import NoRoute, preferred_source
@@ -54,45 +54,6 @@ from localpair.wire.beacon import INSTANCE_BYTES, Part
 from localpair.wire.messages import NONCE_BYTES, CallKind
 
 _log = logging.getLogger("localpair.engine")
-_KEPT_ATTEMPTS = 512  # the latest ones: an explanation needs no more
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What an agent is for.
-
-    ``secret`` names the secret that a joiner means; ``pin`` is the issuer's key hash where the offer gave one.
-    ``label`` is what a peer is told that has proven the secret, a general name where it is empty; ``announced`` is
-    the name that beacons carry, empty by default. ``run`` is higher than in every earlier run of this device.
-    """
-
-    role: Role
-    part: Part
-    identity: DeviceIdentity
-    label: str = ""
-    announced: str = ""
-    gives: bool = False
-    takes: bool = False
-    secret: str | None = None
-    pin: bytes | None = None
-    port: int = 0
-    prefer_port: int = 0
-    run: int = 0
-
-
-@dataclass(slots=True)
-class AgentCounts:
-    """What an agent has counted: attempts that failed, what was said to them, addresses that were never called.
-
-    ``final`` is set once whoever has proven the pair's or the offer's key has refused: no other path will change its
-    mind. Of all others it is known no more than that ``strangers`` have answered.
-    """
-
-    attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=_KEPT_ATTEMPTS))
-    dropped: tuple[str, ...] = ()  # a sentence for each
-    refusals: deque[RefusedError] = field(default_factory=lambda: deque(maxlen=1))
-    final: asyncio.Event = field(default_factory=asyncio.Event)
-    strangers: int = 0
 
 
 class Agent:

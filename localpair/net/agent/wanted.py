@@ -1,0 +1,31 @@
+"""What an agent is for: its configuration, given once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from localpair.keys import DeviceIdentity, Role
+from localpair.wire.beacon import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an agent is for.
+
+    ``secret`` names the secret that a joiner means; ``pin`` is the issuer's key hash where the offer gave one.
+    ``label`` is what a peer is told that has proven the secret, a general name where it is empty; ``announced`` is
+    the name that beacons carry, empty by default. ``run`` is higher than in every earlier run of this device.
+    """
+
+    role: Role
+    part: Part
+    identity: DeviceIdentity
+    label: str = ""
+    announced: str = ""
+    gives: bool = False
+    takes: bool = False
+    secret: str | None = None
+    pin: bytes | None = None
+    port: int = 0
+    prefer_port: int = 0
+    run: int = 0
