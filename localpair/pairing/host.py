@@ -320,7 +320,7 @@ class Hosting(Pairing):
             if isinstance(error, ConnectionDeclinedError) and not error.lost:
                 raise
             agent.connection_ended(claim.connection, OFFER)
-            agent.resuming = True
+            agent.verifier.resuming = True
             self._fell_silent = isinstance(error, SilentError) and not self._agreement.committed()
             if self._until is not None:
                 self._until.take_back(0.0 if self._fell_silent else RESUME_S)
@@ -390,7 +390,7 @@ class Hosting(Pairing):
         source = agent.source_for(peer.addresses)
         for candidate in agent.own_candidates():
             if unscoped(candidate.address) == source:
-                self._only, agent.pair_at = candidate, source
+                self._only, agent.verifier.pair_at = candidate, source
 
     async def _chosen_peer(self, agent: Agent) -> NearbyPeer:
         if self._choose is None:

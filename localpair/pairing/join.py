@@ -92,7 +92,7 @@ class Joining(Seeking):
                         return await self._conclude(agent, connection)
                     except (OSError, TimeoutError):
                         agent.connection_ended(connection, OFFER)
-                        agent.resuming = True
+                        agent.verifier.resuming = True
                         if not limit.expired():  # whoever is gone for good gets no person's time
                             limit.reschedule(max(ends, loop.time() + RESUME_S))
         except TimeoutError:
@@ -146,7 +146,7 @@ class Joining(Seeking):
 
     def _add_targets(self, agent: Agent, offer: Offer) -> list[Candidate]:
         """Dial the offered addresses, send beacons to them, and to this host itself: the issuer may be here."""
-        agent.pin = offer.key_hash
+        agent.verifier.pin = offer.key_hash
         if OFFER not in agent.keyring:
             agent.keyring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
         candidates = [

@@ -91,7 +91,7 @@ class Reconnector:
         self._dialled = agreed.connection.direction is not Direction.IN
         self._line = SessionConnection(agreed.connection.stream, role, emit, agent.clock)
         agent.rekey(agreed.peer.device_id, agreed.secret)
-        agent.resuming = False
+        agent.verifier.resuming = False
         self._pause_announcing()
         agent.on_network = self._line.check
 
@@ -107,14 +107,14 @@ class Reconnector:
     async def reconnect(self) -> FrameStream:
         """A new connection to the same peer. Raises UnreachableError after RESUME_S."""
         agent = self._agent
-        agent.resuming = True
+        agent.verifier.resuming = True
         agent.peers.resume_dialing(self._instance)
         agent.add(self._peer.device_id, self._candidates())
         agent.resume_announcing()
         try:
             return await self._line.replace()
         finally:
-            agent.resuming = False
+            agent.verifier.resuming = False
             self._pause_announcing()
 
     def _pause_announcing(self) -> None:

@@ -60,7 +60,7 @@ class Seeking(Pairing):
                 raise
         except (OSError, TimeoutError):
             agent.connection_ended(connection, secret)
-            agent.resuming = True  # the issuer may have nominated it, and still wait on it
+            agent.verifier.resuming = True  # the issuer may have nominated it, and still wait on it
         return False
 
     def _abandon(self, agent: Agent) -> BaseException:

@@ -131,7 +131,7 @@ def test_a_caller_that_falls_silent_after_tls_loses_its_slot(
     kind: CallKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("localpair.net.agent.callbacks.IDENTIFY_S", 0.3)
-    monkeypatch.setattr("localpair.net.agent.agent.HANDSHAKE_S", 0.3)
+    monkeypatch.setattr("localpair.net.agent.verification.HANDSHAKE_S", 0.3)
 
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as agent:

@@ -92,7 +92,7 @@ def test_strangers_that_finish_tls_and_stall_take_places_from_each_other_only(
 ) -> None:
     """The joiner listens as well, and the host calls it."""
     monkeypatch.setattr("localpair.net.transport.listener._GRACE_S", 3600.0)
-    monkeypatch.setattr("localpair.net.agent.agent.HANDSHAKE_S", 3600.0)
+    monkeypatch.setattr("localpair.net.agent.verification.HANDSHAKE_S", 3600.0)
 
     async def run() -> None:
         part = Part.HOST if role is Role.ISSUER else Part.JOIN

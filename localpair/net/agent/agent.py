@@ -13,30 +13,27 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from localpair.address import LOOPBACK, IPAddress, unscoped
-from localpair.candidate import Candidate, Evidence, Origin
-from localpair.errors import Refusal, RefusedError, WireError
-from localpair.events import AddressAttempt, Attempt, Direction, Event, Phase
+from localpair.candidate import Candidate
+from localpair.errors import Refusal
+from localpair.events import AddressAttempt, Attempt, Event, Phase
 from localpair.keys import (
-    Role,
     SessionCertificate,
     SharedSecret,
-    certificate_fingerprint,
-    check_pin,
     random_bytes,
 )
-from localpair.labels import general_name
-from localpair.limits import CANDIDATES, FAREWELL_S, FRAME_PREAUTH_BYTES, HANDSHAKE_S, STAGE_THREE_S
+from localpair.limits import CANDIDATES, STAGE_THREE_S
 from localpair.net.agent.admission import CallAdmission
 from localpair.net.agent.announcer import Announcer, Clock
 from localpair.net.agent.callbacks import CallbackChecker
 from localpair.net.agent.check_lists import Checklists
-from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
+from localpair.net.agent.connection import PeerConnection
 from localpair.net.agent.counts import AgentCounts
 from localpair.net.agent.dialer import Dialer
 from localpair.net.agent.gathering import AddressReport, SeenByPeer, acquire_addresses
 from localpair.net.agent.hole_punching import HolePuncher
 from localpair.net.agent.peers import PeerTable
 from localpair.net.agent.scanning import Scanner
+from localpair.net.agent.verification import Farewells, PeerVerifier
 from localpair.net.agent.wanted import Wanted
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.monitor import InterfaceWatch
@@ -44,14 +41,12 @@ from localpair.net.host.routes import NoRoute, preferred_source
 from localpair.net.transport.listener import Listener
 from localpair.net.transport.sockets import Sockets, open_sockets
 from localpair.net.transport.stream import FrameStream
-from localpair.net.transport.tcp import Contexts, is_stranded, local_address, remote_address
+from localpair.net.transport.tcp import Contexts
 from localpair.protocol.checklist import DialOutcome
 from localpair.protocol.discovery import Discovery, Self
-from localpair.protocol.handshake import Handshake, LocalSide, Verified
-from localpair.protocol.keyring import Keyring, StrangerError
-from localpair.protocol.short_code import CODE_BYTES
+from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import INSTANCE_BYTES, Part
-from localpair.wire.messages import NONCE_BYTES, CallKind
+from localpair.wire.messages import CallKind
 
 _log = logging.getLogger("localpair.engine")
 
@@ -77,18 +72,13 @@ class Agent:
         self.verified: asyncio.Queue[PeerConnection] = asyncio.Queue()
         self.started = asyncio.Event()
         self.counts = AgentCounts()
-        self.secret, self.pin = wanted.secret, wanted.pin
-        self.pair_at: IPAddress | None = None  # flow post: the one address at which pairing is accepted
         self.on_network: Callable[[Interfaces], None] = lambda _: None
-        self.resuming = False
-        # By secret: where a peer's listener was refused to us; and where a dial met this device's own identity.
+        # By secret: where a peer's listener was refused to us.
         self._refused: deque[tuple[str, IPAddress]] = deque(maxlen=CANDIDATES)
-        self._to_ourselves: deque[object] = deque(maxlen=CANDIDATES)
-        self._connections: set[PeerConnection] = set()
         self._on_event = on_event
         self._changed = asyncio.Event()
         self._dials: set[asyncio.Task[bool]] = set()
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._farewells = Farewells()
         contexts = self._contexts = Contexts(self.certificate)
         self.announcer = Announcer(
             Discovery(self._ourselves(), keyring, clock()), self.sockets, clock, self._changed.set
@@ -103,6 +93,9 @@ class Agent:
         )
         self.peers = PeerTable(
             wanted.part, self.announcer, self.checklists, self.callbacks, self._hole_puncher, self._emit
+        )
+        self.verifier = PeerVerifier(
+            wanted, keyring, self.instance, self.counts, self.peers, self.announcer, clock
         )
         self._scanner = Scanner(self.announcer, self.sockets.udp_port, wanted.part)
         self._listener = self._new_listener(contexts, admission)
@@ -124,8 +117,8 @@ class Agent:
 
     def _new_dialer(self, contexts: Contexts, admission: CallAdmission) -> Dialer:
         return Dialer(
-            contexts, self.wanted.role, self.clock, admission.responder, self._make_connection, self.verify,
-            self._attempted, lambda: self._listener.met,
+            contexts, self.wanted.role, self.clock, admission.responder, self.verifier.make_connection,
+            self.verifier.verify, self._attempted, lambda: self._listener.met,
         )  # fmt: skip
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -144,15 +137,8 @@ class Agent:
                         group.create_task(self._scanner.run())
                     self.started.set()
         finally:
-            await self._end_farewells()
+            await self._farewells.end()
             self._close()
-
-    async def _end_farewells(self) -> None:
-        """What was refused at the last moment is told so, too."""
-        if self._farewells:
-            await asyncio.wait(self._farewells, timeout=FAREWELL_S)
-        for farewell in self._farewells:
-            farewell.cancel()
 
     async def acquire(
         self,
@@ -200,10 +186,7 @@ class Agent:
 
     def meets_somebody(self) -> bool:
         """Whether a connection is open on which the peer speaks TLS, with the pinned key where one is known."""
-        return any(self._open_connections())
-
-    def _open_connections(self) -> Iterator[PeerConnection]:
-        return (connection for connection in self._connections if not connection.stream.is_closing())
+        return any(self.verifier.open_connections())
 
     def source_for(self, peer: Iterable[Candidate]) -> IPAddress | None:
         """The own address that the routing table uses towards a peer; None where no route leads to it."""
@@ -230,7 +213,7 @@ class Agent:
         for old in self.keyring:
             self.keyring.retire(old)
         self.keyring.put(name, secret, heard)
-        self.secret, self.pin = name, None
+        self.verifier.secret, self.verifier.pin = name, None
 
     def pause_announcing(self) -> None:
         """Announce nothing until ``resume_announcing()``."""
@@ -273,11 +256,8 @@ class Agent:
         """Tell the peer why a connection that was taken from ``verified`` is not wanted, and end it, beside all other
         work: nobody waits for a peer that does not read. With ``secret``, its address may be tried again.
         """
-        farewell = asyncio.create_task(connection.refuse(reason))
-        self._farewells.add(farewell)
-        farewell.add_done_callback(self._farewells.discard)
-        if secret:
-            farewell.add_done_callback(lambda _: self.connection_ended(connection, secret))
+        then = (lambda: self.connection_ended(connection, secret)) if secret else None
+        self._farewells.refuse(connection, reason, then)
 
     # -- serving ------------------------------------------------------------------------------------------------
 
@@ -313,12 +293,8 @@ class Agent:
                 # Else whoever connects here and there would know that it is one device that has moved.
                 self._contexts.show(SessionCertificate.generate())
         self.announcer.set_interfaces(interfaces)
-        for connection in tuple(self._open_connections()):
-            if is_stranded(connection.stream, interfaces):
-                connection.stream.abort()  # whoever concludes it goes on with the next one
+        self.verifier.set_interfaces(interfaces)
         self.checklists.set_interfaces(interfaces)
-        if self.pair_at is not None and self.pair_at not in interfaces.own_addresses:
-            self.pair_at = None  # the address that was agreed on is gone: any other may do
         self.on_network(interfaces)
 
     async def _dial(self, secret: str, candidate: Candidate, connected: socket.socket | None = None) -> bool:
@@ -342,18 +318,7 @@ class Agent:
             self._hole_puncher.refused(*place)
 
     async def _accepted(self, stream: FrameStream) -> None:
-        if self.wanted.role is Role.JOINER and self.secret not in self.keyring:
-            raise WireError("there is no secret yet to pair by")
-        if self.pair_at is not None and local_address(stream) != self.pair_at:
-            raise WireError("pairing is accepted at the agreed address only")
-        candidate = Candidate(
-            remote_address(stream),
-            stream.remote[1],
-            origin=Origin.TCP_SOURCE,
-            evidence=Evidence.DIALLED_OVER_TCP,
-        )
-        connection = self._make_connection(stream, candidate, Direction.IN, self.secret)
-        await self.verify(connection)
+        connection = await self.verifier.accept(stream)
         self._listener.admitted()
         self.verified.put_nowait(connection)
 
@@ -361,73 +326,8 @@ class Agent:
         await self.callbacks.answer_confirm(stream)
         self._changed.set()
 
-    def _make_connection(
-        self, stream: FrameStream, candidate: Candidate, direction: Direction, secret: str | None
-    ) -> PeerConnection:
-        wanted = self.wanted
-        pin = self.pin if wanted.role is Role.JOINER else None
-        if pin is not None:
-            check_pin(stream.certificate, pin)
-        stream.set_limit(FRAME_PREAUTH_BYTES)
-        local = LocalSide(
-            wanted.role, wanted.identity, wanted.label or general_name(), self.instance, random_bytes(NONCE_BYTES),
-            random_bytes(CODE_BYTES), wanted.gives, wanted.takes,
-            via="" if direction is Direction.IN else candidate.via, resumes=self.resuming,
-        )  # fmt: skip
-        means = secret if wanted.role is Role.JOINER else None
-        fingerprint = certificate_fingerprint(stream.certificate)
-        handshake = Handshake(local, self.keyring, fingerprint, remote_address(stream), means)
-        return PeerConnection(stream, handshake, candidate, direction, pin is not None, self.clock())
-
-    async def verify(self, connection: PeerConnection) -> None:
-        """Drive a connection until its peer is verified. Answers of strangers are counted, and a joiner's refusals
-        kept.
-        """
-        self._connections = {*self._open_connections(), connection}
-        try:
-            async with asyncio.timeout(HANDSHAKE_S):
-                while not isinstance(await connection.next_event(), Verified):
-                    pass
-        except RefusedError as error:
-            if not self._passes_over(connection, error):
-                self._count_refusal(connection, error)
-            await connection.stream.close()
-            raise
-        except StrangerError:
-            self.counts.strangers += 1
-            await connection.stream.close()
-            raise
-        except BaseException:
-            connection.stream.abort()
-            raise
-        if connection.verified is not None:
-            self.peers.met(connection.verified.instance)
-        if connection.verified is not None and self.announcer.learn(
-            unscoped(connection.verified.called), 0, Evidence.AUTHENTICATED, Origin.TCP_SOURCE
-        ):
-            _log.debug("the peer reached us at %s", connection.verified.called)
-
-    def _passes_over(self, connection: PeerConnection, error: RefusedError) -> bool:
-        """Between paired devices, another run of this very device holds the same secrets, and is nobody's news."""
-        if error.reason is not Refusal.SELF or self.wanted.part not in {Part.SEND, Part.LISTEN}:
-            return False
-        instance = connection.handshake.proven_instance
-        if instance is not None:
-            self._to_ourselves.append(connection.candidate.key)
-            self.peers.met_ourselves(instance)
-        return True
-
-    def _count_refusal(self, connection: PeerConnection, error: RefusedError) -> None:
-        if self.wanted.role is not Role.JOINER or self.counts.final.is_set():
-            return
-        if isinstance(error, ConnectionDeclinedError) and error.lost:
-            return
-        self.counts.refusals.append(error)
-        if connection.pinned or isinstance(error, ConnectionDeclinedError):
-            self.counts.final.set()
-
     def _attempted(self, attempt: Attempt) -> None:
-        if attempt.candidate.key not in self._to_ourselves:
+        if not self.verifier.met_ourselves(attempt.candidate):
             self.counts.attempts.append(attempt)
         self._on_event(attempt)
 
