@@ -104,6 +104,42 @@ def test_modules_stay_within_their_means(name: str, path: Path) -> None:
     )
 
 
+def _is_of_agent(node: ast.expr) -> bool:
+    """Whether it is an agent, by its name, or something in one."""
+    if isinstance(node, ast.Name):
+        return node.id in {"agent", "_agent"}
+    return isinstance(node, ast.Attribute) and (node.attr in {"agent", "_agent"} or _is_of_agent(node.value))
+
+
+def set_in_agents(tree: ast.Module) -> list[str]:
+    """What is assigned to an attribute of an agent, or of something in one."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_of_agent(node.value)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("agent.pin = b''", ["agent.pin"]),
+        ("self._agent.counts.dropped += ()", ["self._agent.counts.dropped"]),
+        ("self.only, agent.pair_at = 1, 2", ["agent.pair_at"]),
+        ("agent = self._agent = make()", []),
+        ("self._seen = agent.seen()", []),
+    ],
+)
+def test_what_sets_an_attribute_of_an_agent_is_told_from_what_does_not(line: str, found: list[str]) -> None:
+    assert set_in_agents(ast.parse(line)) == found
+
+
+def test_nobody_sets_an_attribute_of_an_agent_from_outside() -> None:
+    outside = [path for name, path in modules() if not name.startswith("net.agent")]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in outside]
+    assert [line for tree in trees for line in set_in_agents(tree)] == []
+
+
 def test_the_public_api_is_what_all_says() -> None:
     assert len(set(localpair.__all__)) == len(localpair.__all__)
     for name in localpair.__all__:

@@ -51,7 +51,7 @@ def accept_answer_code(agent: Agent, answer: Answer) -> tuple[Candidate, ...]:
     listeners = [
         Candidate(address, answer.port, origin=Origin.ANSWER, via="answer") for address in answer.addresses
     ]
-    agent.counts.dropped += answer.dropped
+    agent.note_dropped(answer.dropped)
     call(agent, listeners, answer.dial_port)
     agent.add_target(answer.addresses, answer.port)
     agent.resume_announcing()

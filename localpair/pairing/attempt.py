@@ -16,8 +16,11 @@ from localpair.events import Event, Paired, PeerFound, Progress
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import REVOCATION_S
 from localpair.net.agent.agent import Agent
+from localpair.net.agent.wanted import Wanted
+from localpair.net.host.interfaces import Interfaces
 from localpair.pairing.approval import Agreed
 from localpair.pairing.reconnect import Reconnector
+from localpair.protocol.keyring import Keyring
 from localpair.session import Session
 from localpair.settings import Settings
 from localpair.trust.store import DeviceState, TrustStore
@@ -39,6 +42,7 @@ class Pairing:
         self._task: asyncio.Task[None] | None = None
         self._started = asyncio.get_running_loop().time()
         self._session: Session | None = None
+        self._reconnector: Reconnector | None = None
 
     # -- public -------------------------------------------------------------------------------------------------
 
@@ -89,6 +93,14 @@ class Pairing:
             _log.warning("this run has no number of its own: %s", error)
             run = int(time.time())
         return DeviceIdentity.from_private_bytes(raw), run
+
+    def _new_agent(self, wanted: Wanted, keyring: Keyring) -> Agent:
+        return Agent(wanted, keyring, on_event=self._emit, on_network=self._network_changed)
+
+    def _network_changed(self, interfaces: Interfaces) -> None:
+        """Give connections of sessions up where our own end of them is gone."""
+        if self._reconnector is not None:
+            self._reconnector.check(interfaces)
 
     async def _keep_heard(self, agent: Agent) -> None:
         """Keep on disk how far paired devices were heard: what was recorded of them is worth nothing in later runs."""
@@ -155,7 +167,7 @@ class Pairing:
         """The pair stands: end the search and hand out the session."""
         path = agreed.connection.path()
         agent.connection_won(agreed.connection)
-        reconnector = Reconnector(agent, role, agreed, self._emit)
+        reconnector = self._reconnector = Reconnector(agent, role, agreed, self._emit)
         group.create_task(reconnector.run())
         group.create_task(self._end_when_revoked(agreed.peer.device_id))
         self._session = Session(

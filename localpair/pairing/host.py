@@ -127,7 +127,7 @@ class Hosting(Pairing):
             fit_label(settings.name) if settings.announce_name else "",
             settings.gives, settings.takes, port=settings.port, run=run,
         )  # fmt: skip
-        agent = self._agent = Agent(wanted, self._first_keyring(), on_event=self._emit)
+        agent = self._agent = self._new_agent(wanted, self._first_keyring())
         if settings.flow == "pre":
             agent.pause_announcing()  # until there is an offer
         group.create_task(agent.run())
@@ -319,8 +319,7 @@ class Hosting(Pairing):
         except (OSError, TimeoutError, RemoteError, ConnectionDeclinedError) as error:
             if isinstance(error, ConnectionDeclinedError) and not error.lost:
                 raise
-            agent.connection_ended(claim.connection, OFFER)
-            agent.verifier.resuming = True
+            agent.connection_lost(claim.connection, OFFER)
             self._fell_silent = isinstance(error, SilentError) and not self._agreement.committed()
             if self._until is not None:
                 self._until.take_back(0.0 if self._fell_silent else RESUME_S)
@@ -390,7 +389,8 @@ class Hosting(Pairing):
         source = agent.source_for(peer.addresses)
         for candidate in agent.own_candidates():
             if unscoped(candidate.address) == source:
-                self._only, agent.verifier.pair_at = candidate, source
+                self._only = candidate
+                agent.pair_only_at(source)
 
     async def _chosen_peer(self, agent: Agent) -> NearbyPeer:
         if self._choose is None:

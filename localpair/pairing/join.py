@@ -60,7 +60,7 @@ class Joining(Seeking):
             port=settings.port, prefer_port=offer.tcp_port if offer else 0, run=run,
         )  # fmt: skip
         keyring = Keyring([(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))] if offer else [])
-        return Agent(wanted, keyring, on_event=self._emit)
+        return self._new_agent(wanted, keyring)
 
     async def _read_offer(self) -> Offer:
         if isinstance(self._offer, Offer):
@@ -91,8 +91,7 @@ class Joining(Seeking):
                     try:
                         return await self._conclude(agent, connection)
                     except (OSError, TimeoutError):
-                        agent.connection_ended(connection, OFFER)
-                        agent.verifier.resuming = True
+                        agent.connection_lost(connection, OFFER)
                         if not limit.expired():  # whoever is gone for good gets no person's time
                             limit.reschedule(max(ends, loop.time() + RESUME_S))
         except TimeoutError:
@@ -146,15 +145,14 @@ class Joining(Seeking):
 
     def _add_targets(self, agent: Agent, offer: Offer) -> list[Candidate]:
         """Dial the offered addresses, send beacons to them, and to this host itself: the issuer may be here."""
-        agent.verifier.pin = offer.key_hash
         if OFFER not in agent.keyring:
             agent.keyring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
         candidates = [
             Candidate(one.address, offer.tcp_port, one.prefix, origin=Origin.OFFER, via="offer")
             for one in offer.candidates
         ]
-        agent.counts.dropped = offer.dropped
-        agent.checklists.prefer([one.address for one in candidates])
+        agent.expect_issuer(offer.key_hash, [one.address for one in candidates])
+        agent.note_dropped(offer.dropped)
         call(agent, candidates, offer.dial_port)
         agent.add_target([one.address for one in candidates], offer.udp_port)
         agent.resume_announcing()

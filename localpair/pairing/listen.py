@@ -87,12 +87,11 @@ class Listening(Pairing):
         )  # fmt: skip
         keyring = Keyring()
         self._hold_keys(keyring)
-        agent = Agent(wanted, keyring, on_event=self._emit)
+        agent = self._new_agent(wanted, keyring)
         group.create_task(agent.run())
         group.create_task(self._keep_heard(agent))
         await agent.started.wait()
         self._emit(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
-        agent.on_network = self._check_lines
         group.create_task(self._follow_store(agent))
         try:
             async with asyncio.timeout(self._settings.timeout):
@@ -104,7 +103,7 @@ class Listening(Pairing):
                 await guest.session.close()
         raise _OverError
 
-    def _check_lines(self, interfaces: Interfaces) -> None:
+    def _network_changed(self, interfaces: Interfaces) -> None:
         for guest in self._guests.values():
             guest.line.check(interfaces)
 

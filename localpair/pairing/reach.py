@@ -41,7 +41,7 @@ class Reaching(Seeking):
             gives=self._settings.gives, takes=self._settings.takes, secret=record.device_id,
             port=self._settings.port, run=run,
         )  # fmt: skip
-        agent = Agent(wanted, Keyring(), on_event=self._emit)
+        agent = self._new_agent(wanted, Keyring())
         records = await asyncio.to_thread(self._keys_of, record)
         agent.keyring.put(record.device_id, _secret(records[0]), records[0].heard)
         group.create_task(agent.run())

@@ -91,9 +91,7 @@ class Reconnector:
         self._dialled = agreed.connection.direction is not Direction.IN
         self._line = SessionConnection(agreed.connection.stream, role, emit, agent.clock)
         agent.rekey(agreed.peer.device_id, agreed.secret)
-        agent.verifier.resuming = False
-        self._pause_announcing()
-        agent.on_network = self._line.check
+        agent.begin_session(self._instance)
 
     async def run(self) -> None:
         """Hand connections of the peer to its line, and turn away all others, until cancelled."""
@@ -106,22 +104,15 @@ class Reconnector:
 
     async def reconnect(self) -> FrameStream:
         """A new connection to the same peer. Raises UnreachableError after RESUME_S."""
-        agent = self._agent
-        agent.verifier.resuming = True
-        agent.peers.resume_dialing(self._instance)
-        agent.add(self._peer.device_id, self._candidates())
-        agent.resume_announcing()
+        self._agent.resume_session(self._instance, self._peer.device_id, self._candidates())
         try:
             return await self._line.replace()
         finally:
-            agent.verifier.resuming = False
-            self._pause_announcing()
+            self._agent.begin_session(self._instance)
 
-    def _pause_announcing(self) -> None:
-        """A session stands: announce nothing, and dial its peer only where it is heard anew."""
-        self._agent.stop_dialing()
-        self._agent.peers.pause_dialing(self._instance)
-        self._agent.pause_announcing()
+    def check(self, interfaces: Interfaces) -> None:
+        """The network changed: give the session's connection up where its own end is gone."""
+        self._line.check(interfaces)
 
     def _candidates(self) -> list[Candidate]:
         heard = [one for peer in self._agent.peers.nearby.values() for one in peer.addresses]

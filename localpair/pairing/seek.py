@@ -59,8 +59,9 @@ class Seeking(Pairing):
             if not error.lost:
                 raise
         except (OSError, TimeoutError):
-            agent.connection_ended(connection, secret)
-            agent.verifier.resuming = True  # the issuer may have nominated it, and still wait on it
+            agent.connection_lost(
+                connection, secret
+            )  # the issuer may have nominated it, and still wait on it
         return False
 
     def _abandon(self, agent: Agent) -> BaseException:

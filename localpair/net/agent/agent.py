@@ -63,6 +63,7 @@ class Agent:
         keyring: Keyring,
         *,
         on_event: Callable[[Event], None],
+        on_network: Callable[[Interfaces], None] = lambda _: None,
         clock: Clock = time.monotonic,
     ) -> None:
         self.wanted, self.keyring, self.clock = wanted, keyring, clock
@@ -72,10 +73,9 @@ class Agent:
         self.verified: asyncio.Queue[PeerConnection] = asyncio.Queue()
         self.started = asyncio.Event()
         self.counts = AgentCounts()
-        self.on_network: Callable[[Interfaces], None] = lambda _: None
         # By secret: where a peer's listener was refused to us.
         self._refused: deque[tuple[str, IPAddress]] = deque(maxlen=CANDIDATES)
-        self._on_event = on_event
+        self._on_event, self._on_network = on_event, on_network
         self._changed = asyncio.Event()
         self._dials: set[asyncio.Task[bool]] = set()
         self._farewells = Farewells()
@@ -94,7 +94,7 @@ class Agent:
         self.peers = PeerTable(
             wanted.part, self.announcer, self.checklists, self.callbacks, self._hole_puncher, self._emit
         )
-        self.verifier = PeerVerifier(
+        self._verifier = PeerVerifier(
             wanted, keyring, self.instance, self.counts, self.peers, self.announcer, clock
         )
         self._scanner = Scanner(self.announcer, self.sockets.udp_port, wanted.part)
@@ -117,8 +117,8 @@ class Agent:
 
     def _new_dialer(self, contexts: Contexts, admission: CallAdmission) -> Dialer:
         return Dialer(
-            contexts, self.wanted.role, self.clock, admission.responder, self.verifier.make_connection,
-            self.verifier.verify, self._attempted, lambda: self._listener.met,
+            contexts, self.wanted.role, self.clock, admission.responder, self._verifier.make_connection,
+            self._verifier.verify, self._attempted, lambda: self._listener.met,
         )  # fmt: skip
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ class Agent:
 
     def meets_somebody(self) -> bool:
         """Whether a connection is open on which the peer speaks TLS, with the pinned key where one is known."""
-        return any(self.verifier.open_connections())
+        return any(self._verifier.open_connections())
 
     def source_for(self, peer: Iterable[Candidate]) -> IPAddress | None:
         """The own address that the routing table uses towards a peer; None where no route leads to it."""
@@ -199,8 +199,34 @@ class Agent:
             if not isinstance(answer, NoRoute):
                 yield unscoped(answer.source)
 
-    def stop_dialing(self) -> None:
-        """A session stands: dial nothing more."""
+    def expect_issuer(self, pin: bytes, addresses: Sequence[IPAddress]) -> None:
+        """Whoever issued the offer has the key of this hash, and ranks its own addresses in this order."""
+        self._verifier.pin = pin
+        self.checklists.prefer(addresses)
+
+    def pair_only_at(self, address: IPAddress) -> None:
+        """Flow post: accept pairing at this own address only, as long as it is one."""
+        self._verifier.pair_at = address
+
+    def note_dropped(self, reasons: Iterable[str]) -> None:
+        """Keep why addresses that the peer has named are never called, a sentence for each."""
+        self.counts.dropped += tuple(reasons)
+
+    def begin_session(self, instance: bytes) -> None:
+        """A session with this peer stands: announce nothing, and dial the peer only where it is heard anew."""
+        self._verifier.resuming = False
+        self._stop_dialing()
+        self.peers.pause_dialing(instance)
+        self.pause_announcing()
+
+    def resume_session(self, instance: bytes, secret: str, candidates: Sequence[Candidate]) -> None:
+        """Its connection is lost: find the peer again, where it is heard and at these addresses."""
+        self._verifier.resuming = True
+        self.peers.resume_dialing(instance)
+        self.add(secret, candidates)
+        self.resume_announcing()
+
+    def _stop_dialing(self) -> None:
         self.checklists.clear()
         self.peers.stop_dialing()
         for task in list(self._dials):
@@ -213,7 +239,7 @@ class Agent:
         for old in self.keyring:
             self.keyring.retire(old)
         self.keyring.put(name, secret, heard)
-        self.verifier.secret, self.verifier.pin = name, None
+        self._verifier.secret, self._verifier.pin = name, None
 
     def pause_announcing(self) -> None:
         """Announce nothing until ``resume_announcing()``."""
@@ -251,6 +277,11 @@ class Agent:
         connection.stream.abort()
         self.checklists.ended(secret, connection.candidate, outcome)
         self._changed.set()
+
+    def connection_lost(self, connection: PeerConnection, secret: str) -> None:
+        """A connection that the issuer nominated, or may have nominated, is lost: those that come after it resume."""
+        self.connection_ended(connection, secret)
+        self._verifier.resuming = True
 
     def reject(self, connection: PeerConnection, reason: Refusal | None, secret: str = "") -> None:
         """Tell the peer why a connection that was taken from ``verified`` is not wanted, and end it, beside all other
@@ -293,9 +324,9 @@ class Agent:
                 # Else whoever connects here and there would know that it is one device that has moved.
                 self._contexts.show(SessionCertificate.generate())
         self.announcer.set_interfaces(interfaces)
-        self.verifier.set_interfaces(interfaces)
+        self._verifier.set_interfaces(interfaces)
         self.checklists.set_interfaces(interfaces)
-        self.on_network(interfaces)
+        self._on_network(interfaces)
 
     async def _dial(self, secret: str, candidate: Candidate, connected: socket.socket | None = None) -> bool:
         """Whether a connection came of it."""
@@ -318,7 +349,7 @@ class Agent:
             self._hole_puncher.refused(*place)
 
     async def _accepted(self, stream: FrameStream) -> None:
-        connection = await self.verifier.accept(stream)
+        connection = await self._verifier.accept(stream)
         self._listener.admitted()
         self.verified.put_nowait(connection)
 
@@ -327,7 +358,7 @@ class Agent:
         self._changed.set()
 
     def _attempted(self, attempt: Attempt) -> None:
-        if not self.verifier.met_ourselves(attempt.candidate):
+        if not self._verifier.met_ourselves(attempt.candidate):
             self.counts.attempts.append(attempt)
         self._on_event(attempt)
 
