@@ -140,12 +140,12 @@ class Listening(Pairing):
         line = SessionConnection(connection.stream, Role.ISSUER, self._emit, agent.clock)
 
         async def reconnect() -> FrameStream:
-            agent.peers.resume_dialing(verified.instance)
+            agent.resume_dialing(verified.instance)
             agent.resume_announcing()
             try:
                 return await line.replace()
             finally:
-                agent.peers.pause_dialing(verified.instance)
+                agent.pause_dialing(verified.instance)
 
         session = Session(
             connection.stream, peer=peer, path=path, reconnect=reconnect, on_event=self._emit,
@@ -167,7 +167,7 @@ class Listening(Pairing):
         guest.met = True
         if guest.successor is not None:
             line.offer(guest.successor)
-        agent.peers.pause_dialing(verified.instance)
+        agent.pause_dialing(verified.instance)
         self._emit(Paired(peer, path, agent.ms_since_first_sign(connection)))
         self._sessions.put_nowait(session)
         group.create_task(self._forget_when_closed(agent, verified.instance, session))
@@ -175,7 +175,7 @@ class Listening(Pairing):
     async def _forget_when_closed(self, agent: Agent, instance: bytes, session: Session) -> None:
         await session.wait_closed()
         self._guests.pop(instance, None)
-        agent.peers.ended(instance)
+        agent.peer_ended(instance)
 
     def _record_of(self, verified: Verified) -> DeviceRecord | None:
         """The record that stands for this peer now: not revoked, and with the very key that it has proven."""

@@ -80,10 +80,10 @@ def test_whoever_says_goodbye_or_has_a_session_is_dialled_no_more() -> None:
                 "10.0.0.8",
             }
             assert "10.0.0.9" in hear(other, 1, "10.0.0.9")
-            agent.peers.pause_dialing(instance)
+            agent.pause_dialing(instance)
             assert hear(other, 2, "10.0.0.9") == {"10.0.0.9"}, "it has a session"
             assert hear(instance, 2, "10.0.0.17") == {"10.0.0.9", "10.0.0.17"}, "it has moved, perhaps"
-            agent.peers.resume_dialing(instance)
+            agent.resume_dialing(instance)
             everywhere = {"10.0.0.7", "10.0.0.8", "10.0.0.17"}
             assert hear(other, 3, "10.0.0.9") == {"10.0.0.9"} | everywhere, "its connection is lost"
             assert hear(instance, 3, "10.0.0.7", kind=BeaconKind.GOODBYE) == {"10.0.0.9"}

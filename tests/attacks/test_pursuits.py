@@ -156,7 +156,7 @@ def test_a_neighbour_that_repeats_what_it_heard_does_not_get_the_rendezvous(asks
                 for source in ("10.0.0.7", "10.0.0.66"):
                     feed(agent, theirs.seal(OFFER, ask, random_bytes(12)), source)
             else:
-                agent.peers._hole_puncher.refused(OFFER, ip_address("10.0.0.7"))
+                agent._hole_puncher.refused(OFFER, ip_address("10.0.0.7"))
             async with asyncio.timeout(5):
                 while "10.0.0.7" not in called:
                     agent._changed.set()

@@ -28,6 +28,7 @@ from localpair.net.agent.callbacks import CallbackChecker
 from localpair.net.agent.check_lists import Checklists
 from localpair.net.agent.connection import PeerConnection
 from localpair.net.agent.counts import AgentCounts
+from localpair.net.agent.dial_policy import DialPolicy
 from localpair.net.agent.dialer import Dialer
 from localpair.net.agent.gathering import AddressReport, SeenByPeer, acquire_addresses
 from localpair.net.agent.hole_punching import HolePuncher
@@ -91,9 +92,8 @@ class Agent:
         self._hole_puncher = HolePuncher(
             self.announcer, wanted.role, clock, self._dial, self._attempted, self._changed.set
         )
-        self.peers = PeerTable(
-            wanted.part, self.announcer, self.checklists, self.callbacks, self._hole_puncher, self._emit
-        )
+        self._policy = DialPolicy(wanted.part, self.announcer, self.checklists, self._hole_puncher, clock)
+        self.peers = PeerTable(wanted.part, self.announcer, self.callbacks, self._policy, self._emit)
         self._verifier = PeerVerifier(
             wanted, keyring, self.instance, self.counts, self.peers, self.announcer, clock
         )
@@ -216,15 +216,27 @@ class Agent:
         """A session with this peer stands: announce nothing, and dial the peer only where it is heard anew."""
         self._verifier.resuming = False
         self._stop_dialing()
-        self.peers.pause_dialing(instance)
+        self.pause_dialing(instance)
         self.pause_announcing()
 
     def resume_session(self, instance: bytes, secret: str, candidates: Sequence[Candidate]) -> None:
         """Its connection is lost: find the peer again, where it is heard and at these addresses."""
         self._verifier.resuming = True
-        self.peers.resume_dialing(instance)
+        self.resume_dialing(instance)
         self.add(secret, candidates)
         self.resume_announcing()
+
+    def pause_dialing(self, instance: bytes) -> None:
+        """One of several sessions stands: dial this peer no more where it is known to be."""
+        self._policy.pause_dialing(instance)
+
+    def resume_dialing(self, instance: bytes) -> None:
+        """One of several sessions has lost its connection: dial this peer again wherever it was heard."""
+        self._policy.resume_dialing(instance)
+
+    def peer_ended(self, instance: bytes) -> None:
+        """One of several sessions is over: its peer is not there any more."""
+        self._policy.ended(instance)
 
     def _stop_dialing(self) -> None:
         self.checklists.clear()
@@ -266,7 +278,9 @@ class Agent:
     def ms_since_first_sign(self, connection: PeerConnection) -> float:
         """Milliseconds since the peer of a connection was first heard, or since the connection stood."""
         heard = (
-            self.peers.heard_since(connection.verified.instance) if connection.verified is not None else None
+            self._policy.heard_since(connection.verified.instance)
+            if connection.verified is not None
+            else None
         )
         return (self.clock() - min(connection.since, heard or connection.since)) * 1000
 

@@ -5,53 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
-from localpair.address import AddressClass, IPAddress, classify, unscoped
+from localpair.address import IPAddress, unscoped
 from localpair.aliases import alias
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import LocalpairError
 from localpair.events import AddressAttempt, Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
 from localpair.labels import clean_label
 from localpair.limits import (
-    CANDIDATES,
     CONFIRM_AFTER_S,
-    FAR_ALTERNATE_AFTER_S,
-    LOWEST_DIALLED_PORT,
     PACKET_DIALS_TOTAL,
     PEER_ADDRESSES,
     PEERS,
-    PUNCH_FIRST_S,
-    PUNCH_SECOND_S,
-    REVERSE_DIAL_AFTER_S,
-    SIMULTANEOUS_AFTER_S,
 )
 from localpair.net.agent.announcer import Announcer
 from localpair.net.agent.callbacks import CallbackChecker
-from localpair.net.agent.check_lists import Checklists
+from localpair.net.agent.dial_policy import DialPolicy
 from localpair.net.agent.dialer import errno_name
-from localpair.net.agent.hole_punching import HolePuncher
 from localpair.protocol.discovery_events import Carrier, Foreign, Gone, Heard, HearsUs, Invited
 from localpair.protocol.rate_limits import PerSource
 from localpair.ranking import scope_of
 from localpair.wire.beacon import Part
 
 _log = logging.getLogger("localpair.discovery")
-_COUNTERPART = {Part.HOST: Part.JOIN, Part.JOIN: Part.HOST, Part.LISTEN: Part.SEND, Part.SEND: Part.LISTEN}
-
-
-@dataclass(slots=True)
-class _Pursuit:
-    """What is dialled for one instance of a peer, first heard at ``since`` with ``secret`` (empty: not heard yet).
-    ``paused`` while it has a session.
-    """
-
-    secret: str
-    since: float
-    candidates: dict[tuple[IPAddress, int, int], Candidate] = field(default_factory=dict)
-    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +45,7 @@ class _Call:
 
 
 class PeerTable:
-    """Turns discovery events into dials, confirmations and events for the person.
+    """Turns discovery events into calls of the dial policy, confirmations and events for the person.
 
     ``nearby`` holds the peers that can be chosen, by instance; ``foreign`` what else was heard, by address;
     ``heard_by`` the secrets whose other holder has said that it hears us at the addresses that we have now.
@@ -76,19 +55,17 @@ class PeerTable:
         self,
         part: Part,
         announcer: Announcer,
-        checklists: Checklists,
         callbacks: CallbackChecker,
-        hole_puncher: HolePuncher,
+        policy: DialPolicy,
         emit: Callable[[Event], None],
     ) -> None:
         self.nearby: OrderedDict[bytes, NearbyPeer] = OrderedDict()
         self.foreign: OrderedDict[IPAddress, str] = OrderedDict()
         self.seen_at: OrderedDict[IPAddress, OwnAddressSeen] = OrderedDict()
         self.heard_by: set[str] = set()
-        self._part, self._announcer, self._checklists = part, announcer, checklists
-        self._callbacks, self._hole_puncher, self._emit = callbacks, hole_puncher, emit
+        self._part, self._announcer = part, announcer
+        self._callbacks, self._policy, self._emit = callbacks, policy, emit
         self._budget = PerSource(total=PACKET_DIALS_TOTAL)
-        self._pursuits: OrderedDict[bytes, _Pursuit] = OrderedDict()
         self._calls: list[_Call] = []
         self._called: OrderedDict[tuple[IPAddress, int], None] = OrderedDict()
         self._noticed = asyncio.Event()
@@ -112,13 +89,13 @@ class PeerTable:
                 case Gone(instance, said_goodbye):
                     self.nearby.pop(instance, None)
                     self._noticed.set()
-                    if said_goodbye or self._waits_for_anybody(instance):
-                        self.ended(instance)
+                    if said_goodbye or self._policy.waits_for_anybody(instance):
+                        self._policy.ended(instance)
                 case Invited():
-                    self._hole_puncher.hear(event, self._checklists.way_back)
+                    self._policy.invited(event)
                 case Foreign(source, reason):
                     self._note_foreign(source, reason)
-        self._hole_puncher.step(group)
+        self._policy.step(group)
         now = self._callbacks.clock()
         due = [call for call in self._calls if call.due <= now]
         self._calls = [call for call in self._calls if call.due > now]
@@ -137,50 +114,17 @@ class PeerTable:
         """It has proven to have this device's own identity: it is passed over from now on."""
         self._note_whose(instance, ourselves=True)
         self.nearby.pop(instance, None)
-        self.ended(instance)
+        self._policy.ended(instance)
 
     def stop_dialing(self) -> None:
         """A session stands: nobody needs to be confirmed any more."""
         self._calls.clear()
-        self._hole_puncher.clear()
-
-    def heard_since(self, instance: bytes) -> float | None:
-        """When this peer was first heard with a secret of ours."""
-        pursuit = self._pursuits.get(instance)
-        return pursuit.since if pursuit is not None and pursuit.secret else None
-
-    def pause_dialing(self, instance: bytes) -> None:
-        """It has a session: dial it no more where it is known to be, until ``resume_dialing``."""
-        pursuit = self._pursuit(instance)
-        pursuit.paused = True
-        self._checklists.drop(pursuit.secret, pursuit.candidates.values())
-        self._hole_puncher.forget(pursuit.secret)
-
-    def resume_dialing(self, instance: bytes) -> None:
-        """Its session has lost its connection: dial it again wherever it was heard, and is heard from now on."""
-        pursuit = self._pursuits.get(instance)
-        if pursuit is not None:
-            pursuit.paused = False
-            if pursuit.secret in self._announcer.discovery.keyring:
-                self._checklists.add(pursuit.secret, pursuit.candidates.values())
-
-    def ended(self, instance: bytes) -> None:
-        """It said goodbye: nobody listens there any more."""
-        if instance in self._pursuits:
-            self.pause_dialing(instance)
-            self._pursuits.pop(instance)
-
-    def _waits_for_anybody(self, instance: bytes) -> bool:
-        """Whoever listens does so for days: what it hears no more, and has no session with, it calls no more, and so
-        nobody can point it at an address for good with what he has recorded.
-        """
-        pursuit = self._pursuits.get(instance)
-        return self._part is Part.LISTEN and pursuit is not None and not pursuit.paused
+        self._policy.clear()
 
     def deadline(self) -> float | None:
         """When ``step`` wants to be called next."""
         times = [call.due for call in self._calls]
-        others = (self._announcer.discovery.deadline(), self._hole_puncher.deadline())
+        others = (self._announcer.discovery.deadline(), self._policy.deadline())
         return min([*times, *(time for time in others if time is not None)], default=None)
 
     # -- a peer is heard ----------------------------------------------------------------------------------------
@@ -201,7 +145,7 @@ class PeerTable:
         if news and self._is_told_of(event.instance):
             self._emit(PeerFound(peer))
         if event.secret is not None:
-            self._pursue(event, event.secret, candidates)
+            self._policy.pursue(event, event.secret, candidates)
         if event.carrier is not Carrier.TCP:
             self._plan_confirmation(event)
 
@@ -238,99 +182,12 @@ class PeerTable:
         claims = [
             Candidate(claim, event.tcp_port, origin=Origin.BEACON_CLAIM, via=via)
             for claim in event.claims
-            if self._is_near(claim)
+            if self._policy.is_near(claim)
         ]
         known = self.nearby.get(event.instance)
         found = {one.key: one for one in (*claims, *(known.addresses if known else ()), source)}
         best = sorted(found.values(), key=lambda one: -one.evidence)
         return tuple(best[: 2 * PEER_ADDRESSES])
-
-    def _pursue(self, event: Heard, secret: str, candidates: tuple[Candidate, ...]) -> None:
-        """A peer that holds the secret is dialled and gets beacons by unicast, wherever it is known to be."""
-        if event.udp_port >= LOWEST_DIALLED_PORT:
-            self._announcer.add_target(event.source.address, event.udp_port, event.source.scope)
-        for claim in event.claims:
-            usable = event.udp_port >= LOWEST_DIALLED_PORT and self._is_near(claim)
-            if usable and not self._announcer.is_own(claim):
-                self._announcer.add_target(claim, event.udp_port)
-        if _COUNTERPART.get(self._part) is not event.part:
-            return
-        if self._announcer.is_own(event.source.address):
-            self._checklists.on_this_host(secret)
-        # Whoever shows the offer gives the other side's dial a head start: usually it is under way already. Not so
-        # where the other side could merely answer.
-        first = self._part in (Part.JOIN, Part.SEND) or event.answers
-        delay = 0.0 if first else REVERSE_DIAL_AFTER_S
-        self._dial(event.instance, secret, candidates, delay)
-        seen = Candidate(
-            unscoped(event.source.address), event.tcp_port, origin=Origin.BEACON_SOURCE, via=event.carrier.value,
-            evidence=Evidence.SEEN_OVER_UDP, scope=scope_of(event.source.address, event.source.scope),
-        )  # fmt: skip
-        self._dial_back(event, secret, seen, delay)
-        self._open_simultaneously(event, secret)
-
-    def _dial(self, instance: bytes, secret: str, candidates: Sequence[Candidate], delay: float) -> None:
-        """Dial a peer; one that has a session only where it was not known to be: it may have moved."""
-        pursuit = self._pursuit(instance)
-        if not pursuit.secret:
-            pursuit.since = self._callbacks.clock()
-        pursuit.secret = secret
-        found = {(one.address, one.port, one.dial_from): one for one in candidates}
-        new = [one for key, one in found.items() if key not in pursuit.candidates]
-        pursuit.candidates |= found
-        while len(pursuit.candidates) > CANDIDATES:
-            pursuit.candidates.pop(next(iter(pursuit.candidates)))
-        self._checklists.add(secret, new if pursuit.paused else candidates, delay)
-
-    def _dial_back(self, event: Heard, secret: str, candidate: Candidate, delay: float) -> None:
-        """Dial it also on the way by which its beacon came. That way is no place of its own: it is not kept, and no
-        peer that has a session is dialled for its sake.
-        """
-        if not self._pursuit(event.instance).paused:
-            arrived = event.source.interface
-            ways = self._checklists.ways_heard(candidate, arrived, event.source.local)
-            others = self._pursuit(event.instance).candidates.values()
-            if self._checklists.has_nearer(candidate, arrived, others):
-                delay += FAR_ALTERNATE_AFTER_S
-            self._checklists.add(secret, ways, delay)
-
-    def _pursuit(self, instance: bytes) -> _Pursuit:
-        """What is dialled for that instance; nothing yet where it was never heard."""
-        pursuit = self._pursuits.setdefault(instance, _Pursuit("", self._callbacks.clock()))
-        while len(self._pursuits) > PEERS:
-            self._pursuits.popitem(last=False)
-        return pursuit
-
-    def _open_simultaneously(self, event: Heard, secret: str) -> None:
-        """Both sides dial from one fixed port to the other's: two closed firewalls let that through."""
-        own_port, source = self._announcer.dial_port, event.source
-        if (
-            not own_port
-            or not event.dial_port
-            or event.carrier is Carrier.TCP
-            or self._announcer.is_own(source.address)
-        ):
-            return
-        scope = scope_of(source.address, source.scope)
-        candidate = Candidate(
-            unscoped(source.address), event.dial_port, scope=scope, origin=Origin.BEACON_SOURCE,
-            via=event.carrier.value, dial_from=own_port,
-        )  # fmt: skip
-        delay = SIMULTANEOUS_AFTER_S
-        if self._part not in (Part.JOIN, Part.SEND):
-            delay = PUNCH_SECOND_S if event.answers else PUNCH_FIRST_S
-        self._dial(event.instance, secret, [candidate], delay)
-        self._dial_back(event, secret, candidate, delay)
-        if event.udp_port >= LOWEST_DIALLED_PORT and self._announcer.interfaces.near.may_dial(candidate):
-            self._hole_puncher.know(
-                secret, self._checklists.way_back(candidate, source.interface), source, event.udp_port
-            )
-
-    def _is_near(self, claim: IPAddress) -> bool:
-        """Whether it may be on the local network. A public address is only if it is in one of our own subnets."""
-        if self._announcer.interfaces.near.why_not(claim):
-            return False
-        return classify(claim) is not AddressClass.GLOBAL or bool(self._announcer.interfaces.on_link(claim))
 
     def _note_foreign(self, source: IPAddress, reason: str) -> None:
         """Keep what cannot be read. Whoever looks around is told that others are near, and no more."""

@@ -14,6 +14,7 @@ from localpair.candidate import Candidate, Interface, InterfaceAddress, Interfac
 from localpair.keys import Role
 from localpair.limits import FAR_ALTERNATE_ROUTES
 from localpair.net.agent.check_lists import Checklists
+from localpair.net.agent.dial_policy import DialPolicy
 from localpair.net.agent.hole_punching import HolePuncher
 from localpair.net.agent.peers import PeerTable
 from localpair.net.host import alternate_routes as module
@@ -271,7 +272,7 @@ def test_a_way_is_worth_no_more_than_its_link(monkeypatch: pytest.MonkeyPatch) -
     assert tried == [(101.0, 0)]
 
 
-def table(part: Part, cards: Interfaces, clock: Callable[[], float]) -> tuple[Checklists, Any, PeerTable]:
+def table(part: Part, cards: Interfaces, clock: Callable[[], float]) -> tuple[Checklists, Any, DialPolicy, PeerTable]:
     """A peer table between a stand-in for the announcer, which hears what its ``step`` gives, and real checklists."""
     checklists = Checklists(clock)
     checklists.set_interfaces(cards)
@@ -285,11 +286,8 @@ def table(part: Part, cards: Interfaces, clock: Callable[[], float]) -> tuple[Ch
         know=lambda *_: None, forget=lambda _: None, clear=lambda: None, step=lambda _: None
     )
     callbacks: Any = SimpleNamespace(clock=clock)
-    return (
-        checklists,
-        announcer,
-        PeerTable(part, announcer, checklists, callbacks, hole_puncher, lambda _: None),
-    )
+    policy = DialPolicy(part, announcer, checklists, hole_puncher, clock)
+    return checklists, announcer, policy, PeerTable(part, announcer, callbacks, policy, lambda _: None)
 
 
 @pytest.mark.parametrize("part", [Part.HOST, Part.JOIN])
@@ -301,7 +299,7 @@ def test_a_peer_with_a_session_is_not_dialled_since_another_card_brought_its_bea
     )
     cards = Interfaces((card(LAN, "192.168.1.10/24"), card(WIFI, "192.168.1.11/32")))
     now = 100.0
-    checklists, announcer, peers = table(part, cards, lambda: now)
+    checklists, announcer, policy, peers = table(part, cards, lambda: now)
     other = Part.JOIN if part is Part.HOST else Part.HOST
 
     def hear(local: str, interface: int) -> None:
@@ -318,7 +316,7 @@ def test_a_peer_with_a_session_is_not_dialled_since_another_card_brought_its_bea
     assert {(one.bind_to, str(one.local)) for _, one in checklists.due()} >= {(WIFI, "192.168.1.10")}
     checklists.clear()
     peers.stop_dialing()
-    peers.pause_dialing(bytes(16))
+    policy.pause_dialing(bytes(16))
     hear("192.168.1.10", WIFI)
     now = 110.0
     assert checklists.due() == []
@@ -332,7 +330,7 @@ def test_an_address_of_another_link_waits_where_the_peer_has_one_on_this_link(
     """Its host-only network is heard over the LAN: it answers there for that address, but lies there with another."""
     monkeypatch.setattr(module, "route_to", lambda address, _: NoRoute(address, errno.ENETUNREACH, "", ""))
     now = 100.0
-    checklists, announcer, peers = table(Part.JOIN, Interfaces((card(LAN, "192.168.1.10/24"),)), lambda: now)
+    checklists, announcer, _, peers = table(Part.JOIN, Interfaces((card(LAN, "192.168.1.10/24"),)), lambda: now)
     box = ip_address("192.168.56.1")
     source = BeaconSource(box, 46821, 0, LAN, IPv4Address("192.168.1.10"))
     heard = Heard(
