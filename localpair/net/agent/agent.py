@@ -24,7 +24,7 @@ from localpair.keys import (
 from localpair.limits import CANDIDATES, STAGE_THREE_S
 from localpair.net.agent.admission import CallAdmission
 from localpair.net.agent.announcer import Announcer, Clock
-from localpair.net.agent.callbacks import CallbackChecker
+from localpair.net.agent.callbacks import CallbackChecker, CallbackSchedule
 from localpair.net.agent.check_lists import Checklists
 from localpair.net.agent.connection import PeerConnection
 from localpair.net.agent.counts import AgentCounts
@@ -93,7 +93,8 @@ class Agent:
             self.announcer, wanted.role, clock, self._dial, self._attempted, self._changed.set
         )
         self._policy = DialPolicy(wanted.part, self.announcer, self.checklists, self._hole_puncher, clock)
-        self.peers = PeerTable(wanted.part, self.announcer, self.callbacks, self._policy, self._emit)
+        schedule = CallbackSchedule(self.callbacks, self.announcer, on_event)
+        self.peers = PeerTable(wanted.part, self.announcer, schedule, self._policy, on_event)
         self._verifier = PeerVerifier(
             wanted, keyring, self.instance, self.counts, self.peers, self.announcer, clock
         )
@@ -375,9 +376,6 @@ class Agent:
         if not self._verifier.met_ourselves(attempt.candidate):
             self.counts.attempts.append(attempt)
         self._on_event(attempt)
-
-    def _emit(self, event: Event) -> None:
-        self._on_event(event)
 
     def _close(self) -> None:
         self.announcer.discovery.goodbye()

@@ -9,21 +9,38 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from localpair.address import IPAddress, unscoped
+from localpair.candidate import Candidate, Evidence
 from localpair.errors import LocalpairError, WireError
+from localpair.events import AddressAttempt, Event
 from localpair.keys import Role, certificate_fingerprint, random_bytes
-from localpair.limits import IDENTIFY_S, SELF_CALL_S, SELF_CODE_BYTES
+from localpair.limits import (
+    CONFIRM_AFTER_S,
+    IDENTIFY_S,
+    PACKET_DIALS_TOTAL,
+    PEERS,
+    SELF_CALL_S,
+    SELF_CODE_BYTES,
+)
 from localpair.net.agent.admission import CallAdmission
 from localpair.net.agent.announcer import Announcer, Clock
+from localpair.net.agent.dialer import errno_name
 from localpair.net.agent.gathering import CallOutcome
 from localpair.net.host.naming import describe
 from localpair.net.transport.stream import Frame, FrameStream
 from localpair.net.transport.tcp import Contexts, call, remote_address
-from localpair.protocol.discovery_events import BeaconOpened, BeaconSource, Carrier
+from localpair.protocol.discovery_events import BeaconOpened, BeaconSource, Carrier, Heard
+from localpair.protocol.rate_limits import PerSource
+from localpair.ranking import scope_of
 from localpair.wire.beacon import BeaconKind, Seen
 from localpair.wire.messages import CallKind, CarriedBeacon, SelfAnswer, SelfCall, decode_message
+
+_log = logging.getLogger("localpair.discovery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +149,84 @@ class CallbackChecker:
         return self.announcer.discovery.receive(
             message.datagram, source, Carrier.TCP, self.clock(), certificate
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Callback:
+    """A confirmation that is due."""
+
+    due: float
+    secret: str | None
+    address: IPAddress
+    port: int
+    scope: int
+
+
+class CallbackSchedule:
+    """Confirms every peer that was heard once, a little later, where it was seen."""
+
+    def __init__(self, checker: CallbackChecker, announcer: Announcer, emit: Callable[[Event], None]) -> None:
+        self._checker, self._announcer, self._emit = checker, announcer, emit
+        self._budget = PerSource(total=PACKET_DIALS_TOTAL)
+        self._calls: list[_Callback] = []
+        self._called: OrderedDict[tuple[IPAddress, int], None] = OrderedDict()
+
+    def plan(self, event: Heard) -> None:
+        """Call the peer back where it was seen, and nowhere that it merely claims to be."""
+        source = event.source
+        scope = scope_of(source.address, source.scope)
+        key = (unscoped(source.address), event.tcp_port)
+        own = self._announcer.is_own(source.address)
+        probe = Candidate(unscoped(source.address), event.tcp_port)
+        now = self._checker.clock()
+        if own or key in self._called or not self._announcer.interfaces.near.may_dial(probe):
+            return
+        if not self._budget.take(source.address, now):
+            return
+        self._called[key] = None
+        while len(self._called) > PEERS:
+            self._called.popitem(last=False)
+        self._calls.append(_Callback(now + CONFIRM_AFTER_S, event.secret, key[0], event.tcp_port, scope))
+
+    def step(self, group: asyncio.TaskGroup) -> None:
+        """Start the confirmations whose time has come."""
+        now = self._checker.clock()
+        due = [one for one in self._calls if one.due <= now]
+        self._calls = [one for one in self._calls if one.due > now]
+        for callback in due:
+            if callback.secret is None or callback.secret in self._announcer.discovery.keyring:
+                group.create_task(self._confirm(callback))
+
+    def deadline(self) -> float | None:
+        """When ``step`` wants to be called next."""
+        return min((one.due for one in self._calls), default=None)
+
+    def clear(self) -> None:
+        """Nobody needs to be confirmed any more."""
+        self._calls.clear()
+
+    async def confirm_own(self, address: IPAddress) -> None:
+        """Call ourselves where a peer has called us, and tell what came of it."""
+        started = self._checker.clock()
+        owner = self._announcer.interfaces.owner(address)
+        scope = scope_of(address, owner.index) if owner is not None else 0
+        outcome = await self._checker.call_self(address, scope, self._checker.own_port)
+        ms = (self._checker.clock() - started) * 1000
+        message, reason = (
+            ("confirmed", "the peer called us there, and so did we") if outcome.confirmed else ("failed", "")
+        )
+        self._emit(
+            AddressAttempt(
+                3, address, owner.name if owner else None, message, reason or outcome.reason, ms,
+                cls=Candidate(address).cls, evidence=Evidence.DIALLED_OVER_TCP,
+            )
+        )  # fmt: skip
+
+    async def _confirm(self, callback: _Callback) -> None:
+        try:
+            await self._checker.confirm_to(callback.address, callback.port, callback.scope, callback.secret)
+        except (OSError, TimeoutError, LocalpairError) as error:
+            _log.info("confirmation to %s failed: %s", callback.address, errno_name(error) or error)
 
 
 async def _question(stream: FrameStream) -> Frame:

@@ -6,42 +6,25 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from localpair.address import IPAddress, unscoped
 from localpair.aliases import alias
 from localpair.candidate import Candidate, Evidence, Origin
-from localpair.errors import LocalpairError
-from localpair.events import AddressAttempt, Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
+from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
 from localpair.labels import clean_label
 from localpair.limits import (
-    CONFIRM_AFTER_S,
-    PACKET_DIALS_TOTAL,
     PEER_ADDRESSES,
     PEERS,
 )
 from localpair.net.agent.announcer import Announcer
-from localpair.net.agent.callbacks import CallbackChecker
+from localpair.net.agent.callbacks import CallbackSchedule
 from localpair.net.agent.dial_policy import DialPolicy
-from localpair.net.agent.dialer import errno_name
 from localpair.protocol.discovery_events import Carrier, Foreign, Gone, Heard, HearsUs, Invited
-from localpair.protocol.rate_limits import PerSource
 from localpair.ranking import scope_of
 from localpair.wire.beacon import Part
 
 _log = logging.getLogger("localpair.discovery")
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A confirmation that is due."""
-
-    due: float
-    secret: str | None
-    address: IPAddress
-    port: int
-    scope: int
 
 
 class PeerTable:
@@ -55,7 +38,7 @@ class PeerTable:
         self,
         part: Part,
         announcer: Announcer,
-        callbacks: CallbackChecker,
+        callbacks: CallbackSchedule,
         policy: DialPolicy,
         emit: Callable[[Event], None],
     ) -> None:
@@ -65,9 +48,6 @@ class PeerTable:
         self.heard_by: set[str] = set()
         self._part, self._announcer = part, announcer
         self._callbacks, self._policy, self._emit = callbacks, policy, emit
-        self._budget = PerSource(total=PACKET_DIALS_TOTAL)
-        self._calls: list[_Call] = []
-        self._called: OrderedDict[tuple[IPAddress, int], None] = OrderedDict()
         self._noticed = asyncio.Event()
         self._told_of_sealed = False
         # Runs with a pair's secret, on this host or met: whether one is this very device; None: not known yet.
@@ -96,12 +76,7 @@ class PeerTable:
                 case Foreign(source, reason):
                     self._note_foreign(source, reason)
         self._policy.step(group)
-        now = self._callbacks.clock()
-        due = [call for call in self._calls if call.due <= now]
-        self._calls = [call for call in self._calls if call.due > now]
-        for call in due:
-            if call.secret is None or call.secret in self._announcer.discovery.keyring:
-                group.create_task(self._confirm(call))
+        self._callbacks.step(group)
 
     def met(self, instance: bytes) -> None:
         """It has proven to be another device: whoever runs on this host is told about only now."""
@@ -118,14 +93,13 @@ class PeerTable:
 
     def stop_dialing(self) -> None:
         """A session stands: nobody needs to be confirmed any more."""
-        self._calls.clear()
+        self._callbacks.clear()
         self._policy.clear()
 
     def deadline(self) -> float | None:
         """When ``step`` wants to be called next."""
-        times = [call.due for call in self._calls]
-        others = (self._announcer.discovery.deadline(), self._policy.deadline())
-        return min([*times, *(time for time in others if time is not None)], default=None)
+        times = (self._announcer.discovery.deadline(), self._policy.deadline(), self._callbacks.deadline())
+        return min((time for time in times if time is not None), default=None)
 
     # -- a peer is heard ----------------------------------------------------------------------------------------
 
@@ -147,7 +121,7 @@ class PeerTable:
         if event.secret is not None:
             self._policy.pursue(event, event.secret, candidates)
         if event.carrier is not Carrier.TCP:
-            self._plan_confirmation(event)
+            self._callbacks.plan(event)
 
     def _is_passed_over(self, event: Heard) -> bool:
         """Whether it is this very device that is heard, or as good as that: a sender hears a sender on its own host.
@@ -199,31 +173,6 @@ class PeerTable:
             self._told_of_sealed = True
             self._emit(SealedHeard())
 
-    # -- confirmations ------------------------------------------------------------------------------------------
-
-    def _plan_confirmation(self, event: Heard) -> None:
-        """Call the peer back where it was seen, and nowhere that it merely claims to be."""
-        source = event.source
-        scope = scope_of(source.address, source.scope)
-        key = (unscoped(source.address), event.tcp_port)
-        own = self._announcer.is_own(source.address)
-        probe = Candidate(unscoped(source.address), event.tcp_port)
-        now = self._callbacks.clock()
-        if own or key in self._called or not self._announcer.interfaces.near.may_dial(probe):
-            return
-        if not self._budget.take(source.address, now):
-            return
-        self._called[key] = None
-        while len(self._called) > PEERS:
-            self._called.popitem(last=False)
-        self._calls.append(_Call(now + CONFIRM_AFTER_S, event.secret, key[0], event.tcp_port, scope))
-
-    async def _confirm(self, call: _Call) -> None:
-        try:
-            await self._callbacks.confirm_to(call.address, call.port, call.scope, call.secret)
-        except (OSError, TimeoutError, LocalpairError) as error:
-            _log.info("confirmation to %s failed: %s", call.address, errno_name(error) or error)
-
     def _hears_us(self, event: HearsUs, group: asyncio.TaskGroup) -> None:
         """Keep where the peer sees us; where it dialled us, also call ourselves there, as the origin asks."""
         address = unscoped(event.address)
@@ -243,20 +192,4 @@ class PeerTable:
         if peer is not None and self._is_told_of(event.instance):
             self._emit(PeerFound(peer, hears_us=True))
         if event.called and self._announcer.is_own(address):
-            group.create_task(self._confirm_own(address))
-
-    async def _confirm_own(self, address: IPAddress) -> None:
-        started = self._callbacks.clock()
-        owner = self._announcer.interfaces.owner(address)
-        scope = scope_of(address, owner.index) if owner is not None else 0
-        outcome = await self._callbacks.call_self(address, scope, self._callbacks.own_port)
-        ms = (self._callbacks.clock() - started) * 1000
-        message, reason = (
-            ("confirmed", "the peer called us there, and so did we") if outcome.confirmed else ("failed", "")
-        )
-        self._emit(
-            AddressAttempt(
-                3, address, owner.name if owner else None, message, reason or outcome.reason, ms,
-                cls=Candidate(address).cls, evidence=Evidence.DIALLED_OVER_TCP,
-            )
-        )  # fmt: skip
+            group.create_task(self._callbacks.confirm_own(address))

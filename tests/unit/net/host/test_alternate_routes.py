@@ -13,6 +13,7 @@ import pytest
 from localpair.candidate import Candidate, Interface, InterfaceAddress, InterfaceKind
 from localpair.keys import Role
 from localpair.limits import FAR_ALTERNATE_ROUTES
+from localpair.net.agent.callbacks import CallbackSchedule
 from localpair.net.agent.check_lists import Checklists
 from localpair.net.agent.dial_policy import DialPolicy
 from localpair.net.agent.hole_punching import HolePuncher
@@ -285,7 +286,8 @@ def table(part: Part, cards: Interfaces, clock: Callable[[], float]) -> tuple[Ch
     hole_puncher: Any = SimpleNamespace(
         know=lambda *_: None, forget=lambda _: None, clear=lambda: None, step=lambda _: None
     )
-    callbacks: Any = SimpleNamespace(clock=clock)
+    checker: Any = SimpleNamespace(clock=clock)
+    callbacks = CallbackSchedule(checker, announcer, lambda _: None)
     policy = DialPolicy(part, announcer, checklists, hole_puncher, clock)
     return checklists, announcer, policy, PeerTable(part, announcer, callbacks, policy, lambda _: None)
 
