@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from localpair.candidate import Origin
 from localpair.errors import UnreachableError
 from localpair.events import Attempt, Phase
-from localpair.net.agent.agent import Agent
-from localpair.protocol.discovery_events import Carrier
+from localpair.net.agent.counts import SearchRecord
 from localpair.wire.beacon import Part
 from localpair.wire.messages import NO_LOCALPAIR
 
@@ -30,11 +29,10 @@ _ENDED = frozenset({"ECONNRESET", "EPIPE", "ECONNABORTED", "ENOTCONN", "ESHUTDOW
 _NOWHERE = frozenset({"ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH"})
 
 
-def no_path(agent: Agent, *, answered: bool = False) -> UnreachableError:
+def no_path(record: SearchRecord, *, answered: bool = False) -> UnreachableError:
     """The error for an attempt that ran out of time. ``answered``: it showed an answer code, and nobody came."""
-    tried = _latest(agent.counts.attempts)
-    heard = bool(agent.peers.nearby)
-    passed_over = _passed_over(agent)
+    tried, heard = _latest(record.attempts), record.heard
+    passed_over = _passed_over(record)
     if not tried and not heard:
         which = "none of its addresses may be called" if passed_over else "no address of it is known"
         message = f"the other device was not found: nothing was heard from it, and {which}"
@@ -45,15 +43,15 @@ def no_path(agent: Agent, *, answered: bool = False) -> UnreachableError:
         how = "heard, but not reached" if heard else "not reached, and nothing was heard from it"
         message = f"the other device was {how}: {listing}"
     message = "; ".join((message, *passed_over))
-    return UnreachableError(message, hint=_hint(agent, tried, heard=heard, answered=answered))
+    return UnreachableError(message, hint=_hint(record, tried, answered=answered))
 
 
-def _passed_over(agent: Agent) -> tuple[str, ...]:
+def _passed_over(record: SearchRecord) -> tuple[str, ...]:
     """The addresses that were known and not called, each with the reason."""
-    held_back = agent.checklists.held_back().items()
+    held_back = record.held_back.items()
     return (
         *(f"{address} was not called: {reason}" for address, reason in held_back),
-        *agent.counts.dropped,
+        *record.dropped,
     )
 
 
@@ -108,18 +106,17 @@ def _is_closed_everywhere(tried: list[Attempt]) -> bool:
     return bool(offered) and all(attempt.errno == "ECONNREFUSED" for attempt in offered)
 
 
-def _hint(agent: Agent, tried: list[Attempt], *, heard: bool, answered: bool) -> str:
-    refused = {name for (_, carrier), name in agent.announcer.failures.items() if carrier is not Carrier.TCP}
-    if refused & {"EPERM", "EACCES"}:
+def _hint(record: SearchRecord, tried: list[Attempt], *, answered: bool) -> str:
+    if record.refused_sends & {"EPERM", "EACCES"}:
         return "this host refuses to send to its own network: look for a VPN kill switch or a local firewall"
-    if heard:
+    if record.heard:
         return "it is near, but takes no connection: allow TCP and UDP 46820-46829 in its firewall, and in this one's"
-    if agent.wanted.part is Part.SEND and agent.counts.strangers:
+    if record.part is Part.SEND and record.strangers:
         return (
             "most likely it has forgotten this device (see `localpair devices` there, and pair again), or it shows an "
             "offer and does not listen, or its address has gone to another device: `localpair listen` there tells"
         )
-    if agent.wanted.part is Part.JOIN and _is_closed_everywhere(tried):
+    if record.part is Part.JOIN and _is_closed_everywhere(tried):
         return (
             "most likely the offer was used already or the host has ended: host again there, and read the offer that "
             "is shown then; if it is still waiting, `localpair diagnose` on both devices shows what each of them sees"
@@ -131,7 +128,7 @@ def _hint(agent: Agent, tried: list[Attempt], *, heard: bool, answered: bool) ->
             f"something else seems to answer at {places} in the other device's place, such as a login page or a proxy "
             "of this network: sign in to it with a browser, or use a hotspot or a cable between the two devices"
         )
-    if not tried and agent.checklists.held_back():
+    if not tried and record.held_back:
         return (
             "the other device is on a network whose addresses mean something there only: connect this device to the "
             "same network; `localpair diagnose` shows more"
@@ -141,9 +138,9 @@ def _hint(agent: Agent, tried: list[Attempt], *, heard: bool, answered: bool) ->
             "perhaps only the other device can open connections: join again with `--timeout 120` and type the answer "
             "code there in time; else `localpair diagnose` on both devices shows what each of them sees"
         )
-    if tried and agent.wanted.part is not Part.SEND:
+    if tried and record.part is not Part.SEND:
         return (
             "are both on the same network? `localpair diagnose` on both devices shows what each of them sees"
         )
-    doing = "running `localpair listen`" if agent.wanted.part is Part.SEND else "still showing its offer"
+    doing = "running `localpair listen`" if record.part is Part.SEND else "still showing its offer"
     return f"is the other device {doing}, on the same network? `localpair diagnose` shows more"

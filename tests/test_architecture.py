@@ -6,6 +6,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,17 @@ def set_in_agents(tree: ast.Module) -> list[str]:
     ]
 
 
+def reaches_through_agents(tree: ast.Module) -> list[str]:
+    """What is read of something in an agent."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Attribute)
+        and _is_of_agent(node.value.value)
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [
@@ -134,10 +146,27 @@ def test_what_sets_an_attribute_of_an_agent_is_told_from_what_does_not(line: str
     assert set_in_agents(ast.parse(line)) == found
 
 
-def test_nobody_sets_an_attribute_of_an_agent_from_outside() -> None:
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("await agent.verified.get()", ["agent.verified.get"]),
+        ("f(self._agent.counts.dropped)", ["self._agent.counts.dropped"]),
+        ("self._agent.reject(connection)", []),
+        ("[one.address for one in agent.nearby()]", []),
+    ],
+)
+def test_what_reaches_through_an_agent_is_told_from_what_does_not(line: str, found: list[str]) -> None:
+    assert reaches_through_agents(ast.parse(line)) == found
+
+
+@pytest.mark.parametrize("faults", [set_in_agents, reaches_through_agents])
+def test_an_agent_is_used_from_outside_by_its_own_methods_only(
+    faults: Callable[[ast.Module], list[str]],
+) -> None:
     outside = [path for name, path in modules() if not name.startswith("net.agent")]
+    assert outside
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in outside]
-    assert [line for tree in trees for line in set_in_agents(tree)] == []
+    assert [line for tree in trees for line in faults(tree)] == []
 
 
 def test_the_public_api_is_what_all_says() -> None:

@@ -10,6 +10,7 @@ from localpair.candidate import Candidate, Origin
 from localpair.keys import SharedSecret
 from localpair.limits import ANSWER_CODE_AFTER_S, ANSWER_CODE_LOOK_S, SIMULTANEOUS_AFTER_S
 from localpair.net.agent.agent import Agent
+from localpair.net.host.routes import sources_towards
 from localpair.protocol.keyring import OFFER
 from localpair.ranking import select_for_answer
 from localpair.wire.answer import Answer
@@ -27,7 +28,7 @@ async def answer_codes(
         await asyncio.sleep(ANSWER_CODE_LOOK_S)
         if agent.meets_somebody():
             quiet_since = clock()
-        if clock() - quiet_since < ANSWER_CODE_AFTER_S or OFFER in agent.peers.heard_by:
+        if clock() - quiet_since < ANSWER_CODE_AFTER_S or agent.is_heard_by(OFFER):
             continue  # the issuer knows by itself where we are, or will in a moment
         text = _answer_code(agent, secret, offered)
         if text and text != shown:
@@ -37,13 +38,14 @@ async def answer_codes(
 
 def _answer_code(agent: Agent, secret: SharedSecret, offered: Sequence[Candidate]) -> str:
     """Where we can be called, as a text; empty where we have no address."""
-    foreign = [one for one in offered if not agent.announcer.is_own(one.address)]
+    interfaces = agent.interfaces
+    foreign = [one for one in offered if not agent.is_own(one.address)]
     addresses = select_for_answer(
-        agent.own_candidates(), agent.announcer.interfaces.interfaces, frozenset(agent.sources_for(foreign))
+        agent.own_candidates(), interfaces.interfaces, frozenset(sources_towards(foreign))
     )
     if not addresses:
         return ""
-    return Answer(agent.sockets.tcp_port, agent.sockets.dial_port, addresses).text(secret)
+    return Answer(agent.tcp_port, agent.dial_port, addresses).text(secret)
 
 
 def accept_answer_code(agent: Agent, answer: Answer) -> tuple[Candidate, ...]:
@@ -63,7 +65,7 @@ def call(agent: Agent, listeners: Sequence[Candidate], dial_port: int) -> None:
     may have heard us, or been told where we are, and do the same.
     """
     agent.add(OFFER, listeners)
-    own_port = agent.sockets.dial_port
+    own_port = agent.dial_port
     if own_port and dial_port:
         both = [replace(one, port=dial_port, dial_from=own_port) for one in listeners]
         agent.add(OFFER, both, delay=SIMULTANEOUS_AFTER_S)

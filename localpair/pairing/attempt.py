@@ -34,7 +34,7 @@ class Pairing:
     """An attempt under way, as an async context manager: leaving it ends everything that it started."""
 
     def __init__(self, settings: Settings, store: TrustStore) -> None:
-        self._settings, self._store = settings, store
+        self._settings, self._store, self._keyring = settings, store, Keyring()
         self._queue: deque[Event] = deque()
         self._more, self._found = asyncio.Event(), asyncio.Event()
         self._ended = False
@@ -94,27 +94,33 @@ class Pairing:
             run = int(time.time())
         return DeviceIdentity.from_private_bytes(raw), run
 
-    def _new_agent(self, wanted: Wanted, keyring: Keyring) -> Agent:
-        return Agent(wanted, keyring, on_event=self._emit, on_network=self._network_changed)
+    def _new_agent(self, wanted: Wanted) -> Agent:
+        return Agent(wanted, self._keyring, on_event=self._emit, on_network=self._network_changed)
+
+    async def _start(self, agent: Agent, group: asyncio.TaskGroup) -> None:
+        """Run the agent as long as this attempt, and keep what is heard meanwhile."""
+        group.create_task(agent.run())
+        group.create_task(self._keep_heard())
+        await agent.wait_started()
 
     def _network_changed(self, interfaces: Interfaces) -> None:
         """Give connections of sessions up where our own end of them is gone."""
         if self._reconnector is not None:
             self._reconnector.check(interfaces)
 
-    async def _keep_heard(self, agent: Agent) -> None:
+    async def _keep_heard(self) -> None:
         """Keep on disk how far paired devices were heard: what was recorded of them is worth nothing in later runs."""
         try:
             while True:
                 await self._found.wait()
                 self._found.clear()
-                await asyncio.to_thread(self._note_heard, agent)
+                await asyncio.to_thread(self._note_heard)
         finally:
-            await asyncio.to_thread(self._note_heard, agent)
+            await asyncio.to_thread(self._note_heard)
 
-    def _note_heard(self, agent: Agent) -> None:
+    def _note_heard(self) -> None:
         try:
-            self._store.note_heard({name: agent.keyring.heard(name) for name in agent.keyring})
+            self._store.note_heard({name: self._keyring.heard(name) for name in self._keyring})
         except StateError as error:
             _log.warning("what was heard of paired devices cannot be kept: %s", error)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from localpair.events import AddressAttempt, Attempt, Event, OwnAddressSeen, Ready
+from localpair.events import AddressAttempt, Attempt, Event, OwnAddressSeen
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import DISCOVERY_VERDICT_S
 from localpair.net.agent.agent import Agent
@@ -26,7 +26,7 @@ async def discover(timeout: float = DISCOVERY_VERDICT_S, *, port: int = 0) -> As
     queue: asyncio.Queue[Event | None] = asyncio.Queue()
     async with _exploring(queue.put_nowait, port) as agent:
         agent.resume_announcing()
-        queue.put_nowait(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
+        queue.put_nowait(agent.ready())
         asyncio.get_running_loop().call_later(timeout, queue.put_nowait, None)
         while (event := await queue.get()) is not None:
             yield event
@@ -74,7 +74,7 @@ async def _exploring(on_event: Callable[[Event], None], port: int) -> AsyncItera
     agent.pause_announcing()
     serving = asyncio.create_task(agent.run())
     try:
-        starting = asyncio.create_task(agent.started.wait())
+        starting = asyncio.create_task(agent.wait_started())
         await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()
         if serving.done():

@@ -12,7 +12,7 @@ from localpair.address import unscoped
 from localpair.candidate import Candidate
 from localpair.causes import no_path
 from localpair.errors import AnswerError, Refusal, RefusedError, RemoteError, UnreachableError
-from localpair.events import NearbyPeer, OfferIssued, Ready
+from localpair.events import NearbyPeer, OfferIssued
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import (
     ANSWER_CODES,
@@ -25,6 +25,7 @@ from localpair.limits import (
 from localpair.net.agent.agent import Agent
 from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
 from localpair.net.agent.wanted import Wanted
+from localpair.net.host.routes import sources_towards
 from localpair.pairing.answer_code import accept_answer_code
 from localpair.pairing.approval import (
     Agreed,
@@ -36,7 +37,7 @@ from localpair.pairing.approval import (
 )
 from localpair.pairing.attempt import Pairing
 from localpair.pairing.deadline import Deadline
-from localpair.protocol.keyring import OFFER, Keyring
+from localpair.protocol.keyring import OFFER
 from localpair.ranking import select_for_offer
 from localpair.settings import Approver, Chooser, Settings
 from localpair.trust.store import TrustStore
@@ -127,22 +128,20 @@ class Hosting(Pairing):
             fit_label(settings.name) if settings.announce_name else "",
             settings.gives, settings.takes, port=settings.port, run=run,
         )  # fmt: skip
-        agent = self._agent = self._new_agent(wanted, self._first_keyring())
+        self._keep_quiet()
+        agent = self._agent = self._new_agent(wanted)
         if settings.flow == "pre":
             agent.pause_announcing()  # until there is an offer
-        group.create_task(agent.run())
-        group.create_task(self._keep_heard(agent))
-        await agent.started.wait()
+        await self._start(agent, group)
         await self._find_own_addresses(agent)
-        self._emit(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
+        self._emit(agent.ready())
         agreed = await self._pair(agent)
         self._become_session(agent, Role.ISSUER, agreed, group)
 
-    def _first_keyring(self) -> Keyring:
+    def _keep_quiet(self) -> None:
         """Flow pre never sends nor hears an open beacon, not even before its offer: nobody holds this secret."""
-        if self._settings.flow == "post":
-            return Keyring()
-        return Keyring([(OFFER, SharedSecret(random_bytes(SECRET_BYTES), Purpose.OFFER, Role.ISSUER))])
+        if self._settings.flow != "post":
+            self._keyring.put(OFFER, SharedSecret(random_bytes(SECRET_BYTES), Purpose.OFFER, Role.ISSUER))
 
     async def _pair(self, agent: Agent) -> Agreed:
         try:
@@ -161,7 +160,7 @@ class Hosting(Pairing):
 
     def _nobody_came(self, agent: Agent) -> UnreachableError:
         if self._answers:
-            return no_path(agent)  # it was called, so there is more to say
+            return no_path(agent.record())  # it was called, so there is more to say
         return UnreachableError(
             "no device joined in time",
             hint="see on the other device what it tried, or run `localpair diagnose`",
@@ -198,18 +197,18 @@ class Hosting(Pairing):
 
     def _issue(self, agent: Agent, works_for: float) -> None:
         secret = random_bytes(SECRET_BYTES)
-        agent.keyring.retire(OFFER)
+        self._keyring.retire(OFFER)
         if self._shown is not None:
             self._void.append(self._shown)
         self._shown = SharedSecret(secret, Purpose.OFFER, Role.ISSUER)
         self._answers.clear()
-        agent.keyring.put(OFFER, self._shown)
+        self._keyring.put(OFFER, self._shown)
         agent.resume_announcing()
         offer = Offer(
-            key_hash=agent.certificate.key_hash,
+            key_hash=agent.key_hash,
             secret=secret,
-            tcp_port=agent.sockets.tcp_port,
-            udp_port=agent.sockets.udp_port,
+            tcp_port=agent.tcp_port,
+            udp_port=agent.udp_port,
             lifetime=round(self._settings.lifetime),
             flow="post" if self._settings.flow == "post" else "pre",
             gives=self._settings.gives,
@@ -217,7 +216,7 @@ class Hosting(Pairing):
             candidates=self._offered(agent),
             label=fit_label(self._settings.name),
             made_for=self._made_for or None,
-            dial_port=agent.sockets.dial_port,
+            dial_port=agent.dial_port,
         )
         self._emit(OfferIssued(offer.text, works_for))
 
@@ -235,7 +234,7 @@ class Hosting(Pairing):
     async def _select(self, agent: Agent) -> Agreed:
         """Nominate the first verified connection, try the next one where it breaks, and refuse every other device."""
         claim: _Claim | None = None
-        arrival = asyncio.create_task(agent.verified.get())
+        arrival = asyncio.create_task(agent.next_verified())
         try:
             while True:
                 waiting = {arrival} if claim is None else {arrival, claim.task}
@@ -248,18 +247,18 @@ class Hosting(Pairing):
                     claim = self._release(agent, claim)
                 if arrival.done():
                     connection = arrival.result()
-                    arrival = asyncio.create_task(agent.verified.get())
+                    arrival = asyncio.create_task(agent.next_verified())
                     claim = self._arrived(agent, connection, claim)
         finally:
             if not arrival.cancel() and not arrival.cancelled():
                 # It came at the last moment, and is turned away like all that come later.
-                agent.verified.put_nowait(arrival.result())
+                agent.give_back(arrival.result())
             for connection in self._held:
-                agent.verified.put_nowait(connection)
+                agent.give_back(connection)
             if claim is not None:
                 claim.task.cancel()
                 if claim.successor is not None:  # too late to replace anything
-                    agent.verified.put_nowait(claim.successor)
+                    agent.give_back(claim.successor)
 
     def _claim(self, connection: PeerConnection) -> _Claim:
         self._fell_silent = False
@@ -377,8 +376,7 @@ class Hosting(Pairing):
 
     def _expect_again(self, device_id: str, secret: SharedSecret) -> None:
         """Where the last word of the commit is lost, its device takes itself for paired and comes again as such."""
-        if self._agent is not None:
-            self._agent.keyring.put(device_id, secret)
+        self._keyring.put(device_id, secret)
 
     # -- flow post ----------------------------------------------------------------------------------------------
 
@@ -386,7 +384,7 @@ class Hosting(Pairing):
         """List who is near until the person has chosen; then pairing is accepted at the address known by then."""
         peer = await self._chosen_peer(agent)
         self._made_for = bytes.fromhex(peer.instance)[:INSTANCE_BYTES]
-        source = agent.source_for(peer.addresses)
+        source = next(sources_towards(peer.addresses), None)
         for candidate in agent.own_candidates():
             if unscoped(candidate.address) == source:
                 self._only = candidate
@@ -396,8 +394,8 @@ class Hosting(Pairing):
         if self._choose is None:
             raise RefusedError(Refusal.NOT_APPROVED, "flow post needs somebody to choose the device")
         while True:
-            near = [peer for peer in agent.peers.nearby.values() if peer.role == Part.JOIN]
-            changed = asyncio.create_task(agent.peers.wait_for_change())
+            near = [peer for peer in agent.nearby() if peer.role == Part.JOIN]
+            changed = asyncio.create_task(agent.wait_for_peers())
             choice = asyncio.ensure_future(self._choose(near)) if near else None
             waiting = {changed} if choice is None else {changed, choice}
             try:

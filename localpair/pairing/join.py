@@ -8,7 +8,7 @@ from typing import Any
 
 from localpair.candidate import Candidate, Origin
 from localpair.errors import Refusal, RefusedError
-from localpair.events import AnswerIssued, Ready
+from localpair.events import AnswerIssued
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
 from localpair.limits import APPROVAL_S, ATTEMPT_S, RESUME_S
 from localpair.net.agent.agent import Agent
@@ -17,7 +17,7 @@ from localpair.net.agent.wanted import Wanted
 from localpair.pairing.answer_code import answer_codes, call
 from localpair.pairing.approval import Agreed, Agreement, abandon, is_same_device
 from localpair.pairing.seek import Seeking
-from localpair.protocol.keyring import OFFER, Keyring
+from localpair.protocol.keyring import OFFER
 from localpair.settings import Approver, Settings
 from localpair.trust.store import TrustStore
 from localpair.wire.beacon import Part
@@ -41,10 +41,8 @@ class Joining(Seeking):
         if offer is None and self._settings.flow == "pre":
             offer = await self._read_offer()
         agent = self._agent(identity, run, offer)
-        group.create_task(agent.run())
-        group.create_task(self._keep_heard(agent))
-        await agent.started.wait()
-        self._emit(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
+        await self._start(agent, group)
+        self._emit(agent.ready())
         if offer is None:
             offer = await self._read_offer()
         self._check_made_for_us(agent, offer)
@@ -59,8 +57,9 @@ class Joining(Seeking):
             settings.gives, settings.takes, secret=OFFER, pin=offer.key_hash if offer else None,
             port=settings.port, prefer_port=offer.tcp_port if offer else 0, run=run,
         )  # fmt: skip
-        keyring = Keyring([(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))] if offer else [])
-        return self._new_agent(wanted, keyring)
+        if offer is not None:
+            self._keyring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
+        return self._new_agent(wanted)
 
     async def _read_offer(self) -> Offer:
         if isinstance(self._offer, Offer):
@@ -106,7 +105,7 @@ class Joining(Seeking):
         """
         conclusion = asyncio.create_task(self._agreement.conclude(connection))
         others: dict[asyncio.Task[None], PeerConnection] = {}
-        arrival = asyncio.create_task(agent.verified.get())
+        arrival = asyncio.create_task(agent.next_verified())
         try:
             while not conclusion.done():
                 running = {task for task in others if not task.done()}
@@ -115,7 +114,7 @@ class Joining(Seeking):
                     await abandon(connection, conclusion)
                 if arrival.done():
                     others[asyncio.create_task(self._nomination(arrival.result()))] = arrival.result()
-                    arrival = asyncio.create_task(agent.verified.get())
+                    arrival = asyncio.create_task(agent.next_verified())
             return conclusion.result()
         except RefusedError as error:
             # The issuer waits on one of these: it has not heard it on the connection that is lost.
@@ -127,7 +126,7 @@ class Joining(Seeking):
             await _end({arrival, *others})
             late = [] if arrival.cancelled() else [arrival.result()]
             for other in (*others.values(), *late):
-                agent.verified.put_nowait(other)
+                agent.give_back(other)
 
     async def _keep_answering(
         self, agent: Agent, offer: Offer, offered: list[Candidate], limit: asyncio.Timeout
@@ -145,8 +144,8 @@ class Joining(Seeking):
 
     def _add_targets(self, agent: Agent, offer: Offer) -> list[Candidate]:
         """Dial the offered addresses, send beacons to them, and to this host itself: the issuer may be here."""
-        if OFFER not in agent.keyring:
-            agent.keyring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
+        if OFFER not in self._keyring:
+            self._keyring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
         candidates = [
             Candidate(one.address, offer.tcp_port, one.prefix, origin=Origin.OFFER, via="offer")
             for one in offer.candidates

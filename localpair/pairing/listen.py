@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from localpair.errors import LocalpairError, Refusal
-from localpair.events import Paired, Peer, Ready
+from localpair.events import Paired, Peer
 from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import REVOCATION_S
 from localpair.net.agent.agent import Agent
@@ -19,7 +19,6 @@ from localpair.pairing.approval import meet_again, remembered
 from localpair.pairing.attempt import Pairing
 from localpair.pairing.reconnect import SessionConnection
 from localpair.protocol.handshake import Verified
-from localpair.protocol.keyring import Keyring
 from localpair.session import Session
 from localpair.settings import Settings
 from localpair.trust.store import DeviceRecord, DeviceState, TrustStore
@@ -85,14 +84,11 @@ class Listening(Pairing):
             Role.ISSUER, Part.LISTEN, identity, self._settings.name,
             gives=self._settings.gives, takes=self._settings.takes, port=self._settings.port, run=run,
         )  # fmt: skip
-        keyring = Keyring()
-        self._hold_keys(keyring)
-        agent = self._new_agent(wanted, keyring)
-        group.create_task(agent.run())
-        group.create_task(self._keep_heard(agent))
-        await agent.started.wait()
-        self._emit(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
-        group.create_task(self._follow_store(agent))
+        self._hold_keys()
+        agent = self._new_agent(wanted)
+        await self._start(agent, group)
+        self._emit(agent.ready())
+        group.create_task(self._follow_store())
         try:
             async with asyncio.timeout(self._settings.timeout):
                 await self._serve(agent, group)
@@ -109,7 +105,7 @@ class Listening(Pairing):
 
     async def _serve(self, agent: Agent, group: asyncio.TaskGroup) -> None:
         while True:
-            connection = await agent.verified.get()
+            connection = await agent.next_verified()
             group.create_task(self._welcome(agent, connection, group))
 
     async def _welcome(self, agent: Agent, connection: PeerConnection, group: asyncio.TaskGroup) -> None:
@@ -184,19 +180,19 @@ class Listening(Pairing):
             return None
         return record if verified.secret.rstrip(_PENDING) == record.device_id else None
 
-    def _hold_keys(self, keyring: Keyring) -> None:
+    def _hold_keys(self) -> None:
         """Exchange the keys for those of the pairs that there are now. Revoked ones are told so."""
         pairs = {one.device_id: one for one in self._store.devices() if one.state is DeviceState.PAIRED}
         pairs |= {one.device_id + _PENDING: one for one in self._store.unconfirmed()}
-        for name in keyring:
+        for name in self._keyring:
             if name not in pairs:
-                keyring.drop(name)
+                self._keyring.drop(name)
         for name, record in pairs.items():
-            keyring.put(name, _secret_of(record), record.heard)
+            self._keyring.put(name, _secret_of(record), record.heard)
         revoked = (one for one in self._store.devices() if one.state is DeviceState.REVOKED)
-        keyring.revoke(map(_secret_of, revoked))
+        self._keyring.revoke(map(_secret_of, revoked))
 
-    async def _follow_store(self, agent: Agent) -> None:
+    async def _follow_store(self) -> None:
         """Pairs that come and go in other processes count at once: keys are exchanged, sessions ended."""
         generation = self._store.generation
         while True:
@@ -204,9 +200,9 @@ class Listening(Pairing):
             if self._store.generation == generation:
                 continue
             generation = self._store.generation
-            self._hold_keys(agent.keyring)
+            self._hold_keys()
             for instance, guest in list(self._guests.items()):
-                if guest.device_id not in agent.keyring:
+                if guest.device_id not in self._keyring:
                     self._guests.pop(instance, None)
                     await guest.session.close()
 

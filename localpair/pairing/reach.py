@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from localpair.errors import Refusal, RefusedError
-from localpair.events import Peer, Ready
+from localpair.events import Peer
 from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import ATTEMPT_S, DISCOVERY_PORT, PAIRING_PORTS
 from localpair.net.agent.agent import Agent
@@ -14,7 +14,6 @@ from localpair.net.agent.connection import PeerConnection
 from localpair.net.agent.wanted import Wanted
 from localpair.pairing.approval import Agreed, meet_again
 from localpair.pairing.seek import Seeking
-from localpair.protocol.keyring import Keyring
 from localpair.settings import Settings
 from localpair.trust.store import DeviceRecord, DeviceState, TrustStore
 from localpair.wire.beacon import Part
@@ -41,13 +40,11 @@ class Reaching(Seeking):
             gives=self._settings.gives, takes=self._settings.takes, secret=record.device_id,
             port=self._settings.port, run=run,
         )  # fmt: skip
-        agent = self._new_agent(wanted, Keyring())
         records = await asyncio.to_thread(self._keys_of, record)
-        agent.keyring.put(record.device_id, _secret(records[0]), records[0].heard)
-        group.create_task(agent.run())
-        group.create_task(self._keep_heard(agent))
-        await agent.started.wait()
-        self._emit(Ready(agent.sockets.tcp_port, agent.sockets.udp_port, agent.own_candidates()))
+        self._keyring.put(record.device_id, _secret(records[0]), records[0].heard)
+        agent = self._new_agent(wanted)
+        await self._start(agent, group)
+        self._emit(agent.ready())
         record, connection = await self._meet(agent, records)
         await asyncio.to_thread(self._settle, record, records)
         agreed = Agreed(connection, Peer(record.device_id, record.name), _secret(record))
@@ -82,7 +79,7 @@ class Reaching(Seeking):
         for port in PAIRING_PORTS:
             agent.add_target([], port)
         for record in records:
-            agent.keyring.put(record.device_id, _secret(record), record.heard)
+            self._keyring.put(record.device_id, _secret(record), record.heard)
             try:
                 async with asyncio.timeout((self._settings.timeout or ATTEMPT_S) / len(records)):
                     return record, await self._meet_with(agent, record)

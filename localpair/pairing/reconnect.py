@@ -96,7 +96,7 @@ class Reconnector:
     async def run(self) -> None:
         """Hand connections of the peer to its line, and turn away all others, until cancelled."""
         while True:
-            connection = await self._agent.verified.get()
+            connection = await self._agent.next_verified()
             if connection.verified is None or connection.verified.device_id != self._peer.device_id:
                 self._agent.reject(connection, Refusal.ALREADY_CLAIMED)
             elif not self._line.offer(connection):
@@ -115,6 +115,6 @@ class Reconnector:
         self._line.check(interfaces)
 
     def _candidates(self) -> list[Candidate]:
-        heard = [one for peer in self._agent.peers.nearby.values() for one in peer.addresses]
+        heard = [one for peer in self._agent.nearby() for one in peer.addresses]
         known = [self._known] if self._dialled else []
         return [replace(one, via=one.via or "remembered") for one in (*known, *heard)]

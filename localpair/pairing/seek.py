@@ -19,13 +19,13 @@ class Seeking(Pairing):
     async def _seek(self, agent: Agent, secret: str) -> PeerConnection:
         """The connection that the issuer nominated. Connections that it turned down are tried again on other paths."""
         waiting: dict[asyncio.Task[None], PeerConnection] = {}
-        arrival = asyncio.create_task(agent.verified.get())
-        refused = asyncio.create_task(agent.counts.final.wait())
+        arrival = asyncio.create_task(agent.next_verified())
+        refused = asyncio.create_task(agent.final_refusal())
         try:
             while True:
                 await asyncio.wait({arrival, refused, *waiting}, return_when=asyncio.FIRST_COMPLETED)
                 if refused.done():
-                    raise agent.counts.refusals[-1]
+                    raise refused.result()
                 for task in [task for task in waiting if task.done()]:
                     connection = waiting.pop(task)
                     if self._is_nominated(agent, secret, task, connection):
@@ -33,7 +33,7 @@ class Seeking(Pairing):
                 if arrival.done():
                     connection = arrival.result()
                     waiting[asyncio.create_task(self._nomination(connection))] = connection
-                    arrival = asyncio.create_task(agent.verified.get())
+                    arrival = asyncio.create_task(agent.next_verified())
         finally:
             if not arrival.cancel() and not arrival.cancelled():
                 agent.connection_ended(arrival.result(), secret)  # it came at the last moment
@@ -66,6 +66,5 @@ class Seeking(Pairing):
 
     def _abandon(self, agent: Agent) -> BaseException:
         """The error for a search that ran out of time: a refusal that was heard says more than silence."""
-        if agent.counts.refusals:
-            return agent.counts.refusals[-1]
-        return no_path(agent, answered=self._has_answered)
+        record = agent.record()
+        return record.refusal or no_path(record, answered=self._has_answered)

@@ -56,7 +56,7 @@ def test_a_certificate_that_no_library_likes_costs_one_connection(version: int) 
     async def run() -> None:
         async with running(Role.JOINER, Part.JOIN, pin=bytes(16)) as agent:
             own = Preamble(CallKind.PAIR, Role.ISSUER, True)
-            stream = await call(agent.sockets.tcp_port, own, odd_certificate(version), server_side=True)
+            stream = await call(agent.tcp_port, own, odd_certificate(version), server_side=True)
             with contextlib.suppress(OSError, LocalpairError):
                 await asyncio.wait_for(stream.read(), 5)
             stream.abort()
@@ -72,7 +72,7 @@ def test_a_device_that_has_moved_shows_another_certificate(part: Part, same: boo
     lan = Interface(2, "eth0", InterfaceKind.ETHERNET, carrier=True, addresses=(there,))
 
     async def shown(agent: Agent) -> bytes:
-        stream = await call(agent.sockets.tcp_port, Preamble(CallKind.PAIR, Role.JOINER, True))
+        stream = await call(agent.tcp_port, Preamble(CallKind.PAIR, Role.JOINER, True))
         stream.abort()
         return stream.certificate
 
@@ -82,7 +82,7 @@ def test_a_device_that_has_moved_shows_another_certificate(part: Part, same: boo
             assert await shown(agent) == first
             agent._set_interfaces(Interfaces((lan,)))
             assert (await shown(agent) == first) is same
-            moved = await claim(agent.sockets.tcp_port)
+            moved = await claim(agent.tcp_port)
             await moved.until_verified()
 
     asyncio.run(run())
@@ -99,7 +99,7 @@ def test_a_secret_that_ends_in_the_middle_of_a_handshake_ends_that_handshake_onl
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as agent:
             agent.keyring.put("name", secret)
-            eve = await claim(agent.sockets.tcp_port, secret, "name")
+            eve = await claim(agent.tcp_port, secret, "name")
             for _ in range(frames):
                 await eve.step()
             agent.keyring.drop("name")
@@ -113,7 +113,7 @@ def test_a_secret_that_ends_in_the_middle_of_a_handshake_ends_that_handshake_onl
 def test_a_handshake_begun_with_an_offer_that_was_replaced_does_not_pass() -> None:
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as agent:
-            eve = await claim(agent.sockets.tcp_port)
+            eve = await claim(agent.tcp_port)
             await eve.step()
             agent.keyring.retire(OFFER)
             agent.keyring.put(OFFER, SharedSecret(bytes(16), Purpose.OFFER, Role.ISSUER))
@@ -135,7 +135,7 @@ def test_a_caller_that_falls_silent_after_tls_loses_its_slot(
 
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as agent:
-            stream = await call(agent.sockets.tcp_port, Preamble(kind, Role.JOINER, True))
+            stream = await call(agent.tcp_port, Preamble(kind, Role.JOINER, True))
             with pytest.raises(ConnectionError):
                 await asyncio.wait_for(stream.read(), 5)
 
@@ -150,7 +150,7 @@ def test_stalled_neighbours_of_one_ipv6_prefix_do_not_keep_others_of_it_out(
 
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as agent:
-            port = agent.sockets.tcp_port
+            port = agent.tcp_port
             stalled = [await connect(ip_address("::1"), port) for _ in range(2)]
             one = await connect(ip_address("::1"), port)
             await exchange_preambles(one, Preamble(CallKind.PAIR, Role.JOINER, True), timeout=3)
@@ -170,7 +170,7 @@ def test_a_confirmation_is_answered_in_the_call_that_it_was_made_for_and_in_no_o
     theirs = Keyring([(OFFER, THEIR_SECRET)])
 
     async def answer(agent: Agent, datagram_for: Callable[[bytes], bytes]) -> str:
-        stream = await call(agent.sockets.tcp_port, Preamble(CallKind.CONFIRM, Role.JOINER, True))
+        stream = await call(agent.tcp_port, Preamble(CallKind.CONFIRM, Role.JOINER, True))
         stream.write(CarriedBeacon.TYPE, datagram_for(certificate_fingerprint(stream.certificate)))
         try:
             frame = await asyncio.wait_for(stream.read(), 5)

@@ -54,7 +54,7 @@ async def is_closed(one: socket.socket) -> None:
 
 async def verified(agent: Agent) -> None:
     """Whoever holds the secret gets through to the verified proof."""
-    bob = await claim(agent.sockets.tcp_port)
+    bob = await claim(agent.tcp_port)
     await bob.until_verified()
     await asyncio.wait_for(agent.verified.get(), 5)
     bob.stream.abort()
@@ -68,7 +68,7 @@ def test_silent_connections_take_no_place_of_who_is_about_to_show_the_secret(
 
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as agent, crowd() as stranger:
-            port = agent.sockets.tcp_port
+            port = agent.tcp_port
             first = [await stranger(port, f"127.0.0.{number}") for number in (2, 3)]
             bob = await stranger(port, "127.0.0.1")
             loop, preamble = asyncio.get_running_loop(), Preamble(CallKind.PAIR, Role.JOINER, True)
@@ -97,7 +97,7 @@ def test_strangers_that_finish_tls_and_stall_take_places_from_each_other_only(
     async def run() -> None:
         part = Part.HOST if role is Role.ISSUER else Part.JOIN
         async with running(role, part) as agent, crowd() as stranger:
-            port, preamble = agent.sockets.tcp_port, Preamble(CallKind.PAIR, role.other, True)
+            port, preamble = agent.tcp_port, Preamble(CallKind.PAIR, role.other, True)
             held = []
             for number in range(PREAUTH_CONNECTIONS):
                 one = await stranger(port, f"127.0.1.{number}")
@@ -130,7 +130,7 @@ def test_strangers_get_few_tls_handshakes_in_a_second(monkeypatch: pytest.Monkey
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as agent, crowd() as stranger:
             for number in range(100):
-                one = await stranger(agent.sockets.tcp_port, f"127.0.1.{number}")
+                one = await stranger(agent.tcp_port, f"127.0.1.{number}")
                 await exchange_preambles(one, Preamble(CallKind.PAIR, Role.JOINER, True))
                 await is_closed(one)
 
@@ -144,7 +144,7 @@ def test_a_caller_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
 
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as agent, crowd() as stranger:
-            one = await stranger(agent.sockets.tcp_port, "127.0.0.2")
+            one = await stranger(agent.tcp_port, "127.0.0.2")
             words = Preamble(CallKind.PAIR, Role.JOINER, True).encode() + bytes(31)
             ending = asyncio.create_task(is_closed(one))
             for number in range(len(words)):
@@ -173,7 +173,7 @@ def test_where_descriptors_run_out_those_who_wait_make_room(monkeypatch: pytest.
 
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as agent, crowd() as stranger:
-            silent = await stranger(agent.sockets.tcp_port, "127.0.0.2")
+            silent = await stranger(agent.tcp_port, "127.0.0.2")
             await is_closed(silent)
             await verified(agent)
 

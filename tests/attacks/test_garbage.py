@@ -72,7 +72,7 @@ def test_frames_of_garbage_in_every_kind_of_call_end_that_call_only(
     async def run() -> None:
         async with running(role, Part.HOST if role is Role.ISSUER else Part.JOIN) as agent:
             for _ in range(150):
-                await one(agent.sockets.tcp_port, dice.choice(list(CallKind)))
+                await one(agent.tcp_port, dice.choice(list(CallKind)))
             listener = agent._listener
             assert len(listener._waiting) + len(listener._known) + len(listener._strangers) <= 2
 
@@ -89,7 +89,7 @@ def test_garbage_instead_of_a_preamble_or_of_tls_ends_the_connection_only(
     async def run() -> None:
         async with running(Role.ISSUER, Part.HOST) as agent:
             for number in range(150):
-                one = await connect(LOOPBACK, agent.sockets.tcp_port)
+                one = await connect(LOOPBACK, agent.tcp_port)
                 start = Preamble(CallKind.PAIR, Role.JOINER, True).encode() if number % 2 else b""
                 with contextlib.suppress(OSError):
                     await asyncio.get_running_loop().sock_sendall(one, start + garbage(dice))
@@ -110,7 +110,7 @@ def test_datagrams_of_garbage_change_nothing() -> None:
         async with running(Role.ISSUER, Part.HOST) as agent:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
                 for number in range(3_000):
-                    one.sendto(garbage(dice), (str(LOOPBACK), dice.choice((46_820, agent.sockets.udp_port))))
+                    one.sendto(garbage(dice), (str(LOOPBACK), dice.choice((46_820, agent.udp_port))))
                     if number % 50 == 0:
                         await asyncio.sleep(0)
             await asyncio.sleep(0.05)

@@ -198,7 +198,7 @@ def test_strangers_that_refuse_fill_no_memory_and_are_believed_nothing() -> None
         async with running(Role.JOINER, Part.SEND) as agent:
             for reason in (Refusal.UNKNOWN_DEVICE, *[Refusal.REVOKED] * 5, None):
                 own = Preamble(CallKind.PAIR, Role.ISSUER, True)
-                stream = await call(agent.sockets.tcp_port, own, server_side=True)
+                stream = await call(agent.tcp_port, own, server_side=True)
                 await asyncio.wait_for(stream.read(), 5)  # its hello
                 refusal = Refuse(REASONS.index(reason), random_bytes(16))
                 stream.write(refusal.TYPE, refusal.encode())
@@ -216,7 +216,7 @@ def test_the_issuer_s_own_reason_outlives_what_others_say_later() -> None:
         async with running(Role.JOINER, Part.SEND) as agent:
             agent.counts.final.set()  # the issuer has refused, and the person will be told so in a moment
             own = Preamble(CallKind.PAIR, Role.ISSUER, True)
-            stream = await call(agent.sockets.tcp_port, own, server_side=True)
+            stream = await call(agent.tcp_port, own, server_side=True)
             await asyncio.wait_for(stream.read(), 5)
             refusal = Refuse(REASONS.index(Refusal.EXPIRED), random_bytes(16))
             stream.write(refusal.TYPE, refusal.encode())

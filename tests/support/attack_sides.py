@@ -49,7 +49,7 @@ async def running(role: Role, part: Part, **more: Any) -> AsyncIterator[Agent]:
     wanted = Wanted(role, part, DeviceIdentity.generate(), secret=OFFER, **more)
     agent = Agent(wanted, Keyring([(OFFER, SECRET)]), on_event=lambda _: None)
     serving = asyncio.create_task(agent.run())
-    await agent.started.wait()
+    await agent.wait_started()
     try:
         yield agent
         assert not serving.done(), serving
@@ -133,7 +133,7 @@ def beacon(instance: bytes, sequence: int = 1, **more: Any) -> Beacon:
 async def peers(keyring: Keyring, role: Role, part: Part, events: list[Event]) -> AsyncIterator[Agent]:
     agent = Agent(Wanted(role, part, DeviceIdentity.generate()), keyring, on_event=events.append)
     serving = asyncio.create_task(agent.run())
-    await agent.started.wait()
+    await agent.wait_started()
     try:
         yield agent
         assert not serving.done(), serving

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from ipaddress import ip_address
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from localpair.candidate import Candidate, Origin
 from localpair.causes import describe, no_path
 from localpair.errors import UnreachableError
 from localpair.events import Attempt, Direction, Phase
+from localpair.net.agent.counts import SearchRecord
 from localpair.net.host.naming import describe as describe_error
 from localpair.wire.beacon import Part
 from localpair.wire.messages import NO_LOCALPAIR
@@ -29,14 +29,8 @@ def told(
     answered: bool = False,
 ) -> UnreachableError:
     """The error of an attempt that ended so."""
-    agent: Any = SimpleNamespace(
-        counts=SimpleNamespace(attempts=attempts, dropped=dropped),
-        peers=SimpleNamespace(nearby={b"one": None} if heard else {}),
-        checklists=SimpleNamespace(held_back=lambda: held_back or {}),
-        announcer=SimpleNamespace(failures={}),
-        wanted=SimpleNamespace(part=part),
-    )
-    return no_path(agent, answered=answered)
+    record = SearchRecord(part, attempts, heard, held_back or {}, dropped)
+    return no_path(record, answered=answered)
 
 
 def test_an_address_of_another_network_is_named_with_the_reason() -> None:

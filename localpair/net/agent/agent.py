@@ -10,12 +10,13 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
 
-from localpair.address import LOOPBACK, IPAddress, unscoped
+from localpair.address import LOOPBACK, IPAddress
 from localpair.candidate import Candidate
-from localpair.errors import Refusal
-from localpair.events import AddressAttempt, Attempt, Event, Phase
+from localpair.errors import Refusal, RefusedError
+from localpair.events import AddressAttempt, Attempt, Event, NearbyPeer, Phase, Ready
 from localpair.keys import (
     SessionCertificate,
     SharedSecret,
@@ -27,7 +28,7 @@ from localpair.net.agent.announcer import Announcer, Clock
 from localpair.net.agent.callbacks import CallbackChecker, CallbackSchedule
 from localpair.net.agent.check_lists import Checklists
 from localpair.net.agent.connection import PeerConnection
-from localpair.net.agent.counts import AgentCounts
+from localpair.net.agent.counts import AgentCounts, SearchRecord
 from localpair.net.agent.dial_policy import DialPolicy
 from localpair.net.agent.dialer import Dialer
 from localpair.net.agent.gathering import AddressReport, SeenByPeer, acquire_addresses
@@ -38,13 +39,14 @@ from localpair.net.agent.verification import Farewells, PeerVerifier
 from localpair.net.agent.wanted import Wanted
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.monitor import InterfaceWatch
-from localpair.net.host.routes import NoRoute, preferred_source
+from localpair.net.host.routes import sources_towards
 from localpair.net.transport.listener import Listener
-from localpair.net.transport.sockets import Sockets, open_sockets
+from localpair.net.transport.sockets import open_sockets
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts
 from localpair.protocol.checklist import DialOutcome
 from localpair.protocol.discovery import Discovery, Self
+from localpair.protocol.discovery_events import Carrier
 from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import INSTANCE_BYTES, Part
 from localpair.wire.messages import CallKind
@@ -55,7 +57,8 @@ _log = logging.getLogger("localpair.engine")
 class Agent:
     """One process's sockets at work for one keyring. ``run()`` serves until it is cancelled.
 
-    Verified connections stand in ``verified``; whoever takes one out ends it with ``connection_ended``.
+    Its owner gives the configuration, the keyring and where events go, takes verified connections with
+    ``next_verified``, and reaches for nothing behind the methods here.
     """
 
     def __init__(
@@ -69,10 +72,11 @@ class Agent:
     ) -> None:
         self.wanted, self.keyring, self.clock = wanted, keyring, clock
         self.instance = random_bytes(INSTANCE_BYTES)
-        self.certificate = SessionCertificate.generate()
-        self.sockets: Sockets = open_sockets(wanted.port, prefer=wanted.prefer_port)
+        self._certificate = SessionCertificate.generate()
+        self._sockets = sockets = open_sockets(wanted.port, prefer=wanted.prefer_port)
+        self.tcp_port, self.udp_port, self.dial_port = sockets.tcp_port, sockets.udp_port, sockets.dial_port
         self.verified: asyncio.Queue[PeerConnection] = asyncio.Queue()
-        self.started = asyncio.Event()
+        self._started = asyncio.Event()
         self.counts = AgentCounts()
         # By secret: where a peer's listener was refused to us.
         self._refused: deque[tuple[str, IPAddress]] = deque(maxlen=CANDIDATES)
@@ -80,14 +84,14 @@ class Agent:
         self._changed = asyncio.Event()
         self._dials: set[asyncio.Task[bool]] = set()
         self._farewells = Farewells()
-        contexts = self._contexts = Contexts(self.certificate)
+        contexts = self._contexts = Contexts(self._certificate)
         self.announcer = Announcer(
-            Discovery(self._ourselves(), keyring, clock()), self.sockets, clock, self._changed.set
+            Discovery(self._ourselves(), keyring, clock()), self._sockets, clock, self._changed.set
         )
         self.checklists = Checklists(clock)
         admission = CallAdmission(keyring)
         self.callbacks = CallbackChecker(
-            contexts, admission, wanted.role, self.announcer, clock, self.sockets.tcp_port, {}
+            contexts, admission, wanted.role, self.announcer, clock, self._sockets.tcp_port, {}
         )
         self._hole_puncher = HolePuncher(
             self.announcer, wanted.role, clock, self._dial, self._attempted, self._changed.set
@@ -98,14 +102,14 @@ class Agent:
         self._verifier = PeerVerifier(
             wanted, keyring, self.instance, self.counts, self.peers, self.announcer, clock
         )
-        self._scanner = Scanner(self.announcer, self.sockets.udp_port, wanted.part)
+        self._scanner = Scanner(self.announcer, self._sockets.udp_port, wanted.part)
         self._listener = self._new_listener(contexts, admission)
         self._dialer = self._new_dialer(contexts, admission)
 
     def _ourselves(self) -> Self:
         return Self(
-            self.wanted.part, self.instance, random_bytes(32), self.sockets.tcp_port, self.sockets.udp_port,
-            self.sockets.dial_port, self.wanted.announced, self.wanted.run,
+            self.wanted.part, self.instance, random_bytes(32), self._sockets.tcp_port, self._sockets.udp_port,
+            self._sockets.dial_port, self.wanted.announced, self.wanted.run,
         )  # fmt: skip
 
     def _new_listener(self, contexts: Contexts, admission: CallAdmission) -> Listener:
@@ -114,7 +118,7 @@ class Agent:
             CallKind.SELF: self.callbacks.answer_self,
             CallKind.CONFIRM: self._confirmation,
         }
-        return Listener(self.sockets.listeners, contexts, self.wanted.role, handlers, admission.knows)
+        return Listener(self._sockets.listeners, contexts, self.wanted.role, handlers, admission.knows)
 
     def _new_dialer(self, contexts: Contexts, admission: CallAdmission) -> Dialer:
         return Dialer(
@@ -136,10 +140,27 @@ class Agent:
                     group.create_task(self._tick(group))
                     if self.wanted.part is not Part.DISCOVER:
                         group.create_task(self._scanner.run())
-                    self.started.set()
+                    self._started.set()
         finally:
             await self._farewells.end()
             self._close()
+
+    async def wait_started(self) -> None:
+        """Wait until ``run`` serves."""
+        await self._started.wait()
+
+    async def next_verified(self) -> PeerConnection:
+        """The next verified connection; whoever takes it ends it with ``connection_ended``, or gives it back."""
+        return await self.verified.get()
+
+    def give_back(self, connection: PeerConnection) -> None:
+        """Leave a verified connection to whoever asks for the next one."""
+        self.verified.put_nowait(connection)
+
+    async def final_refusal(self) -> RefusedError:
+        """Wait until whoever has proven the pair's or the offer's key has refused, and give what it said."""
+        await self.counts.final.wait()
+        return self.counts.refusals[-1]
 
     async def acquire(
         self,
@@ -152,7 +173,7 @@ class Agent:
         """Run the stages over our own listener and keep what they found as evidence."""
         report = await acquire_addresses(
             self.announcer.interfaces,
-            port=self.sockets.tcp_port,
+            port=self._sockets.tcp_port,
             call=self.callbacks.call_self,
             seen_by_peer=seen_by_peer,
             everything=everything,
@@ -166,7 +187,46 @@ class Agent:
 
     def own_candidates(self) -> tuple[Candidate, ...]:
         """Our own addresses with the listener's port, best first."""
-        return self.announcer.own(self.sockets.tcp_port)
+        return self.announcer.own(self.tcp_port)
+
+    def ready(self) -> Ready:
+        """What tells where this agent listens."""
+        return Ready(self.tcp_port, self.udp_port, self.own_candidates())
+
+    @property
+    def key_hash(self) -> bytes:
+        """The hash of the key that our listener shows, as an offer pins it."""
+        return self._certificate.key_hash
+
+    @property
+    def interfaces(self) -> Interfaces:
+        """This host's network as it is now."""
+        return self.announcer.interfaces
+
+    def is_own(self, address: IPAddress) -> bool:
+        """Whether an address is this host's."""
+        return self.announcer.is_own(address)
+
+    def nearby(self) -> list[NearbyPeer]:
+        """The peers that can be chosen now."""
+        return list(self.peers.nearby.values())
+
+    def wait_for_peers(self) -> Coroutine[Any, Any, object]:
+        """Wait until a peer comes, goes or moves after this call, also where it is awaited only later."""
+        return self.peers.wait_for_change()
+
+    def is_heard_by(self, secret: str) -> bool:
+        """Whether the other holder of this secret has said that it hears us at the addresses that we have now."""
+        return secret in self.peers.heard_by
+
+    def record(self) -> SearchRecord:
+        """What is known of the search so far, for an explanation of why nothing came of it."""
+        counts, failures = self.counts, self.announcer.failures.items()
+        return SearchRecord(
+            self.wanted.part, tuple(counts.attempts), bool(self.peers.nearby), self.checklists.held_back(),
+            counts.dropped, frozenset(name for (_, carrier), name in failures if carrier is not Carrier.TCP),
+            counts.strangers, counts.refusals[-1] if counts.refusals else None,
+        )  # fmt: skip
 
     def add(self, secret: str, candidates: Sequence[Candidate], delay: float = 0.0) -> None:
         """Dial these addresses for a secret, in ``delay`` seconds at the earliest."""
@@ -180,7 +240,7 @@ class Agent:
         # Those to which no route leads are no reason to wait before others are asked.
         near = self.announcer.interfaces.near
         others = [Candidate(one) for one in known if not (self.announcer.is_own(one) or near.waits_for(one))]
-        self._scanner.has_target |= any(True for _ in self.sources_for(others))
+        self._scanner.has_target |= any(True for _ in sources_towards(others))
         for address in (*known, LOOPBACK):
             self.announcer.add_target(address, udp_port)
         self._changed.set()
@@ -188,17 +248,6 @@ class Agent:
     def meets_somebody(self) -> bool:
         """Whether a connection is open on which the peer speaks TLS, with the pinned key where one is known."""
         return any(self._verifier.open_connections())
-
-    def source_for(self, peer: Iterable[Candidate]) -> IPAddress | None:
-        """The own address that the routing table uses towards a peer; None where no route leads to it."""
-        return next(self.sources_for(peer), None)
-
-    def sources_for(self, peer: Iterable[Candidate]) -> Iterator[IPAddress]:
-        """The own address that the routing table uses towards each address of a peer to which a route leads."""
-        for candidate in peer:
-            answer = preferred_source(candidate.address, scope=candidate.scope)
-            if not isinstance(answer, NoRoute):
-                yield unscoped(answer.source)
 
     def expect_issuer(self, pin: bytes, addresses: Sequence[IPAddress]) -> None:
         """Whoever issued the offer has the key of this hash, and ranks its own addresses in this order."""
@@ -335,7 +384,7 @@ class Agent:
     def _set_interfaces(self, interfaces: Interfaces) -> None:
         if interfaces.own_addresses != self.announcer.interfaces.own_addresses:
             self.peers.heard_by.clear()
-            if self.started.is_set() and self.wanted.part is not Part.HOST:  # an offer pins the certificate
+            if self._started.is_set() and self.wanted.part is not Part.HOST:  # an offer pins the certificate
                 # Else whoever connects here and there would know that it is one device that has moved.
                 self._contexts.show(SessionCertificate.generate())
         self.announcer.set_interfaces(interfaces)
@@ -382,6 +431,6 @@ class Agent:
         self.announcer.flush()
         self.announcer.stop()
         self._hole_puncher.clear()
-        self.sockets.close()
+        self._sockets.close()
         while not self.verified.empty():
             self.verified.get_nowait().stream.abort()

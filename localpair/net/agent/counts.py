@@ -1,13 +1,16 @@
-"""What an agent has counted, for an explanation of why nothing came of it."""
+"""What an agent has counted and seen, for an explanation of why nothing came of it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from localpair.address import IPAddress
 from localpair.errors import RefusedError
 from localpair.events import Attempt
+from localpair.wire.beacon import Part
 
 _KEPT_ATTEMPTS = 512  # the latest ones: an explanation needs no more
 
@@ -25,3 +28,22 @@ class AgentCounts:
     refusals: deque[RefusedError] = field(default_factory=lambda: deque(maxlen=1))
     final: asyncio.Event = field(default_factory=asyncio.Event)
     strangers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRecord:
+    """What an agent knows of its search so far.
+
+    ``heard``: whether any peer is heard now. ``held_back`` holds the addresses that are not dialled as the network is
+    now, each with the reason, and ``dropped`` a sentence for each that is never called. ``refused_sends`` names the
+    errors with which this host refused to send. ``refusal`` is what a holder of the secret or of the offer's key said.
+    """
+
+    part: Part
+    attempts: tuple[Attempt, ...] = ()
+    heard: bool = False
+    held_back: Mapping[IPAddress, str] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+    refused_sends: frozenset[str] = frozenset()
+    strangers: int = 0
+    refusal: RefusedError | None = None

@@ -9,11 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from localpair.address import AddressClass, IPAddress, classify, normalise, unscoped
+from localpair.candidate import Candidate
 from localpair.limits import DISCOVERY_PORT
 
 if TYPE_CHECKING:
@@ -87,6 +89,14 @@ def preferred_source(destination: IPAddress, port: int = DISCOVERY_PORT, scope: 
     if classify(source) is AddressClass.UNSPECIFIED:
         return _no_route(destination, OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL)))
     return Route(destination, unscoped(source))
+
+
+def sources_towards(peer: Iterable[Candidate]) -> Iterator[IPAddress]:
+    """The own address that the routing table uses towards each address of a peer to which a route leads."""
+    for candidate in peer:
+        answer = preferred_source(candidate.address, scope=candidate.scope)
+        if not isinstance(answer, NoRoute):
+            yield unscoped(answer.source)
 
 
 def owns(address: IPAddress, scope: int = 0) -> bool:
