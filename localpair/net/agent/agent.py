@@ -6,11 +6,9 @@ It knows secrets and roles, and neither persons nor trust: what becomes of a ver
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from localpair.address import LOOPBACK, IPAddress
@@ -22,7 +20,7 @@ from localpair.keys import (
     SharedSecret,
     random_bytes,
 )
-from localpair.limits import CANDIDATES, STAGE_THREE_S
+from localpair.limits import STAGE_THREE_S
 from localpair.net.agent.admission import CallAdmission
 from localpair.net.agent.announcer import Announcer, Clock
 from localpair.net.agent.callbacks import CallbackChecker, CallbackSchedule
@@ -31,6 +29,7 @@ from localpair.net.agent.connection import PeerConnection
 from localpair.net.agent.counts import AgentCounts, SearchRecord
 from localpair.net.agent.dial_policy import DialPolicy
 from localpair.net.agent.dialer import Dialer
+from localpair.net.agent.dialing import DialRunner
 from localpair.net.agent.gathering import AddressReport, SeenByPeer, acquire_addresses
 from localpair.net.agent.hole_punching import HolePuncher
 from localpair.net.agent.peers import PeerTable
@@ -41,7 +40,7 @@ from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.monitor import InterfaceWatch
 from localpair.net.host.routes import sources_towards
 from localpair.net.transport.listener import Listener
-from localpair.net.transport.sockets import open_sockets
+from localpair.net.transport.sockets import Sockets, open_sockets
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts
 from localpair.protocol.checklist import DialOutcome
@@ -50,8 +49,6 @@ from localpair.protocol.discovery_events import Carrier
 from localpair.protocol.keyring import Keyring
 from localpair.wire.beacon import INSTANCE_BYTES, Part
 from localpair.wire.messages import CallKind
-
-_log = logging.getLogger("localpair.engine")
 
 
 class Agent:
@@ -78,39 +75,27 @@ class Agent:
         self.verified: asyncio.Queue[PeerConnection] = asyncio.Queue()
         self._started = asyncio.Event()
         self.counts = AgentCounts()
-        # By secret: where a peer's listener was refused to us.
-        self._refused: deque[tuple[str, IPAddress]] = deque(maxlen=CANDIDATES)
         self._on_event, self._on_network = on_event, on_network
         self._changed = asyncio.Event()
-        self._dials: set[asyncio.Task[bool]] = set()
         self._farewells = Farewells()
         contexts = self._contexts = Contexts(self._certificate)
-        self.announcer = Announcer(
-            Discovery(self._ourselves(), keyring, clock()), self._sockets, clock, self._changed.set
-        )
+        discovery = Discovery(_announced(wanted, self.instance, sockets), keyring, clock())
+        self.announcer = Announcer(discovery, sockets, clock, self._changed.set)
         self.checklists = Checklists(clock)
         admission = CallAdmission(keyring)
         self.callbacks = CallbackChecker(
-            contexts, admission, wanted.role, self.announcer, clock, self._sockets.tcp_port, {}
+            contexts, admission, wanted.role, self.announcer, clock, self.tcp_port, {}
         )
-        self._hole_puncher = HolePuncher(
-            self.announcer, wanted.role, clock, self._dial, self._attempted, self._changed.set
-        )
+        self._hole_puncher = self._new_hole_puncher()
         self._policy = DialPolicy(wanted.part, self.announcer, self.checklists, self._hole_puncher, clock)
         schedule = CallbackSchedule(self.callbacks, self.announcer, on_event)
         self.peers = PeerTable(wanted.part, self.announcer, schedule, self._policy, on_event)
         self._verifier = PeerVerifier(
             wanted, keyring, self.instance, self.counts, self.peers, self.announcer, clock
         )
-        self._scanner = Scanner(self.announcer, self._sockets.udp_port, wanted.part)
+        self._scanner = Scanner(self.announcer, self.udp_port, wanted.part)
         self._listener = self._new_listener(contexts, admission)
-        self._dialer = self._new_dialer(contexts, admission)
-
-    def _ourselves(self) -> Self:
-        return Self(
-            self.wanted.part, self.instance, random_bytes(32), self._sockets.tcp_port, self._sockets.udp_port,
-            self._sockets.dial_port, self.wanted.announced, self.wanted.run,
-        )  # fmt: skip
+        self._dials = self._new_dials(contexts, admission)
 
     def _new_listener(self, contexts: Contexts, admission: CallAdmission) -> Listener:
         handlers = {
@@ -120,11 +105,20 @@ class Agent:
         }
         return Listener(self._sockets.listeners, contexts, self.wanted.role, handlers, admission.knows)
 
-    def _new_dialer(self, contexts: Contexts, admission: CallAdmission) -> Dialer:
-        return Dialer(
+    def _new_hole_puncher(self) -> HolePuncher:
+        def adopt(secret: str, candidate: Candidate, connected: socket.socket) -> Awaitable[bool]:
+            return self._dials.dial(secret, candidate, connected)
+
+        return HolePuncher(
+            self.announcer, self.wanted.role, self.clock, adopt, self._attempted, self._changed.set
+        )
+
+    def _new_dials(self, contexts: Contexts, admission: CallAdmission) -> DialRunner:
+        dialer = Dialer(
             contexts, self.wanted.role, self.clock, admission.responder, self._verifier.make_connection,
             self._verifier.verify, self._attempted, lambda: self._listener.met,
         )  # fmt: skip
+        return DialRunner(self.checklists, dialer, self._hole_puncher, self.give_back, self._changed.set)
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -173,7 +167,7 @@ class Agent:
         """Run the stages over our own listener and keep what they found as evidence."""
         report = await acquire_addresses(
             self.announcer.interfaces,
-            port=self._sockets.tcp_port,
+            port=self.tcp_port,
             call=self.callbacks.call_self,
             seen_by_peer=seen_by_peer,
             everything=everything,
@@ -265,7 +259,9 @@ class Agent:
     def begin_session(self, instance: bytes) -> None:
         """A session with this peer stands: announce nothing, and dial the peer only where it is heard anew."""
         self._verifier.resuming = False
-        self._stop_dialing()
+        self.checklists.clear()
+        self.peers.stop_dialing()
+        self._dials.stop()
         self.pause_dialing(instance)
         self.pause_announcing()
 
@@ -287,13 +283,6 @@ class Agent:
     def peer_ended(self, instance: bytes) -> None:
         """One of several sessions is over: its peer is not there any more."""
         self._policy.ended(instance)
-
-    def _stop_dialing(self) -> None:
-        self.checklists.clear()
-        self.peers.stop_dialing()
-        for task in list(self._dials):
-            if task is not asyncio.current_task():
-                task.cancel()
 
     def rekey(self, name: str, secret: SharedSecret) -> None:
         """From now on this secret and no other: the offer's work is done."""
@@ -360,10 +349,7 @@ class Agent:
         while True:
             self._changed.clear()
             self.peers.step(group)
-            for secret, candidate in self.checklists.due():
-                task = group.create_task(self._dial(secret, candidate))
-                self._dials.add(task)
-                task.add_done_callback(self._dials.discard)
+            self._dials.start_due(group)
             await self._wait()
 
     async def _wait(self) -> None:
@@ -392,26 +378,6 @@ class Agent:
         self.checklists.set_interfaces(interfaces)
         self._on_network(interfaces)
 
-    async def _dial(self, secret: str, candidate: Candidate, connected: socket.socket | None = None) -> bool:
-        """Whether a connection came of it."""
-        result = await self._dialer.dial(secret, candidate, connected)
-        if isinstance(result, PeerConnection):
-            self.verified.put_nowait(result)
-            return True
-        self.checklists.ended(secret, candidate, result)
-        if result is DialOutcome.REFUSED:
-            self._refusal(secret, candidate)
-        self._changed.set()
-        return False
-
-    def _refusal(self, secret: str, candidate: Candidate) -> None:
-        """A closed dial port alone means nothing: nobody listens there."""
-        place = (secret, candidate.address)
-        if not candidate.dial_from and place not in self._refused:
-            self._refused.append(place)
-        elif candidate.dial_from and place in self._refused:
-            self._hole_puncher.refused(*place)
-
     async def _accepted(self, stream: FrameStream) -> None:
         connection = await self._verifier.accept(stream)
         self._listener.admitted()
@@ -434,3 +400,11 @@ class Agent:
         self._sockets.close()
         while not self.verified.empty():
             self.verified.get_nowait().stream.abort()
+
+
+def _announced(wanted: Wanted, instance: bytes, sockets: Sockets) -> Self:
+    """What beacons say of this side."""
+    return Self(
+        wanted.part, instance, random_bytes(32), sockets.tcp_port, sockets.udp_port, sockets.dial_port,
+        wanted.announced, wanted.run,
+    )  # fmt: skip
