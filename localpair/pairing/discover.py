@@ -67,11 +67,10 @@ async def acquire_addresses(
 @asynccontextmanager
 async def _exploring(on_event: Callable[[Event], None], port: int) -> AsyncIterator[Agent]:
     """An agent without a secret: it hears, answers confirmations, and pairs with nobody."""
-    wanted = Wanted(Role.JOINER, Part.DISCOVER, DeviceIdentity.generate(), port=port)
+    wanted = Wanted(Role.JOINER, Part.DISCOVER, DeviceIdentity.generate(), port=port, silent=True)
     agent = Agent(
         wanted, Keyring(), on_event=lambda event: None if isinstance(event, Attempt) else on_event(event)
     )
-    agent.pause_announcing()
     serving = asyncio.create_task(agent.run())
     try:
         starting = asyncio.create_task(agent.wait_started())

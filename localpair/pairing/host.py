@@ -127,11 +127,10 @@ class Hosting(Pairing):
             Role.ISSUER, Part.HOST, identity, settings.name,
             fit_label(settings.name) if settings.announce_name else "",
             settings.gives, settings.takes, port=settings.port, run=run,
+            silent=settings.flow == "pre",  # until there is an offer
         )  # fmt: skip
         self._keep_quiet()
         agent = self._agent = self._new_agent(wanted)
-        if settings.flow == "pre":
-            agent.pause_announcing()  # until there is an offer
         await self._start(agent, group)
         await self._find_own_addresses(agent)
         self._emit(agent.ready())

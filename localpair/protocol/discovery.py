@@ -246,7 +246,7 @@ class Discovery:
         self._started, self._beats, self._next_beat = now, 0, now
 
     def pause_announcing(self) -> None:
-        """Send nothing more until ``wake()``: a session stands."""
+        """Send nothing more until ``resume_announcing()``: a session stands, or there is no offer yet."""
         self._next_beat = None
 
     def goodbye(self) -> None:

@@ -79,7 +79,9 @@ class Agent:
         self._changed = asyncio.Event()
         self._farewells = Farewells()
         contexts = self._contexts = Contexts(self._certificate)
-        discovery = Discovery(_announced(wanted, self.instance, sockets), keyring, clock())
+        discovery = self._discovery = Discovery(_announced(wanted, self.instance, sockets), keyring, clock())
+        if wanted.silent:
+            discovery.pause_announcing()
         self.announcer = Announcer(discovery, sockets, clock, self._changed.set)
         self.checklists = Checklists(clock)
         admission = CallAdmission(keyring)
@@ -263,7 +265,7 @@ class Agent:
         self.peers.stop_dialing()
         self._dials.stop()
         self.pause_dialing(instance)
-        self.pause_announcing()
+        self._discovery.pause_announcing()
 
     def resume_session(self, instance: bytes, secret: str, candidates: Sequence[Candidate]) -> None:
         """Its connection is lost: find the peer again, where it is heard and at these addresses."""
@@ -292,13 +294,9 @@ class Agent:
         self.keyring.put(name, secret, heard)
         self._verifier.secret, self._verifier.pin = name, None
 
-    def pause_announcing(self) -> None:
-        """Announce nothing until ``resume_announcing()``."""
-        self.announcer.discovery.pause_announcing()
-
     def resume_announcing(self) -> None:
         """Announce again, from a new burst on."""
-        self.announcer.discovery.resume_announcing(self.clock())
+        self._discovery.resume_announcing(self.clock())
         self._scanner.scan_soon()
         self._changed.set()
 
@@ -393,7 +391,7 @@ class Agent:
         self._on_event(attempt)
 
     def _close(self) -> None:
-        self.announcer.discovery.goodbye()
+        self._discovery.goodbye()
         self.announcer.flush()
         self.announcer.stop()
         self._hole_puncher.clear()

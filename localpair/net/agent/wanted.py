@@ -14,7 +14,8 @@ class Wanted:
 
     ``secret`` names the secret that a joiner means; ``pin`` is the issuer's key hash where the offer gave one.
     ``label`` is what a peer is told that has proven the secret, a general name where it is empty; ``announced`` is
-    the name that beacons carry, empty by default. ``run`` is higher than in every earlier run of this device.
+    the name that beacons carry, empty by default; ``silent``: none is sent before ``Agent.resume_announcing``. ``run``
+    is higher than in every earlier run of this device.
     """
 
     role: Role
@@ -29,3 +30,4 @@ class Wanted:
     port: int = 0
     prefer_port: int = 0
     run: int = 0
+    silent: bool = False
