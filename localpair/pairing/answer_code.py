@@ -39,7 +39,7 @@ async def answer_codes(
 def _answer_code(agent: Agent, secret: SharedSecret, offered: Sequence[Candidate]) -> str:
     """Where we can be called, as a text; empty where we have no address."""
     interfaces = agent.interfaces
-    foreign = [one for one in offered if not agent.is_own(one.address)]
+    foreign = [one for one in offered if not interfaces.is_own(one.address)]
     addresses = select_for_answer(
         agent.own_candidates(), interfaces.interfaces, frozenset(sources_towards(foreign))
     )

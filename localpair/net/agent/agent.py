@@ -199,10 +199,6 @@ class Agent:
         """This host's network as it is now."""
         return self.announcer.interfaces
 
-    def is_own(self, address: IPAddress) -> bool:
-        """Whether an address is this host's."""
-        return self.announcer.is_own(address)
-
     def nearby(self) -> list[NearbyPeer]:
         """The peers that can be chosen now."""
         return list(self.peers.nearby.values())
@@ -234,8 +230,8 @@ class Agent:
         known = tuple(addresses)
         self._scanner.port = udp_port
         # Those to which no route leads are no reason to wait before others are asked.
-        near = self.announcer.interfaces.near
-        others = [Candidate(one) for one in known if not (self.announcer.is_own(one) or near.waits_for(one))]
+        network = self.announcer.interfaces
+        others = [Candidate(one) for one in known if not (network.is_own(one) or network.near.waits_for(one))]
         self._scanner.has_target |= any(True for _ in sources_towards(others))
         for address in (*known, LOOPBACK):
             self.announcer.add_target(address, udp_port)

@@ -140,12 +140,6 @@ class Announcer:
         """The time that discovery runs by."""
         return self._clock()
 
-    def is_own(self, address: IPAddress) -> bool:
-        """Whether an address is this host's."""
-        return (
-            unscoped(address) in self.interfaces.own_addresses or classify(address) is AddressClass.LOOPBACK
-        )
-
     def _announce_network(self) -> None:
         addresses = [candidate.address for candidate in self.own(0)][:BEACON_ADDRESSES]
         self.discovery.set_network(_outlets(self.interfaces), addresses, self._clock(), self.interfaces.near)

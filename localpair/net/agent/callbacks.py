@@ -176,7 +176,7 @@ class CallbackSchedule:
         source = event.source
         scope = scope_of(source.address, source.scope)
         key = (unscoped(source.address), event.tcp_port)
-        own = self._announcer.is_own(source.address)
+        own = self._announcer.interfaces.is_own(source.address)
         probe = Candidate(unscoped(source.address), event.tcp_port)
         now = self._checker.clock()
         if own or key in self._called or not self._announcer.interfaces.near.may_dial(probe):

@@ -78,11 +78,11 @@ class DialPolicy:
             self._announcer.add_target(event.source.address, event.udp_port, event.source.scope)
         for claim in event.claims:
             usable = event.udp_port >= LOWEST_DIALLED_PORT and self.is_near(claim)
-            if usable and not self._announcer.is_own(claim):
+            if usable and not self._announcer.interfaces.is_own(claim):
                 self._announcer.add_target(claim, event.udp_port)
         if _COUNTERPART.get(self._part) is not event.part:
             return
-        if self._announcer.is_own(event.source.address):
+        if self._announcer.interfaces.is_own(event.source.address):
             self._checklists.on_this_host(secret)
         # Whoever shows the offer gives the other side's dial a head start: usually it is under way already. Not so
         # where the other side could merely answer.
@@ -174,7 +174,7 @@ class DialPolicy:
             not own_port
             or not event.dial_port
             or event.carrier is Carrier.TCP
-            or self._announcer.is_own(source.address)
+            or self._announcer.interfaces.is_own(source.address)
         ):
             return
         scope = scope_of(source.address, source.scope)

@@ -131,7 +131,7 @@ class PeerTable:
         if (
             between_pairs
             and event.instance not in self._ourselves
-            and self._announcer.is_own(event.source.address)
+            and self._announcer.interfaces.is_own(event.source.address)
         ):
             self._note_whose(event.instance, ourselves=True if event.part is self._part else None)
         return self._ourselves.get(event.instance) is True
@@ -168,7 +168,7 @@ class PeerTable:
         self.foreign[source] = reason
         while len(self.foreign) > PEERS:
             self.foreign.popitem(last=False)
-        sealed = reason == "stranger" and not self._announcer.is_own(source)
+        sealed = reason == "stranger" and not self._announcer.interfaces.is_own(source)
         if sealed and self._part is Part.DISCOVER and not self._told_of_sealed:
             self._told_of_sealed = True
             self._emit(SealedHeard())
@@ -191,5 +191,5 @@ class PeerTable:
         peer = self.nearby.get(event.instance)
         if peer is not None and self._is_told_of(event.instance):
             self._emit(PeerFound(peer, hears_us=True))
-        if event.called and self._announcer.is_own(address):
+        if event.called and self._announcer.interfaces.is_own(address):
             group.create_task(self._callbacks.confirm_own(address))

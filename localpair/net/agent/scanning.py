@@ -126,7 +126,7 @@ class Scanner:
             interface is not None
             and _may_probe(target.address, interface)
             and not self._announcer.interfaces.near.waits_for(target.address)
-            and not self._announcer.is_own(target.address)
+            and not self._announcer.interfaces.is_own(target.address)
         )
 
     def _is_on_link(self, address: IPAddress) -> bool:
@@ -171,7 +171,7 @@ class Scanner:
                 return
 
     def _probe(self, address: IPAddress, index: int) -> None:
-        if self._announcer.is_own(address):
+        if self._announcer.interfaces.is_own(address):
             return
         target = BeaconTarget(
             address, self.port, index

@@ -68,6 +68,10 @@ class Interfaces:
                 return interface
         return None
 
+    def is_own(self, address: IPAddress) -> bool:
+        """Whether an address is this host's."""
+        return unscoped(address) in self.own_addresses or classify(address) is AddressClass.LOOPBACK
+
     def on_link(self, address: IPAddress) -> tuple[Interface, ...]:
         """The interfaces in whose own subnets, by the real mask, ``address`` lies; the narrowest subnet first."""
         return links_to(unscoped(address), self.interfaces)

@@ -169,9 +169,6 @@ class Lan:
     def now(self) -> float:
         return self.time
 
-    def is_own(self, address: IPAddress) -> bool:
-        return address == ip_address("192.168.1.1")
-
     def flush(self) -> list[Transmit]:
         return []
 

@@ -278,7 +278,6 @@ def table(part: Part, cards: Interfaces, clock: Callable[[], float]) -> tuple[Ch
     checklists = Checklists(clock)
     checklists.set_interfaces(cards)
     announcer: Any = SimpleNamespace(
-        is_own=lambda address: address in cards.own_addresses,
         add_target=lambda *_: None,
         dial_port=46830,
         interfaces=cards,
