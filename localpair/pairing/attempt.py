@@ -172,7 +172,7 @@ class Pairing:
     def _become_session(self, agent: Agent, role: Role, agreed: Agreed, group: asyncio.TaskGroup) -> None:
         """The pair stands: end the search and hand out the session."""
         path = agreed.connection.path()
-        agent.connection_won(agreed.connection)
+        self._emit(agreed.connection.nominated(agent.clock()))
         reconnector = self._reconnector = Reconnector(agent, role, agreed, self._emit)
         group.create_task(reconnector.run())
         group.create_task(self._end_when_revoked(agreed.peer.device_id))

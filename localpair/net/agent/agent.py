@@ -14,7 +14,7 @@ from typing import Any
 from localpair.address import LOOPBACK, IPAddress
 from localpair.candidate import Candidate
 from localpair.errors import Refusal, RefusedError
-from localpair.events import AddressAttempt, Attempt, Event, NearbyPeer, Phase, Ready
+from localpair.events import AddressAttempt, Attempt, Event, NearbyPeer, Ready
 from localpair.keys import (
     SessionCertificate,
     SharedSecret,
@@ -295,18 +295,6 @@ class Agent:
         self._discovery.resume_announcing(self.clock())
         self._scanner.scan_soon()
         self._changed.set()
-
-    def connection_won(self, connection: PeerConnection) -> None:
-        """A connection became the session: report it among the attempts."""
-        self._on_event(
-            Attempt(
-                connection.candidate,
-                connection.direction,
-                Phase.NOMINATION,
-                "ok",
-                connection.age_ms(self.clock()),
-            )
-        )
 
     def ms_since_first_sign(self, connection: PeerConnection) -> float:
         """Milliseconds since the peer of a connection was first heard, or since the connection stood."""

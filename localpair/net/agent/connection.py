@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from localpair.candidate import Candidate
 from localpair.errors import LocalpairError, Refusal, RefusedError
-from localpair.events import Direction, Path
+from localpair.events import Attempt, Direction, Path, Phase
 from localpair.keys import Role
 from localpair.net.transport.stream import FrameStream
 from localpair.protocol.handshake import Handshake, HandshakeEvent, Refused, Verified
@@ -78,9 +78,10 @@ class PeerConnection:
         """Whether the peer has made this connection in place of one that began at ``since`` and that it has lost."""
         return self.verified is not None and self.verified.peer_resumes and self.since > since
 
-    def age_ms(self, now: float) -> float:
-        """Milliseconds since the handshake began."""
-        return (now - self.since) * 1000
+    def nominated(self, now: float) -> Attempt:
+        """The attempt that this connection was, now that it is to be the session."""
+        ms = (now - self.since) * 1000
+        return Attempt(self.candidate, self.direction, Phase.NOMINATION, "ok", ms)
 
     def path(self) -> Path:
         """The way this connection runs, with the carrier that made whoever dialled know the address; the joiner, where

@@ -273,7 +273,9 @@ def test_a_way_is_worth_no_more_than_its_link(monkeypatch: pytest.MonkeyPatch) -
     assert tried == [(101.0, 0)]
 
 
-def table(part: Part, cards: Interfaces, clock: Callable[[], float]) -> tuple[Checklists, Any, DialPolicy, PeerTable]:
+def table(
+    part: Part, cards: Interfaces, clock: Callable[[], float]
+) -> tuple[Checklists, Any, DialPolicy, PeerTable]:
     """A peer table between a stand-in for the announcer, which hears what its ``step`` gives, and real checklists."""
     checklists = Checklists(clock)
     checklists.set_interfaces(cards)
@@ -331,7 +333,9 @@ def test_an_address_of_another_link_waits_where_the_peer_has_one_on_this_link(
     """Its host-only network is heard over the LAN: it answers there for that address, but lies there with another."""
     monkeypatch.setattr(module, "route_to", lambda address, _: NoRoute(address, errno.ENETUNREACH, "", ""))
     now = 100.0
-    checklists, announcer, _, peers = table(Part.JOIN, Interfaces((card(LAN, "192.168.1.10/24"),)), lambda: now)
+    checklists, announcer, _, peers = table(
+        Part.JOIN, Interfaces((card(LAN, "192.168.1.10/24"),)), lambda: now
+    )
     box = ip_address("192.168.56.1")
     source = BeaconSource(box, 46821, 0, LAN, IPv4Address("192.168.1.10"))
     heard = Heard(
