@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,7 @@ from localpair_lab.model.values import (
     Target,
 )
 from localpair_lab.model.variables import Variable
+from localpair_lab.model.verdicts import Verdict
 
 
 class NetworkInterface(Model):
@@ -74,15 +75,10 @@ class RoutingPolicy(Model):
     family: Literal["ipv4", "ipv6"] = "ipv4"
 
 
-FirewallVerdict: TypeAlias = Literal[
-    "accept", "drop", "reject-reset", "reject-port", "reject-admin", "reject-host", "reject-route"
-]
-
-
 class FirewallRule(Packets):
     """One rule: what to ``do`` with which packets. ``on`` is the interface they come in or go out by."""
 
-    do: FirewallVerdict
+    do: Verdict
     on: InterfaceName | None = None
     state: Literal["", "new", "established", "invalid"] = ""
 
@@ -93,7 +89,7 @@ class FirewallChain(Model):
     """
 
     short_key = "default"
-    default: FirewallVerdict = "accept"
+    default: Verdict = "accept"
     rules: Many[FirewallRule] = ()
     stateful: Flag | None = None
 

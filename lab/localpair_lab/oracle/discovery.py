@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from localpair_lab.oracle.links import is_asked, is_plugged, owners
 from localpair_lab.oracle.multicast import announced
-from localpair_lab.oracle.packet import Delivery, Packet, family, judge
+from localpair_lab.oracle.packet import Delivery, Packet, family, is_answered, judge
 from localpair_lab.oracle.parsed import ip_address, ip_interface, ip_network
 from localpair_lab.oracle.routing import find_hop, own_addresses
 from localpair_lab.oracle.special import SPECIAL, calls, is_within
@@ -211,7 +211,7 @@ def _refused(
         beacon = Packet(family(address), "udp", "", address, PAIRING_PORT, PAIRING_PORT)
         for bound in bindings(plan.node(whom)):
             there = walk(plan, whom, beacon, lambda _: "new", bound=bound)
-            if there.at == who and there.arrived is not None and there.reason.startswith("firewall-in-"):
+            if there.at == who and there.arrived is not None and is_answered(there.reason):
                 yield from (
                     (there.arrived.source, (answering, asked))
                     for _, (asked, answering) in _asks(plan, who, whom, there.arrived.source, "")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from localpair_lab.model.verdicts import Verdict
 from localpair_lab.oracle.parsed import ip_address, ip_network
-from localpair_lab.plan.topology import Cast, Chain, Family, Match, Node, Protocol, State, Verdict
+from localpair_lab.plan.topology import Cast, Chain, Family, Match, Node, Protocol, State
+from localpair_lab.verdicts import VERDICTS
 
 PROBE_BYTES = 100  # small enough for every link; what is larger is asked for by name
 
@@ -109,3 +111,13 @@ def judge(
         if matches(rule.match, packet, state=state, interface_in=interface_in, interface_out=interface_out):
             return rule.verdict
     return chain.default
+
+
+def filtered(hook: str, verdict: Verdict) -> str:
+    """The reason of a walk that ends at a firewall: ``firewall-in``; ``firewall-in-reject-port`` where it answers."""
+    return f"firewall-{hook}-{verdict}" if VERDICTS[verdict].is_answered else f"firewall-{hook}"
+
+
+def is_answered(reason: str) -> bool:
+    """Whether a firewall has ended the walk, and its sender hears of it."""
+    return any(kind.is_answered and reason.endswith(f"-{verdict}") for verdict, kind in VERDICTS.items())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeAlias
 
-from localpair_lab.oracle.packet import Delivery, Packet, family
+from localpair_lab.oracle.packet import Delivery, Packet, family, is_answered
 from localpair_lab.oracle.routing import find_hop, live_interfaces, own_addresses
 from localpair_lab.oracle.special import calls, calls_by
 from localpair_lab.oracle.walk import StateAt, Walk, walk
@@ -182,7 +182,7 @@ def _sets_out(
 
 def _is_refused(there: Walk) -> bool:
     """Whether a first segment is answered with a refusal: by a firewall, or where it is let in and nobody listens."""
-    return not there.reason or "-reject" in there.reason
+    return not there.reason or is_answered(there.reason)
 
 
 def _sends_from(node: Node, packet: Packet, bound: str) -> bool:

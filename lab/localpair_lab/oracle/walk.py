@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from localpair_lab.oracle.links import carries, owners, proxies, resolves
-from localpair_lab.oracle.packet import Delivery, Packet, judge
+from localpair_lab.oracle.packet import Delivery, Packet, filtered, judge
 from localpair_lab.oracle.parsed import ip_address, ip_network
 from localpair_lab.oracle.routing import find_hop, live_interfaces, own_addresses, passes_reverse_path
 from localpair_lab.oracle.settings import forwards
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Node, NodeInterface, State
+from localpair_lab.verdicts import VERDICTS
 
 MOST_HOPS = 8
 StateAt: TypeAlias = Callable[[str], State]
@@ -136,8 +137,8 @@ def _leave(walker: _Walker, hook: str, interface_in: str, bound: str, *, direct:
     name = hop.interface.name
     state = walker.state_at(node.name)
     verdict = judge(node, hook, walker.packet, state, interface_in=interface_in, interface_out=name)
-    if verdict != "accept":
-        return "", f"firewall-{hook}" if verdict == "drop" else f"firewall-{hook}-{verdict}"
+    if not VERDICTS[verdict].passes:
+        return "", filtered(hook, verdict)
     _translate_source(walker, hop.interface)
     return _cross(walker, hop.interface, hop.next_hop)
 
@@ -258,9 +259,7 @@ def _arrive(walker: _Walker, interface: NodeInterface) -> str:
 def _accept(walker: _Walker, interface_in: str) -> str:
     state = walker.state_at(walker.node.name)
     verdict = judge(walker.node, "in", walker.packet, state, interface_in=interface_in)
-    if verdict == "accept":
-        return ""
-    return "firewall-in" if verdict == "drop" else f"firewall-in-{verdict}"
+    return "" if VERDICTS[verdict].passes else filtered("in", verdict)
 
 
 def _forwards(node: Node, packet: Packet) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from localpair_lab.model.verdicts import Verdict
+
 Family: TypeAlias = Literal["", "ipv4", "ipv6"]
 
 
@@ -15,11 +17,6 @@ Protocol: TypeAlias = Literal["", "tcp", "udp", "icmp", "igmp", "mld", "arp", "n
 
 
 State: TypeAlias = Literal["", "new", "established", "invalid"]
-
-
-Verdict: TypeAlias = Literal[
-    "accept", "drop", "reject-reset", "reject-port", "reject-admin", "reject-host", "reject-route"
-]
 
 
 Role: TypeAlias = Literal["device", "router", "hub", "decoy"]
@@ -59,12 +56,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of a host's or router's firewall. ``why`` is a comment for people.
-
-    The rejects, as Linux answers: ``reject-reset`` TCP RST (ICMP port unreachable for the rest),
-    ``reject-port`` port unreachable, ``reject-admin`` administratively prohibited, ``reject-host`` host
-    unreachable, ``reject-route`` no route.
-    """
+    """One rule of a host's or router's firewall. ``why`` is a comment for people."""
 
     match: Match
     verdict: Verdict

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from localpair_lab.verdicts import VERDICTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from localpair_lab.plan.topology import Chain, Match, Node, PortForward, SegmentRule, SourceNat, Verdict
+    from localpair_lab.plan.topology import Chain, Match, Node, PortForward, SegmentRule, SourceNat
 
 FILTER: Final = "inet lab"
 NAT: Final = "inet lab_nat"
@@ -22,12 +24,6 @@ _NOT_NEIGHBOUR: Final = "icmpv6 type != { 133-137 }"
 _LISTENER: Final = "icmpv6 type { 130-132, 143 }"
 _NOT_DISCOVERY: Final = "icmpv6 type != { 130-137, 143 }"
 _PARTS_PER_MILLION: Final = 1_000_000
-_REJECTS: Final = {
-    "reject-port": "port-unreachable",
-    "reject-admin": "admin-prohibited",
-    "reject-host": "host-unreachable",
-    "reject-route": "no-route",
-}
 
 _Where: TypeAlias = Literal["host", "segment"]
 
@@ -147,13 +143,6 @@ def _matching(match: Match, where: _Where) -> list[str]:
     return [text for expression in expressions(match, where) for text in _split(expression)]
 
 
-def _verdicts(verdict: Verdict) -> list[str]:
-    """What ends a rule; a reset can only answer TCP, so the rest gets port unreachable."""
-    if verdict == "reject-reset":
-        return ["meta l4proto tcp reject with tcp reset", "reject with icmpx port-unreachable"]
-    return [f"reject with icmpx {_REJECTS[verdict]}"] if verdict in _REJECTS else [verdict]
-
-
 def _comment(why: str) -> str:
     plain = "".join(letter for letter in why if letter.isprintable() and letter not in '"\\')[:100]
     return f' comment "{plain}"' if plain else ""
@@ -171,14 +160,16 @@ def firewall(chains: Sequence[Chain]) -> str:
 
 
 def _chain(chain: Chain) -> list[str]:
-    policy = "accept" if chain.default == "accept" else "drop"
+    default = VERDICTS[chain.default]
     lines = [f"chain {_HOOKS[chain.hook]} {{"]
-    lines.append(f"  type filter hook {_HOOKS[chain.hook]} priority filter; policy {policy};")
+    lines.append(f"  type filter hook {_HOOKS[chain.hook]} priority filter; policy {default.policy};")
     for rule in chain.rules:
         for expression in _matching(rule.match, "host"):
-            lines += [f"  {expression} {end}{_comment(rule.why)}".rstrip() for end in _verdicts(rule.verdict)]
-    if chain.default.startswith("reject"):
-        lines += [f"  {end}" for end in _verdicts(chain.default)]
+            lines += [
+                f"  {expression} {end}{_comment(rule.why)}".rstrip() for end in VERDICTS[rule.verdict].nft
+            ]
+    if default.is_answered:
+        lines += [f"  {end}" for end in default.nft]
     return [*lines, "}"]
 
 
