@@ -11,8 +11,6 @@ from localpair_lab.verdicts import VERDICTS
 
 import places
 
-PAGE = (places.ROOT / "docs" / "lab.md").read_text(encoding="utf-8")
-
 
 def test_every_verdict_that_a_scenario_may_use_has_its_row() -> None:
     assert tuple(VERDICTS) == get_args(Verdict)
@@ -20,7 +18,8 @@ def test_every_verdict_that_a_scenario_may_use_has_its_row() -> None:
 
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_the_docs_have_its_line(verdict: Verdict) -> None:
-    assert f"| `{verdict}` | {VERDICTS[verdict].means} |" in PAGE
+    page = (places.DOCS / "lab.md").read_text(encoding="utf-8")
+    assert f"| `{verdict}` | {VERDICTS[verdict].means} |" in page
 
 
 @pytest.mark.parametrize("verdict", [name for name, kind in VERDICTS.items() if not kind.passes])
