@@ -23,6 +23,7 @@ LAYERS = (
     ("events", "ranking", "trust"),
     ("neighbourhood", "wire"),
     ("protocol", "settings"),
+    ("trace",),  # above everything that decides, which therefore cannot write to it
     ("net.host",),
     ("net.transport",),
     ("net.agent", "net.netcheck", "transfer"),

@@ -19,7 +19,8 @@ exit codes: 0 done, 1 a fault of this device, 2 wrong usage or an unreadable
 offer, 3 no path to the other device, 4 refused, 5 paired but the transfer
 failed, 130 interrupted.
 environment: LOCALPAIR_HOME (where keys and devices are kept), LOCALPAIR_OFFER
-(read by join), NO_COLOR, LOCALPAIR_DEBUG=1 (a log on standard error).
+(read by join), NO_COLOR, LOCALPAIR_DEBUG=1 (a log on standard error),
+LOCALPAIR_TRACE=FILE (what happens on the network, a JSON line each).
 """
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {

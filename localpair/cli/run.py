@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import os
 import sys
 import traceback
 from typing import TYPE_CHECKING
@@ -19,11 +20,13 @@ from localpair.cli.terminal.keyboard import standard_input
 from localpair.cli.terminal.messages import debugging, route_logs
 from localpair.cli.terminal.signals import CLOSED, Interruption
 from localpair.cli.terminal.streams import forget_unwritten
+from localpair.errors import LocalError
 
 if TYPE_CHECKING:
     from localpair.cli.api import Api
     from localpair.cli.output.results import RunFailure
     from localpair.errors import UsageError
+    from localpair.trace import Trace
 
 
 def refuse(error: UsageError, *, json: bool) -> int:
@@ -49,6 +52,12 @@ def execute(command: options.Command, api: Api | None = None, missing: frozenset
             output.failed(output.lost)
             forget_unwritten()
             return output.lost.exit_code
+    try:
+        trace = _opened_trace()
+    except LocalError as error:
+        output.failed(explain(error))
+        forget_unwritten()
+        return error.exit_code
     handler = route_logs(output.talk)
     try:
         with Interruption(output.failed) as interruption, asyncio.Runner() as runner:
@@ -56,8 +65,21 @@ def execute(command: options.Command, api: Api | None = None, missing: frozenset
             code = runner.run(_main(command, api, output, interruption, sees="stderr" not in missing))
     finally:
         logging.getLogger().removeHandler(handler)
+        if trace is not None:
+            trace.close()
         forget_unwritten()
     return code
+
+
+def _opened_trace() -> Trace | None:
+    """The trace where the environment names a file for it. Raises LocalError where that cannot be written."""
+    path = os.environ.get("LOCALPAIR_TRACE", "")
+    if not path:
+        return None
+    from localpair.trace import TRACE  # it knows the protocol, which few commands need
+
+    TRACE.open(path)
+    return TRACE
 
 
 async def _main(

@@ -23,6 +23,7 @@ from localpair.pairing.reconnect import Reconnector
 from localpair.protocol.keyring import Keyring
 from localpair.session import Session
 from localpair.settings import Settings
+from localpair.trace import TRACE
 from localpair.trust.store import DeviceState, TrustStore
 
 _log = logging.getLogger("localpair.pairing")
@@ -173,6 +174,8 @@ class Pairing:
         """The pair stands: end the search and hand out the session."""
         path = agreed.connection.path()
         self._emit(agreed.connection.nominated(agent.clock()))
+        if TRACE.on:
+            TRACE.nomination(path, agreed.peer.device_id)
         reconnector = self._reconnector = Reconnector(agent, role, agreed, self._emit)
         group.create_task(reconnector.run())
         group.create_task(self._end_when_revoked(agreed.peer.device_id))

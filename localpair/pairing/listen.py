@@ -21,6 +21,7 @@ from localpair.pairing.reconnect import SessionConnection
 from localpair.protocol.handshake import Verified
 from localpair.session import Session
 from localpair.settings import Settings
+from localpair.trace import TRACE
 from localpair.trust.store import DeviceRecord, DeviceState, TrustStore
 from localpair.wire.beacon import Part
 
@@ -164,6 +165,8 @@ class Listening(Pairing):
         if guest.successor is not None:
             line.offer(guest.successor)
         agent.pause_dialing(verified.instance)
+        if TRACE.on:
+            TRACE.nomination(path, peer.device_id)
         self._emit(Paired(peer, path, agent.ms_since_first_sign(connection)))
         self._sessions.put_nowait(session)
         group.create_task(self._forget_when_closed(agent, verified.instance, session))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from localpair.errors import WireError
 from localpair.limits import DEAD_S, FRAME_BYTES, PING_S, SEND_BUFFER_BYTES
 from localpair.net.transport.stream import Frame, FrameStream, Piece
+from localpair.trace import TRACE
 from localpair.wire.payload import DATA, Attach, Payload, Ping, decode_payload
 
 _FRAME_OVERHEAD = 64  # a message of FRAME_BYTES has a number in front
@@ -26,6 +27,8 @@ class SessionChannel:
 
     async def attach(self, stream: FrameStream, own: Attach, *, timeout: float | None) -> Attach:
         """Begin on a new connection: say ``own``, wait for the peer's. Raises ConnectionError and WireError."""
+        if TRACE.on:
+            TRACE.session("attach", stream.remote)
         stream.set_limit(FRAME_BYTES + _FRAME_OVERHEAD, {DATA})
         stream.write(own.TYPE, own.encode())
         self._stream = stream
@@ -43,6 +46,8 @@ class SessionChannel:
     def detach(self) -> None:
         """The connection is gone."""
         if self._stream is not None:
+            if TRACE.on:
+                TRACE.session("detach", self._stream.remote)
             self._stream.abort()
         self._stream = None
         self.ready.clear()

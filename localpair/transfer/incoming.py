@@ -26,6 +26,7 @@ from localpair.protocol.receiver import (
     Receiver,
 )
 from localpair.terms import Terms
+from localpair.trace import TRACE
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.inbox import Inbox
 from localpair.transfer.progress import Failures, ProgressMeter
@@ -287,10 +288,14 @@ class Incoming:
             _log.warning(_CHANGED, ", ".join(first) + more)
 
     def _process(self) -> None:
+        if TRACE.on:  # also where only the phase has changed
+            TRACE.transfer("receive", self._receiver.batch, self._receiver.phase.name, ())
         while self._receiver.events or self._receiver.outbox:
             messages, self._receiver.outbox = self._receiver.outbox, []
             self._link.send(messages)
             events, self._receiver.events = self._receiver.events, []
+            if TRACE.on:
+                TRACE.transfer("receive", self._receiver.batch, self._receiver.phase.name, events)
             for event in events:
                 if self._reception is not None:
                     self._handle(event, self._reception)

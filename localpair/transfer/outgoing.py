@@ -10,6 +10,7 @@ from pathlib import Path
 from localpair.errors import LocalError, LocalpairError, TransferError
 from localpair.events import Event
 from localpair.protocol.sender import EntrySettled, Sender, StoppedByReceiver
+from localpair.trace import TRACE
 from localpair.transfer.batch import Batch, Counter
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.progress import ProgressMeter
@@ -146,6 +147,8 @@ class Outgoing:
         messages, self._sender.outbox = self._sender.outbox, []
         self._link.send(messages)
         events, self._sender.events = self._sender.events, []
+        if TRACE.on:
+            TRACE.transfer("send", self._sender.batch, self._sender.phase.name, events)
         for event in events:
             if isinstance(event, EntrySettled) and self._batch is not None:
                 self._batch.settled(event.result)

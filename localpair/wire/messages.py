@@ -344,6 +344,7 @@ _MESSAGES: tuple[type[Message], ...] = (
     Hello, Proof, Identity, Nominate, Approve, Commit, Recorded, Refuse, SelfCall, SelfAnswer, CarriedBeacon,
 )  # fmt: skip
 _BY_TYPE: dict[int, type[Message]] = {message.TYPE: message for message in _MESSAGES}
+NAMES = {kind: message.__name__ for kind, message in _BY_TYPE.items()}
 
 
 def decode_message(kind: int, body: bytes) -> Message:

@@ -402,6 +402,7 @@ _TYPES: Final[dict[int, type[Payload]]] = {
         Finish, Closed, Cancel, StopBatch, Settled,
     )
 }  # fmt: skip
+NAMES: Final = {DATA: "Data", **{kind: message.__name__ for kind, message in _TYPES.items()}}
 
 
 def decode_payload(frame: Frame) -> Payload:

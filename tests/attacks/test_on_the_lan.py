@@ -263,9 +263,12 @@ def test_16_whoever_has_data_to_give_must_be_asked(net: Lan, tmp_path: Path, com
 def test_21_secrets_stand_in_no_output_and_in_private_files_only(net: Lan, tmp_path: Path) -> None:
     host, join, _ = trio(net, tmp_path)
     debug = {"LOCALPAIR_DEBUG": "1"}
-    hosting = host.run("host", "--qr", "none", "--yes", env=debug)
+    traces = [side.folder / "trace.jsonl" for side in (host, join)]
+    hosting = host.run("host", "--qr", "none", "--yes", env={**debug, "LOCALPAIR_TRACE": str(traces[0])})
     offer = hosting.wait("offer")["offer"]
-    joining = join.run("join", "--yes", env={"LOCALPAIR_OFFER": offer, **debug})
+    joining = join.run(
+        "join", "--yes", env={"LOCALPAIR_OFFER": offer, **debug, "LOCALPAIR_TRACE": str(traces[1])}
+    )
     joining.wait("paired")
     assert (hosting.end(), joining.end()) == (0, 0)
     secret = Offer.parse(offer).secret
@@ -274,6 +277,9 @@ def test_21_secrets_stand_in_no_output_and_in_private_files_only(net: Lan, tmp_p
     assert len(needles) >= 3
     shown = hosting.talk + joining.output() + json.dumps([e for e in hosting.events if e["event"] != "offer"])
     assert "localpair" in shown, "the log is really on"
+    for trace in traces:
+        assert '"nomination"' in trace.read_text(encoding="utf-8"), "the trace is really on"
+        shown += trace.read_text(encoding="utf-8")
     for needle in needles:
         for form in forms(needle):
             assert form not in shown

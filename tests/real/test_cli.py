@@ -286,6 +286,42 @@ def test_no_secret_is_said_but_in_the_offer(pair: tuple[Device, Device]) -> None
         assert form.lower() not in said
 
 
+def test_a_trace_tells_both_sides_of_a_transfer(pair: tuple[Device, Device], tmp_path: Path) -> None:
+    one, two = pair
+    content = tmp_path / "private name.txt"
+    content.write_bytes(b"what nobody else may read " * 40_000)
+    traces = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    host = one.start("host", "--json", "--yes", "--send", content, LOCALPAIR_TRACE=str(traces[0]))
+    offer = json.dumps(host.until("offer"))
+    join = two.run(
+        "join", "-", "--json", "--yes", "--receive", "in", stdin=offer, LOCALPAIR_TRACE=str(traces[1])
+    )
+    assert (join.code, host.end()) == (0, 0), join.err + host.err
+    sides = [[json.loads(line) for line in trace.read_text("utf-8").splitlines()] for trace in traces]
+    both = {
+        "run",
+        "agent",
+        "datagram",
+        "peer",
+        "candidate",
+        "phase",
+        "nomination",
+        "frame",
+        "session",
+        "transfer",
+    }
+    for lines in sides:
+        assert both <= {line["kind"] for line in lines}
+        assert [line["t"] for line in lines] == sorted(line["t"] for line in lines)
+    assert {line["kind"] for line in sides[0] + sides[1]} >= {"dial", "call"}
+    data = [[line["bytes"] for line in lines if line.get("name") == "Data"] for lines in sides]
+    assert sum(data[0]) == sum(data[1]) == content.stat().st_size
+    assert data[0] == data[1]  # a line for each frame, however it was cut on its way
+    for trace in traces:
+        assert "nobody" not in trace.read_text("utf-8")
+        assert "private name" not in trace.read_text("utf-8")
+
+
 def test_discover_and_addresses_see_the_network(pair: tuple[Device, Device]) -> None:
     one, two = pair
     listening = two.start("discover", "--json", "--timeout", "15")

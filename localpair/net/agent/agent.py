@@ -47,6 +47,7 @@ from localpair.protocol.checklist import DialOutcome
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.discovery_events import Carrier
 from localpair.protocol.keyring import Keyring
+from localpair.trace import TRACE
 from localpair.wire.beacon import INSTANCE_BYTES, Part
 from localpair.wire.messages import CallKind
 
@@ -79,7 +80,10 @@ class Agent:
         self._changed = asyncio.Event()
         self._farewells = Farewells()
         contexts = self._contexts = Contexts(self._certificate)
-        discovery = self._discovery = Discovery(_announced(wanted, self.instance, sockets), keyring, clock())
+        ourselves = _announced(wanted, self.instance, sockets)
+        if TRACE.on:
+            TRACE.agent(ourselves)
+        discovery = self._discovery = Discovery(ourselves, keyring, clock())
         if wanted.silent:
             discovery.pause_announcing()
         self.announcer = Announcer(discovery, sockets, clock, self._changed.set)
@@ -370,6 +374,8 @@ class Agent:
         self._changed.set()
 
     def _attempted(self, attempt: Attempt) -> None:
+        if TRACE.on:
+            TRACE.attempt(attempt)
         if not self._verifier.met_ourselves(attempt.candidate):
             self.counts.attempts.append(attempt)
         self._on_event(attempt)

@@ -14,6 +14,7 @@ from localpair.net.host.alternate_routes import alternates, has_crossed, may_dia
 from localpair.net.host.interfaces import Interfaces
 from localpair.protocol.checklist import Checklist, DialOutcome, Key
 from localpair.ranking import rank_peers
+from localpair.trace import TRACE
 
 
 class Checklists:
@@ -49,11 +50,15 @@ class Checklists:
                 continue
             for way in self.ways(candidate):
                 far = not candidate.bind_to and self._is_far_alternate(way)
-                checklist.add(way, self._clock(), delay + (FAR_ALTERNATE_AFTER_S if far else 0.0))
+                is_new = checklist.add(way, self._clock(), delay + (FAR_ALTERNATE_AFTER_S if far else 0.0))
+                if is_new and TRACE.on:
+                    TRACE.candidate(way, "new")
 
     def _hold_back(self, secret: str, candidate: Candidate) -> None:
         """Keep what is no neighbour now for the time when a network comes on which it is one."""
         held_back = self._held_back.setdefault(secret, OrderedDict())
+        if TRACE.on and candidate.key not in held_back:
+            TRACE.candidate(candidate, "held back")
         held_back[candidate.key] = candidate
         while len(held_back) > CANDIDATES:
             held_back.popitem(last=False)

@@ -12,6 +12,7 @@ from localpair.keys import Role
 from localpair.net.transport.stream import FrameStream
 from localpair.protocol.handshake import Handshake, HandshakeEvent, Refused, Verified
 from localpair.protocol.keyring import StrangerError
+from localpair.trace import TRACE
 
 
 @dataclass(eq=False, slots=True)
@@ -59,9 +60,12 @@ class PeerConnection:
 
     def flush(self) -> None:
         """Send what the handshake has to say, and collect its events."""
-        for kind, body in self.handshake.take_outgoing():
+        outgoing, events = self.handshake.take_outgoing(), self.handshake.take_events()
+        if TRACE.on and (outgoing or events):
+            TRACE.phase(self.candidate, self.direction, self.handshake, events)
+        for kind, body in outgoing:
             self.stream.write(kind, body)
-        self._events.extend(self.handshake.take_events())
+        self._events.extend(events)
 
     async def refuse(self, reason: Refusal | None) -> None:
         """Tell the peer why this connection ends (None: another one won), and end it."""

@@ -21,6 +21,7 @@ from localpair.net.host.naming import describe
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, Responder, connect, exchange_preambles, start_tls
 from localpair.protocol.checklist import DialOutcome
+from localpair.trace import TRACE
 from localpair.wire.messages import CallKind, Preamble
 
 _log = logging.getLogger("localpair.dialer")
@@ -40,6 +41,12 @@ class Trial:
     started: float
     phase: Phase = Phase.CONNECT
     direction: Direction = Direction.OUT
+
+    def reach(self, phase: Phase) -> None:
+        """The dial has got as far as ``phase``."""
+        self.phase = phase
+        if TRACE.on:
+            TRACE.dial(self.candidate, phase)
 
 
 class Dialer:
@@ -67,7 +74,7 @@ class Dialer:
         trial = Trial(candidate, self._clock())
         try:
             connection = await self._open(trial, secret, connected)
-            trial.phase = Phase.HELLO
+            trial.reach(Phase.HELLO)
             await self._give_way(connection)
             await self._verify(connection)
         except (OSError, TimeoutError, LocalpairError) as error:
@@ -104,6 +111,7 @@ class Dialer:
 
     async def _open(self, trial: Trial, secret: str, connected: socket.socket | None) -> PeerConnection:
         to = trial.candidate
+        trial.reach(Phase.CONNECT)
         one = connected or await connect(
             to.address,
             to.port,
@@ -114,18 +122,18 @@ class Dialer:
         )
         self._met_here = self._met_here or not to.dial_from
         try:
-            trial.phase = Phase.PREAMBLE
+            trial.reach(Phase.PREAMBLE)
             own = Preamble(CallKind.PAIR, self._role, True)
             peer = await exchange_preambles(one, own, self._responder(secret))
             if peer.role is self._role:
                 raise LocalpairError(f"both sides are {self._role}")
             trial.direction = Direction.SIMULTANEOUS if peer.dialled else Direction.OUT
-            trial.phase = Phase.TLS
+            trial.reach(Phase.TLS)
             stream = await start_tls(one, self._contexts, server_side=self._role is Role.ISSUER)
         except BaseException:
             one.close()
             raise
-        trial.phase = Phase.PIN
+        trial.reach(Phase.PIN)
         try:
             return self._make_connection(stream, to, trial.direction, secret)
         except BaseException:

@@ -22,6 +22,7 @@ from localpair.net.agent.callbacks import CallbackSchedule
 from localpair.net.agent.dial_policy import DialPolicy
 from localpair.protocol.discovery_events import Carrier, Foreign, Gone, Heard, HearsUs, Invited
 from localpair.ranking import scope_of
+from localpair.trace import TRACE
 from localpair.wire.beacon import Part
 
 _log = logging.getLogger("localpair.discovery")
@@ -61,6 +62,8 @@ class PeerTable:
     def step(self, group: asyncio.TaskGroup) -> None:
         """Do what is due: send, hear, and start the confirmations whose time has come."""
         for event in self._announcer.step():
+            if TRACE.on:
+                TRACE.peer(event)
             match event:
                 case Heard():
                     self._heard(event)

@@ -25,6 +25,7 @@ from localpair.limits import (
     STRANGERS_REFILL_S,
     WAITING_CALLS,
 )
+from localpair.net.host.naming import describe
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import (
     ACCEPTED_AT_ONCE,
@@ -36,6 +37,7 @@ from localpair.net.transport.tcp import (
 )
 from localpair.protocol.admission import Call
 from localpair.protocol.rate_limits import Bucket, FairShare, source_key
+from localpair.trace import TRACE
 from localpair.wire.messages import CallKind
 
 _log = logging.getLogger("localpair.listener")
@@ -179,6 +181,8 @@ class Listener:
                 raise
         except (OSError, TimeoutError, LocalpairError) as error:
             _log.debug("a connection ended early: %s", error)
+            if TRACE.on:
+                TRACE.call(guest.address, "ended early", describe(error))
         except Exception:  # noqa: BLE001 - our own fault, and still no caller may end the process
             _log.exception("a connection ended by a fault of this side")
         finally:
@@ -191,6 +195,10 @@ class Listener:
             if kind is CallKind.PAIR and call.preamble.role is self._role:
                 raise LocalpairError(f"both sides are {self._role}")
             self._place(guest, call)
+            if TRACE.on:
+                TRACE.call(
+                    guest.address, kind.name.lower(), "a peer" if guest in self._known else "a stranger"
+                )
             server_side = self._role is Role.ISSUER or kind is not CallKind.PAIR
             return await start_tls(guest.sock, self._contexts, server_side=server_side), kind
         except BaseException:

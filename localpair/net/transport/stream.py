@@ -20,6 +20,7 @@ from localpair.limits import CLOSE_S, SEND_BUFFER_BYTES, USER_TIMEOUT_S
 from localpair.net.host.naming import describe
 from localpair.net.transport.congestion import CongestionWatch
 from localpair.net.transport.receive_buffer import Piece, ReceiveBuffer
+from localpair.trace import TRACE
 from localpair.wire.framing import Frame, frame_header
 
 __all__ = ["Frame", "FrameStream", "Piece", "open_stream"]
@@ -74,6 +75,7 @@ class FrameStream:
 
     def __init__(self, wire: _Wire, sock: socket.socket, *, server_side: bool) -> None:
         self._wire = wire
+        self._traced = 0  # bytes of the streamed frame under way
         self.local: tuple[str, int] = _endpoint(wire.transport.get_extra_info("sockname"))
         self.remote: tuple[str, int] = _endpoint(wire.transport.get_extra_info("peername"))
         session = wire.transport.get_extra_info("ssl_object")
@@ -94,6 +96,8 @@ class FrameStream:
         while True:
             part = self._wire.take()
             if part is not None:
+                if TRACE.on:
+                    self._trace(part)
                 return part
             if self._wire.ended.is_set():
                 raise ConnectionResetError(f"the connection ended ({self._wire.reason})")
@@ -102,6 +106,8 @@ class FrameStream:
 
     def write(self, type: int, *parts: bytes | memoryview) -> None:  # noqa: A002 - the frame's own word
         """Send one frame made of ``parts``; never blocks. Views must stay as they are until ``drain`` returns."""
+        if TRACE.on:
+            TRACE.frame("out", self.remote, type, sum(map(len, parts)))
         self._wire.send(type, parts)
 
     async def drain(self) -> None:
@@ -162,6 +168,14 @@ class FrameStream:
         """Close at once; what is queued is lost."""
         self._wire.transport.abort()
         self._wire.receive_buffer.clear()
+
+    def _trace(self, part: Frame | Piece) -> None:
+        """One line for a frame, also where it comes in pieces."""
+        size = self._traced + len(part.data if isinstance(part, Piece) else part.body)
+        is_whole = isinstance(part, Frame) or part.last
+        self._traced = 0 if is_whole else size
+        if is_whole:
+            TRACE.frame("in", self.remote, part.type, size)
 
 
 class _Wire(asyncio.BufferedProtocol):

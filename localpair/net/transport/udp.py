@@ -16,6 +16,7 @@ from localpair.limits import DATAGRAM_BYTES, DATAGRAM_RESERVE_BYTES
 from localpair.net.transport.memberships import Memberships
 from localpair.net.transport.sockets import Sockets
 from localpair.protocol.discovery_events import BeaconSource, Carrier, Transmit
+from localpair.trace import TRACE
 
 _LINUX = sys.platform.startswith("linux")
 _IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8)  # Linux; the name is missing from Python 3.11
@@ -88,10 +89,16 @@ class Datagrams:
         try:
             _send(one, transmit)
         except BlockingIOError:
+            if TRACE.on:
+                TRACE.sent(transmit, "EAGAIN")
             return False
         except OSError as error:
+            if TRACE.on:
+                TRACE.sent(transmit, errno.errorcode.get(error.errno or 0, str(error.errno)))
             self._on_failure(transmit, error)
             return error.errno != errno.ENOBUFS
+        if TRACE.on:
+            TRACE.sent(transmit, "ok")
         return True
 
     def has_room(self) -> bool:
@@ -107,7 +114,12 @@ class Datagrams:
             except OSError:
                 return  # an ICMP error of an earlier send: the next read is clean
             if source is not None:
-                self._on_datagram(data, source, carrier)
+                self._hear(data, source, carrier)
+
+    def _hear(self, data: bytes, source: BeaconSource, carrier: Carrier) -> None:
+        if TRACE.on:
+            TRACE.received(source, carrier, len(data))
+        self._on_datagram(data, source, carrier)
 
     async def _read_forever(self, one: socket.socket, shared: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -119,7 +131,7 @@ class Datagrams:
                 continue
             source = _source(address, 0)
             if source is not None:
-                self._on_datagram(data, source, Carrier.MULTICAST if shared else Carrier.UNICAST)
+                self._hear(data, source, Carrier.MULTICAST if shared else Carrier.UNICAST)
 
 
 def _has_room(one: socket.socket) -> bool:

@@ -26,6 +26,7 @@ from cli_typing import _end_of_reading
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Api:
     monkeypatch.delenv("LOCALPAIR_OFFER", raising=False)
     monkeypatch.delenv("LOCALPAIR_DEBUG", raising=False)
+    monkeypatch.delenv("LOCALPAIR_TRACE", raising=False)
     return Api(tmp_path / "home")
 
 

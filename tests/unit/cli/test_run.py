@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,10 @@ from cli_fakes import (
 )
 from localpair import events
 from localpair.cli import main
+from localpair.trace import TRACE
 
 if TYPE_CHECKING:
-    pass
+    from pathlib import Path
 
 
 def test_warnings_of_the_library_are_calm_lines(
@@ -51,6 +53,27 @@ def test_a_bug_shows_one_line_and_on_request_its_traceback(
     finally:
         root.setLevel(level)
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_trace_that_cannot_be_written_is_an_error_before_anything_starts(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(api, "host", None)  # whoever starts it fails in another way
+    monkeypatch.setenv("LOCALPAIR_TRACE", str(tmp_path / "none" / "trace.jsonl"))
+    assert main(["host", "--json"], api) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    failed = json.loads(line)
+    assert (failed["event"], failed["reason"]) == ("failed", "local")
+    assert f"the trace cannot be written to {tmp_path}/none/trace.jsonl: No such file" in failed["message"]
+    assert "LOCALPAIR_TRACE" in failed["hint"]
+
+
+def test_a_trace_ends_with_its_run(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    monkeypatch.setenv("LOCALPAIR_TRACE", str(trace))
+    assert main(["host"], api) == 0
+    assert not TRACE.on
+    assert [json.loads(line)["kind"] for line in trace.read_text("utf-8").splitlines()] == ["run"]
 
 
 def test_a_long_transfer_shows_a_bar_and_a_short_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
