@@ -211,6 +211,7 @@ class ScenarioItem(pytest.Item):
             _semaphore(self.config),
             keep=option("--lab-keep"),
             pcap=option("--lab-pcap"),
+            trace=option("--lab-trace"),
         )
 
     def _folder(self) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["run", "action", "event", "json", "stdout", "stderr", "helper"]
+Kind = Literal["run", "action", "event", "json", "stdout", "stderr", "helper", "trace"]
 SECRET_FIELDS = ("offer",)  # the offer's text holds the pair's secret; no artifact shows it
 
 

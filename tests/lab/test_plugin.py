@@ -96,6 +96,14 @@ def test_each_cell_is_an_item_and_the_grid_tells_the_rest(lab: Lab) -> None:
     assert values["lab_verdict"] == "passed"
 
 
+def test_the_products_traces_are_part_of_the_timelines_where_that_is_wanted(lab: Lab) -> None:
+    for options, wanted in ((["--lab-keep"], 0), (["--lab-keep", "--lab-trace"], 4)):
+        code, text = lab.run("-k", "pre", "--lab-artifacts=kept", *options)
+        assert code == 0, text
+        (timeline,) = (lab.folder / "kept").rglob("timeline.txt")
+        assert timeline.read_text().count("  trace   ") == wanted
+
+
 def test_one_engine_plays_after_the_other(lab: Lab) -> None:
     lab.write("other", GOOD)
     _, text = lab.run("--collect-only", "-q", "--lab-engine=both")

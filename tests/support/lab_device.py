@@ -1,7 +1,7 @@
 """A stand-in for localpair: ``host`` and ``join`` meet at a socket in ``FAKE_MEET`` and say that they paired.
 
 ``FAKE_ROLE_mood`` in the environment makes a verb misbehave: ``mute``, ``crash``, ``hang``, ``leak``,
-``stray``, ``refuse``; ``answer`` makes the joiner show an answer code and the host insist on it.
+``stray``, ``refuse``, ``leak-trace``; ``answer`` makes the joiner show an answer code and the host insist on it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,14 @@ def say(event: str, **fields: object) -> None:
     print(json.dumps({"event": event, "t": time.monotonic(), **fields}), flush=True)
 
 
+def trace(kind: str, **fields: object) -> None:
+    """As localpair does; ``FAKE_ROLE_clock`` is how far this computer's clock is from the lab's."""
+    if path := os.environ.get("LOCALPAIR_TRACE"):
+        t = time.monotonic() + float(os.environ.get(f"FAKE_{sys.argv[1]}_clock", "0"))
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"t": t, "pid": os.getpid(), "kind": kind, **fields}) + "\n")
+
+
 def mood(verb: str) -> str:
     return os.environ.get(f"FAKE_{verb}_mood", "")
 
@@ -32,6 +40,7 @@ def host(place: str) -> None:
         listener.bind(place)
         listener.listen()
         say("ready", ports={"tcp": 46821, "udp": 46821}, addresses=[{"address": "192.168.1.20"}])
+        trace("frame", way="in")
         say("offer", offer=OFFER, expires_in=120)
         if mood("host") == "answer" and sys.stdin.readline() != f"{ANSWER}\n":
             sys.exit(4)
@@ -56,6 +65,7 @@ def join(place: str) -> None:
         say("answer", answer=ANSWER, expires_in=100)
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(place)
+    trace("frame", way="out")
     path = {**PATH, "local": PATH["remote"], "remote": PATH["local"], "direction": "out"}
     say("paired", peer={"label": "y"}, path=path, elapsed_ms=10.0)
 
@@ -68,6 +78,8 @@ def misbehave(how: str) -> None:
         sys.exit(4)
     if how == "leak":
         print(f"debug: secret is {OFFER}", file=sys.stderr, flush=True)
+    if how == "leak-trace":
+        trace("frame", body=OFFER)
     if how == "stray":
         print("hello", flush=True)
     if how == "hang":
@@ -77,6 +89,7 @@ def misbehave(how: str) -> None:
 
 def main() -> None:
     verb = sys.argv[1]
+    trace("run")
     misbehave(mood(verb))
     place = str(Path(os.environ["FAKE_MEET"]) / "meet")
     {"host": host, "join": join}.get(verb, lambda _: say("done"))(place)

@@ -88,6 +88,10 @@ def _add_playing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     running.add_argument("scenarios", nargs="*", help=SCENARIOS_HELP)
     running.add_argument("--cell", default="", help="only this cell of the matrix")
     running.add_argument("--keep", action="store_true", help="keep artifacts and captures")
+    running.add_argument(
+        "--trace", action="store_true",
+        help="what each localpair does on the network, in the timeline; it is kept",
+    )  # fmt: skip
     showing = _add(commands, "demo", demo, "play one scenario and tell what happened, with a picture")
     showing.add_argument("scenario", nargs="?", default="flow/showcase")
     showing.add_argument("--cell", default="")

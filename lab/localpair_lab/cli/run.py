@@ -47,7 +47,11 @@ def run(options: argparse.Namespace) -> int:
         engine = make_engine(name, vars(options))
         for cell in cells:
             folder = ARTIFACTS / cell.theme / "-".join(filter(None, (cell.loaded.name, name, cell.cell.name)))
-            run_options = RunOptions(keep=options.keep, pcap="always" if options.keep else "fail")
+            run_options = RunOptions(
+                keep=options.keep or options.trace,  # what somebody wants to read
+                pcap="always" if options.keep else "fail",
+                trace=options.trace,
+            )
             outcome = asyncio.run(run_cell(cell, engine, folder, run_options))
             bad += outcome.verdict in (Verdict.FAILED, Verdict.BROKEN)
             colour = GREEN if outcome.verdict is Verdict.PASSED else RED

@@ -58,11 +58,13 @@ def _secret_pieces(record: Record) -> Iterator[str]:
 
 
 def _silent_about_secrets(record: Record, action: ActionRecord) -> Iterator[Failure]:
+    traced = [entry.text for entry in record.timeline if entry.kind == "trace" and entry.who == action.id]
     for piece in _secret_pieces(record):
-        if any(piece in line for line in action.log):
-            wanted = f"{action.id} should not write an offer's secret"
-            yield Failure(EXPECT, wanted, "its log holds a piece of it")
-            return
+        for place, lines in (("log", action.log), ("trace", traced)):
+            if any(piece in line for line in lines):
+                wanted = f"{action.id} should not write an offer's secret"
+                yield Failure(EXPECT, wanted, f"its {place} holds a piece of it")
+                return
 
 
 def _silent_on_the_wire(record: Record, folder: Path) -> Iterator[Failure]:

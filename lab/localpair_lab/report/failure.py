@@ -14,6 +14,7 @@ from localpair_lab.oracle.judge import judge_actions
 from localpair_lab.oracle.words import grouped_ways, way_words
 
 TIMELINE_LINES = 14
+BESIDE = ("helper  ", "trace  ")  # kinds of lines that are too many to be shown
 AROUND = 1  # lines of the scenario above and below the failing one
 WIDTH = 108
 
@@ -85,7 +86,7 @@ def _timeline(outcome: Outcome) -> Iterator[str]:
     if outcome.folder is None or not (outcome.folder / "timeline.txt").exists():
         return
     lines = (outcome.folder / "timeline.txt").read_text(encoding="utf-8").splitlines()
-    shown = [line for line in lines if "  helper  " not in line][-TIMELINE_LINES:]
+    shown = [line for line in lines if not line[10:].startswith(BESIDE)][-TIMELINE_LINES:]
     yield ""
     yield f"  timeline, the last {len(shown)} of {len(lines)} lines"
     for line in shown:

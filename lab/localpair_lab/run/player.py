@@ -17,6 +17,7 @@ from localpair_lab.errors import LabError
 from localpair_lab.plan.actions import Action, SampleFile
 from localpair_lab.plan.changes import Event, SetClock
 from localpair_lab.plan.model import Plan
+from localpair_lab.run import traces
 from localpair_lab.run.load_pressure import Pressure
 from localpair_lab.run.process import GRACE_S, ProcessMonitor
 from localpair_lab.run.signals import NeverError, Signals
@@ -27,17 +28,19 @@ KEY_FILE = "home/device.key"
 TURN_S = 0.1  # how often the lab looks at its own delay
 
 
-async def play(plan: Plan, running: Running) -> Record:
-    """Start helpers, play every action and event, end what is left. Raises LabError for faults of the lab's
-    own.
+async def play(plan: Plan, running: Running, *, trace: bool = False) -> Record:
+    """Start helpers, play every action and event, end what is left; with ``trace``, the timeline holds what the
+    product traced. Raises LabError for faults of the lab's own.
     """
-    player = _Player(plan, running)
+    player = _Player(plan, running, trace)
     watch, pressure = asyncio.create_task(_watch_turns(player.record)), Pressure()
     try:
         await player.start_helpers()
         await player.put_files()
         player.signals.begin, player.record.began_ns = time.monotonic(), time.time_ns()
         await player.play()
+        if trace:
+            await traces.collect(running, player.record, player.signals.begin)
     finally:
         watch.cancel()
         player.record.elapsed_s, player.record.pressure = player.signals.now(), pressure.share()
@@ -58,6 +61,7 @@ async def _watch_turns(record: Record) -> None:
 class _Player:
     plan: Plan
     running: Running
+    trace: bool
     signals: Signals = field(default_factory=Signals)
     record: Record = field(default_factory=Record)
     processes: dict[str, EngineProcess] = field(default_factory=dict)
@@ -167,7 +171,8 @@ class _Player:
             return
         for sample in action.files:
             await self.running.put(action.node, sample.name, self._sample(sample))
-        process = await self.running.start(action.node, action.argv, dict(action.environment))
+        traced = traces.variables(action) if self.trace else {}
+        process = await self.running.start(action.node, action.argv, {**dict(action.environment), **traced})
         record.started = self.signals.now()
         self.processes[action.id] = process
         note = f"starts on {action.node}: {' '.join(action.argv)}"

@@ -52,7 +52,7 @@ class PlaySetting:
 @dataclass(frozen=True, slots=True)
 class Task:
     """One play: artifacts go into ``folder``, and are kept as ``keep`` and ``pcap`` say; ``tokens`` is the folder of
-    the pool of tokens.
+    the pool of tokens. ``trace``: the product's traces are part of the timeline.
     """
 
     cell: PlannedCell
@@ -61,6 +61,7 @@ class Task:
     tokens: Path
     keep: bool = False
     pcap: str = "fail"
+    trace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _once(task: Task, engine: Engine, pause: Pause | None) -> Outcome:
             held.keep(WEIGHT_STANDING)
             asyncio.get_running_loop().call_later(BUSY_S, held.keep, 0)
 
-        run_options = RunOptions(keep=task.keep, pcap=task.pcap, pause=pause, stands=stands)
+        run_options = RunOptions(keep=task.keep, pcap=task.pcap, trace=task.trace, pause=pause, stands=stands)
         return asyncio.run(carry_out(task.cell, engine, folder, run_options))
 
 

@@ -28,11 +28,12 @@ Pause = Callable[[Running, Outcome], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """What becomes of a run's artifacts: kept always, or only when it did not pass. ``pause`` is called on
-    failure, ``stands`` when the network does.
+    failure, ``stands`` when the network does. ``trace``: the product's traces are part of the timeline.
     """
 
     keep: bool = False
     pcap: str = "fail"
+    trace: bool = False
     pause: Pause | None = None
     stands: Callable[[], None] | None = None
 
@@ -78,7 +79,7 @@ async def _play(cell: PlannedCell, engine: Engine, folder: Path, run_options: Ru
     if run_options.stands is not None:
         run_options.stands()
     try:
-        record = await play(cell.plan, running)
+        record = await play(cell.plan, running, trace=run_options.trace)
         await running.captured()
         outcome = judged(cell, engine.name, folder, record)
         if outcome.verdict is not Verdict.PASSED or run_options.keep:
