@@ -24,6 +24,7 @@ from devices import Device, Home, pair
 from flooding import flood, leave_the_listener_alone
 from localpair.wire.offer import Offer, OfferedAddress
 from netns import Lan, find_tool, lan
+from secret_forms import forms
 
 pytestmark = pytest.mark.netns
 ATTACKER = places.SUPPORT / "attacker.py"
@@ -300,13 +301,6 @@ def pair_keys(store: object) -> Iterator[bytes]:
     elif isinstance(store, list):
         for value in store:
             yield from pair_keys(value)
-
-
-def forms(needle: bytes) -> list[str]:
-    return [
-        needle.hex(), needle.hex().upper(), base64.b64encode(needle).decode().rstrip("="),
-        base64.b32encode(needle).decode().rstrip("="), repr(needle)[2:-1],
-    ]  # fmt: skip
 
 
 def test_21_the_offer_is_never_taken_from_the_command_line(net: Lan, tmp_path: Path) -> None:
