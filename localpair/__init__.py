@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         Settings,
     )
     from localpair.terms import Terms
+    from localpair.trace import tracing
     from localpair.trust.file import DeviceRecord, DeviceState
     from localpair.trust.store import TrustStore
     from localpair.wire.offer import Offer
@@ -90,6 +91,7 @@ _WHERE = {
     "localpair.session": "Session",
     "localpair.settings": "ApprovalRequest Approver Chooser ReceiveApprover ReceiveRequest Settings",
     "localpair.terms": "Terms",
+    "localpair.trace": "tracing",
     "localpair.trust.store": "TrustStore",
     "localpair.trust.file": "DeviceRecord DeviceState",
     "localpair.wire.offer": "Offer",
@@ -160,6 +162,7 @@ __all__ = [
     "join",
     "listen",
     "reach",
+    "tracing",
 ]
 
 

@@ -1,4 +1,5 @@
-"""The trace: a JSON line for everything that a run does on the network, in the file that ``LOCALPAIR_TRACE`` names.
+"""The trace: a JSON line for everything that a run does on the network, in a file that ``LOCALPAIR_TRACE`` or the
+program names.
 
 A caller asks ``TRACE.on`` first, so a run without a trace pays for one attribute check at each place. What a line
 holds is chosen here, field by field: addresses, ports, sizes, names of messages and states. The content of a datagram,
@@ -11,8 +12,10 @@ import json
 import logging
 import os
 import stat
+import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -22,7 +25,7 @@ from localpair.errors import LocalError
 from localpair.protocol.discovery_events import Foreign, Gone, Heard, HearsUs, Invited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from localpair.address import IPAddress
     from localpair.candidate import Candidate
@@ -32,7 +35,9 @@ if TYPE_CHECKING:
     from localpair.protocol.handshake import Handshake, HandshakeEvent
 
 _MODE: Final = 0o600
-_HINT: Final = "Let LOCALPAIR_TRACE name a file that you may write to, or unset it."
+VARIABLE: Final = "LOCALPAIR_TRACE"
+_HINT: Final = "Name a file that you may write to."
+_HINT_ENVIRONMENT: Final = f"Let {VARIABLE} name a file that you may write to, or unset it."
 # Whoever names a pipe that nobody reads gets an error instead of a run that never starts.
 _FLAGS: Final = (
     os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -42,41 +47,85 @@ _log = logging.getLogger(__name__)
 Way = Literal["in", "out"]
 
 
-class Trace:
-    """Writes lines once it is open. ``t`` in a line is the system's monotonic clock in seconds, which all processes of
-    a computer share; the first line of a run tells the wall clock.
-    """
+@dataclass(frozen=True, eq=False, slots=True)
+class TraceFile:
+    """A file that gets the lines."""
 
-    __slots__ = ("_file", "_transfers", "on", "path")
+    path: str
+    descriptor: int
 
-    def __init__(self) -> None:
-        self.on = False
-        self.path = ""
-        self._file = -1
-        self._transfers: dict[str, tuple[int, str]] = {}
-
-    def open(self, path: str) -> None:
-        """Append to ``path``, which nobody else may read. Raises LocalError where that is not possible."""
+    @classmethod
+    def open(cls, path: str) -> TraceFile:
+        """Append to ``path``, which nobody else may read. Raises OSError, and ValueError for what is no path."""
+        file = cls(path, os.open(path, _FLAGS, _MODE))
         try:
-            self._file = os.open(path, _FLAGS, _MODE)
-            self.path = path
-            if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(self._file).st_mode):
-                os.fchmod(self._file, _MODE)
-            self._write("run", {"version": __version__, "wall": round(time.time(), 6)})
-        except (OSError, ValueError) as error:
-            self.close()
-            why = (error.strerror if isinstance(error, OSError) else "") or str(error)
-            raise LocalError(f"the trace cannot be written to {path}: {why}", hint=_HINT) from error
-        self.on = True
+            if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(file.descriptor).st_mode):
+                os.fchmod(file.descriptor, _MODE)
+            file.write("run", {"version": __version__, "wall": round(time.time(), 6)})
+        except OSError:
+            file.close()
+            raise
+        return file
+
+    def write(self, kind: str, fields: dict[str, object]) -> None:
+        """One write for a line, so that several processes may share a file."""
+        line = {"t": round(time.monotonic(), 6), "pid": os.getpid(), "kind": kind, **fields}
+        os.write(self.descriptor, json.dumps(line).encode() + b"\n")
 
     def close(self) -> None:
         """Write nothing more."""
+        with suppress(OSError):  # what could not be written was told of
+            os.close(self.descriptor)
+
+
+class Trace:
+    """Writes lines to each file that is open. ``t`` in a line is the system's monotonic clock in seconds, which all
+    processes of a computer share; the first line of a run tells the wall clock.
+    """
+
+    __slots__ = ("_files", "_followed", "_lock", "_transfers", "on")
+
+    def __init__(self) -> None:
         self.on = False
-        if self._file >= 0:
-            with suppress(OSError):  # what could not be written was told of
-                os.close(self._file)
-        self._file = -1
-        self._transfers.clear()
+        self._files: tuple[TraceFile, ...] = ()
+        self._lock = threading.RLock()  # two threads may each run a loop, and one of them end its trace
+        self._followed: TraceFile | None = None
+        self._transfers: dict[str, tuple[int, str]] = {}
+
+    def open(self, path: str, *, hint: str = _HINT) -> TraceFile:
+        """Append to ``path`` until ``close``. Raises LocalError with ``hint`` where that is not possible."""
+        try:
+            file = TraceFile.open(path)
+        except (OSError, ValueError) as error:
+            why = (error.strerror if isinstance(error, OSError) else "") or str(error)
+            raise LocalError(f"the trace cannot be written to {path}: {why}", hint=hint) from error
+        with self._lock:
+            self._files, self.on = (*self._files, file), True
+            self._transfers.clear()  # a file tells from its start on how each batch stands
+        return file
+
+    def close(self, file: TraceFile) -> None:
+        """Write nothing more to it."""
+        with self._lock:
+            if file in self._files:  # else it failed, and was closed then
+                self._files = tuple(other for other in self._files if other is not file)
+                self.on = bool(self._files)
+                file.close()
+
+    def follow_environment(self) -> None:
+        """Append to the file that LOCALPAIR_TRACE names, if any, until ``stop_following``; where that is under way, or
+        has failed, go on as it is. Raises LocalError where the file cannot be written from the start.
+        """
+        path = os.environ.get(VARIABLE, "")
+        if path and (self._followed is None or self._followed.path != path):
+            self.stop_following()
+            self._followed = self.open(path, hint=_HINT_ENVIRONMENT)
+
+    def stop_following(self) -> None:
+        """Write nothing more to the file that the environment named."""
+        if self._followed is not None:
+            self.close(self._followed)
+        self._followed = None
 
     # -- what is traced -----------------------------------------------------------------------------------------
 
@@ -187,20 +236,32 @@ class Trace:
     # -- lines --------------------------------------------------------------------------------------------------
 
     def _line(self, kind: str, **fields: object) -> None:
-        try:
-            self._write(kind, fields)
-        except OSError as error:
-            _log.warning("the trace ends: %s: %s", self.path, error.strerror)
-            self.close()
-
-    def _write(self, kind: str, fields: dict[str, object]) -> None:
-        """One write for a line, so that several processes may share a file."""
-        line = {"t": round(time.monotonic(), 6), "pid": os.getpid(), "kind": kind, **fields}
-        os.write(self._file, json.dumps(line).encode() + b"\n")
+        with self._lock:
+            for file in self._files:
+                try:
+                    file.write(kind, fields)
+                except OSError as error:
+                    _log.warning("the trace ends: %s: %s", file.path, error.strerror)
+                    self.close(file)
 
 
 TRACE: Final = Trace()
-"""The one of this process; only the command line opens it."""
+"""The one of this process."""
+
+
+@contextmanager
+def tracing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Append what this process does on the network to ``path``, a JSON line each, until the block is left.
+
+    The file is made for its owner alone, and no line holds a secret, a name of a file or content. Where it cannot be
+    written any more, the trace ends with a warning in the log. Raises LocalError where it cannot be written at all.
+    Beside this, every run of this package follows ``LOCALPAIR_TRACE``.
+    """
+    file = TRACE.open(os.fspath(path))
+    try:
+        yield
+    finally:
+        TRACE.close(file)
 
 
 def _target(candidate: Candidate) -> dict[str, object]:

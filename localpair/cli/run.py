@@ -53,7 +53,7 @@ def execute(command: options.Command, api: Api | None = None, missing: frozenset
             forget_unwritten()
             return output.lost.exit_code
     try:
-        trace = _opened_trace()
+        trace = _followed_trace()
     except LocalError as error:
         output.failed(explain(error))
         forget_unwritten()
@@ -66,19 +66,18 @@ def execute(command: options.Command, api: Api | None = None, missing: frozenset
     finally:
         logging.getLogger().removeHandler(handler)
         if trace is not None:
-            trace.close()
+            trace.stop_following()
         forget_unwritten()
     return code
 
 
-def _opened_trace() -> Trace | None:
+def _followed_trace() -> Trace | None:
     """The trace where the environment names a file for it. Raises LocalError where that cannot be written."""
-    path = os.environ.get("LOCALPAIR_TRACE", "")
-    if not path:
+    if not os.environ.get("LOCALPAIR_TRACE"):
         return None
     from localpair.trace import TRACE  # it knows the protocol, which few commands need
 
-    TRACE.open(path)
+    TRACE.follow_environment()
     return TRACE
 
 

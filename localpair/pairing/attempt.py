@@ -136,6 +136,7 @@ class Pairing:
 
     async def _live(self) -> None:
         try:
+            TRACE.follow_environment()
             async with asyncio.TaskGroup() as group:
                 await self._run(group)
         except BaseExceptionGroup as several:

@@ -13,6 +13,7 @@ from localpair.net.agent.agent import Agent
 from localpair.net.agent.gathering import AddressReport
 from localpair.net.agent.wanted import Wanted
 from localpair.protocol.keyring import Keyring
+from localpair.trace import TRACE
 from localpair.wire.beacon import Part
 
 
@@ -67,6 +68,7 @@ async def acquire_addresses(
 @asynccontextmanager
 async def _exploring(on_event: Callable[[Event], None], port: int) -> AsyncIterator[Agent]:
     """An agent without a secret: it hears, answers confirmations, and pairs with nobody."""
+    TRACE.follow_environment()
     wanted = Wanted(Role.JOINER, Part.DISCOVER, DeviceIdentity.generate(), port=port, silent=True)
     agent = Agent(
         wanted, Keyring(), on_event=lambda event: None if isinstance(event, Attempt) else on_event(event)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,12 @@ import localpair
 from localpair.errors import Refusal, RefusedError, UnreachableError
 from localpair.labels import general_name
 from localpair.settings import nobody
+from localpair.trace import TRACE
+from secret_forms import forms
 
 pytestmark = pytest.mark.isolated
 
+TRACED = {"run", "agent", "dial", "call", "phase", "nomination", "frame", "session", "transfer"}
 Approver = Callable[[localpair.ApprovalRequest], Awaitable[bool]]
 
 
@@ -214,6 +219,62 @@ def test_nobody_comes(tmp_path: Path) -> None:
 
     with pytest.raises(UnreachableError):
         asyncio.run(run())
+
+
+def test_a_program_traces_what_it_does_without_any_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_call, by_environment = tmp_path / "call.jsonl", tmp_path / "environment.jsonl"
+    content, inbox = tmp_path / "private name", tmp_path / "in"
+    content.write_bytes(os.urandom(30_000))
+    inbox.mkdir()
+    codes: set[str] = set()
+    needles = {content.read_bytes()[:16]}
+
+    async def note(request: localpair.ApprovalRequest) -> bool:
+        codes.add(request.code)
+        return True
+
+    async def run() -> None:
+        stores = [localpair.TrustStore(tmp_path / name) for name in "ab"]
+        settings = [localpair.Settings(timeout=30, gives=True), localpair.Settings(timeout=30, takes=True)]
+        async with localpair.host(settings[0], store=stores[0], approve=note) as hosting:
+            offer = await offered(hosting)
+            async with localpair.join(offer, settings[1], store=stores[1], approve=note) as joining:
+                here, there = await asyncio.gather(hosting.session(), joining.session())
+                await asyncio.gather(here.send_files([content]), there.receive_files(inbox))
+        needles.update([offer.secret, *(store.identity() for store in stores)])
+        needles.update(record.pair_key for store in stores for record in store.devices())
+
+    monkeypatch.setenv("LOCALPAIR_TRACE", str(by_environment))
+    try:
+        with localpair.tracing(by_call):
+            asyncio.run(run())
+    finally:
+        TRACE.stop_following()
+    assert (len(codes), len(needles)) == (1, 5), "a file, an offer, two devices and a pair"
+    for path in (by_call, by_environment):
+        text = path.read_text("utf-8")
+        lines = [json.loads(line) for line in text.splitlines()]
+        assert {line["kind"] for line in lines} >= TRACED
+        assert not [form for needle in needles for form in forms(needle) if form in text]
+        # A code is six digits, which a time may hold by chance.
+        words = " ".join(value for line in lines for value in line.values() if isinstance(value, str))
+        assert not [word for word in (*codes, content.name) if word in words]
+
+
+def test_a_trace_that_cannot_be_written_fails_the_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        async with localpair.host(store=localpair.TrustStore(tmp_path)) as hosting:
+            await hosting.session()
+
+    monkeypatch.setenv("LOCALPAIR_TRACE", str(tmp_path / "none" / "trace"))
+    with pytest.raises(localpair.LocalError, match="No such file"):
+        asyncio.run(run())
+    with pytest.raises(localpair.LocalError, match="No such file"):
+        asyncio.run(localpair.acquire_addresses())
 
 
 @pytest.mark.parametrize(("chosen", "works_for"), [({"timeout": 3}, 3), ({"timeout": 300}, 120), ({}, 120)])

@@ -18,7 +18,7 @@ from localpair.events import Attempt, Direction, Phase
 from localpair.limits import FRAME_BYTES
 from localpair.net.transport.stream import Piece
 from localpair.protocol.discovery_events import BeaconSource, Carrier, Heard, Transmit
-from localpair.trace import TRACE, Trace
+from localpair.trace import TRACE, Trace, tracing
 from localpair.wire.beacon import Part
 from localpair.wire.payload import DATA
 from streams import run, stream_pair
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRET = b"nobody may read this"
+DIALLED = Candidate(ip_address("192.168.1.2"), 4000)
 
 
 @pytest.fixture
 def trace(tmp_path: Path) -> Iterator[Path]:
     """The process's own trace, on."""
     path = tmp_path / "trace.jsonl"
-    TRACE.open(str(path))
-    yield path
-    TRACE.close()
+    with tracing(path):
+        yield path
 
 
 def lines(path: Path, kind: str) -> list[dict[str, Any]]:
@@ -52,9 +52,8 @@ def test_nobody_else_may_read_it(tmp_path: Path, before: int | None) -> None:
     if before is not None:
         path.write_text("earlier\n")
         path.chmod(before)
-    one = Trace()
-    one.open(str(path))
-    one.close()
+    with tracing(path):
+        pass
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_text("utf-8").startswith("earlier\n") is (before is not None)
 
@@ -76,12 +75,12 @@ def pipe_without_reader(folder: Path) -> str:
     ids=["no-folder", "folder", "full", "pipe", "no-name"],
 )
 def test_a_file_that_cannot_be_written_is_one_clear_error(tmp_path: Path, place: Any, why: str) -> None:
-    one, path = Trace(), place(tmp_path)
-    with pytest.raises(LocalError, match=why) as caught:
-        one.open(path)
+    path = place(tmp_path)
+    with pytest.raises(LocalError, match=why) as caught, tracing(path):
+        pass
     assert path in caught.value.message
-    assert "LOCALPAIR_TRACE" in (caught.value.hint or "")
-    assert not one.on
+    assert "Name a file" in (caught.value.hint or "")
+    assert not TRACE.on
 
 
 def test_a_file_that_fails_later_ends_the_trace_and_not_the_run(
@@ -90,12 +89,62 @@ def test_a_file_that_fails_later_ends_the_trace_and_not_the_run(
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     one = Trace()
-    one.open(str(tmp_path / "pipe"))
+    pipe = one.open(str(tmp_path / "pipe"))
     os.close(reader)
+    whole = tmp_path / "trace.jsonl"
+    one.open(str(whole))
     with caplog.at_level(logging.WARNING):
-        one.dial(Candidate(ip_address("192.168.1.2"), 4000), Phase.TLS)
+        one.dial(DIALLED, Phase.TLS)
+        one.dial(DIALLED, Phase.PIN)
+    one.close(pipe)
+    assert [line["phase"] for line in lines(whole, "dial")] == ["tls", "pin"], "the other one goes on"
+    assert caplog.text.count("the trace ends") == 1
+
+
+def test_each_file_has_what_happened_while_it_was_open(tmp_path: Path) -> None:
+    outer, inner = tmp_path / "outer", tmp_path / "inner"
+    with tracing(outer):
+        TRACE.transfer("send", 1, "OPEN", ())
+        with tracing(str(inner)):
+            TRACE.transfer("send", 1, "OPEN", ())
+            TRACE.dial(DIALLED, Phase.TLS)
+        TRACE.dial(DIALLED, Phase.PIN)
+    TRACE.dial(DIALLED, Phase.HELLO)
+    assert not TRACE.on
+    assert [line["phase"] for line in lines(outer, "dial")] == ["tls", "pin"]
+    assert [line["phase"] for line in lines(inner, "dial")] == ["tls"]
+    assert [line["phase"] for line in lines(inner, "transfer")] == ["OPEN"], "how it stood as the file began"
+
+
+def test_the_environment_is_followed_once_and_as_long_as_it_names_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    one = Trace()
+    one.follow_environment()
     assert not one.on
-    assert "the trace ends" in caplog.text
+    for path in (first, first, second):
+        monkeypatch.setenv("LOCALPAIR_TRACE", str(path))
+        one.follow_environment()
+        one.dial(DIALLED, Phase.TLS)
+    one.stop_following()
+    assert not one.on
+    assert [(len(lines(path, "run")), len(lines(path, "dial"))) for path in (first, second)] == [
+        (1, 2),
+        (1, 1),
+    ]
+
+
+def test_a_file_that_the_environment_names_wrongly_is_an_error_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Trace()
+    monkeypatch.setenv("LOCALPAIR_TRACE", str(tmp_path / "none" / "trace"))
+    for _ in range(2):
+        with pytest.raises(LocalError, match="No such file") as caught:
+            one.follow_environment()
+        assert "LOCALPAIR_TRACE" in (caught.value.hint or "")
+    assert not one.on
 
 
 # -- the lines
