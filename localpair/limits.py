@@ -119,6 +119,7 @@ CONFIRM_AFTER_S: Final = (
 FAR_ALTERNATE_AFTER_S: Final = (
     0.5  # a dial over a link on which the address does not lie: it seldom belongs there
 )
+FAR_GIVES_WAY_S: Final = 1.0  # and for so long its connection lets a nearer one of the same peer come first
 FAR_ALTERNATE_ROUTES: Final = (
     3  # such links for one address: eight addresses of a peer still fit into TARGETS
 )

@@ -122,7 +122,7 @@ class Agent:
     def _new_dials(self, contexts: Contexts, admission: CallAdmission) -> DialRunner:
         dialer = Dialer(
             contexts, self.wanted.role, self.clock, admission.responder, self._verifier.make_connection,
-            self._verifier.verify, self._attempted, lambda: self._listener.met,
+            self._verifier.verify, self._attempted, lambda: self._listener.met, self.checklists.is_far,
         )  # fmt: skip
         return DialRunner(self.checklists, dialer, self._hole_puncher, self.give_back, self._changed.set)
 

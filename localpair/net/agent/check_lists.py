@@ -49,7 +49,7 @@ class Checklists:
                 self._hold_back(secret, candidate)
                 continue
             for way in self.ways(candidate):
-                far = not candidate.bind_to and self._is_far_alternate(way)
+                far = not candidate.bind_to and self.is_far(way)
                 is_new = checklist.add(way, self._clock(), delay + (FAR_ALTERNATE_AFTER_S if far else 0.0))
                 if is_new and TRACE.on:
                     TRACE.candidate(way, "new")
@@ -166,6 +166,6 @@ class Checklists:
         ]
         return [candidate, *ways]
 
-    def _is_far_alternate(self, way: Candidate) -> bool:
+    def is_far(self, way: Candidate) -> bool:
         """Whether it is asked for on a link where it does not lie, and where another card's owner may answer for it."""
         return way.bind_to not in {0, *(one.index for one in self._interfaces.on_link(way.address))}

@@ -9,12 +9,13 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from localpair.candidate import Candidate
 from localpair.errors import LocalpairError, RefusedError
 from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
-from localpair.limits import GIVE_WAY_S
+from localpair.limits import FAR_GIVES_WAY_S, GIVE_WAY_S
 from localpair.net.agent.announcer import Clock
 from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
 from localpair.net.host.naming import describe
@@ -52,17 +53,19 @@ class Trial:
 class Dialer:
     """Dials one candidate for its caller: ``make_connection`` starts the handshake on the stream, ``verify`` drives it
     until the peer is known. ``responder`` gives, for the name of a secret, what shows that this side holds it. ``met``
-    says whether a connection that one side alone has opened stood elsewhere.
+    says whether a connection that one side alone has opened stood elsewhere; ``is_far`` of a candidate whether it is
+    dialled over a link on which it does not lie.
     """
 
     def __init__(
         self, contexts: Contexts, role: Role, clock: Clock, responder: Callable[[str], Responder],
         make_connection: ConnectionMaker, verify: ConnectionVerifier,
-        on_attempt: Callable[[Attempt], None], met: Callable[[], bool],
+        on_attempt: Callable[[Attempt], None], met: Callable[[], bool], is_far: Callable[[Candidate], bool],
     ) -> None:  # fmt: skip
         self._contexts, self._role, self._clock, self._responder = contexts, role, clock, responder
         self._make_connection, self._verify, self._on_attempt = make_connection, verify, on_attempt
-        self._met, self._met_here = met, False
+        self._met, self._met_here, self._is_far = met, False, is_far
+        self._nearer: dict[asyncio.Task[Any], str] = {}  # dials whose connection stands, each with its secret
 
     async def dial(
         self, secret: str, candidate: Candidate, connected: socket.socket | None = None
@@ -75,26 +78,32 @@ class Dialer:
         try:
             connection = await self._open(trial, secret, connected)
             trial.reach(Phase.HELLO)
-            await self._give_way(connection)
+            await self._give_way(connection, secret)
             await self._verify(connection)
         except (OSError, TimeoutError, LocalpairError) as error:
             return self._failed(trial, error)
         except Exception as error:  # noqa: BLE001 - our own fault, and still no host that is dialled may end the process
             _log.exception("a dial ended by a fault of this side")
             return self._failed(trial, error)
+        finally:
+            self._nearer.pop(_this_task(), None)
         return connection
 
-    async def _give_way(self, connection: PeerConnection) -> None:
-        """Let a plain dial come first, where one is under way and this one would send files slowly
-        (``localpair.net.transport.congestion``). The peer cannot nominate it before we have said our first word.
+    async def _give_way(self, connection: PeerConnection, secret: str) -> None:
+        """Let another dial come first: a plain one, where this one would send files slowly
+        (``localpair.net.transport.congestion``), and a nearer one, where this one goes over a link on which the peer's
+        address does not lie. The peer cannot nominate it before we have said our first word.
         """
         both, plainly = connection.direction is Direction.SIMULTANEOUS, self._met_here or self._met()
-        if both and plainly and connection.stream.misjudges:
-            try:
+        nearer = [task for task, name in self._nearer.items() if name == secret and task is not _this_task()]
+        try:
+            if both and plainly and connection.stream.misjudges:
                 await asyncio.sleep(GIVE_WAY_S)
-            except BaseException:
-                connection.stream.abort()
-                raise
+            elif nearer and self._is_far(connection.candidate):
+                await asyncio.wait(nearer, timeout=FAR_GIVES_WAY_S)
+        except BaseException:
+            connection.stream.abort()
+            raise
 
     def _failed(self, trial: Trial, error: BaseException) -> DialOutcome:
         lost = isinstance(error, ConnectionDeclinedError) and error.lost
@@ -121,6 +130,8 @@ class Dialer:
             local=to.local,
         )
         self._met_here = self._met_here or not to.dial_from
+        if not self._is_far(to):
+            self._nearer[_this_task()] = secret
         try:
             trial.reach(Phase.PREAMBLE)
             own = Preamble(CallKind.PAIR, self._role, True)
@@ -139,6 +150,13 @@ class Dialer:
         except BaseException:
             stream.abort()
             raise
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a dial runs in a task")
+    return task
 
 
 def errno_name(error: BaseException) -> str:

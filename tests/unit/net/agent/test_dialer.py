@@ -67,6 +67,11 @@ asyncio.run(main())
 """
 
 
+def _is_far(_: Candidate) -> bool:
+    """No candidate is."""
+    return False
+
+
 def _stranger(_: str) -> Responder:
     """Holds no secret."""
     return respond_as_stranger
@@ -92,7 +97,7 @@ def test_what_this_host_itself_cannot_do_is_no_refusal_of_the_peers(
     monkeypatch.setattr(dialer, "connect", fails)
     unused: Any = None
     one = dialer.Dialer(
-        unused, Role.JOINER, lambda: 0.0, _stranger, unused, unused, lambda _: None, lambda: False
+        unused, Role.JOINER, lambda: 0.0, _stranger, unused, unused, lambda _: None, lambda: False, _is_far
     )
     assert asyncio.run(one.dial("offer", Candidate(ip_address("192.168.1.10"), 46830))) is outcome
 
@@ -152,7 +157,15 @@ def test_a_host_that_takes_every_connection_and_speaks_no_localpair_is_told_in_w
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         one = dialer.Dialer(
-            unused, Role.JOINER, lambda: 0.0, _stranger, unused, unused, attempts.append, lambda: False
+            unused,
+            Role.JOINER,
+            lambda: 0.0,
+            _stranger,
+            unused,
+            unused,
+            attempts.append,
+            lambda: False,
+            _is_far,
         )
         async with server:
             result = await one.dial("offer", Candidate(ip_address("127.0.0.1"), port))

@@ -1,4 +1,6 @@
-"""A simultaneous open whose kernel misjudges the round trip lets a plain dial come first, where one is under way."""
+"""A simultaneous open whose kernel misjudges the round trip lets a plain dial come first, where one is under way; a
+dial over a link on which the address does not lie lets a nearer one.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +40,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="its event loop 
 _CONTEXTS = Contexts(certificate())
 _PEER = ip_address("192.168.1.10")
 _PLAIN = Candidate(_PEER, PAIRING_PORTS[0])
+_FAR = Candidate(ip_address("172.18.0.1"), PAIRING_PORTS[0], bind_to=3)
 _TIMED = Candidate(_PEER, DIAL_PORTS[0], dial_from=DIAL_PORTS[0])
 
 
@@ -46,14 +49,15 @@ class Side:
 
     def __init__(self, role: Role, *, met: bool = False) -> None:
         self.order: list[Direction] = []
+        self.dialled: list[Candidate] = []
         self.streams: list[FrameStream] = []
         self._dialer = Dialer(
             _CONTEXTS, role, asyncio.get_running_loop().time, lambda _: respond_as_stranger, self._connection,
-            self._verify, lambda _: None, lambda: met,
+            self._verify, lambda _: None, lambda: met, _FAR.__eq__,
         )  # fmt: skip
 
-    def dial(self, to: Candidate, connected: socket.socket) -> asyncio.Task[object]:
-        return asyncio.create_task(self._dialer.dial("offer", to, connected))
+    def dial(self, to: Candidate, connected: socket.socket, *, peer: str = "offer") -> asyncio.Task[object]:
+        return asyncio.create_task(self._dialer.dial(peer, to, connected))
 
     def close(self) -> None:
         for stream in self.streams:
@@ -67,6 +71,7 @@ class Side:
 
     async def _verify(self, connection: PeerConnection) -> None:
         self.order.append(connection.direction)
+        self.dialled.append(connection.candidate)
 
 
 def connection() -> tuple[socket.socket, socket.socket]:
@@ -167,3 +172,58 @@ def test_only_calls_of_somebody_else_who_holds_the_secret_count(
         return listener.met
 
     assert run(main()) is met
+
+
+@pytest.mark.parametrize(
+    ("limit", "peer", "order"),
+    [
+        (3600.0, "offer", [_PLAIN, _FAR]),
+        (0.01, "offer", [_FAR, _PLAIN]),  # not for ever: what stands nearer may be no localpair
+        (3600.0, "another", [_FAR, _PLAIN]),  # that is another peer
+    ],
+    ids=["nearer-first", "in-time", "another-peer"],
+)
+def test_a_connection_over_another_link_lets_a_nearer_one_come_first(
+    limit: float, peer: str, order: list[Candidate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The nearer one stands already, and its peer is slow; the other has finished TLS."""
+    monkeypatch.setattr(dialer, "FAR_GIVES_WAY_S", limit)
+
+    async def main() -> list[Candidate]:
+        side = Side(Role.ISSUER)
+        (plain, called), (far, called_far) = connection(), connection()
+        near = side.dial(_PLAIN, plain, peer=peer)
+        await asyncio.sleep(0)  # it stands
+        other = side.dial(_FAR, far)
+        answered = [await answer(called_far)]
+        if order[0] is _FAR:
+            await other
+        answered.append(await answer(called))
+        await asyncio.wait({near, other})
+        for stream in answered:
+            stream.abort()
+        side.close()
+        return side.dialled
+
+    assert run(main()) == order
+
+
+def test_a_connection_over_another_link_goes_on_where_no_nearer_one_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor does it wait for a dial that has ended."""
+    monkeypatch.setattr(dialer, "FAR_GIVES_WAY_S", 3600.0)
+
+    async def main() -> list[Candidate]:
+        side = Side(Role.ISSUER)
+        (plain, called), (far, called_far) = connection(), connection()
+        called.close()
+        await side.dial(_PLAIN, plain)
+        other = side.dial(_FAR, far)
+        answered = await answer(called_far)
+        await other
+        answered.abort()
+        side.close()
+        return side.dialled
+
+    assert run(main()) == [_FAR]
