@@ -11,21 +11,35 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localpair_lab import paths
 from localpair_lab.engines.base import Missing, OutputLine
 from localpair_lab.errors import LabError
+from localpair_lab.run.runner import RunOptions, run_cell
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from localpair_lab.judge.verdict import Outcome
+    from localpair_lab.loading.cases import PlannedCell
     from localpair_lab.plan.changes import Change
     from localpair_lab.plan.model import Plan
 
 OFFER = "LP1-THIS-IS-THE-FAKE-OFFER-0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # what lab_device.py shows
 HERE = Path(__file__).resolve().parent
 DECOY = paths.PACKAGE / "decoy.py"
+TWO_DEVICES = """
+networks: {lan: 192.168.1.0/24}
+devices:
+  alice: {on: {lan: 192.168.1.10}}
+  bob: {on: {lan: 192.168.1.20}}
+"""
+
+
+def played(cell: PlannedCell, engine: FakeEngine, folder: Path, **options: Any) -> Outcome:
+    """Play the cell with these run options; its artifacts are in ``folder / "artifacts"``."""
+    return asyncio.run(run_cell(cell, engine, folder / "artifacts", RunOptions(**options)))
 
 
 class FakeProcess:

@@ -17,7 +17,7 @@ from localpair_lab.run.load_pressure import Pressure
 from localpair_lab.run.runner import RunOptions, run_cell
 from localpair_lab.run.signals import NeverError, Signals
 
-from lab_fake import OFFER, FakeEngine, FakeRunning
+from lab_fake import OFFER, TWO_DEVICES, FakeEngine, FakeRunning, played
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from conftest import CellOf
     from localpair_lab.loading.cases import PlannedCell
 
-PAIR = """
-networks: {lan: 192.168.1.0/24}
-devices:
-  alice: {on: {lan: 192.168.1.10}}
-  bob: {on: {lan: 192.168.1.20}}
-"""
 EXPECT = """
 pair: {host: bob, join: alice, timeout: 3s}
 expect:
@@ -40,7 +34,7 @@ expect:
 
 
 def run(cell: PlannedCell, engine: FakeEngine, folder: Path, *, keep: bool = True) -> Outcome:
-    return asyncio.run(run_cell(cell, engine, folder / "artifacts", RunOptions(keep=keep)))
+    return played(cell, engine, folder, keep=keep)
 
 
 def told(outcome: Outcome) -> str:
@@ -49,7 +43,7 @@ def told(outcome: Outcome) -> str:
 
 def test_a_pair_passes_and_leaves_a_timeline(cell_of: CellOf, tmp_path: Path) -> None:
     engine = FakeEngine()
-    outcome = run(cell_of(PAIR + EXPECT), engine, tmp_path)
+    outcome = run(cell_of(TWO_DEVICES + EXPECT), engine, tmp_path)
     assert outcome.verdict is Verdict.PASSED, told(outcome)
     assert outcome.paired_ms == 12.5
     assert engine.running is not None
@@ -68,7 +62,9 @@ def test_a_person_carries_the_answer_code(
 ) -> None:
     engine = FakeEngine({"FAKE_host_mood": "answer", "FAKE_join_mood": "answer"})
     outcome = run(
-        cell_of(PAIR + EXPECT.replace("timeout: 3s", f"timeout: 3s, answer: {carried}")), engine, tmp_path
+        cell_of(TWO_DEVICES + EXPECT.replace("timeout: 3s", f"timeout: 3s, answer: {carried}")),
+        engine,
+        tmp_path,
     )
     assert (outcome.verdict is Verdict.PASSED) is passes, told(outcome)
     timeline = (tmp_path / "artifacts" / "timeline.txt").read_text()
@@ -76,13 +72,13 @@ def test_a_person_carries_the_answer_code(
 
 
 def test_artifacts_of_a_passed_run_go_unless_they_are_kept(cell_of: CellOf, tmp_path: Path) -> None:
-    outcome = run(cell_of(PAIR + EXPECT), FakeEngine(), tmp_path, keep=False)
+    outcome = run(cell_of(TWO_DEVICES + EXPECT), FakeEngine(), tmp_path, keep=False)
     assert outcome.folder is None
     assert not (tmp_path / "artifacts").exists()
 
 
 def test_no_artifact_holds_the_offer(cell_of: CellOf, tmp_path: Path) -> None:
-    run(cell_of(PAIR + EXPECT), FakeEngine(), tmp_path)
+    run(cell_of(TWO_DEVICES + EXPECT), FakeEngine(), tmp_path)
     for path in (tmp_path / "artifacts").rglob("*"):
         if path.is_file():
             assert b"FAKE-OFFER" not in path.read_bytes(), path
@@ -100,7 +96,7 @@ def test_no_artifact_holds_the_offer(cell_of: CellOf, tmp_path: Path) -> None:
 def test_what_goes_wrong_is_told(
     cell_of: CellOf, tmp_path: Path, device: dict[str, str], expected: list[str]
 ) -> None:
-    outcome = run(cell_of(PAIR + EXPECT), FakeEngine(device), tmp_path)
+    outcome = run(cell_of(TWO_DEVICES + EXPECT), FakeEngine(device), tmp_path)
     assert outcome.verdict is Verdict.FAILED
     for text in expected:
         assert text in told(outcome)
@@ -113,7 +109,7 @@ def test_an_offer_on_the_wire_is_told(cell_of: CellOf, tmp_path: Path) -> None:
             (folder / "captures" / "bob.eth0.pcapng").write_bytes(b"..." + OFFER.encode() + b"...")
             return await super().up(plan, folder)
 
-    outcome = run(cell_of(PAIR + EXPECT), Tapped(), tmp_path)
+    outcome = run(cell_of(TWO_DEVICES + EXPECT), Tapped(), tmp_path)
     assert told(outcome) == "no offer should cross the wire in plain text; instead: one is in bob.eth0.pcapng"
 
 
@@ -131,7 +127,7 @@ def test_a_missed_bound_proves_nothing_while_programs_wait_for_a_core(
 ) -> None:
     monkeypatch.setattr("localpair_lab.run.player.Pressure", lambda: SimpleNamespace(share=lambda: busy))
     text = EXPECT.replace("within: 3s", "within: 1ms").replace("direction: out", f"direction: {direction}")
-    outcome = run(cell_of(PAIR + text), FakeEngine(), tmp_path)
+    outcome = run(cell_of(TWO_DEVICES + text), FakeEngine(), tmp_path)
     assert outcome.verdict is verdict
     assert ("waited for a core for 97% of the time" in outcome.reason) is (verdict is Verdict.BROKEN)
 
@@ -147,14 +143,17 @@ def test_pressure_is_the_share_since_the_beginning(tmp_path: Path) -> None:
 
 
 def test_a_process_that_hangs_is_ended_at_its_deadline(cell_of: CellOf, tmp_path: Path) -> None:
-    text = PAIR + "actions: [{do: addresses, on: bob, deadline: 1s}]\nexpect: [{of: addresses, exit: 0}]\n"
+    text = (
+        TWO_DEVICES
+        + "actions: [{do: addresses, on: bob, deadline: 1s}]\nexpect: [{of: addresses, exit: 0}]\n"
+    )
     outcome = run(cell_of(text), FakeEngine({"FAKE_addresses_mood": "hang"}), tmp_path)
     assert "addresses should end by itself within 1 s" in told(outcome)
     assert outcome.elapsed_s < 10
 
 
 def test_a_wrong_path_is_told_with_the_one_that_came(cell_of: CellOf, tmp_path: Path) -> None:
-    text = PAIR + EXPECT.replace("direction: out", "direction: in").replace(
+    text = TWO_DEVICES + EXPECT.replace("direction: out", "direction: in").replace(
         "of: join,", "of: join, not_dialled: 172.17.0.1,"
     )
     outcome = run(cell_of(text), FakeEngine(), tmp_path)
@@ -166,7 +165,7 @@ def test_a_wrong_path_is_told_with_the_one_that_came(cell_of: CellOf, tmp_path: 
 
 
 def test_exactly_so_many(cell_of: CellOf, tmp_path: Path) -> None:
-    text = PAIR + EXPECT + "  - {of: [host, join], exactly: 1, outcome: paired}\n"
+    text = TWO_DEVICES + EXPECT + "  - {of: [host, join], exactly: 1, outcome: paired}\n"
     outcome = run(cell_of(text), FakeEngine(), tmp_path)
     assert told(outcome) == "exactly 1 of host, join should fulfil this; instead: 2 did (host, join)"
 
@@ -180,21 +179,21 @@ events:
 """
     pair = EXPECT.replace("timeout: 3s", "timeout: 3s, join_at: out.done + 300ms")
     engine = FakeEngine()
-    outcome = run(cell_of(PAIR + events + pair), engine, tmp_path)
+    outcome = run(cell_of(TWO_DEVICES + events + pair), engine, tmp_path)
     assert engine.running is not None
     assert [getattr(change, "up", None) for change in engine.running.changes] == [False, True]
     assert outcome.verdict is Verdict.PASSED or "the event late should happen" in told(outcome)
 
 
 def test_helpers_are_ready_before_the_first_action(cell_of: CellOf, tmp_path: Path) -> None:
-    text = PAIR.replace("192.168.1.20}", "192.168.1.20}, run: {run: squat, port: 47111}") + EXPECT
+    text = TWO_DEVICES.replace("192.168.1.20}", "192.168.1.20}, run: {run: squat, port: 47111}") + EXPECT
     outcome = run(cell_of(text), FakeEngine(), tmp_path)
     assert outcome.verdict is Verdict.PASSED, told(outcome)
     assert "bob:squat-0" in (tmp_path / "artifacts" / "timeline.txt").read_text()
 
 
 def test_what_an_engine_cannot_do_is_no_failure(cell_of: CellOf, tmp_path: Path) -> None:
-    cell = cell_of(PAIR + EXPECT)
+    cell = cell_of(TWO_DEVICES + EXPECT)
     assert run(cell, FakeEngine(missing="nat"), tmp_path).verdict is Verdict.UNSUPPORTED
     broken = run(cell, FakeEngine(fault="canary: no frame passed"), tmp_path)
     assert (broken.verdict, broken.hint) == (Verdict.BROKEN, "mend it")
@@ -206,7 +205,7 @@ def test_what_an_engine_cannot_do_is_no_failure(cell_of: CellOf, tmp_path: Path)
 def test_a_failure_is_told_with_its_line_the_oracle_and_the_way_to_play_it_again(
     cell_of: CellOf, tmp_path: Path
 ) -> None:
-    cell = cell_of(PAIR + EXPECT)
+    cell = cell_of(TWO_DEVICES + EXPECT)
     text = failure_report(cell, run(cell, FakeEngine({"FAKE_host_mood": "crash"}), tmp_path), tmp_path)
     for part in (
         "test/example on namespace: FAILED",
@@ -270,7 +269,7 @@ def test_whoever_wishes_it_hears_when_the_network_stands(cell_of: CellOf, tmp_pa
             heard.append("up")
             return await super().up(plan, folder)
 
-    cell = cell_of(PAIR + EXPECT)
+    cell = cell_of(TWO_DEVICES + EXPECT)
     outcome = asyncio.run(
         run_cell(cell, Late(), tmp_path / "artifacts", RunOptions(stands=lambda: heard.append("stands")))
     )

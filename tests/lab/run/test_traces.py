@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,8 @@ from localpair_lab.cli import main
 from localpair_lab.cli import run as command
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.report.failure import failure_report
-from localpair_lab.run.runner import RunOptions, run_cell
 
-from lab_fake import FakeEngine, FakeRunning
+from lab_fake import TWO_DEVICES, FakeEngine, FakeRunning, played
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,19 +20,15 @@ if TYPE_CHECKING:
     from localpair_lab.loading.cases import PlannedCell
     from localpair_lab.plan.model import Plan
 
-PAIR = """
-networks: {lan: 192.168.1.0/24}
-devices:
-  alice: {on: {lan: 192.168.1.10}}
-  bob: {on: {lan: 192.168.1.20}}
-pair: {host: bob, join: alice, timeout: 3s}
+PAIR = f"""{TWO_DEVICES}
+pair: {{host: bob, join: alice, timeout: 3s}}
 expect:
-  - {of: [host, join], outcome: paired}
+  - {{of: [host, join], outcome: paired}}
 """
 
 
 def run(cell: PlannedCell, engine: FakeEngine, folder: Path, *, trace: bool = True) -> Outcome:
-    return asyncio.run(run_cell(cell, engine, folder / "artifacts", RunOptions(keep=True, trace=trace)))
+    return played(cell, engine, folder, keep=True, trace=trace)
 
 
 def timeline(folder: Path) -> list[tuple[str, str, str, float]]:
