@@ -150,14 +150,8 @@ class Listening(Pairing):
         )  # fmt: skip
         guest = _ConnectedDevice(record.device_id, session, line, connection)
         self._guests[verified.instance] = guest
-        try:
-            await meet_again(connection, Role.ISSUER)
-            if record.state is DeviceState.UNCONFIRMED or verified.secret.endswith(_PENDING):
-                await asyncio.to_thread(self._store.confirm, record.device_id)
-            await asyncio.to_thread(self._store.touch, record.device_id, remembered(connection))
-        except (OSError, TimeoutError, LocalpairError):
+        if not await self._has_met(connection, verified, record):
             self._guests.pop(verified.instance, None)
-            connection.stream.abort()
             if guest.successor is not None:
                 group.create_task(self._welcome(agent, guest.successor, group))
             return
@@ -170,6 +164,18 @@ class Listening(Pairing):
         self._emit(Paired(peer, path, agent.ms_since_first_sign(connection)))
         self._sessions.put_nowait(session)
         group.create_task(self._forget_when_closed(agent, verified.instance, session))
+
+    async def _has_met(self, connection: PeerConnection, verified: Verified, record: DeviceRecord) -> bool:
+        """Whether the handshake came to its end, and the store has noted it; else the connection is given up."""
+        try:
+            await meet_again(connection, Role.ISSUER)
+            if record.state is DeviceState.UNCONFIRMED or verified.secret.endswith(_PENDING):
+                await asyncio.to_thread(self._store.confirm, record.device_id)
+            await asyncio.to_thread(self._store.touch, record.device_id, remembered(connection))
+        except (OSError, TimeoutError, LocalpairError):
+            connection.stream.abort()
+            return False
+        return True
 
     async def _forget_when_closed(self, agent: Agent, instance: bytes, session: Session) -> None:
         await session.wait_closed()
