@@ -80,13 +80,8 @@ class Agent:
         self._changed = asyncio.Event()
         self._farewells = Farewells()
         contexts = self._contexts = Contexts(self._certificate)
-        ourselves = _announced(wanted, self.instance, sockets)
-        if TRACE.on:
-            TRACE.agent(ourselves)
-        discovery = self._discovery = Discovery(ourselves, keyring, clock())
-        if wanted.silent:
-            discovery.pause_announcing()
-        self.announcer = Announcer(discovery, sockets, clock, self._changed.set)
+        self._discovery = self._new_discovery()
+        self.announcer = Announcer(self._discovery, sockets, clock, self._changed.set)
         self.checklists = Checklists(clock)
         admission = CallAdmission(keyring)
         self.callbacks = CallbackChecker(
@@ -102,6 +97,15 @@ class Agent:
         self._scanner = Scanner(self.announcer, self.udp_port, wanted.part)
         self._listener = self._new_listener(contexts, admission)
         self._dials = self._new_dials(contexts, admission)
+
+    def _new_discovery(self) -> Discovery:
+        ourselves = _announced(self.wanted, self.instance, self._sockets)
+        if TRACE.on:
+            TRACE.agent(ourselves)
+        discovery = Discovery(ourselves, self.keyring, self.clock())
+        if self.wanted.silent:
+            discovery.pause_announcing()
+        return discovery
 
     def _new_listener(self, contexts: Contexts, admission: CallAdmission) -> Listener:
         handlers = {
