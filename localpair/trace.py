@@ -38,7 +38,7 @@ _MODE: Final = 0o600
 VARIABLE: Final = "LOCALPAIR_TRACE"
 _HINT: Final = "Name a file that you may write to."
 _HINT_ENVIRONMENT: Final = f"Let {VARIABLE} name a file that you may write to, or unset it."
-# Whoever names a pipe that nobody reads gets an error instead of a run that never starts.
+# A pipe that nobody reads is an error, and no run that never starts.
 _FLAGS: Final = (
     os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )

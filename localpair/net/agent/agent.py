@@ -154,15 +154,15 @@ class Agent:
         await self._started.wait()
 
     async def next_verified(self) -> PeerConnection:
-        """The next verified connection; whoever takes it ends it with ``connection_ended``, or gives it back."""
+        """The next verified connection; its taker ends it with ``connection_ended``, or gives it back."""
         return await self.verified.get()
 
     def give_back(self, connection: PeerConnection) -> None:
-        """Leave a verified connection to whoever asks for the next one."""
+        """Leave a verified connection to the next taker."""
         self.verified.put_nowait(connection)
 
     async def final_refusal(self) -> RefusedError:
-        """Wait until whoever has proven the pair's or the offer's key has refused, and give what it said."""
+        """Wait until a device that has proven the pair's or the offer's key has refused, and give what it said."""
         await self.counts.final.wait()
         return self.counts.refusals[-1]
 
@@ -250,7 +250,7 @@ class Agent:
         return any(self._verifier.open_connections())
 
     def expect_issuer(self, pin: bytes, addresses: Sequence[IPAddress]) -> None:
-        """Whoever issued the offer has the key of this hash, and ranks its own addresses in this order."""
+        """The issuer of the offer has the key of this hash, and ranks its own addresses in this order."""
         self._verifier.pin = pin
         self.checklists.prefer(addresses)
 
@@ -361,7 +361,7 @@ class Agent:
         if interfaces.own_addresses != self.announcer.interfaces.own_addresses:
             self.peers.heard_by.clear()
             if self._started.is_set() and self.wanted.part is not Part.HOST:  # an offer pins the certificate
-                # Else whoever connects here and there would know that it is one device that has moved.
+                # Else a caller on both networks would know that it is one device that has moved.
                 self._contexts.show(SessionCertificate.generate())
         self.announcer.set_interfaces(interfaces)
         self._verifier.set_interfaces(interfaces)

@@ -19,8 +19,8 @@ _KEPT_ATTEMPTS = 512  # the latest ones: an explanation needs no more
 class AgentCounts:
     """What an agent has counted: attempts that failed, what was said to them, addresses that were never called.
 
-    ``final`` is set once whoever has proven the pair's or the offer's key has refused: no other path will change its
-    mind. Of all others it is known no more than that ``strangers`` have answered.
+    ``final`` is set once a device that has proven the pair's or the offer's key has refused: no other path will change
+    its mind. Of all others it is known no more than that ``strangers`` have answered.
     """
 
     attempts: deque[Attempt] = field(default_factory=lambda: deque(maxlen=_KEPT_ATTEMPTS))

@@ -84,8 +84,8 @@ class DialPolicy:
             return
         if self._announcer.interfaces.is_own(event.source.address):
             self._checklists.on_this_host(secret)
-        # Whoever shows the offer gives the other side's dial a head start: usually it is under way already. Not so
-        # where the other side could merely answer.
+        # The issuer gives the joiner's dial a head start: usually it is under way already. Not so where the joiner
+        # could merely answer.
         first = self._part in (Part.JOIN, Part.SEND) or event.answers
         delay = 0.0 if first else REVERSE_DIAL_AFTER_S
         self._dial(event.instance, secret, candidates, delay)
@@ -128,9 +128,9 @@ class DialPolicy:
             self.pause_dialing(instance)
             self._pursuits.pop(instance)
 
-    def waits_for_anybody(self, instance: bytes) -> bool:
-        """Whoever listens does so for days: what it hears no more, and has no session with, it calls no more, and so
-        nobody can point it at an address for good with what he has recorded.
+    def forgets_when_silent(self, instance: bytes) -> bool:
+        """Whether a peer that is heard no more is forgotten at once. A listener runs for days: without this, a stranger
+        who replays recorded beacons could make it call an address for good.
         """
         pursuit = self._pursuits.get(instance)
         return self._part is Part.LISTEN and pursuit is not None and not pursuit.paused

@@ -72,7 +72,7 @@ class PeerTable:
                 case Gone(instance, said_goodbye):
                     self.nearby.pop(instance, None)
                     self._noticed.set()
-                    if said_goodbye or self._policy.waits_for_anybody(instance):
+                    if said_goodbye or self._policy.forgets_when_silent(instance):
                         self._policy.ended(instance)
                 case Invited():
                     self._policy.invited(event)

@@ -28,7 +28,7 @@ from localpair.protocol.short_code import CODE_BYTES
 from localpair.wire.beacon import Part
 from localpair.wire.messages import NONCE_BYTES
 
-_log = logging.getLogger("localpair.engine")
+_log = logging.getLogger("localpair.agent")
 
 
 class PeerVerifier:
@@ -128,7 +128,7 @@ class PeerVerifier:
         """The network changed: connections whose own end has lost its address are given up."""
         for connection in tuple(self.open_connections()):
             if is_stranded(connection.stream, interfaces):
-                connection.stream.abort()  # whoever concludes it goes on with the next one
+                connection.stream.abort()  # its owner goes on with the next one
         if self.pair_at is not None and self.pair_at not in interfaces.own_addresses:
             self.pair_at = None  # the address that was agreed on is gone: any other may do
 
