@@ -28,8 +28,7 @@ from localpair.net.agent.check_lists import Checklists
 from localpair.net.agent.connection import PeerConnection
 from localpair.net.agent.counts import AgentCounts, SearchRecord
 from localpair.net.agent.dial_policy import DialPolicy
-from localpair.net.agent.dialer import Dialer
-from localpair.net.agent.dialing import DialRunner
+from localpair.net.agent.dialer import Dialer, DialRunner
 from localpair.net.agent.gathering import AddressReport, SeenByPeer, acquire_addresses
 from localpair.net.agent.hole_punching import HolePuncher
 from localpair.net.agent.peers import PeerTable
