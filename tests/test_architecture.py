@@ -27,7 +27,7 @@ LAYERS = (
     ("net.host",),
     ("net.transport",),
     ("net.agent", "net.netcheck", "transfer"),
-    ("causes", "session"),
+    ("session",),
     ("pairing",),
     ("diagnosis",),
     ("",),

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from localpair.address import unscoped
 from localpair.candidate import Candidate
-from localpair.causes import no_path
 from localpair.errors import AnswerError, Refusal, RefusedError, RemoteError, UnreachableError
 from localpair.events import NearbyPeer, OfferIssued
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
@@ -37,6 +36,7 @@ from localpair.pairing.approval import (
 )
 from localpair.pairing.attempt import Pairing
 from localpair.pairing.deadline import Deadline
+from localpair.pairing.no_path import no_path
 from localpair.protocol.keyring import OFFER
 from localpair.ranking import select_for_offer
 from localpair.settings import Approver, Chooser, Settings

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from localpair.causes import no_path
 from localpair.net.agent.agent import Agent
 from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
 from localpair.pairing.attempt import Pairing
+from localpair.pairing.no_path import no_path
 from localpair.protocol.handshake import Nominated
 
 

@@ -15,11 +15,11 @@ from typing import Any, NoReturn
 import pytest
 
 from localpair.candidate import Candidate
-from localpair.causes import describe
 from localpair.events import Attempt, Phase
 from localpair.keys import Role
 from localpair.net.agent import dialer
 from localpair.net.transport.tcp import Responder, exchange_preambles, respond_as_stranger
+from localpair.pairing.no_path import describe
 from localpair.protocol.checklist import DialOutcome
 from localpair.wire.messages import NO_LOCALPAIR
 from netns import lan
