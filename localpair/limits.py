@@ -253,6 +253,10 @@ FLUSH_BYTES: Final = 32 * 1024 * 1024  # of a file under way go to the disk, so 
 FREE_NAMES: Final = 10_000  # "name (n)" tried before a file is refused
 STALE_PART_S: Final = 86_400.0  # part files are removed by lock; by age only where a file system has no locks
 
+# --- Facts about a run -----------------------------------------------------------------------------------------
+FACTS_ROWS: Final = 64  # of one table: an offer has six addresses, a peer eight, and a host few interfaces
+FACTS_BYTES: Final = 256 * 1024  # as JSON: all tables full are a third of it
+
 # --- Network watch ---------------------------------------------------------------------------------------------
 WATCH_POLL_S: Final = 3.0  # where the platform cannot tell us
 WATCH_SETTLE_S: Final = 0.2  # changes come in bursts

@@ -21,7 +21,7 @@ LAYERS = (
     ("_version", "address", "aliases", "errors", "limits", "visible"),
     ("candidate", "keys", "labels", "marks", "qr", "rules", "terms"),
     ("events", "ranking", "trust"),
-    ("neighbourhood", "wire"),
+    ("causes", "neighbourhood", "wire"),
     ("protocol", "settings"),
     ("trace",),  # above everything that decides, which therefore cannot write to it
     ("net.host",),
@@ -34,7 +34,18 @@ LAYERS = (
     ("cli",),
     ("__main__",),
 )
-PURE = ("protocol", "wire", "neighbourhood", "ranking", "candidate", "address", "events", "marks", "visible")
+PURE = (
+    "protocol",
+    "wire",
+    "causes",
+    "neighbourhood",
+    "ranking",
+    "candidate",
+    "address",
+    "events",
+    "marks",
+    "visible",
+)
 IMPURE_MODULES = {
     "socket",
     "ssl",

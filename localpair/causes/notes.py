@@ -1,0 +1,165 @@
+"""Notes: what made a pair harder, or what else was seen. A clean run has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from localpair.causes.facts import CarrierName, Ending, Flaw, ForeignKind, RunRole, Whose
+from localpair.causes.view import (
+    UnknownFactError,
+    by_index,
+    callable_addresses,
+    dials,
+    heard,
+    is_inner,
+    is_proxied,
+    known,
+    links_to,
+    own_addresses,
+    to_the_network,
+)
+from localpair.causes.vocabulary import Device, Remark, RunNote
+from localpair.errors import Refusal
+from localpair.events import Phase
+
+if TYPE_CHECKING:
+    from localpair.causes.view import View
+
+Looked: TypeAlias = Iterator[tuple[RunNote, Device, str]]
+_CLOCK_S: Final = 120  # apart; less is an ordinary clock
+_FORBIDDEN: Final = frozenset({"EPERM", "EACCES"})
+_SILENT_AFTER: Final = 4  # beacons of a peer that came by other ways, before groups are said to bring nothing
+
+
+def remarks(view: View) -> Iterator[Remark]:
+    """Every note that the facts of ``here`` give, named for whoever reads the verdict."""
+    for look in _LOOKS:
+        try:
+            found = list(look(view))
+        except UnknownFactError:
+            continue
+        for note, device, sentence in found:
+            yield Remark(note, view.at(device), sentence)
+
+
+def _calls_one_way(view: View) -> Looked:
+    """Dials of the address to which the pair stands were dropped or refused: the connection came the other way."""
+    here = view.here
+    if here.ending is Ending.PAIRED:
+        lost = [
+            one
+            for one in dials(here)
+            if one.phase is Phase.CONNECT and one.errno in ("ETIMEDOUT", "ECONNREFUSED")
+        ]
+        came = {one.source for one in known(here.calls, "calls") if not one.why}
+        if any(one.address in came for one in lost):
+            yield RunNote.ONE_WAY_CALLS, Device.THERE, f"only {view.peer} could open the connection"
+
+
+def _sends_refused(view: View) -> Looked:
+    refused = sorted({row.errno for row in to_the_network(view.here) if row.errno in _FORBIDDEN})
+    if refused:
+        told = f"{view.me} refused to send some of what it should: {', '.join(refused)}"
+        yield RunNote.EGRESS_REFUSED, Device.HERE, told
+
+
+def _groups_silent(view: View) -> Looked:
+    voices = heard(view.here)
+    single = sum(one.count for one in voices if one.carrier is CarrierName.UNICAST)
+    if single >= _SILENT_AFTER and all(one.carrier is CarrierName.UNICAST for one in voices):
+        yield RunNote.MULTICAST_SILENT, Device.BETWEEN, "no multicast or broadcast came from the other device"
+
+
+def _translated(view: View) -> Looked:
+    """The peer was seen at an address that it does not have, or sees this device at one that it does not have."""
+    peer = known(view.here.peer, "peer")
+    foreign = [one for one in peer.sees_us_at if one not in own_addresses(view.here)]
+    if foreign:
+        yield (
+            RunNote.TRANSLATED,
+            Device.BETWEEN,
+            f"{view.peer} sees {view.me} at {foreign[0]}: a router translates",
+        )
+
+
+def _routed_elsewhere(view: View) -> Looked:
+    here = view.here
+    for route in known(here.routes, "routes"):
+        on_link = [one for one in links_to(here, route.destination) if not is_inner(one)]
+        taken = by_index(here, route.index)
+        leaves = taken is not None and taken not in on_link
+        if on_link and leaves and taken is not None and route.destination not in own_addresses(here):
+            told = f"{route.destination} is on the network of {view.me}, but is routed to {taken.name}"
+            yield RunNote.ROUTED_ELSEWHERE, Device.HERE, told
+            return
+
+
+def _proxied(view: View) -> Looked:
+    for route in known(view.here.routes, "routes"):
+        if is_proxied(view.here, route):
+            yield RunNote.PROXIED, Device.BETWEEN, f"a router answers for {route.destination}"
+            return
+
+
+def _another_key(view: View) -> Looked:
+    for one in dials(view.here):
+        if one.flaw is Flaw.OTHER_KEY:
+            told = f"a localpair at {one.address} has another key than the offer promises"
+            yield RunNote.ANOTHER_KEY, Device.BETWEEN, told
+            return
+
+
+def _foreign_version(view: View) -> Looked:
+    for one in known(view.here.foreign, "foreign"):
+        if one.kind is ForeignKind.VERSION:
+            yield (
+                RunNote.FOREIGN_VERSION,
+                Device.BETWEEN,
+                f"a localpair of another version is at {one.source}",
+            )
+            return
+
+
+def _old_offer(view: View) -> Looked:
+    rows = known(view.here.refusals, "refusals")
+    if view.here.role is RunRole.HOST and any(
+        row.reason is Refusal.EXPIRED and row.by is Whose.OURS for row in rows
+    ):
+        yield RunNote.OLD_OFFER_SHOWN, Device.THERE, "a device came with an offer that works no more"
+
+
+def _clocks(view: View) -> Looked:
+    if view.there is None or view.mirrored:
+        return
+    mine, theirs = known(view.here.clock_s, "clock_s"), known(view.there.clock_s, "clock_s")
+    if abs(mine - theirs) > _CLOCK_S:
+        told = f"the clocks of the two devices differ by {abs(mine - theirs)} s; pairing does not need them"
+        yield RunNote.CLOCKS_DIFFER, Device.BETWEEN, told
+
+
+def _lossy(view: View) -> Looked:
+    """Of the beacons that ``there`` sent to one address of ``here``, many did not come."""
+    there = known(view.there, "the other device's facts")
+    own, theirs = callable_addresses(view.here), callable_addresses(there)
+    rows = [row for row in known(there.sent, "sent") if row.address in own and not row.errno]
+    sent = sum(row.count for row in rows)
+    single = [one for one in heard(view.here) if one.carrier is CarrierName.UNICAST and one.source in theirs]
+    came = sum(one.count for one in single)
+    if sent >= 2 * _SILENT_AFTER and 0 < came < sent * 0.7:
+        yield RunNote.LOSSY, Device.BETWEEN, f"of {sent} beacons of {view.peer} {came} came"
+
+
+_LOOKS: Final[tuple[Callable[[View], Looked], ...]] = (
+    _calls_one_way,
+    _sends_refused,
+    _groups_silent,
+    _translated,
+    _routed_elsewhere,
+    _proxied,
+    _another_key,
+    _foreign_version,
+    _old_offer,
+    _clocks,
+    _lossy,
+)

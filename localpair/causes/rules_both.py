@@ -1,0 +1,344 @@
+"""The path as both sides together see it: what left one of them and did not arrive at the other.
+
+Each rule looks from ``here``, whose packets it follows, to ``there``, where they should have arrived; ``judge`` turns
+the view around and looks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from localpair.candidate import InterfaceKind
+from localpair.causes.conclusions import BOTH_TRANSPORTS, CauseRule, Conclusion, Tier, certain, likely
+from localpair.causes.facts import CarrierName, NeighbourState, Transport
+from localpair.causes.view import (
+    Reach,
+    View,
+    Way,
+    callable_addresses,
+    counted,
+    dials,
+    heard,
+    holds,
+    is_proxied,
+    known,
+    links,
+    usable_links,
+    was_met,
+    ways,
+)
+from localpair.causes.vocabulary import Cause, Confidence, Device
+
+if TYPE_CHECKING:
+    from localpair.address import IPAddress
+    from localpair.causes.facts import LinkFacts, RunFacts
+
+_COUNTED_LEAST: Final = 8  # beacons sent, before their loss is reckoned
+_LOST_SHARE: Final = 0.3
+
+
+def _there(view: View) -> RunFacts:
+    return known(view.there, "the other device's facts")
+
+
+def _none_met(view: View) -> bool:
+    return not was_met(view.here) and not was_met(_there(view))
+
+
+def _shared(view: View) -> list[tuple[LinkFacts, LinkFacts]]:
+    """The pairs of links, one of each side, that lie in one subnet by both masks. Link-local IPv6 tells nothing: every
+    link has the same.
+    """
+    return [
+        (mine, theirs)
+        for mine in usable_links(view.here)
+        for theirs in usable_links(_there(view))
+        if any(holds(mine, address) for address in _telling(theirs))
+        and any(holds(theirs, address) for address in _telling(mine))
+    ]
+
+
+def _telling(link: LinkFacts) -> list[IPAddress]:
+    every = (one.address for one in link.addresses)
+    return [address for address in every if address.version == 4 or not address.is_link_local]
+
+
+def _routers_agree(mine: LinkFacts, theirs: LinkFacts) -> bool | None:
+    """Whether two links of one subnet lead to the same router; None where one's is not known by its hardware."""
+    ours = {one.address: one.mac for one in known(mine.gateways, "gateways") if one.mac}
+    other = {one.address: one.mac for one in known(theirs.gateways, "gateways") if one.mac}
+    both = ours.keys() & other.keys()
+    if not both:
+        return None
+    return any(ours[address] == other[address] for address in both)
+
+
+# --- Networks ---
+
+
+def no_common_family(view: View) -> Iterator[Conclusion]:
+    """Each has addresses, and none of a version that the other one has."""
+    mine = {one.version for one in callable_addresses(view.here)}
+    theirs = {one.version for one in callable_addresses(_there(view))}
+    if mine and theirs and not mine & theirs:
+        evidence = f"{view.me} has IPv{min(mine)} only, {view.peer} IPv{min(theirs)} only"
+        yield certain(Cause.NO_COMMON_FAMILY, Device.BETWEEN, evidence)
+
+
+def other_subnets(view: View) -> Iterator[Conclusion]:
+    """No subnet is shared: either nothing leads across, or a router between does not."""
+    here, there = view.here, _there(view)
+    told = [{one.version for link in usable_links(side) for one in _telling(link)} for side in (here, there)]
+    if _shared(view) or not told[0] & told[1] or heard(here) or heard(there) or not _none_met(view):
+        return
+    found = [way for way in ways(here) if way.address in callable_addresses(there)]
+    evidence = f"no network of {view.me} is one of {view.peer}"
+    if found and all(way.reach is Reach.NO_WAY for way in found):
+        yield certain(Cause.DIFFERENT_NETWORKS, Device.BETWEEN, evidence, f"{view.me} has no route to it")
+    elif not found or not _arrived(view, found):
+        causes = (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS)
+        yield likely(causes, Device.BETWEEN, evidence)
+    else:
+        yield _own_filter(view, found)
+
+
+def same_numbers(view: View) -> Iterator[Conclusion]:
+    """In one subnet by its numbers, and neither's question for the hardware address is answered."""
+    here, there = view.here, _there(view)
+    pairs = _shared(view)
+    if not pairs or heard(here) or heard(there) or not _none_met(view):
+        return
+    found = _ways_there(view)
+    if not found or any(way.reach is not Reach.SILENT for way in found):
+        return
+    if _has_found(there, here):
+        return
+    evidence = f"{view.me} gets no answer for the hardware address of {found[0].address}"
+    answers = [_routers_agree(mine, theirs) for mine, theirs in pairs]
+    if any(answers):
+        yield certain(Cause.CLIENT_ISOLATION, Device.BETWEEN, evidence, "both reach the same router")
+    elif None in answers:
+        yield likely((Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS), Device.BETWEEN, evidence)
+    else:
+        told = "the router of one is not the router of the other: the numbers are the same by chance"
+        yield certain(Cause.DIFFERENT_NETWORKS, Device.BETWEEN, evidence, told)
+
+
+def one_way_questions(view: View) -> Iterator[Conclusion]:
+    """This side gets no answer for the hardware address, and the other one has this side's."""
+    here, there = view.here, _there(view)
+    silent = [way for way in _ways_there(view) if way.reach is Reach.SILENT]
+    if silent and _none_met(view) and _has_found(there, here):
+        evidence = (
+            f"{view.me} gets no answer for the hardware address of {view.peer}, which has that of {view.me}"
+        )
+        yield certain(Cause.ARP_ONE_WAY, Device.BETWEEN, evidence)
+
+
+def _has_found(there: RunFacts, here: RunFacts) -> bool:
+    """Whether the other side has the true hardware address of one of this side's."""
+    macs = {link.mac for link in usable_links(here) if link.mac}
+    own = callable_addresses(here)
+    return any(one.address in own and one.mac in macs for one in known(there.neighbours, "neighbours"))
+
+
+def router_stands_in(view: View) -> Iterator[Conclusion]:
+    """Each side has the router's hardware address for the other one, and nothing gets through."""
+    here, there = view.here, _there(view)
+    if not _shared(view) or not _none_met(view) or heard(here) or heard(there):
+        return
+    found = _ways_there(view)
+    if found and all(way.reach is Reach.PROXIED for way in found):
+        evidence = f"the router answers {view.me} in place of {view.peer}"
+        back = [one for one in known(there.routes, "routes") if one.destination in callable_addresses(here)]
+        if back and all(is_proxied(there, one) or one.state is NeighbourState.SILENT for one in back):
+            yield certain(Cause.CLIENT_ISOLATION, Device.BETWEEN, evidence, "and the other way round")
+        else:
+            yield likely((Cause.CLIENT_ISOLATION, Cause.PROXY_ARP), Device.BETWEEN, evidence)
+
+
+def _ways_there(view: View) -> list[Way]:
+    """The ways to addresses that the other side has indeed."""
+    theirs = callable_addresses(_there(view))
+    return [way for way in ways(view.here) if way.address in theirs]
+
+
+# --- What left and did not arrive ---
+
+
+def calls_lost(view: View) -> Iterator[Conclusion]:
+    """Calls of this side, to an address that answers for its hardware, come to nothing. The kernel over there tells
+    whether they arrived: what its own filter drops has been received, and not delivered.
+    """
+    found = [way for way in _ways_there(view) if way.reach is Reach.FOUND and _is_stuck(way)]
+    if not found or not _none_met(view) or _is_thinned(view):
+        return
+    if not _arrived(view, found):
+        yield _filter_between(view, found)
+    elif _reverse_path(view, found):
+        evidence = (
+            f"the kernel of {view.peer} dropped as many packets by its reverse path filter as were sent"
+        )
+        yield certain(Cause.REVERSE_PATH_FILTER, Device.THERE, evidence)
+    else:
+        yield _own_filter(view, found)
+
+
+def _is_stuck(way: Way) -> bool:
+    return way.ended_with("ETIMEDOUT", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH")
+
+
+def _dialled(found: list[Way], version: int) -> int:
+    """Packets that have left for certain: one for each dial."""
+    return sum(one.count for way in found for one in way.attempts if way.address.version == version)
+
+
+def _arrived(view: View, found: list[Way]) -> bool:
+    """Whether the other side's kernel dropped at least as many packets as there were dials."""
+    there = _there(view)
+    versions = {way.address.version for way in found if way.attempts}
+    return any(_dialled(found, version) <= counted(there, version).undelivered for version in versions)
+
+
+def _reverse_path(view: View, found: list[Way]) -> bool:
+    dropped = counted(_there(view), 4).reverse_path
+    return 0 < _dialled(found, 4) <= known(dropped, "counters.reverse_path")
+
+
+def _transports(view: View) -> tuple[Transport, ...]:
+    """What is kept out: UDP passes where the other side has heard this one."""
+    return (Transport.TCP,) if heard(_there(view)) else BOTH_TRANSPORTS
+
+
+def _rejects(found: list[Way]) -> bool:
+    return any(one.errno != "ETIMEDOUT" for way in found for one in way.attempts)
+
+
+def _own_filter(view: View, found: list[Way]) -> Conclusion:
+    """Certain where that device shows signs of a filter; other traffic may be what its kernel has dropped."""
+    calls = sum(_dialled(found, version) for version in (4, 6))
+    evidence = (
+        f"{calls} calls of {view.me} came to nothing",
+        f"the kernel of {view.peer} received as many packets that it did not deliver",
+    )
+    sure = certain(Cause.FIREWALL_INBOUND, Device.THERE, *evidence)
+    shows = bool(_there(view).firewalls)
+    confidence = Confidence.CERTAIN if shows else Confidence.LIKELY
+    return replace(sure, confidence=confidence, transports=_transports(view), rejects=_rejects(found))
+
+
+def _filter_between(view: View, found: list[Way]) -> Conclusion:
+    """Where UDP passes and TCP does not, this side's own filter may be the one: it drops a call without a word."""
+    there = _there(view)
+    evidence = f"calls of {view.me} to {found[0].address} did not arrive at {view.peer}"
+    bridging = any(
+        side.bridge_filter and one.kind is InterfaceKind.BRIDGE
+        for side in (view.here, there)
+        for one in links(side)
+    )
+    causes = (Cause.BRIDGE_NETFILTER, Cause.FILTER_IN_BETWEEN) if bridging else (Cause.FILTER_IN_BETWEEN,)
+    transports = _transports(view)
+    if transports == (Transport.TCP,):
+        causes = (*causes, Cause.EGRESS_FILTER)
+    told = likely(causes, Device.HERE, evidence)
+    return replace(told, transports=transports, rejects=_rejects(found))
+
+
+def beacons_lost(view: View) -> Iterator[Conclusion]:
+    """Of the beacons that this side sent to one address, some arrived and many did not."""
+    if _is_thinned(view) and _is_patchy(view):
+        sent, came = _counted_beacons(view)
+        evidence = f"of {sent} beacons of {view.me} {came} arrived at {view.peer}"
+        yield likely(Cause.LOSSY_PATH, Device.BETWEEN, evidence)
+
+
+def _is_thinned(view: View) -> bool:
+    sent, came = _counted_beacons(view)
+    return sent >= _COUNTED_LEAST and 0 < came < (1 - _LOST_SHARE) * sent
+
+
+def _counted_beacons(view: View) -> tuple[int, int]:
+    """How many beacons went to one address of the other side, and how many of them came."""
+    theirs, own = callable_addresses(_there(view)), callable_addresses(view.here)
+    rows = [row for row in known(view.here.sent, "sent") if row.carrier is CarrierName.UNICAST]
+    voices = [one for one in heard(_there(view)) if one.carrier is CarrierName.UNICAST]
+    sent = sum(row.count for row in rows if row.address in theirs and not row.errno)
+    return sent, sum(one.count for one in voices if one.source in own)
+
+
+def _is_patchy(view: View) -> bool:
+    """Whether dials failed by silence only: a filter's work shows as well in what was never lost."""
+    failed = dials(view.here) + dials(_there(view))
+    return bool(failed) and all(one.errno == "ETIMEDOUT" for one in failed)
+
+
+def nothing_carried(view: View) -> Iterator[Conclusion]:
+    """In one subnet, no address known, and neither hears what the other one sends to all."""
+    here, there = view.here, _there(view)
+    quiet = not heard(here) and not heard(there) and _none_met(view)
+    if not _shared(view) or not quiet or [way for way in ways(here) if way.reach > Reach.UNASKED]:
+        return
+    if any(way.reach > Reach.UNASKED for way in _ways_there(View(there, here))):
+        return
+    if _shouts(here) and _shouts(there) and not dials(here) and not dials(there):
+        evidence = "both sent to groups, and neither heard the other"
+        causes = (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
+        yield likely(causes, Device.BETWEEN, evidence)
+
+
+def _shouts(facts: RunFacts) -> bool:
+    loud = (CarrierName.MULTICAST, CarrierName.BROADCAST)
+    return any(row.carrier in loud and not row.errno for row in known(facts.sent, "sent"))
+
+
+_MET: Final = ("links", "attempts", "calls", "heard")
+_SEEN: Final = (*_MET, "routes")
+RULES: Final = (
+    CauseRule(no_common_family, Tier.BOTH, (Cause.NO_COMMON_FAMILY,), ("links",), ("links",)),
+    CauseRule(
+        other_subnets,
+        Tier.BOTH,
+        (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS, Cause.FIREWALL_INBOUND),
+        _SEEN,
+        (*_MET, "counters"),
+    ),
+    CauseRule(
+        same_numbers,
+        Tier.BOTH,
+        (Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS),
+        _SEEN,
+        (*_MET, "neighbours"),
+    ),
+    CauseRule(one_way_questions, Tier.BOTH, (Cause.ARP_ONE_WAY,), _SEEN, (*_MET, "neighbours")),
+    CauseRule(router_stands_in, Tier.BOTH, (Cause.CLIENT_ISOLATION, Cause.PROXY_ARP), _SEEN, _SEEN),
+    CauseRule(
+        calls_lost,
+        Tier.BOTH,
+        (
+            Cause.FIREWALL_INBOUND,
+            Cause.REVERSE_PATH_FILTER,
+            Cause.FILTER_IN_BETWEEN,
+            Cause.BRIDGE_NETFILTER,
+            Cause.EGRESS_FILTER,
+        ),
+        (*_SEEN, "sent"),
+        (*_MET, "counters"),
+        uses=("bridge_filter", "firewalls"),
+    ),
+    CauseRule(
+        beacons_lost,
+        Tier.BOTH,
+        (Cause.LOSSY_PATH,),
+        ("links", "sent", "attempts"),
+        ("links", "heard", "attempts"),
+    ),
+    CauseRule(
+        nothing_carried,
+        Tier.BOTH,
+        (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS),
+        (*_SEEN, "sent"),
+        (*_SEEN, "sent"),
+    ),
+)

@@ -1,0 +1,240 @@
+"""The path as one side sees it: nobody there, nobody answers, or heard and not reached.
+
+One side seldom knows. Most of these name several causes, and the step that tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from localpair.causes.conclusions import CauseRule, Conclusion, Tier, likely
+from localpair.causes.facts import CarrierName, NeighbourState, Transport
+from localpair.causes.view import (
+    Reach,
+    by_index,
+    counted,
+    dials,
+    gateways,
+    heard,
+    is_inner,
+    is_tunnel,
+    known,
+    links_to,
+    nearest,
+    seeks,
+    usable_links,
+    was_met,
+)
+from localpair.causes.vocabulary import Cause, Confidence, Device
+from localpair.events import Phase
+
+if TYPE_CHECKING:
+    from localpair.causes.facts import HeardFacts, RunFacts
+    from localpair.causes.view import View, Way
+
+_NOBODY: Final = (Cause.PEER_ABSENT, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
+_STRAY: Final = (
+    3  # packets that the filter drops before it is blamed: a badly set neighbour makes one now and then
+)
+_BEAT_S: Final = 5  # the slowest beat of a beacon, without its jitter
+_UNHEARD: Final = ("links", "routes", "attempts", "calls", "heard")
+
+
+def _is_quiet(facts: RunFacts) -> bool:
+    """Whether this side was told addresses, and neither heard nor met anybody."""
+    return seeks(facts) and not heard(facts) and not was_met(facts)
+
+
+def nobody_answers(view: View) -> Iterator[Conclusion]:
+    """On the own link, and its hardware address is not to be had. A dial that fails so takes 0.5 to 3 s, as it joins a
+    question that is under way: what the table of neighbours says counts, and no time.
+    """
+    here = view.here
+    found = nearest(here) if _is_quiet(here) else []
+    if not found or found[0].reach is not Reach.SILENT:
+        return
+    places = ", ".join(str(way.address) for way in found)
+    evidence = [f"nobody answers for {places} on {view.me}'s network"]
+    routers = [one for one in gateways(here) if one.state is NeighbourState.ANSWERS]
+    if routers:
+        evidence.append(f"the router {routers[0].address} answers")
+    yield likely(_NOBODY, Device.BETWEEN, *evidence)
+
+
+def nobody_was_asked(view: View) -> Iterator[Conclusion]:
+    """No address of the other device is known, or none that could be called, and nothing was heard of it."""
+    here = view.here
+    if not _is_quiet(here) or not [one for one in usable_links(here) if not is_inner(one)]:
+        return
+    if nearest(here) and nearest(here)[0].reach is not Reach.INNER:
+        return
+    sent = [row for row in known(here.sent, "sent") if not row.errno and row.carrier is CarrierName.MULTICAST]
+    if sent:
+        causes = (*_NOBODY, Cause.WRONG_NETWORK, Cause.MULTICAST_FILTERED)
+        yield likely(
+            causes, Device.BETWEEN, "no address of the other device can be called, and it was not heard"
+        )
+
+
+def beyond_the_link(view: View) -> Iterator[Conclusion]:
+    """The other device's addresses are of another network, and what is sent there comes to nothing."""
+    here = view.here
+    found = nearest(here) if _is_quiet(here) else []
+    if not found or found[0].reach not in (Reach.NO_WAY, Reach.ROUTED) or not usable_links(here):
+        return
+    tried = [way for way in found if way.attempts]
+    places = ", ".join(str(way.address) for way in found)
+    if found[0].reach is Reach.NO_WAY:
+        if tried or found[0].route.errno:
+            evidence = f"{view.me} has no route to {places}"
+            yield likely(Cause.WRONG_NETWORK, Device.BETWEEN, evidence)
+    elif tried and not any(way.ended_with("ECONNREFUSED") or _is_tunnelled(here, way) for way in tried):
+        evidence = f"{places}: in none of {view.me}'s networks, and nothing comes back from there"
+        yield likely((Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND), Device.THERE, evidence)
+
+
+def into_tunnel(view: View) -> Iterator[Conclusion]:
+    """What is for the other device goes into a tunnel, since it is on no own network."""
+    here = view.here
+    found = nearest(here) if not heard(here) and not was_met(here) else []
+    if found and found[0].reach is Reach.ROUTED and all(_is_tunnelled(here, way) for way in found):
+        taken = by_index(here, found[0].route.index)
+        tunnel = taken.name if taken is not None else ""
+        evidence = f"{found[0].address} is in no network of {view.me}, and is routed into {tunnel}"
+        causes = (Cause.VPN_DEFAULT_ROUTE, Cause.WRONG_NETWORK)
+        yield likely(causes, Device.HERE, evidence, subject=tunnel)
+
+
+def _is_tunnelled(facts: RunFacts, way: Way) -> bool:
+    taken = by_index(facts, way.route.index)
+    return taken is not None and is_tunnel(taken) and not links_to(facts, way.address)
+
+
+def found_and_silent(view: View) -> Iterator[Conclusion]:
+    """A device has the address, and every dial of it is dropped or refused by something on the way."""
+    here = view.here
+    found = nearest(here) if _is_quiet(here) else []
+    if not found or found[0].reach is not Reach.FOUND:
+        return
+    stuck = [way for way in found if way.ended_with("ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH")]
+    if not stuck:
+        return
+    rejects = any(one.errno != "ETIMEDOUT" for way in stuck for one in way.attempts)
+    evidence = f"a device has the address {stuck[0].address} and answers no call"
+    causes = (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.FILTER_IN_BETWEEN)
+    yield replace(likely(causes, Device.THERE, evidence), rejects=rejects)
+
+
+def proxied(view: View) -> Iterator[Conclusion]:
+    """A router answers for the other device's hardware address, and no call gets through."""
+    here = view.here
+    found = nearest(here) if _is_quiet(here) else []
+    if found and found[0].reach is Reach.PROXIED and found[0].attempts:
+        evidence = f"the router answers for {found[0].address}, which is on {view.me}'s own network"
+        yield likely((Cause.PROXY_ARP, Cause.PEER_ABSENT), Device.BETWEEN, evidence)
+
+
+def heard_and_not_reached(view: View) -> Iterator[Conclusion]:
+    """The other device is heard by datagrams, and no call gets through in either direction."""
+    here = view.here
+    voices = heard(here)
+    failed = [one for one in dials(here) if one.phase is Phase.CONNECT]
+    if not voices or was_met(here) or not failed or _are_thin(voices):
+        return
+    sources = {one.source for one in voices}
+    failed = [one for one in failed if one.address in sources] or failed
+    rejects = [one for one in failed if one.errno == "ECONNREFUSED" or _is_rejected(one.errno, one.hop)]
+    evidence = f"{view.peer} is heard at {voices[0].source}, and its calls and {view.me}'s come to nothing"
+    on_link = any(links_to(here, source) for source in sources)
+    twin = Cause.FILTER_IN_BETWEEN if on_link else Cause.ROUTER_BLOCKS
+    causes = (Cause.FIREWALL_INBOUND, twin, *(() if _are_dense(voices) else (Cause.LOSSY_PATH,)))
+    yield Conclusion(
+        causes, Device.THERE, Confidence.LIKELY, (evidence,), transports=(Transport.TCP,), rejects=bool(rejects)
+    )  # fmt: skip
+
+
+def _is_rejected(errno: str, hop: NeighbourState | None) -> bool:
+    """Whether somebody on the way said no, and it was not the silence of the next hop."""
+    return errno in ("EHOSTUNREACH", "ENETUNREACH") and hop is not None and hop.is_found
+
+
+def thinly_heard(view: View) -> Iterator[Conclusion]:
+    """Fewer beacons came than the other device sends at its slowest, and no call gets through."""
+    voices = heard(view.here)
+    failed = [one for one in dials(view.here) if one.errno == "ETIMEDOUT"]
+    if voices and failed and _are_thin(voices):
+        total = sum(one.count for one in voices)
+        evidence = f"only {total} beacons of {view.peer} came in {_span(voices)} s"
+        yield likely((Cause.LOSSY_PATH, Cause.FIREWALL_INBOUND), Device.BETWEEN, evidence)
+
+
+def _span(voices: list[HeardFacts]) -> int:
+    return max(one.last_s for one in voices) - min(one.first_s for one in voices)
+
+
+def _are_thin(voices: list[HeardFacts]) -> bool:
+    """Whether some were lost for certain: one voice alone does not tell how often it speaks."""
+    span, total = _span(voices), sum(one.count for one in voices)
+    return span >= 2 * _BEAT_S and total < span // _BEAT_S
+
+
+def _are_dense(voices: list[HeardFacts]) -> bool:
+    """Whether so many came that few can have been lost: at its fastest it speaks once a second by each carrier."""
+    return any(one.count * 10 >= 7 * max(1, one.last_s - one.first_s) for one in voices)
+
+
+def stalled(view: View) -> Iterator[Conclusion]:
+    """Connections stand and exchange short words, and what follows, in full packets, never comes."""
+    tls = [
+        one for one in dials(view.here) if one.phase in (Phase.TLS, Phase.HELLO) and one.errno == "ETIMEDOUT"
+    ]
+    further = (Phase.PROOF, Phase.NOMINATION, Phase.APPROVAL, Phase.COMMIT)
+    if sum(one.count for one in tls) >= 2 and not any(one.phase in further for one in dials(view.here)):
+        evidence = f"{tls[0].address} is reached, and TLS never ends"
+        yield likely((Cause.MTU_BLACK_HOLE, Cause.LOSSY_PATH), Device.BETWEEN, evidence)
+
+
+def reverse_path(view: View) -> Iterator[Conclusion]:
+    """The kernel of this device has dropped what came by another way than it would answer."""
+    here = view.here
+    strict = [one for one in usable_links(here) if one.reverse_path == 1]
+    dropped = counted(here, 4).reverse_path
+    if known(dropped, "counters.reverse_path") >= _STRAY and strict and not was_met(here):
+        evidence = f"the kernel of {view.me} dropped {dropped} packets by its reverse path filter"
+        yield likely(Cause.REVERSE_PATH_FILTER, Device.HERE, evidence)
+
+
+RULES: Final = (
+    CauseRule(nobody_answers, Tier.PATH, _NOBODY, _UNHEARD),
+    CauseRule(
+        nobody_was_asked,
+        Tier.PATH,
+        (*_NOBODY, Cause.WRONG_NETWORK, Cause.MULTICAST_FILTERED),
+        (*_UNHEARD, "sent"),
+    ),
+    CauseRule(beyond_the_link, Tier.PATH, (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND), _UNHEARD),
+    CauseRule(into_tunnel, Tier.PATH, (Cause.VPN_DEFAULT_ROUTE, Cause.WRONG_NETWORK), _UNHEARD),
+    CauseRule(
+        found_and_silent,
+        Tier.PATH,
+        (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.FILTER_IN_BETWEEN),
+        _UNHEARD,
+    ),
+    CauseRule(proxied, Tier.PATH, (Cause.PROXY_ARP, Cause.PEER_ABSENT), _UNHEARD),
+    CauseRule(
+        heard_and_not_reached,
+        Tier.PATH,
+        (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, Cause.ROUTER_BLOCKS, Cause.LOSSY_PATH),
+        ("links", "attempts", "calls", "heard"),
+    ),
+    CauseRule(thinly_heard, Tier.PATH, (Cause.LOSSY_PATH, Cause.FIREWALL_INBOUND), ("attempts", "heard")),
+    CauseRule(stalled, Tier.PATH, (Cause.MTU_BLACK_HOLE, Cause.LOSSY_PATH), ("attempts",)),
+    CauseRule(
+        reverse_path,
+        Tier.PATH,
+        (Cause.REVERSE_PATH_FILTER,),
+        ("links", "counters", "attempts", "calls"),
+    ),
+)

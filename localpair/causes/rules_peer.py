@@ -1,0 +1,170 @@
+"""Who answers: another version, another key, something that is no localpair, or nobody any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
+from localpair.causes.facts import CallReach, Flaw, ForeignKind, RunRole
+from localpair.causes.view import Reach, dials, heard, known, own_addresses, seeks, ways
+from localpair.causes.vocabulary import Cause, Device
+from localpair.events import Phase
+
+if TYPE_CHECKING:
+    from localpair.address import IPAddress
+    from localpair.causes.facts import AttemptFacts, RunFacts
+    from localpair.causes.view import View
+
+_LONG_AGO_S: Final = (
+    16  # the slowest beat three times, with its jitter: whoever is not heard for so long has gone
+)
+# What a system says of a connection that the other side has ended, or that a limit of ours has.
+_CUT: Final = frozenset({"ECONNRESET", "EPIPE", "ECONNABORTED", "ENOTCONN", "ESHUTDOWN"})
+
+
+def ended(view: View) -> Iterator[Conclusion]:
+    """Whoever waited for calls has said goodbye, with the secret that only it and its readers have."""
+    if seeks(view.here) and known(view.here.peer, "peer").goodbye:
+        yield certain(Cause.HOST_ENDED, Device.THERE, f"{view.peer} said goodbye")
+
+
+def other_version(view: View) -> Iterator[Conclusion]:
+    """A localpair of another version answered a dial, was heard at an address of the other device, or called."""
+    here = view.here
+    answered = [one.address for one in dials(here) if one.flaw is Flaw.VERSION]
+    if answered:
+        yield _version(view, answered[0], "answered")
+        return
+    if heard(here):
+        return
+    foreign = [one.source for one in known(here.foreign, "foreign") if one.kind is ForeignKind.VERSION]
+    told = {one.destination for one in known(here.routes, "routes")} if seeks(here) else set()
+    at_its_place = [source for source in foreign if source in told]
+    callers = [one.source for one in known(here.calls, "calls") if one.why == Flaw.VERSION]
+    if at_its_place:
+        yield _version(view, at_its_place[0], "was heard")
+    elif callers and not seeks(here):
+        yield _version(view, callers[0], "called")
+
+
+def _version(view: View, address: IPAddress, did: str) -> Conclusion:
+    evidence = f"a localpair of another version {did} at {address}"
+    return certain(Cause.VERSION_MISMATCH, Device.BETWEEN, evidence)
+
+
+def same_role(view: View) -> Iterator[Conclusion]:
+    """Both sides show an offer, or both have read one."""
+    met = [one for one in dials(view.here) if one.flaw is Flaw.SAME_ROLE]
+    if met and not heard(view.here):
+        yield certain(Cause.SAME_ROLE, Device.BETWEEN, f"what answers at {met[0].address} does the same")
+
+
+def other_key(view: View) -> Iterator[Conclusion]:
+    """A localpair with another key answers where the offer's should: the issuer's next run, or another device."""
+    here = view.here
+    met = [one for one in dials(here) if one.flaw is Flaw.OTHER_KEY]
+    if not met or heard(here) or _goes_beyond(here, met):
+        return
+    place = met[0].address
+    evidence = f"a localpair at {place} has another key than the offer promises"
+    issuer = view.there
+    if issuer is not None and issuer.links and issuer.role is RunRole.HOST and place in own_addresses(issuer):
+        yield certain(Cause.STALE_OFFER, Device.THERE, evidence, f"{place} is the address of {view.peer}")
+        return
+    yield likely((Cause.STALE_OFFER, Cause.WRONG_IDENTITY), Device.THERE, evidence, subject=str(place))
+
+
+def _goes_beyond(facts: RunFacts, met: list[AttemptFacts]) -> bool:
+    """Whether another address of the other device was reached further than to its key."""
+    places = {one.address for one in met}
+    further = (Phase.HELLO, Phase.PROOF, Phase.NOMINATION, Phase.APPROVAL, Phase.COMMIT)
+    attempts = known(facts.attempts, "attempts")
+    return any(one.phase in further and one.address not in places for one in attempts)
+
+
+def stranger_answers(view: View) -> Iterator[Conclusion]:
+    """A localpair answers that holds no secret of this pair: it has forgotten it, or its address has gone on."""
+    here = view.here
+    met = [one for one in dials(here) if one.flaw is Flaw.STRANGER]
+    if here.role is RunRole.SEND and met and not heard(here):
+        evidence = f"a localpair at {met[0].address} does not know this pair"
+        causes = (Cause.FORGOTTEN_OR_REVOKED, Cause.WRONG_IDENTITY)
+        yield likely(causes, Device.THERE, evidence, subject=str(met[0].address))
+
+
+def something_else(view: View) -> Iterator[Conclusion]:
+    """What takes the connections says nothing of localpair, and nobody else is there."""
+    here = view.here
+    failed = dials(here)
+    met = [one for one in failed if _is_no_localpair(one)]
+    others = [one for one in failed if one.phase is not Phase.CONNECT and not _is_no_localpair(one)]
+    if not seeks(here) or not met or others or heard(here) or _calls_known(here):
+        return
+    place = str(met[0].address)
+    if any(one.flaw is Flaw.NO_LOCALPAIR for one in met):
+        evidence = f"what answers at {place} does not speak localpair's language"
+        yield certain(Cause.INTERCEPTED, Device.BETWEEN, evidence, subject=place)
+        return
+    silent = any(one.errno == "ETIMEDOUT" for one in met)
+    evidence = f"{place} takes connections and {'says nothing' if silent else 'ends them'}"
+    twin = Cause.LOSSY_PATH if silent else Cause.BUSY
+    yield likely((Cause.INTERCEPTED, twin), Device.BETWEEN, evidence, subject=place)
+
+
+def _is_no_localpair(one: AttemptFacts) -> bool:
+    unspoken = one.flaw is Flaw.NO_LOCALPAIR or one.errno in _CUT | {"ETIMEDOUT"}
+    return one.phase is Phase.PREAMBLE and unspoken
+
+
+def _calls_known(facts: RunFacts) -> bool:
+    return any(
+        one.reach not in (CallReach.ACCEPTED, CallReach.SPOKE, CallReach.STRANGER)
+        for one in known(facts.calls, "calls")
+    )
+
+
+def nobody_listens(view: View) -> Iterator[Conclusion]:
+    """A host is at the addresses, and refuses: its run is over, or its firewall says so."""
+    here = view.here
+    if not seeks(here) or _calls_known(here):
+        return
+    lately = [one for one in heard(here) if one.last_s + _LONG_AGO_S > here.lasted_s]
+    tried = [way for way in ways(here) if way.attempts and way.reach >= Reach.ROUTED]
+    refusing = [way for way in tried if way.ended_with("ECONNREFUSED")]
+    if lately or not refusing or any(_still_open(way.attempts) for way in tried):
+        return
+    places = ", ".join(str(way.address) for way in refusing)
+    causes = (Cause.HOST_ENDED, Cause.OFFER_USED, Cause.FIREWALL_INBOUND)
+    yield likely(causes, Device.THERE, f"{places} answered that nobody listens there")
+
+
+def _still_open(attempts: tuple[AttemptFacts, ...]) -> bool:
+    return any(one.phase is not Phase.CONNECT for one in attempts)
+
+
+_ANSWERED: Final = ("attempts", "heard")
+RULES: Final = (
+    CauseRule(ended, Tier.PEER, (Cause.HOST_ENDED,), ("peer",)),
+    CauseRule(
+        other_version,
+        Tier.PEER,
+        (Cause.VERSION_MISMATCH,),
+        ("attempts", "heard", "foreign", "routes", "calls"),
+    ),
+    CauseRule(same_role, Tier.PEER, (Cause.SAME_ROLE,), _ANSWERED),
+    CauseRule(other_key, Tier.PEER, (Cause.STALE_OFFER, Cause.WRONG_IDENTITY), _ANSWERED, uses=("links",)),
+    CauseRule(stranger_answers, Tier.PEER, (Cause.FORGOTTEN_OR_REVOKED, Cause.WRONG_IDENTITY), _ANSWERED),
+    CauseRule(
+        something_else,
+        Tier.PEER,
+        (Cause.INTERCEPTED, Cause.LOSSY_PATH, Cause.BUSY),
+        ("attempts", "heard", "calls"),
+    ),
+    CauseRule(
+        nobody_listens,
+        Tier.PATH,
+        (Cause.HOST_ENDED, Cause.OFFER_USED, Cause.FIREWALL_INBOUND),
+        ("links", "routes", "attempts", "calls", "heard"),
+    ),
+)

@@ -1,0 +1,271 @@
+"""What rules ask of facts. A question that the facts do not answer raises `UnknownFactError`: nothing is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from ipaddress import ip_network
+from typing import Final, TypeVar
+
+from localpair.address import DIALLABLE_CLASSES, SPECIAL_CLASSES, AddressClass, IPAddress, classify
+from localpair.candidate import InterfaceKind
+from localpair.causes.facts import (
+    AttemptFacts,
+    CallReach,
+    CarrierName,
+    CounterFacts,
+    GatewayFacts,
+    HeardFacts,
+    LinkFacts,
+    NeighbourState,
+    RouteFacts,
+    RunFacts,
+    RunRole,
+    SentFacts,
+)
+from localpair.causes.vocabulary import Device
+from localpair.events import Phase
+
+_Known = TypeVar("_Known")
+_USABLE: Final = DIALLABLE_CLASSES | SPECIAL_CLASSES
+# Whoever was told addresses of the other device: by an offer, or by the record of a pair.
+_SEEKERS: Final = (RunRole.JOIN, RunRole.SEND, RunRole.DIAGNOSE)
+
+
+class UnknownFactError(Exception):
+    """A fact that a rule needs is not there."""
+
+
+def known(value: _Known | None, name: str) -> _Known:
+    """``value``, where it is known. Raises UnknownFactError."""
+    if value is None:
+        raise UnknownFactError(name)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The facts as a rule looks at them: from ``here`` to ``there``. Whoever reads the verdict is ``here``, unless
+    the view is ``mirrored``.
+    """
+
+    here: RunFacts
+    there: RunFacts | None = None
+    mirrored: bool = False
+
+    @property
+    def me(self) -> str:
+        """What ``here`` is called in a sentence."""
+        return "the other device" if self.mirrored else "this device"
+
+    @property
+    def peer(self) -> str:
+        """What ``there`` is called in a sentence."""
+        return "this device" if self.mirrored else "the other device"
+
+    def at(self, device: Device) -> Device:
+        """``device``, named by this view, as whoever reads the verdict has to name it."""
+        if device is Device.BETWEEN or not self.mirrored:
+            return device
+        return Device.THERE if device is Device.HERE else Device.HERE
+
+
+# --- Links ---
+
+
+def links(facts: RunFacts) -> tuple[LinkFacts, ...]:
+    """All interfaces."""
+    return known(facts.links, "links")
+
+
+def lan_links(facts: RunFacts) -> list[LinkFacts]:
+    """The interfaces behind which neighbours can be, alive or not."""
+    inner = (InterfaceKind.LOOPBACK, InterfaceKind.TUNNEL)
+    return [one for one in links(facts) if one.kind not in inner and not one.point_to_point]
+
+
+def is_alive(link: LinkFacts) -> bool:
+    """Whether packets can leave."""
+    return link.up and link.carrier is not False
+
+
+def has_address(link: LinkFacts) -> bool:
+    """Whether it has an address that can be called."""
+    return any(not one.tentative and classify(one.address) in _USABLE for one in link.addresses)
+
+
+def usable_links(facts: RunFacts) -> list[LinkFacts]:
+    """The interfaces over which this device can be called now."""
+    return [one for one in lan_links(facts) if is_alive(one) and has_address(one)]
+
+
+def holds(link: LinkFacts, address: IPAddress) -> bool:
+    """Whether an address lies in a subnet of the link, by its real mask."""
+    return any(
+        one.prefix > 0
+        and one.address.version == address.version
+        and address in ip_network(f"{one.address}/{one.prefix}", strict=False)
+        for one in link.addresses
+    )
+
+
+def links_to(facts: RunFacts, address: IPAddress) -> list[LinkFacts]:
+    """The usable interfaces in whose subnets an address lies."""
+    return [one for one in usable_links(facts) if holds(one, address)]
+
+
+def by_index(facts: RunFacts, index: int | None) -> LinkFacts | None:
+    """The interface of that index."""
+    return next((one for one in links(facts) if one.index == index), None)
+
+
+def own_addresses(facts: RunFacts) -> frozenset[IPAddress]:
+    """All addresses of this host."""
+    return frozenset(one.address for link in links(facts) for one in link.addresses)
+
+
+def callable_addresses(facts: RunFacts) -> frozenset[IPAddress]:
+    """The addresses at which this device can be called."""
+    every = (one.address for link in usable_links(facts) for one in link.addresses)
+    return frozenset(address for address in every if classify(address) in _USABLE)
+
+
+def is_inner(link: LinkFacts) -> bool:
+    """Whether it most likely leads to containers or virtual machines of this host, and to no network."""
+    return link.kind is InterfaceKind.BRIDGE and not link.gateways
+
+
+def gateways(facts: RunFacts) -> tuple[GatewayFacts, ...]:
+    """The routers of the usable links. Raises UnknownFactError where one's are unknown."""
+    return tuple(gateway for link in usable_links(facts) for gateway in known(link.gateways, "gateways"))
+
+
+def is_tunnel(link: LinkFacts) -> bool:
+    """Whether it leads into a tunnel, or to the one other end of a point-to-point link."""
+    return link.kind is InterfaceKind.TUNNEL or link.point_to_point
+
+
+def names(found: Iterable[LinkFacts]) -> str:
+    """The names of interfaces for a sentence."""
+    return " and ".join(one.name for one in found)
+
+
+# --- Ways to the other device ---
+
+
+class Reach(IntEnum):
+    """How near a way to an address came, the nearest last."""
+
+    NO_WAY = 0  # the system has no route
+    INNER = 1  # it lies behind a bridge of this host, as addresses of somebody else's containers seem to
+    ROUTED = 2  # through a router, or into a tunnel
+    UNASKED = 3  # on the link, and nobody has asked for its hardware address
+    SILENT = 4  # on the link, and nobody answers
+    PROXIED = 5  # on the link, and a router answers for it
+    FOUND = 6  # on the link, and it answers
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One address of the other device, the route to it, and how its dials ended."""
+
+    address: IPAddress
+    route: RouteFacts
+    reach: Reach
+    attempts: tuple[AttemptFacts, ...]
+
+    def ended_with(self, *errnos: str) -> bool:
+        """Whether it was dialled, and every dial ended with one of these."""
+        return bool(self.attempts) and all(one.errno in errnos for one in self.attempts)
+
+
+def ways(facts: RunFacts) -> list[Way]:
+    """Every address of the other device that is none of this host, the nearest first. Needs links, routes, attempts."""
+    own = own_addresses(facts)
+    found = [
+        _way(facts, route)
+        for route in known(facts.routes, "routes")
+        if route.destination not in own and classify(route.destination) is not AddressClass.LOOPBACK
+    ]
+    return sorted(found, key=lambda way: -way.reach)
+
+
+def nearest(facts: RunFacts) -> list[Way]:
+    """The ways that came nearest, all of one reach; none where no address is known."""
+    found = ways(facts)
+    return [way for way in found if way.reach is found[0].reach]
+
+
+def _way(facts: RunFacts, route: RouteFacts) -> Way:
+    attempts = tuple(one for one in dials(facts) if one.address == route.destination)
+    return Way(route.destination, route, _reach(facts, route), attempts)
+
+
+def _reach(facts: RunFacts, route: RouteFacts) -> Reach:
+    on_link = links_to(facts, route.destination)
+    if route.errno:
+        return Reach.NO_WAY
+    leaves_it = route.index is not None and route.index not in {link.index for link in on_link}
+    if route.gateway is not None or not on_link or leaves_it:
+        return Reach.ROUTED
+    if all(is_inner(link) for link in on_link):
+        return Reach.INNER
+    state = known(route.state, "routes.state")
+    if state is NeighbourState.ABSENT:
+        return Reach.UNASKED
+    if state is NeighbourState.SILENT:
+        return Reach.SILENT
+    return Reach.PROXIED if is_proxied(facts, route) else Reach.FOUND
+
+
+def is_proxied(facts: RunFacts, route: RouteFacts) -> bool:
+    """Whether a router's hardware address was given for a neighbour that is no router."""
+    if route.mac is None or route.gateway is not None:
+        return False
+    routers = [one for link in usable_links(facts) for one in known(link.gateways, "gateways")]
+    macs = {one.mac for one in routers if one.address != route.destination}
+    return route.mac in macs
+
+
+def dials(facts: RunFacts) -> list[AttemptFacts]:
+    """The failed dials of listeners. Those between fixed ports are left out: nobody listens there."""
+    every = known(facts.attempts, "attempts")
+    return [one for one in every if not one.opening and one.outcome == "failed"]
+
+
+def was_met(facts: RunFacts) -> bool:
+    """Whether anything at all stood over TCP, in either direction. Needs attempts, calls."""
+    dialled = any(one.phase not in (Phase.BIND, Phase.CONNECT) for one in known(facts.attempts, "attempts"))
+    called = any(one.reach is not CallReach.ACCEPTED for one in known(facts.calls, "calls"))
+    return dialled or called
+
+
+def heard(facts: RunFacts) -> list[HeardFacts]:
+    """What was heard of the other device by datagrams."""
+    return [one for one in known(facts.heard, "heard") if one.carrier is not CarrierName.TCP]
+
+
+def seeks(facts: RunFacts) -> bool:
+    """Whether this side is the one that was told addresses."""
+    return facts.role in _SEEKERS
+
+
+# --- What left, and what arrived ---
+
+
+def to_the_network(facts: RunFacts) -> Iterator[SentFacts]:
+    """The beacons that were for others, and not for this host. Needs links, sent."""
+    inner = {one.index for one in links(facts) if one.kind is InterfaceKind.LOOPBACK}
+    own = own_addresses(facts)
+    for one in known(facts.sent, "sent"):
+        to = one.address
+        stays = to is not None and (to in own or classify(to) is AddressClass.LOOPBACK)
+        if one.index not in inner and not stays:
+            yield one
+
+
+def counted(facts: RunFacts, version: int) -> CounterFacts:
+    """The kernel's counters for one version of IP."""
+    rows = known(facts.counters, "counters")
+    return known(next((one for one in rows if one.version == version), None), "counters")

@@ -1,0 +1,197 @@
+"""Causes in plain words: one sentence that is right, one hint that can help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from localpair.causes import commands
+from localpair.causes.vocabulary import Cause, Device, Explanation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from localpair.causes.conclusions import Conclusion
+    from localpair.causes.view import View
+
+# {who} is the device that the cause lies at, {peer} the other one of the two, {subject} what the rule names.
+_PHRASES: Final[Mapping[Cause, str]] = {
+    Cause.NO_USABLE_ADDRESS: "{who} has no usable network address{on_subject}",
+    Cause.INTERFACE_DOWN: "{who}'s network is switched off{on_subject}",
+    Cause.NO_CARRIER: "{who} has no cable or no Wi-Fi connection{on_subject}",
+    Cause.PORT_IN_USE: "another program on {who} uses {subject}",
+    Cause.OS_PERMISSION: "the system of {who} does not let this program use the network",
+    Cause.EGRESS_FILTER: "{who} refuses to send to its own network: a VPN's kill switch or a local firewall",
+    Cause.VPN_STEALS_PREFIX: "{who} sends what is for its own network elsewhere{on_subject}: a VPN or another network "
+    "has taken the same addresses",
+    Cause.VPN_DEFAULT_ROUTE: "{who} sends everything into a VPN{on_subject}",
+    Cause.REVERSE_PATH_FILTER: "the kernel of {who} drops what comes by another way than it would answer "
+    "(reverse path filter)",
+    Cause.BRIDGE_NETFILTER: "a packet filter on a bridge of {who} drops what passes through",
+    Cause.FIREWALL_INBOUND: "a firewall on {who} {keeps} {ports}",
+    Cause.PEER_ABSENT: "the other device is off, asleep or not on this network",
+    Cause.WRONG_NETWORK: "the two devices are not on the same network, and nothing leads across",
+    Cause.DIFFERENT_NETWORKS: "the two devices are on two different networks",
+    Cause.SEPARATE_NETWORKS: "a further router lies between the two devices, and does not know the way",
+    Cause.NO_COMMON_FAMILY: "one of the two devices has IPv4 only and the other one IPv6 only",
+    Cause.CLIENT_ISOLATION: "this network does not let devices talk to each other (client isolation)",
+    Cause.FILTER_IN_BETWEEN: "something between the two devices {keeps} {ports}: a switch, an access point or a router",
+    Cause.ROUTER_BLOCKS: "the router between the two devices' networks passes nothing on",
+    Cause.NAT_ONE_WAY: "a router translates addresses between the two devices and lets calls through one way only",
+    Cause.PROXY_ARP: "the router answers in the other device's place and passes nothing on",
+    Cause.ARP_ONE_WAY: "the network carries questions for hardware addresses one way only",
+    Cause.MULTICAST_FILTERED: "the network carries no multicast or broadcast between the two devices",
+    Cause.MULTICAST_PRUNED: "the network stopped carrying multicast between the two devices",
+    Cause.MTU_BLACK_HOLE: "large packets vanish between the two devices",
+    Cause.LOSSY_PATH: "too many packets are lost between the two devices",
+    Cause.INTERCEPTED: "something else answers{at_subject} in the other device's place, such as a login "
+    "page or a proxy",
+    Cause.HOST_ENDED: "the other device ended",
+    Cause.STALE_OFFER: "this offer is old",
+    Cause.OFFER_USED: "the offer was used already",
+    Cause.OFFER_EXPIRED: "the offer has expired",
+    Cause.OFFER_MADE_FOR_ANOTHER: "the offer was made for another device",
+    Cause.OWN_OFFER: "the offer was made by this very device",
+    Cause.SECRET_REJECTED: "the other device does not know this offer",
+    Cause.WRONG_IDENTITY: "another device answers{at_subject}: its key is not the one that is meant",
+    Cause.CLONED_IDENTITY: "both devices have the same key: one of them is a copy of the other",
+    Cause.VERSION_MISMATCH: "the two devices run versions of localpair that do not understand each other",
+    Cause.SAME_ROLE: "both devices do the same: one has to show an offer and the other one to read it",
+    Cause.FORGOTTEN_OR_REVOKED: "the other device has forgotten this one, or has revoked the pair",
+    Cause.DECLINED: "{who} said no",
+    Cause.BUSY: "the other device is busy with another one",
+}
+_SAME_NETWORK: Final = (
+    "connect both devices to the same network: the same Wi-Fi name, no guest network, no mobile data"
+)
+_KEPT_APART: Final = (
+    "use the main network, not a guest one, or a phone's hotspot, or a cable between the two devices"
+)
+_NEW_OFFER: Final = "read the offer that is shown there now"
+_HOST_AGAIN: Final = "run `localpair host` there again, and read the offer that is shown then"
+_HINTS: Final[Mapping[Cause, str]] = {
+    Cause.NO_USABLE_ADDRESS: "connect {who} to a network that hands out addresses, or give it one",
+    Cause.INTERFACE_DOWN: "switch the network of {who} on, such as its Wi-Fi",
+    Cause.NO_CARRIER: "plug in the cable, or connect {who} to the Wi-Fi",
+    Cause.PORT_IN_USE: "end that program, or choose another port with `--port`",
+    Cause.OS_PERMISSION: "allow this program to use the local network, in the settings of {who}'s system",
+    Cause.EGRESS_FILTER: "on {who}, allow the local network in the VPN's settings, or turn its kill switch off",
+    Cause.VPN_STEALS_PREFIX: "on {who}, turn the VPN off, or exclude the local network from it",
+    Cause.VPN_DEFAULT_ROUTE: "on {who}, turn the VPN off, or exclude the local network from it; and "
+    + _SAME_NETWORK,
+    Cause.REVERSE_PATH_FILTER: "on {who}, run `sudo sysctl -w net.ipv4.conf.all.rp_filter=2`, which makes it loose",
+    Cause.BRIDGE_NETFILTER: "on {who}, run `sudo sysctl -w net.bridge.bridge-nf-call-iptables=0`, or allow {ports} in "
+    "its FORWARD chain",
+    Cause.PEER_ABSENT: "wake the other device, and see that it is on the same network and still shows its offer",
+    Cause.WRONG_NETWORK: _SAME_NETWORK,
+    Cause.DIFFERENT_NETWORKS: _SAME_NETWORK,
+    Cause.SEPARATE_NETWORKS: "connect both devices to the same router, or a cable between the two",
+    Cause.NO_COMMON_FAMILY: "switch on the version of IP that is off on one of them, or use another network",
+    Cause.CLIENT_ISOLATION: _KEPT_APART,
+    Cause.FILTER_IN_BETWEEN: "look for a firewall in the switch, access point or router, and allow {ports}; or "
+    + _KEPT_APART,
+    Cause.ROUTER_BLOCKS: _SAME_NETWORK + "; or allow {ports} between the two in the router",
+    Cause.NAT_ONE_WAY: "host on the device that is on the outer network, or connect both to the same router",
+    Cause.PROXY_ARP: _KEPT_APART,
+    Cause.ARP_ONE_WAY: _KEPT_APART,
+    Cause.MULTICAST_FILTERED: "host with `--offer-addresses all`, so that the offer says where that device is",
+    Cause.MULTICAST_PRUNED: "host with `--offer-addresses all`, so that the offer says where that device is",
+    Cause.MTU_BLACK_HOLE: "set the MTU of both devices to the smaller value of the two, such as 1280; a VPN between "
+    "them needs less than 1500",
+    Cause.LOSSY_PATH: "go nearer to the access point, or use a cable",
+    Cause.INTERCEPTED: "sign in to this network with a browser, or use a hotspot or a cable between the two devices",
+    Cause.HOST_ENDED: _HOST_AGAIN,
+    Cause.STALE_OFFER: _NEW_OFFER,
+    Cause.OFFER_USED: "if that was not you, cancel there: somebody else has read the offer; else "
+    + _HOST_AGAIN,
+    Cause.OFFER_EXPIRED: _NEW_OFFER,
+    Cause.OFFER_MADE_FOR_ANOTHER: "choose this device on the host, or host again with `--flow pre`",
+    Cause.OWN_OFFER: "read it with the other device; two runs on one computer need a LOCALPAIR_HOME each",
+    Cause.SECRET_REJECTED: _NEW_OFFER,
+    Cause.WRONG_IDENTITY: "read the offer that the device that you mean shows now",
+    Cause.CLONED_IDENTITY: "on the device that is the copy, remove localpair's state folder",
+    Cause.VERSION_MISMATCH: "install the same version of localpair on both",
+    Cause.SAME_ROLE: "run `localpair host` on one of them and `localpair join` on the other",
+    Cause.FORGOTTEN_OR_REVOKED: "pair the two devices again; `localpair devices` there shows what it knows",
+    Cause.DECLINED: "try again, and say yes there",
+    Cause.BUSY: "wait until it has finished",
+}
+_AGAIN: Final = "`localpair diagnose` on both devices shows what each of them sees"
+# What tells apart the causes of a conclusion that names several; found by the first two.
+_STEPS: Final[Mapping[tuple[Cause, Cause], str]] = {
+    (
+        Cause.PEER_ABSENT,
+        Cause.CLIENT_ISOLATION,
+    ): "see whether the other device is awake, shows its offer and has the "
+    "same network's name; if so, this network keeps devices apart: use a hotspot or a cable",
+    (Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS): "compare the network's name on both devices",
+    (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS): "compare the network's name on both devices",
+    (
+        Cause.HOST_ENDED,
+        Cause.OFFER_USED,
+    ): "see whether the other device still shows an offer: if it does not, host "
+    "again there; if it does, its firewall refuses calls",
+    (Cause.STALE_OFFER, Cause.WRONG_IDENTITY): "read the offer that the device that you mean shows now",
+    (
+        Cause.FIREWALL_INBOUND,
+        Cause.FILTER_IN_BETWEEN,
+    ): "allow {ports} in the firewall of both devices; if that does "
+    "not help, the network itself filters: use a hotspot or a cable",
+    (
+        Cause.FIREWALL_INBOUND,
+        Cause.PEER_ABSENT,
+    ): "see whether the other device still shows its offer; if it does, allow {ports} in its firewall",
+    (
+        Cause.WRONG_NETWORK,
+        Cause.FIREWALL_INBOUND,
+    ): "compare the network's name on both devices; where it is the same, "
+    "allow {ports} in the other device's firewall",
+}
+
+
+def explain(conclusion: Conclusion, view: View) -> Explanation:
+    """``conclusion`` for a person who sits at one of the two devices."""
+    device = view.at(conclusion.device)
+    phrases = [_phrase(cause, conclusion, device) for cause in conclusion.causes]
+    one = len(phrases) == 1
+    sentence = phrases[0] if one else f"either {', or '.join(phrases)}"
+    hint = _hint(conclusion, view, device) if one else _step(conclusion)
+    return Explanation(
+        conclusion.causes, device, conclusion.confidence, conclusion.evidence, sentence, hint,
+        "" if one else hint,
+    )  # fmt: skip
+
+
+def _phrase(cause: Cause, conclusion: Conclusion, device: Device) -> str:
+    subject = conclusion.subject
+    return _PHRASES[cause].format(
+        who=_who(device),
+        subject=subject,
+        on_subject=f" ({subject})" if subject else "",
+        at_subject=f" at {subject}" if subject else "",
+        keeps="refuses" if conclusion.rejects else "keeps out",
+        ports=commands.in_words(conclusion.transports),
+    )
+
+
+def _hint(conclusion: Conclusion, view: View, device: Device) -> str:
+    cause = conclusion.causes[0]
+    facts = view.there if view.mirrored else view.here  # of whoever reads: only these ever stand in a command
+    if facts is not None and device is Device.HERE and cause is Cause.FIREWALL_INBOUND:
+        return commands.open_ports(facts, conclusion.transports)
+    return _hint_text(cause, conclusion, device)
+
+
+def _hint_text(cause: Cause, conclusion: Conclusion, device: Device) -> str:
+    ports = commands.in_words(conclusion.transports)
+    if cause is Cause.FIREWALL_INBOUND:
+        return f"allow {ports} in the other device's firewall; its own screen names the command"
+    return _HINTS[cause].format(who=_who(device), ports=ports)
+
+
+def _step(conclusion: Conclusion) -> str:
+    first, second, *_ = conclusion.causes
+    return _STEPS.get((first, second), _AGAIN).format(ports=commands.in_words(conclusion.transports))
+
+
+def _who(device: Device) -> str:
+    return "the other device" if device is Device.THERE else "this device"

@@ -1,0 +1,342 @@
+"""Runs that failed for a known cause, as facts of one side or of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from typing import Any
+
+from localpair.candidate import InterfaceKind
+from localpair.causes.facts import (
+    AddressFacts,
+    CallFacts,
+    CallReach,
+    CarrierName,
+    CounterFacts,
+    DialTime,
+    Ending,
+    Flaw,
+    ForeignFacts,
+    ForeignKind,
+    GatewayFacts,
+    LinkFacts,
+    NeighbourFacts,
+    NeighbourState,
+    OfferFacts,
+    PeerFacts,
+    PortFacts,
+    RefusalFacts,
+    RunFacts,
+    RunRole,
+    SelfCallFacts,
+    Transport,
+    Whose,
+)
+from localpair.causes.vocabulary import Cause
+from localpair.errors import Refusal
+from localpair.events import Phase
+from run_facts import (
+    ALICE,
+    ALICE_MAC,
+    BOB,
+    BOB_MAC,
+    FAR,
+    LO,
+    OTHER_MAC,
+    ROUTER,
+    ROUTER_MAC,
+    dial,
+    dropping_host,
+    host,
+    joiner,
+    link,
+    no_route,
+    route,
+    sent,
+    silent_joiner,
+    stuck_joiner,
+    voice,
+    with_link,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Facts of a run, of one side or of both, and the cause that is behind it. ``exact``: a verdict names it alone."""
+
+    name: str
+    cause: Cause
+    mine: RunFacts
+    theirs: RunFacts | None = None
+    exact: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _tunnel(**more: Any) -> LinkFacts:
+    address = (AddressFacts(ip_address("10.8.0.2"), 24),)
+    return LinkFacts(3, "tun0", InterfaceKind.TUNNEL, addresses=address, gateways=(), carrier=True, **more)
+
+
+_V6 = link("fd12::20", BOB_MAC, prefix=64, router=None)
+_GUEST = GatewayFacts(ip_address(ROUTER), NeighbourState.ANSWERS, OTHER_MAC)
+_REFUSED = (sent(CarrierName.MULTICAST, errno="EPERM"), sent(CarrierName.UNICAST, BOB, "EPERM"))
+_FAR_HOST = host(
+    links=(
+        LO,
+        link(FAR, BOB_MAC, router=GatewayFacts(ip_address("10.5.0.1"), NeighbourState.ANSWERS, OTHER_MAC)),
+    )
+)
+_FAR_JOINER = joiner(
+    offer=OfferFacts((ip_address(FAR),), lifetime_s=120, age_s=20),
+    routes=(route(FAR, mac=ROUTER_MAC, gateway=ip_address(ROUTER)),),
+    attempts=(dial(FAR),),
+)
+_LOST = joiner(routes=(no_route(FAR),), attempts=(dial(FAR, "ENETUNREACH", hop=None, took=DialTime.AT_ONCE),))
+
+
+def _refusal(reason: Refusal, **more: Any) -> RunFacts:
+    return stuck_joiner(
+        attempts=(dial(BOB, "", Phase.HELLO),),
+        refusals=(RefusalFacts(reason, Whose.THEIRS),),
+        ending=Ending.REFUSED,
+        **more,
+    )
+
+
+def _met(flaw: Flaw, phase: Phase, errno: str = "", **more: Any) -> RunFacts:
+    return stuck_joiner(**{"attempts": (dial(BOB, errno, phase, flaw=flaw),), **more})
+
+
+CASES = [
+    # A device's own network
+    Case(
+        "cable out", Cause.NO_CARRIER, with_link(joiner(routes=(no_route(BOB),)), carrier=False), None, True
+    ),
+    Case("card down", Cause.INTERFACE_DOWN, with_link(joiner(routes=(no_route(BOB),)), up=False), None, True),
+    Case(
+        "no address",
+        Cause.NO_USABLE_ADDRESS,
+        with_link(joiner(routes=(no_route(BOB),)), addresses=()),
+        None,
+        True,
+    ),
+    Case("cable out at the host", Cause.NO_CARRIER, silent_joiner(), with_link(host(), carrier=False), True),
+    Case(
+        "port taken",
+        Cause.PORT_IN_USE,
+        joiner(ports=(PortFacts(Transport.TCP, 46821, "EADDRINUSE"),)),
+        None,
+        True,
+    ),
+    Case(
+        "port forbidden",
+        Cause.OS_PERMISSION,
+        joiner(ports=(PortFacts(Transport.UDP, 46820, "EACCES"),)),
+        None,
+        True,
+    ),
+    Case("kill switch", Cause.EGRESS_FILTER, stuck_joiner(sent=_REFUSED), None, True),
+    Case(
+        "kill switch, host heard",
+        Cause.EGRESS_FILTER,
+        stuck_joiner(sent=_REFUSED, heard=(voice(BOB),)),
+        host(),
+        True,
+    ),
+    Case(
+        "kill switch for one address",
+        Cause.EGRESS_FILTER,
+        stuck_joiner(sent=(sent(CarrierName.MULTICAST), sent(CarrierName.UNICAST, BOB, "EPERM"))),
+        host(),
+        True,
+    ),
+    Case(
+        "no permission",
+        Cause.OS_PERMISSION,
+        stuck_joiner(sent=_REFUSED, self_calls=(SelfCallFacts(ip_address(ALICE), False, "EPERM"),)),
+        None,
+        True,
+    ),
+    Case(
+        "vpn takes the subnet",
+        Cause.VPN_STEALS_PREFIX,
+        joiner(
+            links=(LO, link(ALICE, ALICE_MAC), _tunnel()),
+            routes=(route(BOB, None, index=3),),
+            attempts=(dial(BOB, index=3, hop=None),),
+        ),
+        None,
+        True,
+    ),
+    Case(
+        "vpn takes all",
+        Cause.VPN_DEFAULT_ROUTE,
+        joiner(
+            links=(LO, link(ALICE, ALICE_MAC), _tunnel()),
+            routes=(route(FAR, None, index=3),),
+            attempts=(dial(FAR, index=3, hop=None),),
+        ),
+    ),
+    # Who answers
+    Case("said goodbye", Cause.HOST_ENDED, silent_joiner(peer=PeerFacts(goodbye=True)), None, True),
+    Case("ended without a word", Cause.HOST_ENDED, stuck_joiner("ECONNREFUSED")),
+    Case("another version answers", Cause.VERSION_MISMATCH, _met(Flaw.VERSION, Phase.PREAMBLE), None, True),
+    Case(
+        "another version is heard",
+        Cause.VERSION_MISMATCH,
+        stuck_joiner(foreign=(ForeignFacts(ip_address(BOB), ForeignKind.VERSION),)),
+        None,
+        True,
+    ),
+    Case("another key", Cause.STALE_OFFER, _met(Flaw.OTHER_KEY, Phase.PIN)),
+    Case("another key of the same host", Cause.STALE_OFFER, _met(Flaw.OTHER_KEY, Phase.PIN), host(), True),
+    Case("somebody else's key", Cause.WRONG_IDENTITY, _met(Flaw.OTHER_KEY, Phase.PIN)),
+    Case("a login page", Cause.INTERCEPTED, _met(Flaw.NO_LOCALPAIR, Phase.PREAMBLE), None, True),
+    Case("a silent proxy", Cause.INTERCEPTED, _met(Flaw.NONE, Phase.PREAMBLE, "ETIMEDOUT")),
+    Case("two hosts", Cause.SAME_ROLE, _met(Flaw.SAME_ROLE, Phase.PREAMBLE), None, True),
+    Case(
+        "forgotten",
+        Cause.FORGOTTEN_OR_REVOKED,
+        replace(_met(Flaw.STRANGER, Phase.HELLO), role=RunRole.SEND),
+    ),
+    # Refusals
+    Case("offer replaced", Cause.STALE_OFFER, _refusal(Refusal.EXPIRED), None, True),
+    Case(
+        "offer expired",
+        Cause.OFFER_EXPIRED,
+        _refusal(Refusal.EXPIRED, offer=OfferFacts(lifetime_s=120, age_s=121)),
+        None,
+        True,
+    ),
+    Case("claimed", Cause.OFFER_USED, _refusal(Refusal.ALREADY_CLAIMED), None, True),
+    Case("for another", Cause.OFFER_MADE_FOR_ANOTHER, _refusal(Refusal.OTHER_DEVICE), None, True),
+    Case("unknown secret", Cause.SECRET_REJECTED, _refusal(Refusal.WRONG_SECRET), None, True),
+    Case("wrong device key", Cause.WRONG_IDENTITY, _refusal(Refusal.WRONG_KEY), None, True),
+    Case("a person said no", Cause.DECLINED, _refusal(Refusal.NOT_APPROVED), None, True),
+    Case("busy", Cause.BUSY, _refusal(Refusal.BUSY), None, True),
+    Case("revoked", Cause.FORGOTTEN_OR_REVOKED, _refusal(Refusal.REVOKED), None, True),
+    Case(
+        "a copy of this device",
+        Cause.CLONED_IDENTITY,
+        stuck_joiner(
+            attempts=(dial(BOB, "", Phase.HELLO, flaw=Flaw.REFUSED),),
+            refusals=(RefusalFacts(Refusal.SELF, Whose.OURS),),
+        ),
+        None,
+        True,
+    ),
+    Case(
+        "the own offer",
+        Cause.OWN_OFFER,
+        stuck_joiner(
+            attempts=(dial(ALICE, "", Phase.HELLO, flaw=Flaw.REFUSED),),
+            refusals=(RefusalFacts(Refusal.SELF, Whose.OURS),),
+        ),
+        None,
+        True,
+    ),
+    Case(
+        "an old offer shown to the host",
+        Cause.STALE_OFFER,
+        host(
+            calls=(CallFacts(ip_address(ALICE), CallReach.STRANGER, "expired"),),
+            refusals=(RefusalFacts(Refusal.EXPIRED, Whose.OURS),),
+        ),
+        None,
+        True,
+    ),
+    # The path, from one side
+    Case("nobody there", Cause.PEER_ABSENT, silent_joiner()),
+    Case("isolated", Cause.CLIENT_ISOLATION, silent_joiner()),
+    Case("another network of the same numbers", Cause.DIFFERENT_NETWORKS, silent_joiner()),
+    Case("no route", Cause.WRONG_NETWORK, _LOST, None, True),
+    Case("beyond a router", Cause.ROUTER_BLOCKS, _FAR_JOINER),
+    Case("firewall, heard", Cause.FIREWALL_INBOUND, stuck_joiner(heard=(voice(BOB),))),
+    Case("firewall, silent", Cause.FIREWALL_INBOUND, stuck_joiner()),
+    Case("the router answers", Cause.PROXY_ARP, stuck_joiner(routes=(route(BOB, mac=ROUTER_MAC),))),
+    Case("large packets vanish", Cause.MTU_BLACK_HOLE, _met(Flaw.NONE, Phase.TLS, "ETIMEDOUT")),
+    Case("heavy loss", Cause.LOSSY_PATH, stuck_joiner(heard=(voice(BOB, count=2, last_s=18),))),
+    Case(
+        "strict filter",
+        Cause.REVERSE_PATH_FILTER,
+        with_link(host(counters=(CounterFacts(4, 100, 9, 9), CounterFacts(6, 0, 0, 0))), reverse_path=1),
+        None,
+        True,
+    ),
+    Case(
+        "no address in the offer",
+        Cause.MULTICAST_FILTERED,
+        joiner(offer=OfferFacts(lifetime_s=120, age_s=20)),
+    ),
+    # The path, from both sides
+    Case("IPv4 meets IPv6", Cause.NO_COMMON_FAMILY, _LOST, host(links=(LO, _V6)), True),
+    Case("isolated, both", Cause.CLIENT_ISOLATION, silent_joiner(), host(), True),
+    Case(
+        "two networks, both",
+        Cause.DIFFERENT_NETWORKS,
+        silent_joiner(),
+        host(links=(LO, link(BOB, BOB_MAC, router=_GUEST))),
+        True,
+    ),
+    Case(
+        "two networks without routers",
+        Cause.DIFFERENT_NETWORKS,
+        with_link(silent_joiner(), gateways=()),
+        with_link(host(), gateways=()),
+    ),
+    Case("other subnets, no route", Cause.DIFFERENT_NETWORKS, _LOST, _FAR_HOST, True),
+    Case("other subnets, a router", Cause.ROUTER_BLOCKS, _FAR_JOINER, _FAR_HOST),
+    Case(
+        "one-way questions",
+        Cause.ARP_ONE_WAY,
+        silent_joiner(),
+        host(neighbours=(NeighbourFacts(ip_address(ALICE), 2, NeighbourState.KNOWN, ALICE_MAC),)),
+        True,
+    ),
+    Case(
+        "the router answers both",
+        Cause.CLIENT_ISOLATION,
+        stuck_joiner(routes=(route(BOB, mac=ROUTER_MAC),)),
+        host(routes=(route(ALICE, mac=ROUTER_MAC),)),
+        True,
+    ),
+    Case("firewall, both", Cause.FIREWALL_INBOUND, stuck_joiner(), dropping_host(), True),
+    Case(
+        "firewall that rejects, both",
+        Cause.FIREWALL_INBOUND,
+        stuck_joiner("EHOSTUNREACH"),
+        dropping_host(),
+        True,
+    ),
+    Case("filter between, both", Cause.FILTER_IN_BETWEEN, stuck_joiner(), host(), True),
+    Case(
+        "strict filter, both",
+        Cause.REVERSE_PATH_FILTER,
+        stuck_joiner(),
+        with_link(host(counters=(CounterFacts(4, 140, 9, 9), CounterFacts(6, 0, 0, 0))), reverse_path=1),
+        True,
+    ),
+    Case(
+        "filter on a bridge, both",
+        Cause.BRIDGE_NETFILTER,
+        stuck_joiner(),
+        with_link(host(bridge_filter=True), kind=InterfaceKind.BRIDGE),
+    ),
+    Case(
+        "counted losses",
+        Cause.LOSSY_PATH,
+        stuck_joiner(sent=(sent(CarrierName.UNICAST, BOB),), heard=(voice(BOB, count=4),)),
+        dropping_host(
+            heard=(voice(ALICE, CarrierName.UNICAST, 6),),
+            counters=(CounterFacts(4, 9, 0, 0), CounterFacts(6, 0, 0, 0)),
+        ),
+    ),
+    Case(
+        "no groups, both",
+        Cause.MULTICAST_FILTERED,
+        joiner(offer=OfferFacts(lifetime_s=120, age_s=20)),
+        host(),
+    ),
+]
