@@ -294,14 +294,16 @@ class SelfCallFacts:
 class CounterFacts:
     """What the kernel counted during the run, for one version of IP.
 
-    ``undelivered`` are packets that arrived for this host alone and that something between the card and the sockets
-    has dropped, such as its packet filter; those for a group that nobody has joined are among them where the card
-    does not leave them out. ``reverse_path`` are those of them that the reverse path filter dropped.
+    ``undelivered`` are packets that arrived for this host and that something between the card and the sockets has
+    dropped: its packet filter, or nobody had joined their group. ``singly`` are those of them that were for this host
+    alone, at least: what was for groups and may have been dropped is left out. ``reverse_path`` are those that the
+    reverse path filter dropped.
     """
 
     version: int
     received: int
     undelivered: int
+    singly: int = 0
     reverse_path: int | None = None
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.candidate import InterfaceKind
 from localpair.causes.conclusions import BOTH_TRANSPORTS, CauseRule, Conclusion, Tier, certain, likely
-from localpair.causes.facts import CarrierName, NeighbourState, Transport
+from localpair.causes.facts import CarrierName, DialTime, NeighbourState, Transport
 from localpair.causes.view import (
     Reach,
     View,
@@ -29,7 +29,7 @@ from localpair.causes.view import (
     was_met,
     ways,
 )
-from localpair.causes.vocabulary import Cause, Confidence, Device
+from localpair.causes.vocabulary import Cause, Device
 
 if TYPE_CHECKING:
     from localpair.address import IPAddress
@@ -97,11 +97,12 @@ def other_subnets(view: View) -> Iterator[Conclusion]:
     evidence = f"no network of {view.me} is one of {view.peer}"
     if found and all(way.reach is Reach.NO_WAY for way in found):
         yield certain(Cause.DIFFERENT_NETWORKS, Device.BETWEEN, evidence, f"{view.me} has no route to it")
-    elif not found or not _arrived(view, found):
-        causes = (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS)
-        yield likely(causes, Device.BETWEEN, evidence)
-    else:
+    elif found and _arrived(view, found):
         yield _own_filter(view, found)
+    else:
+        twin = (Cause.FIREWALL_INBOUND,) if found and _arrived(view, found) is None else ()
+        causes = (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS, *twin)
+        yield likely(causes, Device.THERE if twin else Device.BETWEEN, evidence)
 
 
 def same_numbers(view: View) -> Iterator[Conclusion]:
@@ -173,17 +174,22 @@ def calls_lost(view: View) -> Iterator[Conclusion]:
     whether they arrived: what its own filter drops has been received, and not delivered.
     """
     found = [way for way in _ways_there(view) if way.reach is Reach.FOUND and _is_stuck(way)]
-    if not found or not _none_met(view) or _is_thinned(view):
-        return
-    if not _arrived(view, found):
-        yield _filter_between(view, found)
-    elif _reverse_path(view, found):
+    if found and _none_met(view) and not _is_thinned(view):
+        yield _where_lost(view, found)
+
+
+def _where_lost(view: View, found: list[Way]) -> Conclusion:
+    if _reverse_path(view, found):
         evidence = (
             f"the kernel of {view.peer} dropped as many packets by its reverse path filter as were sent"
         )
-        yield certain(Cause.REVERSE_PATH_FILTER, Device.THERE, evidence)
-    else:
-        yield _own_filter(view, found)
+        return certain(Cause.REVERSE_PATH_FILTER, Device.THERE, evidence)
+    arrived = _arrived(view, found)
+    if arrived is None:
+        evidence = f"calls of {view.me} to {found[0].address} come to nothing"
+        told = likely((Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN), Device.THERE, evidence)
+        return replace(told, transports=_transports(view), rejects=_rejects(found))
+    return _own_filter(view, found) if arrived else _filter_between(view, found)
 
 
 def _is_stuck(way: Way) -> bool:
@@ -195,16 +201,34 @@ def _dialled(found: list[Way], version: int) -> int:
     return sum(one.count for way in found for one in way.attempts if way.address.version == version)
 
 
-def _arrived(view: View, found: list[Way]) -> bool:
-    """Whether the other side's kernel dropped at least as many packets as there were dials."""
+def _expected(view: View, found: list[Way], version: int) -> int:
+    """Packets that a filter over there would have dropped: a dial that waits is repeated after a second, and beacons
+    are dropped as well where none was heard.
+    """
+    attempts = [one for way in found if way.address.version == version for one in way.attempts]
+    calls = sum(one.count * (2 if one.took is DialTime.LATE else 1) for one in attempts)
+    places = {way.address for way in found if way.address.version == version}
+    rows = [row for row in known(view.here.sent, "sent") if row.address in places and not row.errno]
+    return calls + (0 if heard(_there(view)) else sum(row.count for row in rows))
+
+
+def _arrived(view: View, found: list[Way]) -> bool | None:
+    """Whether what left has arrived at the other side's kernel and was dropped there. None where other traffic makes
+    that uncertain.
+    """
     there = _there(view)
-    versions = {way.address.version for way in found if way.attempts}
-    return any(_dialled(found, version) <= counted(there, version).undelivered for version in versions)
+    for version in {way.address.version for way in found if way.attempts}:
+        counters = counted(there, version)
+        if counters.singly >= _expected(view, found, version) > 0:
+            return True
+        if counters.undelivered >= _dialled(found, version):
+            return None
+    return False
 
 
 def _reverse_path(view: View, found: list[Way]) -> bool:
     dropped = counted(_there(view), 4).reverse_path
-    return 0 < _dialled(found, 4) <= known(dropped, "counters.reverse_path")
+    return dropped is not None and 0 < _dialled(found, 4) <= dropped
 
 
 def _transports(view: View) -> tuple[Transport, ...]:
@@ -217,16 +241,13 @@ def _rejects(found: list[Way]) -> bool:
 
 
 def _own_filter(view: View, found: list[Way]) -> Conclusion:
-    """Certain where that device shows signs of a filter; other traffic may be what its kernel has dropped."""
     calls = sum(_dialled(found, version) for version in (4, 6))
     evidence = (
         f"{calls} calls of {view.me} came to nothing",
         f"the kernel of {view.peer} received as many packets that it did not deliver",
     )
-    sure = certain(Cause.FIREWALL_INBOUND, Device.THERE, *evidence)
-    shows = bool(_there(view).firewalls)
-    confidence = Confidence.CERTAIN if shows else Confidence.LIKELY
-    return replace(sure, confidence=confidence, transports=_transports(view), rejects=_rejects(found))
+    told = certain(Cause.FIREWALL_INBOUND, Device.THERE, *evidence)
+    return replace(told, transports=_transports(view), rejects=_rejects(found))
 
 
 def _filter_between(view: View, found: list[Way]) -> Conclusion:
@@ -301,7 +322,7 @@ RULES: Final = (
         other_subnets,
         Tier.BOTH,
         (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS, Cause.FIREWALL_INBOUND),
-        _SEEN,
+        (*_SEEN, "sent"),
         (*_MET, "counters"),
     ),
     CauseRule(
@@ -325,7 +346,7 @@ RULES: Final = (
         ),
         (*_SEEN, "sent"),
         (*_MET, "counters"),
-        uses=("bridge_filter", "firewalls"),
+        uses=("bridge_filter",),
     ),
     CauseRule(
         beacons_lost,

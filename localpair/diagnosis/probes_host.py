@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair._version import __version__
 from localpair.diagnosis.evidence import system_error
+from localpair.net.host.files import read_text
 from localpair.net.netcheck.port_holders import ipv6_compiled
 
 if TYPE_CHECKING:
@@ -52,15 +53,6 @@ _TELLING: Final = (
     "container",
 )
 _CAPABILITIES: Final = {"net_bind_service": 10, "net_admin": 12, "net_raw": 13, "sys_admin": 21}
-
-
-def read_text(path: str | Path, limit: int = 65_536) -> str | None:
-    """The beginning of a small file of the system; None where there is none, or none for us."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(limit).decode(errors="replace").strip()
-    except (OSError, ValueError):
-        return None
 
 
 def versions(_: CheckContext, notes: CheckNotes) -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from localpair.address import AddressClass, IPAddress, classify, subnet_hosts, unscoped
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
 from localpair.diagnosis.policy_rules import note_rules
-from localpair.diagnosis.probes_host import read_text
 from localpair.limits import DISCOVERY_PORT, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED
 from localpair.net.host.adapters import Hardware, read_hardware
+from localpair.net.host.files import read_text
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.read import read_interfaces
 from localpair.net.host.routes import NoRoute, Route, RouteAnswer

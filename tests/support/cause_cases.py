@@ -261,7 +261,7 @@ CASES = [
     Case(
         "strict filter",
         Cause.REVERSE_PATH_FILTER,
-        with_link(host(counters=(CounterFacts(4, 100, 9, 9), CounterFacts(6, 0, 0, 0))), reverse_path=1),
+        with_link(host(counters=(CounterFacts(4, 100, 9, 9, 9), CounterFacts(6, 0, 0))), reverse_path=1),
         None,
         True,
     ),
@@ -315,7 +315,7 @@ CASES = [
         "strict filter, both",
         Cause.REVERSE_PATH_FILTER,
         stuck_joiner(),
-        with_link(host(counters=(CounterFacts(4, 140, 9, 9), CounterFacts(6, 0, 0, 0))), reverse_path=1),
+        with_link(host(counters=(CounterFacts(4, 140, 9, 9, 9), CounterFacts(6, 0, 0))), reverse_path=1),
         True,
     ),
     Case(
@@ -330,7 +330,7 @@ CASES = [
         stuck_joiner(sent=(sent(CarrierName.UNICAST, BOB),), heard=(voice(BOB, count=4),)),
         dropping_host(
             heard=(voice(ALICE, CarrierName.UNICAST, 6),),
-            counters=(CounterFacts(4, 9, 0, 0), CounterFacts(6, 0, 0, 0)),
+            counters=(CounterFacts(4, 9, 0, 0, 0), CounterFacts(6, 0, 0)),
         ),
     ),
     Case(

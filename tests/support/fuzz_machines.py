@@ -480,5 +480,6 @@ def machine_subjects() -> list[Subject]:
         Subject("kernel, address", rt.parse_address, (bodies["address"],), malformed),
         Subject("kernel, route", rt.parse_route, (bodies["route"],), malformed),
         Subject("kernel, neighbour", rt.parse_neighbour, (bodies["neighbour"],), malformed),
+        Subject("kernel, neighbour's entry", rt.parse_neighbour_entry, (bodies["neighbour"],), malformed),
         Subject("kernel, policy rule", parse_rule, (bodies["rule"],), malformed),
     ]  # fmt: skip

@@ -97,7 +97,7 @@ def healthy(role: RunRole, address: str, mac: str, **more: Any) -> RunFacts:
         "attempts": (), "calls": (),
         "sent": (sent(CarrierName.MULTICAST), sent(CarrierName.BROADCAST)), "heard": (), "foreign": (),
         "self_calls": (SelfCallFacts(ip_address(address), confirmed=True),), "refusals": (), "icmp": (), "ports": (),
-        "counters": (CounterFacts(4, 100, 0, 0), CounterFacts(6, 0, 0, 0)), "peer": PeerFacts(), "firewalls": (),
+        "counters": (CounterFacts(4, 100, 0, 0, 0), CounterFacts(6, 0, 0, 0, 0)), "peer": PeerFacts(), "firewalls": (),
         "bridge_filter": False, "offer": OfferFacts(lifetime_s=120, age_s=20),
     }  # fmt: skip
     return RunFacts(**{**given, **more})
@@ -136,7 +136,7 @@ def stuck_joiner(errno: str = "ETIMEDOUT", **more: Any) -> RunFacts:
 def dropping_host(**more: Any) -> RunFacts:
     """Bob, whose kernel has received what Alice sent, and has not delivered it."""
     given = {
-        "counters": (CounterFacts(4, 140, 30, 0), CounterFacts(6, 0, 0, 0)),
+        "counters": (CounterFacts(4, 140, 30, 28, 0), CounterFacts(6, 0, 0, 0, 0)),
         "firewalls": (FirewallKind.UFW,),
     }
     return host(**{**given, **more})

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import socket
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from localpair.address import IPAddress
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
@@ -31,6 +31,7 @@ NEIGHBOUR_GROUP: Final = 0x4
 _USABLE_ROUTES: Final = frozenset({1, 2, 3, 5})  # unicast, local, broadcast, multicast
 
 _Take: TypeAlias = Callable[[bytes], None]
+_Parsed = TypeVar("_Parsed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,54 @@ def read_neighbours() -> tuple[Neighbour, ...]:
     return tuple(
         sorted(tables.neighbours, key=lambda one: (one.index, one.address.version, int(one.address)))
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTables:
+    """What belongs to links and is asked for an explanation only: each by the index of its interface."""
+
+    macs: Mapping[int, str]
+    gateways: Mapping[int, tuple[IPAddress, ...]]
+    neighbours: tuple[rt.NeighbourEntry, ...]
+
+
+def read_tables() -> LinkTables:
+    """Hardware addresses, routers and the whole table of neighbours. OSError where the kernel refuses."""
+    macs: dict[int, str] = {}
+    gateways: defaultdict[int, dict[IPAddress, None]] = defaultdict(dict)
+    with closing(_RouteSocket()) as asked:
+        for link in _readable(rt.parse_link, asked.dump(rt.GET_LINK)):
+            if link.mac is not None:
+                macs[link.index] = link.mac
+        for route in _readable(_default_route, asked.dump(rt.GET_ROUTE)):
+            if route.gateway is not None:
+                for index in route.indices:
+                    gateways[index][route.gateway] = None
+        entries = tuple(_readable(rt.parse_neighbour_entry, asked.dump(rt.GET_NEIGHBOUR)))
+    return LinkTables(macs, {index: tuple(found) for index, found in gateways.items()}, entries)
+
+
+def read_neighbour_table() -> tuple[rt.NeighbourEntry, ...]:
+    """The whole table of neighbours, those that do not answer among them. OSError where the kernel refuses."""
+    with closing(_RouteSocket()) as asked:
+        return tuple(_readable(rt.parse_neighbour_entry, asked.dump(rt.GET_NEIGHBOUR)))
+
+
+def _readable(parse: Callable[[bytes], _Parsed | None], messages: list[rt.Message]) -> Iterator[_Parsed]:
+    """What the messages say, without those that cannot be read or say nothing."""
+    for message in messages:
+        try:
+            found = parse(message.body)
+        except (ValueError, IndexError):
+            continue
+        if found is not None:
+            yield found
+
+
+def _default_route(body: bytes) -> rt.RouteMessage | None:
+    """A default route; of a large table no other one is read."""
+    route = rt.parse_route(body) if rt.route_bits(body) == 0 else None
+    return route if route is not None and rt.is_default(route) else None
 
 
 def route_to(address: IPAddress, scope: int = 0) -> RouteHop:

@@ -59,6 +59,8 @@ _HARDWARE: Final = {
     **dict.fromkeys((801, 802, 803), InterfaceKind.WIRELESS),
     **dict.fromkeys((512, 768, 769, 776, 778, 823, 0xFFFE), InterfaceKind.TUNNEL),
 }
+# include/uapi/linux/neighbour.h, NUD_
+_INCOMPLETE, _REACHABLE, _FAILED, _NO_ARP, _PERMANENT = 0x01, 0x02, 0x20, 0x40, 0x80
 _RESOLVED: Final = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent
 _UNICAST: Final = 1
 _LOCAL_TABLE: Final = 255
@@ -87,6 +89,7 @@ class LinkMessage:
     multicast: bool
     point_to_point: bool
     mtu: int
+    mac: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,20 @@ class NeighbourMessage:
 
     index: int
     address: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourEntry:
+    """Any entry of the neighbour table: ``reachable`` has answered lately, ``resolved`` once, and ``silent`` was asked
+    in vain, so far or for good.
+    """
+
+    index: int
+    address: IPAddress
+    reachable: bool
+    resolved: bool
+    silent: bool
+    mac: str | None
 
 
 def request(kind: int, sequence: int, body: bytes, flags: int = 0) -> bytes:
@@ -190,6 +207,7 @@ def parse_link(body: bytes) -> LinkMessage | None:
         multicast=bool(flags & _MULTICAST),
         point_to_point=bool(flags & _POINT_TO_POINT),
         mtu=_number(found.get(4), 1500),
+        mac=_mac(found.get(1)),
     )
 
 
@@ -264,6 +282,32 @@ def parse_neighbour(body: bytes) -> NeighbourMessage | None:
     if address is None or address.is_multicast:
         return None
     return NeighbourMessage(index, address)
+
+
+def parse_neighbour_entry(body: bytes) -> NeighbourEntry | None:
+    """Any entry for one neighbour; None for groups, for links that need no questions, and for other families.
+    ValueError for a malformed one.
+    """
+    family, index, state, _, kind = _unpack(_NEIGHBOUR, body)
+    found = attributes(body[_NEIGHBOUR.size :])
+    address = _address(family, found.get(1))
+    if kind != _UNICAST or state & _NO_ARP or address is None or address.is_multicast:
+        return None
+    return NeighbourEntry(
+        index,
+        address,
+        reachable=bool(state & (_REACHABLE | _PERMANENT)),
+        resolved=bool(state & _RESOLVED),
+        silent=bool(state & (_INCOMPLETE | _FAILED)),
+        mac=_mac(found.get(2)),
+    )
+
+
+def _mac(value: bytes | None) -> str | None:
+    """A hardware address in the usual letters; None where a link has none, such as a tunnel, or only zeros."""
+    if value is None or not 6 <= len(value) <= 20 or not any(value):
+        return None
+    return ":".join(f"{byte:02x}" for byte in value)
 
 
 def _kind(info: bytes, hardware: int, flags: int, name: str) -> InterfaceKind:

@@ -152,5 +152,5 @@ def test_a_record_that_cannot_be_is_not_made() -> None:
 
 
 def test_full_tables_have_room() -> None:
-    counters = tuple(CounterFacts(4, 10**12, 10**12, 10**12) for _ in range(FACTS_ROWS))
+    counters = tuple(CounterFacts(4, 10**12, 10**12, 10**12, 10**12) for _ in range(FACTS_ROWS))
     assert from_dict(json.loads(to_json(joiner(counters=counters)))).counters == counters

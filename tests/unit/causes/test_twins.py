@@ -179,9 +179,16 @@ def test_a_host_that_is_heard_has_not_ended() -> None:
 
 
 def test_a_quiet_kernel_acquits_its_own_firewall() -> None:
-    noisy = dropping_host(counters=(CounterFacts(4, 100, 3, 0), CounterFacts(6, 0, 0, 0)))
+    noisy = dropping_host(counters=(CounterFacts(4, 100, 3, 3, 0), CounterFacts(6, 0, 0)))
     assert Cause.FIREWALL_INBOUND not in judge(stuck_joiner(), noisy).causes
     assert Cause.FIREWALL_INBOUND in judge(stuck_joiner(), dropping_host()).causes
+
+
+def test_a_kernel_that_drops_for_groups_as_well_leaves_both_open() -> None:
+    """What nobody has joined is dropped without a filter."""
+    mixed = dropping_host(counters=(CounterFacts(4, 140, 30, 3, 0), CounterFacts(6, 0, 0)))
+    found = judge(stuck_joiner(), mixed).causes
+    assert {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN} <= found
 
 
 def test_a_kernel_that_does_not_count_leaves_both_open() -> None:
