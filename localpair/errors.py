@@ -7,9 +7,11 @@
     │   ├── OfferError          a text or picture that is no readable offer
     │   └── AnswerError         a text that is no answer code to the offer that is shown
     ├── UnreachableError        no path led to the peer within the bound            exit 3
+    │   └── PeerEndedError      the peer said that it ends
     ├── RefusedError            a peer was reached and one side said no             exit 4
     ├── RemoteError             the peer broke the protocol                         exit 4
     │   └── WireError           bytes that are no message of ours
+    │       ├── ForeignVersionError, NoLocalpairError, SameRoleError
     └── TransferError           paired, and the payload did not arrive              exit 5
 
 Messages say what happened; ``hint`` says what to do about it. Neither ever holds a secret.
@@ -24,15 +26,17 @@ from typing import ClassVar
 class LocalpairError(Exception):
     """Base of every error that localpair raises on purpose.
 
-    ``hint`` is one sentence for the person: what to do next. ``exit_code`` is what the command line ends with.
+    ``hint`` is one sentence for the person: what to do next; ``why`` is the evidence for what the message says.
+    ``exit_code`` is what the command line ends with.
     """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, why: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.why = why
 
 
 class LocalError(LocalpairError):
@@ -61,6 +65,10 @@ class UnreachableError(LocalpairError):
     """No path led to the peer within the bound. The attempts that failed are kept by the caller."""
 
     exit_code = 3
+
+
+class PeerEndedError(UnreachableError):
+    """The peer said that it ends, before there was a pair."""
 
 
 class Refusal(StrEnum):
@@ -98,6 +106,18 @@ class RemoteError(LocalpairError):
 
 class WireError(RemoteError):
     """Bytes that are no message of ours: truncated, oversized, unknown or inconsistent."""
+
+
+class ForeignVersionError(WireError):
+    """Said by a localpair that speaks another version."""
+
+
+class NoLocalpairError(WireError):
+    """Said by something that is no localpair, such as a login page."""
+
+
+class SameRoleError(WireError):
+    """Both sides do the same: both show an offer, or both have read one."""
 
 
 class TransferError(LocalpairError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path as FilePath
@@ -9,6 +10,7 @@ from typing import TypeAlias
 
 from localpair.address import IPAddress
 from localpair.candidate import Candidate, Evidence, Origin
+from localpair.causes.vocabulary import Verdict
 from localpair.limits import RECEIPT_FILES
 
 
@@ -25,6 +27,19 @@ class Phase(StrEnum):
     NOMINATION = "nomination"
     APPROVAL = "approval"
     COMMIT = "commit"
+
+
+class Flaw(StrEnum):
+    """Why a connection that stood came to nothing, where no error number tells."""
+
+    NONE = ""
+    VERSION = "version"  # a localpair of another version
+    NO_LOCALPAIR = "no-localpair"  # something else answers
+    SAME_ROLE = "same-role"  # both sides show an offer, or both have read one
+    OTHER_KEY = "other-key"  # its key is not the offer's
+    STRANGER = "stranger"  # it holds no secret of ours
+    REFUSED = "refused"  # one side said no; the refusals tell why
+    PROTOCOL = "protocol"  # it broke the protocol in another way
 
 
 class Direction(StrEnum):
@@ -145,7 +160,10 @@ class OwnAddressSeen:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at one address of the peer, ended. ``outcome`` is ``ok``, ``lost`` (another one won) or ``failed``."""
+    """One try at one address of the peer, ended. ``outcome`` is ``ok``, ``lost`` (another one won) or ``failed``.
+
+    ``flaw`` says what was wrong with whoever answered, where no ``errno`` tells.
+    """
 
     candidate: Candidate
     direction: Direction
@@ -154,6 +172,29 @@ class Attempt:
     ms: float
     errno: str = ""  # symbolic, such as ECONNREFUSED; empty where the system gave none
     detail: str = ""
+    flaw: Flaw = Flaw.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """A connection that another device opened came to nothing. ``reach`` says how far it came: ``accepted``,
+    ``stranger`` (it holds no secret of ours), ``known``, ``encrypted`` or ``verified``; ``why`` is an error number's
+    name, a `Refusal`, or a `Flaw`. Told once for each source, reach and reason.
+    """
+
+    source: IPAddress
+    reach: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the facts of the run come to: causes where no pair came about, notes in any case. Told before a run fails,
+    and after a pair where there are notes. ``facts`` is the record itself, as plain values (``causes.codec``).
+    """
+
+    verdict: Verdict
+    facts: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +292,8 @@ Event: TypeAlias = (
     | SealedHeard
     | OwnAddressSeen
     | Attempt
+    | CallFailed
+    | Judged
     | CodeShown
     | PeerGone
     | Paired

@@ -15,7 +15,7 @@ from typing import Final
 from localpair.address import IPAddress
 from localpair.candidate import InterfaceKind, Origin
 from localpair.errors import Refusal
-from localpair.events import Direction, Phase
+from localpair.events import Direction, Flaw, Phase
 
 FORMAT: Final = 1
 
@@ -98,24 +98,10 @@ class DialTime(StrEnum):
         return cls.SOON if ms < 1000.0 else cls.LATE
 
 
-class Flaw(StrEnum):
-    """Why a connection that stood came to nothing, where no error number tells."""
-
-    NONE = ""
-    VERSION = "version"  # a localpair of another version
-    NO_LOCALPAIR = "no-localpair"  # something else answers
-    SAME_ROLE = "same-role"  # both sides show an offer, or both have read one
-    OTHER_KEY = "other-key"  # its key is not the offer's
-    STRANGER = "stranger"  # it holds no secret of ours
-    REFUSED = "refused"  # one side said no; the refusals tell why
-    PROTOCOL = "protocol"  # it broke the protocol in another way
-
-
 class CallReach(StrEnum):
     """How far an incoming connection came."""
 
-    ACCEPTED = "accepted"  # it stood, and no whole word of localpair came
-    SPOKE = "spoke"  # it said what it is for, and did not meet the challenge
+    ACCEPTED = "accepted"  # it stood, and did not show which secret it holds
     STRANGER = "stranger"  # it holds no secret of ours
     KNOWN = "known"  # it holds a secret of ours
     ENCRYPTED = "encrypted"  # TLS stood

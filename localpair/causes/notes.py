@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from localpair.causes.facts import CarrierName, Ending, Flaw, ForeignKind, RunRole, Whose
+from localpair.causes.facts import CarrierName, Ending, ForeignKind, RunRole, Whose
 from localpair.causes.view import (
     UnknownFactError,
     by_index,
@@ -21,7 +21,7 @@ from localpair.causes.view import (
 )
 from localpair.causes.vocabulary import Device, Remark, RunNote
 from localpair.errors import Refusal
-from localpair.events import Phase
+from localpair.events import Flaw, Phase
 
 if TYPE_CHECKING:
     from localpair.causes.view import View

@@ -42,7 +42,7 @@ _FORBIDDEN: Final = frozenset({"EPERM", "EACCES"})
 def no_link(view: View) -> Iterator[Conclusion]:
     """No interface over which this device could be called. One that has an address was meant to be used."""
     here = view.here
-    if any(not is_inner(one) for one in usable_links(here)):
+    if any(not is_inner(one) for one in usable_links(here)) or heard(here) or was_met(here):
         return
     outer = [one for one in lan_links(here) if not is_inner(one)]
     meant = [one for one in outer if one.addresses or one.gateways] or outer
@@ -156,7 +156,10 @@ def routed_elsewhere(view: View) -> Iterator[Conclusion]:
 _OUTWARD: Final = ("links", "routes", "attempts", "calls", "heard")
 RULES: Final = (
     CauseRule(
-        no_link, Tier.OWN, (Cause.NO_CARRIER, Cause.NO_USABLE_ADDRESS, Cause.INTERFACE_DOWN), ("links",)
+        no_link,
+        Tier.OWN,
+        (Cause.NO_CARRIER, Cause.NO_USABLE_ADDRESS, Cause.INTERFACE_DOWN),
+        ("links", "attempts", "calls", "heard"),
     ),
     CauseRule(port_taken, Tier.OWN, (Cause.PORT_IN_USE, Cause.OS_PERMISSION), ("ports",)),
     CauseRule(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, likely
-from localpair.causes.facts import CarrierName, NeighbourState, Transport
+from localpair.causes.facts import NeighbourState, RunRole, Transport
 from localpair.causes.view import (
     Reach,
     by_index,
@@ -18,7 +18,6 @@ from localpair.causes.view import (
     dials,
     gateways,
     heard,
-    is_inner,
     is_tunnel,
     known,
     links_to,
@@ -35,8 +34,9 @@ if TYPE_CHECKING:
     from localpair.causes.view import View, Way
 
 _NOBODY: Final = (Cause.PEER_ABSENT, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
-_STRAY: Final = (
-    3  # packets that the filter drops before it is blamed: a badly set neighbour makes one now and then
+_STRAY: Final = 3  # dropped packets before a filter is blamed: a badly set neighbour makes one now and then
+_MANY: Final = (
+    8  # packets for this host alone, before its filter is blamed: reports of members of groups pass for such
 )
 _BEAT_S: Final = 5  # the slowest beat of a beacon, without its jitter
 _UNHEARD: Final = ("links", "routes", "attempts", "calls", "heard")
@@ -61,21 +61,6 @@ def nobody_answers(view: View) -> Iterator[Conclusion]:
     if routers:
         evidence.append(f"the router {routers[0].address} answers")
     yield likely(_NOBODY, Device.BETWEEN, *evidence)
-
-
-def nobody_was_asked(view: View) -> Iterator[Conclusion]:
-    """No address of the other device is known, or none that could be called, and nothing was heard of it."""
-    here = view.here
-    if not _is_quiet(here) or not [one for one in usable_links(here) if not is_inner(one)]:
-        return
-    if nearest(here) and nearest(here)[0].reach is not Reach.INNER:
-        return
-    sent = [row for row in known(here.sent, "sent") if not row.errno and row.carrier is CarrierName.MULTICAST]
-    if sent:
-        causes = (*_NOBODY, Cause.WRONG_NETWORK, Cause.MULTICAST_FILTERED)
-        yield likely(
-            causes, Device.BETWEEN, "no address of the other device can be called, and it was not heard"
-        )
 
 
 def beyond_the_link(view: View) -> Iterator[Conclusion]:
@@ -145,14 +130,47 @@ def heard_and_not_reached(view: View) -> Iterator[Conclusion]:
         return
     sources = {one.source for one in voices}
     failed = [one for one in failed if one.address in sources] or failed
+    on_link = any(links_to(here, source) for source in sources)
+    dropped = _dropped_here(here) if on_link else 0
+    if dropped:
+        calls = f"{view.peer} is heard, and the kernel of {view.me} dropped {dropped} packets that were for it alone"
+        yield replace(likely(Cause.FIREWALL_INBOUND, Device.HERE, calls), transports=(Transport.TCP,))
+        return
     rejects = [one for one in failed if one.errno == "ECONNREFUSED" or _is_rejected(one.errno, one.hop)]
     evidence = f"{view.peer} is heard at {voices[0].source}, and its calls and {view.me}'s come to nothing"
-    on_link = any(links_to(here, source) for source in sources)
-    twin = Cause.FILTER_IN_BETWEEN if on_link else Cause.ROUTER_BLOCKS
-    causes = (Cause.FIREWALL_INBOUND, twin, *(() if _are_dense(voices) else (Cause.LOSSY_PATH,)))
+    lost = () if _are_dense(voices) else (Cause.LOSSY_PATH,)
+    near = (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN)
+    causes = (*(near if on_link else (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND)), *lost)
     yield Conclusion(
-        causes, Device.THERE, Confidence.LIKELY, (evidence,), transports=(Transport.TCP,), rejects=bool(rejects)
-    )  # fmt: skip
+        causes,
+        Device.THERE,
+        Confidence.LIKELY,
+        (evidence,),
+        transports=(Transport.TCP,),
+        rejects=bool(rejects),
+    )
+
+
+def dropped_unheard(view: View) -> Iterator[Conclusion]:
+    """Whoever waits heard nobody, and its own kernel has dropped what was for it alone: perhaps that was the other
+    device, perhaps it never came.
+    """
+    here = view.here
+    known(here.counters, "counters")
+    if here.role is not RunRole.HOST or heard(here) or was_met(here):
+        return
+    dropped = _dropped_here(here)
+    if dropped * _BEAT_S >= here.lasted_s and dropped:
+        evidence = f"the kernel of {view.me} dropped {dropped} packets that were for it alone"
+        yield likely((Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT), Device.HERE, evidence)
+
+
+def _dropped_here(facts: RunFacts) -> int:
+    """Packets for this host alone that its own kernel dropped, where there are more than strays. Where the other device
+    is heard these are its calls: they arrived, and a filter of this host kept them out.
+    """
+    dropped = max((one.singly - (one.reverse_path or 0) for one in facts.counters or ()), default=0)
+    return dropped if dropped >= _MANY else 0
 
 
 def _is_rejected(errno: str, hop: NeighbourState | None) -> bool:
@@ -208,12 +226,6 @@ def reverse_path(view: View) -> Iterator[Conclusion]:
 
 RULES: Final = (
     CauseRule(nobody_answers, Tier.PATH, _NOBODY, _UNHEARD),
-    CauseRule(
-        nobody_was_asked,
-        Tier.PATH,
-        (*_NOBODY, Cause.WRONG_NETWORK, Cause.MULTICAST_FILTERED),
-        (*_UNHEARD, "sent"),
-    ),
     CauseRule(beyond_the_link, Tier.PATH, (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND), _UNHEARD),
     CauseRule(into_tunnel, Tier.PATH, (Cause.VPN_DEFAULT_ROUTE, Cause.WRONG_NETWORK), _UNHEARD),
     CauseRule(
@@ -226,10 +238,17 @@ RULES: Final = (
     CauseRule(
         heard_and_not_reached,
         Tier.PATH,
-        (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, Cause.ROUTER_BLOCKS, Cause.LOSSY_PATH),
+        (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, Cause.WRONG_NETWORK, Cause.LOSSY_PATH),
         ("links", "attempts", "calls", "heard"),
+        uses=("counters",),
     ),
     CauseRule(thinly_heard, Tier.PATH, (Cause.LOSSY_PATH, Cause.FIREWALL_INBOUND), ("attempts", "heard")),
+    CauseRule(
+        dropped_unheard,
+        Tier.PATH,
+        (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT),
+        ("counters", "attempts", "calls", "heard"),
+    ),
     CauseRule(stalled, Tier.PATH, (Cause.MTU_BLACK_HOLE, Cause.LOSSY_PATH), ("attempts",)),
     CauseRule(
         reverse_path,

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
-from localpair.causes.facts import CallReach, Flaw, ForeignKind, RunRole
+from localpair.causes.facts import CallReach, ForeignKind, RunRole
 from localpair.causes.view import Reach, dials, heard, known, own_addresses, seeks, ways
 from localpair.causes.vocabulary import Cause, Device
-from localpair.events import Phase
+from localpair.events import Flaw, Phase
 
 if TYPE_CHECKING:
     from localpair.address import IPAddress
@@ -119,8 +119,7 @@ def _is_no_localpair(one: AttemptFacts) -> bool:
 
 def _calls_known(facts: RunFacts) -> bool:
     return any(
-        one.reach not in (CallReach.ACCEPTED, CallReach.SPOKE, CallReach.STRANGER)
-        for one in known(facts.calls, "calls")
+        one.reach not in (CallReach.ACCEPTED, CallReach.STRANGER) for one in known(facts.calls, "calls")
     )
 
 
@@ -135,7 +134,8 @@ def nobody_listens(view: View) -> Iterator[Conclusion]:
     if lately or not refusing or any(_still_open(way.attempts) for way in tried):
         return
     places = ", ".join(str(way.address) for way in refusing)
-    causes = (Cause.HOST_ENDED, Cause.OFFER_USED, Cause.FIREWALL_INBOUND)
+    used = () if here.role is RunRole.SEND else (Cause.OFFER_USED,)
+    causes = (Cause.HOST_ENDED, *used, Cause.FIREWALL_INBOUND)
     yield likely(causes, Device.THERE, f"{places} answered that nobody listens there")
 
 

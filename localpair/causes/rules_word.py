@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
-from localpair.causes.facts import CallReach, Flaw, RunRole, Whose
+from localpair.causes.facts import CallReach, RunRole, Whose
 from localpair.causes.view import dials, heard, known, own_addresses, seeks
 from localpair.causes.vocabulary import Cause, Device
 from localpair.errors import Refusal
+from localpair.events import Flaw
 
 if TYPE_CHECKING:
     from localpair.causes.facts import RunFacts

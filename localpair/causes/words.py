@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from localpair.causes import commands
+from localpair.causes.facts import RunRole
 from localpair.causes.vocabulary import Cause, Device, Explanation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from localpair.causes.conclusions import Conclusion
+    from localpair.causes.facts import RunFacts
     from localpair.causes.view import View
 
 # {who} is the device that the cause lies at, {peer} the other one of the two, {subject} what the rule names.
@@ -45,7 +47,7 @@ _PHRASES: Final[Mapping[Cause, str]] = {
     Cause.LOSSY_PATH: "too many packets are lost between the two devices",
     Cause.INTERCEPTED: "something else answers{at_subject} in the other device's place, such as a login "
     "page or a proxy",
-    Cause.HOST_ENDED: "the other device ended",
+    Cause.HOST_ENDED: "the other device {has_ended}",
     Cause.STALE_OFFER: "this offer is old",
     Cause.OFFER_USED: "the offer was used already",
     Cause.OFFER_EXPIRED: "the offer has expired",
@@ -68,6 +70,7 @@ _KEPT_APART: Final = (
 )
 _NEW_OFFER: Final = "read the offer that is shown there now"
 _HOST_AGAIN: Final = "run `localpair host` there again, and read the offer that is shown then"
+_LISTEN: Final = "run `localpair listen` there"
 _HINTS: Final[Mapping[Cause, str]] = {
     Cause.NO_USABLE_ADDRESS: "connect {who} to a network that hands out addresses, or give it one",
     Cause.INTERFACE_DOWN: "switch the network of {who} on, such as its Wi-Fi",
@@ -81,7 +84,7 @@ _HINTS: Final[Mapping[Cause, str]] = {
     Cause.REVERSE_PATH_FILTER: "on {who}, run `sudo sysctl -w net.ipv4.conf.all.rp_filter=2`, which makes it loose",
     Cause.BRIDGE_NETFILTER: "on {who}, run `sudo sysctl -w net.bridge.bridge-nf-call-iptables=0`, or allow {ports} in "
     "its FORWARD chain",
-    Cause.PEER_ABSENT: "wake the other device, and see that it is on the same network and still shows its offer",
+    Cause.PEER_ABSENT: "wake the other device, and see that it is on the same network and {takes_part}",
     Cause.WRONG_NETWORK: _SAME_NETWORK,
     Cause.DIFFERENT_NETWORKS: _SAME_NETWORK,
     Cause.SEPARATE_NETWORKS: "connect both devices to the same router, or a cable between the two",
@@ -118,79 +121,97 @@ _HINTS: Final[Mapping[Cause, str]] = {
 _AGAIN: Final = "`localpair diagnose` on both devices shows what each of them sees"
 # What tells apart the causes of a conclusion that names several; found by the first two.
 _STEPS: Final[Mapping[tuple[Cause, Cause], str]] = {
-    (
-        Cause.PEER_ABSENT,
-        Cause.CLIENT_ISOLATION,
-    ): "see whether the other device is awake, shows its offer and has the "
-    "same network's name; if so, this network keeps devices apart: use a hotspot or a cable",
+    (Cause.PEER_ABSENT, Cause.CLIENT_ISOLATION): (
+        "see whether the other device is awake, {takes_part} and has the same network's name; if so, this network "
+        "keeps devices apart: use a hotspot or a cable"
+    ),
     (Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS): "compare the network's name on both devices",
     (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS): "compare the network's name on both devices",
-    (
-        Cause.HOST_ENDED,
-        Cause.OFFER_USED,
-    ): "see whether the other device still shows an offer: if it does not, host "
-    "again there; if it does, its firewall refuses calls",
+    (Cause.HOST_ENDED, Cause.FIREWALL_INBOUND): (
+        "see whether the other device is still running `localpair listen`: if it is, its firewall refuses calls"
+    ),
+    (Cause.FORGOTTEN_OR_REVOKED, Cause.WRONG_IDENTITY): (
+        "see whether the other device runs `localpair listen` and still knows this one (`localpair devices` there); if "
+        "it does not, pair again; else its address has gone to another device"
+    ),
+    (Cause.HOST_ENDED, Cause.OFFER_USED): (
+        "see whether the other device still shows an offer: if it does not, host again there; if it does, its firewall "
+        "refuses calls"
+    ),
     (Cause.STALE_OFFER, Cause.WRONG_IDENTITY): "read the offer that the device that you mean shows now",
-    (
-        Cause.FIREWALL_INBOUND,
-        Cause.FILTER_IN_BETWEEN,
-    ): "allow {ports} in the firewall of both devices; if that does "
-    "not help, the network itself filters: use a hotspot or a cable",
-    (
-        Cause.FIREWALL_INBOUND,
-        Cause.PEER_ABSENT,
-    ): "see whether the other device still shows its offer; if it does, allow {ports} in its firewall",
-    (
-        Cause.WRONG_NETWORK,
-        Cause.FIREWALL_INBOUND,
-    ): "compare the network's name on both devices; where it is the same, "
-    "allow {ports} in the other device's firewall",
+    (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN): (
+        "allow {ports} in the firewall of both devices; if that does not help, the network itself filters: use a "
+        "hotspot or a cable"
+    ),
+    (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT): (
+        "see whether the other device is awake and took part; if so, allow {ports} in the firewall of {who}"
+    ),
+    (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND): (
+        "compare the network's name on both devices; where it is the same, allow {ports} in the firewall of {who}"
+    ),
 }
 
 
 def explain(conclusion: Conclusion, view: View) -> Explanation:
     """``conclusion`` for a person who sits at one of the two devices."""
     device = view.at(conclusion.device)
-    phrases = [_phrase(cause, conclusion, device) for cause in conclusion.causes]
+    phrases = [_phrase(cause, conclusion, view) for cause in conclusion.causes]
     one = len(phrases) == 1
     sentence = phrases[0] if one else f"either {', or '.join(phrases)}"
-    hint = _hint(conclusion, view, device) if one else _step(conclusion)
+    hint = _hint(conclusion, view) if one else _step(conclusion, view)
     return Explanation(
         conclusion.causes, device, conclusion.confidence, conclusion.evidence, sentence, hint,
         "" if one else hint,
     )  # fmt: skip
 
 
-def _phrase(cause: Cause, conclusion: Conclusion, device: Device) -> str:
+def _phrase(cause: Cause, conclusion: Conclusion, view: View) -> str:
     subject = conclusion.subject
     return _PHRASES[cause].format(
-        who=_who(device),
+        who=_who(view.at(conclusion.device)),
         subject=subject,
         on_subject=f" ({subject})" if subject else "",
         at_subject=f" at {subject}" if subject else "",
         keeps="refuses" if conclusion.rejects else "keeps out",
         ports=commands.in_words(conclusion.transports),
+        has_ended="is not running `localpair listen`" if _seeks_a_pair(view) else "ended",
     )
 
 
-def _hint(conclusion: Conclusion, view: View, device: Device) -> str:
-    cause = conclusion.causes[0]
-    facts = view.there if view.mirrored else view.here  # of whoever reads: only these ever stand in a command
-    if facts is not None and device is Device.HERE and cause is Cause.FIREWALL_INBOUND:
-        return commands.open_ports(facts, conclusion.transports)
-    return _hint_text(cause, conclusion, device)
-
-
-def _hint_text(cause: Cause, conclusion: Conclusion, device: Device) -> str:
-    ports = commands.in_words(conclusion.transports)
+def _hint(conclusion: Conclusion, view: View) -> str:
+    cause, device = conclusion.causes[0], view.at(conclusion.device)
+    facts = _reader(view)  # only the facts of whoever reads ever stand in a command
     if cause is Cause.FIREWALL_INBOUND:
+        if device is Device.HERE and facts is not None:
+            return commands.open_ports(facts, conclusion.transports)
+        ports = commands.in_words(conclusion.transports)
         return f"allow {ports} in the other device's firewall; its own screen names the command"
-    return _HINTS[cause].format(who=_who(device), ports=ports)
+    if cause is Cause.HOST_ENDED and _seeks_a_pair(view):
+        return _LISTEN
+    return _filled(_HINTS[cause], conclusion, view)
 
 
-def _step(conclusion: Conclusion) -> str:
+def _step(conclusion: Conclusion, view: View) -> str:
     first, second, *_ = conclusion.causes
-    return _STEPS.get((first, second), _AGAIN).format(ports=commands.in_words(conclusion.transports))
+    return _filled(_STEPS.get((first, second), _AGAIN), conclusion, view)
+
+
+def _filled(text: str, conclusion: Conclusion, view: View) -> str:
+    return text.format(
+        who=_who(view.at(conclusion.device)),
+        ports=commands.in_words(conclusion.transports),
+        takes_part="runs `localpair listen`" if _seeks_a_pair(view) else "shows its offer",
+    )
+
+
+def _reader(view: View) -> RunFacts | None:
+    return view.there if view.mirrored else view.here
+
+
+def _seeks_a_pair(view: View) -> bool:
+    """Whether whoever reads is one of a pair, which meets again without an offer."""
+    facts = _reader(view)
+    return facts is not None and facts.role in (RunRole.SEND, RunRole.LISTEN)
 
 
 def _who(device: Device) -> str:

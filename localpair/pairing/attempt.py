@@ -11,8 +11,11 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from localpair.errors import StateError
-from localpair.events import Event, Paired, PeerFound, Progress
+from localpair.causes.codec import to_dict
+from localpair.causes.facts import Ending, OfferFacts
+from localpair.causes.judge import judge
+from localpair.errors import LocalpairError, StateError, UnreachableError
+from localpair.events import Event, Judged, Paired, PeerFound, Progress
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import REVOCATION_S
 from localpair.net.agent.agent import Agent
@@ -20,6 +23,7 @@ from localpair.net.agent.wanted import Wanted
 from localpair.net.host.interfaces import Interfaces
 from localpair.pairing.approval import Agreed
 from localpair.pairing.reconnect import Reconnector
+from localpair.pairing.verdict import ending_of, explained
 from localpair.protocol.keyring import Keyring
 from localpair.session import Session
 from localpair.settings import Settings
@@ -35,6 +39,8 @@ class Pairing:
     """An attempt under way, as an async context manager: leaving it ends everything that it started."""
 
     def __init__(self, settings: Settings, store: TrustStore) -> None:
+        self._agent: Agent | None = None
+        self._has_answered = False  # whether an answer code was shown
         self._settings, self._store, self._keyring = settings, store, Keyring()
         self._queue: deque[Event] = deque()
         self._more, self._found = asyncio.Event(), asyncio.Event()
@@ -96,13 +102,36 @@ class Pairing:
         return DeviceIdentity.from_private_bytes(raw), run
 
     def _new_agent(self, wanted: Wanted) -> Agent:
-        return Agent(wanted, self._keyring, on_event=self._emit, on_network=self._network_changed)
+        self._agent = Agent(wanted, self._keyring, on_event=self._emit, on_network=self._network_changed)
+        return self._agent
 
     async def _start(self, agent: Agent, group: asyncio.TaskGroup) -> None:
         """Run the agent as long as this attempt, and keep what is heard meanwhile."""
         group.create_task(agent.run())
         group.create_task(self._keep_heard())
         await agent.wait_started()
+
+    def _judged(self, error: LocalpairError) -> LocalpairError:
+        """The error of a run that failed, in the words of the verdict where no path was found; programs get it all."""
+        if self._agent is None or self._result.done():
+            return error
+        facts = self._agent.facts(ending_of(error), self._offer_facts())
+        verdict = judge(facts)
+        self._emit(Judged(verdict, to_dict(facts)))
+        if isinstance(error, UnreachableError):
+            return explained(error, verdict, answered=self._has_answered)
+        return error
+
+    def _tell_notes(self, agent: Agent) -> None:
+        """The pair stands: tell what made it harder, if anything did."""
+        facts = agent.facts(Ending.PAIRED, self._offer_facts())
+        verdict = judge(facts)
+        if verdict.notes:
+            self._emit(Judged(verdict, to_dict(facts)))
+
+    def _offer_facts(self) -> OfferFacts | None:
+        """What the offer says, where there is one, without its secret."""
+        return None
 
     def _network_changed(self, interfaces: Interfaces) -> None:
         """Give connections of sessions up where our own end of them is gone."""
@@ -138,7 +167,13 @@ class Pairing:
         try:
             TRACE.follow_environment()
             async with asyncio.TaskGroup() as group:
-                await self._run(group)
+                try:
+                    await self._run(group)
+                except LocalpairError as error:
+                    told = self._judged(error)
+                    if told is error:
+                        raise
+                    raise told from error
         except BaseExceptionGroup as several:
             self._fail(_first_cause(several))
         except BaseException as error:
@@ -191,6 +226,7 @@ class Pairing:
         )
         self._emit(Paired(agreed.peer, path, self._elapsed_ms(agent, role, agreed)))
         self._result.set_result(self._session)
+        asyncio.get_running_loop().call_soon(self._tell_notes, agent)
 
     async def _end_when_revoked(self, device_id: str) -> None:
         """A pair that is revoked or forgotten, in whatever process, ends its session here too."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from localpair.address import unscoped
 from localpair.candidate import Candidate
+from localpair.causes.facts import OfferFacts
 from localpair.errors import AnswerError, Refusal, RefusedError, RemoteError, UnreachableError
 from localpair.events import NearbyPeer, OfferIssued
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
@@ -84,7 +85,7 @@ class Hosting(Pairing):
         self._until: Deadline | None = None
         self._return_by: asyncio.TimerHandle | None = None
         self._made_for = b""
-        self._agent: Agent | None = None
+        self._issued, self._issued_at = 0, 0.0  # how many offers, and when the last one
         self._shown: SharedSecret | None = None  # the secret of the offer that is shown now
         self._void: deque[SharedSecret] = deque(maxlen=_VOID_OFFERS)
         self._answers: set[Answer] = set()
@@ -130,7 +131,7 @@ class Hosting(Pairing):
             silent=settings.flow == "pre",  # until there is an offer
         )  # fmt: skip
         self._keep_quiet()
-        agent = self._agent = self._new_agent(wanted)
+        agent = self._new_agent(wanted)
         await self._start(agent, group)
         await self._find_own_addresses(agent)
         self._emit(agent.ready())
@@ -163,6 +164,14 @@ class Hosting(Pairing):
         return UnreachableError(
             "no device joined in time",
             hint="see on the other device what it tried, or run `localpair diagnose`",
+        )
+
+    def _offer_facts(self) -> OfferFacts:
+        now = asyncio.get_running_loop().time()
+        return OfferFacts(
+            lifetime_s=round(self._settings.lifetime),
+            age_s=max(0, int(now - self._issued_at)) if self._issued else 0,
+            issued=self._issued,
         )
 
     async def _find_own_addresses(self, agent: Agent) -> None:
@@ -217,6 +226,8 @@ class Hosting(Pairing):
             made_for=self._made_for or None,
             dial_port=agent.dial_port,
         )
+        self._issued += 1
+        self._issued_at = asyncio.get_running_loop().time()
         self._emit(OfferIssued(offer.text, works_for))
 
     def _offered(self, agent: Agent) -> tuple[OfferedAddress, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from localpair.candidate import Candidate, Origin
+from localpair.causes.facts import OfferFacts
 from localpair.errors import Refusal, RefusedError
 from localpair.events import AnswerIssued
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
@@ -32,6 +33,7 @@ class Joining(Seeking):
     ) -> None:
         super().__init__(settings, store)
         self._offer = offer
+        self._read: Offer | None = None
         self._agreement = Agreement(store, Role.JOINER, approve, gives=settings.gives, takes=settings.takes)
         self._agreement.on_code = self._agreement.on_gone = self._emit
 
@@ -40,7 +42,7 @@ class Joining(Seeking):
         offer = self._offer if isinstance(self._offer, Offer) else None
         if offer is None and self._settings.flow == "pre":
             offer = await self._read_offer()
-        agent = self._agent(identity, run, offer)
+        agent = self._agent_for(identity, run, offer)
         await self._start(agent, group)
         self._emit(agent.ready())
         if offer is None:
@@ -49,7 +51,7 @@ class Joining(Seeking):
         agreed = await self._pair(agent, offer, group)
         self._become_session(agent, Role.JOINER, agreed, group)
 
-    def _agent(self, identity: DeviceIdentity, run: int, offer: Offer | None) -> Agent:
+    def _agent_for(self, identity: DeviceIdentity, run: int, offer: Offer | None) -> Agent:
         settings = self._settings
         wanted = Wanted(
             Role.JOINER, Part.JOIN, identity, settings.name,
@@ -76,7 +78,19 @@ class Joining(Seeking):
                 hint="choose this device on the host, or host again with `--flow pre`",
             )
 
+    def _offer_facts(self) -> OfferFacts | None:
+        offer = self._read
+        if offer is None:
+            return None
+        return OfferFacts(
+            tuple(dict.fromkeys(one.address for one in offer.candidates)),
+            lifetime_s=round(offer.lifetime),
+            age_s=max(0, int(asyncio.get_running_loop().time() - self._started)),
+            passed_over=len(offer.dropped),
+        )
+
     async def _pair(self, agent: Agent, offer: Offer, group: asyncio.TaskGroup) -> Agreed:
+        self._read = offer
         offered = self._add_targets(agent, offer)
         background = [group.create_task(self._learn_own_addresses(agent))]
         loop = asyncio.get_running_loop()

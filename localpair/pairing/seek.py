@@ -14,8 +14,6 @@ from localpair.protocol.handshake import Nominated
 class Seeking(Pairing):
     """What joining by an offer and reaching a paired device share: find one issuer and be nominated by it."""
 
-    _has_answered = False  # whether an answer code was shown
-
     async def _seek(self, agent: Agent, secret: str) -> PeerConnection:
         """The connection that the issuer nominated. Connections that it turned down are tried again on other paths."""
         waiting: dict[asyncio.Task[None], PeerConnection] = {}

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Final
 
 from localpair.address import AddressClass, IPAddress, classify, unscoped
-from localpair.errors import WireError
+from localpair.errors import ForeignVersionError, WireError
 from localpair.keys import Purpose
 from localpair.limits import (
     ANSWER_BURST,
@@ -61,7 +61,6 @@ from localpair.wire.beacon import (
     Beacon,
     BeaconKind,
     Envelope,
-    ForeignVersionError,
     Mode,
     Part,
     Rendezvous,
@@ -98,7 +97,7 @@ class Self:
 
 
 # Whom each part looks for. Where no secret tells, the others are not it, whoever they are.
-_COUNTERPARTS: Final = {
+COUNTERPARTS: Final = {
     Part.HOST: Part.JOIN,
     Part.JOIN: Part.HOST,
     Part.LISTEN: Part.SEND,
@@ -196,7 +195,7 @@ class Discovery:
     @property
     def heard_anybody(self) -> bool:
         """Whether a peer is known now that may be the one: it has a secret of ours, or does what ours would."""
-        wanted = _COUNTERPARTS.get(self._me.part)
+        wanted = COUNTERPARTS.get(self._me.part)
         known = self._peers.values()
         return any(peer.secret is not None or wanted in (None, peer.beacon.part) for peer in known)
 
@@ -225,7 +224,7 @@ class Discovery:
         else:
             if beacon.instance != self._me.instance:
                 self._take(beacon, secret, source, carrier, now)
-                return BeaconOpened(secret)
+                return BeaconOpened(secret, COUNTERPARTS.get(self._me.part) is beacon.part)
         return None
 
     def _is_possible(self, source: IPAddress) -> bool:
@@ -415,7 +414,7 @@ class Discovery:
         """
         if not self._is_of_pair(secret):
             return True
-        if _COUNTERPARTS.get(self._me.part) is not beacon.part:
+        if COUNTERPARTS.get(self._me.part) is not beacon.part:
             return False  # two that wait, or two that call, have nothing to say to each other
         hears_us = self._me.instance[:HEARD_BYTES] in beacon.hears
         if hears_us or carrier is Carrier.TCP or is_later(beacon, self.keyring.heard(secret or "")):

@@ -72,9 +72,12 @@ class BeaconSource:
 
 @dataclass(frozen=True, slots=True)
 class BeaconOpened:
-    """A beacon of another instance was for us: sealed with the secret of this name, or open (None)."""
+    """A beacon of another instance was for us: sealed with the secret of this name, or open (None). ``is_counterpart``:
+    it does what we look for, and is no other one that looks for the same.
+    """
 
     secret: str | None
+    is_counterpart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

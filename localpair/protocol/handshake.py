@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from localpair.address import IPAddress
-from localpair.errors import Refusal, RefusedError, WireError
+from localpair.errors import Refusal, RefusedError, SameRoleError, WireError
 from localpair.keys import (
     MAC_BYTES,
     DeviceIdentity,
@@ -329,7 +329,7 @@ class Handshake:
 
     def _take_hello(self, hello: Hello, body: bytes) -> None:
         if hello.role is self._role:
-            raise WireError(f"both sides are {self._role}")
+            raise SameRoleError(f"both sides are {self._role}")
         self._peer_hello = body
         if self._role is Role.ISSUER:
             self._find_meant(hello)

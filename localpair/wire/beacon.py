@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from localpair.address import IPAddress
-from localpair.errors import WireError
+from localpair.errors import ForeignVersionError, WireError
 from localpair.keys import BEACON_NONCE_BYTES, BEACON_TAG_BYTES, SEAL_OVERHEAD_BYTES
 from localpair.limits import (
     BEACON_ADDRESSES,
@@ -223,10 +223,6 @@ class Envelope:
         if len(datagram) != BEACON_BYTES or mode not in (Mode.OPEN, Mode.SEALED):
             raise WireError("a beacon of the wrong size or mode")
         return cls(Mode(mode), reader.raw(BEACON_NONCE_BYTES), reader.raw(BEACON_TAG_BYTES), reader.rest())
-
-
-class ForeignVersionError(WireError):
-    """A beacon of a localpair that speaks another version: worth telling the person."""
 
 
 def _read_hears(reader: Reader) -> tuple[bytes, ...]:

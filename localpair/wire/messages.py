@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import ClassVar, Final, TypeAlias
 
 from localpair.address import IPAddress
-from localpair.errors import Refusal, WireError
+from localpair.errors import ForeignVersionError, NoLocalpairError, Refusal, WireError
 from localpair.keys import HASH_BYTES, MAC_BYTES, Role
 from localpair.limits import LABEL_BYTES, SELF_CODE_BYTES
 from localpair.wire.beacon import INSTANCE_BYTES
@@ -64,12 +64,14 @@ class Preamble:
 
     @classmethod
     def decode(cls, data: bytes) -> Preamble:
-        """Read 8 bytes. Raises WireError where it is not localpair that speaks, or another version of it."""
+        """Read 8 bytes. Raises NoLocalpairError where it is not localpair that speaks, ForeignVersionError where it is
+        another version of it, and WireError for anything else that is wrong.
+        """
         if len(data) != cls.BYTES or not data.startswith(cls.MAGIC):
-            raise WireError(NO_LOCALPAIR)
+            raise NoLocalpairError(NO_LOCALPAIR)
         version, kind, role, dialled = data[len(cls.MAGIC) :]
         if version != VERSION:
-            raise WireError(f"the other side speaks version {version}; this side speaks {VERSION}")
+            raise ForeignVersionError(f"the other side speaks version {version}; this side speaks {VERSION}")
         if kind not in (1, 2, 3) or role >= len(_ROLES) or dialled > 1:
             raise WireError("a preamble of unknown kind or role")
         return cls(CallKind(kind), _ROLES[role], bool(dialled))

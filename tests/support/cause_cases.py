@@ -15,7 +15,6 @@ from localpair.causes.facts import (
     CounterFacts,
     DialTime,
     Ending,
-    Flaw,
     ForeignFacts,
     ForeignKind,
     GatewayFacts,
@@ -34,7 +33,7 @@ from localpair.causes.facts import (
 )
 from localpair.causes.vocabulary import Cause
 from localpair.errors import Refusal
-from localpair.events import Phase
+from localpair.events import Flaw, Phase
 from run_facts import (
     ALICE,
     ALICE_MAC,
@@ -254,6 +253,19 @@ CASES = [
     Case("no route", Cause.WRONG_NETWORK, _LOST, None, True),
     Case("beyond a router", Cause.ROUTER_BLOCKS, _FAR_JOINER),
     Case("firewall, heard", Cause.FIREWALL_INBOUND, stuck_joiner(heard=(voice(BOB),))),
+    Case(
+        "firewall here, heard",
+        Cause.FIREWALL_INBOUND,
+        stuck_joiner(heard=(voice(BOB),), counters=(CounterFacts(4, 140, 12, 10, 0), CounterFacts(6, 0, 0))),
+        None,
+        True,
+    ),
+    Case("firewall here, unheard", Cause.FIREWALL_INBOUND, dropping_host()),
+    Case(
+        "two subnets on one wire",
+        Cause.DIFFERENT_NETWORKS,
+        joiner(routes=(no_route(FAR),), attempts=(dial(FAR, "ENETUNREACH", hop=None),), heard=(voice(FAR),)),
+    ),
     Case("firewall, silent", Cause.FIREWALL_INBOUND, stuck_joiner()),
     Case("the router answers", Cause.PROXY_ARP, stuck_joiner(routes=(route(BOB, mac=ROUTER_MAC),))),
     Case("large packets vanish", Cause.MTU_BLACK_HOLE, _met(Flaw.NONE, Phase.TLS, "ETIMEDOUT")),
@@ -264,11 +276,6 @@ CASES = [
         with_link(host(counters=(CounterFacts(4, 100, 9, 9, 9), CounterFacts(6, 0, 0))), reverse_path=1),
         None,
         True,
-    ),
-    Case(
-        "no address in the offer",
-        Cause.MULTICAST_FILTERED,
-        joiner(offer=OfferFacts(lifetime_s=120, age_s=20)),
     ),
     # The path, from both sides
     Case("IPv4 meets IPv6", Cause.NO_COMMON_FAMILY, _LOST, host(links=(LO, _V6)), True),

@@ -18,6 +18,7 @@ _REASONS: Final[tuple[tuple[type[errors.LocalpairError], str], ...]] = (
     (errors.LocalError, "local"),
     (errors.OfferError, "offer"),
     (errors.UsageError, "usage"),
+    (errors.PeerEndedError, "ended"),
     (errors.UnreachableError, "unreachable"),
     (errors.WireError, "protocol"),
     (errors.RemoteError, "protocol"),
@@ -31,7 +32,7 @@ def explain(error: BaseException) -> RunFailure:
     leaves = list(_leaves(error))
     for leaf in leaves:
         if isinstance(leaf, errors.LocalpairError):
-            return RunFailure(_reason(leaf), leaf.message, leaf.hint, leaf.exit_code)
+            return RunFailure(_reason(leaf), leaf.message, leaf.hint, leaf.exit_code, leaf.why)
     if isinstance(leaves[0], OSError):
         return _of_system(leaves[0])
     return RunFailure("unexpected", _place(leaves[0]), _UNEXPECTED, 1)

@@ -9,6 +9,7 @@ from localpair.cli.output import results
 
 if TYPE_CHECKING:
     from localpair.candidate import Candidate
+    from localpair.causes.vocabulary import Verdict
 
 Fields: TypeAlias = dict[str, object]
 
@@ -24,6 +25,10 @@ def of_item(item: results.Item) -> tuple[str, Fields]:
             return _of_payload(item)
         case events.AddressAttempt() | events.OwnAddressSeen():
             return "address", _of_address(item)
+        case events.Judged():
+            return "verdict", {**_of_verdict(item.verdict), "facts": dict(item.facts)}
+        case events.CallFailed():
+            return "call", {"source": str(item.source), "reach": item.reach, "why": item.why}
         case _:
             return _of_pairing(item)
 
@@ -35,6 +40,7 @@ def of_failure(failure: results.RunFailure) -> Fields:
         "exit_code": failure.exit_code,
         "message": failure.message,
         "hint": failure.hint,
+        "why": failure.why,
     }
 
 
@@ -204,6 +210,29 @@ def _of_pairing(
             return "reconnected", {"path": _of_path(item.path)}
 
 
+def _of_verdict(verdict: Verdict) -> Fields:
+    told = verdict.explanations
+    sentences = [one.sentence for one in told] or [one.sentence for one in verdict.notes]
+    return {
+        "verdict": "explained" if told else "noted" if verdict.notes else "unexplained",
+        "text": "; ".join(sentences),
+        "causes": [
+            {
+                "causes": [str(cause) for cause in one.causes],
+                "device": str(one.device),
+                "confidence": str(one.confidence),
+                "evidence": list(one.evidence),
+                "text": one.sentence,
+                "hint": one.hint,
+            }
+            for one in told
+        ],
+        "notes": [
+            {"note": str(one.note), "device": str(one.device), "text": one.sentence} for one in verdict.notes
+        ],
+    }
+
+
 def _of_nearby(item: events.PeerFound) -> Fields:
     peer = item.peer
     return {
@@ -228,6 +257,7 @@ def _of_attempt(item: events.Attempt) -> Fields:
         "ms": _ms(item.ms),
         "errno": item.errno,
         "detail": item.detail,
+        "flaw": str(item.flaw),
     }
 
 

@@ -88,12 +88,15 @@ class NetworkVerdict:
 
 @dataclass(frozen=True, slots=True)
 class RunFailure:
-    """How a run ended that did not do what was asked. ``reason`` is a stable word, such as ``wrong-secret``."""
+    """How a run ended that did not do what was asked. ``reason`` is a stable word, such as ``wrong-secret``; ``why`` is
+    the evidence for what the message says.
+    """
 
     reason: str
     message: str
     hint: str | None
     exit_code: int
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,10 @@ class Talk:
         self._labelled("warning:", _YELLOW, text)
 
     def failure(self, failure: RunFailure) -> None:
-        """An error, and what to do about it."""
+        """An error, the evidence for it, and what to do about it."""
         self._labelled("error:", _RED, printable(failure.message, _MESSAGE_CHARS))
+        if failure.why:
+            self._labelled("why:", _CYAN, printable(failure.why, _MESSAGE_CHARS))
         if failure.hint:
             self.hint(failure.hint)
 

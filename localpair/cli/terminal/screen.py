@@ -13,6 +13,7 @@ from localpair.rules import NO_RULE, Acceptance
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from localpair.causes.vocabulary import Verdict
     from localpair.cli.terminal.messages import Talk
     from localpair.cli.terminal.progress import Bars
     from localpair.rules import DeviceRule
@@ -30,6 +31,7 @@ class Screen:
         self._bars = bars
         self._listing = listing
         self._heard: set[str] = set()
+        self._called: set[str] = set()
 
     def show(self, item: results.Item) -> None:
         """Show one item, or keep it for the end."""
@@ -56,6 +58,10 @@ class Screen:
                 self._talk.note(f"{device(item.peer)} has gone. Waiting for it to come back.")
             case results.AnswerTaken():
                 self._show_answer(item)
+            case events.CallFailed():
+                self._show_call(item)
+            case events.Judged():
+                self._show_notes(item.verdict)
             case events.Reconnected():
                 self._talk.note(f"The connection broke; it goes on over {item.path.remote}.")
             case events.Paired() | results.NetworkVerdict():
@@ -86,6 +92,19 @@ class Screen:
         where = ", ".join(str(one.address) for one in item.addresses)
         self._talk.note(f"Thank you. Calling the other device at {where} ...")
 
+    def _show_call(self, item: events.CallFailed) -> None:
+        """One line for each device and reason, where a person can act on it. Connections break at any pair: the devices
+        open several, and one wins.
+        """
+        line = f"{_CALLS.get(item.why, '')} ({item.source})."
+        if item.why in _CALLS and line not in self._called:
+            self._called.add(line)
+            self._talk.note(line)
+
+    def _show_notes(self, verdict: Verdict) -> None:
+        for one in verdict.notes:
+            self._talk.note(f"note: {printable(one.sentence, 1000)}")
+
     def _show_nearby(self, item: events.PeerFound) -> None:
         if item.peer.instance in self._heard:
             return
@@ -110,6 +129,17 @@ def nearby(peer: events.NearbyPeer) -> str:
     return f"{printable(peer.alias, 40)}{label}, {_ROLES.get(peer.role, 'near')}, at {where}"
 
 
+_CALLS: Final = {
+    "expired": "A device came with an offer that works no more: show it this one",
+    "stranger": "A device came that does not know this offer: show it this one",
+    "wrong-secret": "A device came that does not know this offer: show it this one",
+    "already-claimed": "Another device came, and was refused: the offer is taken",
+    "other-device": "Another device came, and was refused: the offer is for the one that was chosen",
+    "version": "A device came that runs a version of localpair that this one does not understand",
+    "same-role": "A device came that shows an offer, too: one of the two has to read the other's",
+    "self": "This very device came: read the offer with the other one",
+    "no-localpair": "Something that is no localpair opened a connection here",
+}
 _ROLES: Final = {
     "host": "shows an offer",
     "join": "looks for an offer",

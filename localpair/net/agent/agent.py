@@ -13,14 +13,15 @@ from typing import Any
 
 from localpair.address import LOOPBACK, IPAddress
 from localpair.candidate import Candidate
+from localpair.causes.facts import CallReach, Ending, OfferFacts, RunFacts, Whose
 from localpair.errors import Refusal, RefusedError
-from localpair.events import AddressAttempt, Attempt, Event, NearbyPeer, Ready
+from localpair.events import AddressAttempt, Attempt, CallFailed, Event, NearbyPeer, Phase, Ready
 from localpair.keys import (
     SessionCertificate,
     SharedSecret,
     random_bytes,
 )
-from localpair.limits import STAGE_THREE_S
+from localpair.limits import CALLS_TOLD, STAGE_THREE_S
 from localpair.net.agent.admission import CallAdmission
 from localpair.net.agent.announcer import Announcer, Clock
 from localpair.net.agent.callbacks import CallbackChecker, CallbackSchedule
@@ -28,13 +29,16 @@ from localpair.net.agent.check_lists import Checklists
 from localpair.net.agent.connection import PeerConnection
 from localpair.net.agent.counts import AgentCounts, SearchRecord
 from localpair.net.agent.dial_policy import DialPolicy
-from localpair.net.agent.dialer import Dialer, DialRunner
+from localpair.net.agent.dialer import Dialer, DialRunner, errno_name
+from localpair.net.agent.flaws import flaw_of
 from localpair.net.agent.gathering import AddressReport, SeenByPeer, acquire_addresses
 from localpair.net.agent.hole_punching import HolePuncher
 from localpair.net.agent.peers import PeerTable
+from localpair.net.agent.run_facts import FactCollector
 from localpair.net.agent.scanning import Scanner
 from localpair.net.agent.verification import Farewells, PeerVerifier
 from localpair.net.agent.wanted import Wanted
+from localpair.net.host.hops import HopReader
 from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.monitor import InterfaceWatch
 from localpair.net.host.routes import sources_towards
@@ -78,6 +82,7 @@ class Agent:
         self._on_event, self._on_network = on_event, on_network
         self._changed = asyncio.Event()
         self._farewells = Farewells()
+        self._told_failed: set[CallFailed] = set()
         contexts = self._contexts = Contexts(self._certificate)
         self._discovery = self._new_discovery()
         self.announcer = Announcer(self._discovery, sockets, clock, self._changed.set)
@@ -93,6 +98,8 @@ class Agent:
         self._verifier = PeerVerifier(
             wanted, keyring, self.instance, self.counts, self.peers, self.announcer, clock
         )
+        self._hops = HopReader(clock)
+        self._collector = FactCollector(wanted.part, self.announcer, self.tcp_port)
         self._scanner = Scanner(self.announcer, self.udp_port, wanted.part)
         self._listener = self._new_listener(contexts, admission)
         self._dials = self._new_dials(contexts, admission)
@@ -112,7 +119,9 @@ class Agent:
             CallKind.SELF: self.callbacks.answer_self,
             CallKind.CONFIRM: self._confirmation,
         }
-        return Listener(self._sockets.listeners, contexts, self.wanted.role, handlers, admission.knows)
+        return Listener(
+            self._sockets.listeners, contexts, self.wanted.role, handlers, admission.knows, self._call_ended
+        )
 
     def _new_hole_puncher(self) -> HolePuncher:
         def adopt(secret: str, candidate: Candidate, connected: socket.socket) -> Awaitable[bool]:
@@ -136,6 +145,7 @@ class Agent:
         try:
             async with InterfaceWatch() as watch:
                 self._set_interfaces(watch.current)
+                self._collector.begin()
                 self.announcer.start()
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._listener.run())
@@ -226,6 +236,10 @@ class Agent:
             counts.dropped, frozenset(name for (_, carrier), name in failures if carrier is not Carrier.TCP),
             counts.strangers, counts.refusals[-1] if counts.refusals else None,
         )  # fmt: skip
+
+    def facts(self, ending: Ending, offer: OfferFacts | None = None) -> RunFacts:
+        """What this run has seen so far, with this host's network as it is now, for a verdict."""
+        return self._collector.collect(ending, offer)
 
     def add(self, secret: str, candidates: Sequence[Candidate], delay: float = 0.0) -> None:
         """Dial these addresses for a secret, in ``delay`` seconds at the earliest."""
@@ -329,6 +343,9 @@ class Agent:
         """Tell the peer why a connection that was taken from ``verified`` is not wanted, and end it, beside all other
         work: nobody waits for a peer that does not read. With ``secret``, its address may be tried again.
         """
+        if reason is not None:
+            self.announcer.recorder.refusal(reason, Whose.OURS, proven=True)
+            self._tell_failed(connection.candidate.address, CallReach.VERIFIED, str(reason))
         then = (lambda: self.connection_ended(connection, secret)) if secret else None
         self._farewells.refuse(connection, reason, then)
 
@@ -381,7 +398,22 @@ class Agent:
             TRACE.attempt(attempt)
         if not self._verifier.met_ourselves(attempt.candidate):
             self.counts.attempts.append(attempt)
+            self.announcer.recorder.attempt(attempt, self._hops.hop(attempt.candidate, self.interfaces))
         self._on_event(attempt)
+
+    def _call_ended(self, source: IPAddress, reach: CallReach, error: BaseException | None) -> None:
+        phase = Phase.HELLO if reach in (CallReach.ENCRYPTED, CallReach.VERIFIED) else Phase.PREAMBLE
+        why = "" if error is None else _reason(error, phase)
+        self.announcer.recorder.call(source, reach, why)
+        if error is not None:
+            self._tell_failed(source, reach, why)
+
+    def _tell_failed(self, source: IPAddress, reach: CallReach, why: str) -> None:
+        """Once for each source and reason; of very many the first ones."""
+        event = CallFailed(source, reach.value, why)
+        if event not in self._told_failed and len(self._told_failed) < CALLS_TOLD:
+            self._told_failed.add(event)
+            self._on_event(event)
 
     def _close(self) -> None:
         self._discovery.goodbye()
@@ -391,6 +423,12 @@ class Agent:
         self._sockets.close()
         while not self.verified.empty():
             self.verified.get_nowait().stream.abort()
+
+
+def _reason(error: BaseException, phase: Phase) -> str:
+    """Why a call came to nothing, in one word."""
+    said = str(error.reason) if isinstance(error, RefusedError) else str(flaw_of(error, phase))
+    return errno_name(error) or said
 
 
 def _announced(wanted: Wanted, instance: bytes, sockets: Sockets) -> Self:

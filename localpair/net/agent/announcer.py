@@ -10,6 +10,8 @@ from ipaddress import IPv4Address, ip_address
 
 from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.candidate import Candidate, Evidence, Interface, InterfaceKind, Origin
+from localpair.causes.facts import CarrierName
+from localpair.causes.recorder import Recorder
 from localpair.limits import BEACON_ADDRESSES, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED, TARGETS
 from localpair.net.host.alternate_routes import alternates
 from localpair.net.host.interfaces import Interfaces
@@ -17,6 +19,7 @@ from localpair.net.transport.sockets import Sockets
 from localpair.net.transport.udp import Datagrams
 from localpair.protocol.discovery import Discovery
 from localpair.protocol.discovery_events import (
+    BeaconOpened,
     BeaconSource,
     BeaconTarget,
     Carrier,
@@ -37,7 +40,8 @@ class Announcer:
     """Discovery on this host's interfaces.
 
     ``step()`` does what is due and gives the events; ``changed`` is called whenever a datagram made a step worth
-    while. Send errors are kept in ``failures`` by (interface index, carrier): they are evidence.
+    while. Send errors are kept in ``failures`` by (interface index, carrier): they are evidence. ``recorder`` counts
+    what left and what came, for an explanation.
     """
 
     def __init__(
@@ -47,10 +51,11 @@ class Announcer:
         self.interfaces = Interfaces()
         self.failures: dict[tuple[int, Carrier], str] = {}
         self.dial_port = sockets.dial_port
+        self.recorder = Recorder(clock())
         self._known: dict[tuple[IPAddress, int], tuple[Evidence, Origin]] = {}
         self._held_back: OrderedDict[tuple[IPAddress, int, int], None] = OrderedDict()
         self._sockets, self._clock, self._changed = sockets, clock, changed
-        self._datagrams = Datagrams(sockets, self._received, self._failed)
+        self._datagrams = Datagrams(sockets, self._received, self._failed, self._sent)
 
     def start(self) -> None:
         """Hear from now on."""
@@ -145,11 +150,29 @@ class Announcer:
         self.discovery.set_network(_outlets(self.interfaces), addresses, self._clock(), self.interfaces.near)
 
     def _received(self, datagram: bytes, source: BeaconSource, carrier: Carrier) -> None:
-        self.discovery.receive(datagram, source, carrier, self._clock())
+        opened = self.discovery.receive(datagram, source, carrier, self._clock())
+        self.note_heard(opened, source, carrier)
         self._changed()
+
+    def note_heard(self, opened: BeaconOpened | None, source: BeaconSource, carrier: Carrier) -> None:
+        """Record a beacon of the other device, which holds a secret of ours."""
+        if opened is not None and opened.secret is not None and opened.is_counterpart:
+            name = CarrierName(carrier.value)
+            self.recorder.heard(name, source.interface, source.address, self._clock())
+
+    @property
+    def groups_heard(self) -> tuple[int, int]:
+        """How many datagrams have come for groups or broadcast addresses: of IPv4, of IPv6."""
+        return self._datagrams.groups[4], self._datagrams.groups[6]
+
+    def _sent(self, transmit: Transmit, errno_name: str = "") -> None:
+        name = CarrierName(transmit.carrier.value)
+        named = transmit.carrier is Carrier.UNICAST and not transmit.direct
+        self.recorder.sent(name, transmit.interface, transmit.address, named=named, errno=errno_name)
 
     def _failed(self, transmit: Transmit, error: OSError) -> None:
         name = errno.errorcode.get(error.errno or 0, str(error))
+        self._sent(transmit, errno.errorcode.get(error.errno or 0, "unknown"))
         key = (transmit.interface, transmit.carrier)
         if self.failures.get(key) != name:
             self.failures[key] = name

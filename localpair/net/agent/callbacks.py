@@ -71,10 +71,13 @@ class CallbackChecker:
                     respond=self.admission.meet_own,
                 )
                 try:
-                    return await self._ask(stream, SelfCall(code, plain))
+                    outcome = await self._ask(stream, SelfCall(code, plain))
                 finally:
                     stream.abort()
+            self.announcer.recorder.self_call(plain, confirmed=True)
+            return outcome
         except (OSError, TimeoutError, LocalpairError) as error:
+            self.announcer.recorder.self_call(plain, confirmed=False, errno=errno_name(error))
             return CallOutcome(False, describe(error))
         finally:
             self.pending.pop(code, None)
@@ -146,9 +149,11 @@ class CallbackChecker:
             raise WireError("not a confirmation")
         source = BeaconSource(remote_address(stream), stream.remote[1])
         certificate = certificate_fingerprint(stream.certificate)
-        return self.announcer.discovery.receive(
+        opened = self.announcer.discovery.receive(
             message.datagram, source, Carrier.TCP, self.clock(), certificate
         )
+        self.announcer.note_heard(opened, source, Carrier.TCP)
+        return opened
 
 
 @dataclass(frozen=True, slots=True)

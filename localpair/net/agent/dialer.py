@@ -14,13 +14,14 @@ from typing import Any
 
 from localpair.address import IPAddress
 from localpair.candidate import Candidate
-from localpair.errors import LocalpairError, RefusedError
-from localpair.events import Attempt, Direction, Phase
+from localpair.errors import LocalpairError, RefusedError, SameRoleError
+from localpair.events import Attempt, Direction, Flaw, Phase
 from localpair.keys import Role
 from localpair.limits import CANDIDATES, FAR_GIVES_WAY_S, GIVE_WAY_S
 from localpair.net.agent.announcer import Clock
 from localpair.net.agent.check_lists import Checklists
 from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
+from localpair.net.agent.flaws import flaw_of
 from localpair.net.agent.hole_punching import HolePuncher
 from localpair.net.host.naming import describe
 from localpair.net.transport.stream import FrameStream
@@ -115,7 +116,10 @@ class Dialer:
         name = errno_name(error)
         detail = "" if name else describe(error)
         outcome = "lost" if lost else "failed"
-        self._on_attempt(Attempt(trial.candidate, trial.direction, trial.phase, outcome, ms, name, detail))
+        flaw = Flaw.NONE if lost or name else flaw_of(error, trial.phase)
+        self._on_attempt(
+            Attempt(trial.candidate, trial.direction, trial.phase, outcome, ms, name, detail, flaw)
+        )
         if isinstance(error, RefusedError) and not lost:
             return DialOutcome.HOPELESS
         if trial.phase is not Phase.CONNECT or not name or name in _OURS:
@@ -141,7 +145,7 @@ class Dialer:
             own = Preamble(CallKind.PAIR, self._role, True)
             peer = await exchange_preambles(one, own, self._responder(secret))
             if peer.role is self._role:
-                raise LocalpairError(f"both sides are {self._role}")
+                raise SameRoleError(f"both sides are {self._role}")
             trial.direction = Direction.SIMULTANEOUS if peer.dialled else Direction.OUT
             trial.reach(Phase.TLS)
             stream = await start_tls(one, self._contexts, server_side=self._role is Role.ISSUER)

@@ -11,6 +11,7 @@ from typing import Any
 from localpair.address import IPAddress, unscoped
 from localpair.aliases import alias
 from localpair.candidate import Candidate, Evidence, Origin
+from localpair.causes.facts import ForeignKind
 from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
 from localpair.labels import clean_label
 from localpair.limits import (
@@ -20,6 +21,7 @@ from localpair.limits import (
 from localpair.net.agent.announcer import Announcer
 from localpair.net.agent.callbacks import CallbackSchedule
 from localpair.net.agent.dial_policy import DialPolicy
+from localpair.protocol.discovery import COUNTERPARTS
 from localpair.protocol.discovery_events import Carrier, Foreign, Gone, Heard, HearsUs, Invited
 from localpair.ranking import scope_of
 from localpair.trace import TRACE
@@ -70,7 +72,7 @@ class PeerTable:
                 case HearsUs() if not self._ourselves.get(event.instance):
                     self._hears_us(event, group)
                 case Gone(instance, said_goodbye):
-                    self.nearby.pop(instance, None)
+                    self._note_gone(self.nearby.pop(instance, None), said_goodbye)
                     self._noticed.set()
                     if said_goodbye or self._policy.forgets_when_silent(instance):
                         self._policy.ended(instance)
@@ -123,6 +125,9 @@ class PeerTable:
             self._emit(PeerFound(peer))
         if event.secret is not None:
             self._policy.pursue(event, event.secret, candidates)
+        if event.secret is not None and event.part is COUNTERPARTS.get(self._part):
+            self._announcer.recorder.came_back()
+            self._announcer.recorder.peer_claims(event.claims)
         if event.carrier is not Carrier.TCP:
             self._callbacks.plan(event)
 
@@ -166,9 +171,17 @@ class PeerTable:
         best = sorted(found.values(), key=lambda one: -one.evidence)
         return tuple(best[: 2 * PEER_ADDRESSES])
 
+    def _note_gone(self, peer: NearbyPeer | None, said_goodbye: bool) -> None:
+        """Keep that the other device said goodbye, unless another run of it is heard."""
+        wanted = COUNTERPARTS.get(self._part)
+        others = any(one.role == wanted for one in self.nearby.values())
+        if peer is not None and peer.role == wanted and said_goodbye and not others:
+            self._announcer.recorder.said_goodbye()
+
     def _note_foreign(self, source: IPAddress, reason: str) -> None:
         """Keep what cannot be read. Whoever looks around is told that others are near, and no more."""
         self.foreign[source] = reason
+        self._announcer.recorder.foreign(source, ForeignKind(reason))
         while len(self.foreign) > PEERS:
             self.foreign.popitem(last=False)
         sealed = reason == "stranger" and not self._announcer.interfaces.is_own(source)
@@ -191,6 +204,8 @@ class PeerTable:
                 self.seen_at.popitem(last=False)
             self._emit(seen)
         self._announcer.learn(address, 0, evidence, Origin.STAGE_3)
+        if event.secret is not None:
+            self._announcer.recorder.seen_at(address)
         peer = self.nearby.get(event.instance)
         if peer is not None and self._is_told_of(event.instance):
             self._emit(PeerFound(peer, hears_us=True))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from localpair.address import IPAddress, unscoped
 from localpair.candidate import Candidate, Evidence, Origin
+from localpair.causes.facts import Whose
 from localpair.errors import Refusal, RefusedError, WireError
 from localpair.events import Direction
 from localpair.keys import Role, certificate_fingerprint, check_pin, random_bytes
@@ -143,12 +144,15 @@ class PeerVerifier:
         return True
 
     def _count_refusal(self, connection: PeerConnection, error: RefusedError) -> None:
-        if self._wanted.role is not Role.JOINER or self._counts.final.is_set():
-            return
+        declined = isinstance(error, ConnectionDeclinedError)
         if isinstance(error, ConnectionDeclinedError) and error.lost:
             return
+        by = Whose.THEIRS if declined else Whose.OURS
+        self._announcer.recorder.refusal(error.reason, by, proven=connection.pinned or declined)
+        if self._wanted.role is not Role.JOINER or self._counts.final.is_set():
+            return
         self._counts.refusals.append(error)
-        if connection.pinned or isinstance(error, ConnectionDeclinedError):
+        if connection.pinned or declined:
             self._counts.final.set()
 
 

@@ -16,7 +16,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from localpair.address import IPAddress, normalise
-from localpair.errors import LocalpairError
+from localpair.causes.facts import CallReach
+from localpair.errors import LocalpairError, SameRoleError
 from localpair.keys import Role
 from localpair.limits import (
     KNOWN_CALLS,
@@ -48,6 +49,7 @@ _CHALLENGED_AT_ONCE = 8
 _EVICTED_AT_ONCE = 32  # where descriptors have run out
 
 Handler = Callable[[FrameStream], Awaitable[None]]
+CallReporter = Callable[[IPAddress, CallReach, "BaseException | None"], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -57,6 +59,8 @@ class _AcceptedCall:
     since: float
     task: asyncio.Task[None] | None = None
     is_served: bool = False  # its task has begun, and closes the socket
+    reach: CallReach = CallReach.ACCEPTED
+    is_own: bool = False  # it says that it is a call of this process to itself
 
 
 class Listener:
@@ -64,7 +68,8 @@ class Listener:
 
     ``knows`` tells whether a caller holds a secret of ours. ``handlers`` take an encrypted stream each, by the kind of
     call. A connection counts as unauthenticated until its handler returns or calls ``admitted()``. ``met`` is True once
-    somebody else who holds a secret has called.
+    somebody else who holds a secret has called. ``on_ended`` is told of every call of others: where from, how far it
+    came, and the error that ended it, None where its handler took it over.
     """
 
     def __init__(
@@ -74,9 +79,10 @@ class Listener:
         role: Role,
         handlers: Mapping[CallKind, Handler],
         knows: Callable[[Call], bool],
+        on_ended: CallReporter = lambda *_: None,
     ) -> None:
         self._sockets, self._contexts, self._role, self._handlers = sockets, contexts, role, handlers
-        self._knows = knows
+        self._knows, self._on_ended = knows, on_ended
         self.met = False
         draw = random.SystemRandom().randrange
         self._waiting: FairShare[_AcceptedCall] = FairShare(WAITING_CALLS, draw)
@@ -103,6 +109,7 @@ class Listener:
         task = asyncio.current_task()
         guest = self._by_task.get(task) if task is not None else None
         if guest is not None:
+            guest.reach = CallReach.VERIFIED
             self._leave(guest)
 
     # -- accepting ----------------------------------------------------------------------------------------------
@@ -179,28 +186,38 @@ class Listener:
             except BaseException:
                 stream.abort()
                 raise
+            self._tell(guest, None)
         except (OSError, TimeoutError, LocalpairError) as error:
             _log.debug("a connection ended early: %s", error)
             if TRACE.on:
                 TRACE.call(guest.address, "ended early", describe(error))
+            self._tell(guest, error)
         except Exception:  # noqa: BLE001 - our own fault, and still no caller may end the process
             _log.exception("a connection ended by a fault of this side")
         finally:
             self._leave(guest)
 
+    def _tell(self, guest: _AcceptedCall, error: BaseException | None) -> None:
+        if not guest.is_own:
+            self._on_ended(guest.address, guest.reach, error)
+
     async def _open(self, guest: _AcceptedCall) -> tuple[FrameStream, CallKind]:
         try:
             call = await hear_call(guest.sock, self._role)
             kind = call.preamble.kind
+            guest.is_own = kind is CallKind.SELF
             if kind is CallKind.PAIR and call.preamble.role is self._role:
-                raise LocalpairError(f"both sides are {self._role}")
+                raise SameRoleError(f"both sides are {self._role}")
             self._place(guest, call)
             if TRACE.on:
                 TRACE.call(
                     guest.address, kind.name.lower(), "a peer" if guest in self._known else "a stranger"
                 )
             server_side = self._role is Role.ISSUER or kind is not CallKind.PAIR
-            return await start_tls(guest.sock, self._contexts, server_side=server_side), kind
+            stream = await start_tls(guest.sock, self._contexts, server_side=server_side)
+            if guest.reach is CallReach.KNOWN:
+                guest.reach = CallReach.ENCRYPTED
+            return stream, kind
         except BaseException:
             guest.sock.close()
             raise
@@ -210,8 +227,11 @@ class Listener:
         self._waiting.leave(guest)
         if self._knows(call):
             self.met = self.met or call.preamble.kind is not CallKind.SELF
+            guest.reach = CallReach.KNOWN
             self._dismiss(self._known.admit(guest, guest.address))
-        elif self._make_room(guest):
+            return
+        guest.reach = CallReach.STRANGER
+        if self._make_room(guest):
             self._strangers.append(guest)
         else:
             raise LocalpairError("there is no place for one more stranger")

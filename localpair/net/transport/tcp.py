@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Final, TypeAlias
 
 from localpair.address import IPAddress, normalise
-from localpair.errors import WireError
+from localpair.errors import ForeignVersionError, WireError
 from localpair.keys import Role, SessionCertificate, random_bytes
 from localpair.limits import CONNECT_TIMEOUT_S, IDENTIFY_S
 from localpair.net.host.interfaces import Interfaces
@@ -191,14 +191,19 @@ async def exchange_preambles(
 
 
 async def hear_call(one: socket.socket, role: Role, *, timeout: float = IDENTIFY_S) -> Call:
-    """Hear what an accepted call is for, and challenge the caller. Whoever says something else hears nothing.
+    """Hear what an accepted call is for, and challenge the caller. Whoever says something else hears nothing; a
+    localpair of another version is told ours, so that its person learns why.
 
     Raises WireError, OSError, or TimeoutError.
     """
     loop = asyncio.get_running_loop()
     hasten(one)
     async with asyncio.timeout(timeout):
-        preamble = Preamble.decode(await _read_exactly(one, Preamble.BYTES))
+        try:
+            preamble = Preamble.decode(await _read_exactly(one, Preamble.BYTES))
+        except ForeignVersionError:
+            await loop.sock_sendall(one, Preamble(CallKind.PAIR, role, False).encode())
+            raise
         challenge = random_bytes(CHALLENGE_BYTES)
         await loop.sock_sendall(one, Preamble(preamble.kind, role, False).encode() + challenge)
         return Call(preamble, challenge, await _read_exactly(one, RESPONSE_BYTES))

@@ -26,16 +26,23 @@ _PAUSE_S = 0.01
 
 Receiver = Callable[[bytes, BeaconSource, Carrier], None]
 FailureReporter = Callable[[Transmit, OSError], None]
+SentReporter = Callable[[Transmit], None]
 
 
 class Datagrams:
     """Sends from the one fixed port, pinned to an interface where asked, and hears both ports.
 
-    ``on_failure`` is told of every send that the system refused: EPERM means a filter of our own host.
+    ``on_failure`` is told of every send that the system refused: EPERM means a filter of our own host; ``on_sent`` of
+    every other one. ``groups`` counts the datagrams that came for groups or broadcast addresses, by version of IP.
     """
 
-    def __init__(self, sockets: Sockets, on_datagram: Receiver, on_failure: FailureReporter) -> None:
-        self._sockets, self._on_datagram, self._on_failure = sockets, on_datagram, on_failure
+    def __init__(
+        self, sockets: Sockets, on_datagram: Receiver, on_failure: FailureReporter,
+        on_sent: SentReporter = lambda _: None,
+    ) -> None:  # fmt: skip
+        self._sockets, self._on_datagram = sockets, on_datagram
+        self._on_failure, self._on_sent = on_failure, on_sent
+        self.groups = {4: 0, 6: 0}
         self._memberships = Memberships(sockets.shared)
         self._by_version = {6 if one.family == socket.AF_INET6 else 4: one for one in sockets.unicast}
         self._tasks: list[asyncio.Task[None]] = []
@@ -99,6 +106,7 @@ class Datagrams:
             return error.errno != errno.ENOBUFS
         if TRACE.on:
             TRACE.sent(transmit, "ok")
+        self._on_sent(transmit)
         return True
 
     def has_room(self) -> bool:
@@ -113,6 +121,8 @@ class Datagrams:
                 return
             except OSError:
                 return  # an ICMP error of an earlier send: the next read is clean
+            if carrier is not Carrier.UNICAST:
+                self.groups[6 if one.family == socket.AF_INET6 else 4] += 1
             if source is not None:
                 self._hear(data, source, carrier)
 

@@ -16,7 +16,6 @@ from localpair.causes.facts import (
     CounterFacts,
     DialTime,
     Ending,
-    Flaw,
     ForeignFacts,
     ForeignKind,
     HeardFacts,
@@ -30,7 +29,7 @@ from localpair.causes.facts import (
 )
 from localpair.causes.judge import judge
 from localpair.causes.vocabulary import Cause, Device, RunNote
-from localpair.events import Phase
+from localpair.events import Flaw, Phase
 from run_facts import (
     ALICE,
     ALICE_MAC,

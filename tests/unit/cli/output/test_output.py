@@ -19,6 +19,7 @@ import places
 from cli_fakes import ATTEMPT, NEARBY, OFFER, PAIRED, PATH, PEER, READY
 from localpair import events
 from localpair.candidate import Evidence
+from localpair.causes.judge import judge
 from localpair.cli.output import results
 from localpair.cli.output.failures import explain
 from localpair.cli.output.json_fields import of_item
@@ -41,6 +42,7 @@ from localpair.errors import (
 )
 from localpair.rules import DeviceRule
 from localpair.settings import ReceiveRequest
+from run_facts import joiner
 
 DOCUMENT = places.DOCS / "cli.md"
 SENT = events.Sent("a.txt", 5, "ab" * 32)
@@ -54,6 +56,8 @@ ITEMS: list[results.Item] = [
     events.OwnAddressSeen(ip_address("10.0.0.1"), Evidence.SEEN_OVER_UDP, "10.0.0.2"),
     events.PeerFound(NEARBY, heard=True, hears_us=True),
     ATTEMPT,
+    events.CallFailed(ip_address("10.0.0.2"), "stranger", "expired"),
+    events.Judged(judge(joiner()), {"role": "join"}),
     PAIRED,
     events.Progress("send", "a.txt", 3, None, 1),
     SENT,

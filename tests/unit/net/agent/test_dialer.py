@@ -15,13 +15,13 @@ from typing import Any, NoReturn
 import pytest
 
 from localpair.candidate import Candidate
-from localpair.events import Attempt, Phase
+from localpair.events import Attempt, Flaw, Phase
 from localpair.keys import Role
 from localpair.net.agent import dialer
 from localpair.net.transport.tcp import Responder, exchange_preambles, respond_as_stranger
 from localpair.pairing.no_path import describe
 from localpair.protocol.checklist import DialOutcome
-from localpair.wire.messages import NO_LOCALPAIR
+from localpair.wire.messages import NO_LOCALPAIR, CallKind, Preamble
 from netns import lan
 
 # Dials without end from the port that is dialled; the first SYN that meets the other side's dial opens it halfway.
@@ -122,21 +122,28 @@ async def _newer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     await reader.read()
 
 
+async def _same(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(8)
+    writer.write(Preamble(CallKind.PAIR, Role.JOINER, dialled=True).encode())
+    await reader.read()
+
+
 SILENT = "takes the connection and says nothing: something else answers there, or a device that hangs"
 ENDS = "takes the connection and ends it: something else answers there, or a device that is busy"
 
 
 @pytest.mark.parametrize(
-    ("serve", "words"),
+    ("serve", "words", "flaw"),
     [
-        (_silent, SILENT),
-        (_ends, ENDS),
-        (_web, f"takes the connection: {NO_LOCALPAIR}"),
-        (_newer, "takes the connection: the other side speaks version 9; this side speaks 1"),
+        (_silent, SILENT, Flaw.NONE),
+        (_ends, ENDS, Flaw.NONE),
+        (_web, f"takes the connection: {NO_LOCALPAIR}", Flaw.NO_LOCALPAIR),
+        (_newer, "takes the connection: the other side speaks version 9; this side speaks 1", Flaw.VERSION),
+        (_same, "takes the connection: both sides are joiner", Flaw.SAME_ROLE),
     ],
 )
 def test_a_host_that_takes_every_connection_and_speaks_no_localpair_is_told_in_words(
-    monkeypatch: pytest.MonkeyPatch, serve: Any, words: str
+    monkeypatch: pytest.MonkeyPatch, serve: Any, words: str, flaw: Flaw
 ) -> None:
     """A login page answers in everybody's place."""
     monkeypatch.setattr(dialer, "exchange_preambles", partial(exchange_preambles, timeout=0.2))
@@ -177,6 +184,7 @@ def test_a_host_that_takes_every_connection_and_speaks_no_localpair_is_told_in_w
     (attempt,) = attempts
     assert attempt.phase is Phase.PREAMBLE
     assert describe(attempt) == words
+    assert attempt.flaw is flaw
 
 
 @pytest.mark.netns

@@ -1,0 +1,31 @@
+"""What was wrong with whoever answered or called, from the error that ended its connection."""
+
+from __future__ import annotations
+
+from localpair.errors import (
+    ForeignVersionError,
+    LocalpairError,
+    NoLocalpairError,
+    Refusal,
+    RefusedError,
+    SameRoleError,
+)
+from localpair.events import Flaw, Phase
+from localpair.protocol.keyring import StrangerError
+
+# The first class that fits decides, so the narrow ones stand first.
+_FLAWS: tuple[tuple[type[BaseException], Flaw], ...] = (
+    (ForeignVersionError, Flaw.VERSION),
+    (NoLocalpairError, Flaw.NO_LOCALPAIR),
+    (SameRoleError, Flaw.SAME_ROLE),
+    (StrangerError, Flaw.STRANGER),
+    (RefusedError, Flaw.REFUSED),
+    (LocalpairError, Flaw.PROTOCOL),
+)
+
+
+def flaw_of(error: BaseException, phase: Phase) -> Flaw:
+    """The flaw behind an error that ended a connection in this phase; none for errors of the system."""
+    if phase is Phase.PIN and isinstance(error, RefusedError) and error.reason is Refusal.WRONG_KEY:
+        return Flaw.OTHER_KEY
+    return next((flaw for cls, flaw in _FLAWS if isinstance(error, cls)), Flaw.NONE)
