@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from localpair.address import IPAddress
 from localpair.candidate import Candidate, Evidence, Origin
-from localpair.causes.vocabulary import Verdict
+from localpair.causes.vocabulary import RunVerdict
 from localpair.limits import RECEIPT_FILES
 
 
@@ -193,7 +193,7 @@ class Judged:
     and after a pair where there are notes. ``facts`` is the record itself, as plain values (``causes.codec``).
     """
 
-    verdict: Verdict
+    verdict: RunVerdict
     facts: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
 
 

@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from localpair.causes.facts import Transport
-from localpair.causes.vocabulary import Cause, Confidence, Device
+from localpair.causes.vocabulary import Cause, Confidence, Place
 
 if TYPE_CHECKING:
     from localpair.causes.view import View
@@ -25,7 +25,7 @@ class Conclusion:
     """
 
     causes: tuple[Cause, ...]
-    device: Device
+    device: Place
     confidence: Confidence
     evidence: tuple[str, ...]
     subject: str = ""
@@ -33,14 +33,12 @@ class Conclusion:
     rejects: bool = False
 
 
-def certain(cause: Cause, device: Device, *evidence: str, subject: str = "") -> Conclusion:
+def certain(cause: Cause, device: Place, *evidence: str, subject: str = "") -> Conclusion:
     """A conclusion that nothing else known would explain."""
     return Conclusion((cause,), device, Confidence.CERTAIN, evidence, subject)
 
 
-def likely(
-    causes: Cause | tuple[Cause, ...], device: Device, *evidence: str, subject: str = ""
-) -> Conclusion:
+def likely(causes: Cause | tuple[Cause, ...], device: Place, *evidence: str, subject: str = "") -> Conclusion:
     """A conclusion that is the best one known, or several."""
     every = (causes,) if isinstance(causes, Cause) else causes
     return Conclusion(every, device, Confidence.LIKELY, evidence, subject)

@@ -10,7 +10,7 @@ from localpair.causes.conclusions import CauseRule, Conclusion, Tier
 from localpair.causes.facts import Ending
 from localpair.causes.notes import remarks
 from localpair.causes.view import UnknownFactError, View
-from localpair.causes.vocabulary import Cause, Confidence, Device, Remark, RunNote, Untold, Verdict
+from localpair.causes.vocabulary import Cause, Confidence, Place, Remark, RunNote, RunVerdict, Untold
 from localpair.causes.words import explain
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _MORE: Final = "more may lie behind it: that shows once this is mended"
 _HIDING: Final = (Tier.OWN, Tier.BOTH)
 
 
-def judge(mine: RunFacts, theirs: RunFacts | None = None) -> Verdict:
+def judge(mine: RunFacts, theirs: RunFacts | None = None) -> RunVerdict:
     """Why no pair came about, as far as the facts tell, and what else they show. ``theirs`` are what the other device
     says of itself. Beside a pair no cause is named.
     """
@@ -40,15 +40,15 @@ def judge(mine: RunFacts, theirs: RunFacts | None = None) -> Verdict:
         views.append(View(theirs, mine, mirrored=True))
     notes = tuple(_distinct(remark for view in views for remark in remarks(view)))
     if any(view.here.ending is Ending.PAIRED for view in views):
-        return Verdict(notes=notes)
+        return RunVerdict(notes=notes)
     looks = [_Looking(view) for view in views]
     for tier in Tier:
         found = _of_tier(tier, looks)
         if found:
             if tier in _HIDING:
-                notes = (*notes, Remark(RunNote.MORE_MAY_LIE_BEHIND, Device.BETWEEN, _MORE))
-            return Verdict(tuple(found), notes)
-    return Verdict((), notes, tuple(one for looking in looks for one in looking.untold))
+                notes = (*notes, Remark(RunNote.MORE_MAY_LIE_BEHIND, Place.BETWEEN, _MORE))
+            return RunVerdict(tuple(found), notes)
+    return RunVerdict((), notes, tuple(one for looking in looks for one in looking.untold))
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ def _of_tier(tier: Tier, looks: list[_Looking]) -> list[Explanation]:
 def _without_repeats(found: list[Explanation]) -> list[Explanation]:
     """Each set of causes once for each device. What is named among others is left out where it is certain."""
     kept: list[Explanation] = []
-    seen: set[tuple[frozenset[Cause], Device]] = set()
+    seen: set[tuple[frozenset[Cause], Place]] = set()
     sure = {one.cause for one in found if one.confidence is Confidence.CERTAIN}
     for one in found:
         key = (frozenset(one.causes), one.device)
@@ -106,7 +106,7 @@ def _without_repeats(found: list[Explanation]) -> list[Explanation]:
 
 def _distinct(found: Iterator[Remark]) -> Iterator[Remark]:
     """Each note once for each device."""
-    seen: set[tuple[RunNote, Device]] = set()
+    seen: set[tuple[RunNote, Place]] = set()
     for one in found:
         if (one.note, one.device) not in seen:
             seen.add((one.note, one.device))

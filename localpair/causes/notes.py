@@ -19,14 +19,14 @@ from localpair.causes.view import (
     own_addresses,
     to_the_network,
 )
-from localpair.causes.vocabulary import Device, Remark, RunNote
+from localpair.causes.vocabulary import Place, Remark, RunNote
 from localpair.errors import Refusal
 from localpair.events import Flaw, Phase
 
 if TYPE_CHECKING:
     from localpair.causes.view import View
 
-Looked: TypeAlias = Iterator[tuple[RunNote, Device, str]]
+Looked: TypeAlias = Iterator[tuple[RunNote, Place, str]]
 _CLOCK_S: Final = 120  # apart; less is an ordinary clock
 _FORBIDDEN: Final = frozenset({"EPERM", "EACCES"})
 _SILENT_AFTER: Final = 4  # beacons of a peer that came by other ways, before groups are said to bring nothing
@@ -54,21 +54,21 @@ def _calls_one_way(view: View) -> Looked:
         ]
         came = {one.source for one in known(here.calls, "calls") if not one.why}
         if any(one.address in came for one in lost):
-            yield RunNote.ONE_WAY_CALLS, Device.THERE, f"only {view.peer} could open the connection"
+            yield RunNote.ONE_WAY_CALLS, Place.THERE, f"only {view.peer} could open the connection"
 
 
 def _sends_refused(view: View) -> Looked:
     refused = sorted({row.errno for row in to_the_network(view.here) if row.errno in _FORBIDDEN})
     if refused:
         told = f"{view.me} refused to send some of what it should: {', '.join(refused)}"
-        yield RunNote.EGRESS_REFUSED, Device.HERE, told
+        yield RunNote.EGRESS_REFUSED, Place.HERE, told
 
 
 def _groups_silent(view: View) -> Looked:
     voices = heard(view.here)
     single = sum(one.count for one in voices if one.carrier is CarrierName.UNICAST)
     if single >= _SILENT_AFTER and all(one.carrier is CarrierName.UNICAST for one in voices):
-        yield RunNote.MULTICAST_SILENT, Device.BETWEEN, "no multicast or broadcast came from the other device"
+        yield RunNote.MULTICAST_SILENT, Place.BETWEEN, "no multicast or broadcast came from the other device"
 
 
 def _translated(view: View) -> Looked:
@@ -78,7 +78,7 @@ def _translated(view: View) -> Looked:
     if foreign:
         yield (
             RunNote.TRANSLATED,
-            Device.BETWEEN,
+            Place.BETWEEN,
             f"{view.peer} sees {view.me} at {foreign[0]}: a router translates",
         )
 
@@ -91,14 +91,14 @@ def _routed_elsewhere(view: View) -> Looked:
         leaves = taken is not None and taken not in on_link
         if on_link and leaves and taken is not None and route.destination not in own_addresses(here):
             told = f"{route.destination} is on the network of {view.me}, but is routed to {taken.name}"
-            yield RunNote.ROUTED_ELSEWHERE, Device.HERE, told
+            yield RunNote.ROUTED_ELSEWHERE, Place.HERE, told
             return
 
 
 def _proxied(view: View) -> Looked:
     for route in known(view.here.routes, "routes"):
         if is_proxied(view.here, route):
-            yield RunNote.PROXIED, Device.BETWEEN, f"a router answers for {route.destination}"
+            yield RunNote.PROXIED, Place.BETWEEN, f"a router answers for {route.destination}"
             return
 
 
@@ -106,7 +106,7 @@ def _another_key(view: View) -> Looked:
     for one in dials(view.here):
         if one.flaw is Flaw.OTHER_KEY:
             told = f"a localpair at {one.address} has another key than the offer promises"
-            yield RunNote.ANOTHER_KEY, Device.BETWEEN, told
+            yield RunNote.ANOTHER_KEY, Place.BETWEEN, told
             return
 
 
@@ -115,7 +115,7 @@ def _foreign_version(view: View) -> Looked:
         if one.kind is ForeignKind.VERSION:
             yield (
                 RunNote.FOREIGN_VERSION,
-                Device.BETWEEN,
+                Place.BETWEEN,
                 f"a localpair of another version is at {one.source}",
             )
             return
@@ -126,7 +126,7 @@ def _old_offer(view: View) -> Looked:
     if view.here.role is RunRole.HOST and any(
         row.reason is Refusal.EXPIRED and row.by is Whose.OURS for row in rows
     ):
-        yield RunNote.OLD_OFFER_SHOWN, Device.THERE, "a device came with an offer that works no more"
+        yield RunNote.OLD_OFFER_SHOWN, Place.THERE, "a device came with an offer that works no more"
 
 
 def _clocks(view: View) -> Looked:
@@ -135,7 +135,7 @@ def _clocks(view: View) -> Looked:
     mine, theirs = known(view.here.clock_s, "clock_s"), known(view.there.clock_s, "clock_s")
     if abs(mine - theirs) > _CLOCK_S:
         told = f"the clocks of the two devices differ by {abs(mine - theirs)} s; pairing does not need them"
-        yield RunNote.CLOCKS_DIFFER, Device.BETWEEN, told
+        yield RunNote.CLOCKS_DIFFER, Place.BETWEEN, told
 
 
 def _lossy(view: View) -> Looked:
@@ -147,7 +147,7 @@ def _lossy(view: View) -> Looked:
     single = [one for one in heard(view.here) if one.carrier is CarrierName.UNICAST and one.source in theirs]
     came = sum(one.count for one in single)
     if sent >= 2 * _SILENT_AFTER and 0 < came < sent * 0.7:
-        yield RunNote.LOSSY, Device.BETWEEN, f"of {sent} beacons of {view.peer} {came} came"
+        yield RunNote.LOSSY, Place.BETWEEN, f"of {sent} beacons of {view.peer} {came} came"
 
 
 _LOOKS: Final[tuple[Callable[[View], Looked], ...]] = (

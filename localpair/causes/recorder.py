@@ -83,7 +83,7 @@ class HopFacts:
 
 
 @dataclass(slots=True)
-class Recorder:
+class FactRecorder:
     """What one run has seen so far. ``began`` is the time at its start, in seconds."""
 
     began: float = 0.0

@@ -16,7 +16,7 @@ from localpair.causes.facts import CarrierName, DialTime, NeighbourState, Transp
 from localpair.causes.view import (
     Reach,
     View,
-    Way,
+    WayThere,
     callable_addresses,
     counted,
     dials,
@@ -29,7 +29,7 @@ from localpair.causes.view import (
     was_met,
     ways,
 )
-from localpair.causes.vocabulary import Cause, Device
+from localpair.causes.vocabulary import Cause, Place
 
 if TYPE_CHECKING:
     from localpair.address import IPAddress
@@ -84,7 +84,7 @@ def no_common_family(view: View) -> Iterator[Conclusion]:
     theirs = {one.version for one in callable_addresses(_there(view))}
     if mine and theirs and not mine & theirs:
         evidence = f"{view.me} has IPv{min(mine)} only, {view.peer} IPv{min(theirs)} only"
-        yield certain(Cause.NO_COMMON_FAMILY, Device.BETWEEN, evidence)
+        yield certain(Cause.NO_COMMON_FAMILY, Place.BETWEEN, evidence)
 
 
 def other_subnets(view: View) -> Iterator[Conclusion]:
@@ -96,13 +96,13 @@ def other_subnets(view: View) -> Iterator[Conclusion]:
     found = [way for way in ways(here) if way.address in callable_addresses(there)]
     evidence = f"no network of {view.me} is one of {view.peer}"
     if found and all(way.reach is Reach.NO_WAY for way in found):
-        yield certain(Cause.DIFFERENT_NETWORKS, Device.BETWEEN, evidence, f"{view.me} has no route to it")
+        yield certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, f"{view.me} has no route to it")
     elif found and _arrived(view, found):
         yield _own_filter(view, found)
     else:
         twin = (Cause.FIREWALL_INBOUND,) if found and _arrived(view, found) is None else ()
         causes = (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS, *twin)
-        yield likely(causes, Device.THERE if twin else Device.BETWEEN, evidence)
+        yield likely(causes, Place.THERE if twin else Place.BETWEEN, evidence)
 
 
 def same_numbers(view: View) -> Iterator[Conclusion]:
@@ -119,12 +119,12 @@ def same_numbers(view: View) -> Iterator[Conclusion]:
     evidence = f"{view.me} gets no answer for the hardware address of {found[0].address}"
     answers = [_routers_agree(mine, theirs) for mine, theirs in pairs]
     if any(answers):
-        yield certain(Cause.CLIENT_ISOLATION, Device.BETWEEN, evidence, "both reach the same router")
+        yield certain(Cause.CLIENT_ISOLATION, Place.BETWEEN, evidence, "both reach the same router")
     elif None in answers:
-        yield likely((Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS), Device.BETWEEN, evidence)
+        yield likely((Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS), Place.BETWEEN, evidence)
     else:
         told = "the router of one is not the router of the other: the numbers are the same by chance"
-        yield certain(Cause.DIFFERENT_NETWORKS, Device.BETWEEN, evidence, told)
+        yield certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, told)
 
 
 def one_way_questions(view: View) -> Iterator[Conclusion]:
@@ -135,7 +135,7 @@ def one_way_questions(view: View) -> Iterator[Conclusion]:
         evidence = (
             f"{view.me} gets no answer for the hardware address of {view.peer}, which has that of {view.me}"
         )
-        yield certain(Cause.ARP_ONE_WAY, Device.BETWEEN, evidence)
+        yield certain(Cause.ARP_ONE_WAY, Place.BETWEEN, evidence)
 
 
 def _has_found(there: RunFacts, here: RunFacts) -> bool:
@@ -155,12 +155,12 @@ def router_stands_in(view: View) -> Iterator[Conclusion]:
         evidence = f"the router answers {view.me} in place of {view.peer}"
         back = [one for one in known(there.routes, "routes") if one.destination in callable_addresses(here)]
         if back and all(is_proxied(there, one) or one.state is NeighbourState.SILENT for one in back):
-            yield certain(Cause.CLIENT_ISOLATION, Device.BETWEEN, evidence, "and the other way round")
+            yield certain(Cause.CLIENT_ISOLATION, Place.BETWEEN, evidence, "and the other way round")
         else:
-            yield likely((Cause.CLIENT_ISOLATION, Cause.PROXY_ARP), Device.BETWEEN, evidence)
+            yield likely((Cause.CLIENT_ISOLATION, Cause.PROXY_ARP), Place.BETWEEN, evidence)
 
 
-def _ways_there(view: View) -> list[Way]:
+def _ways_there(view: View) -> list[WayThere]:
     """The ways to addresses that the other side has indeed."""
     theirs = callable_addresses(_there(view))
     return [way for way in ways(view.here) if way.address in theirs]
@@ -178,30 +178,30 @@ def calls_lost(view: View) -> Iterator[Conclusion]:
         yield _where_lost(view, found)
 
 
-def _where_lost(view: View, found: list[Way]) -> Conclusion:
+def _where_lost(view: View, found: list[WayThere]) -> Conclusion:
     if _reverse_path(view, found):
         evidence = (
             f"the kernel of {view.peer} dropped as many packets by its reverse path filter as were sent"
         )
-        return certain(Cause.REVERSE_PATH_FILTER, Device.THERE, evidence)
+        return certain(Cause.REVERSE_PATH_FILTER, Place.THERE, evidence)
     arrived = _arrived(view, found)
     if arrived is None:
         evidence = f"calls of {view.me} to {found[0].address} come to nothing"
-        told = likely((Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN), Device.THERE, evidence)
+        told = likely((Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN), Place.THERE, evidence)
         return replace(told, transports=_transports(view), rejects=_rejects(found))
     return _own_filter(view, found) if arrived else _filter_between(view, found)
 
 
-def _is_stuck(way: Way) -> bool:
+def _is_stuck(way: WayThere) -> bool:
     return way.ended_with("ETIMEDOUT", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH")
 
 
-def _dialled(found: list[Way], version: int) -> int:
+def _dialled(found: list[WayThere], version: int) -> int:
     """Packets that have left for certain: one for each dial."""
     return sum(one.count for way in found for one in way.attempts if way.address.version == version)
 
 
-def _expected(view: View, found: list[Way], version: int) -> int:
+def _expected(view: View, found: list[WayThere], version: int) -> int:
     """Packets that a filter over there would have dropped: a dial that waits is repeated after a second, and beacons
     are dropped as well where none was heard.
     """
@@ -212,7 +212,7 @@ def _expected(view: View, found: list[Way], version: int) -> int:
     return calls + (0 if heard(_there(view)) else sum(row.count for row in rows))
 
 
-def _arrived(view: View, found: list[Way]) -> bool | None:
+def _arrived(view: View, found: list[WayThere]) -> bool | None:
     """Whether what left has arrived at the other side's kernel and was dropped there. None where other traffic makes
     that uncertain.
     """
@@ -226,7 +226,7 @@ def _arrived(view: View, found: list[Way]) -> bool | None:
     return False
 
 
-def _reverse_path(view: View, found: list[Way]) -> bool:
+def _reverse_path(view: View, found: list[WayThere]) -> bool:
     dropped = counted(_there(view), 4).reverse_path
     return dropped is not None and 0 < _dialled(found, 4) <= dropped
 
@@ -236,21 +236,21 @@ def _transports(view: View) -> tuple[Transport, ...]:
     return (Transport.TCP,) if heard(_there(view)) else BOTH_TRANSPORTS
 
 
-def _rejects(found: list[Way]) -> bool:
+def _rejects(found: list[WayThere]) -> bool:
     return any(one.errno != "ETIMEDOUT" for way in found for one in way.attempts)
 
 
-def _own_filter(view: View, found: list[Way]) -> Conclusion:
+def _own_filter(view: View, found: list[WayThere]) -> Conclusion:
     calls = sum(_dialled(found, version) for version in (4, 6))
     evidence = (
         f"{calls} calls of {view.me} came to nothing",
         f"the kernel of {view.peer} received as many packets that it did not deliver",
     )
-    told = certain(Cause.FIREWALL_INBOUND, Device.THERE, *evidence)
+    told = certain(Cause.FIREWALL_INBOUND, Place.THERE, *evidence)
     return replace(told, transports=_transports(view), rejects=_rejects(found))
 
 
-def _filter_between(view: View, found: list[Way]) -> Conclusion:
+def _filter_between(view: View, found: list[WayThere]) -> Conclusion:
     """Where UDP passes and TCP does not, this side's own filter may be the one: it drops a call without a word."""
     there = _there(view)
     evidence = f"calls of {view.me} to {found[0].address} did not arrive at {view.peer}"
@@ -263,7 +263,7 @@ def _filter_between(view: View, found: list[Way]) -> Conclusion:
     transports = _transports(view)
     if transports == (Transport.TCP,):
         causes = (*causes, Cause.EGRESS_FILTER)
-    told = likely(causes, Device.HERE, evidence)
+    told = likely(causes, Place.HERE, evidence)
     return replace(told, transports=transports, rejects=_rejects(found))
 
 
@@ -272,7 +272,7 @@ def beacons_lost(view: View) -> Iterator[Conclusion]:
     if _is_thinned(view) and _is_patchy(view):
         sent, came = _counted_beacons(view)
         evidence = f"of {sent} beacons of {view.me} {came} arrived at {view.peer}"
-        yield likely(Cause.LOSSY_PATH, Device.BETWEEN, evidence)
+        yield likely(Cause.LOSSY_PATH, Place.BETWEEN, evidence)
 
 
 def _is_thinned(view: View) -> bool:
@@ -306,7 +306,7 @@ def nothing_carried(view: View) -> Iterator[Conclusion]:
     if _shouts(here) and _shouts(there) and not dials(here) and not dials(there):
         evidence = "both sent to groups, and neither heard the other"
         causes = (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
-        yield likely(causes, Device.BETWEEN, evidence)
+        yield likely(causes, Place.BETWEEN, evidence)
 
 
 def _shouts(facts: RunFacts) -> bool:

@@ -26,7 +26,7 @@ from localpair.causes.view import (
     was_met,
     ways,
 )
-from localpair.causes.vocabulary import Cause, Device
+from localpair.causes.vocabulary import Cause, Place
 
 if TYPE_CHECKING:
     from localpair.address import IPAddress
@@ -57,11 +57,11 @@ def no_link(view: View) -> Iterator[Conclusion]:
     found = [entry for entry in found if entry[1]]
     evidence = [f"{names(group)} of {view.me} {state}" for _, group, state in found]
     if not found:
-        yield certain(Cause.NO_USABLE_ADDRESS, Device.HERE, f"{view.me} has no network interface")
+        yield certain(Cause.NO_USABLE_ADDRESS, Place.HERE, f"{view.me} has no network interface")
     elif len(found) == 1:
-        yield certain(found[0][0], Device.HERE, *evidence, subject=names(found[0][1]))
+        yield certain(found[0][0], Place.HERE, *evidence, subject=names(found[0][1]))
     else:
-        yield likely(tuple(cause for cause, _, _ in found), Device.HERE, *evidence)
+        yield likely(tuple(cause for cause, _, _ in found), Place.HERE, *evidence)
 
 
 def link_to_peer_dead(view: View) -> Iterator[Conclusion]:
@@ -76,7 +76,7 @@ def link_to_peer_dead(view: View) -> Iterator[Conclusion]:
             cause = Cause.INTERFACE_DOWN if off else Cause.NO_CARRIER
             state = "is down" if off else "has no carrier"
             evidence = f"{way.address} lies on {names(dead)} of {view.me}, which {state}"
-            yield likely(cause, Device.HERE, evidence, subject=names(dead))
+            yield likely(cause, Place.HERE, evidence, subject=names(dead))
             return
 
 
@@ -88,9 +88,9 @@ def port_taken(view: View) -> Iterator[Conclusion]:
     for row in known(view.here.ports, "ports"):
         told = f"{row.protocol.value.upper()} port {row.port}"
         if row.errno in _FORBIDDEN:
-            yield certain(Cause.OS_PERMISSION, Device.HERE, f"the system refused {told}: {row.errno}")
+            yield certain(Cause.OS_PERMISSION, Place.HERE, f"the system refused {told}: {row.errno}")
         elif row.errno == "EADDRINUSE":
-            yield certain(Cause.PORT_IN_USE, Device.HERE, f"{told} is in use", subject=told)
+            yield certain(Cause.PORT_IN_USE, Place.HERE, f"{told} is in use", subject=told)
 
 
 def sends_refused(view: View) -> Iterator[Conclusion]:
@@ -105,11 +105,11 @@ def sends_refused(view: View) -> Iterator[Conclusion]:
     errnos = ", ".join(sorted({row.errno for row in blocked}))
     evidence = f"{view.me} refused to send to the network: {errnos}"
     if any(one.confirmed for one in calls):
-        yield certain(Cause.EGRESS_FILTER, Device.HERE, evidence, "calls to itself work")
+        yield certain(Cause.EGRESS_FILTER, Place.HERE, evidence, "calls to itself work")
     elif any(one.errno in _FORBIDDEN for one in calls):
-        yield certain(Cause.OS_PERMISSION, Device.HERE, evidence, "calls to itself are refused, too")
+        yield certain(Cause.OS_PERMISSION, Place.HERE, evidence, "calls to itself are refused, too")
     else:
-        yield likely((Cause.EGRESS_FILTER, Cause.OS_PERMISSION), Device.HERE, evidence)
+        yield likely((Cause.EGRESS_FILTER, Cause.OS_PERMISSION), Place.HERE, evidence)
 
 
 def _blocked(facts: RunFacts) -> list[SentFacts]:
@@ -149,7 +149,7 @@ def routed_elsewhere(view: View) -> Iterator[Conclusion]:
         if way.route.gateway is None and not is_tunnel(taken):
             continue  # another interface in the same subnet is as good
         evidence = f"{way.address} is on {names(on_link)} of {view.me}, but is routed to {taken.name}"
-        yield certain(Cause.VPN_STEALS_PREFIX, Device.HERE, evidence, subject=taken.name)
+        yield certain(Cause.VPN_STEALS_PREFIX, Place.HERE, evidence, subject=taken.name)
         return
 
 

@@ -26,12 +26,12 @@ from localpair.causes.view import (
     usable_links,
     was_met,
 )
-from localpair.causes.vocabulary import Cause, Confidence, Device
+from localpair.causes.vocabulary import Cause, Confidence, Place
 from localpair.events import Phase
 
 if TYPE_CHECKING:
     from localpair.causes.facts import HeardFacts, RunFacts
-    from localpair.causes.view import View, Way
+    from localpair.causes.view import View, WayThere
 
 _NOBODY: Final = (Cause.PEER_ABSENT, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
 _STRAY: Final = 3  # dropped packets before a filter is blamed: a badly set neighbour makes one now and then
@@ -60,7 +60,7 @@ def nobody_answers(view: View) -> Iterator[Conclusion]:
     routers = [one for one in gateways(here) if one.state is NeighbourState.ANSWERS]
     if routers:
         evidence.append(f"the router {routers[0].address} answers")
-    yield likely(_NOBODY, Device.BETWEEN, *evidence)
+    yield likely(_NOBODY, Place.BETWEEN, *evidence)
 
 
 def beyond_the_link(view: View) -> Iterator[Conclusion]:
@@ -74,10 +74,10 @@ def beyond_the_link(view: View) -> Iterator[Conclusion]:
     if found[0].reach is Reach.NO_WAY:
         if tried or found[0].route.errno:
             evidence = f"{view.me} has no route to {places}"
-            yield likely(Cause.WRONG_NETWORK, Device.BETWEEN, evidence)
+            yield likely(Cause.WRONG_NETWORK, Place.BETWEEN, evidence)
     elif tried and not any(way.ended_with("ECONNREFUSED") or _is_tunnelled(here, way) for way in tried):
         evidence = f"{places}: in none of {view.me}'s networks, and nothing comes back from there"
-        yield likely((Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND), Device.THERE, evidence)
+        yield likely((Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND), Place.THERE, evidence)
 
 
 def into_tunnel(view: View) -> Iterator[Conclusion]:
@@ -89,10 +89,10 @@ def into_tunnel(view: View) -> Iterator[Conclusion]:
         tunnel = taken.name if taken is not None else ""
         evidence = f"{found[0].address} is in no network of {view.me}, and is routed into {tunnel}"
         causes = (Cause.VPN_DEFAULT_ROUTE, Cause.WRONG_NETWORK)
-        yield likely(causes, Device.HERE, evidence, subject=tunnel)
+        yield likely(causes, Place.HERE, evidence, subject=tunnel)
 
 
-def _is_tunnelled(facts: RunFacts, way: Way) -> bool:
+def _is_tunnelled(facts: RunFacts, way: WayThere) -> bool:
     taken = by_index(facts, way.route.index)
     return taken is not None and is_tunnel(taken) and not links_to(facts, way.address)
 
@@ -109,7 +109,7 @@ def found_and_silent(view: View) -> Iterator[Conclusion]:
     rejects = any(one.errno != "ETIMEDOUT" for way in stuck for one in way.attempts)
     evidence = f"a device has the address {stuck[0].address} and answers no call"
     causes = (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.FILTER_IN_BETWEEN)
-    yield replace(likely(causes, Device.THERE, evidence), rejects=rejects)
+    yield replace(likely(causes, Place.THERE, evidence), rejects=rejects)
 
 
 def proxied(view: View) -> Iterator[Conclusion]:
@@ -118,7 +118,7 @@ def proxied(view: View) -> Iterator[Conclusion]:
     found = nearest(here) if _is_quiet(here) else []
     if found and found[0].reach is Reach.PROXIED and found[0].attempts:
         evidence = f"the router answers for {found[0].address}, which is on {view.me}'s own network"
-        yield likely((Cause.PROXY_ARP, Cause.PEER_ABSENT), Device.BETWEEN, evidence)
+        yield likely((Cause.PROXY_ARP, Cause.PEER_ABSENT), Place.BETWEEN, evidence)
 
 
 def heard_and_not_reached(view: View) -> Iterator[Conclusion]:
@@ -134,7 +134,7 @@ def heard_and_not_reached(view: View) -> Iterator[Conclusion]:
     dropped = _dropped_here(here) if on_link else 0
     if dropped:
         calls = f"{view.peer} is heard, and the kernel of {view.me} dropped {dropped} packets that were for it alone"
-        yield replace(likely(Cause.FIREWALL_INBOUND, Device.HERE, calls), transports=(Transport.TCP,))
+        yield replace(likely(Cause.FIREWALL_INBOUND, Place.HERE, calls), transports=(Transport.TCP,))
         return
     rejects = [one for one in failed if one.errno == "ECONNREFUSED" or _is_rejected(one.errno, one.hop)]
     evidence = f"{view.peer} is heard at {voices[0].source}, and its calls and {view.me}'s come to nothing"
@@ -143,7 +143,7 @@ def heard_and_not_reached(view: View) -> Iterator[Conclusion]:
     causes = (*(near if on_link else (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND)), *lost)
     yield Conclusion(
         causes,
-        Device.THERE,
+        Place.THERE,
         Confidence.LIKELY,
         (evidence,),
         transports=(Transport.TCP,),
@@ -162,7 +162,7 @@ def dropped_unheard(view: View) -> Iterator[Conclusion]:
     dropped = _dropped_here(here)
     if dropped * _BEAT_S >= here.lasted_s and dropped:
         evidence = f"the kernel of {view.me} dropped {dropped} packets that were for it alone"
-        yield likely((Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT), Device.HERE, evidence)
+        yield likely((Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT), Place.HERE, evidence)
 
 
 def _dropped_here(facts: RunFacts) -> int:
@@ -185,7 +185,7 @@ def thinly_heard(view: View) -> Iterator[Conclusion]:
     if voices and failed and _are_thin(voices):
         total = sum(one.count for one in voices)
         evidence = f"only {total} beacons of {view.peer} came in {_span(voices)} s"
-        yield likely((Cause.LOSSY_PATH, Cause.FIREWALL_INBOUND), Device.BETWEEN, evidence)
+        yield likely((Cause.LOSSY_PATH, Cause.FIREWALL_INBOUND), Place.BETWEEN, evidence)
 
 
 def _span(voices: list[HeardFacts]) -> int:
@@ -211,7 +211,7 @@ def stalled(view: View) -> Iterator[Conclusion]:
     further = (Phase.PROOF, Phase.NOMINATION, Phase.APPROVAL, Phase.COMMIT)
     if sum(one.count for one in tls) >= 2 and not any(one.phase in further for one in dials(view.here)):
         evidence = f"{tls[0].address} is reached, and TLS never ends"
-        yield likely((Cause.MTU_BLACK_HOLE, Cause.LOSSY_PATH), Device.BETWEEN, evidence)
+        yield likely((Cause.MTU_BLACK_HOLE, Cause.LOSSY_PATH), Place.BETWEEN, evidence)
 
 
 def reverse_path(view: View) -> Iterator[Conclusion]:
@@ -221,7 +221,7 @@ def reverse_path(view: View) -> Iterator[Conclusion]:
     dropped = counted(here, 4).reverse_path
     if known(dropped, "counters.reverse_path") >= _STRAY and strict and not was_met(here):
         evidence = f"the kernel of {view.me} dropped {dropped} packets by its reverse path filter"
-        yield likely(Cause.REVERSE_PATH_FILTER, Device.HERE, evidence)
+        yield likely(Cause.REVERSE_PATH_FILTER, Place.HERE, evidence)
 
 
 RULES: Final = (

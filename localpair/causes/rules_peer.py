@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CallReach, ForeignKind, RunRole
 from localpair.causes.view import Reach, dials, heard, known, own_addresses, seeks, ways
-from localpair.causes.vocabulary import Cause, Device
+from localpair.causes.vocabulary import Cause, Place
 from localpair.events import Flaw, Phase
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _CUT: Final = frozenset({"ECONNRESET", "EPIPE", "ECONNABORTED", "ENOTCONN", "ESH
 def ended(view: View) -> Iterator[Conclusion]:
     """Whoever waited for calls has said goodbye, with the secret that only it and its readers have."""
     if seeks(view.here) and known(view.here.peer, "peer").goodbye:
-        yield certain(Cause.HOST_ENDED, Device.THERE, f"{view.peer} said goodbye")
+        yield certain(Cause.HOST_ENDED, Place.THERE, f"{view.peer} said goodbye")
 
 
 def other_version(view: View) -> Iterator[Conclusion]:
@@ -50,14 +50,14 @@ def other_version(view: View) -> Iterator[Conclusion]:
 
 def _version(view: View, address: IPAddress, did: str) -> Conclusion:
     evidence = f"a localpair of another version {did} at {address}"
-    return certain(Cause.VERSION_MISMATCH, Device.BETWEEN, evidence)
+    return certain(Cause.VERSION_MISMATCH, Place.BETWEEN, evidence)
 
 
 def same_role(view: View) -> Iterator[Conclusion]:
     """Both sides show an offer, or both have read one."""
     met = [one for one in dials(view.here) if one.flaw is Flaw.SAME_ROLE]
     if met and not heard(view.here):
-        yield certain(Cause.SAME_ROLE, Device.BETWEEN, f"what answers at {met[0].address} does the same")
+        yield certain(Cause.SAME_ROLE, Place.BETWEEN, f"what answers at {met[0].address} does the same")
 
 
 def other_key(view: View) -> Iterator[Conclusion]:
@@ -70,9 +70,9 @@ def other_key(view: View) -> Iterator[Conclusion]:
     evidence = f"a localpair at {place} has another key than the offer promises"
     issuer = view.there
     if issuer is not None and issuer.links and issuer.role is RunRole.HOST and place in own_addresses(issuer):
-        yield certain(Cause.STALE_OFFER, Device.THERE, evidence, f"{place} is the address of {view.peer}")
+        yield certain(Cause.STALE_OFFER, Place.THERE, evidence, f"{place} is the address of {view.peer}")
         return
-    yield likely((Cause.STALE_OFFER, Cause.WRONG_IDENTITY), Device.THERE, evidence, subject=str(place))
+    yield likely((Cause.STALE_OFFER, Cause.WRONG_IDENTITY), Place.THERE, evidence, subject=str(place))
 
 
 def _goes_beyond(facts: RunFacts, met: list[AttemptFacts]) -> bool:
@@ -90,7 +90,7 @@ def stranger_answers(view: View) -> Iterator[Conclusion]:
     if here.role is RunRole.SEND and met and not heard(here):
         evidence = f"a localpair at {met[0].address} does not know this pair"
         causes = (Cause.FORGOTTEN_OR_REVOKED, Cause.WRONG_IDENTITY)
-        yield likely(causes, Device.THERE, evidence, subject=str(met[0].address))
+        yield likely(causes, Place.THERE, evidence, subject=str(met[0].address))
 
 
 def something_else(view: View) -> Iterator[Conclusion]:
@@ -104,12 +104,12 @@ def something_else(view: View) -> Iterator[Conclusion]:
     place = str(met[0].address)
     if any(one.flaw is Flaw.NO_LOCALPAIR for one in met):
         evidence = f"what answers at {place} does not speak localpair's language"
-        yield certain(Cause.INTERCEPTED, Device.BETWEEN, evidence, subject=place)
+        yield certain(Cause.INTERCEPTED, Place.BETWEEN, evidence, subject=place)
         return
     silent = any(one.errno == "ETIMEDOUT" for one in met)
     evidence = f"{place} takes connections and {'says nothing' if silent else 'ends them'}"
     twin = Cause.LOSSY_PATH if silent else Cause.BUSY
-    yield likely((Cause.INTERCEPTED, twin), Device.BETWEEN, evidence, subject=place)
+    yield likely((Cause.INTERCEPTED, twin), Place.BETWEEN, evidence, subject=place)
 
 
 def _is_no_localpair(one: AttemptFacts) -> bool:
@@ -136,7 +136,7 @@ def nobody_listens(view: View) -> Iterator[Conclusion]:
     places = ", ".join(str(way.address) for way in refusing)
     used = () if here.role is RunRole.SEND else (Cause.OFFER_USED,)
     causes = (Cause.HOST_ENDED, *used, Cause.FIREWALL_INBOUND)
-    yield likely(causes, Device.THERE, f"{places} answered that nobody listens there")
+    yield likely(causes, Place.THERE, f"{places} answered that nobody listens there")
 
 
 def _still_open(attempts: tuple[AttemptFacts, ...]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CallReach, RunRole, Whose
 from localpair.causes.view import dials, heard, known, own_addresses, seeks
-from localpair.causes.vocabulary import Cause, Device
+from localpair.causes.vocabulary import Cause, Place
 from localpair.errors import Refusal
 from localpair.events import Flaw
 
@@ -37,7 +37,7 @@ def refused(view: View) -> Iterator[Conclusion]:
     for row in known(view.here.refusals, "refusals"):
         if not row.proven:
             continue
-        device = Device.THERE if row.by is Whose.THEIRS else Device.HERE
+        device = Place.THERE if row.by is Whose.THEIRS else Place.HERE
         teller = view.peer if row.by is Whose.THEIRS else view.me
         if row.reason in _SAID:
             yield certain(_SAID[row.reason], device, f"{teller} answered: {row.reason}")
@@ -49,8 +49,8 @@ def _expired(facts: RunFacts, evidence: str) -> Conclusion:
     """The issuer is there and takes this offer no more: another one is shown, or its time is over."""
     offer = known(facts.offer, "offer")
     if offer.age_s >= offer.lifetime_s > 0:
-        return certain(Cause.OFFER_EXPIRED, Device.THERE, evidence)
-    return certain(Cause.STALE_OFFER, Device.THERE, evidence)
+        return certain(Cause.OFFER_EXPIRED, Place.THERE, evidence)
+    return certain(Cause.STALE_OFFER, Place.THERE, evidence)
 
 
 def own_key_met(view: View) -> Iterator[Conclusion]:
@@ -63,9 +63,9 @@ def own_key_met(view: View) -> Iterator[Conclusion]:
     calls = [one for one in known(view.here.calls, "calls") if one.why == Refusal.SELF]
     places = {one.address for one in failed} | {one.source for one in calls}
     if any(place not in own for place in places):
-        yield certain(Cause.CLONED_IDENTITY, Device.BETWEEN, "another device proved this very device's key")
+        yield certain(Cause.CLONED_IDENTITY, Place.BETWEEN, "another device proved this very device's key")
     elif places:
-        yield certain(Cause.OWN_OFFER, Device.HERE, f"{view.me} answered itself")
+        yield certain(Cause.OWN_OFFER, Place.HERE, f"{view.me} answered itself")
 
 
 def old_offer_shown(view: View) -> Iterator[Conclusion]:
@@ -78,12 +78,12 @@ def old_offer_shown(view: View) -> Iterator[Conclusion]:
     if any(one.reach in (CallReach.KNOWN, CallReach.ENCRYPTED, CallReach.VERIFIED) for one in calls):
         return
     if late:
-        yield certain(Cause.STALE_OFFER, Device.THERE, "a device came with an offer that works no more")
+        yield certain(Cause.STALE_OFFER, Place.THERE, "a device came with an offer that works no more")
         return
     strangers = [one for one in calls if one.reach is CallReach.STRANGER]
     if strangers and not heard(view.here):
         evidence = f"a device at {strangers[0].source} came and does not know the offer that is shown"
-        yield likely((Cause.STALE_OFFER, Cause.WRONG_IDENTITY), Device.THERE, evidence)
+        yield likely((Cause.STALE_OFFER, Cause.WRONG_IDENTITY), Place.THERE, evidence)
 
 
 RULES: Final = (

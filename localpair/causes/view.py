@@ -24,7 +24,7 @@ from localpair.causes.facts import (
     RunRole,
     SentFacts,
 )
-from localpair.causes.vocabulary import Device
+from localpair.causes.vocabulary import Place
 from localpair.events import Phase
 
 _Known = TypeVar("_Known")
@@ -64,11 +64,11 @@ class View:
         """What ``there`` is called in a sentence."""
         return "this device" if self.mirrored else "the other device"
 
-    def at(self, device: Device) -> Device:
+    def at(self, device: Place) -> Place:
         """``device``, named by this view, as whoever reads the verdict has to name it."""
-        if device is Device.BETWEEN or not self.mirrored:
+        if device is Place.BETWEEN or not self.mirrored:
             return device
-        return Device.THERE if device is Device.HERE else Device.HERE
+        return Place.THERE if device is Place.HERE else Place.HERE
 
 
 # --- Links ---
@@ -167,7 +167,7 @@ class Reach(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class WayThere:
     """One address of the other device, the route to it, and how its dials ended."""
 
     address: IPAddress
@@ -180,7 +180,7 @@ class Way:
         return bool(self.attempts) and all(one.errno in errnos for one in self.attempts)
 
 
-def ways(facts: RunFacts) -> list[Way]:
+def ways(facts: RunFacts) -> list[WayThere]:
     """Every address of the other device that is none of this host, the nearest first. Needs links, routes, attempts."""
     own = own_addresses(facts)
     found = [
@@ -191,15 +191,15 @@ def ways(facts: RunFacts) -> list[Way]:
     return sorted(found, key=lambda way: -way.reach)
 
 
-def nearest(facts: RunFacts) -> list[Way]:
+def nearest(facts: RunFacts) -> list[WayThere]:
     """The ways that came nearest, all of one reach; none where no address is known."""
     found = ways(facts)
     return [way for way in found if way.reach is found[0].reach]
 
 
-def _way(facts: RunFacts, route: RouteFacts) -> Way:
+def _way(facts: RunFacts, route: RouteFacts) -> WayThere:
     attempts = tuple(one for one in dials(facts) if one.address == route.destination)
-    return Way(route.destination, route, _reach(facts, route), attempts)
+    return WayThere(route.destination, route, _reach(facts, route), attempts)
 
 
 def _reach(facts: RunFacts, route: RouteFacts) -> Reach:

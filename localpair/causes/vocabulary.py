@@ -92,7 +92,7 @@ class Confidence(StrEnum):
     LIKELY = "likely"
 
 
-class Device(StrEnum):
+class Place(StrEnum):
     """Where a cause lies, seen by whoever reads the verdict."""
 
     HERE = "here"
@@ -107,7 +107,7 @@ class Explanation:
     """
 
     causes: tuple[Cause, ...]
-    device: Device
+    device: Place
     confidence: Confidence
     evidence: tuple[str, ...]
     sentence: str
@@ -125,7 +125,7 @@ class Remark:
     """One note: where it lies, and a sentence."""
 
     note: RunNote
-    device: Device
+    device: Place
     sentence: str
 
 
@@ -138,7 +138,7 @@ class Untold:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RunVerdict:
     """What the facts come to. ``explanations`` are empty where they do not tell, and beside a pair."""
 
     explanations: tuple[Explanation, ...] = ()

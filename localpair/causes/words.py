@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.causes import commands
 from localpair.causes.facts import RunRole
-from localpair.causes.vocabulary import Cause, Device, Explanation
+from localpair.causes.vocabulary import Cause, Explanation, Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,7 +182,7 @@ def _hint(conclusion: Conclusion, view: View) -> str:
     cause, device = conclusion.causes[0], view.at(conclusion.device)
     facts = _reader(view)  # only the facts of whoever reads ever stand in a command
     if cause is Cause.FIREWALL_INBOUND:
-        if device is Device.HERE and facts is not None:
+        if device is Place.HERE and facts is not None:
             return commands.open_ports(facts, conclusion.transports)
         ports = commands.in_words(conclusion.transports)
         return f"allow {ports} in the other device's firewall; its own screen names the command"
@@ -214,5 +214,5 @@ def _seeks_a_pair(view: View) -> bool:
     return facts is not None and facts.role in (RunRole.SEND, RunRole.LISTEN)
 
 
-def _who(device: Device) -> str:
-    return "the other device" if device is Device.THERE else "this device"
+def _who(device: Place) -> str:
+    return "the other device" if device is Place.THERE else "this device"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from localpair.causes.facts import Ending
-from localpair.causes.vocabulary import Cause, Confidence, Explanation, Verdict
+from localpair.causes.vocabulary import Cause, Confidence, Explanation, RunVerdict
 from localpair.errors import LocalpairError, PeerEndedError, RefusedError, UnreachableError
 
 # Where a person can still help: only one side can open connections, and it may not know where the other one is.
@@ -30,7 +30,7 @@ def ending_of(error: BaseException) -> Ending:
     return Ending.FAILED if isinstance(error, LocalpairError) else Ending.INTERRUPTED
 
 
-def explained(error: UnreachableError, verdict: Verdict, *, answered: bool) -> UnreachableError:
+def explained(error: UnreachableError, verdict: RunVerdict, *, answered: bool) -> UnreachableError:
     """The same error in the words of the verdict; as it was where the verdict names no cause. ``answered``: an answer
     code was shown.
     """

@@ -9,7 +9,7 @@ from localpair.cli.output import results
 
 if TYPE_CHECKING:
     from localpair.candidate import Candidate
-    from localpair.causes.vocabulary import Verdict
+    from localpair.causes.vocabulary import RunVerdict
 
 Fields: TypeAlias = dict[str, object]
 
@@ -210,7 +210,7 @@ def _of_pairing(
             return "reconnected", {"path": _of_path(item.path)}
 
 
-def _of_verdict(verdict: Verdict) -> Fields:
+def _of_verdict(verdict: RunVerdict) -> Fields:
     told = verdict.explanations
     sentences = [one.sentence for one in told] or [one.sentence for one in verdict.notes]
     return {

@@ -13,7 +13,7 @@ from localpair.rules import NO_RULE, Acceptance
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from localpair.causes.vocabulary import Verdict
+    from localpair.causes.vocabulary import RunVerdict
     from localpair.cli.terminal.messages import Talk
     from localpair.cli.terminal.progress import Bars
     from localpair.rules import DeviceRule
@@ -101,7 +101,7 @@ class Screen:
             self._called.add(line)
             self._talk.note(line)
 
-    def _show_notes(self, verdict: Verdict) -> None:
+    def _show_notes(self, verdict: RunVerdict) -> None:
         for one in verdict.notes:
             self._talk.note(f"note: {printable(one.sentence, 1000)}")
 

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, ip_address
 from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.candidate import Candidate, Evidence, Interface, InterfaceKind, Origin
 from localpair.causes.facts import CarrierName
-from localpair.causes.recorder import Recorder
+from localpair.causes.recorder import FactRecorder
 from localpair.limits import BEACON_ADDRESSES, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED, TARGETS
 from localpair.net.host.alternate_routes import alternates
 from localpair.net.host.interfaces import Interfaces
@@ -51,7 +51,7 @@ class Announcer:
         self.interfaces = Interfaces()
         self.failures: dict[tuple[int, Carrier], str] = {}
         self.dial_port = sockets.dial_port
-        self.recorder = Recorder(clock())
+        self.recorder = FactRecorder(clock())
         self._known: dict[tuple[IPAddress, int], tuple[Evidence, Origin]] = {}
         self._held_back: OrderedDict[tuple[IPAddress, int, int], None] = OrderedDict()
         self._sockets, self._clock, self._changed = sockets, clock, changed

@@ -11,7 +11,7 @@ import pytest
 from cause_cases import CASES, Case
 from localpair.causes.facts import FirewallKind, HostSystem, LinkFacts, PeerFacts
 from localpair.causes.judge import judge
-from localpair.causes.vocabulary import Cause, Device
+from localpair.causes.vocabulary import Cause, Place
 from localpair.causes.words import _HINTS, _PHRASES
 from localpair.limits import DISCOVERY_PORT, PAIRING_PORTS
 from run_facts import dropping_host, stuck_joiner
@@ -22,7 +22,7 @@ OURS = range(DISCOVERY_PORT, PAIRING_PORTS[-1] + 1)
 def hint_of_host(**more: object) -> str:
     (found,) = judge(replace(dropping_host(), **more), stuck_joiner()).explanations  # type: ignore[arg-type]
     assert found.cause is Cause.FIREWALL_INBOUND
-    assert found.device is Device.HERE
+    assert found.device is Place.HERE
     return found.hint
 
 

@@ -14,14 +14,14 @@ from localpair.causes.conclusions import CauseRule
 from localpair.causes.facts import Ending, RunFacts, RunRole
 from localpair.causes.judge import RULES, judge
 from localpair.causes.view import UnknownFactError, View
-from localpair.causes.vocabulary import BROADER, Cause, Confidence, Verdict
+from localpair.causes.vocabulary import BROADER, Cause, Confidence, RunVerdict
 
 # What a record always says, and what no verdict is made of.
 _ALWAYS = {"format", "role", "platform", "ending", "lasted_s", "tcp_port", "omitted"}
 UNKNOWABLE = sorted({one.name for one in fields(RunFacts)} - _ALWAYS)
 
 
-def verdict(case: Case) -> Verdict:
+def verdict(case: Case) -> RunVerdict:
     return judge(case.mine, case.theirs)
 
 

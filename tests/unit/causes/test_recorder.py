@@ -16,7 +16,7 @@ from localpair.causes.facts import (
     RunRole,
     Whose,
 )
-from localpair.causes.recorder import HopFacts, Recorder
+from localpair.causes.recorder import FactRecorder, HopFacts
 from localpair.errors import Refusal
 from localpair.events import Attempt, Direction, Flaw, Phase
 from localpair.limits import FACTS_ROWS
@@ -25,7 +25,7 @@ BOB = ip_address("192.168.77.20")
 HOP = HopFacts(NeighbourState.SILENT, 2, ip_address("192.168.77.10"))
 
 
-def filled(recorder: Recorder) -> RunFacts:
+def filled(recorder: FactRecorder) -> RunFacts:
     facts = recorder.fill(RunFacts(role=RunRole.JOIN))
     assert from_json(to_json(facts)) == facts
     return facts
@@ -37,7 +37,7 @@ def failed(errno: str = "ETIMEDOUT", ms: float = 2000.0, **more: object) -> Atte
 
 
 def test_dials_that_end_alike_are_one_row_and_the_first_stands_apart() -> None:
-    recorder = Recorder()
+    recorder = FactRecorder()
     for _ in range(5):
         recorder.attempt(failed(), HOP)
     recorder.attempt(failed("EHOSTUNREACH", 600.0), HOP)
@@ -48,14 +48,14 @@ def test_dials_that_end_alike_are_one_row_and_the_first_stands_apart() -> None:
 
 
 def test_a_dial_between_fixed_ports_is_marked() -> None:
-    recorder = Recorder()
+    recorder = FactRecorder()
     recorder.attempt(failed(dial_from=46830), HOP)
     (row,) = filled(recorder).attempts or ()
     assert row.opening
 
 
 def test_beacons_are_counted_by_carrier_and_named_where_their_address_was_told() -> None:
-    recorder = Recorder(began=100.0)
+    recorder = FactRecorder(began=100.0)
     for number in range(300):  # a sweep
         recorder.sent(CarrierName.UNICAST, 2, ip_address(f"10.0.{number // 250}.{number % 250}"), named=False)
     recorder.sent(CarrierName.UNICAST, 0, BOB, named=True)
@@ -73,7 +73,7 @@ def test_beacons_are_counted_by_carrier_and_named_where_their_address_was_told()
 
 
 def test_tables_end_and_say_how_much_is_left_out() -> None:
-    recorder = Recorder()
+    recorder = FactRecorder()
     for number in range(3 * FACTS_ROWS):
         address = ip_address(0x0A000000 + number)
         recorder.call(address, CallReach.STRANGER, "stranger")
@@ -97,7 +97,7 @@ def test_tables_end_and_say_how_much_is_left_out() -> None:
 
 
 def test_strangers_take_no_room_from_whoever_holds_the_secret() -> None:
-    recorder = Recorder()
+    recorder = FactRecorder()
     for number in range(2 * FACTS_ROWS):
         recorder.call(ip_address(0x0A000000 + number), CallReach.STRANGER, "stranger")
     recorder.call(BOB, CallReach.ENCRYPTED, "ECONNRESET")
@@ -105,7 +105,7 @@ def test_strangers_take_no_room_from_whoever_holds_the_secret() -> None:
 
 
 def test_an_own_address_that_was_confirmed_once_stays_so() -> None:
-    recorder = Recorder()
+    recorder = FactRecorder()
     for confirmed in (False, True, False):
         recorder.self_call(BOB, confirmed=confirmed, errno="" if confirmed else "EPERM")
     (row,) = filled(recorder).self_calls or ()
@@ -113,7 +113,7 @@ def test_an_own_address_that_was_confirmed_once_stays_so() -> None:
 
 
 def test_a_goodbye_is_taken_back_by_whoever_comes_back() -> None:
-    recorder = Recorder()
+    recorder = FactRecorder()
     recorder.said_goodbye()
     assert (facts := filled(recorder)).peer is not None
     assert facts.peer.goodbye
@@ -123,7 +123,7 @@ def test_a_goodbye_is_taken_back_by_whoever_comes_back() -> None:
 
 
 def test_refusals_are_counted_by_who_said_them() -> None:
-    recorder = Recorder()
+    recorder = FactRecorder()
     recorder.refusal(Refusal.EXPIRED, Whose.THEIRS, proven=True)
     recorder.refusal(Refusal.EXPIRED, Whose.THEIRS, proven=True)
     recorder.refusal(Refusal.EXPIRED, Whose.OURS, proven=True)
@@ -134,7 +134,7 @@ def test_refusals_are_counted_by_who_said_them() -> None:
 
 
 def test_places_of_the_peer_come_in_the_order_in_which_they_were_tried() -> None:
-    recorder = Recorder()
+    recorder = FactRecorder()
     recorder.heard(CarrierName.MULTICAST, 3, ip_address("fe80::1"), 0.0)
     recorder.attempt(failed(), HOP)
     recorder.peer_claims([ip_address("10.0.0.1"), BOB])
@@ -142,7 +142,7 @@ def test_places_of_the_peer_come_in_the_order_in_which_they_were_tried() -> None
 
 
 def test_a_flaw_is_kept() -> None:
-    recorder = Recorder()
+    recorder = FactRecorder()
     candidate = Candidate(BOB, 46821, origin=Origin.OFFER)
     recorder.attempt(
         Attempt(candidate, Direction.OUT, Phase.PIN, "failed", 5.0, flaw=Flaw.OTHER_KEY), HopFacts()

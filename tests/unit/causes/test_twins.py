@@ -28,7 +28,7 @@ from localpair.causes.facts import (
     SentFacts,
 )
 from localpair.causes.judge import judge
-from localpair.causes.vocabulary import Cause, Device, RunNote
+from localpair.causes.vocabulary import Cause, Place, RunNote
 from localpair.events import Flaw, Phase
 from run_facts import (
     ALICE,
@@ -201,7 +201,7 @@ def test_where_udp_passes_the_hint_opens_tcp_alone(side: Any) -> None:
     (found,) = judge(
         dropping_host(heard=(voice(ALICE),)), stuck_joiner(heard=(voice(BOB),))
     ).explanations  # fmt: skip
-    assert found.device is Device.HERE
+    assert found.device is Place.HERE
     assert "/tcp" in found.hint
     assert "/udp" not in found.hint
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from localpair.candidate import Candidate, Interface, InterfaceAddress, InterfaceKind
-from localpair.causes.recorder import Recorder
+from localpair.causes.recorder import FactRecorder
 from localpair.keys import Role
 from localpair.limits import FAR_ALTERNATE_ROUTES
 from localpair.net.agent.callbacks import CallbackSchedule
@@ -284,7 +284,7 @@ def table(
         add_target=lambda *_: None,
         dial_port=46830,
         interfaces=cards,
-        recorder=Recorder(),
+        recorder=FactRecorder(),
     )
     hole_puncher: Any = SimpleNamespace(
         know=lambda *_: None, forget=lambda _: None, clear=lambda: None, step=lambda _: None
