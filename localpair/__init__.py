@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         Receipt,
         Received,
         Reconnected,
+        Resumed,
         SealedHeard,
         Sent,
     )
@@ -80,7 +81,7 @@ _WHERE = {
     "TransferError UnreachableError UsageError WireError",
     "localpair.events": "AddressAttempt AnswerIssued Attempt CodeShown Direction Event NearbyPeer OfferIssued "
     "OwnAddressSeen Paired Path Peer PeerFound PeerGone Phase Progress Ready Receipt Received Reconnected "
-    "SealedHeard Sent",
+    "Resumed SealedHeard Sent",
     "localpair.pairing.discover": "acquire_addresses discover",
     "localpair.pairing.host": "Hosting",
     "localpair.pairing.listen": "Listening",
@@ -144,6 +145,7 @@ __all__ = [
     "RefusedError",
     "RemoteError",
     "Report",
+    "Resumed",
     "SealedHeard",
     "Sent",
     "Session",

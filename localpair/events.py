@@ -245,6 +245,15 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """A file goes on where its transfer had stopped: the other side has the first ``bytes`` of it already, verified."""
+
+    direction: str  # send | receive
+    file: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """The peer has stored this file and confirmed its checksum."""
 
@@ -298,6 +307,7 @@ Event: TypeAlias = (
     | PeerGone
     | Paired
     | Progress
+    | Resumed
     | Sent
     | Received
     | Reconnected
@@ -326,6 +336,7 @@ __all__ = [
     "Receipt",
     "Received",
     "Reconnected",
+    "Resumed",
     "SealedHeard",
     "Sent",
 ]

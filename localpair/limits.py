@@ -251,6 +251,16 @@ STORING_AHEAD: Final = 256  # small files in memory that wait for the disk; then
 STORE_END_S: Final = 0.3  # for the threads to let go of the disk when a transfer is cancelled
 FLUSH_BYTES: Final = 32 * 1024 * 1024  # of a file under way go to the disk, so that the last flush is short
 FREE_NAMES: Final = 10_000  # "name (n)" tried before a file is refused
+# What a session leaves of a large file is kept for the next one. All kept parts of one folder:
+KEPT_LEAST_BYTES: Final = (
+    1024 * 1024
+)  # of a file, and of its part: less is sent again sooner than it is looked at
+KEPT_S: Final = 7 * 86_400.0  # since something was last written to it
+KEPT_PARTS: Final = 64
+KEPT_BYTES: Final = 64 * 10**9  # beyond this the older ones go; the latest one stays, whatever its size
+KEPT_SHOWN_BYTES: Final = (
+    32  # of the file's name, in that of its part: some file systems allow 143 bytes in all
+)
 STALE_PART_S: Final = 86_400.0  # part files are removed by lock; by age only where a file system has no locks
 
 # --- Facts about a run -----------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from localpair.wire.payload import (
     Attach,
     Bye,
     Closed,
+    Have,
     Note,
     NoteAck,
     Payload,
@@ -47,6 +48,8 @@ from localpair.wire.payload import (
 
 _log = logging.getLogger(__name__)
 
+_AGAIN = "What has arrived is kept. Sending the same again into the same folder goes on where it stood."
+
 Reconnect: TypeAlias = Callable[[], Awaitable[FrameStream]]
 """Makes a new authenticated connection to the same peer, or raises LocalpairError or OSError."""
 
@@ -55,8 +58,8 @@ class Session:
     """An authenticated connection to one peer, for messages and files.
 
     ``async with session`` (or ``start`` and ``close``) owns its tasks. ``on_event`` is called on the event loop with
-    `Progress`, `Sent`, `Received` and `Reconnected`. Sending and receiving may run at once. ``peer_gives`` and
-    ``peer_takes`` are what the peer said it is there for (its ``Settings``), before anything is carried.
+    `Progress`, `Resumed`, `Sent`, `Received` and `Reconnected`. Sending and receiving may run at once. ``peer_gives``
+    and ``peer_takes`` are what the peer said it is there for (its ``Settings``), before anything is carried.
     """
 
     def __init__(
@@ -110,7 +113,8 @@ class Session:
 
         Returns what arrived, which is nothing where the peer ended the session without sending. Raises
         TransferError that names what did not arrive, LocalError where the folder or the disk is at fault.
-        Cancelling tells the peer; nothing incomplete stays.
+        Cancelling tells the peer. What is incomplete has no name then; the part of a large file is kept, hidden, for
+        the next time that this peer sends the same file here.
         """
         self.start()
         ask = None if approve is None else partial(self._ask, approve, terms)
@@ -181,7 +185,7 @@ class _Supervisor:
         self._reconnect = reconnect
         self._link = SessionChannel()
         self.outgoing = Outgoing(self._link, self._emit, clock)
-        self.incoming = Incoming(self._link, self._emit, clock)
+        self.incoming = Incoming(self._link, self._emit, clock, session.peer.device_id)
         self.messages = MessageChannel(self._link)
         self.ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -284,6 +288,8 @@ class _Supervisor:
                 self._stream = await self._settle_and_find(broken, deadline)
 
     async def _attach(self, *, again: bool) -> None:
+        if again:
+            await self.incoming.reclaim()
         own = self.incoming.state(self._own, self._peer, self.messages.received, self.outgoing.state)
         peer = await self._link.attach(self._stream, own, timeout=ATTACH_S if again else None)
         self._recognise(peer)
@@ -322,7 +328,7 @@ class _Supervisor:
         match part:
             case Piece():
                 self.incoming.receive_piece(part)
-            case Accept() | Settled() | StopBatch() | Closed():
+            case Accept() | Settled() | Have() | StopBatch() | Closed():
                 self.outgoing.receive(part)
             case Note() | NoteAck():
                 self.messages.receive(part)
@@ -360,7 +366,7 @@ class _Supervisor:
             attempts.add(asyncio.create_task(_awaited(self._reconnect)))
         elif self._replacement.empty():
             replaced.cancel()
-            raise TransferError(f"the connection broke: {broken}") from broken
+            raise TransferError(f"the connection broke: {broken}", hint=_AGAIN) from broken
         try:
             left = deadline - asyncio.get_running_loop().time()
             done, _ = await asyncio.wait(attempts, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -398,7 +404,7 @@ def _first_stream(done: set[asyncio.Task[FrameStream]], broken: ConnectionError)
         other.abort()
     if not streams:
         raise TransferError(
-            f"the connection broke ({broken}) and could not be made again: {cause}"
+            f"the connection broke ({broken}) and could not be made again: {cause}", hint=_AGAIN
         ) from cause
     return streams[0]
 

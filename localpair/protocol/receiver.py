@@ -15,18 +15,29 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from localpair.errors import WireError
-from localpair.limits import GROWN_BYTES, GROWN_SHARE, NAME_WIRE_BYTES, TOP_NAMES, UNSETTLED_ENTRIES
+from localpair.limits import (
+    GROWN_BYTES,
+    GROWN_SHARE,
+    KEPT_LEAST_BYTES,
+    NAME_WIRE_BYTES,
+    TOP_NAMES,
+    UNSETTLED_ENTRIES,
+)
 from localpair.protocol.filenames import NameTree, shown_path
 from localpair.terms import Terms
+from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.payload import (
+    NO_SHA256,
     Abandon,
     Accept,
+    Ask,
     Attach,
     Begin,
     Cancel,
     Closed,
     End,
     Finish,
+    Have,
     Kind,
     Partial,
     Payload,
@@ -52,8 +63,8 @@ class FolderBegun:
 class FileBegun:
     """A file of ``size`` bytes follows, to be stored as ``parts``.
 
-    With ``offset`` its bytes go on where the partial file of this id ends; with offset 0 a partial file of this id
-    is of no use any more.
+    With ``offset`` its bytes go on where the partial file of this id ends, or the part of an earlier session that was
+    found for this key; with offset 0 neither is of use any more.
     """
 
     id: int
@@ -61,6 +72,14 @@ class FileBegun:
     size: int
     mtime_ns: int
     offset: int
+    key: FileKey | None  # of one that is worth keeping a part of
+
+
+@dataclass(frozen=True, slots=True)
+class PartAsked:
+    """The sender wants to go on with this file: look at the part of it, then ``tell``."""
+
+    key: FileKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +141,7 @@ class BatchCancelled:
 
 
 ReceiveEvent: TypeAlias = (
-    FolderBegun | FileBegun | FileEnded | FileDropped | EntryFailed | Counted
+    FolderBegun | PartAsked | FileBegun | FileEnded | FileDropped | EntryFailed | Counted
     | BatchOpened | BatchFinished | BatchExceeded | BatchCancelled
 )  # fmt: skip
 
@@ -185,14 +204,18 @@ class Receiver:
         self._paths: dict[int, tuple[str, ...]] = {}  # of entries that are not settled
         self._results: dict[int, Result] = {}
         self._partial: Partial | None = None
+        self._kept: tuple[Kept, ...] = ()
+        self._asked: FileKey | None = None
+        self._told: Kept | None = None  # the part that the next file may go on with
 
-    def want(self, terms: Terms, approved: Counted | None = None) -> None:
+    def want(self, terms: Terms, approved: Counted | None = None, kept: tuple[Kept, ...] = ()) -> None:
         """Take the batch that is offered, or the next one, on these terms.
 
-        Where a person was asked, ``approved`` is what was said of it: it may not bring much more then.
+        Where a person was asked, ``approved`` is what was said of it: it may not bring much more then. ``kept`` are
+        parts of files that earlier sessions with this sender have left.
         """
         self._wanted = True
-        self._terms, self._approved = terms, approved
+        self._terms, self._approved, self._kept = terms, approved, kept
         self._names = NameTree(allow_hidden=terms.allow_hidden)
         if self.phase is ReceivePhase.OFFERED:
             self._accept()
@@ -208,7 +231,13 @@ class Receiver:
         if self.phase is ReceivePhase.OPEN:
             self._end_for(reason)
 
-    def receive(self, message: Start | Begin | End | Abandon | Total | Finish | Cancel) -> None:
+    def tell(self, kept: Kept, sha256: bytes = NO_SHA256) -> None:
+        """There is so much of the file that was asked about. What an earlier connection asked is passed over."""
+        if kept.key == self._asked and self.phase is ReceivePhase.OPEN:
+            self._asked, self._told = None, kept
+            self.outbox.append(Have(self.batch, kept, sha256))
+
+    def receive(self, message: Start | Ask | Begin | End | Abandon | Total | Finish | Cancel) -> None:
         """Take a message of the sender. Raises WireError where it does not fit."""
         if isinstance(message, Start):
             self._start(message.batch)
@@ -224,6 +253,8 @@ class Receiver:
             self.outbox.append(Closed(self.batch))  # told twice, around a new connection
         elif self.phase is not ReceivePhase.OPEN:
             raise WireError(f"{type(message).__name__} outside a batch")
+        elif isinstance(message, Ask):
+            self._ask(message)
         elif isinstance(message, Begin):
             self._begin(message)
         elif isinstance(message, Finish):
@@ -268,6 +299,7 @@ class Receiver:
         Everything that ended before must be settled before the next ``state``.
         """
         self.outbox.clear()
+        self._asked = self._told = None
         file, self._open = self._open, None
         # A file that was refused is settled; the sender goes on with the next one.
         if file is None or not file.wanted:
@@ -290,6 +322,8 @@ class Receiver:
         gone = peer.send_batch != self.batch or peer.send_phase is SendPhase.IDLE
         if gone and self.phase in {ReceivePhase.OFFERED, ReceivePhase.OPEN, ReceivePhase.STOPPED}:
             self._cancel(Cancel(self.batch, "the sender ended it while the connection was broken"))
+        elif self.phase is ReceivePhase.OPEN and peer.send_phase is SendPhase.OFFERED:
+            self.outbox.append(Accept(self.batch, self._kept))  # the one before was lost
 
     # --- messages
 
@@ -313,7 +347,7 @@ class Receiver:
         self.phase = ReceivePhase.OPEN
         self._begun = _Begun()
         self._names = NameTree(allow_hidden=self._terms.allow_hidden)
-        self.outbox.append(Accept(self.batch))
+        self.outbox.append(Accept(self.batch, self._kept))
         self.events.append(BatchOpened())
         if self.counted is not None:
             self._tell_counted(self.counted)
@@ -321,13 +355,12 @@ class Receiver:
     def _begin(self, message: Begin) -> None:
         if message.id != self.next_id or self._open is not None:
             raise WireError(f"entry {message.id} where {self.next_id} should begin")
-        partial, self._partial = self._partial, None
-        if message.offset and (
-            partial is None or message.offset != partial.offset or message.kind is not Kind.FILE
-        ):
+        partial = self._partial
+        if message.offset and not self._goes_on(message):
             raise WireError(
                 f"entry {message.id} goes on at byte {message.offset}, which is not where it stopped"
             )
+        self._partial = self._asked = self._told = None
         if self._exceeds(message):
             return
         self._results.pop(message.id - UNSETTLED_ENTRIES, None)
@@ -339,6 +372,20 @@ class Receiver:
         if message.kind is Kind.FILE:
             self._open = _Open(message.id, shown_path(message.parts), message.size, message.offset)
         self._place(message)
+
+    def _ask(self, message: Ask) -> None:
+        if self._open is not None or self._asked is not None:
+            raise WireError("a question about a file while one is under way, or another one asked about")
+        self._asked = message.key
+        self.events.append(PartAsked(message.key))
+
+    def _goes_on(self, message: Begin) -> bool:
+        """Whether a file begins where what is here of it ends."""
+        if message.kind is not Kind.FILE or message.offset > message.size:
+            return False
+        if self._partial is not None:
+            return message.offset == self._partial.offset
+        return self._told == Kept(message.key, message.offset)
 
     def _count(self, message: Total) -> None:
         if self.phase not in {ReceivePhase.OFFERED, ReceivePhase.OPEN}:
@@ -396,8 +443,11 @@ class Receiver:
             self.events.append(EntryFailed(message.id, shown_path(message.parts), error.message))
             self.settle([Result(message.id, reason=error.message)])
             return
+        key = message.key if message.size > KEPT_LEAST_BYTES else None
         self.events.append(
-            FileBegun(message.id, self._paths[message.id], message.size, message.mtime_ns, message.offset)
+            FileBegun(
+                message.id, self._paths[message.id], message.size, message.mtime_ns, message.offset, key
+            )
         )
 
     def _check_path(self, parts: tuple[str, ...]) -> None:
@@ -453,6 +503,6 @@ class Receiver:
 
     def _forget(self) -> None:
         self._open = None
-        self._partial = None
+        self._partial = self._asked = self._told = None
         self._paths.clear()
         self._results.clear()

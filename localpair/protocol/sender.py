@@ -10,21 +10,26 @@ receiver stands. It knows no files: whoever drives it reads them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 from localpair.errors import WireError
 from localpair.limits import UNSETTLED_ENTRIES
+from localpair.wire.filekey import FileKey
 from localpair.wire.payload import (
     NO_SHA256,
     Abandon,
     Accept,
+    Ask,
     Attach,
     Begin,
     Cancel,
     Closed,
     End,
     Finish,
+    Have,
     Kind,
     Partial,
     Payload,
@@ -51,6 +56,14 @@ class EntrySettled:
 
 
 @dataclass(frozen=True, slots=True)
+class PartTold:
+    """The receiver has ``offset`` bytes of the file that was asked about, with this checksum; 0 where it has none."""
+
+    offset: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class StoppedByReceiver:
     """The receiver wants no more of the batch, which has ended with this."""
 
@@ -62,7 +75,9 @@ class BatchDone:
     """The receiver knows that the batch is complete."""
 
 
-SendEvent: TypeAlias = Accepted | EntrySettled | StoppedByReceiver | BatchDone
+SendEvent: TypeAlias = Accepted | EntrySettled | PartTold | StoppedByReceiver | BatchDone
+
+_NOTHING_KEPT: Final[Mapping[FileKey, int]] = MappingProxyType({})
 
 
 class Sender:
@@ -77,6 +92,8 @@ class Sender:
         self.batch = 0
         self.phase = SendPhase.IDLE
         self.next_id = 0
+        self.kept = _NOTHING_KEPT  # lengths of the parts that the receiver has of earlier sessions
+        self._asked: FileKey | None = None
         self._unsettled: dict[
             int, bytes
         ] = {}  # checksums of entries begun, in order; NO_SHA256 before their end
@@ -100,6 +117,7 @@ class Sender:
         self.batch += 1
         self.phase = SendPhase.OFFERED
         self.next_id = 0
+        self.kept = _NOTHING_KEPT
         self._total = None
         self.outbox.append(Start(self.batch))
 
@@ -107,6 +125,14 @@ class Sender:
         """So much is in the batch: what a person may be asked about before it is taken."""
         self._total = total
         self._tell_total()
+
+    def ask(self, key: FileKey) -> None:
+        """Have the receiver look at its part of the file that comes next; `PartTold` says what it found."""
+        self._require(SendPhase.OPEN)
+        if self._open is not None or self._asked is not None:
+            raise ValueError("a file is under way, or asked about")
+        self._asked = key
+        self.outbox.append(Ask(key))
 
     def begin(self, kind: Kind, parts: tuple[str, ...], size: int = 0, mtime_ns: int = 0, *, offset: int = 0,
               reason: str = "") -> int:  # fmt: skip
@@ -162,14 +188,16 @@ class Sender:
             self.outbox.append(Cancel(self.batch, reason))
             self._reset()
 
-    def receive(self, message: Accept | Settled | StopBatch | Closed) -> None:
+    def receive(self, message: Accept | Settled | Have | StopBatch | Closed) -> None:
         """Take a message of the receiver. Raises WireError where it does not fit."""
         if message.batch > self.batch:
             raise WireError(f"batch {message.batch} was never offered")
         if message.batch < self.batch or self.phase is SendPhase.IDLE:
             return  # crossed our cancellation on the way
         if isinstance(message, Accept):
-            self._accepted()
+            self._accepted(message)
+        elif isinstance(message, Have):
+            self._told(message)
         elif isinstance(message, Settled):
             for result in message.results:
                 self._settle(result)
@@ -180,7 +208,7 @@ class Sender:
 
     def detach(self) -> None:
         """The connection broke: the open file's fate is told by the next ``attach``."""
-        self._open = None
+        self._open = self._asked = None
         self.outbox.clear()
 
     def attach(self, peer: Attach) -> Partial | None:
@@ -213,7 +241,7 @@ class Sender:
 
     def _go_on(self, peer: Attach) -> Partial | None:
         if self.phase is SendPhase.OFFERED:
-            self._accepted()
+            return None  # its Accept was lost, and comes again
         for result in peer.results:
             self._settle(result)
         if peer.next_id > self.next_id or any(number < peer.next_id for number in self._unsettled):
@@ -230,10 +258,17 @@ class Sender:
         if self._total is not None and self.phase in {SendPhase.OFFERED, SendPhase.OPEN}:
             self.outbox.append(self._total)
 
-    def _accepted(self) -> None:
+    def _accepted(self, message: Accept) -> None:
         if self.phase is SendPhase.OFFERED:
             self.phase = SendPhase.OPEN
+            self.kept = MappingProxyType({kept.key: kept.offset for kept in message.kept})
             self.events.append(Accepted())
+
+    def _told(self, message: Have) -> None:
+        if message.kept.key != self._asked:
+            return  # an answer to what was asked over an earlier connection
+        self._asked = None
+        self.events.append(PartTold(message.kept.offset, message.sha256))
 
     def _stopped(self, reason: str) -> None:
         self.events.append(StoppedByReceiver(reason))
@@ -258,7 +293,7 @@ class Sender:
     def _reset(self) -> None:
         self.phase = SendPhase.IDLE
         self._unsettled.clear()
-        self._open = None
+        self._open = self._asked = None
 
     def _require(self, phase: SendPhase) -> None:
         if self.phase is not phase:

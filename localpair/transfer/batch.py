@@ -9,12 +9,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from localpair.errors import LocalError
-from localpair.events import Event, Sent
+from localpair.events import Event, Resumed, Sent
 from localpair.limits import STORE_END_S, TOP_NAMES
 from localpair.protocol.sender import Sender
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.progress import Failures, ProgressMeter
-from localpair.transfer.reader import Backlog, Chunk, Crashed, FileOpened, Item, Read, Unreadable, Whole
+from localpair.transfer.reader import (
+    Asking,
+    Backlog,
+    Chunk,
+    Crashed,
+    FileOpened,
+    Item,
+    Read,
+    Unreadable,
+    Whole,
+)
 from localpair.transfer.walk import SkippedLink, SourceEntry, count, walk
 from localpair.transfer.workers import Workers
 from localpair.wire.payload import Kind, Result, Total
@@ -73,7 +83,11 @@ class Batch:
             self._flush()
             return
         match item:
+            case Asking(key):
+                self._sender.ask(key)
             case FileOpened(source, size, mtime_ns, offset):
+                if offset:
+                    self._emit(Resumed("send", "/".join(source.parts), offset))
                 self._begin(source, size, mtime_ns, offset)
                 self._open = source
             case Whole(source, size, mtime_ns, data, sha256):

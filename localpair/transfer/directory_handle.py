@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from localpair.transfer.parts import PART_MODE, hold, is_part_name, is_stale, part_name, usual_mode
+from localpair.transfer.kept import KeptPart, is_kept_name, kept_parts
+from localpair.transfer.parts import PART_MODE, hold, is_part_name, is_stale, part_name, take, usual_mode
 from localpair.transfer.placing import NOTE_SUFFIX, Placer, Spot, link, note_of, read_note, rename
 
 # Windows has none of these, and no handle of this kind is opened there.
@@ -43,6 +44,15 @@ class Folder(Protocol):
         """A new file for bytes under way, for this user alone and held so that nobody takes it for stale: descriptor
         and name.
         """
+
+    def open_kept(self, name: str) -> int:
+        """A part that is kept when it is closed, made if it does not stand yet, and held by nobody else: descriptor.
+
+        Raises OSError where that cannot be had.
+        """
+
+    def kept(self) -> list[KeptPart]:
+        """Our own kept parts, the latest first."""
 
     def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
         """Give the part file its final name, and the mode of any new file here.
@@ -82,7 +92,7 @@ class _HandleFolder:
         self._fd = os.open(directory, _FOLDER)
         self._placer = Placer()
         try:
-            self._mode = usual_mode(self._create, self.remove)
+            self._mode, self._can_lock = usual_mode(self._create, self.remove)
         except OSError:
             os.close(self._fd)
             raise
@@ -101,16 +111,32 @@ class _HandleFolder:
             os.close(fd)
         raise OSError(errno.EBUSY, "another process removes our part files", str(self.path))
 
+    def open_kept(self, name: str) -> int:
+        _require_locks(can_lock=self._can_lock)
+        flags = os.O_RDWR | os.O_CREAT | _NOFOLLOW | _NONBLOCK
+        fd = os.open(name, flags, PART_MODE, dir_fd=self._fd)
+        return _taken(fd, Spot(self._fd, name))
+
+    def kept(self) -> list[KeptPart]:
+        with os.scandir(self._fd) as entries:
+            return kept_parts(entries)
+
     def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
-        with contextlib.suppress(OSError):  # modes mean nothing there, or belong to somebody else
-            os.chmod(fd, self._mode)
+        _set_mode(fd, self._mode)
+        try:
+            self._give_name(fd, part, parts)
+        except OSError:
+            _set_mode(fd, PART_MODE)  # it may be kept
+            raise
+        self.remove(part)
+
+    def _give_name(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
         with self._opened(parts[:-1]) as parent:
             self._placer.place(Spot(self._fd, part), Spot(parent, parts[-1]), "/".join(parts))
             if not _is_same_file(fd, Spot(parent, parts[-1])):
                 with contextlib.suppress(OSError):
                     os.unlink(parts[-1], dir_fd=parent)
                 raise OSError(errno.EIO, "the part file was replaced while it was written", part)
-        self.remove(part)
 
     def remove(self, part: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -130,10 +156,13 @@ class _HandleFolder:
         with os.scandir(self._fd) as entries:  # a folder may hold any number of them
             for entry in entries:
                 with contextlib.suppress(OSError):
+                    part = entry.name.removesuffix(NOTE_SUFFIX)
                     if is_part_name(entry.name):
                         removed += self._remove_stale(entry.name)
-                    elif is_part_name(entry.name.removesuffix(NOTE_SUFFIX)):
+                    elif part != entry.name and is_part_name(part):
                         self._remove_note(entry.name)
+                    elif part != entry.name and is_kept_name(part):
+                        self._end_claim(entry.name)
         return removed
 
     def close(self) -> None:
@@ -188,6 +217,18 @@ class _HandleFolder:
                         os.unlink(claim.parts[-1], dir_fd=parent)
         os.unlink(note, dir_fd=self._fd)
 
+    def _end_claim(self, note: str) -> None:
+        """Lift the claim of a kept part whose process was killed before it was done; the part stays."""
+        part = note.removesuffix(NOTE_SUFFIX)
+        if not self._stands(part):
+            self._remove_note(note)
+            return
+        fd = self.open_kept(part)
+        try:
+            self._lift_claim(note)
+        finally:
+            os.close(fd)
+
     def _remove_note(self, note: str) -> None:
         """Remove a note whose part has got its name: its process was killed before it could."""
         if not self._stands(note.removesuffix(NOTE_SUFFIX)) and read_note(Spot(self._fd, note)) is not None:
@@ -205,7 +246,7 @@ class _PathFolder:
         self.path = directory
         self._real = directory.resolve(strict=True)
         self._placer = Placer((rename, link))
-        self._mode = usual_mode(self._create, self.remove)
+        self._mode, self._can_lock = usual_mode(self._create, self.remove)
 
     def make(self, parts: tuple[str, ...]) -> None:
         (self._inside(parts[:-1]) / parts[-1]).mkdir()
@@ -213,6 +254,16 @@ class _PathFolder:
     def create_part(self) -> tuple[int, str]:
         name = part_name()
         return self._create(name, PART_MODE), name
+
+    def open_kept(self, name: str) -> int:
+        _require_locks(can_lock=self._can_lock)
+        path = self._inside(()) / name
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _NONBLOCK, PART_MODE)
+        return _taken(fd, Spot(None, str(path)))
+
+    def kept(self) -> list[KeptPart]:
+        with os.scandir(self._real) as entries:
+            return kept_parts(entries)
 
     def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
         target = self._inside(parts[:-1]) / parts[-1]
@@ -257,6 +308,29 @@ class _PathFolder:
         if folder.resolve(strict=True) != folder:
             raise OSError(errno.ELOOP, "a folder was replaced by a link", str(folder))
         return folder
+
+
+def _set_mode(fd: int, mode: int) -> None:
+    with contextlib.suppress(OSError):  # modes mean nothing there, or belong to somebody else
+        os.chmod(fd, mode)
+
+
+def _taken(fd: int, spot: Spot) -> int:
+    """``fd``, held. Raises OSError, and closes it, where it cannot be, or where a sweep came before."""
+    try:
+        take(fd)
+        if not os.path.samestat(os.fstat(fd), os.stat(spot.name, dir_fd=spot.folder, follow_symlinks=False)):
+            raise OSError(errno.EBUSY, "another process removes our part files")
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _require_locks(*, can_lock: bool) -> None:
+    """Without locks (also on Windows) two processes could write to one kept part: none is kept there."""
+    if not can_lock:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
 
 def _free(folder: int | Path) -> int | None:

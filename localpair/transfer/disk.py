@@ -15,6 +15,7 @@ from typing import TypeAlias
 from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
 from localpair.protocol.receiver import FileBegun
 from localpair.transfer.inbox import Inbox, PartFile, is_disk_full
+from localpair.wire.filekey import FileKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,23 @@ class NotStored:
 Outcome: TypeAlias = Stored | NotStored
 
 
+class FoundPart:
+    """What an earlier session has left of a file: looked at, and gone on with or let go of."""
+
+    __slots__ = ("dropped", "hash", "key", "part")
+
+    def __init__(self, key: FileKey) -> None:
+        self.key = key
+        self.part: PartFile | None = None
+        self.hash = hashlib.sha256()
+        self.dropped = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that are in it."""
+        return self.part.size if self.part is not None else 0
+
+
 class FileUnderWay:
     """One file. ``data`` collects a small one; a large one has a part file and a running checksum."""
 
@@ -53,6 +71,10 @@ class FileUnderWay:
         self.failed = False
         self.flushed = 0  # bytes that the disk has been asked to take in
         self.expected = b""
+
+    def go_on_with(self, found: FoundPart) -> None:
+        """Its bytes follow those of an earlier session."""
+        self.part, self.hash, self.flushed = found.part, found.hash, found.size
 
 
 class Disk:
@@ -84,18 +106,46 @@ class Disk:
     def open(self, file: FileUnderWay) -> None:
         """Make a part file for a large file."""
         with self._failing(file.begun.id, file):
-            if not self._inbox.has_room(file.begun.size):
-                raise OSError(errno.EFBIG, f"there is no room for {file.begun.size} bytes on the disk")
+            self._require_room(file.begun.size)
             self._new_part(file)
+
+    def look(self, found: FoundPart) -> None:
+        """See what an earlier session has left of a file; that takes as long as its part is long."""
+        part = self._inbox.found(found.key) if not self._stopped else None
+        if part is None:
+            return
+        found.part = self._use(part)
+        try:
+            for block in part.blocks():
+                found.hash.update(block)
+                if found.dropped or self._stopped:
+                    return
+        except OSError:
+            part.discard()
+            found.part = None
+
+    def resume(self, file: FileUnderWay, found: FoundPart) -> None:
+        """Go on with what was found."""
+        with self._failing(file.begun.id, file):
+            self._require_room(file.begun.size - found.size)
+
+    def release(self, found: FoundPart) -> None:
+        """Let go of what was found: it stays."""
+        if found.part is not None:
+            found.part.let_go()
+            self._forget(found.part)
 
     def write(self, file: FileUnderWay, data: memoryview) -> None:
         """Append to the part file."""
         with self._failing(file.begun.id, file):
-            if file.part is not None and not file.failed and not self._stopped:
-                file.part.write(data)
-                if file.part.size - file.flushed >= FLUSH_BYTES:
-                    file.flushed = file.part.size
-                    self._later(partial(self._flush_early, file, file.part))
+            part = file.part
+            # What has arrived when a session ends still goes into a part that is kept.
+            if part is None or file.failed or (self._stopped and not part.is_kept):
+                return
+            part.write(data)
+            if part.size - file.flushed >= FLUSH_BYTES and not self._stopped:
+                file.flushed = part.size
+                self._later(partial(self._flush_early, file, part))
 
     def hash(self, file: FileUnderWay, data: memoryview) -> None:
         """Append to the checksum."""
@@ -117,35 +167,54 @@ class Disk:
             with self._failing(file.begun.id, file):
                 digest = file.hash.digest()
                 if digest != file.expected:
+                    part.is_kept = False
                     raise OSError(errno.EBADMSG, "the bytes do not fit their checksum")
                 part.flush(file.begun.mtime_ns)
-                path = self._inbox.place(part, file.begun.parts)
-                self._report(Stored(file.begun.id, path, part.size, digest))
-        self.discard(file)
+                if not self._stopped:
+                    path = self._inbox.place(part, file.begun.parts)
+                    self._report(Stored(file.begun.id, path, part.size, digest))
+        if part is not None:
+            part.let_go()
+            self._forget(part)
+
+    def rest(self, file: FileUnderWay) -> None:
+        """No connection stands."""
+        if file.part is not None:
+            with self._failing(file.begun.id, file):
+                file.part.rest()
+
+    def reclaim(self, file: FileUnderWay) -> None:
+        """Another one stands; where the part has gone to a newer session, the file has none any more."""
+        part = file.part
+        if part is not None and not part.reclaim():
+            file.part, file.failed = None, True
+            self._forget(part)
 
     def discard(self, file: FileUnderWay) -> None:
-        """Let go of the part file, which vanishes unless it was placed."""
+        """Remove the part file: the file is refused, given up or begun anew."""
         if file.part is not None:
             file.part.discard()
-            with self._lock:
-                self._parts.discard(file.part)
+            self._forget(file.part)
 
     def sync(self) -> None:
         """Make the names given so far durable, as far as the target can."""
         self._inbox.sync()
 
     def stop(self) -> None:
-        """Remove every part file by its name: a thread may be stuck in a flush, and nothing of it must stay."""
+        """Remove every part file that is not kept, by its name: a thread may be stuck in a flush.
+
+        Whether the others are worth keeping is seen in ``close``: what has arrived is still on its way to them.
+        """
         self._stopped = True
         with self._lock:
-            parts = list(self._parts)
+            parts = [part for part in self._parts if not part.is_kept]
         for part in parts:
             part.forget()
 
     def close(self) -> None:
         """Let go of the folder, once no thread does a job any more."""
         for part in self._parts:
-            part.discard()
+            part.let_go()
         self._inbox.close()
 
     def _flush_early(self, file: FileUnderWay, part: PartFile) -> None:
@@ -158,11 +227,21 @@ class Disk:
                 part.flush_data()
 
     def _new_part(self, file: FileUnderWay) -> PartFile:
-        part = self._inbox.part()
-        file.part = part
+        file.part = self._use(self._inbox.part(file.begun.key, file.begun.parts[-1]))
+        return file.part
+
+    def _use(self, part: PartFile) -> PartFile:
         with self._lock:
             self._parts.add(part)
         return part
+
+    def _forget(self, part: PartFile) -> None:
+        with self._lock:
+            self._parts.discard(part)
+
+    def _require_room(self, size: int) -> None:
+        if not self._inbox.has_room(size):
+            raise OSError(errno.EFBIG, f"there is no room for {size} bytes on the disk")
 
     @contextlib.contextmanager
     def _failing(self, number: int, file: FileUnderWay | None = None) -> Iterator[None]:

@@ -10,15 +10,18 @@ import contextlib
 import errno
 import os
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from localpair.errors import LocalError
-from localpair.limits import FOLDERS_KEPT, FREE_NAMES
+from localpair.limits import CHUNK_BYTES, FOLDERS_KEPT, FREE_NAMES, KEPT_LEAST_BYTES
 from localpair.protocol.filenames import numbered
 from localpair.transfer.directory_handle import Folder, open_folder
+from localpair.transfer.kept import KeptPart, kept_name, overdue, sender_mark
+from localpair.wire.filekey import FileKey, Kept
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_FLUSH: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -32,15 +35,20 @@ def is_disk_full(error: OSError) -> bool:
 
 
 class PartFile:
-    """Bytes under way, in a hidden file that vanishes unless it is placed."""
+    """Bytes under way, in a hidden file. It vanishes unless it is placed, or ``is_kept`` for a later session."""
 
-    def __init__(self, folder: Folder, doubt: Callable[[OSError], None]) -> None:
+    def __init__(
+        self, folder: Folder, doubt: Callable[[OSError], None], fd: int, name: str, *, is_kept: bool = False
+    ) -> None:
         self._folder = folder
         self._doubt = doubt
-        self.fd, self.name = folder.create_part()
+        self.fd, self.name = fd, name
         self.size = 0
+        self.is_kept = is_kept
+        self.stood = 0  # bytes that were in it before; ``blocks`` counts them in ``size`` as it reads them
         self._lock = threading.Lock()
         self._closed = False
+        self._at_rest: os.stat_result | None = None
         self.placed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -50,6 +58,13 @@ class PartFile:
             written = os.write(self.fd, view)
             self.size += written
             view = view[written:]
+
+    def blocks(self) -> Iterator[bytes]:
+        """What is in it from an earlier session; to be taken to the end, where new bytes are then written."""
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        while block := os.read(self.fd, CHUNK_BYTES):
+            self.size += len(block)
+            yield block
 
     def flush_data(self) -> None:
         """Have the contents so far written out, where the system can do that alone. Raises OSError."""
@@ -87,23 +102,79 @@ class PartFile:
                 self._closed = True
                 os.close(self.fd)
 
+    def rest(self) -> None:
+        """Let go of one that is kept while no connection stands: a newer session of its sender may need it."""
+        if self.is_kept and not self._closed:
+            self._at_rest = os.fstat(self.fd)
+            self.close()
+
+    def reclaim(self) -> bool:
+        """Go on after a rest; whether it is as it was left, and ours again."""
+        left = self._at_rest
+        if left is None:
+            return True
+        try:
+            fd = self._folder.open_kept(self.name)
+        except OSError:
+            return False
+        now = os.fstat(fd)
+        if not os.path.samestat(now, left) or (now.st_size, now.st_mtime_ns) != (
+            left.st_size,
+            left.st_mtime_ns,
+        ):
+            os.close(fd)
+            return False
+        os.lseek(fd, 0, os.SEEK_END)
+        with self._lock:
+            self.fd, self._closed, self._at_rest = fd, False, None
+        return True
+
     def forget(self) -> None:
-        """Remove the name, though a thread may still write; no error leaves here."""
-        if not self.placed:
-            with contextlib.suppress(OSError):
+        """Remove the name of one that is not kept, though a thread may still write; no error leaves here."""
+        is_worth_it = self.is_kept and max(self.size, self.stood) >= KEPT_LEAST_BYTES
+        if self.placed or is_worth_it:
+            return
+        with contextlib.suppress(OSError):
+            if self._at_rest is not None:
+                remove_kept(self._folder, self.name)  # unless another session has it now
+            else:
                 self._folder.remove(self.name)
 
-    def discard(self) -> None:
-        """Close and remove it unless it was placed; no error leaves here."""
+    def let_go(self) -> None:
+        """Close it, and remove it unless it was placed or is kept; no error leaves here."""
         with contextlib.suppress(OSError):
             self.close()
         self.forget()
 
+    def discard(self) -> None:
+        """Close and remove it unless it was placed: nobody is to go on with it."""
+        self.is_kept = False
+        self.let_go()
+
+
+def remove_kept(folder: Folder, name: str) -> bool:
+    """Remove a kept part unless a session writes to it, or it is not ours; whether it is gone."""
+    try:
+        fd = folder.open_kept(name)
+    except OSError:
+        return False
+    try:
+        folder.remove(name)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
 
 class Inbox:
-    """The target folder of one batch. Raises LocalError where it cannot be used."""
+    """The target folder of one batch. Raises LocalError where it cannot be used.
 
-    def __init__(self, directory: Path) -> None:
+    ``sender`` is the device id of whoever sends: of kept parts, its own alone are found. ``removed`` are those of any
+    device that had to go when it was opened.
+    """
+
+    def __init__(self, directory: Path, sender: str = "") -> None:
         try:
             self._folder = open_folder(directory)
         except OSError as error:
@@ -117,10 +188,38 @@ class Inbox:
         self._actual: OrderedDict[tuple[str, ...], tuple[str, ...]] = OrderedDict()
         self._changed: set[tuple[str, ...]] = set()
         self._folder.sweep()
+        self._sender = sender_mark(sender)
+        self._standing: dict[FileKey, KeptPart] = {}
+        self.removed = self._tidy()
 
-    def part(self) -> PartFile:
-        """A new part file. Raises OSError."""
-        return PartFile(self._folder, self._cannot_flush)
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """The parts of earlier sessions that stand here for this sender."""
+        return tuple(
+            Kept(part.key, part.bytes)
+            for part in self._standing.values()
+            if KEPT_LEAST_BYTES <= part.bytes <= part.key.size
+        )
+
+    def part(self, key: FileKey | None = None, shown: str = "") -> PartFile:
+        """A new part file; that of the large file ``key``, which is called ``shown``, is kept. Raises OSError."""
+        if key is not None:
+            with contextlib.suppress(OSError):
+                return self._kept_part(key, shown)
+        return PartFile(self._folder, self._cannot_flush, *self._folder.create_part())
+
+    def found(self, key: FileKey) -> PartFile | None:
+        """The part that an earlier session has left of this very file; None where there is none, or it is in use."""
+        part = self._standing.get(key)
+        if part is None:
+            return None
+        try:
+            fd = self._folder.open_kept(part.name)
+        except OSError:
+            return None
+        found = PartFile(self._folder, self._cannot_flush, fd, part.name, is_kept=True)
+        found.stood = part.bytes
+        return found
 
     def has_room(self, size: int) -> bool:
         """Whether ``size`` more bytes fit, as far as the system knows: where it does not, trying tells."""
@@ -160,6 +259,30 @@ class Inbox:
     def close(self) -> None:
         """Let go of the folder, after everything else."""
         self._folder.close()
+
+    def _tidy(self) -> list[KeptPart]:
+        """Remove the parts that have to go, and remember this sender's; those removed."""
+        parts = self._folder.kept()
+        removed = [part for part in overdue(parts, time.time()) if remove_kept(self._folder, part.name)]
+        self._standing = {
+            part.key: part for part in parts if part.sender == self._sender and part not in removed
+        }
+        return removed
+
+    def _kept_part(self, key: FileKey, shown: str) -> PartFile:
+        """An empty one; those of other versions of the file are of no use any more."""
+        for other in [one for one in self._standing if one.path == key.path and one != key]:
+            remove_kept(self._folder, self._standing.pop(other).name)
+        known = self._standing.get(key)
+        name = known.name if known is not None else kept_name(self._sender, key, shown)
+        fd = self._folder.open_kept(name)
+        part = PartFile(self._folder, self._cannot_flush, fd, name, is_kept=True)
+        try:
+            os.ftruncate(fd, 0)
+        except OSError:
+            part.discard()
+            raise
+        return part
 
     def _cannot_flush(self, error: OSError) -> None:
         self.doubt = self.doubt or error.strerror or str(error)

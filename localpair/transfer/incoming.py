@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from localpair.errors import LocalError, LocalpairError, Refusal, RefusedError, TransferError
-from localpair.events import Event, Receipt, Received
+from localpair.events import Event, Receipt, Received, Resumed
 from localpair.limits import APPROVAL_S, COUNT_S
 from localpair.net.transport.receive_buffer import Piece
 from localpair.protocol.receiver import (
@@ -22,6 +22,7 @@ from localpair.protocol.receiver import (
     FileDropped,
     FileEnded,
     FolderBegun,
+    PartAsked,
     ReceiveEvent,
     Receiver,
 )
@@ -31,9 +32,11 @@ from localpair.transfer.channel import SessionChannel
 from localpair.transfer.inbox import Inbox
 from localpair.transfer.progress import Failures, ProgressMeter
 from localpair.transfer.writer import NotStored, Outcome, Stored, Storing
+from localpair.wire.filekey import Kept
 from localpair.wire.payload import (
     NO_SHA256,
     Abandon,
+    Ask,
     Attach,
     Begin,
     Cancel,
@@ -49,9 +52,10 @@ from localpair.wire.payload import (
 _log = logging.getLogger(__name__)
 _MORE = "What has arrived stays. `--max-files` and `--max-size` allow more."
 _CHANGED = "names that are hidden, or that programs act on, got an underscore (--allow-hidden keeps them): %s"
+_REMOVED = "the first %d of %d bytes of %s, whose rest never came, were removed from %s: too old, or too much"
 _DOUBT = "what is stored in %s may not survive a power cut: it cannot be flushed (%s)"
 
-Ask: TypeAlias = Callable[[Counted | None], Awaitable[bool]]
+Agree: TypeAlias = Callable[[Counted | None], Awaitable[bool]]
 """Whether to take a batch, given what its sender has counted, if it has."""
 
 
@@ -59,10 +63,14 @@ class _Reception:
     """One call of ``receive``."""
 
     def __init__(
-        self, inbox: Inbox, report: Callable[[Sequence[Outcome]], None], meter: ProgressMeter
+        self,
+        inbox: Inbox,
+        report: Callable[[Sequence[Outcome]], None],
+        tell: Callable[[Kept, bytes], None],
+        meter: ProgressMeter,
     ) -> None:
         self.inbox = inbox
-        self.storing = Storing(inbox, report)
+        self.storing = Storing(inbox, report, tell)
         self.meter = meter
         self.receipt = Receipt()
         self.failures = Failures()
@@ -93,14 +101,18 @@ class _Reception:
 
 
 class Incoming:
-    """Receives one batch after another. ``emit`` gets `Progress` and `Received`."""
+    """Receives one batch after another from the device ``sender``.
+
+    ``emit`` gets `Progress`, `Resumed` and `Received`.
+    """
 
     def __init__(
-        self, link: SessionChannel, emit: Callable[[Event], None], clock: Callable[[], float]
+        self, link: SessionChannel, emit: Callable[[Event], None], clock: Callable[[], float], sender: str
     ) -> None:
         self._link = link
         self._emit = emit
         self._clock = clock
+        self._sender = sender
         self._receiver = Receiver()
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -108,7 +120,7 @@ class Incoming:
         self._ended = False
         self._error: LocalpairError | None = None
 
-    async def receive(self, directory: Path, terms: Terms, ask: Ask | None = None) -> Receipt:
+    async def receive(self, directory: Path, terms: Terms, ask: Agree | None = None) -> Receipt:
         """Receive the next batch into ``directory``, on these terms, once ``ask`` says yes.
 
         Returns what arrived, or nothing where the peer ended the session without a batch. Raises LocalError where
@@ -120,9 +132,10 @@ class Incoming:
                 raise self._error
             if self._ended:
                 return Receipt()
-            inbox = await _open(directory)
+            inbox = await _open(directory, self._sender)
+            self._say_removed(inbox)
             meter = ProgressMeter("receive", self._emit, self._clock)
-            reception = self._reception = _Reception(inbox, self._stored, meter)
+            reception = self._reception = _Reception(inbox, self._stored, self._told, meter)
             try:
                 await self._run(reception, terms, approved)
             finally:
@@ -155,7 +168,7 @@ class Incoming:
 
     # --- called by the session
 
-    def receive_message(self, message: Start | Begin | End | Abandon | Total | Finish | Cancel) -> None:
+    def receive_message(self, message: Start | Ask | Begin | End | Abandon | Total | Finish | Cancel) -> None:
         """Take a message of the sender. Raises WireError."""
         self._receiver.receive(message)
         self._process()
@@ -189,6 +202,11 @@ class Incoming:
             kept = partial if partial is not None and partial.id == number else None
             self._receiver.keep(kept)
 
+    async def reclaim(self) -> None:
+        """A new connection stands: see that what had arrived is still there."""
+        if self._reception is not None and not await self._reception.storing.reclaim():
+            self._receiver.keep(None)
+
     def state(self, own: bytes, peer: bytes, messages: int, sending: tuple[int, SendPhase]) -> Attach:
         """The first message of a new connection."""
         return self._receiver.state(own, peer, messages, *sending)
@@ -210,7 +228,7 @@ class Incoming:
 
     # --- one batch
 
-    async def _agree(self, terms: Terms, ask: Ask) -> Counted | None:
+    async def _agree(self, terms: Terms, ask: Agree) -> Counted | None:
         """Wait for a batch and have somebody asked about it; what was known of it then.
 
         Raises RefusedError where the answer is no, and TransferError where the sender takes it back meanwhile.
@@ -239,7 +257,7 @@ class Incoming:
             )
         return counted
 
-    async def _answer(self, ask: Ask, counted: Counted | None, number: int) -> bool:
+    async def _answer(self, ask: Agree, counted: Counted | None, number: int) -> bool:
         """What ``ask`` says; no where nobody answers, or where the batch is gone before."""
         asking = asyncio.ensure_future(asyncio.wait_for(ask(counted), APPROVAL_S))
         asking.add_done_callback(lambda _: self._changed.set())
@@ -270,7 +288,7 @@ class Incoming:
         if self._ended:  # while the folder was opened
             reception.end(self._error)
         try:
-            self._receiver.want(terms, approved)
+            self._receiver.want(terms, approved, reception.inbox.kept)
             self._process()
             await self._until(lambda: reception.over)
         finally:
@@ -286,6 +304,10 @@ class Incoming:
         if changed:
             more = f" and {changed - len(first)} more" if changed > len(first) else ""
             _log.warning(_CHANGED, ", ".join(first) + more)
+
+    def _say_removed(self, inbox: Inbox) -> None:
+        for part in inbox.removed:
+            _log.warning(_REMOVED, part.bytes, part.key.size, part.shown, inbox.path)
 
     def _process(self) -> None:
         if TRACE.on:  # also where only the phase has changed
@@ -303,8 +325,10 @@ class Incoming:
 
     def _handle(self, event: ReceiveEvent, reception: _Reception) -> None:
         match event:
+            case PartAsked(key):
+                reception.storing.look(key)
             case FileBegun():
-                reception.begin(event)
+                self._begin(event, reception)
             case FileEnded(_, sha256):
                 reception.storing.end(sha256)
             case FolderBegun(number, parts):
@@ -323,6 +347,15 @@ class Incoming:
                 reception.end(TransferError(f"the sender ended the transfer: {reason}"))
             case _:
                 pass
+
+    def _begin(self, begun: FileBegun, reception: _Reception) -> None:
+        if begun.offset:
+            self._emit(Resumed("receive", "/".join(begun.parts), begun.offset))
+        reception.begin(begun)
+
+    def _told(self, kept: Kept, sha256: bytes) -> None:
+        self._receiver.tell(kept, sha256)
+        self._process()
 
     def _stored(self, outcomes: Sequence[Outcome]) -> None:
         reception = self._reception
@@ -358,9 +391,9 @@ class Incoming:
             self._receiver.fail(outcome.id, outcome.reason)
 
 
-async def _open(directory: Path) -> Inbox:
+async def _open(directory: Path, sender: str) -> Inbox:
     """Open the folder on a thread; where this is cancelled meanwhile, it is let go of again."""
-    opening = asyncio.get_running_loop().run_in_executor(None, Inbox, directory)
+    opening = asyncio.get_running_loop().run_in_executor(None, Inbox, directory, sender)
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from localpair.errors import LocalError, LocalpairError, TransferError
 from localpair.events import Event
-from localpair.protocol.sender import EntrySettled, Sender, StoppedByReceiver
+from localpair.protocol.sender import EntrySettled, PartTold, Sender, StoppedByReceiver
 from localpair.trace import TRACE
 from localpair.transfer.batch import Batch, Counter
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.progress import ProgressMeter
-from localpair.transfer.reader import Exhausted, FileOpened, FileReader, Whole
+from localpair.transfer.reader import Asking, Exhausted, FileOpened, FileReader, Whole
 from localpair.transfer.walk import SkippedLink, top_sources
-from localpair.wire.payload import Accept, Attach, Closed, Partial, SendPhase, Settled, StopBatch
+from localpair.wire.payload import Accept, Attach, Closed, Have, Partial, SendPhase, Settled, StopBatch
 
 
 class Outgoing:
@@ -34,6 +34,7 @@ class Outgoing:
         self._connection: object | None = None  # another object for each connection
         self._partial: Partial | None = None
         self._batch: Batch | None = None
+        self._told: list[PartTold] = []  # the answer to the latest question
         self._stopped: str | None = None
         self._error: LocalpairError | None = None
         self.skipped: list[SkippedLink] = []
@@ -64,7 +65,7 @@ class Outgoing:
 
     # --- called by the session
 
-    def receive(self, message: Accept | Settled | StopBatch | Closed) -> None:
+    def receive(self, message: Accept | Settled | Have | StopBatch | Closed) -> None:
         """Take a message of the receiver. Raises WireError."""
         self._sender.receive(message)
         self._process()
@@ -112,7 +113,7 @@ class Outgoing:
         await self._until(lambda: self._connection is not None)
         connection = self._connection
         batch.rewind()
-        reader = FileReader(batch.backlog, self._partial)
+        reader = FileReader(batch.backlog, self._partial, self._sender.kept)
         complete = False
         try:
             await self._send_all(reader, batch, connection)
@@ -137,9 +138,19 @@ class Outgoing:
                 self._require(connection)
                 if batch.refused is not None:
                     reader.skip(batch.refused)
+                self._told.clear()
                 batch.send(item)
                 await self._link.drain()
+                if isinstance(item, Asking):
+                    told = await self._answer(connection)
+                    reader.answer(told.offset, told.sha256)
             batch.meter.show()
+
+    async def _answer(self, connection: object | None) -> PartTold:
+        """What the receiver has of the file that it was asked about. Raises ConnectionError."""
+        await self._until(lambda: bool(self._told) or self._connection is not connection)
+        self._require(connection)
+        return self._told.pop()
 
     # --- the machine
 
@@ -152,6 +163,8 @@ class Outgoing:
         for event in events:
             if isinstance(event, EntrySettled) and self._batch is not None:
                 self._batch.settled(event.result)
+            elif isinstance(event, PartTold):
+                self._told = [event]
             elif isinstance(event, StoppedByReceiver):
                 self._stopped = event.reason
         self._changed.set()

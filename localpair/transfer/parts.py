@@ -1,12 +1,15 @@
 """Part files: bytes under way, in hidden files of the receiving folder, and what happens to those of the dead.
 
-A part belongs to one process, which holds a lock on it until it gets its name or is removed. What a killed process
-leaves is swept by the next one that receives there: only our own, and only where nobody can still be writing. Whether
-a part is of no use any more is decided in ``is_stale`` alone.
+A part belongs to one process, which holds a lock on it until it gets its name or is let go of. Those of large files
+are kept for the next session with the same sender (``kept``). Of the others, what a killed process leaves is swept by
+the next one that receives there: only our own, and only where nobody can still be writing. Whether such a part is of no
+use any more is decided in ``is_stale`` alone.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import platform
@@ -38,15 +41,16 @@ def is_part_name(name: str) -> bool:
     return _PART.fullmatch(name) is not None
 
 
-def usual_mode(create: Callable[[str, int], int], remove: Callable[[str], None]) -> int:
-    """The mode of new files in a folder, after the umask and any access list that it hands down: one is made to see.
+def usual_mode(create: Callable[[str, int], int], remove: Callable[[str], None]) -> tuple[int, bool]:
+    """The mode of new files in a folder, after the umask and any access list that it hands down, and whether they can
+    be locked: one is made to see.
 
     ``create`` opens a new file of a name with a mode; ``remove`` removes it. Raises OSError.
     """
     name = part_name()
     fd = create(name, 0o666)
     try:
-        return stat.S_IMODE(os.fstat(fd).st_mode) & 0o666
+        return stat.S_IMODE(os.fstat(fd).st_mode) & 0o666, hold(fd) is True
     finally:
         os.close(fd)
         remove(name)
@@ -88,6 +92,18 @@ def hold(fd: int) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def take(fd: int) -> None:
+    """Hold a part that may have stood there before, to write to it. Raises OSError where it is not ours alone."""
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or not is_own(status) or status.st_nlink > 1:
+        raise OSError(errno.EPERM, "a part that is somebody else's, too")
+    if hold(fd) is not True:
+        raise OSError(errno.EBUSY, "another process writes to this part")
+    if stat.S_IMODE(status.st_mode) != PART_MODE:
+        with contextlib.suppress(OSError):  # a kill came while it was given the mode of its name
+            os.chmod(fd, PART_MODE)
 
 
 @cache

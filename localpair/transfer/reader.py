@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import queue
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from localpair.limits import CHUNK_BYTES, SMALL_FILE_BYTES, STORE_END_S
 from localpair.transfer.walk import SkippedLink, SourceEntry
 from localpair.transfer.workers import Conveyor, Workers
+from localpair.wire.filekey import FileKey
 from localpair.wire.payload import Kind, Partial
 
 _SLOTS: Final = 4  # packs between the thread and the loop: about as many chunks
@@ -32,6 +34,13 @@ class FileOpened:
     size: int
     mtime_ns: int
     offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The peer has kept a part of the next file: what is in it? ``answer`` it, and `FileOpened` follows."""
+
+    key: FileKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ class Crashed:
     error: BaseException
 
 
-Item: TypeAlias = FileOpened | Chunk | Read | Unreadable | Whole | SkippedLink | Exhausted | Crashed
+Item: TypeAlias = Asking | FileOpened | Chunk | Read | Unreadable | Whole | SkippedLink | Exhausted | Crashed
 
 
 class Backlog:
@@ -107,11 +116,18 @@ class Backlog:
 
 
 class FileReader:
-    """Reads a backlog's entries ahead. ``partial`` is how far the peer has the first of them."""
+    """Reads a backlog's entries ahead. ``partial`` is how far the peer has the first of them in this session; ``kept``
+    how far it has others since an earlier one.
+    """
 
-    def __init__(self, backlog: Backlog, partial: Partial | None = None) -> None:
+    def __init__(
+        self, backlog: Backlog, partial: Partial | None = None, kept: Mapping[FileKey, int] | None = None
+    ) -> None:
         self._backlog = backlog
         self._partial = partial
+        self._kept = kept or {}
+        self._answers: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
+        self._stopping = False
         self._conveyor: Conveyor[list[Item]] = Conveyor(_SLOTS)
         self._pack: list[Item] = []
         self._pack_bytes = 0
@@ -127,9 +143,15 @@ class FileReader:
         """Read no more of this file, if it is still being read; `Unreadable` ends it."""
         self._skipped = source
 
+    def answer(self, offset: int, sha256: bytes) -> None:
+        """The peer has the first ``offset`` bytes of the file of `Asking`, with this checksum."""
+        self._answers.put((offset, sha256))
+
     async def stop(self) -> bool:
         """End the thread; False where a disk holds it longer than STORE_END_S."""
+        self._stopping = True
         self._conveyor.stop()
+        self.answer(0, b"")  # nobody else gives one any more
         self._thread.end()
         return await asyncio.to_thread(self._thread.join, STORE_END_S)
 
@@ -166,7 +188,7 @@ class FileReader:
             os.close(fd)
 
     def _read_large(self, fd: int, source: SourceEntry, status: os.stat_result) -> None:
-        checksum, offset = self._prefix(fd, status.st_size)
+        checksum, offset = self._prefix(fd, source, status)
         self._put(FileOpened(source, status.st_size, status.st_mtime_ns, offset), last=True)
         try:
             while chunk := os.read(fd, min(CHUNK_BYTES, status.st_size - offset)):
@@ -182,20 +204,34 @@ class FileReader:
             return
         self._put(Unreadable("it changed while it was read") if changed else Read(checksum.digest()))
 
-    def _prefix(self, fd: int, size: int) -> tuple[hashlib._Hash, int]:
+    def _prefix(self, fd: int, source: SourceEntry, status: os.stat_result) -> tuple[hashlib._Hash, int]:
         """Where to go on: behind what the peer has, if our bytes there are the same, else at the start."""
+        if self._partial is not None:
+            offset, theirs = self._partial.offset, self._partial.sha256
+            checksum = self._sum(fd, status.st_size, offset)
+        elif self._kept and (key := _key(source, status)) in self._kept:
+            self._put(Asking(key), last=True)
+            checksum = self._sum(fd, status.st_size, self._kept[key])  # both sides read at once
+            offset, theirs = self._answers.get()
+            if offset != self._kept[key]:
+                checksum = None
+        else:
+            return hashlib.sha256(), 0
+        if checksum is not None and checksum.digest() == theirs:
+            return checksum, offset
+        os.lseek(fd, 0, os.SEEK_SET)
+        return hashlib.sha256(), 0
+
+    def _sum(self, fd: int, size: int, count: int) -> hashlib._Hash | None:
+        """The checksum of the first ``count`` bytes; None where there are not as many. Raises Stopped."""
         checksum = hashlib.sha256()
-        wanted = self._partial
-        if wanted is None or wanted.offset > size:
-            return checksum, 0
-        left = wanted.offset
-        while left and (chunk := os.read(fd, min(CHUNK_BYTES, left))):
+        left = count
+        while count <= size and left and (chunk := os.read(fd, min(CHUNK_BYTES, left))):
+            if self._stopping:
+                raise Conveyor.Stopped
             checksum.update(chunk)
             left -= len(chunk)
-        if left or checksum.digest() != wanted.sha256:
-            os.lseek(fd, 0, os.SEEK_SET)
-            return hashlib.sha256(), 0
-        return checksum, wanted.offset
+        return None if left else checksum
 
     def _put(self, item: Item, *, last: bool = False) -> None:
         self._pack.append(item)
@@ -225,6 +261,10 @@ def _open(source: SourceEntry) -> int:
         os.close(fd)
         raise OSError(0, "it is no file any more")
     return fd
+
+
+def _key(source: SourceEntry, status: os.stat_result) -> FileKey:
+    return FileKey.of(source.parts, status.st_size, status.st_mtime_ns)
 
 
 def _read_small(fd: int, source: SourceEntry, status: os.stat_result) -> Whole:

@@ -19,9 +19,10 @@ from typing import Final, TypeVar
 from localpair.limits import STORE_END_S, STORING_AHEAD
 from localpair.net.transport.receive_buffer import Piece
 from localpair.protocol.receiver import FileBegun
-from localpair.transfer.disk import Disk, FileUnderWay, NotStored, Outcome, Stored
+from localpair.transfer.disk import Disk, FileUnderWay, FoundPart, NotStored, Outcome, Stored
 from localpair.transfer.inbox import Inbox
 from localpair.transfer.workers import Workers
+from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.payload import Partial
 
 __all__ = ["NotStored", "Outcome", "Stored", "Storing"]
@@ -31,12 +32,21 @@ _Argument = TypeVar("_Argument")
 
 
 class Storing:
-    """Stores one batch. ``report`` is called on the loop with outcomes that have become final, a group at a time."""
+    """Stores one batch. ``report`` is called on the loop with outcomes that have become final, a group at a time;
+    ``tell`` with the part that ``look`` has found, and its checksum.
+    """
 
-    def __init__(self, inbox: Inbox, report: Callable[[Sequence[Outcome]], None]) -> None:
-        self._threads = _Threads(inbox, self._collect, self._synced)
+    def __init__(
+        self,
+        inbox: Inbox,
+        report: Callable[[Sequence[Outcome]], None],
+        tell: Callable[[Kept, bytes], None] = lambda kept, sha256: None,
+    ) -> None:
+        self._threads = _Threads(inbox, self._collect, self._synced, self._looked)
         self._report = report
+        self._tell_part = tell
         self._file: FileUnderWay | None = None
+        self._found: FoundPart | None = None
         self._ended: set[int] = set()  # complete entries whose outcome is not reported
         self._placed: list[Stored] = []  # under their names, which are not durable yet
         self._syncing = False
@@ -50,16 +60,29 @@ class Storing:
         self._ended.add(number)
         self._threads.make_folder(number, parts)
 
+    def look(self, key: FileKey) -> None:
+        """See what an earlier session has left of this file; ``tell`` gets it."""
+        self._release()
+        self._found = FoundPart(key)
+        self._threads.look(self._found)
+
     def begin(self, begun: FileBegun) -> None:
-        """Bytes of this file follow, from its start or from where its partial file ends."""
+        """Bytes of this file follow, from its start or from where its partial file, or the part found, ends."""
         file = self._file
         if begun.offset and file is not None and file.begun.id == begun.id:
             file.begun = begun
             return
         self.drop()
-        self._file = FileUnderWay(begun)
-        if not self._file.small:
-            self._threads.open(self._file)
+        file = self._file = FileUnderWay(begun)
+        found = self._found
+        if begun.offset and found is not None and found.key == begun.key:
+            self._found = None
+            file.go_on_with(found)
+            self._threads.resume(file, found)
+            return
+        self._release()
+        if not file.small:
+            self._threads.open(file)
 
     def write(self, piece: Piece) -> None:
         """Append a piece to the file under way and release it in time."""
@@ -87,6 +110,13 @@ class Storing:
             file.failed = True
             self._threads.discard(file)
 
+    def _release(self) -> None:
+        """Go on with nothing that was found."""
+        found, self._found = self._found, None
+        if found is not None:
+            found.dropped = True
+            self._threads.release(found)
+
     # --- waiting
 
     @property
@@ -102,6 +132,7 @@ class Storing:
 
     async def settle(self) -> Partial | None:
         """Wait until everything that ended is reported; then what there is of the file under way."""
+        self._release()
         while self._ended and not self._stopped:
             self._changed.clear()
             await self._changed.wait()
@@ -109,23 +140,37 @@ class Storing:
         if file is None or file.small:
             self.drop()
             return None
+        self._threads.rest(file)
         await self._threads.written()
         if file.failed or file.part is None:
             return None
         return Partial(file.begun.id, file.part.size, file.hash.digest())
 
-    async def close(self) -> None:
-        """End the threads and remove whatever is not complete, within STORE_END_S.
+    async def reclaim(self) -> bool:
+        """Whether what ``settle`` has told still holds."""
+        file = self._file
+        if file is None:
+            return False
+        self._threads.reclaim(file)
+        await self._threads.written()
+        return not file.failed and file.part is not None
 
-        A thread that a stuck disk holds is left behind; the name of its file is gone even so.
+    async def close(self) -> None:
+        """End the threads within STORE_END_S: what is not complete is kept, or removed where it is not worth it.
+
+        A thread that a stuck disk holds is left behind; the name of a file that is not kept is gone even so.
         """
         self._stopped = True
         self._changed.set()
-        self._file = None
+        self._file = self._found = None
         self._threads.end()
         await asyncio.to_thread(self._threads.join)
 
     # --- what has become of it
+
+    def _looked(self, found: FoundPart) -> None:
+        if found is self._found and not self._stopped:
+            self._tell_part(Kept(found.key, found.size), found.hash.digest())
 
     def _collect(self, outcome: Outcome) -> None:
         if isinstance(outcome, NotStored):
@@ -157,11 +202,16 @@ class _Threads:
     """The threads on which `Disk` does its jobs, and the way back to the loop."""
 
     def __init__(
-        self, inbox: Inbox, done: Callable[[Outcome], None], synced: Callable[[list[Stored]], None]
+        self,
+        inbox: Inbox,
+        done: Callable[[Outcome], None],
+        synced: Callable[[list[Stored]], None],
+        looked: Callable[[FoundPart], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._done = done
         self._synced = synced
+        self._looked = looked
         self._writer = Workers(1, "write", self._crashed)
         self._hasher = Workers(1, "hash", self._crashed)
         self._flushers = Workers(_FLUSHING_THREADS, "flush", self._crashed)
@@ -172,6 +222,25 @@ class _Threads:
 
     def open(self, file: FileUnderWay) -> None:
         self._writer.put(partial(self._disk.open, file))
+
+    def look(self, found: FoundPart) -> None:
+        self._writer.put(partial(self._look, found))
+
+    def _look(self, found: FoundPart) -> None:
+        self._disk.look(found)
+        self._call(self._looked, found)
+
+    def resume(self, file: FileUnderWay, found: FoundPart) -> None:
+        self._writer.put(partial(self._disk.resume, file, found))
+
+    def rest(self, file: FileUnderWay) -> None:
+        self._writer.put(partial(self._disk.rest, file))
+
+    def reclaim(self, file: FileUnderWay) -> None:
+        self._writer.put(partial(self._disk.reclaim, file))
+
+    def release(self, found: FoundPart) -> None:
+        self._writer.put(partial(self._disk.release, found))
 
     def write(self, file: FileUnderWay, piece: Piece) -> None:
         release = _Countdown(2, piece.release)

@@ -14,6 +14,7 @@ from localpair.errors import WireError
 from localpair.labels import clean_label
 from localpair.limits import REASON_BYTES
 from localpair.wire.codec import Reader, Writer
+from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.framing import Frame
 
 DATA: Final = 43
@@ -237,18 +238,72 @@ class Start(_OfBatch):
 
 
 @dataclass(frozen=True, slots=True)
-class Accept(_OfBatch):
-    """The receiver has a folder for the batch."""
+class Accept:
+    """The receiver has a folder for the batch, and ``kept`` parts of files from earlier sessions with this sender."""
 
     TYPE: ClassVar[int] = 41
+    batch: int
+    kept: tuple[Kept, ...] = ()
+
+    def encode(self) -> bytes:
+        """The body."""
+        writer = Writer().u32(self.batch).u16(len(self.kept))
+        for kept in self.kept:
+            kept.write(writer)
+        return writer.done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Accept:
+        """Read a body."""
+        return cls(reader.u32(), tuple(Kept.read(reader) for _ in range(reader.u16())))
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The sender is about to send this file, of which the receiver has kept a part: what is in it?"""
+
+    TYPE: ClassVar[int] = 52
+    key: FileKey
+
+    def encode(self) -> bytes:
+        """The body."""
+        writer = Writer()
+        self.key.write(writer)
+        return writer.done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Ask:
+        """Read a body."""
+        return cls(FileKey.read(reader))
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """The answer to `Ask`: the part's length, 0 where there is none any more, and the checksum of all that is in it."""
+
+    TYPE: ClassVar[int] = 53
+    batch: int
+    kept: Kept
+    sha256: bytes
+
+    def encode(self) -> bytes:
+        """The body."""
+        writer = Writer().u32(self.batch)
+        self.kept.write(writer)
+        return writer.raw(self.sha256).done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Have:
+        """Read a body."""
+        return cls(reader.u32(), Kept.read(reader), reader.raw(SHA256_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
     """An entry of the batch. Ids count from 0 without a gap; a file's bytes follow in DATA frames, then `End`.
 
-    ``parts`` is the path below the batch's root, outermost folder first. ``offset`` is where a resumed file goes
-    on, else 0. ``mtime_ns`` counts from 1970 in UTC.
+    ``parts`` is the path below the batch's root, outermost folder first. ``offset`` is where a file goes on of which
+    the receiver has a part, else 0. ``mtime_ns`` counts from 1970 in UTC.
     """
 
     TYPE: ClassVar[int] = 42
@@ -259,6 +314,11 @@ class Begin:
     mtime_ns: int = 0
     offset: int = 0
     reason: str = ""
+
+    @property
+    def key(self) -> FileKey:
+        """What an earlier part of this very file is found by."""
+        return FileKey.of(self.parts, self.size, self.mtime_ns)
 
     def encode(self) -> bytes:
         """The body."""
@@ -392,14 +452,14 @@ class Settled:
 
 Payload: TypeAlias = (
     Attach | Ping | Bye | Note | NoteAck | Start | Accept | Begin | End | Abandon | Total
-    | Finish | Closed | Cancel | StopBatch | Settled
+    | Finish | Closed | Cancel | StopBatch | Settled | Ask | Have
 )  # fmt: skip
 
 _TYPES: Final[dict[int, type[Payload]]] = {
     message.TYPE: message
     for message in (
         Attach, Ping, Bye, Note, NoteAck, Start, Accept, Begin, End, Abandon, Total,
-        Finish, Closed, Cancel, StopBatch, Settled,
+        Finish, Closed, Cancel, StopBatch, Settled, Ask, Have,
     )
 }  # fmt: skip
 NAMES: Final = {DATA: "Data", **{kind: message.__name__ for kind, message in _TYPES.items()}}

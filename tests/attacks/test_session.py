@@ -216,7 +216,7 @@ def test_a_receiver_that_lies_about_a_checksum_is_found_out(source: Path) -> Non
             attacker = Attacker(theirs)
             attacker.say(Attach(bytes(16), b"", 0, 0, SendPhase.IDLE, 0, ReceivePhase.IDLE))
             await attacker.until(40)
-            theirs._wire.transport.write(encode_frame(41, b"\0\0\0\1"))
+            theirs._wire.transport.write(encode_frame(41, b"\0\0\0\1" + b"\0\0" + b"\0"))
             while not isinstance(part := await theirs.receive(), Frame) or part.type != 44:
                 pass
             body = b"\0\0\0\1" + b"\0\1" + bytes(8) + b"w" * 32 + b"\0"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from file_trees import Tree, harvest, pair, parts_in, plant, transfer
+from file_trees import Tree, harvest, kept_in, named, pair, parts_in, plant, transfer
 from localpair.errors import TransferError
 from localpair.net.transport.stream import open_stream
 from localpair.net.transport.tls import server_context
@@ -102,7 +102,8 @@ def test_an_interrupted_receiver_leaves_nothing_half_written(source: Path, targe
         process.stderr.close()
         assert "KeyboardInterrupt" in said
         assert "never retrieved" not in said
-        assert harvest(target) == {}
+        assert named(target) == {}
+        assert [part.shown for part in kept_in(target)] == ["big"]
 
     run(main())
 

@@ -155,6 +155,47 @@ def test_the_second_client_meets_the_package_again(network: Lan, tmp_path: Path)
     files.check(sent=True, received=False)
 
 
+FILM: Tree = {"film.mkv": random.Random(2).randbytes(60_000_000)}
+ENOUGH = 5_000_000  # bytes that have arrived when a side is killed
+
+
+@pytest.mark.netns
+def test_the_second_client_goes_on_with_what_the_package_has_kept(network: Lan, tmp_path: Path) -> None:
+    files, kept = Places(tmp_path, FILM), str(tmp_path / "kept")
+    host = Device(network.host(0), files.home, ["host", "--receive", str(files.by_package), "--yes"])
+    SecondClient(network.host(1), "join", "--keep", kept).end(host.wait("offer")["offer"])
+    assert host.end() == 0
+    listening = Device(network.host(0), files.home, ["listen", "--yes", "--receive", str(files.by_package)])
+    where = [network.host(0).address, str(listening.wait("ready")["ports"]["tcp"]), kept]
+    first = SecondClient(network.host(1), "meet", *where, "--send", *files.paths)
+    listening.wait("progress", lambda event: event["bytes"] > ENOUGH)
+    first.process.kill()
+    first.process.communicate()
+    again = SecondClient(network.host(1), "meet", *where, "--send", *files.paths).end()
+    assert again["resumed"] == listening.wait("resumed")["bytes"] > ENOUGH
+    listening.interrupt()
+    files.check(sent=True, received=False)
+
+
+@pytest.mark.netns
+def test_the_package_goes_on_with_what_the_second_client_has_kept(network: Lan, tmp_path: Path) -> None:
+    files = Places(tmp_path, FILM)
+    words = ["join", "-", *files.package(sends=True, receives=False)]
+    listening = [network.host(0).address, "46821", "--receive", str(files.by_second)]
+    client = SecondClient(network.host(0), "host", *listening)
+    joining = Device(network.host(1), files.home, words, stdin=client.offer())
+    joining.wait("progress", lambda event: event["bytes"] > 2 * ENOUGH)
+    joining.process.kill()
+    client.process.communicate()
+    joining.end()
+    client = SecondClient(network.host(0), "host", *listening)
+    joining = Device(network.host(1), files.home, words, stdin=client.offer())
+    client.end()
+    assert joining.end() == 0
+    assert joining.wait("resumed")["bytes"] > ENOUGH
+    files.check(sent=False, received=True)
+
+
 def _agree(device: Device, said: dict[str, Any]) -> None:
     """Both have paired, with each other, and both screens showed the same code."""
     assert device.end() == 0, (device.events, device.talk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from localpair.events import Receipt
 from localpair.limits import SMALL_FILE_BYTES
 from localpair.protocol.filenames import PART_PREFIX
 from localpair.session import Session
+from localpair.transfer.kept import KeptPart, kept_parts
 from streams import Net, session_pair, until
 
 BIG = 3_000_000
@@ -50,6 +52,16 @@ def harvest(folder: Path) -> Tree:
     }
 
 
+def named(folder: Path) -> Tree:
+    """What has a name of its own, without the parts that are kept beside it."""
+    return {name: data for name, data in harvest(folder).items() if not name.startswith(PART_PREFIX)}
+
+
+def kept_in(folder: Path) -> list[KeptPart]:
+    with os.scandir(folder) as entries:
+        return kept_parts(entries)
+
+
 def parts_in(folder: Path) -> list[Path]:
     return list(folder.glob(f"{PART_PREFIX}*"))
 
@@ -74,5 +86,5 @@ async def pair(net: Net | None = None, **more: object) -> AsyncIterator[tuple[Se
 
 
 async def half_way(session: Session) -> None:
-    """Until a good part of a big file has arrived."""
-    await until(lambda: session._supervisor._stream.received > BIG // 3)
+    """Until a good part of a big file has arrived: enough to be kept."""
+    await until(lambda: session._supervisor._stream.received > BIG // 2)

@@ -41,7 +41,7 @@ from localpair.protocol.handshake import (
 )
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.protocol.messages import MessageQueue
-from localpair.protocol.receiver import FileEnded, FolderBegun, Receiver
+from localpair.protocol.receiver import FileEnded, FolderBegun, PartAsked, Receiver
 from localpair.protocol.rendezvous import Fire, Meeting
 from localpair.protocol.sender import Sender
 from localpair.qr import read_image, write_image
@@ -50,18 +50,21 @@ from localpair.transfer.placing import Spot, read_note
 from localpair.trust.file import Document, StoredRecord, dump, parse
 from localpair.visible import escaped
 from localpair.wire.beacon import BeaconKind, Part, Rendezvous, RendezvousStep
+from localpair.wire.filekey import Kept
 from localpair.wire.framing import Frame, FrameDecoder, Slice, encode_frame, frame_header
 from localpair.wire.offer import Offer
 from localpair.wire.payload import (
     DATA,
     Abandon,
     Accept,
+    Ask,
     Attach,
     Begin,
     Cancel,
     Closed,
     End,
     Finish,
+    Have,
     Kind,
     Note,
     NoteAck,
@@ -230,9 +233,9 @@ def take_transfer(data: bytes) -> None:
 
 def _give(message: Payload, receiver: Receiver, sender: Sender, notes: MessageQueue) -> None:
     match message:
-        case Start() | Begin() | End() | Abandon() | Total() | Finish() | Cancel():
+        case Start() | Ask() | Begin() | End() | Abandon() | Total() | Finish() | Cancel():
             receiver.receive(message)
-        case Accept() | Settled() | StopBatch() | Closed():
+        case Accept() | Settled() | Have() | StopBatch() | Closed():
             sender.receive(message)
         case Note():
             notes.receive(message)
@@ -256,6 +259,8 @@ def _drive(receiver: Receiver, sender: Sender) -> None:
             receiver.settle([Result(event.id)])
         elif isinstance(event, FileEnded):
             receiver.settle([Result(event.id, event.sha256)])
+        elif isinstance(event, PartAsked):
+            receiver.tell(Kept(event.key, 2), hashlib.sha256(b"ab").digest())
     for message in (*receiver.outbox, *sender.outbox):
         message.encode()
     receiver.outbox.clear()
@@ -270,6 +275,7 @@ def _drive(receiver: Receiver, sender: Sender) -> None:
 
 def _talk_of_files() -> tuple[bytes, ...]:
     begin = Begin(0, Kind.FILE, ("d", "a.txt"), 4)
+    kept = Kept(begin.key, 2)
     conversation = [
         Attach(bytes(16), b"", 0, 0, SendPhase.IDLE, 0, ReceivePhase.IDLE), Start(1), Total(1, 4, 1, ("d",)), begin,
         End(0, hashlib.sha256(b"abcd").digest()), Begin(1, Kind.FOLDER, ("e",)),
@@ -278,7 +284,15 @@ def _talk_of_files() -> tuple[bytes, ...]:
     ]  # fmt: skip
     frames = [encode_frame(one.TYPE, one.encode()) for one in conversation]
     frames.insert(4, frame_header(DATA, 4) + b"abcd")
-    return (b"".join(frames), b"".join(frames[:8]), b"".join(frames[:2] + frames[9:]))
+    goes_on = [Ask(kept.key), replace(begin, offset=2), Accept(1, (kept,)), Have(1, kept, bytes(32))]
+    parts = [encode_frame(one.TYPE, one.encode()) for one in goes_on]
+    parts.insert(2, frame_header(DATA, 2) + b"cd")
+    return (
+        b"".join(frames),
+        b"".join(frames[:8]),
+        b"".join(frames[:2] + frames[9:]),
+        b"".join(frames[:3] + parts[:3] + frames[5:9] + parts[3:]),
+    )
 
 
 # --- names

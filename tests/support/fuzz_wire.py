@@ -32,6 +32,7 @@ from localpair.wire.beacon import (
     RendezvousStep,
     Seen,
 )
+from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.framing import Frame, FrameDecoder, Slice, encode_frame
 from localpair.wire.messages import CallKind, Claims, Preamble, decode_message
 from localpair.wire.offer import Offer, OfferedAddress
@@ -80,13 +81,14 @@ MESSAGES: Final[tuple[messages.Message, ...]] = (
 )
 _STORED: Final = Result(4, bytes(32))
 _FAILED: Final = Result(5, reason="no room")
+_KEPT: Final = Kept(FileKey.of(("folder", "film"), 5_000_000, 1_600_000_000_000_000_000), 2_000_000)
 PAYLOADS: Final[tuple[Payload, ...]] = (
     payload.Attach(
         bytes(16), bytes(16), 3, 1, payload.SendPhase.OPEN, 2, payload.ReceivePhase.STOPPED, "enough", 6,
         Partial(6, 900, bytes(32)), (_STORED, _FAILED),
     ),
     payload.Ping(), payload.Bye(), payload.Note(1, b"hello"), payload.NoteAck(4, 3), payload.Start(1),
-    payload.Accept(1),
+    payload.Accept(1), payload.Accept(1, (_KEPT,)), payload.Ask(_KEPT.key), payload.Have(1, _KEPT, bytes(32)),
     payload.Begin(0, Kind.FILE, ("folder", "e\u0301 \U0001f600.txt"), 100, 1_600_000_000_000_000_000, 50),
     payload.Begin(1, Kind.MISSING, ("a",), reason="Permission denied"),
     payload.End(0, bytes(32)), payload.Abandon(0, "changed"), payload.Total(3, 900, 2, ("folder", "a.txt")),

@@ -22,6 +22,7 @@ from typing import Any
 from localpair.protocol.filenames import PART_PREFIX
 from localpair.transfer import placing
 from localpair.transfer.inbox import Inbox
+from localpair.transfer.kept import is_kept_name
 from localpair.transfer.parts import is_part_name
 
 CALLS = (
@@ -108,7 +109,11 @@ def faults(folder: Path, files: dict[str, bytes], own: dict[str, bytes]) -> list
     claims = {path.read_text() for path in folder.glob(f"{PART_PREFIX}*{placing.NOTE_SUFFIX}")}
     found = [f"before the sweep: {fault}" for fault in _wrong(folder, files, own, claims)]
     Inbox(folder).close()
-    left = [path.name for path in folder.iterdir() if path.name.startswith(PART_PREFIX)]
+    left = [
+        path.name
+        for path in folder.iterdir()
+        if path.name.startswith(PART_PREFIX) and not is_kept_name(path.name)
+    ]
     found += [f"after the sweep: {fault}" for fault in _wrong(folder, files, own, set())]
     return found + [f"left behind: {name}" for name in left]
 
@@ -119,7 +124,7 @@ def _wrong(folder: Path, files: dict[str, bytes], own: dict[str, bytes], claims:
         name = path.relative_to(folder).as_posix()
         if path.is_dir() or path.name.startswith(PART_PREFIX) or name in own:
             if (
-                is_part_name(path.name)
+                (is_part_name(path.name) or is_kept_name(path.name))
                 and stat.S_IMODE(path.stat().st_mode) & 0o077
                 and path.stat().st_nlink == 1
             ):

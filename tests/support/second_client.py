@@ -466,8 +466,10 @@ def main() -> None:
     options = parser().parse_args()
     link, paired = options.run(options)
     say(paired=device_id(paired.peer.key))
-    transfer(link.channel, options.send, options.receive, peer_gives=bool(paired.peer.flags & GIVES))
-    say(done=True)
+    resumed = transfer(
+        link.channel, options.send, options.receive, peer_gives=bool(paired.peer.flags & GIVES)
+    )
+    say(done=True, resumed=resumed)
 
 
 if __name__ == "__main__":

@@ -17,14 +17,15 @@ from typing import BinaryIO
 
 ATTACH, PING, BYE, NOTE, NOTE_ACK = 32, 33, 34, 35, 36
 START, ACCEPT, BEGIN, DATA, END, ABANDON, TOTAL, FINISH = range(40, 48)
-CANCEL, SETTLED, STOP, CLOSED = range(48, 52)
+CANCEL, SETTLED, STOP, CLOSED, ASK, HAVE = range(48, 54)
 FILE, FOLDER, UNREADABLE = range(3)
 EARLY_FRAME, FRAME, CHUNK = 4 << 10, (1 << 20) + 64, 512 << 10
 BATCH = 1
 WINDOW = 1024  # entries that are begun and not settled
 NAMES = 8  # of a batch, told before it is taken
 NO_CHECKSUM = bytes(32)
-PART = ".second-client-part"
+PART = ".second-client-part-"
+PATH_MARK = 12
 
 
 class ProtocolError(Exception):
@@ -83,6 +84,12 @@ def text(value: str, size: int) -> bytes:
     return len(raw).to_bytes(size, "big") + raw
 
 
+def key_of(names: tuple[str, ...], size: int, mtime: int) -> bytes:
+    """What a part is found by: the path, the size and the time of change."""
+    path = hashlib.sha256(b"".join(text(name, 2) for name in names)).digest()[:PATH_MARK]
+    return path + struct.pack(">QQ", size, mtime)
+
+
 @dataclass(frozen=True)
 class Entry:
     """A file or folder to send, under its names from the outermost folder on."""
@@ -90,12 +97,16 @@ class Entry:
     path: Path
     names: tuple[str, ...]
 
-    def begin(self, number: int) -> bytes:
+    def key(self) -> bytes:
+        status = self.path.stat()
+        return key_of(self.names, status.st_size, status.st_mtime_ns)
+
+    def begin(self, number: int, offset: int = 0) -> bytes:
         status = self.path.stat()
         kind, size = (FOLDER, 0) if self.path.is_dir() else (FILE, status.st_size)
         names = b"".join(text(name, 2) for name in self.names)
         head = struct.pack(">QBB", number, kind, len(self.names))
-        return head + names + struct.pack(">QQQ", size, status.st_mtime_ns, 0) + text("", 1)
+        return head + names + struct.pack(">QQQ", size, status.st_mtime_ns, offset) + text("", 1)
 
 
 def walk(path: Path, above: tuple[str, ...] = ()) -> Iterator[Entry]:
@@ -142,12 +153,15 @@ class Receiver:
         self.folder = folder
         self.expected = 0
         self.file: Incoming | None = None
+        self.had: tuple[bytes, int] | None = None  # told about a part: whose, and how long it is
         self.closed = False
 
     def handle(self, kind: int, body: bytes) -> None:
         match kind:
             case 40:  # START
-                self.channel.send(ACCEPT, body[:4])
+                self._accept(body[:4])
+            case 52:  # ASK
+                self._have(Reader(body))
             case 42:  # BEGIN
                 self._begin(Reader(body))
             case 43:  # DATA
@@ -164,6 +178,22 @@ class Receiver:
             case _:
                 raise ProtocolError(f"frame {kind} is not for a receiver")
 
+    def _accept(self, batch: bytes) -> None:
+        """Tell which parts an earlier run has left: this client has one peer, and one folder for it."""
+        parts = sorted(self.folder.glob(f"{PART}*"))
+        kept = [bytes.fromhex(part.name.removeprefix(PART)) + _u64(part.stat().st_size) for part in parts]
+        self.channel.send(ACCEPT, batch + struct.pack(">H", len(kept)) + b"".join(kept))
+
+    def _part(self, key: bytes) -> Path:
+        return self.folder / f"{PART}{key.hex()}"
+
+    def _have(self, body: Reader) -> None:
+        key = body.take(PATH_MARK + 16)
+        data = self._part(key).read_bytes() if self._part(key).exists() else b""
+        self.had = (key, len(data))
+        told = struct.pack(">I", BATCH) + key + _u64(len(data)) + hashlib.sha256(data).digest()
+        self.channel.send(HAVE, told)
+
     def _total(self, body: Reader) -> None:
         """What the sender has counted: this client asks nobody, and takes what fits the page."""
         _, _, roots = body.number(8), body.number(8), body.number(4)
@@ -174,8 +204,9 @@ class Receiver:
     def _begin(self, body: Reader) -> None:
         number, kind = body.number(8), body.number(1)
         names = [body.text(2) for _ in range(body.number(1))]
-        _, _, offset = body.number(8), body.number(8), body.number(8)
-        if self.file or number != self.expected or not names or offset:
+        size, mtime, offset = body.number(8), body.number(8), body.number(8)
+        key = key_of(tuple(names), size, mtime)
+        if self.file or number != self.expected or not names or (offset and self.had != (key, offset)):
             raise ProtocolError("an entry out of turn")
         self.expected += 1
         target = self._inside(names)
@@ -185,8 +216,10 @@ class Receiver:
             target.mkdir()
             self._settle(number, NO_CHECKSUM)
         else:
-            part = self.folder / PART
-            self.file = Incoming(number, target, part, part.open("xb"))
+            part = self._part(key)
+            self.file = Incoming(number, target, part, part.open("ab" if offset else "wb"))
+            if offset:
+                self.file.checksum.update(part.read_bytes())
 
     def _inside(self, names: list[str]) -> Path:
         """Where an entry lands. This client knows no way to escape a name: it takes harmless ones only."""
@@ -226,6 +259,9 @@ class Sender:
         self.roots = [path.name for path in paths]
         self.entries = [entry for path in paths for entry in walk(path)]
         self.sent = 0
+        self.kept: dict[bytes, int] = {}  # what the receiver has of files: how long its parts are
+        self.asked: bytes | None = None
+        self.resumed = 0  # bytes that were not sent again
         self.unsettled: dict[int, bytes] = {}  # checksums of entries, in order
         self.closed = not paths
 
@@ -237,6 +273,10 @@ class Sender:
     def handle(self, kind: int, body: bytes) -> None:
         match kind:
             case 41:  # ACCEPT
+                self._accepted(Reader(body))
+                self._go_on()
+            case 53:  # HAVE
+                self._told(Reader(body))
                 self._go_on()
             case 49:  # SETTLED
                 self._settled(Reader(body))
@@ -257,18 +297,45 @@ class Sender:
     def _go_on(self) -> None:
         """Send what the window has room for; finish once everything is settled."""
         while self.sent < len(self.entries) and self.sent - min(self.unsettled, default=self.sent) < WINDOW:
-            number, entry = self.sent, self.entries[self.sent]
-            self.sent += 1
-            self.channel.send(BEGIN, entry.begin(number))
-            self.unsettled[number] = (
-                self._content(number, entry.path) if entry.path.is_file() else NO_CHECKSUM
-            )
+            key = self.entries[self.sent].key()
+            if key in self.kept:
+                self.asked = key
+                self.channel.send(ASK, key)
+            if self.asked is not None:
+                return  # until it has been answered
+            self._send(0)
         if not self.unsettled:
             self.channel.send(FINISH, struct.pack(">I", BATCH))
 
-    def _content(self, number: int, path: Path) -> bytes:
+    def _accepted(self, body: Reader) -> None:
+        body.take(4)
+        for _ in range(body.number(2)):
+            key = body.take(PATH_MARK + 16)
+            self.kept[key] = body.number(8)
+
+    def _told(self, body: Reader) -> None:
+        body.take(4)
+        key, offset, checksum = body.take(PATH_MARK + 16), body.number(8), body.take(32)
+        if key != self.asked:
+            raise ProtocolError("an answer to no question")
+        self.asked = None
+        del self.kept[key]
+        with self.entries[self.sent].path.open("rb") as stream:
+            is_same = hashlib.sha256(stream.read(offset)).digest() == checksum
+        self.resumed += offset if is_same else 0
+        self._send(offset if is_same else 0)
+
+    def _send(self, offset: int) -> None:
+        number, entry = self.sent, self.entries[self.sent]
+        self.sent += 1
+        self.channel.send(BEGIN, entry.begin(number, offset))
+        is_file = entry.path.is_file()
+        self.unsettled[number] = self._content(number, entry.path, offset) if is_file else NO_CHECKSUM
+
+    def _content(self, number: int, path: Path, offset: int) -> bytes:
         checksum = hashlib.sha256()
         with path.open("rb") as stream:
+            checksum.update(stream.read(offset))
             while data := stream.read(CHUNK):
                 checksum.update(data)
                 self.channel.send(DATA, data)
@@ -283,6 +350,10 @@ class Sender:
                 raise ProtocolError(f"entry {number} did not arrive: {reason}")
 
 
+def _u64(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
 def attach() -> bytes:
     """The body of a session's first frame: nothing has happened yet."""
     token = secrets.token_bytes(16)
@@ -292,8 +363,8 @@ def attach() -> bytes:
     )
 
 
-def transfer(channel: Channel, paths: list[Path], folder: Path | None, *, peer_gives: bool) -> None:
-    """One session: send ``paths``, receive in ``folder`` what the peer gives, and say goodbye."""
+def transfer(channel: Channel, paths: list[Path], folder: Path | None, *, peer_gives: bool) -> int:
+    """One session: send ``paths``, receive in ``folder`` what the peer gives, and say goodbye. Bytes not sent again."""
     channel.limit = FRAME
     channel.send(ATTACH, attach())
     if channel.receive()[0] != ATTACH:
@@ -306,11 +377,12 @@ def transfer(channel: Channel, paths: list[Path], folder: Path | None, *, peer_g
         kind, body = channel.receive()
         if kind == BYE:
             raise ProtocolError("goodbye too early")
-        if kind in (ACCEPT, SETTLED, STOP, CLOSED):
+        if kind in (ACCEPT, SETTLED, STOP, CLOSED, HAVE):
             sender.handle(kind, body)
         elif kind not in (PING, NOTE_ACK):
             receiver.handle(kind, body)
     farewell(channel)
+    return sender.resumed
 
 
 def farewell(channel: Channel) -> None:

@@ -21,7 +21,7 @@ def of_item(item: results.Item) -> tuple[str, Fields]:
             return _of_command_line(item)
         case results.ApprovalAsked() | results.ReceiveAsked() | results.AnswerTaken():
             return _of_prompt(item)
-        case events.Progress() | events.Sent() | events.Received():
+        case events.Progress() | events.Resumed() | events.Sent() | events.Received():
             return _of_payload(item)
         case events.AddressAttempt() | events.OwnAddressSeen():
             return "address", _of_address(item)
@@ -132,7 +132,9 @@ def _of_files(carried: results.Carried) -> Fields:
     return {"files": carried.files, "bytes": carried.bytes}
 
 
-def _of_payload(item: events.Progress | events.Sent | events.Received) -> tuple[str, Fields]:
+def _of_payload(
+    item: events.Progress | events.Resumed | events.Sent | events.Received,
+) -> tuple[str, Fields]:
     match item:
         case events.Progress():
             return "progress", {
@@ -142,6 +144,8 @@ def _of_payload(item: events.Progress | events.Sent | events.Received) -> tuple[
                 "total": item.total,
                 "files": item.files,
             }
+        case events.Resumed():
+            return "resumed", {"direction": item.direction, "file": item.file, "bytes": item.bytes}
         case events.Sent():
             return "sent", {"path": item.path, "bytes": item.bytes, "sha256": item.sha256}
         case events.Received():

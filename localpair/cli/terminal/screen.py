@@ -62,6 +62,11 @@ class Screen:
                 self._show_call(item)
             case events.Judged():
                 self._show_notes(item.verdict)
+            case events.Resumed():
+                there = "are there" if item.direction == "send" else "are here"
+                self._talk.note(
+                    f"Going on with {printable(item.file)}: {size(item.bytes)} of it {there} already."
+                )
             case events.Reconnected():
                 self._talk.note(f"The connection broke; it goes on over {item.path.remote}.")
             case events.Paired() | results.NetworkVerdict():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import localpair.transfer.inbox
-from file_trees import BIG, TREE, harvest, pair, plant, transfer
+from file_trees import BIG, TREE, harvest, named, pair, plant, transfer
 from localpair.errors import LocalError, TransferError
 from localpair.transfer.inbox import PartFile
 from streams import run, until
@@ -65,10 +65,10 @@ def test_a_full_disk_ends_the_batch_on_both_sides(
             assert isinstance(sent, TransferError)
             assert "No space left" in sent.message
             assert str(target) not in sent.message
-            assert harvest(target) == {}
+            assert named(target) == {}
             monkeypatch.undo()
             await transfer(one, other, [folder], target)
-        assert harvest(target) == TREE
+        assert named(target) == TREE
 
     run(main())
 

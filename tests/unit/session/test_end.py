@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from file_trees import TREE, half_way, harvest, pair, plant, transfer
+from file_trees import TREE, half_way, harvest, kept_in, named, pair, plant, transfer
 from localpair.errors import TransferError, UnreachableError
 from localpair.events import Event, Receipt
 from streams import Net, run, session_pair, until
@@ -72,7 +72,8 @@ def test_closing_in_the_middle_of_a_transfer_is_told(source: Path, target: Path)
             await one.close()
             for outcome in await asyncio.gather(*moving, return_exceptions=True):
                 assert isinstance(outcome, TransferError)
-            assert harvest(target) == {}
+            assert named(target) == {}
+            assert kept_in(target)
 
     run(main())
 
@@ -107,7 +108,8 @@ def test_a_peer_that_vanishes_is_a_transfer_error_everywhere(source: Path, targe
             for task in (waiting, receiving, sending):
                 with pytest.raises(TransferError, match="broke"):
                     await task
-            assert harvest(target) == {}
+            assert named(target) == {}
+            assert kept_in(target)
             with pytest.raises(TransferError):
                 await other.send_message(b"x")
             with pytest.raises(TransferError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from file_trees import BIG, TREE, Tree, half_way, harvest, pair, parts_in, plant, transfer
+from file_trees import BIG, TREE, Tree, half_way, harvest, kept_in, named, pair, plant, transfer
 from localpair.errors import TransferError, UnreachableError
 from localpair.events import Event, Progress, Received, Reconnected, Sent
 from localpair.net.transport.stream import FrameStream
@@ -181,14 +181,14 @@ def test_a_peer_that_was_started_anew_is_not_taken_for_the_old_one(source: Path,
             with pytest.raises(TransferError, match="started anew"):
                 await one.send_message(b"x")
             await newcomer.close()
-        assert harvest(target) == {}
+        assert named(target) == {}
 
     run(main())
 
 
 def test_nobody_comes_back(source: Path, target: Path) -> None:
     async def main() -> None:
-        net = Net(cuts=[BIG // 2])
+        net = Net(cuts=[BIG - 200_000])
         net.broken = UnreachableError("no path led to it")
         async with pair(net) as (one, other):
             outcomes = await asyncio.gather(
@@ -197,8 +197,9 @@ def test_nobody_comes_back(source: Path, target: Path) -> None:
         for outcome in outcomes:
             assert isinstance(outcome, TransferError)
             assert "no path led to it" in outcome.message
-        assert not parts_in(target)
-        assert "d/big.bin" not in harvest(target)
+            assert "goes on where it stood" in str(outcome.hint)
+        assert [part.shown for part in kept_in(target)] == ["big.bin"]
+        assert "d/big.bin" not in named(target)
 
     run(main())
 

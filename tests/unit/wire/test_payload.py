@@ -17,10 +17,12 @@ import places
 from localpair.errors import WireError
 from localpair.labels import clean_label
 from localpair.limits import FRAME_BYTES, NAME_WIRE_BYTES, PATH_DEPTH, REASON_BYTES, UNSETTLED_ENTRIES
+from localpair.wire.filekey import PATH_BYTES, FileKey, Kept
 from localpair.wire.framing import Frame
 from localpair.wire.payload import (
     Abandon,
     Accept,
+    Ask,
     Attach,
     Begin,
     Bye,
@@ -28,6 +30,7 @@ from localpair.wire.payload import (
     Closed,
     End,
     Finish,
+    Have,
     Kind,
     Note,
     NoteAck,
@@ -60,6 +63,9 @@ EXAMPLES: list[Payload] = [
     NoteAck(9, 8),
     Start(1),
     Accept(1),
+    Accept(1, (Kept(FileKey.of(("photos", "sommer.jpg"), 1_234_567, 1_700_000_000_123_456_789), 1_048_576),)),
+    Ask(FileKey.of(("photos", "sommer.jpg"), 1_234_567, 1_700_000_000_123_456_789)),
+    Have(1, Kept(FileKey.of(("photos", "sommer.jpg"), 1_234_567, 1_700_000_000_123_456_789), 1_048_576), HASH),
     Begin(0, Kind.FOLDER, ("photos",)),
     Begin(1, Kind.FILE, ("photos", "sommer.jpg"), 1_234_567, 1_700_000_000_123_456_789),
     Begin(1, Kind.FILE, ("photos", "sommer.jpg"), 1_234_567, 1_700_000_000_123_456_789, offset=524_288),
@@ -80,6 +86,8 @@ u32 = st.integers(0, 2**32 - 1)
 hashes = st.binary(min_size=32, max_size=32)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 reasons = st.text("abc. äж/", max_size=40).map(clean_label)
+keys = st.builds(FileKey, st.binary(min_size=PATH_BYTES, max_size=PATH_BYTES), u64, u64)
+kept = st.builds(Kept, keys, u64)
 results = st.builds(Result, u64, hashes, reasons)
 payloads = st.one_of(
     st.builds(
@@ -89,11 +97,13 @@ payloads = st.one_of(
     ),
     st.builds(Note, u64, st.binary(max_size=200)),
     st.builds(NoteAck, u64, u64),
-    st.builds(Start, u32) | st.builds(Accept, u32) | st.builds(Finish, u32) | st.builds(Closed, u32),
+    st.builds(Accept, u32, st.lists(kept, max_size=5).map(tuple)),
+    st.builds(Start, u32) | st.builds(Finish, u32) | st.builds(Closed, u32),
     st.builds(
         Begin, u64, st.sampled_from(Kind), st.lists(texts, min_size=1, max_size=PATH_DEPTH).map(tuple), u64, u64,
         u64, reasons,
     ),
+    st.builds(Ask, keys) | st.builds(Have, u32, kept, hashes),
     st.builds(End, u64, hashes),
     st.builds(Abandon, u64, reasons) | st.builds(Cancel, u32, reasons) | st.builds(StopBatch, u32, reasons),
     st.builds(Total, u64, u64, u32, st.lists(texts, max_size=5).map(tuple)),
