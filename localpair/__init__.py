@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     )
     from localpair.terms import Terms
     from localpair.trace import tracing
+    from localpair.transfer.housekeeping import KeptPart, kept_parts, overdue_parts, remove_parts
     from localpair.trust.file import DeviceRecord, DeviceState
     from localpair.trust.store import TrustStore
     from localpair.wire.offer import Offer
@@ -93,6 +94,7 @@ _WHERE = {
     "localpair.settings": "ApprovalRequest Approver Chooser ReceiveApprover ReceiveRequest Settings",
     "localpair.terms": "Terms",
     "localpair.trace": "tracing",
+    "localpair.transfer.housekeeping": "KeptPart kept_parts overdue_parts remove_parts",
     "localpair.trust.store": "TrustStore",
     "localpair.trust.file": "DeviceRecord DeviceState",
     "localpair.wire.offer": "Offer",
@@ -118,6 +120,7 @@ __all__ = [
     "Event",
     "Evidence",
     "Hosting",
+    "KeptPart",
     "Listening",
     "LocalError",
     "LocalpairError",
@@ -162,8 +165,11 @@ __all__ = [
     "discover",
     "host",
     "join",
+    "kept_parts",
     "listen",
+    "overdue_parts",
     "reach",
+    "remove_parts",
     "tracing",
 ]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from localpair import settings
     from localpair.diagnosis.record import Finding, Report
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from localpair.pairing.host import Hosting
     from localpair.pairing.listen import Listening
     from localpair.settings import Approver, Chooser
+    from localpair.transfer.housekeeping import KeptPart
     from localpair.trust import store as trust
     from localpair.wire.offer import Offer
 
@@ -48,6 +50,9 @@ class Api(Protocol):
     async def acquire_addresses(
         self, *, peer_wait: float, on_attempt: Callable[[AddressAttempt], None]
     ) -> AddressReport: ...
+    def kept_parts(self, folder: Path) -> list[KeptPart]: ...
+    def overdue_parts(self, parts: list[KeptPart]) -> list[KeptPart]: ...
+    def remove_parts(self, folder: Path, parts: Iterable[KeptPart]) -> list[KeptPart]: ...
     async def diagnose(self, *, deadline: float, on_finding: Callable[[Finding], None]) -> Report: ...
 
 

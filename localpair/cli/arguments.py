@@ -132,7 +132,14 @@ def _add_devices(parser: argparse.ArgumentParser) -> None:
     rename.add_argument("device", metavar="DEVICE")
     rename.add_argument("name", metavar="NAME", type=_name)
     _add_json(rename, nested=True)
+    _add_parts(actions.add_parser("parts", help="files that did not arrive whole", **_page(helptexts.PARTS)))
     _add_rules(actions.add_parser("rules", help="what happens to what it sends", **_page(helptexts.RULES)))
+
+
+def _add_parts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("device", metavar="DEVICE", nargs="?", default="", help=helptexts.PARTS_OF)
+    parser.add_argument("--remove", action="store_true", help=helptexts.REMOVE_PARTS)
+    _add_json(parser, nested=True)
 
 
 def _add_rules(parser: argparse.ArgumentParser) -> None:
@@ -285,6 +292,7 @@ def _devices(given: argparse.Namespace) -> options.Devices:
         name=getattr(given, "name", ""),
         json=given.json,
         rule=_rule(given) if given.action == "rules" else options.RuleOptions(),
+        remove=getattr(given, "remove", False),
     )
 
 

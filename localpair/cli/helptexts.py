@@ -129,6 +129,17 @@ examples:
     ),
 }
 
+PARTS: Final = """\
+Lists the parts of files that did not arrive whole, in the folders that this
+device has received into. Sending such a file again goes on where it stood.
+Those that are too old or too many are removed, which is said.
+
+examples:
+  localpair devices parts
+  localpair devices parts kitchen --remove
+"""
+PARTS_OF: Final = "only those that this device sent"
+REMOVE_PARTS: Final = "removes all that are listed"
 RULES: Final = """\
 Shows what happens to files that a paired device sends, or changes it. What is
 not given stays as it is. A running `localpair listen` goes by it at once.

@@ -103,11 +103,12 @@ class RuleOptions:
 class Devices:
     """``localpair devices``: what the trust store holds, and changes to it."""
 
-    action: Literal["list", "rename", "rules", "forget", "revoke"] = "list"
+    action: Literal["list", "rename", "rules", "parts", "forget", "revoke"] = "list"
     device: str = ""
     name: str = ""
     json: bool = False
     rule: RuleOptions = RuleOptions()
+    remove: bool = False  # the parts that ``parts`` lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def needs_output(command: Command) -> bool:
         case Host():
             return command.options.qr in {None, "terminal", "none"}  # else the offer is in a picture
         case Devices():
-            return command.action == "list"
+            return command.action == "list" or (command.action == "parts" and not command.remove)
         case Diagnose():
             return command.output is None
         case Join() | Send() | Listen():

@@ -73,7 +73,9 @@ class Inbound:
     def _landing(self, rule: DeviceRule) -> Path:
         if not rule.folder:
             return self.folder
-        return files.landing_folder(Path(rule.folder), self.talk, allow_hidden=self.terms.allow_hidden)
+        landing = files.landing_folder(Path(rule.folder), self.talk, allow_hidden=self.terms.allow_hidden)
+        self.store.note_folder(landing)
+        return landing
 
     def _bounded(self, rule: DeviceRule) -> Terms:
         if rule.max_size is None:
@@ -94,6 +96,7 @@ def inbound(folder: Path, terms: Terms, context: Context, prompts: Prompts) -> I
     ):
         prompts.require_person(gives=False)
     landing = files.landing_folder(folder, context.output.talk, allow_hidden=terms.allow_hidden)
+    store.note_folder(landing)
     return Inbound(landing, terms, prompts, store, context.output.talk)
 
 

@@ -44,6 +44,10 @@ class KeptPart:
     bytes: int
     changed: float
 
+    def is_from(self, device_id: str) -> bool:
+        """Whether this device has sent it."""
+        return self.sender == sender_mark(device_id)
+
 
 def sender_mark(device_id: str) -> str:
     """What stands for a device in the names of its parts."""

@@ -12,6 +12,7 @@ from localpair.keys import DeviceIdentity, Role
 from localpair.labels import better_label, clean_label
 from localpair.marks import raised
 from localpair.trust.file import DeviceRecord, DeviceState, Document, TrustFile, remembered
+from localpair.trust.folders import known_folders, note_folder
 from localpair.trust.state_folder import (
     create_private,
     locked,
@@ -90,6 +91,14 @@ class TrustStore:
             raise UsageError(f"no paired device is called {shown!r}", hint="`localpair devices` lists them")
         listing = ", ".join(f"{record.name} ({record.device_id})" for record in found)
         raise UsageError(f"{shown!r} could be any of: {listing}", hint="use the id, or more of it")
+
+    def folders(self) -> list[Path]:
+        """The folders that this device has received into, the latest first."""
+        return known_folders(self.folder)
+
+    def note_folder(self, folder: Path) -> None:
+        """This device receives into ``folder`` now."""
+        note_folder(self.folder, folder)
 
     @property
     def generation(self) -> int:

@@ -18,6 +18,7 @@ from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import AnswerError, Refusal, RefusedError
 from localpair.settings import ReceiveRequest
 from localpair.terms import Terms
+from localpair.transfer.housekeeping import kept_parts, overdue_parts, remove_parts
 from localpair.trust.store import TrustStore
 
 __all__ = [
@@ -204,6 +205,10 @@ class Api:
 
     def TrustStore(self) -> TrustStore:  # noqa: N802 - a class over there
         return TrustStore(self.home)
+
+    kept_parts = staticmethod(kept_parts)
+    overdue_parts = staticmethod(overdue_parts)
+    remove_parts = staticmethod(remove_parts)
 
     def host(self, settings: Settings, *, store: Any, approve: Any, choose: Any) -> Any:
         self.pairing.choose = choose

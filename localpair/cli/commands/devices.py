@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from localpair.cli.commands import parts
 from localpair.cli.files import prepare_folder
 from localpair.cli.options import RuleOptions
 from localpair.cli.output import results
@@ -22,6 +23,9 @@ async def run(command: Devices, context: Context) -> None:
     """List or change the devices. Raises UsageError for a device that is not there, StateError for the store."""
     store = context.api.TrustStore()
     talk = context.output.talk
+    if command.action == "parts":
+        parts.run(command, context, store)
+        return
     if command.action == "list":
         records = store.devices()
         context.output.show_all([_fact(record) for record in records])

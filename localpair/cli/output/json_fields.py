@@ -17,7 +17,13 @@ Fields: TypeAlias = dict[str, object]
 def of_item(item: results.Item) -> tuple[str, Fields]:
     """The name of the event of ``item`` and its fields, without ``event`` and ``t``."""
     match item:
-        case results.TrustedDevice() | results.Checked() | results.NetworkVerdict() | results.SessionClosed():
+        case (
+            results.TrustedDevice()
+            | results.ListedPart()
+            | results.Checked()
+            | results.NetworkVerdict()
+            | results.SessionClosed()
+        ):
             return _of_command_line(item)
         case results.ApprovalAsked() | results.ReceiveAsked() | results.AnswerTaken():
             return _of_prompt(item)
@@ -108,13 +114,20 @@ def _of_approval(item: results.ApprovalAsked | events.CodeShown, *, asked: bool)
 
 
 def _of_command_line(
-    item: results.TrustedDevice | results.Checked | results.NetworkVerdict | results.SessionClosed,
+    item: results.TrustedDevice
+    | results.ListedPart
+    | results.Checked
+    | results.NetworkVerdict
+    | results.SessionClosed,
 ) -> tuple[str, Fields]:
     match item:
         case results.TrustedDevice():
             rule = item.rule
             accepted = {"accept": str(rule.accept), "receive": rule.folder, "max_size": rule.max_size}
             return "device", {**{name: getattr(item, name) for name in item.__slots__}, "rule": accepted}
+        case results.ListedPart():
+            fields = {name: getattr(item, name) for name in item.__slots__}
+            return "part", {**fields, "folder": str(item.folder)}
         case results.Checked():
             return "check", dict(item.finding.to_dict())
         case results.NetworkVerdict():

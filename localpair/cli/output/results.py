@@ -36,6 +36,22 @@ class TrustedDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedPart:
+    """A part of a file that did not arrive whole. ``name`` is the beginning of the file's; ``device_id`` and ``device``
+    are empty where its sender is not known any more; ``changed`` in seconds since 1970.
+    """
+
+    name: str
+    bytes: int
+    size: int
+    device_id: str
+    device: str
+    folder: FilePath
+    changed: float
+    state: str  # kept | removed | in use
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalAsked:
     """This side has to agree to the pair. Both screens show the same ``code`` (six digits) now."""
 
@@ -115,6 +131,13 @@ class AnswerTaken:
 
 
 Fact: TypeAlias = (
-    TrustedDevice | Checked | ApprovalAsked | ReceiveAsked | AnswerTaken | NetworkVerdict | SessionClosed
+    TrustedDevice
+    | ListedPart
+    | Checked
+    | ApprovalAsked
+    | ReceiveAsked
+    | AnswerTaken
+    | NetworkVerdict
+    | SessionClosed
 )
 Item: TypeAlias = Event | Fact

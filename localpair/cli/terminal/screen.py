@@ -190,6 +190,11 @@ def _row(item: results.Item) -> tuple[str, ...]:
         case results.TrustedDevice():
             since, met = f"since {_day(item.created)[:10]}", f"met {_day(item.last_seen)}"
             return (printable(item.name, 40), item.device_id, item.state, since, met, _rule_column(item.rule))
+        case results.ListedPart():
+            much = f"{size(item.bytes)} of {size(item.size)}"
+            whose = f"from {printable(item.device, 24) or 'a stranger'}"
+            day = _day(item.changed)[:10]
+            return (item.state, printable(item.name, 24), much, whose, day, printable(str(item.folder), 60))
         case events.AddressAttempt():
             where = str(item.address) if item.address is not None else "-"
             return (f"stage {item.stage}", where, item.interface or "-", item.outcome, printable(item.reason))

@@ -62,6 +62,8 @@ ITEMS: list[results.Item] = [
     events.Progress("send", "a.txt", 3, None, 1),
     SENT,
     RECEIVED,
+    events.Resumed("send", "a.txt", 5),
+    results.ListedPart("film", 2, 5, "3f2a", "kitchen", Path("in"), 1.0, "kept"),
     events.Reconnected(PATH),
     results.TrustedDevice("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0, DeviceRule()),
     results.Checked(Finding("interfaces", Status.OK, 0.0, 1.0, "3 up", {"count": 3})),
