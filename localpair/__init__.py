@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Resumed,
         SealedHeard,
         Sent,
+        Unchanged,
     )
     from localpair.net.agent.gathering import AddressReport
     from localpair.pairing.api import host, join, listen, reach
@@ -82,7 +83,7 @@ _WHERE = {
     "TransferError UnreachableError UsageError WireError",
     "localpair.events": "AddressAttempt AnswerIssued Attempt CodeShown Direction Event NearbyPeer OfferIssued "
     "OwnAddressSeen Paired Path Peer PeerFound PeerGone Phase Progress Ready Receipt Received Reconnected "
-    "Resumed SealedHeard Sent",
+    "Resumed SealedHeard Sent Unchanged",
     "localpair.pairing.discover": "acquire_addresses discover",
     "localpair.pairing.host": "Hosting",
     "localpair.pairing.listen": "Listening",
@@ -157,6 +158,7 @@ __all__ = [
     "Terms",
     "TransferError",
     "TrustStore",
+    "Unchanged",
     "UnreachableError",
     "UsageError",
     "WireError",

@@ -254,6 +254,15 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A file was not sent: under this name the receiver has one of the same size and checksum already."""
+
+    direction: str  # send | receive
+    file: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """The peer has stored this file and confirmed its checksum."""
 
@@ -308,6 +317,7 @@ Event: TypeAlias = (
     | Paired
     | Progress
     | Resumed
+    | Unchanged
     | Sent
     | Received
     | Reconnected
@@ -339,4 +349,5 @@ __all__ = [
     "Resumed",
     "SealedHeard",
     "Sent",
+    "Unchanged",
 ]

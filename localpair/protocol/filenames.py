@@ -100,6 +100,15 @@ def stored_name(name: str, *, allow_hidden: bool) -> str:
     return shown_path((safe if allow_hidden else harmless_name(safe),))
 
 
+def stored(name: str, *, allow_hidden: bool) -> str:
+    """What a peer's ``name`` would be called here; empty for one that would be refused."""
+    try:
+        safe = safe_name(name)
+    except WireError:
+        return ""
+    return safe if allow_hidden else harmless_name(safe)
+
+
 class NameTree:
     """Gives every entry of one batch a safe path of its own, also on a file system that takes "A" and "a" for one.
 
@@ -121,6 +130,11 @@ class NameTree:
         """A path of its own for the file that the peer calls ``parts``. Raises WireError like ``safe_name``."""
         parent = self.folder(parts[:-1])
         return (*parent, self._claim(parent, self._clean(parts[-1])))
+
+    def probable(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """The path that ``file`` would give if nothing else claimed it. Raises WireError like ``safe_name``."""
+        name = safe_name(parts[-1])
+        return (*self.folder(parts[:-1]), name if self._allow_hidden else harmless_name(name))
 
     def folder(self, parts: tuple[str, ...]) -> tuple[str, ...]:
         """The path of a folder: the same each time it is named. Raises WireError like ``safe_name``."""

@@ -76,6 +76,25 @@ class FileBegun:
 
 
 @dataclass(frozen=True, slots=True)
+class FileChecked:
+    """Look for a file ``parts`` of ``size`` bytes, then ``settle`` with its checksum, or without one."""
+
+    id: int
+    parts: tuple[str, ...]
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileStands:
+    """The sender leaves out a file that is there already; it is settled."""
+
+    id: int
+    parts: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class PartAsked:
     """The sender wants to go on with this file: look at the part of it, then ``tell``."""
 
@@ -141,7 +160,7 @@ class BatchCancelled:
 
 
 ReceiveEvent: TypeAlias = (
-    FolderBegun | PartAsked | FileBegun | FileEnded | FileDropped | EntryFailed | Counted
+    FolderBegun | FileChecked | FileStands | PartAsked | FileBegun | FileEnded | FileDropped | EntryFailed | Counted
     | BatchOpened | BatchFinished | BatchExceeded | BatchCancelled
 )  # fmt: skip
 
@@ -205,17 +224,27 @@ class Receiver:
         self._results: dict[int, Result] = {}
         self._partial: Partial | None = None
         self._kept: tuple[Kept, ...] = ()
+        self._compares = False
+        self._checks = 0
+        self.tops = Start(0)  # what was said of the batch's root when it was offered
         self._asked: FileKey | None = None
         self._told: Kept | None = None  # the part that the next file may go on with
 
-    def want(self, terms: Terms, approved: Counted | None = None, kept: tuple[Kept, ...] = ()) -> None:
+    def want(
+        self,
+        terms: Terms,
+        approved: Counted | None = None,
+        kept: tuple[Kept, ...] = (),
+        *,
+        compares: bool = False,
+    ) -> None:
         """Take the batch that is offered, or the next one, on these terms.
 
         Where a person was asked, ``approved`` is what was said of it: it may not bring much more then. ``kept`` are
-        parts of files that earlier sessions with this sender have left.
+        parts of files that earlier sessions with this sender have left; it ``compares`` where whole ones may be there.
         """
         self._wanted = True
-        self._terms, self._approved, self._kept = terms, approved, kept
+        self._terms, self._approved, self._kept, self._compares = terms, approved, kept, compares
         self._names = NameTree(allow_hidden=terms.allow_hidden)
         if self.phase is ReceivePhase.OFFERED:
             self._accept()
@@ -240,7 +269,7 @@ class Receiver:
     def receive(self, message: Start | Ask | Begin | End | Abandon | Total | Finish | Cancel) -> None:
         """Take a message of the sender. Raises WireError where it does not fit."""
         if isinstance(message, Start):
-            self._start(message.batch)
+            self._start(message)
         elif isinstance(message, Cancel):
             self._cancel(message)
         elif self.phase is ReceivePhase.STOPPED:
@@ -323,18 +352,19 @@ class Receiver:
         if gone and self.phase in {ReceivePhase.OFFERED, ReceivePhase.OPEN, ReceivePhase.STOPPED}:
             self._cancel(Cancel(self.batch, "the sender ended it while the connection was broken"))
         elif self.phase is ReceivePhase.OPEN and peer.send_phase is SendPhase.OFFERED:
-            self.outbox.append(Accept(self.batch, self._kept))  # the one before was lost
+            self.outbox.append(Accept(self.batch, self._kept, self._compares))  # the one before was lost
 
     # --- messages
 
-    def _start(self, batch: int) -> None:
+    def _start(self, message: Start) -> None:
+        batch = message.batch
         if batch == self.batch and self.phase is not ReceivePhase.IDLE:
             return  # told twice, around a new connection
         if batch <= self.batch:
             raise WireError(f"batch {batch} after batch {self.batch}")
         if self.phase in {ReceivePhase.OFFERED, ReceivePhase.OPEN}:
             raise WireError("a second batch before the end of the first")
-        self.batch = batch
+        self.batch, self.tops, self._checks = batch, message, 0
         self.phase = ReceivePhase.OFFERED
         self.next_id = 0
         self.reason = ""
@@ -347,7 +377,7 @@ class Receiver:
         self.phase = ReceivePhase.OPEN
         self._begun = _Begun()
         self._names = NameTree(allow_hidden=self._terms.allow_hidden)
-        self.outbox.append(Accept(self.batch, self._kept))
+        self.outbox.append(Accept(self.batch, self._kept, self._compares))
         self.events.append(BatchOpened())
         if self.counted is not None:
             self._tell_counted(self.counted)
@@ -402,7 +432,10 @@ class Receiver:
     def _exceeds(self, message: Begin) -> bool:
         """Count the entry; whether it is more than was agreed to, so that the batch is over."""
         self._begun.add(message)
-        excess = self._terms.excess(message.id + 1, self._begun.size)
+        if message.kind is Kind.CHECK:
+            self._checks += 1  # costs no place, and there may be as many
+        entries = max(message.id + 1 - self._checks, self._checks)
+        excess = self._terms.excess(entries, self._begun.size)
         return not self._hold_to(excess or self._beyond_approved(message))
 
     def _beyond_approved(self, message: Begin) -> str:
@@ -436,7 +469,17 @@ class Receiver:
                 self._paths[message.id] = self._names.folder(message.parts)
                 self.events.append(FolderBegun(message.id, self._paths[message.id]))
                 return
+            if message.kind is Kind.CHECK:
+                self._paths[message.id] = self._names.probable(message.parts)
+                self.events.append(
+                    FileChecked(message.id, self._paths[message.id], message.size, message.mtime_ns)
+                )
+                return
             self._paths[message.id] = earlier or self._names.file(message.parts)
+            if message.kind is Kind.SAME:
+                self.events.append(FileStands(message.id, self._paths[message.id], message.size))
+                self.settle([Result(message.id)])
+                return
         except WireError as error:
             if self._open is not None:
                 self._open.wanted = False

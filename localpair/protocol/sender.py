@@ -56,6 +56,14 @@ class EntrySettled:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckSettled:
+    """The receiver has told the checksum of what is there of this size; NO_SHA256 where nothing is."""
+
+    id: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PartTold:
     """The receiver has ``offset`` bytes of the file that was asked about, with this checksum; 0 where it has none."""
 
@@ -75,7 +83,7 @@ class BatchDone:
     """The receiver knows that the batch is complete."""
 
 
-SendEvent: TypeAlias = Accepted | EntrySettled | PartTold | StoppedByReceiver | BatchDone
+SendEvent: TypeAlias = Accepted | EntrySettled | CheckSettled | PartTold | StoppedByReceiver | BatchDone
 
 _NOTHING_KEPT: Final[Mapping[FileKey, int]] = MappingProxyType({})
 
@@ -93,13 +101,16 @@ class Sender:
         self.phase = SendPhase.IDLE
         self.next_id = 0
         self.kept = _NOTHING_KEPT  # lengths of the parts that the receiver has of earlier sessions
+        self.compares = False  # some files may be there already
         self._asked: FileKey | None = None
+        self._checks: set[int] = set()  # of what is unsettled
         self._unsettled: dict[
             int, bytes
         ] = {}  # checksums of entries begun, in order; NO_SHA256 before their end
         self._open: int | None = None
         self._left = 0
         self._total: Total | None = None
+        self._start = Start(0)
 
     @property
     def room(self) -> bool:
@@ -111,15 +122,16 @@ class Sender:
         """Whether nothing is open and nothing is owed."""
         return not self._unsettled and self._open is None
 
-    def offer(self) -> None:
-        """Start a new batch."""
+    def offer(self, tops: int = 0, names: tuple[str, ...] = ()) -> None:
+        """Start a new batch, of ``tops`` files and folders, the first of which are called ``names``."""
         self._require(SendPhase.IDLE)
         self.batch += 1
         self.phase = SendPhase.OFFERED
         self.next_id = 0
-        self.kept = _NOTHING_KEPT
+        self.kept, self.compares = _NOTHING_KEPT, False
         self._total = None
-        self.outbox.append(Start(self.batch))
+        self._start = Start(self.batch, tops, names)
+        self.outbox.append(self._start)
 
     def count(self, total: Total) -> None:
         """So much is in the batch: what a person may be asked about before it is taken."""
@@ -142,7 +154,9 @@ class Sender:
             raise ValueError("an entry is under way, or too many are unsettled")
         number, self.next_id = self.next_id, self.next_id + 1
         self._unsettled[number] = NO_SHA256
-        if kind is Kind.FILE:
+        if kind is Kind.CHECK:
+            self._checks.add(number)
+        elif kind is Kind.FILE:
             self._open, self._left = number, size - offset
         self.outbox.append(Begin(number, kind, parts, size, max(mtime_ns, 0), offset, reason))
         return number
@@ -227,7 +241,7 @@ class Sender:
         if self.phase is SendPhase.IDLE:
             return None
         if self.phase is SendPhase.OFFERED and peer.receive_batch != self.batch:
-            self.outbox.append(Start(self.batch))
+            self.outbox.append(self._start)
             return None
         if peer.receive_batch != self.batch or peer.receive_phase is ReceivePhase.IDLE:
             raise WireError("the receiver has forgotten the batch")
@@ -250,6 +264,7 @@ class Sender:
             raise WireError("the receiver has a part of a file that is not the next one")
         self.next_id = peer.next_id
         self._unsettled.clear()
+        self._checks.clear()
         if self.phase is SendPhase.FINISHING:
             self.outbox.append(Finish(self.batch))
         return peer.partial
@@ -261,6 +276,7 @@ class Sender:
     def _accepted(self, message: Accept) -> None:
         if self.phase is SendPhase.OFFERED:
             self.phase = SendPhase.OPEN
+            self.compares = message.compares
             self.kept = MappingProxyType({kept.key: kept.offset for kept in message.kept})
             self.events.append(Accepted())
 
@@ -286,6 +302,10 @@ class Sender:
         expected = self._unsettled.pop(result.id, None)
         if expected is None:
             return  # told again after a new connection
+        if result.id in self._checks:
+            self._checks.discard(result.id)
+            self.events.append(CheckSettled(result.id, result.sha256 if result.stored else NO_SHA256))
+            return
         if result.stored and result.sha256 != expected:
             result = Result(result.id, reason="the receiver stored other bytes than were sent")
         self.events.append(EntrySettled(result))
@@ -293,6 +313,7 @@ class Sender:
     def _reset(self) -> None:
         self.phase = SendPhase.IDLE
         self._unsettled.clear()
+        self._checks.clear()
         self._open = self._asked = None
 
     def _require(self, phase: SendPhase) -> None:

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from localpair.errors import LocalError
-from localpair.events import Event, Resumed, Sent
+from localpair.events import Event, Resumed, Sent, Unchanged
 from localpair.limits import STORE_END_S, TOP_NAMES
 from localpair.protocol.sender import Sender
 from localpair.transfer.channel import SessionChannel
@@ -17,17 +18,19 @@ from localpair.transfer.progress import Failures, ProgressMeter
 from localpair.transfer.reader import (
     Asking,
     Backlog,
+    Checking,
     Chunk,
     Crashed,
     FileOpened,
     Item,
     Read,
+    Same,
     Unreadable,
     Whole,
 )
 from localpair.transfer.walk import SkippedLink, SourceEntry, count, walk
 from localpair.transfer.workers import Workers
-from localpair.wire.payload import Kind, Result, Total
+from localpair.wire.payload import NO_SHA256, Kind, Result, Total
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Batch:
         self._emit = emit
         self._announced: dict[int, SourceEntry] = {}  # and not settled
         self._sent: dict[int, int] = {}  # bytes of those
+        self._same: dict[int, int] = {}  # sizes of those that were left out
         self._tops = tops
         self._open: SourceEntry | None = None  # a file whose chunks are on their way
 
@@ -67,11 +71,20 @@ class Batch:
         self.backlog.rewind([self._announced.pop(number) for number in again])
         self.meter.bytes -= sum(self._sent.pop(number) for number in again)
 
+    @property
+    def tops(self) -> int:
+        """How many files and folders lie at the batch's root."""
+        return len(self._tops)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The first of them."""
+        return tuple(name for _, name in self._tops[:TOP_NAMES])
+
     def counted(self, files: int, size: int) -> None:
         """So much is in the batch."""
         self.meter.total = size
-        names = tuple(name for _, name in self._tops[:TOP_NAMES])
-        self._sender.count(Total(files, size, len(self._tops), names))
+        self._sender.count(Total(files, size, self.tops, self.names))
         self._flush()
 
     def send(self, item: Item) -> None:
@@ -85,6 +98,11 @@ class Batch:
         match item:
             case Asking(key):
                 self._sender.ask(key)
+            case Checking(source, size, mtime_ns):
+                self._begin(source, size, mtime_ns, kind=Kind.CHECK)
+            case Same(source, size, mtime_ns):
+                self._begin(source, size, mtime_ns, kind=Kind.SAME)
+                self._same[self._sender.next_id - 1] = size
             case FileOpened(source, size, mtime_ns, offset):
                 if offset:
                     self._emit(Resumed("send", "/".join(source.parts), offset))
@@ -118,16 +136,30 @@ class Batch:
         if source is None:
             return
         size = self._sent.pop(result.id)
+        same = self._same.pop(result.id, None)
         if not result.stored:
             self.failures.add(str(source.path), result.reason)
+        elif same is not None:
+            self.meter.files, self.meter.bytes = self.meter.files + 1, self.meter.bytes + same
+            self._emit(Unchanged("send", str(source.path), same))
+            self.meter.show()
         elif source.kind is Kind.FILE:
             self.meter.files += 1
             self._emit(Sent(str(source.path), size, result.sha256.hex()))
             self.meter.show()
 
-    def _begin(self, source: SourceEntry, size: int, mtime_ns: int, offset: int = 0) -> None:
+    def told(self, number: int, sha256: bytes) -> None:
+        """The receiver has told what it has under the name of an entry."""
+        source = self._announced.pop(number, None)
+        if source is not None:
+            self._sent.pop(number)
+            self.backlog.want(replace(source, theirs=b"" if sha256 == NO_SHA256 else sha256))
+
+    def _begin(
+        self, source: SourceEntry, size: int, mtime_ns: int, offset: int = 0, *, kind: Kind | None = None
+    ) -> None:
         number = self._sender.begin(
-            source.kind, source.parts, size, mtime_ns, offset=offset, reason=source.reason
+            kind or source.kind, source.parts, size, mtime_ns, offset=offset, reason=source.reason
         )
         self.backlog.sent()
         self._announced[number] = source

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import stat
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from localpair.transfer.kept import KeptPart, is_kept_name, kept_parts
+from localpair.transfer.kept import KeptPart, has_mark, is_kept_name, kept_parts, set_mark
 from localpair.transfer.parts import PART_MODE, hold, is_part_name, is_stale, part_name, take, usual_mode
 from localpair.transfer.placing import NOTE_SUFFIX, Placer, Spot, link, note_of, read_note, rename
 
@@ -26,6 +27,7 @@ _NOFOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0) | _CLOEXEC
 _FOLDER: Final[int] = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _CLOEXEC
 _NONBLOCK: Final[int] = getattr(os, "O_NONBLOCK", 0)
 
+_READ: Final[int] = os.O_RDONLY | _NOFOLLOW | _NONBLOCK | getattr(os, "O_BINARY", 0)
 _PART_TRIES: Final = 16
 _COMPARED_BYTES: Final = 1024 * 1024  # read at once
 
@@ -53,6 +55,18 @@ class Folder(Protocol):
 
     def kept(self) -> list[KeptPart]:
         """Our own kept parts, the latest first."""
+
+    def status(self, parts: tuple[str, ...]) -> os.stat_result | None:
+        """What stands under this name, no link followed; None where nothing does, or it cannot be told."""
+
+    def digest(self, parts: tuple[str, ...], size: int) -> bytes | None:
+        """The checksum of a file of ``size`` bytes; None where it has another size by now. Raises OSError."""
+
+    def claim_folder(self, name: str, sender: str) -> None:
+        """Mark a folder as made for ``sender``, where the file system can; it goes when the folder goes."""
+
+    def is_claimed(self, name: str, sender: str) -> bool:
+        """Whether that folder was made for ``sender``."""
 
     def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
         """Give the part file its final name, and the mode of any new file here.
@@ -120,6 +134,28 @@ class _HandleFolder:
     def kept(self) -> list[KeptPart]:
         with os.scandir(self._fd) as entries:
             return kept_parts(entries)
+
+    def status(self, parts: tuple[str, ...]) -> os.stat_result | None:
+        try:
+            with self._opened(parts[:-1]) as parent:
+                return os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
+        except OSError:
+            return None
+
+    def digest(self, parts: tuple[str, ...], size: int) -> bytes | None:
+        with self._opened(parts[:-1]) as parent:
+            return _digest(os.open(parts[-1], _READ, dir_fd=parent), size)
+
+    def claim_folder(self, name: str, sender: str) -> None:
+        with contextlib.suppress(OSError), self._opened((name,)) as folder:
+            set_mark(folder, sender)
+
+    def is_claimed(self, name: str, sender: str) -> bool:
+        try:
+            with self._opened((name,)) as folder:
+                return has_mark(folder, sender)
+        except OSError:
+            return False
 
     def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
         _set_mode(fd, self._mode)
@@ -265,6 +301,21 @@ class _PathFolder:
         with os.scandir(self._real) as entries:
             return kept_parts(entries)
 
+    def status(self, parts: tuple[str, ...]) -> os.stat_result | None:
+        try:
+            return (self._inside(parts[:-1]) / parts[-1]).lstat()
+        except OSError:
+            return None
+
+    def digest(self, parts: tuple[str, ...], size: int) -> bytes | None:
+        return _digest(os.open(self._inside(parts[:-1]) / parts[-1], _READ), size)
+
+    def claim_folder(self, name: str, sender: str) -> None:
+        """No mark is set by path."""
+
+    def is_claimed(self, name: str, sender: str) -> bool:
+        return False
+
     def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
         target = self._inside(parts[:-1]) / parts[-1]
         source = self._inside(()) / part
@@ -308,6 +359,17 @@ class _PathFolder:
         if folder.resolve(strict=True) != folder:
             raise OSError(errno.ELOOP, "a folder was replaced by a link", str(folder))
         return folder
+
+
+def _digest(fd: int, size: int) -> bytes | None:
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        checksum, count = hashlib.sha256(), 0
+        while count <= size and (block := file.read(_COMPARED_BYTES)):
+            checksum.update(block)
+            count += len(block)
+    return checksum.digest() if count == size else None
 
 
 def _set_mode(fd: int, mode: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
-from localpair.protocol.receiver import FileBegun
+from localpair.protocol.receiver import FileBegun, FileChecked
 from localpair.transfer.inbox import Inbox, PartFile, is_disk_full
 from localpair.wire.filekey import FileKey
 
@@ -37,7 +37,15 @@ class NotStored:
     full: bool = False
 
 
-Outcome: TypeAlias = Stored | NotStored
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What is there under an entry's name and of its size; None where nothing is."""
+
+    id: int
+    sha256: bytes | None
+
+
+Outcome: TypeAlias = Stored | NotStored | Compared
 
 
 class FoundPart:
@@ -102,6 +110,13 @@ class Disk:
             return
         with self._failing(number):
             self._report(Stored(number, self._inbox.make(parts), 0, None))
+
+    def compare(self, checked: FileChecked) -> None:
+        """Read what is there under the name of a file."""
+        if not self._stopped:
+            with self._failing(checked.id):
+                found = self._inbox.digest(checked.parts, checked.size, checked.mtime_ns)
+                self._report(Compared(checked.id, found))
 
     def open(self, file: FileUnderWay) -> None:
         """Make a part file for a large file."""

@@ -1,7 +1,8 @@
 """Safe receiving: part file, flush, then a final name inside the target folder, and never over another file.
 
-Folders of a batch are always made anew: one that stood there before gets a neighbour with a free name, so that a
-peer can add nothing to folders it has not sent. Everything here blocks and is called from worker threads.
+A folder that stood there before gets a neighbour with a free name, so that a peer can add nothing to folders it has
+not sent. Those that it has sent bear a mark, where the file system takes one, and are gone on with. Everything here
+blocks and is called from worker threads.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +28,7 @@ from localpair.wire.filekey import FileKey, Kept
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_FLUSH: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """What ``fsync`` answers where there is nothing of the kind; every other error may mean that bytes are lost."""
+_NUMBERED: Final = 16  # "name (n)" compared with a file that may be there already
 _MTIME_MAX_NS: Final = 1 << 62  # in the year 2116; some file systems refuse more
 
 
@@ -201,6 +204,27 @@ class Inbox:
             if KEPT_LEAST_BYTES <= part.bytes <= part.key.size
         )
 
+    def may_have(self, names: Sequence[str]) -> bool:
+        """Whether a file, or a folder that this sender has sent, stands here under one of these names."""
+        return any(self._is_file(name) or self._folder.is_claimed(name, self._sender) for name in names)
+
+    def digest(self, parts: tuple[str, ...], size: int, mtime_ns: int) -> bytes | None:
+        """The checksum of the file of this size that stands under the name ``parts`` or a numbered one.
+
+        Of several the one with the nearest time of change. None where there is none. Raises OSError.
+        """
+        with self._lock:
+            parent = self._make(parts[:-1])
+        found: list[tuple[int, tuple[str, ...]]] = []
+        for number in range(_NUMBERED):
+            actual = (*parent, numbered(parts[-1], number))
+            status = self._folder.status(actual)
+            if status is None:
+                break
+            if stat.S_ISREG(status.st_mode) and status.st_size == size:
+                found.append((abs(status.st_mtime_ns - mtime_ns), actual))
+        return self._folder.digest(min(found)[1], size) if found else None
+
     def part(self, key: FileKey | None = None, shown: str = "") -> PartFile:
         """A new part file; that of the large file ``key``, which is called ``shown``, is kept. Raises OSError."""
         if key is not None:
@@ -298,13 +322,28 @@ class Inbox:
             self._actual.popitem(last=False)
         return known
 
+    def _is_file(self, name: str) -> bool:
+        status = self._folder.status((name,))
+        return status is not None and stat.S_ISREG(status.st_mode)
+
+    def _goes_into(self, actual: tuple[str, ...]) -> bool:
+        """Whether a folder that stands there is this sender's: it has sent it, or what it lies in."""
+        if len(actual) > 1:
+            status = self._folder.status(actual)
+            return status is not None and stat.S_ISDIR(status.st_mode)
+        return self._folder.is_claimed(actual[0], self._sender)
+
     def _make_new(self, parent: tuple[str, ...], name: str) -> tuple[str, ...]:
         for number in range(FREE_NAMES):
             actual = (*parent, numbered(name, number))
             try:
                 self._folder.make(actual)
             except FileExistsError:
+                if self._goes_into(actual):
+                    return actual
                 continue
             self._changed.add(parent)
+            if not parent:
+                self._folder.claim_folder(name=actual[0], sender=self._sender)
             return actual
         raise FileExistsError(errno.EEXIST, "too many folders of this name", name)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from localpair.errors import LocalError, LocalpairError, Refusal, RefusedError, TransferError
-from localpair.events import Event, Receipt, Received, Resumed
-from localpair.limits import APPROVAL_S, COUNT_S
+from localpair.events import Event, Receipt, Received, Resumed, Unchanged
+from localpair.limits import APPROVAL_S, COUNT_S, TOP_NAMES
 from localpair.net.transport.receive_buffer import Piece
+from localpair.protocol.filenames import stored
 from localpair.protocol.receiver import (
     BatchCancelled,
     BatchExceeded,
@@ -19,8 +20,10 @@ from localpair.protocol.receiver import (
     Counted,
     EntryFailed,
     FileBegun,
+    FileChecked,
     FileDropped,
     FileEnded,
+    FileStands,
     FolderBegun,
     PartAsked,
     ReceiveEvent,
@@ -31,7 +34,7 @@ from localpair.trace import TRACE
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.inbox import Inbox
 from localpair.transfer.progress import Failures, ProgressMeter
-from localpair.transfer.writer import NotStored, Outcome, Stored, Storing
+from localpair.transfer.writer import Compared, NotStored, Outcome, Stored, Storing
 from localpair.wire.filekey import Kept
 from localpair.wire.payload import (
     NO_SHA256,
@@ -144,7 +147,7 @@ class Incoming:
                 self._warn(inbox)
         if reception.error is not None:
             raise reception.error
-        if reception.receipt.files or reception.failures.count:
+        if meter.files or reception.failures.count:
             meter.show(last=True)
         if reception.failures.count:
             raise TransferError(reception.failures.message("did not arrive"))
@@ -288,13 +291,23 @@ class Incoming:
         if self._ended:  # while the folder was opened
             reception.end(self._error)
         try:
-            self._receiver.want(terms, approved, reception.inbox.kept)
+            await self._until(lambda: reception.over or self._receiver.phase is ReceivePhase.OFFERED)
+            compares = await self._compares(reception.inbox, terms)
+            self._receiver.want(terms, approved, reception.inbox.kept, compares=compares)
             self._process()
             await self._until(lambda: reception.over)
         finally:
             # Does nothing after a batch that has ended by itself.
             self._receiver.stop(reception.told)
             self._process()
+
+    async def _compares(self, inbox: Inbox, terms: Terms) -> bool:
+        """Whether some of the batch that is offered may be here already."""
+        tops = self._receiver.tops
+        names = [stored(name, allow_hidden=terms.allow_hidden) for name in tops.names[:TOP_NAMES]]
+        if tops.tops > len(names):
+            return True
+        return await asyncio.to_thread(inbox.may_have, [name for name in names if name])
 
     def _warn(self, inbox: Inbox) -> None:
         """Say once what a person may not expect."""
@@ -325,6 +338,10 @@ class Incoming:
 
     def _handle(self, event: ReceiveEvent, reception: _Reception) -> None:
         match event:
+            case FileChecked():
+                reception.storing.compare(event)
+            case FileStands(_, parts, size):
+                self._stands("/".join(parts), size, reception)
             case PartAsked(key):
                 reception.storing.look(key)
             case FileBegun():
@@ -353,6 +370,11 @@ class Incoming:
             self._emit(Resumed("receive", "/".join(begun.parts), begun.offset))
         reception.begin(begun)
 
+    def _stands(self, name: str, size: int, reception: _Reception) -> None:
+        reception.meter.files, reception.meter.bytes = reception.meter.files + 1, reception.meter.bytes + size
+        self._emit(Unchanged("receive", name, size))
+        reception.meter.show()
+
     def _told(self, kept: Kept, sha256: bytes) -> None:
         self._receiver.tell(kept, sha256)
         self._process()
@@ -365,6 +387,8 @@ class Incoming:
         for outcome in outcomes:
             if isinstance(outcome, NotStored):
                 self._not_stored(outcome, reception)
+            elif isinstance(outcome, Compared):
+                results.append(Result(outcome.id, outcome.sha256 or NO_SHA256))
             else:
                 results.append(Result(outcome.id, outcome.sha256 or NO_SHA256))
                 self._count(outcome, reception)

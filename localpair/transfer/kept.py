@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +26,7 @@ from localpair.transfer.parts import is_own
 from localpair.wire.filekey import PATH_BYTES, FileKey
 
 KEPT_SUFFIX: Final = ".kept"
+_MARK: Final = "user.localpair.sender"
 _SENDER_BYTES: Final = 12
 _KEPT: Final = re.compile(
     rf"{re.escape(PART_PREFIX)}([0-9a-f]{{{2 * _SENDER_BYTES}}})-([0-9a-f]{{{2 * PATH_BYTES}}})"
@@ -52,6 +54,17 @@ class KeptPart:
 def sender_mark(device_id: str) -> str:
     """What stands for a device in the names of its parts."""
     return hashlib.sha256(device_id.encode()).digest()[:_SENDER_BYTES].hex()
+
+
+def set_mark(folder: int, sender: str) -> None:
+    """Have an open folder say for whom it was made. Raises OSError where the file system keeps no such thing."""
+    if sys.platform == "linux":
+        os.setxattr(folder, _MARK, sender.encode())
+
+
+def has_mark(folder: int, sender: str) -> bool:
+    """Whether an open folder says that it was made for ``sender``. Raises OSError where it says nothing."""
+    return sys.platform == "linux" and os.getxattr(folder, _MARK) == sender.encode()
 
 
 def kept_name(sender: str, key: FileKey, shown: str) -> str:

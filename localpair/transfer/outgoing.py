@@ -9,14 +9,16 @@ from pathlib import Path
 
 from localpair.errors import LocalError, LocalpairError, TransferError
 from localpair.events import Event
-from localpair.protocol.sender import EntrySettled, PartTold, Sender, StoppedByReceiver
+from localpair.protocol.sender import CheckSettled, EntrySettled, PartTold, Sender, StoppedByReceiver
 from localpair.trace import TRACE
 from localpair.transfer.batch import Batch, Counter
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.progress import ProgressMeter
-from localpair.transfer.reader import Asking, Exhausted, FileOpened, FileReader, Whole
+from localpair.transfer.reader import Asking, Checking, Exhausted, FileOpened, FileReader, Same, Whole
 from localpair.transfer.walk import SkippedLink, top_sources
 from localpair.wire.payload import Accept, Attach, Closed, Have, Partial, SendPhase, Settled, StopBatch
+
+_ENTRIES = (Checking, Same, FileOpened, Whole)
 
 
 class Outgoing:
@@ -94,7 +96,7 @@ class Outgoing:
             batch.counted(files, size)
 
     async def _run(self, batch: Batch) -> None:
-        self._sender.offer()
+        self._sender.offer(batch.tops, batch.names)
         self._process()
         try:
             await self._until(lambda: self._sender.phase is SendPhase.OPEN)
@@ -109,15 +111,17 @@ class Outgoing:
             raise
 
     async def _send_over_one_connection(self, batch: Batch) -> bool:
-        """Whether everything is settled; otherwise the connection broke."""
+        """Whether everything is settled; otherwise the connection broke, or there is something to come back to."""
         await self._until(lambda: self._connection is not None)
         connection = self._connection
         batch.rewind()
-        reader = FileReader(batch.backlog, self._partial, self._sender.kept)
+        sender = self._sender
+        reader = FileReader(batch.backlog, self._partial, sender.kept, compares=sender.compares)
+        self._partial = None
         complete = False
         try:
             await self._send_all(reader, batch, connection)
-            complete = True
+            complete = not batch.backlog.pending
         except ConnectionError:
             await self._until(lambda: self._connection is not connection)
         finally:
@@ -133,7 +137,7 @@ class Outgoing:
                     await self._until(lambda: self._sender.settled or self._connection is not connection)
                     self._require(connection)
                     return
-                if isinstance(item, FileOpened | Whole) and not self._sender.room:
+                if isinstance(item, _ENTRIES) and not self._sender.room:
                     await self._until(lambda: self._sender.room or self._connection is not connection)
                 self._require(connection)
                 if batch.refused is not None:
@@ -163,6 +167,8 @@ class Outgoing:
         for event in events:
             if isinstance(event, EntrySettled) and self._batch is not None:
                 self._batch.settled(event.result)
+            elif isinstance(event, CheckSettled) and self._batch is not None:
+                self._batch.told(event.id, event.sha256)
             elif isinstance(event, PartTold):
                 self._told = [event]
             elif isinstance(event, StoppedByReceiver):

@@ -44,6 +44,24 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
+class Checking:
+    """The peer may have the next file already: what is there under its name?"""
+
+    source: SourceEntry
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """The peer has the next file, with the same bytes."""
+
+    source: SourceEntry
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """The next bytes of the open file."""
 
@@ -87,7 +105,19 @@ class Crashed:
     error: BaseException
 
 
-Item: TypeAlias = Asking | FileOpened | Chunk | Read | Unreadable | Whole | SkippedLink | Exhausted | Crashed
+Item: TypeAlias = (
+    Asking
+    | Checking
+    | Same
+    | FileOpened
+    | Chunk
+    | Read
+    | Unreadable
+    | Whole
+    | SkippedLink
+    | Exhausted
+    | Crashed
+)
 
 
 class Backlog:
@@ -105,6 +135,15 @@ class Backlog:
             self._taken.append(entry)
         return entry
 
+    def want(self, source: SourceEntry) -> None:
+        """Come back to an entry soon: the peer has told what it has of it."""
+        self._again.append(source)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is anything to come back to."""
+        return bool(self._again)
+
     def sent(self) -> None:
         """The oldest entry taken has been announced to the peer, on the loop."""
         self._taken.popleft()
@@ -117,15 +156,21 @@ class Backlog:
 
 class FileReader:
     """Reads a backlog's entries ahead. ``partial`` is how far the peer has the first of them in this session; ``kept``
-    how far it has others since an earlier one.
+    how far it has others since an earlier one. Where it ``compares``, whole ones may be there.
     """
 
     def __init__(
-        self, backlog: Backlog, partial: Partial | None = None, kept: Mapping[FileKey, int] | None = None
+        self,
+        backlog: Backlog,
+        partial: Partial | None = None,
+        kept: Mapping[FileKey, int] | None = None,
+        *,
+        compares: bool = False,
     ) -> None:
         self._backlog = backlog
         self._partial = partial
         self._kept = kept or {}
+        self._compares = compares
         self._answers: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
         self._stopping = False
         self._conveyor: Conveyor[list[Item]] = Conveyor(_SLOTS)
@@ -180,12 +225,30 @@ class FileReader:
             return
         try:
             status = os.fstat(fd)
+            if self._compares and self._partial is None and self._leave_out(fd, source, status):
+                return
             if status.st_size <= SMALL_FILE_BYTES and self._partial is None:
                 self._put(_read_small(fd, source, status))
             else:
                 self._read_large(fd, source, status)
         finally:
             os.close(fd)
+
+    def _leave_out(self, fd: int, source: SourceEntry, status: os.stat_result) -> bool:
+        """Whether the file is not sent now: the peer has it, or has to be asked first."""
+        if source.theirs is None:
+            if self._kept and _key(source, status) in self._kept:
+                return False
+            self._put(Checking(source, status.st_size, status.st_mtime_ns))
+            return True
+        if not source.theirs:
+            return False
+        checksum = self._sum(fd, status.st_size, status.st_size)
+        if checksum is not None and checksum.digest() == source.theirs and not _changed(fd, status):
+            self._put(Same(source, status.st_size, status.st_mtime_ns))
+            return True
+        os.lseek(fd, 0, os.SEEK_SET)
+        return False
 
     def _read_large(self, fd: int, source: SourceEntry, status: os.stat_result) -> None:
         checksum, offset = self._prefix(fd, source, status)

@@ -27,6 +27,9 @@ class SourceEntry:
     kind: Kind
     given: bool = False  # named by the caller, so that a link may be followed
     reason: str = ""
+    theirs: bytes | None = (
+        None  # checksum of what the receiver has under this name; empty: nothing of this size
+    )
 
 
 @dataclass(frozen=True, slots=True)

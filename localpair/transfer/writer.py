@@ -18,14 +18,14 @@ from typing import Final, TypeVar
 
 from localpair.limits import STORE_END_S, STORING_AHEAD
 from localpair.net.transport.receive_buffer import Piece
-from localpair.protocol.receiver import FileBegun
-from localpair.transfer.disk import Disk, FileUnderWay, FoundPart, NotStored, Outcome, Stored
+from localpair.protocol.receiver import FileBegun, FileChecked
+from localpair.transfer.disk import Compared, Disk, FileUnderWay, FoundPart, NotStored, Outcome, Stored
 from localpair.transfer.inbox import Inbox
 from localpair.transfer.workers import Workers
 from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.payload import Partial
 
-__all__ = ["NotStored", "Outcome", "Stored", "Storing"]
+__all__ = ["Compared", "NotStored", "Outcome", "Stored", "Storing"]
 
 _FLUSHING_THREADS: Final = 8  # a flush waits for the disk; together they share its journal's commits
 _Argument = TypeVar("_Argument")
@@ -59,6 +59,11 @@ class Storing:
         """Make a folder."""
         self._ended.add(number)
         self._threads.make_folder(number, parts)
+
+    def compare(self, checked: FileChecked) -> None:
+        """Read what is there under the name of a file."""
+        self._ended.add(checked.id)
+        self._threads.compare(checked)
 
     def look(self, key: FileKey) -> None:
         """See what an earlier session has left of this file; ``tell`` gets it."""
@@ -173,7 +178,7 @@ class Storing:
             self._tell_part(Kept(found.key, found.size), found.hash.digest())
 
     def _collect(self, outcome: Outcome) -> None:
-        if isinstance(outcome, NotStored):
+        if not isinstance(outcome, Stored):
             self._tell([outcome])
             return
         self._placed.append(outcome)
@@ -222,6 +227,9 @@ class _Threads:
 
     def open(self, file: FileUnderWay) -> None:
         self._writer.put(partial(self._disk.open, file))
+
+    def compare(self, checked: FileChecked) -> None:
+        self._flushers.put(partial(self._disk.compare, checked))
 
     def look(self, found: FoundPart) -> None:
         self._writer.put(partial(self._look, found))

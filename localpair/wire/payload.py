@@ -48,6 +48,8 @@ class Kind(IntEnum):
     FILE = 0
     FOLDER = 1
     MISSING = 2  # the sender could not read it; ``Begin.reason`` says why
+    CHECK = 3  # a question: what file is there under this name? Its bytes do not follow
+    SAME = 4  # a file that is there already, which `CHECK` has told
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,31 +233,55 @@ class NoteAck:
 
 
 @dataclass(frozen=True, slots=True)
-class Start(_OfBatch):
-    """The sender has a batch of files and waits until it is wanted."""
+class Start:
+    """The sender has a batch of files and waits until it is wanted.
+
+    ``tops`` counts the files and folders at its root, ``names`` are the first of them.
+    """
 
     TYPE: ClassVar[int] = 40
+    batch: int
+    tops: int = 0
+    names: tuple[str, ...] = ()
+
+    def encode(self) -> bytes:
+        """The body."""
+        writer = Writer().u32(self.batch).u32(self.tops).u8(len(self.names))
+        for name in self.names:
+            writer.text16(name)
+        return writer.done()
+
+    @classmethod
+    def decode(cls, reader: Reader) -> Start:
+        """Read a body. Names are unverified: they may hold anything."""
+        batch, tops = reader.u32(), reader.u32()
+        return cls(batch, tops, tuple(reader.text16() for _ in range(reader.u8())))
 
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """The receiver has a folder for the batch, and ``kept`` parts of files from earlier sessions with this sender."""
+    """The receiver has a folder for the batch, and ``kept`` parts of files from earlier sessions with this sender.
+
+    It ``compares`` where some of the batch may be there already: the sender does well to `Kind.CHECK`.
+    """
 
     TYPE: ClassVar[int] = 41
     batch: int
     kept: tuple[Kept, ...] = ()
+    compares: bool = False
 
     def encode(self) -> bytes:
         """The body."""
         writer = Writer().u32(self.batch).u16(len(self.kept))
         for kept in self.kept:
             kept.write(writer)
-        return writer.done()
+        return writer.u8(self.compares).done()
 
     @classmethod
     def decode(cls, reader: Reader) -> Accept:
         """Read a body."""
-        return cls(reader.u32(), tuple(Kept.read(reader) for _ in range(reader.u16())))
+        batch, kept = reader.u32(), tuple(Kept.read(reader) for _ in range(reader.u16()))
+        return cls(batch, kept, bool(reader.u8()))
 
 
 @dataclass(frozen=True, slots=True)

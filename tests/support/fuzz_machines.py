@@ -41,7 +41,7 @@ from localpair.protocol.handshake import (
 )
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.protocol.messages import MessageQueue
-from localpair.protocol.receiver import FileEnded, FolderBegun, PartAsked, Receiver
+from localpair.protocol.receiver import FileChecked, FileEnded, FolderBegun, PartAsked, Receiver
 from localpair.protocol.rendezvous import Fire, Meeting
 from localpair.protocol.sender import Sender
 from localpair.qr import read_image, write_image
@@ -259,6 +259,8 @@ def _drive(receiver: Receiver, sender: Sender) -> None:
             receiver.settle([Result(event.id)])
         elif isinstance(event, FileEnded):
             receiver.settle([Result(event.id, event.sha256)])
+        elif isinstance(event, FileChecked):
+            receiver.settle([Result(event.id, bytes(32))])
         elif isinstance(event, PartAsked):
             receiver.tell(Kept(event.key, 2), hashlib.sha256(b"ab").digest())
     for message in (*receiver.outbox, *sender.outbox):
@@ -279,8 +281,8 @@ def _talk_of_files() -> tuple[bytes, ...]:
     conversation = [
         Attach(bytes(16), b"", 0, 0, SendPhase.IDLE, 0, ReceivePhase.IDLE), Start(1), Total(1, 4, 1, ("d",)), begin,
         End(0, hashlib.sha256(b"abcd").digest()), Begin(1, Kind.FOLDER, ("e",)),
-        Begin(2, Kind.MISSING, ("f",), reason="no"), Finish(1), Accept(1), Settled(1, (Result(0),)), Note(1, b"x"),
-        NoteAck(1, 1),
+        Begin(2, Kind.MISSING, ("f",), reason="no"), Begin(3, Kind.CHECK, ("g",), 4), Begin(4, Kind.SAME, ("g",), 4),
+        Finish(1), Accept(1), Settled(1, (Result(0),)), Note(1, b"x"), NoteAck(1, 1),
     ]  # fmt: skip
     frames = [encode_frame(one.TYPE, one.encode()) for one in conversation]
     frames.insert(4, frame_header(DATA, 4) + b"abcd")
@@ -289,9 +291,9 @@ def _talk_of_files() -> tuple[bytes, ...]:
     parts.insert(2, frame_header(DATA, 2) + b"cd")
     return (
         b"".join(frames),
-        b"".join(frames[:8]),
-        b"".join(frames[:2] + frames[9:]),
-        b"".join(frames[:3] + parts[:3] + frames[5:9] + parts[3:]),
+        b"".join(frames[:10]),
+        b"".join(frames[:2] + frames[11:]),
+        b"".join(frames[:3] + parts[:3] + frames[5:11] + parts[3:]),
     )
 
 

@@ -90,7 +90,7 @@ PAYLOADS: Final[tuple[Payload, ...]] = (
     payload.Ping(), payload.Bye(), payload.Note(1, b"hello"), payload.NoteAck(4, 3), payload.Start(1),
     payload.Accept(1), payload.Accept(1, (_KEPT,)), payload.Ask(_KEPT.key), payload.Have(1, _KEPT, bytes(32)),
     payload.Begin(0, Kind.FILE, ("folder", "e\u0301 \U0001f600.txt"), 100, 1_600_000_000_000_000_000, 50),
-    payload.Begin(1, Kind.MISSING, ("a",), reason="Permission denied"),
+    payload.Begin(1, Kind.MISSING, ("a",), reason="Permission denied"), payload.Begin(2, Kind.CHECK, ("a",), 7, 8),
     payload.End(0, bytes(32)), payload.Abandon(0, "changed"), payload.Total(3, 900, 2, ("folder", "a.txt")),
     payload.Finish(1), payload.Closed(1), payload.Cancel(1, "cancelled"), payload.StopBatch(1, "disk full"),
     payload.Settled(1, (_STORED, _FAILED)),

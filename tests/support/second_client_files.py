@@ -182,7 +182,7 @@ class Receiver:
         """Tell which parts an earlier run has left: this client has one peer, and one folder for it."""
         parts = sorted(self.folder.glob(f"{PART}*"))
         kept = [bytes.fromhex(part.name.removeprefix(PART)) + _u64(part.stat().st_size) for part in parts]
-        self.channel.send(ACCEPT, batch + struct.pack(">H", len(kept)) + b"".join(kept))
+        self.channel.send(ACCEPT, batch + struct.pack(">H", len(kept)) + b"".join(kept) + b"\0")
 
     def _part(self, key: bytes) -> Path:
         return self.folder / f"{PART}{key.hex()}"
@@ -267,7 +267,7 @@ class Sender:
 
     def start(self) -> None:
         if self.entries:
-            self.channel.send(START, struct.pack(">I", BATCH))
+            self.channel.send(START, struct.pack(">I", BATCH) + self._roots())
             self._count()
 
     def handle(self, kind: int, body: bytes) -> None:
@@ -291,8 +291,11 @@ class Sender:
 
     def _count(self) -> None:
         files = [entry.path.stat().st_size for entry in self.entries if entry.path.is_file()]
-        counted = struct.pack(">QQIB", len(files), sum(files), len(self.roots), len(self.roots[:NAMES]))
-        self.channel.send(TOTAL, counted + b"".join(text(name, 2) for name in self.roots[:NAMES]))
+        self.channel.send(TOTAL, struct.pack(">QQ", len(files), sum(files)) + self._roots())
+
+    def _roots(self) -> bytes:
+        first = self.roots[:NAMES]
+        return struct.pack(">IB", len(self.roots), len(first)) + b"".join(text(name, 2) for name in first)
 
     def _go_on(self) -> None:
         """Send what the window has room for; finish once everything is settled."""

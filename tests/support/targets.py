@@ -2,7 +2,8 @@
 
     unshare --mount python targets.py KIND FOLDER
 
-The tree FOLDER/source is sent into FOLDER/target, which is of that kind, twice. What came of it is printed as JSON.
+The tree FOLDER/source is sent into FOLDER/target, which is of that kind, and again with other contents. What came of it
+is printed as JSON.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from localpair.session import Session
 from streams import run, session_pair
 
 MIB = 1024 * 1024
+CHANGE = b"!"  # what each file ends with when it is sent for the second time
 FUSE = {
     "phone": Refusals(link=errno.EACCES, rename_flags=errno.EINVAL, chmod=errno.EPERM),
     "virtualbox": Refusals(link=errno.EPERM, rename_flags=errno.EINVAL, sync_folder=errno.EINVAL),
@@ -145,7 +147,11 @@ async def _twice(folder: Path) -> dict[str, object]:
     events: tuple[list[Event], list[Event]] = ([], [])
     one, other = await session_pair(events=events)
     async with one, other:
-        errors = [await _send(one, other, folder), await _send(one, other, folder)]
+        errors = [await _send(one, other, folder)]
+        for path in (folder / "source").rglob("*"):
+            if path.is_file():
+                path.write_bytes(path.read_bytes() + CHANGE)
+        errors.append(await _send(one, other, folder))
     told = {
         str(event.path.relative_to(folder / "target")): event.sha256
         for event in events[1]

@@ -27,7 +27,7 @@ def of_item(item: results.Item) -> tuple[str, Fields]:
             return _of_command_line(item)
         case results.ApprovalAsked() | results.ReceiveAsked() | results.AnswerTaken():
             return _of_prompt(item)
-        case events.Progress() | events.Resumed() | events.Sent() | events.Received():
+        case events.Progress() | events.Resumed() | events.Unchanged() | events.Sent() | events.Received():
             return _of_payload(item)
         case events.AddressAttempt() | events.OwnAddressSeen():
             return "address", _of_address(item)
@@ -137,6 +137,7 @@ def _of_command_line(
                 "peer": _of_peer(item.peer),
                 "sent": _of_files(item.sent),
                 "received": _of_files(item.received),
+                "unchanged": item.unchanged,
                 "failure": of_failure(item.failure) if item.failure is not None else None,
             }
 
@@ -146,7 +147,7 @@ def _of_files(carried: results.Carried) -> Fields:
 
 
 def _of_payload(
-    item: events.Progress | events.Resumed | events.Sent | events.Received,
+    item: events.Progress | events.Resumed | events.Unchanged | events.Sent | events.Received,
 ) -> tuple[str, Fields]:
     match item:
         case events.Progress():
@@ -159,6 +160,8 @@ def _of_payload(
             }
         case events.Resumed():
             return "resumed", {"direction": item.direction, "file": item.file, "bytes": item.bytes}
+        case events.Unchanged():
+            return "unchanged", {"direction": item.direction, "file": item.file, "bytes": item.bytes}
         case events.Sent():
             return "sent", {"path": item.path, "bytes": item.bytes, "sha256": item.sha256}
         case events.Received():

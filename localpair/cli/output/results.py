@@ -91,6 +91,7 @@ class SessionClosed:
     sent: Carried = Carried()
     received: Carried = Carried()
     failure: RunFailure | None = None
+    unchanged: int = 0  # files that were there already
 
 
 @dataclass(frozen=True, slots=True)

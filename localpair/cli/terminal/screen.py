@@ -182,6 +182,8 @@ def _closed(item: results.SessionClosed) -> list[str]:
         lines += [f"  {printable(path)}" for path in carried.first]
         if carried.files > len(carried.first):
             lines.append(f"  and {carried.files - len(carried.first)} more")
+    if item.unchanged:
+        lines.append(f"{count(item.unchanged, 'file')} already there, and not sent again.")
     return lines
 
 

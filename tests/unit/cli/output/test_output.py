@@ -63,6 +63,7 @@ ITEMS: list[results.Item] = [
     SENT,
     RECEIVED,
     events.Resumed("send", "a.txt", 5),
+    events.Unchanged("send", "a.txt", 5),
     results.ListedPart("film", 2, 5, "3f2a", "kitchen", Path("in"), 1.0, "kept"),
     events.Reconnected(PATH),
     results.TrustedDevice("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0, DeviceRule()),
