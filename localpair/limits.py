@@ -249,6 +249,7 @@ SMALL_FILE_BYTES: Final = (
 )  # received in memory and written by one of several threads, since each is flushed
 STORING_AHEAD: Final = 256  # small files in memory that wait for the disk; then the sender waits
 STORE_END_S: Final = 0.3  # for the threads to let go of the disk when a transfer is cancelled
+READ_END_S: Final = 5.0  # for the thread that reads to end where nobody is in a hurry: a machine may be busy
 FLUSH_BYTES: Final = 32 * 1024 * 1024  # of a file under way go to the disk, so that the last flush is short
 FREE_NAMES: Final = 10_000  # "name (n)" tried before a file is refused
 # What a session leaves of a large file is kept for the next one. All kept parts of one folder:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from localpair.errors import LocalError, LocalpairError, TransferError
 from localpair.events import Event
+from localpair.limits import READ_END_S
 from localpair.protocol.sender import CheckSettled, EntrySettled, PartTold, Sender, StoppedByReceiver
 from localpair.trace import TRACE
 from localpair.transfer.batch import Batch, Counter
@@ -126,7 +127,7 @@ class Outgoing:
             await self._until(lambda: self._connection is not connection)
         finally:
             ended = await reader.stop()
-        if not ended:
+        if not ended and not await reader.stop(READ_END_S):
             raise LocalError("the disk that is read from does not answer")
         return complete
 

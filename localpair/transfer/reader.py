@@ -192,13 +192,13 @@ class FileReader:
         """The peer has the first ``offset`` bytes of the file of `Asking`, with this checksum."""
         self._answers.put((offset, sha256))
 
-    async def stop(self) -> bool:
-        """End the thread; False where a disk holds it longer than STORE_END_S."""
+    async def stop(self, wait_s: float = STORE_END_S) -> bool:
+        """End the thread; False where a disk holds it longer than ``wait_s``. Does no harm a second time."""
         self._stopping = True
         self._conveyor.stop()
         self.answer(0, b"")  # nobody else gives one any more
         self._thread.end()
-        return await asyncio.to_thread(self._thread.join, STORE_END_S)
+        return await asyncio.to_thread(self._thread.join, wait_s)
 
     def _run(self) -> None:
         try:

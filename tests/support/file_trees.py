@@ -67,8 +67,16 @@ def parts_in(folder: Path) -> list[Path]:
 
 
 async def transfer(sender: Session, receiver: Session, paths: list[Path], target: Path) -> Receipt:
-    received, _ = await asyncio.gather(receiver.receive_files(target), sender.send_files(paths))
-    return received
+    """Both ends of it; where one fails, the other one has ended before that is told."""
+    receiving = asyncio.create_task(receiver.receive_files(target))
+    sending = asyncio.create_task(sender.send_files(paths))
+    try:
+        await asyncio.gather(receiving, sending)
+    finally:
+        receiving.cancel()
+        sending.cancel()
+        await asyncio.wait([receiving, sending])
+    return receiving.result()
 
 
 @asynccontextmanager
