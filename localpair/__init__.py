@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Resumed,
         SealedHeard,
         Sent,
+        Skipped,
         Unchanged,
     )
     from localpair.net.agent.gathering import AddressReport
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
         ReceiveRequest,
         Settings,
     )
-    from localpair.terms import Terms
+    from localpair.terms import Conflict, Existing, Resolver, Terms
     from localpair.trace import tracing
     from localpair.transfer.housekeeping import KeptPart, kept_parts, overdue_parts, remove_parts
     from localpair.trust.file import DeviceRecord, DeviceState
@@ -83,7 +84,7 @@ _WHERE = {
     "TransferError UnreachableError UsageError WireError",
     "localpair.events": "AddressAttempt AnswerIssued Attempt CodeShown Direction Event NearbyPeer OfferIssued "
     "OwnAddressSeen Paired Path Peer PeerFound PeerGone Phase Progress Ready Receipt Received Reconnected "
-    "Resumed SealedHeard Sent Unchanged",
+    "Resumed SealedHeard Sent Skipped Unchanged",
     "localpair.pairing.discover": "acquire_addresses discover",
     "localpair.pairing.host": "Hosting",
     "localpair.pairing.listen": "Listening",
@@ -93,7 +94,7 @@ _WHERE = {
     "localpair.rules": "Acceptance DeviceRule",
     "localpair.session": "Session",
     "localpair.settings": "ApprovalRequest Approver Chooser ReceiveApprover ReceiveRequest Settings",
-    "localpair.terms": "Terms",
+    "localpair.terms": "Conflict Existing Resolver Terms",
     "localpair.trace": "tracing",
     "localpair.transfer.housekeeping": "KeptPart kept_parts overdue_parts remove_parts",
     "localpair.trust.store": "TrustStore",
@@ -114,12 +115,14 @@ __all__ = [
     "Candidate",
     "Chooser",
     "CodeShown",
+    "Conflict",
     "DeviceRecord",
     "DeviceRule",
     "DeviceState",
     "Direction",
     "Event",
     "Evidence",
+    "Existing",
     "Hosting",
     "KeptPart",
     "Listening",
@@ -149,11 +152,13 @@ __all__ = [
     "RefusedError",
     "RemoteError",
     "Report",
+    "Resolver",
     "Resumed",
     "SealedHeard",
     "Sent",
     "Session",
     "Settings",
+    "Skipped",
     "StateError",
     "Terms",
     "TransferError",

@@ -263,6 +263,18 @@ class Unchanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file or folder was left out, and that is no failure. ``reason``: ``existing`` (the receiver keeps what stands
+    under its name) or ``excluded`` (the sender's own patterns).
+    """
+
+    direction: str  # send | receive
+    file: str
+    bytes: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """The peer has stored this file and confirmed its checksum."""
 
@@ -318,6 +330,7 @@ Event: TypeAlias = (
     | Progress
     | Resumed
     | Unchanged
+    | Skipped
     | Sent
     | Received
     | Reconnected
@@ -349,5 +362,6 @@ __all__ = [
     "Resumed",
     "SealedHeard",
     "Sent",
+    "Skipped",
     "Unchanged",
 ]

@@ -25,7 +25,7 @@ from localpair.net.transport.stream import FrameStream
 from localpair.protocol.filenames import stored_name
 from localpair.protocol.receiver import Counted
 from localpair.settings import ReceiveApprover, ReceiveRequest
-from localpair.terms import USUAL, Terms
+from localpair.terms import USUAL, Resolver, Terms, keep_both
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.incoming import Incoming
 from localpair.transfer.messages import MessageChannel
@@ -58,8 +58,9 @@ class Session:
     """An authenticated connection to one peer, for messages and files.
 
     ``async with session`` (or ``start`` and ``close``) owns its tasks. ``on_event`` is called on the event loop with
-    `Progress`, `Resumed`, `Sent`, `Received` and `Reconnected`. Sending and receiving may run at once. ``peer_gives``
-    and ``peer_takes`` are what the peer said it is there for (its ``Settings``), before anything is carried.
+    `Progress`, `Resumed`, `Unchanged`, `Skipped`, `Sent`, `Received` and `Reconnected`. Sending and receiving
+    may run at once. ``peer_gives`` and ``peer_takes`` are what the peer said it is there for (its ``Settings``), before
+    anything is carried.
     """
 
     def __init__(
@@ -104,12 +105,17 @@ class Session:
         await self._supervisor.outgoing.send(paths)
 
     async def receive_files(
-        self, directory: FilePath, terms: Terms = USUAL, approve: ReceiveApprover | None = None
+        self,
+        directory: FilePath,
+        terms: Terms = USUAL,
+        approve: ReceiveApprover | None = None,
+        resolve: Resolver = keep_both,
     ) -> Receipt:
         """Receive one ``send_files`` of the peer into ``directory``, which must exist, on these terms.
 
         ``approve`` is asked before anything is taken, and raises RefusedError by saying no; without it everything is
-        taken. What comes then may not be much more than what it was told.
+        taken. What comes then may not be much more than what it was told. ``resolve`` decides for each file whose name
+        is taken, where the terms say ``Existing.ASK``; where it takes more than a minute, both are kept.
 
         Returns what arrived, which is nothing where the peer ended the session without sending. Raises
         TransferError that names what did not arrive, LocalError where the folder or the disk is at fault.
@@ -118,7 +124,7 @@ class Session:
         """
         self.start()
         ask = None if approve is None else partial(self._ask, approve, terms)
-        return await self._supervisor.incoming.receive(directory, terms, ask)
+        return await self._supervisor.incoming.receive(directory, terms, ask, resolve)
 
     async def files_offered(self) -> bool:
         """Wait until the peer calls ``send_files``: what is to become of them can be decided now.

@@ -21,7 +21,7 @@ from localpair.limits import (
     STAGE_THREE_S,
 )
 from localpair.rules import Acceptance
-from localpair.terms import USUAL, Terms
+from localpair.terms import USUAL, Existing, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -178,6 +178,12 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
         "--max-depth", metavar="N", type=_depth, default=USUAL.depth, help=helptexts.MAX_DEPTH
     )
     parser.add_argument("--allow-hidden", action="store_true", help=helptexts.ALLOW_HIDDEN)
+    parser.add_argument(
+        "--existing",
+        choices=[str(one) for one in Existing],
+        default=str(USUAL.existing),
+        help=helptexts.EXISTING,
+    )
 
 
 def _add_port(parser: argparse.ArgumentParser) -> None:
@@ -255,8 +261,17 @@ _count.__name__ = _depth.__name__ = "number"
 
 
 def _terms(given: argparse.Namespace) -> Terms:
+    existing = Existing(given.existing)
+    if existing is Existing.ASK and given.yes:
+        raise UsageError(
+            "--existing ask asks, and --yes says that nobody is asked", hint="Leave one of the two out."
+        )
     return Terms(
-        files=given.max_files, size=given.max_size, depth=given.max_depth, allow_hidden=given.allow_hidden
+        files=given.max_files,
+        size=given.max_size,
+        depth=given.max_depth,
+        allow_hidden=given.allow_hidden,
+        existing=existing,
     )
 
 

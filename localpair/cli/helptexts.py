@@ -172,6 +172,10 @@ MAX_SIZE_RULE: Final = "stop a transfer of it that brings more, such as 500M or 
 RESET_RULE: Final = "take the rule back, before what else is given is set"
 MAX_DEPTH: Final = "refuse what lies in more folders than N (default: %(default)d)"
 ALLOW_HIDDEN: Final = "store hidden names and those that programs act on as they are, and in any DIR"
+EXISTING: Final = (
+    "a file whose name is taken by another one: rename stores both (default), skip keeps the old one, "
+    "replace the new one, ask asks; one with the same content is not sent again"
+)
 QR: Final = "draw the code in the terminal (default there), not at all, or into FILE (.svg or .png)"
 YES: Final = "do not ask before data is given away or stored (for unattended use)"
 JSON: Final = "write events to standard output, one JSON object a line (docs/cli.md)"

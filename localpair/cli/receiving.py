@@ -12,6 +12,7 @@ from localpair.cli.terminal.screen import device
 from localpair.cli.terminal.text import printable
 from localpair.errors import LocalpairError, Refusal, RefusedError
 from localpair.rules import NO_RULE, Acceptance
+from localpair.terms import Existing
 from localpair.trust.file import DeviceState
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Inbound:
                 f"A rule stores what {device(session.peer)} sends in {printable(str(folder))}, unasked."
             )
         ask = None if unasked else partial(self.prompts.receive, folder)
-        await session.receive_files(folder, self._bounded(rule), ask)
+        await session.receive_files(folder, self._bounded(rule), ask, self.prompts.conflicts().resolve)
 
     def _rule(self, peer: Peer) -> DeviceRule:
         """Read once something is offered, and anew each time: a rule that is changed while `listen` runs holds for the
@@ -87,7 +88,7 @@ def inbound(folder: Path, terms: Terms, context: Context, prompts: Prompts) -> I
     """Prepare ``folder``.
 
     Raises `UsageError` or `LocalError` where nothing can be stored there, `RefusedError` where nobody could be asked
-    and no rule answers either.
+    and no rule answers either, or about names that are taken.
     """
     store = context.api.TrustStore()
     if not any(
@@ -95,6 +96,8 @@ def inbound(folder: Path, terms: Terms, context: Context, prompts: Prompts) -> I
         for record in store.devices()
     ):
         prompts.require_person(gives=False)
+    if terms.existing is Existing.ASK:
+        prompts.require_person_for_conflicts()
     landing = files.landing_folder(folder, context.output.talk, allow_hidden=terms.allow_hidden)
     store.note_folder(landing)
     return Inbound(landing, terms, prompts, store, context.output.talk)

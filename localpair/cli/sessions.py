@@ -9,7 +9,16 @@ from localpair.cli.output import results
 from localpair.cli.output.failures import explain
 from localpair.cli.receiving import receive_unless_declined
 from localpair.errors import LocalpairError, RefusedError, RemoteError, TransferError, UnreachableError
-from localpair.events import AnswerIssued, OfferIssued, Paired, Received, Reconnected, Sent, Unchanged
+from localpair.events import (
+    AnswerIssued,
+    OfferIssued,
+    Paired,
+    Received,
+    Reconnected,
+    Sent,
+    Skipped,
+    Unchanged,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -161,6 +170,7 @@ class CarriedCount:
         self._output = output
         self._sent = self._received = results.Carried()
         self._unchanged = 0
+        self._skipped: dict[str, int] = {}
 
     def show(self, event: Event) -> None:
         """Show one event of the session. That it goes on elsewhere is told by the pairing, too."""
@@ -170,10 +180,14 @@ class CarriedCount:
             self._sent = self._sent.and_one(event)
         elif isinstance(event, Unchanged):
             self._unchanged += 1
+        elif isinstance(event, Skipped):
+            self._skipped[event.reason] = self._skipped.get(event.reason, 0) + 1
         elif isinstance(event, Received):
             self._received = self._received.and_one(event)
         self._output.show(event)
 
     def closed(self, session: Session, failure: results.RunFailure | None) -> results.SessionClosed:
         """All that came of it."""
-        return results.SessionClosed(session.peer, self._sent, self._received, failure, self._unchanged)
+        return results.SessionClosed(
+            session.peer, self._sent, self._received, failure, self._unchanged, self._skipped
+        )

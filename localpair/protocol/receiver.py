@@ -315,6 +315,14 @@ class Receiver:
             self.events.append(EntryFailed(number, shown_path(self._paths[number]), reason))
             self.settle([Result(number, reason=reason)])
 
+    def leave(self, number: int) -> None:
+        """Entry ``number`` is not stored, since what stands under its name stays."""
+        file = self._open
+        if file is not None and file.id == number and file.wanted:
+            file.wanted = False
+            self.events.append(FileDropped(number))
+        self.settle([Result(number, left=True)])
+
     def settle(self, results: list[Result]) -> None:
         """These entries stand under their names, durably, or never will; unknown ones are of an earlier batch."""
         known = [result for result in results if self._paths.pop(result.id, None) is not None]

@@ -302,8 +302,9 @@ class Sender:
         expected = self._unsettled.pop(result.id, None)
         if expected is None:
             return  # told again after a new connection
-        if result.id in self._checks:
-            self._checks.discard(result.id)
+        is_check = result.id in self._checks
+        self._checks.discard(result.id)
+        if is_check and not result.left:
             self.events.append(CheckSettled(result.id, result.sha256 if result.stored else NO_SHA256))
             return
         if result.stored and result.sha256 != expected:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from localpair.errors import LocalError
-from localpair.events import Event, Resumed, Sent, Unchanged
+from localpair.events import Event, Resumed, Sent, Skipped, Unchanged
 from localpair.limits import STORE_END_S, TOP_NAMES
 from localpair.protocol.sender import Sender
 from localpair.transfer.channel import SessionChannel
@@ -55,7 +55,8 @@ class Batch:
         self._emit = emit
         self._announced: dict[int, SourceEntry] = {}  # and not settled
         self._sent: dict[int, int] = {}  # bytes of those
-        self._same: dict[int, int] = {}  # sizes of those that were left out
+        self._sizes: dict[int, int] = {}  # what those are to have in the end
+        self._same: set[int] = set()  # of those: the receiver has them already
         self._tops = tops
         self._open: SourceEntry | None = None  # a file whose chunks are on their way
 
@@ -70,6 +71,9 @@ class Batch:
         again = sorted(number for number in self._announced if number >= self._sender.next_id)
         self.backlog.rewind([self._announced.pop(number) for number in again])
         self.meter.bytes -= sum(self._sent.pop(number) for number in again)
+        for number in again:
+            del self._sizes[number]
+        self._same.difference_update(again)
 
     @property
     def tops(self) -> int:
@@ -102,7 +106,7 @@ class Batch:
                 self._begin(source, size, mtime_ns, kind=Kind.CHECK)
             case Same(source, size, mtime_ns):
                 self._begin(source, size, mtime_ns, kind=Kind.SAME)
-                self._same[self._sender.next_id - 1] = size
+                self._same.add(self._sender.next_id - 1)
             case FileOpened(source, size, mtime_ns, offset):
                 if offset:
                     self._emit(Resumed("send", "/".join(source.parts), offset))
@@ -135,17 +139,15 @@ class Batch:
         source = self._announced.pop(result.id, None)
         if source is None:
             return
-        size = self._sent.pop(result.id)
-        same = self._same.pop(result.id, None)
-        if not result.stored:
+        sent, size = self._sent.pop(result.id), self._sizes.pop(result.id)
+        is_same = result.id in self._same
+        self._same.discard(result.id)
+        if result.reason:
             self.failures.add(str(source.path), result.reason)
-        elif same is not None:
-            self.meter.files, self.meter.bytes = self.meter.files + 1, self.meter.bytes + same
-            self._emit(Unchanged("send", str(source.path), same))
-            self.meter.show()
         elif source.kind is Kind.FILE:
             self.meter.files += 1
-            self._emit(Sent(str(source.path), size, result.sha256.hex()))
+            self.meter.bytes += size - sent
+            self._emit(_outcome(str(source.path), size, result, is_same=is_same))
             self.meter.show()
 
     def told(self, number: int, sha256: bytes) -> None:
@@ -153,6 +155,7 @@ class Batch:
         source = self._announced.pop(number, None)
         if source is not None:
             self._sent.pop(number)
+            self._sizes.pop(number)
             self.backlog.want(replace(source, theirs=b"" if sha256 == NO_SHA256 else sha256))
 
     def _begin(
@@ -163,7 +166,7 @@ class Batch:
         )
         self.backlog.sent()
         self._announced[number] = source
-        self._sent[number] = offset
+        self._sent[number], self._sizes[number] = offset, size
         self.meter.file = "/".join(source.parts)
         self.meter.bytes += offset
         self._flush()
@@ -178,6 +181,12 @@ class Batch:
     def _flush(self) -> None:
         messages, self._sender.outbox = self._sender.outbox, []
         self._link.send(messages)
+
+
+def _outcome(path: str, size: int, result: Result, *, is_same: bool) -> Event:
+    if result.left:
+        return Skipped("send", path, size, "existing")
+    return Unchanged("send", path, size) if is_same else Sent(path, size, result.sha256.hex())
 
 
 class Counter:

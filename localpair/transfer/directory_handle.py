@@ -18,7 +18,16 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from localpair.transfer.kept import KeptPart, has_mark, is_kept_name, kept_parts, set_mark
-from localpair.transfer.parts import PART_MODE, hold, is_part_name, is_stale, part_name, take, usual_mode
+from localpair.transfer.parts import (
+    PART_MODE,
+    NewFile,
+    hold,
+    is_part_name,
+    is_stale,
+    part_name,
+    take,
+    try_new_file,
+)
 from localpair.transfer.placing import NOTE_SUFFIX, Placer, Spot, link, note_of, read_note, rename
 
 # Windows has none of these, and no handle of this kind is opened there.
@@ -38,6 +47,10 @@ class Folder(Protocol):
     path: Path
     closes_first: bool
     """Whether a part file must be closed before it is placed."""
+
+    @property
+    def opened_ns(self) -> int:
+        """When this was opened, as the file system dates its files."""
 
     def make(self, parts: tuple[str, ...]) -> None:
         """Make the folder ``parts``. Raises FileExistsError where the name is taken."""
@@ -68,10 +81,11 @@ class Folder(Protocol):
     def is_claimed(self, name: str, sender: str) -> bool:
         """Whether that folder was made for ``sender``."""
 
-    def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
+    def place(self, fd: int, part: str, parts: tuple[str, ...], over: os.stat_result | None = None) -> None:
         """Give the part file its final name, and the mode of any new file here.
 
-        Raises FileExistsError where the name is taken: nothing is overwritten.
+        Raises FileExistsError where the name is taken. Where it is by the file ``over``, that one is replaced in one
+        step, and its mode may only narrow the new one's.
         """
 
     def remove(self, part: str) -> None:
@@ -106,10 +120,14 @@ class _HandleFolder:
         self._fd = os.open(directory, _FOLDER)
         self._placer = Placer()
         try:
-            self._mode, self._can_lock = usual_mode(self._create, self.remove)
+            self._new = try_new_file(self._create, self.remove)
         except OSError:
             os.close(self._fd)
             raise
+
+    @property
+    def opened_ns(self) -> int:
+        return self._new.time_ns
 
     def make(self, parts: tuple[str, ...]) -> None:
         with self._opened(parts[:-1]) as parent:
@@ -126,7 +144,7 @@ class _HandleFolder:
         raise OSError(errno.EBUSY, "another process removes our part files", str(self.path))
 
     def open_kept(self, name: str) -> int:
-        _require_locks(can_lock=self._can_lock)
+        _require_locks(can_lock=self._new.can_lock)
         flags = os.O_RDWR | os.O_CREAT | _NOFOLLOW | _NONBLOCK
         fd = os.open(name, flags, PART_MODE, dir_fd=self._fd)
         return _taken(fd, Spot(self._fd, name))
@@ -157,18 +175,21 @@ class _HandleFolder:
         except OSError:
             return False
 
-    def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
-        _set_mode(fd, self._mode)
+    def place(self, fd: int, part: str, parts: tuple[str, ...], over: os.stat_result | None = None) -> None:
+        _set_mode(fd, _final_mode(self._new, over))
         try:
-            self._give_name(fd, part, parts)
+            self._give_name(fd, part, parts, over)
         except OSError:
             _set_mode(fd, PART_MODE)  # it may be kept
             raise
         self.remove(part)
 
-    def _give_name(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
+    def _give_name(self, fd: int, part: str, parts: tuple[str, ...], over: os.stat_result | None) -> None:
         with self._opened(parts[:-1]) as parent:
-            self._placer.place(Spot(self._fd, part), Spot(parent, parts[-1]), "/".join(parts))
+            if over is not None:
+                os.rename(part, parts[-1], src_dir_fd=self._fd, dst_dir_fd=parent)
+            else:
+                self._placer.place(Spot(self._fd, part), Spot(parent, parts[-1]), "/".join(parts))
             if not _is_same_file(fd, Spot(parent, parts[-1])):
                 with contextlib.suppress(OSError):
                     os.unlink(parts[-1], dir_fd=parent)
@@ -282,7 +303,11 @@ class _PathFolder:
         self.path = directory
         self._real = directory.resolve(strict=True)
         self._placer = Placer((rename, link))
-        self._mode, self._can_lock = usual_mode(self._create, self.remove)
+        self._new = try_new_file(self._create, self.remove)
+
+    @property
+    def opened_ns(self) -> int:
+        return self._new.time_ns
 
     def make(self, parts: tuple[str, ...]) -> None:
         (self._inside(parts[:-1]) / parts[-1]).mkdir()
@@ -292,7 +317,7 @@ class _PathFolder:
         return self._create(name, PART_MODE), name
 
     def open_kept(self, name: str) -> int:
-        _require_locks(can_lock=self._can_lock)
+        _require_locks(can_lock=self._new.can_lock)
         path = self._inside(()) / name
         fd = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _NONBLOCK, PART_MODE)
         return _taken(fd, Spot(None, str(path)))
@@ -316,13 +341,16 @@ class _PathFolder:
     def is_claimed(self, name: str, sender: str) -> bool:
         return False
 
-    def place(self, fd: int, part: str, parts: tuple[str, ...]) -> None:
+    def place(self, fd: int, part: str, parts: tuple[str, ...], over: os.stat_result | None = None) -> None:
         target = self._inside(parts[:-1]) / parts[-1]
         source = self._inside(()) / part
-        if os.name == "nt":
+        if os.name != "nt":
+            source.chmod(_final_mode(self._new, over))
+        if over is not None:
+            source.replace(target)
+        elif os.name == "nt":
             source.rename(target)  # overwrites nothing there
         else:
-            source.chmod(self._mode)
             self._placer.place(Spot(None, str(source)), Spot(None, str(target)), "/".join(parts))
             source.unlink(missing_ok=True)
         self._inside(parts[:-1])
@@ -370,6 +398,11 @@ def _digest(fd: int, size: int) -> bytes | None:
             checksum.update(block)
             count += len(block)
     return checksum.digest() if count == size else None
+
+
+def _final_mode(new: NewFile, over: os.stat_result | None) -> int:
+    """Nobody may read what replaces a file who could not read that one."""
+    return new.mode if over is None else new.mode & over.st_mode
 
 
 def _set_mode(fd: int, mode: int) -> None:

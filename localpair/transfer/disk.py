@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TypeAlias
 
 from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
 from localpair.protocol.receiver import FileBegun, FileChecked
+from localpair.terms import Conflict, Existing
 from localpair.transfer.inbox import Inbox, PartFile, is_disk_full
 from localpair.wire.filekey import FileKey
 
@@ -45,7 +47,16 @@ class Compared:
     sha256: bytes | None
 
 
-Outcome: TypeAlias = Stored | NotStored | Compared
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """The entry is not stored: what stands under its name is kept."""
+
+    id: int
+    parts: tuple[str, ...]
+    size: int
+
+
+Outcome: TypeAlias = Stored | NotStored | Compared | LeftAlone
 
 
 class FoundPart:
@@ -68,7 +79,7 @@ class FoundPart:
 class FileUnderWay:
     """One file. ``data`` collects a small one; a large one has a part file and a running checksum."""
 
-    __slots__ = ("begun", "data", "expected", "failed", "flushed", "hash", "part", "small")
+    __slots__ = ("begun", "data", "expected", "failed", "flushed", "hash", "part", "replaces", "small")
 
     def __init__(self, begun: FileBegun) -> None:
         self.begun = begun
@@ -79,6 +90,7 @@ class FileUnderWay:
         self.failed = False
         self.flushed = 0  # bytes that the disk has been asked to take in
         self.expected = b""
+        self.replaces = False  # what stands under its name
 
     def go_on_with(self, found: FoundPart) -> None:
         """Its bytes follow those of an earlier session."""
@@ -88,7 +100,8 @@ class FileUnderWay:
 class Disk:
     """The jobs. ``report`` is called once for each entry that was placed or failed, on the thread that did it.
 
-    ``later`` has a job done on another thread. After ``stop`` jobs do nothing but clean up.
+    ``later`` has a job done on another thread; ``resolve`` waits for a decision about a name that is taken. After
+    ``stop`` jobs do nothing but clean up.
     """
 
     def __init__(
@@ -96,10 +109,12 @@ class Disk:
         inbox: Inbox,
         report: Callable[[Outcome], None],
         later: Callable[[Callable[[], None]], None],
+        resolve: Callable[[Conflict], Existing],
     ) -> None:
         self._inbox = inbox
         self._report = report
         self._later = later
+        self._resolve = resolve
         self._lock = threading.Lock()
         self._parts: set[PartFile] = set()
         self._stopped = False
@@ -113,16 +128,21 @@ class Disk:
 
     def compare(self, checked: FileChecked) -> None:
         """Read what is there under the name of a file."""
-        if not self._stopped:
-            with self._failing(checked.id):
-                found = self._inbox.digest(checked.parts, checked.size, checked.mtime_ns)
-                self._report(Compared(checked.id, found))
+        if self._stopped:
+            return
+        with self._failing(checked.id):
+            if self._inbox.existing is Existing.SKIP and self._inbox.standing(checked.parts) is not None:
+                self._report(LeftAlone(checked.id, checked.parts, checked.size))
+                return
+            found = self._inbox.digest(checked.parts, checked.size, checked.mtime_ns)
+            self._report(Compared(checked.id, found))
 
     def open(self, file: FileUnderWay) -> None:
         """Make a part file for a large file."""
         with self._failing(file.begun.id, file):
-            self._require_room(file.begun.size)
-            self._new_part(file)
+            if self._is_wanted(file):
+                self._require_room(file.begun.size)
+                self._new_part(file)
 
     def look(self, found: FoundPart) -> None:
         """See what an earlier session has left of a file; that takes as long as its part is long."""
@@ -142,7 +162,8 @@ class Disk:
     def resume(self, file: FileUnderWay, found: FoundPart) -> None:
         """Go on with what was found."""
         with self._failing(file.begun.id, file):
-            self._require_room(file.begun.size - found.size)
+            if self._is_wanted(file):
+                self._require_room(file.begun.size - found.size)
 
     def release(self, found: FoundPart) -> None:
         """Let go of what was found: it stays."""
@@ -171,8 +192,9 @@ class Disk:
         """Everything for a file whose bytes have been collected."""
         if not self._stopped:
             with self._failing(file.begun.id, file):
-                file.hash.update(file.data)
-                self._new_part(file).write(file.data)
+                if self._is_wanted(file):
+                    file.hash.update(file.data)
+                    self._new_part(file).write(file.data)
         self.finish(file)
 
     def finish(self, file: FileUnderWay) -> None:
@@ -186,7 +208,7 @@ class Disk:
                     raise OSError(errno.EBADMSG, "the bytes do not fit their checksum")
                 part.flush(file.begun.mtime_ns)
                 if not self._stopped:
-                    path = self._inbox.place(part, file.begun.parts)
+                    path = self._inbox.place(part, file.begun.parts, replaces=file.replaces)
                     self._report(Stored(file.begun.id, path, part.size, digest))
         if part is not None:
             part.let_go()
@@ -241,6 +263,21 @@ class Disk:
             if not file.failed and not self._stopped:
                 part.flush_data()
 
+    def _is_wanted(self, file: FileUnderWay) -> bool:
+        """Whether the file is to be stored, whatever stands under its name; a person may have to be asked."""
+        begun, choice = file.begun, self._inbox.existing
+        if choice in {Existing.SKIP, Existing.ASK}:
+            standing = self._inbox.standing(begun.parts)
+            if standing is None:
+                choice = Existing.RENAME
+            elif choice is Existing.ASK:
+                choice = self._resolve(_conflict(begun, *standing))
+        file.replaces = choice is Existing.REPLACE
+        if choice is Existing.SKIP:
+            file.failed = True
+            self._report(LeftAlone(begun.id, begun.parts, begun.size))
+        return not file.failed
+
     def _new_part(self, file: FileUnderWay) -> PartFile:
         file.part = self._use(self._inbox.part(file.begun.key, file.begun.parts[-1]))
         return file.part
@@ -267,3 +304,7 @@ class Disk:
             if file is not None:
                 file.failed = True
             self._report(NotStored(number, error.strerror or str(error), is_disk_full(error)))
+
+
+def _conflict(begun: FileBegun, path: Path, status: os.stat_result) -> Conflict:
+    return Conflict(path, begun.size, begun.mtime_ns, status.st_size, status.st_mtime_ns)

@@ -1,8 +1,8 @@
-"""Safe receiving: part file, flush, then a final name inside the target folder, and never over another file.
+"""Safe receiving: part file, flush, then a final name inside the target folder, and over no other file unasked.
 
 A folder that stood there before gets a neighbour with a free name, so that a peer can add nothing to folders it has
-not sent. Those that it has sent bear a mark, where the file system takes one, and are gone on with. Everything here
-blocks and is called from worker threads.
+not sent, unless a person has said what becomes of files that stand there. Those that it has sent bear a mark, where
+the file system takes one, and are gone on with. Everything here blocks and is called from worker threads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 import threading
 import time
 from collections import OrderedDict
@@ -21,14 +20,15 @@ from typing import Final
 from localpair.errors import LocalError
 from localpair.limits import CHUNK_BYTES, FOLDERS_KEPT, FREE_NAMES, KEPT_LEAST_BYTES
 from localpair.protocol.filenames import numbered
+from localpair.terms import Existing
 from localpair.transfer.directory_handle import Folder, open_folder
+from localpair.transfer.existing import Standing
 from localpair.transfer.kept import KeptPart, kept_name, overdue, sender_mark
 from localpair.wire.filekey import FileKey, Kept
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_FLUSH: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """What ``fsync`` answers where there is nothing of the kind; every other error may mean that bytes are lost."""
-_NUMBERED: Final = 16  # "name (n)" compared with a file that may be there already
 _MTIME_MAX_NS: Final = 1 << 62  # in the year 2116; some file systems refuse more
 
 
@@ -83,11 +83,14 @@ class PartFile:
                 os.utime(self.fd, ns=(min(mtime_ns, _MTIME_MAX_NS),) * 2)
         self._flush(os.fsync)
 
-    def place(self, parts: tuple[str, ...]) -> None:
-        """Give it its final name. Raises FileExistsError where that is taken, OSError otherwise."""
+    def place(self, parts: tuple[str, ...], over: os.stat_result | None = None) -> None:
+        """Give it its final name, in the place of the file ``over`` if that is given.
+
+        Raises FileExistsError where the name is taken by anything else, OSError otherwise.
+        """
         if self._folder.closes_first:
             self.close()
-        self._folder.place(self.fd, self.name, parts)
+        self._folder.place(self.fd, self.name, parts, over)
         self.placed = True
 
     def _flush(self, flush: Callable[[int], None]) -> None:
@@ -173,11 +176,11 @@ def remove_kept(folder: Folder, name: str) -> bool:
 class Inbox:
     """The target folder of one batch. Raises LocalError where it cannot be used.
 
-    ``sender`` is the device id of whoever sends: of kept parts, its own alone are found. ``removed`` are those of any
-    device that had to go when it was opened.
+    ``sender`` is the device id of whoever sends: of kept parts, its own alone are found. ``existing`` says what
+    becomes of files whose names are taken. ``removed`` are those parts of any device that had to go when it was opened.
     """
 
-    def __init__(self, directory: Path, sender: str = "") -> None:
+    def __init__(self, directory: Path, sender: str = "", existing: Existing = Existing.RENAME) -> None:
         try:
             self._folder = open_folder(directory)
         except OSError as error:
@@ -186,12 +189,14 @@ class Inbox:
                 hint="Choose an existing folder that you may write to.",
             ) from error
         self.path = directory
+        self.existing = existing
         self.doubt = ""  # why what was stored may not survive a power cut, where it may not
         self._lock = threading.Lock()
         self._actual: OrderedDict[tuple[str, ...], tuple[str, ...]] = OrderedDict()
         self._changed: set[tuple[str, ...]] = set()
         self._folder.sweep()
         self._sender = sender_mark(sender)
+        self._stands = Standing(self._folder, self._sender, existing)
         self._standing: dict[FileKey, KeptPart] = {}
         self.removed = self._tidy()
 
@@ -205,25 +210,18 @@ class Inbox:
         )
 
     def may_have(self, names: Sequence[str]) -> bool:
-        """Whether a file, or a folder that this sender has sent, stands here under one of these names."""
-        return any(self._is_file(name) or self._folder.is_claimed(name, self._sender) for name in names)
+        """Whether a file, or a folder that is gone on with, stands here under one of these names."""
+        return self._stands.may_have(names)
 
     def digest(self, parts: tuple[str, ...], size: int, mtime_ns: int) -> bytes | None:
-        """The checksum of the file of this size that stands under the name ``parts`` or a numbered one.
+        """The checksum of what the batch's file ``parts`` is compared with, if anything is. Raises OSError."""
+        return self._stands.digest(self._actual_of(parts), size, mtime_ns)
 
-        Of several the one with the nearest time of change. None where there is none. Raises OSError.
-        """
-        with self._lock:
-            parent = self._make(parts[:-1])
-        found: list[tuple[int, tuple[str, ...]]] = []
-        for number in range(_NUMBERED):
-            actual = (*parent, numbered(parts[-1], number))
-            status = self._folder.status(actual)
-            if status is None:
-                break
-            if stat.S_ISREG(status.st_mode) and status.st_size == size:
-                found.append((abs(status.st_mtime_ns - mtime_ns), actual))
-        return self._folder.digest(min(found)[1], size) if found else None
+    def standing(self, parts: tuple[str, ...]) -> tuple[Path, os.stat_result] | None:
+        """The file that was there before under the name that the batch calls ``parts``. Raises OSError."""
+        actual = self._actual_of(parts)
+        status = self._stands.file(actual)
+        return None if status is None else (self.path.joinpath(*actual), status)
 
     def part(self, key: FileKey | None = None, shown: str = "") -> PartFile:
         """A new part file; that of the large file ``key``, which is called ``shown``, is kept. Raises OSError."""
@@ -255,18 +253,22 @@ class Inbox:
         with self._lock:
             return self.path.joinpath(*self._make(parts))
 
-    def place(self, part: PartFile, parts: tuple[str, ...]) -> Path:
-        """Give ``part`` the name ``parts``, or the next free one beside it; its real path. Raises OSError."""
-        with self._lock:
-            parent = self._make(parts[:-1])
+    def place(self, part: PartFile, parts: tuple[str, ...], *, replaces: bool = False) -> Path:
+        """Give ``part`` the name ``parts``, or the next free one beside it; its real path. Raises OSError.
+
+        Where it ``replaces``, a file that was there before goes.
+        """
+        wanted = self._actual_of(parts)
         for number in range(FREE_NAMES):
-            actual = (*parent, numbered(parts[-1], number))
+            actual = (*wanted[:-1], numbered(wanted[-1], number))
+            over = self._stands.file(actual) if replaces and not number else None
             try:
-                part.place(actual)
+                part.place(actual, over)
             except FileExistsError:
                 continue
             with self._lock:
-                self._changed.add(parent)
+                self._changed.add(actual[:-1])
+                self._stands.count_placed()
             return self.path.joinpath(*actual)
         raise FileExistsError(errno.EEXIST, "too many files of this name", parts[-1])
 
@@ -311,6 +313,11 @@ class Inbox:
     def _cannot_flush(self, error: OSError) -> None:
         self.doubt = self.doubt or error.strerror or str(error)
 
+    def _actual_of(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """Where the batch's ``parts`` lies, if its name is free; the folders above it are made. Raises OSError."""
+        with self._lock:
+            return (*self._make(parts[:-1]), parts[-1])
+
     def _make(self, parts: tuple[str, ...]) -> tuple[str, ...]:
         if not parts:
             return ()
@@ -322,24 +329,13 @@ class Inbox:
             self._actual.popitem(last=False)
         return known
 
-    def _is_file(self, name: str) -> bool:
-        status = self._folder.status((name,))
-        return status is not None and stat.S_ISREG(status.st_mode)
-
-    def _goes_into(self, actual: tuple[str, ...]) -> bool:
-        """Whether a folder that stands there is this sender's: it has sent it, or what it lies in."""
-        if len(actual) > 1:
-            status = self._folder.status(actual)
-            return status is not None and stat.S_ISDIR(status.st_mode)
-        return self._folder.is_claimed(actual[0], self._sender)
-
     def _make_new(self, parent: tuple[str, ...], name: str) -> tuple[str, ...]:
         for number in range(FREE_NAMES):
             actual = (*parent, numbered(name, number))
             try:
                 self._folder.make(actual)
             except FileExistsError:
-                if self._goes_into(actual):
+                if self._stands.goes_into(actual):
                     return actual
                 continue
             self._changed.add(parent)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from localpair.errors import LocalError, LocalpairError, Refusal, RefusedError, TransferError
-from localpair.events import Event, Receipt, Received, Resumed, Unchanged
+from localpair.events import Event, Receipt, Received, Resumed, Skipped, Unchanged
 from localpair.limits import APPROVAL_S, COUNT_S, TOP_NAMES
 from localpair.net.transport.receive_buffer import Piece
 from localpair.protocol.filenames import stored
@@ -29,12 +29,12 @@ from localpair.protocol.receiver import (
     ReceiveEvent,
     Receiver,
 )
-from localpair.terms import Terms
+from localpair.terms import Existing, Resolver, Terms, keep_both
 from localpair.trace import TRACE
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.inbox import Inbox
 from localpair.transfer.progress import Failures, ProgressMeter
-from localpair.transfer.writer import Compared, NotStored, Outcome, Stored, Storing
+from localpair.transfer.writer import Compared, LeftAlone, NotStored, Outcome, Stored, Storing
 from localpair.wire.filekey import Kept
 from localpair.wire.payload import (
     NO_SHA256,
@@ -71,9 +71,10 @@ class _Reception:
         report: Callable[[Sequence[Outcome]], None],
         tell: Callable[[Kept, bytes], None],
         meter: ProgressMeter,
+        resolve: Resolver,
     ) -> None:
         self.inbox = inbox
-        self.storing = Storing(inbox, report, tell)
+        self.storing = Storing(inbox, report, tell, resolve)
         self.meter = meter
         self.receipt = Receipt()
         self.failures = Failures()
@@ -94,6 +95,13 @@ class _Reception:
         self._file = (begun.id, begun.offset)
         self.meter.file = "/".join(begun.parts)
         self.storing.begin(begun)
+
+    def leave_out(self, outcome: LeftAlone) -> None:
+        """A file is not stored, and counts as done."""
+        number, counted = self._file
+        self.meter.bytes += outcome.size - (counted if number == outcome.id else 0)
+        self.meter.files += 1
+        self._file = (-1, 0)
 
     def write(self, piece: Piece) -> None:
         """Bytes of it."""
@@ -123,7 +131,13 @@ class Incoming:
         self._ended = False
         self._error: LocalpairError | None = None
 
-    async def receive(self, directory: Path, terms: Terms, ask: Agree | None = None) -> Receipt:
+    async def receive(
+        self,
+        directory: Path,
+        terms: Terms,
+        ask: Agree | None = None,
+        resolve: Resolver = keep_both,
+    ) -> Receipt:
         """Receive the next batch into ``directory``, on these terms, once ``ask`` says yes.
 
         Returns what arrived, or nothing where the peer ended the session without a batch. Raises LocalError where
@@ -135,10 +149,10 @@ class Incoming:
                 raise self._error
             if self._ended:
                 return Receipt()
-            inbox = await _open(directory, self._sender)
+            inbox = await _open(directory, self._sender, terms.existing)
             self._say_removed(inbox)
             meter = ProgressMeter("receive", self._emit, self._clock)
-            reception = self._reception = _Reception(inbox, self._stored, self._told, meter)
+            reception = self._reception = _Reception(inbox, self._stored, self._told, meter, resolve)
             try:
                 await self._run(reception, terms, approved)
             finally:
@@ -387,6 +401,8 @@ class Incoming:
         for outcome in outcomes:
             if isinstance(outcome, NotStored):
                 self._not_stored(outcome, reception)
+            elif isinstance(outcome, LeftAlone):
+                self._leave_out(outcome, reception)
             elif isinstance(outcome, Compared):
                 results.append(Result(outcome.id, outcome.sha256 or NO_SHA256))
             else:
@@ -402,6 +418,12 @@ class Incoming:
             reception.meter.files += 1
             self._emit(received)
 
+    def _leave_out(self, outcome: LeftAlone, reception: _Reception) -> None:
+        reception.leave_out(outcome)
+        self._receiver.leave(outcome.id)
+        self._emit(Skipped("receive", "/".join(outcome.parts), outcome.size, "existing"))
+        reception.meter.show()
+
     def _not_stored(self, outcome: NotStored, reception: _Reception) -> None:
         if outcome.full:
             reception.told = f"the receiver can store nothing more: {outcome.reason}"
@@ -415,9 +437,9 @@ class Incoming:
             self._receiver.fail(outcome.id, outcome.reason)
 
 
-async def _open(directory: Path, sender: str) -> Inbox:
+async def _open(directory: Path, sender: str, existing: Existing) -> Inbox:
     """Open the folder on a thread; where this is cancelled meanwhile, it is let go of again."""
-    opening = asyncio.get_running_loop().run_in_executor(None, Inbox, directory, sender)
+    opening = asyncio.get_running_loop().run_in_executor(None, Inbox, directory, sender, existing)
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:

@@ -19,6 +19,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -41,16 +42,27 @@ def is_part_name(name: str) -> bool:
     return _PART.fullmatch(name) is not None
 
 
-def usual_mode(create: Callable[[str, int], int], remove: Callable[[str], None]) -> tuple[int, bool]:
-    """The mode of new files in a folder, after the umask and any access list that it hands down, and whether they can
-    be locked: one is made to see.
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """What becomes of a new file in a folder: its ``mode``, after the umask and any access list that the folder hands
+    down, whether it can be locked, and the time it bears, by the file system's own clock.
+    """
+
+    mode: int
+    can_lock: bool
+    time_ns: int
+
+
+def try_new_file(create: Callable[[str, int], int], remove: Callable[[str], None]) -> NewFile:
+    """Make a file in a folder and see.
 
     ``create`` opens a new file of a name with a mode; ``remove`` removes it. Raises OSError.
     """
     name = part_name()
     fd = create(name, 0o666)
     try:
-        return stat.S_IMODE(os.fstat(fd).st_mode) & 0o666, hold(fd) is True
+        status = os.fstat(fd)
+        return NewFile(stat.S_IMODE(status.st_mode) & 0o666, hold(fd) is True, status.st_ctime_ns)
     finally:
         os.close(fd)
         remove(name)

@@ -10,30 +10,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Final, TypeVar
 
-from localpair.limits import STORE_END_S, STORING_AHEAD
+from localpair.limits import APPROVAL_S, STORE_END_S, STORING_AHEAD
 from localpair.net.transport.receive_buffer import Piece
 from localpair.protocol.receiver import FileBegun, FileChecked
-from localpair.transfer.disk import Compared, Disk, FileUnderWay, FoundPart, NotStored, Outcome, Stored
+from localpair.terms import Conflict, Existing, Resolver, keep_both
+from localpair.transfer.disk import (
+    Compared,
+    Disk,
+    FileUnderWay,
+    FoundPart,
+    LeftAlone,
+    NotStored,
+    Outcome,
+    Stored,
+)
 from localpair.transfer.inbox import Inbox
 from localpair.transfer.workers import Workers
 from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.payload import Partial
 
-__all__ = ["Compared", "NotStored", "Outcome", "Stored", "Storing"]
+__all__ = ["Compared", "LeftAlone", "NotStored", "Outcome", "Stored", "Storing"]
 
+_log = logging.getLogger(__name__)
 _FLUSHING_THREADS: Final = 8  # a flush waits for the disk; together they share its journal's commits
 _Argument = TypeVar("_Argument")
 
 
 class Storing:
     """Stores one batch. ``report`` is called on the loop with outcomes that have become final, a group at a time;
-    ``tell`` with the part that ``look`` has found, and its checksum.
+    ``tell`` with the part that ``look`` has found, and its checksum. ``resolve`` decides about names that are taken.
     """
 
     def __init__(
@@ -41,8 +54,9 @@ class Storing:
         inbox: Inbox,
         report: Callable[[Sequence[Outcome]], None],
         tell: Callable[[Kept, bytes], None] = lambda kept, sha256: None,
+        resolve: Resolver = keep_both,
     ) -> None:
-        self._threads = _Threads(inbox, self._collect, self._synced, self._looked)
+        self._threads = _Threads(inbox, self._collect, self._synced, self._looked, resolve)
         self._report = report
         self._tell_part = tell
         self._file: FileUnderWay | None = None
@@ -212,15 +226,17 @@ class _Threads:
         done: Callable[[Outcome], None],
         synced: Callable[[list[Stored]], None],
         looked: Callable[[FoundPart], None],
+        resolve: Resolver,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._questions = _Questions(self._loop, resolve)
         self._done = done
         self._synced = synced
         self._looked = looked
         self._writer = Workers(1, "write", self._crashed)
         self._hasher = Workers(1, "hash", self._crashed)
         self._flushers = Workers(_FLUSHING_THREADS, "flush", self._crashed)
-        self._disk = Disk(inbox, partial(self._call, done), self._flushers.put)
+        self._disk = Disk(inbox, partial(self._call, done), self._flushers.put, self._questions.ask)
 
     def make_folder(self, number: int, parts: tuple[str, ...]) -> None:
         self._flushers.put(partial(self._disk.make_folder, number, parts))
@@ -283,6 +299,7 @@ class _Threads:
 
     def end(self) -> None:
         self._disk.stop()
+        self._questions.end()
         # The last thread to end lets go of the folder, however long a disk holds it.
         close = _Countdown(3, self._disk.close)
         for connection in (self._writer, self._hasher, self._flushers):
@@ -312,6 +329,49 @@ class _Threads:
         # A loop that is closed hears nothing more.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, argument)
+
+
+class _Questions:
+    """Threads wait here for what the event loop decides. What is not answered before the end is stored beside."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, resolve: Resolver) -> None:
+        self._loop = loop
+        self._resolve = resolve
+        self._turn = asyncio.Lock()
+        self._lock = threading.Lock()
+        self._open: set[Future[Existing]] = set()
+        self._ended = False
+
+    def ask(self, conflict: Conflict) -> Existing:
+        """On a thread: the answer, once it is there."""
+        with self._lock:
+            if self._ended:
+                return Existing.RENAME
+            question = asyncio.run_coroutine_threadsafe(self._answer(conflict), self._loop)
+            self._open.add(question)
+        try:
+            return question.result()
+        except CancelledError:
+            return Existing.RENAME
+        finally:
+            self._open.discard(question)
+
+    def end(self) -> None:
+        """On the loop: no answer is waited for any more."""
+        with self._lock:
+            self._ended = True
+            questions = list(self._open)
+        for question in questions:
+            question.cancel()
+
+    async def _answer(self, conflict: Conflict) -> Existing:
+        try:
+            async with self._turn, asyncio.timeout(APPROVAL_S):
+                choice = await self._resolve(conflict)
+        except Exception as error:  # noqa: BLE001 - nothing is lost where nobody decides
+            _log.warning("%s is stored beside the other one: nobody decided (%r)", conflict.path, error)
+            return Existing.RENAME
+        return Existing.RENAME if choice is Existing.ASK else choice
 
 
 class _Countdown:

@@ -54,25 +54,29 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one entry at the receiver: stored under ``sha256``, or not, for a ``reason``."""
+    """What became of one entry at the receiver: stored under ``sha256``, or not, for a ``reason``; or something that
+    stood under its name was ``left`` as it is, as the receiver wants it.
+    """
 
     id: int
     sha256: bytes = NO_SHA256
     reason: str = ""
+    left: bool = False
 
     @property
     def stored(self) -> bool:
         """Whether it stands under its final name, flushed to the disk."""
-        return not self.reason
+        return not (self.reason or self.left)
 
     def write(self, writer: Writer) -> None:
         """Append this result."""
-        writer.u64(self.id).raw(self.sha256).text8(clip(self.reason))
+        writer.u64(self.id).u8(self.left).raw(self.sha256).text8(clip(self.reason))
 
     @classmethod
     def read(cls, reader: Reader) -> Result:
         """Take one result."""
-        return cls(reader.u64(), reader.raw(SHA256_BYTES), _reason(reader))
+        number, left = reader.u64(), bool(reader.u8())
+        return cls(number, reader.raw(SHA256_BYTES), _reason(reader), left)
 
 
 @dataclass(frozen=True, slots=True)

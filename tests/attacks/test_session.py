@@ -219,7 +219,7 @@ def test_a_receiver_that_lies_about_a_checksum_is_found_out(source: Path) -> Non
             theirs._wire.transport.write(encode_frame(41, b"\0\0\0\1" + b"\0\0" + b"\0"))
             while not isinstance(part := await theirs.receive(), Frame) or part.type != 44:
                 pass
-            body = b"\0\0\0\1" + b"\0\1" + bytes(8) + b"w" * 32 + b"\0"
+            body = b"\0\0\0\1" + b"\0\1" + bytes(8) + b"\0" + b"w" * 32 + b"\0"
             theirs._wire.transport.write(encode_frame(49, body))
             await attacker.until(47)
             theirs._wire.transport.write(encode_frame(51, b"\0\0\0\1"))

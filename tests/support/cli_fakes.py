@@ -17,7 +17,7 @@ from localpair import events
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import AnswerError, Refusal, RefusedError
 from localpair.settings import ReceiveRequest
-from localpair.terms import Terms
+from localpair.terms import Conflict, Existing, Terms
 from localpair.transfer.housekeeping import kept_parts, overdue_parts, remove_parts
 from localpair.trust.store import TrustStore
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from localpair.settings import ReceiveApprover
+    from localpair.terms import Resolver
 
 VECTORS = json.loads((places.VECTORS / "offers.json").read_text("utf-8"))
 TYPICAL = next(vector["text"] for vector in VECTORS["offers"] if vector["name"] == "typical")
@@ -89,6 +90,8 @@ class Session:
         self.terms: Terms | None = None
         self.request = ReceiveRequest(PEER, 3, 1_200_000, ("a.txt", "photos"), 1)
         self.declined: list[str] = []
+        self.conflicts: list[Conflict] = []
+        self.resolved: list[Existing] = []
         self.asked = False
         self.started = self.closed = 0
         self.peer_gives, self.peer_takes = False, True
@@ -103,11 +106,12 @@ class Session:
         await self._carry()
 
     async def receive_files(
-        self, directory: Path, terms: Terms, approve: ReceiveApprover | None
+        self, directory: Path, terms: Terms, approve: ReceiveApprover | None, resolve: Resolver
     ) -> events.Receipt:
         self.received_into, self.terms, self.asked = directory, terms, approve is not None
         if approve is not None and not await approve(self.request):
             raise RefusedError(Refusal.NOT_APPROVED, "not accepted")
+        self.resolved = list(await asyncio.gather(*map(resolve, self.conflicts)))
         await self._carry()
         return events.Receipt()
 

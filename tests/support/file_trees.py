@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from localpair.events import Receipt
 from localpair.limits import SMALL_FILE_BYTES
@@ -66,9 +67,11 @@ def parts_in(folder: Path) -> list[Path]:
     return list(folder.glob(f"{PART_PREFIX}*"))
 
 
-async def transfer(sender: Session, receiver: Session, paths: list[Path], target: Path) -> Receipt:
-    """Both ends of it; where one fails, the other one has ended before that is told."""
-    receiving = asyncio.create_task(receiver.receive_files(target))
+async def transfer(
+    sender: Session, receiver: Session, paths: list[Path], target: Path, **more: Any
+) -> Receipt:
+    """Both ends of it; where one fails, the other one has ended before that is told. ``more`` is for the receiver."""
+    receiving = asyncio.create_task(receiver.receive_files(target, **more))
     sending = asyncio.create_task(sender.send_files(paths))
     try:
         await asyncio.gather(receiving, sending)

@@ -93,7 +93,7 @@ PAYLOADS: Final[tuple[Payload, ...]] = (
     payload.Begin(1, Kind.MISSING, ("a",), reason="Permission denied"), payload.Begin(2, Kind.CHECK, ("a",), 7, 8),
     payload.End(0, bytes(32)), payload.Abandon(0, "changed"), payload.Total(3, 900, 2, ("folder", "a.txt")),
     payload.Finish(1), payload.Closed(1), payload.Cancel(1, "cancelled"), payload.StopBatch(1, "disk full"),
-    payload.Settled(1, (_STORED, _FAILED)),
+    payload.Settled(1, (_STORED, _FAILED, Result(6, left=True))),
 )  # fmt: skip
 
 

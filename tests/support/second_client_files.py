@@ -247,7 +247,7 @@ class Receiver:
         self._settle(body.number(8), NO_CHECKSUM, body.text(1))
 
     def _settle(self, number: int, checksum: bytes, reason: str = "") -> None:
-        result = struct.pack(">IHQ", BATCH, 1, number) + checksum + text(reason, 1)
+        result = struct.pack(">IHQB", BATCH, 1, number, 0) + checksum + text(reason, 1)
         self.channel.send(SETTLED, result)
 
 
@@ -262,6 +262,7 @@ class Sender:
         self.kept: dict[bytes, int] = {}  # what the receiver has of files: how long its parts are
         self.asked: bytes | None = None
         self.resumed = 0  # bytes that were not sent again
+        self.left = 0  # entries under whose names the receiver keeps something else
         self.unsettled: dict[int, bytes] = {}  # checksums of entries, in order
         self.closed = not paths
 
@@ -348,8 +349,11 @@ class Sender:
     def _settled(self, body: Reader) -> None:
         body.take(4)
         for _ in range(body.number(2)):
-            number, checksum, reason = body.number(8), body.take(32), body.text(1)
-            if reason or checksum != self.unsettled.pop(number, None):
+            number, left, checksum, reason = body.number(8), body.number(1), body.take(32), body.text(1)
+            expected = self.unsettled.pop(number, None)
+            if left:
+                self.left += 1
+            elif reason or checksum != expected:
                 raise ProtocolError(f"entry {number} did not arrive: {reason}")
 
 

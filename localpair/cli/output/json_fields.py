@@ -25,9 +25,18 @@ def of_item(item: results.Item) -> tuple[str, Fields]:
             | results.SessionClosed()
         ):
             return _of_command_line(item)
-        case results.ApprovalAsked() | results.ReceiveAsked() | results.AnswerTaken():
+        case (
+            results.ApprovalAsked() | results.ReceiveAsked() | results.ConflictAsked() | results.AnswerTaken()
+        ):
             return _of_prompt(item)
-        case events.Progress() | events.Resumed() | events.Unchanged() | events.Sent() | events.Received():
+        case (
+            events.Progress()
+            | events.Resumed()
+            | events.Unchanged()
+            | events.Skipped()
+            | events.Sent()
+            | events.Received()
+        ):
             return _of_payload(item)
         case events.AddressAttempt() | events.OwnAddressSeen():
             return "address", _of_address(item)
@@ -78,7 +87,7 @@ def _of_path(path: events.Path) -> Fields:
 
 
 def _of_prompt(
-    item: results.ApprovalAsked | results.ReceiveAsked | results.AnswerTaken,
+    item: results.ApprovalAsked | results.ReceiveAsked | results.ConflictAsked | results.AnswerTaken,
 ) -> tuple[str, Fields]:
     match item:
         case results.ApprovalAsked():
@@ -91,6 +100,14 @@ def _of_prompt(
                 "names": list(request.names),
                 "more": request.more,
                 "folder": str(folder),
+            }
+        case results.ConflictAsked(conflict):
+            return "conflict", {
+                "path": str(conflict.path),
+                "bytes": conflict.size,
+                "mtime": conflict.mtime_ns / 1e9,
+                "standing_bytes": conflict.standing_size,
+                "standing_mtime": conflict.standing_mtime_ns / 1e9,
             }
         case results.AnswerTaken():
             problem = item.problem
@@ -138,6 +155,7 @@ def _of_command_line(
                 "sent": _of_files(item.sent),
                 "received": _of_files(item.received),
                 "unchanged": item.unchanged,
+                "skipped": dict(item.skipped),
                 "failure": of_failure(item.failure) if item.failure is not None else None,
             }
 
@@ -147,7 +165,12 @@ def _of_files(carried: results.Carried) -> Fields:
 
 
 def _of_payload(
-    item: events.Progress | events.Resumed | events.Unchanged | events.Sent | events.Received,
+    item: events.Progress
+    | events.Resumed
+    | events.Unchanged
+    | events.Skipped
+    | events.Sent
+    | events.Received,
 ) -> tuple[str, Fields]:
     match item:
         case events.Progress():
@@ -162,6 +185,13 @@ def _of_payload(
             return "resumed", {"direction": item.direction, "file": item.file, "bytes": item.bytes}
         case events.Unchanged():
             return "unchanged", {"direction": item.direction, "file": item.file, "bytes": item.bytes}
+        case events.Skipped():
+            return "skipped", {
+                "direction": item.direction,
+                "file": item.file,
+                "bytes": item.bytes,
+                "reason": item.reason,
+            }
         case events.Sent():
             return "sent", {"path": item.path, "bytes": item.bytes, "sha256": item.sha256}
         case events.Received():

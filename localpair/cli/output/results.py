@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from localpair.events import Path, Peer, Received, Sent
     from localpair.rules import DeviceRule
     from localpair.settings import ReceiveRequest
+    from localpair.terms import Conflict
 
 FILES_SHOWN: Final = 20  # of one session; more are counted
 
@@ -70,6 +71,13 @@ class ReceiveAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class ConflictAsked:
+    """The person is asked what becomes of a file whose name is taken."""
+
+    conflict: Conflict
+
+
+@dataclass(frozen=True, slots=True)
 class Carried:
     """Files that went one way: how many, how large, and the paths of the first ones."""
 
@@ -92,6 +100,7 @@ class SessionClosed:
     received: Carried = Carried()
     failure: RunFailure | None = None
     unchanged: int = 0  # files that were there already
+    skipped: Mapping[str, int] = field(default_factory=dict)  # what was left out: how often for which reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,7 @@ Fact: TypeAlias = (
     | Checked
     | ApprovalAsked
     | ReceiveAsked
+    | ConflictAsked
     | AnswerTaken
     | NetworkVerdict
     | SessionClosed

@@ -32,6 +32,7 @@ class Bars:
         self._begun = asyncio.Event()
         self._display: Display | None = None
         self._bars: dict[str, TaskID] = {}
+        self._paused = 0
 
     def update(self, item: Progress) -> None:
         """Take note of progress; drawing is left to ``run``."""
@@ -48,22 +49,22 @@ class Bars:
             self._forget()
 
     def pause(self) -> Callable[[], None]:
-        """Make room for a line; what is returned puts the bars back."""
-        display = self._display
-        if display is None:
-            return lambda: None
-        try:
-            display.stop()
-        except (OSError, ValueError):
-            self._forget()
-            return lambda: None
-        return lambda: self._resume(display)
+        """Make room for a line or a question; what is returned, called once, puts the bars back after the last one."""
+        self._paused += 1
+        if self._display is not None and self._paused == 1:
+            try:
+                self._display.stop()
+            except (OSError, ValueError):
+                self._forget()
+        return self._resume
 
-    def _resume(self, display: Display) -> None:
-        try:
-            display.start()
-        except (OSError, ValueError):
-            self._forget()
+    def _resume(self) -> None:
+        self._paused -= 1
+        if self._display is not None and not self._paused:
+            try:
+                self._display.start()
+            except (OSError, ValueError):
+                self._forget()
 
     async def run(self) -> None:
         """Draw until cancelled, or until the stream takes nothing more."""
@@ -90,11 +91,13 @@ class Bars:
         if not self._latest:
             return
         self._display = display
-        display.start()
+        if not self._paused:
+            display.start()
         while self._latest:
             for item in self._latest.values():
                 self._draw_one(display, item)
-            display.refresh()
+            if not self._paused:
+                display.refresh()
             await asyncio.sleep(_FRAME_S)
 
     def _draw_one(self, display: Display, item: Progress) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from localpair.cli.output import results
+from localpair.cli.terminal.conflicts import ConflictQuestions
 from localpair.cli.terminal.screen import device, nearby
 from localpair.cli.terminal.text import count, printable, size
 from localpair.errors import Refusal, RefusedError
@@ -53,6 +54,19 @@ class Prompts:
             f"nobody can approve {what}: standard input is no terminal",
             hint=f"Add --yes to {hint}.",
         )
+
+    def require_person_for_conflicts(self) -> None:
+        """Raise `RefusedError` where nobody could be asked about files whose names are taken."""
+        if not self._keyboard.interactive:
+            raise RefusedError(
+                Refusal.NOT_APPROVED,
+                "nobody can be asked about files that are there already: standard input is no terminal",
+                hint="Decide beforehand, with --existing skip, replace or rename.",
+            )
+
+    def conflicts(self) -> ConflictQuestions:
+        """The questions about one transfer's files whose names are taken."""
+        return ConflictQuestions(self._keyboard, self._output, self._turn)
 
     async def approve(self, request: ApprovalRequest) -> bool:
         """Whether this side agrees to the pair, and to giving its data away if there is any."""

@@ -184,7 +184,11 @@ def _closed(item: results.SessionClosed) -> list[str]:
             lines.append(f"  and {carried.files - len(carried.first)} more")
     if item.unchanged:
         lines.append(f"{count(item.unchanged, 'file')} already there, and not sent again.")
+    lines += [f"{count(number, 'file')} {_SKIPPED.get(why, why)}." for why, number in item.skipped.items()]
     return lines
+
+
+_SKIPPED: Final = {"existing": "not stored: others stand under their names"}
 
 
 def _row(item: results.Item) -> tuple[str, ...]:

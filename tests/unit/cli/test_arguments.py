@@ -26,7 +26,7 @@ from localpair.cli.options import (
 )
 from localpair.errors import UsageError
 from localpair.rules import Acceptance
-from localpair.terms import Terms
+from localpair.terms import Existing, Terms
 
 _ALL = "--flow post --offer-addresses none --name Kitchen --port 4000 --timeout 2.5 --send a --send b --receive d"
 _ALL_OPTIONS = PairOptions(
@@ -84,6 +84,9 @@ _ALL_OPTIONS = PairOptions(
         ("listen", Listen(Path())),
         ("listen --allow-hidden", Listen(Path(), terms=Terms(allow_hidden=True))),
         ("listen --max-files 3", Listen(Path(), terms=Terms(files=3))),
+        ("listen --existing skip", Listen(Path(), terms=Terms(existing=Existing.SKIP))),
+        ("host --existing ask", Host(PairOptions(terms=Terms(existing=Existing.ASK)))),
+        ("join --existing rename", Join(PairOptions())),
         ("host --max-size 500M", Host(PairOptions(terms=Terms(size=500_000_000)))),
         ("join --max-size 1.5GiB --max-depth 2", Join(PairOptions(terms=Terms(size=3 << 29, depth=2)))),
         (

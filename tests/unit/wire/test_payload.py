@@ -80,7 +80,7 @@ EXAMPLES: list[Payload] = [
     Total(3, 1_234_567, 9, ("Größe.txt", "..")),
     Finish(1),
     Cancel(1, "the sender cancelled"),
-    Settled(1, (Result(0), Result(1, HASH), Result(2, reason="Permission denied"))),
+    Settled(1, (Result(0), Result(1, HASH), Result(2, reason="Permission denied"), Result(3, left=True))),
     StopBatch(1, "the receiver cancelled"),
     Closed(1),
 ]  # fmt: skip
@@ -92,7 +92,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 reasons = st.text("abc. äж/", max_size=40).map(clean_label)
 keys = st.builds(FileKey, st.binary(min_size=PATH_BYTES, max_size=PATH_BYTES), u64, u64)
 kept = st.builds(Kept, keys, u64)
-results = st.builds(Result, u64, hashes, reasons)
+results = st.builds(Result, u64, hashes, reasons, st.booleans())
 payloads = st.one_of(
     st.builds(
         Attach, st.binary(min_size=16, max_size=16), st.just(b"") | st.binary(min_size=16, max_size=16), u64,

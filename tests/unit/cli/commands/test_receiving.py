@@ -12,8 +12,10 @@ from cli_fakes import PEER, TYPICAL, Api, Session
 from cli_typing import RECEIVED, Typist, _json
 from localpair import events
 from localpair.cli import main
+from localpair.rules import Acceptance, DeviceRule
 from localpair.settings import ReceiveRequest
-from localpair.terms import Terms
+from localpair.terms import Conflict, Existing, Terms
+from localpair.trust.store import DeviceRecord, TrustStore
 
 SENT = events.Sent("a.txt", 5, "ab" * 32)
 
@@ -167,3 +169,80 @@ def test_two_devices_are_asked_about_one_after_the_other(
         line["failure"] and line["failure"]["reason"] for line in _json(capsys) if line["event"] == "closed"
     ]
     assert sorted(map(str, failures)) == ["None", "not-approved"]
+
+
+# --- names that are taken
+
+
+def conflict(name: str) -> Conflict:
+    return Conflict(Path("in") / name, 2_100_000, 1_700_000_000 * 10**9, 2_000_000, 2**64 - 1)
+
+
+QUESTION = "Keep the old one, take the new one, or store both? [o/n/B]"
+
+
+@pytest.mark.parametrize(
+    ("typed", "resolved"),
+    [
+        (["o\n", "NEW\n", "\n"], [Existing.SKIP, Existing.REPLACE, Existing.RENAME]),
+        (["maybe\n", "n\n", "b!\n"], [Existing.REPLACE, Existing.RENAME, Existing.RENAME]),
+        (["o!\n"], [Existing.SKIP] * 3),
+        (["n\n", "\x04"], [Existing.REPLACE, Existing.RENAME, Existing.RENAME]),
+    ],
+)
+def test_a_person_says_what_becomes_of_each_file_whose_name_is_taken(
+    typed: list[str], resolved: list[Existing], api: Api, tmp_path: Path, terminal: int,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    typist = Typist(terminal, monkeypatch, "y\n", *typed)
+    api.pairing.session_.conflicts = [conflict(name) for name in ("a\x1b[2J", "b", "c")]
+    assert main(["host", "--receive", str(tmp_path), "--existing", "ask"], api) == 0
+    assert api.pairing.session_.resolved == resolved
+    assert typist.asked[1:] == [QUESTION] * len(typed)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "in/a\\x1b[2J is here already. The old one: 2.0 MB, 2554-07-2" in said
+    assert "The new one: 2.1 MB, 2023-11-1" in said
+    assert ("Please answer o, n or b" in said) is ("maybe\n" in typed)
+
+
+def test_a_decision_for_all_holds_for_one_transfer(
+    api: Api, tmp_path: Path, terminal: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typist = Typist(terminal, monkeypatch, "y\n", "y\n", "n!\n", "o!\n")
+    api.listened = [Session([RECEIVED]), Session([RECEIVED])]
+    for session in api.listened:
+        session.conflicts = [conflict("a"), conflict("b")]
+    words = ["listen", "--receive", str(tmp_path), "--existing", "ask", "--timeout", "0.5"]
+    assert main(words, api) == 0
+    assert typist.asked.count(QUESTION) == 2
+    assert sorted(map(str, api.listened[0].resolved + api.listened[1].resolved)) == (
+        ["replace", "replace", "skip", "skip"]
+    )
+
+
+@pytest.mark.parametrize("command", ["host", "join", "listen"])
+def test_who_cannot_be_asked_decides_beforehand(
+    command: str,
+    api: Api,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    paired: DeviceRecord,
+) -> None:
+    monkeypatch.setenv("LOCALPAIR_OFFER", TYPICAL)
+    # A rule answers the one question, and not the other one.
+    TrustStore(api.home).set_rule(paired.device_id, DeviceRule(Acceptance.ALWAYS))
+    assert main([command, "--receive", str(tmp_path / "in"), "--existing", "ask"], api) == 4
+    said = capsys.readouterr().err
+    assert "error: nobody can be asked about files that are there already" in said
+    assert "hint: Decide beforehand, with --existing skip, replace or rename." in said
+    assert main([command, "--receive", str(tmp_path / "in"), "--existing", "ask", "--yes"], api) == 2
+    assert "error: --existing ask asks, and --yes says that nobody is asked" in capsys.readouterr().err
+    assert api.calls == []
+
+
+def test_what_was_left_out_is_counted(api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    left = [events.Skipped("receive", name, 5, "existing") for name in ("a", "b")]
+    api.pairing.session_ = Session([RECEIVED, *left])
+    assert main(["host", "--receive", str(tmp_path), "--existing", "skip", "--yes"], api) == 0
+    assert "2 files not stored: others stand under their names.\n" in capsys.readouterr().out

@@ -43,6 +43,7 @@ from localpair.errors import (
 from localpair.rules import DeviceRule
 from localpair.settings import ReceiveRequest
 from run_facts import joiner
+from localpair.terms import Conflict
 
 DOCUMENT = places.DOCS / "cli.md"
 SENT = events.Sent("a.txt", 5, "ab" * 32)
@@ -64,6 +65,8 @@ ITEMS: list[results.Item] = [
     RECEIVED,
     events.Resumed("send", "a.txt", 5),
     events.Unchanged("send", "a.txt", 5),
+    events.Skipped("send", "a.txt", 5, "existing"),
+    results.ConflictAsked(Conflict(Path("in/a.txt"), 5, 10**18, 7, 10**18)),
     results.ListedPart("film", 2, 5, "3f2a", "kitchen", Path("in"), 1.0, "kept"),
     events.Reconnected(PATH),
     results.TrustedDevice("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0, DeviceRule()),
@@ -74,7 +77,9 @@ ITEMS: list[results.Item] = [
     events.PeerGone(PEER),
     events.SealedHeard(),
     results.NetworkVerdict("heard", "1 device heard.", {"devices": 1, "sealed": True}),
-    results.SessionClosed(PEER, results.Carried().and_one(SENT), results.Carried().and_one(RECEIVED), None),
+    results.SessionClosed(
+        PEER, results.Carried().and_one(SENT), results.Carried().and_one(RECEIVED), None, 2, {"existing": 3}
+    ),
 ]
 
 
