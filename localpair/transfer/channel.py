@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Iterable
 
 from localpair.errors import WireError
-from localpair.limits import DEAD_S, FRAME_BYTES, PING_S, SEND_BUFFER_BYTES
+from localpair.limits import DEAD_S, FRAME_BYTES, NOTES_AHEAD_BYTES, PING_S, SEND_BUFFER_BYTES
 from localpair.net.transport.stream import Frame, FrameStream, Piece
 from localpair.trace import TRACE
 from localpair.wire.payload import DATA, Attach, Payload, Ping, decode_payload
 
 _FRAME_OVERHEAD = 64  # a message of FRAME_BYTES has a number in front
+_BULK_BYTES = NOTES_AHEAD_BYTES + SEND_BUFFER_BYTES  # messages wait for nothing but their window, files drain
 
 
 class SessionChannel:
@@ -71,8 +72,12 @@ class SessionChannel:
 
     @property
     def flooded(self) -> bool:
-        """Whether answers pile up, beyond anything that is sent in bulk: the peer does not read them."""
-        return self._stream is not None and self._stream.queued > 2 * SEND_BUFFER_BYTES
+        """Whether answers pile up, beyond anything that is sent in bulk: the peer does not read them.
+
+        Whoever reads waits then. Messages and files must never bring it there: where both sides send them, and both
+        wait, neither reads any more.
+        """
+        return self._stream is not None and self._stream.queued > _BULK_BYTES + SEND_BUFFER_BYTES
 
     async def receive(self) -> Payload | Piece:
         """The next message or piece of a file. Raises ConnectionError and WireError."""
