@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from localpair.limits import CHUNK_BYTES, FRAME_PREAUTH_BYTES
+from localpair.limits import FRAME_PREAUTH_BYTES, RECEIVE_BLOCK_BYTES, RECEIVE_BLOCKS
 from localpair.wire.framing import Frame, FrameDecoder, Slice
 
-BLOCKS: Final = 8  # full of unread or unreleased bytes; then reading stops
 _SMALL_BLOCK_BYTES: Final = 16 * 1024  # a stranger's connection gets no more memory than a TLS record needs
 
 
@@ -61,12 +60,12 @@ class ReceiveBuffer:
     @property
     def full(self) -> bool:
         """Whether so many blocks wait for their reader that no more should be filled."""
-        return self._held >= BLOCKS
+        return self._held >= RECEIVE_BLOCKS
 
     def buffer(self) -> memoryview:
         """Where the next bytes go; never empty."""
         block = self._current
-        size = _SMALL_BLOCK_BYTES if self._decoder.limit <= FRAME_PREAUTH_BYTES else CHUNK_BYTES
+        size = _SMALL_BLOCK_BYTES if self._decoder.limit <= FRAME_PREAUTH_BYTES else RECEIVE_BLOCK_BYTES
         # TLS hands over records of 16 KiB; a short rest of a block would cut them up.
         if block is None or len(block.view) - block.filled < size // 8:
             block = self._next_block(size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from localpair.events import Event, Peer, Progress, Received, Resumed
 from localpair.limits import KEPT_LEAST_BYTES
 from localpair.net.transport.stream import FrameStream
 from localpair.session import Session
+from localpair.transfer.inbox import PartFile
 from localpair.transfer.workers import Conveyor
 from streams import WAY, Net, run, until
 
 SIZE = 12 << 20
 SLACK = 1 << 20  # what may be sent again, and TLS
 FILM = random.Random(3).randbytes(SIZE)
+SENT_AGAIN = (1 << 20) + 64 * 1024  # after a kill; the first messages count as well
 CUTS = [2 << 20, 5_000_000, 9_999_999, SIZE - 1000, SIZE + 3000]
 """Bytes of the first session's wire; the last ones break when all, or nearly all, has been written."""
 
@@ -373,6 +376,34 @@ def test_a_session_whose_part_a_newer_one_took_begins_that_file_anew(source: Pat
         await net.close()
         assert named(target) == {"film.mkv": FILM, "film (1).mkv": FILM}
         assert not kept_in(target)
+
+    run(main())
+
+
+def test_a_receiver_whose_disk_stands_still_has_read_no_more_than_may_be_sent_again(
+    source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    write = PartFile.write
+
+    def held_up(part: PartFile, data: memoryview) -> None:
+        assert gate.wait(60)
+        write(part, data)
+
+    async def main() -> None:
+        path = plant(source, {"film.mkv": FILM})
+        monkeypatch.setattr(PartFile, "write", held_up)
+        net = Net()
+        giver, taker = await session_of(net, "sender", [])
+        moving = asyncio.create_task(transfer(giver, taker, [path], target))
+        stream = taker._supervisor._stream
+        await until(lambda: stream.stalled)
+        assert KEPT_LEAST_BYTES // 2 < stream.received <= SENT_AGAIN
+        gate.set()
+        await moving
+        await asyncio.gather(giver.close(), taker.close())
+        await net.close()
+        assert named(target) == {"film.mkv": FILM}
 
     run(main())
 

@@ -11,9 +11,14 @@ import time
 import pytest
 
 from localpair.errors import WireError
-from localpair.limits import CHUNK_BYTES, FRAME_BYTES, FRAME_PREAUTH_BYTES, SEND_BUFFER_BYTES
+from localpair.limits import (
+    CHUNK_BYTES,
+    FRAME_BYTES,
+    FRAME_PREAUTH_BYTES,
+    RECEIVE_BLOCKS,
+    SEND_BUFFER_BYTES,
+)
 from localpair.net.transport import stream as streaming
-from localpair.net.transport.receive_buffer import BLOCKS
 from localpair.net.transport.stream import Frame, FrameStream, Piece, open_stream
 from localpair.net.transport.tls import client_context, server_context
 from localpair.wire.framing import encode_frame
@@ -136,8 +141,8 @@ def test_a_stranger_gets_little_memory() -> None:
         raw(one, encode_frame(5, b"x" * 4000) * 1000)
         await until(lambda: other.stalled)
         held = other._wire.receive_buffer._held
-        assert held <= BLOCKS
-        assert len(other._wire.receive_buffer._unread) <= 4 * BLOCKS
+        assert held <= RECEIVE_BLOCKS
+        assert len(other._wire.receive_buffer._unread) <= 4 * RECEIVE_BLOCKS
         assert sum(stop - start for _, start, stop in other._wire.receive_buffer._unread) <= 256 * 1024
         for _ in range(1000):
             await other.read()
@@ -214,7 +219,7 @@ def test_released_blocks_are_used_again_and_never_before() -> None:
                 assert bytes(piece.data) == was
                 piece.release()
         await sending
-        assert other._wire.receive_buffer._held <= BLOCKS
+        assert other._wire.receive_buffer._held <= RECEIVE_BLOCKS
         await end(one, other)
 
     run(main())
