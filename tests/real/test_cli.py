@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from localpair.limits import KEPT_LEAST_BYTES
+from localpair.protocol.filenames import PART_PREFIX
 from netns import lan
 
 if TYPE_CHECKING:
@@ -249,25 +251,37 @@ def test_an_offer_works_once(pair: tuple[Device, Device]) -> None:
 
 
 @pytest.mark.parametrize("interrupted", ["host", "join"])
-def test_an_interrupt_in_the_middle_leaves_nothing(
+def test_an_interrupt_in_the_middle_leaves_a_part_that_the_next_offer_goes_on_with(
     interrupted: str, pair: tuple[Device, Device], tmp_path: Path
 ) -> None:
     one, two = pair
     large = tmp_path / "large"
     with large.open("wb") as file:
         file.truncate(2 << 30)
-    host = one.start("host", "--json", "--yes", "--send", large)
-    offer = host.until("offer")["offer"]
-    join = two.start("join", "--json", "--yes", "--receive", "in", LOCALPAIR_OFFER=offer)
-    join.until("progress")
+
+    def begin() -> tuple[Program, Program]:
+        host = one.start("host", "--json", "--yes", "--send", large)
+        offer = host.until("offer")["offer"]
+        return host, two.start("join", "--json", "--yes", "--receive", "in", LOCALPAIR_OFFER=offer)
+
+    host, join = begin()
+    while join.until("progress")["bytes"] < 2 * KEPT_LEAST_BYTES:
+        pass
     stopped, other = (host, join) if interrupted == "host" else (join, host)
     began = time.monotonic()
     stopped.process.send_signal(signal.SIGINT)
     assert stopped.end() == 130, stopped.err
     assert time.monotonic() - began < 3
     assert other.end() == 5, other.err
-    assert list((two.home / "in").iterdir()) == []
     assert "Traceback" not in stopped.err + other.err
+    (part,) = (two.home / "in").iterdir()
+    assert part.name.startswith(PART_PREFIX)
+    arrived = part.stat().st_size
+    again = begin()
+    assert [program.until("resumed")["bytes"] for program in again] == [arrived] * 2
+    for program in again:
+        program.process.send_signal(signal.SIGINT)
+        assert program.end() in (5, 130)
 
 
 def test_no_secret_is_said_but_in_the_offer(pair: tuple[Device, Device]) -> None:

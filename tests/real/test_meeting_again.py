@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from devices import Device, Home, pair
+from file_trees import kept_in
 from netns import Lan, find_tool, lan
 
 pytestmark = pytest.mark.netns
@@ -231,7 +232,7 @@ def transfer(
 
 
 @pytest.mark.parametrize("who", ["sender", "receiver"])
-def test_ctrl_c_ends_both_within_their_time_and_leaves_nothing(
+def test_ctrl_c_ends_both_within_their_time_and_leaves_a_part_to_go_on_with(
     paired: tuple[Home, Home], tmp_path: Path, who: str
 ) -> None:
     listening, sending, inbox, _ = transfer(paired, tmp_path)
@@ -243,7 +244,15 @@ def test_ctrl_c_ends_both_within_their_time_and_leaves_nothing(
     else:
         other.wait("closed")
         other.interrupt()
-    assert not list(inbox.rglob("*film*"))
+    (part,) = kept_in(inbox)
+    assert [path.name for path in inbox.rglob("*")] == [part.name]
+    kitchen, phone = paired
+    listening = kitchen.run("listen", "--yes", "--receive", str(inbox))
+    listening.wait("ready")
+    sending = phone.run("send", "kitchen", str(tmp_path / "film.mkv"))
+    assert [device.wait("resumed")["bytes"] for device in (sending, listening)] == [part.bytes] * 2
+    sending.interrupt()
+    listening.interrupt()
 
 
 @pytest.mark.parametrize("who", ["sender", "receiver"])
