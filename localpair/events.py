@@ -264,8 +264,10 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file or folder was left out, and that is no failure. ``reason``: ``existing`` (the receiver keeps what stands
-    under its name) or ``excluded`` (the sender's own patterns).
+    """Something was left out, and that is no failure.
+
+    ``reason``: ``existing`` (the receiver keeps what stands under its name), ``link`` (inside a folder), ``special`` (a
+    pipe, a socket or a device) or ``part`` (of a file that is being received).
     """
 
     direction: str  # send | receive

@@ -30,7 +30,6 @@ from localpair.transfer.channel import SessionChannel
 from localpair.transfer.incoming import Incoming
 from localpair.transfer.messages import MessageChannel
 from localpair.transfer.outgoing import Outgoing
-from localpair.transfer.walk import SkippedLink
 from localpair.wire.payload import (
     TOKEN_BYTES,
     Accept,
@@ -161,11 +160,6 @@ class Session:
         self.start()
         while (data := await self._supervisor.messages.next()) is not None:
             yield data
-
-    @property
-    def skipped(self) -> tuple[SkippedLink, ...]:
-        """Links inside sent folders, which are not followed."""
-        return tuple(self._supervisor.outgoing.skipped)
 
     def resume(self, stream: FrameStream) -> None:
         """Go on over ``stream``: the peer came back while this side still believed in the old connection."""

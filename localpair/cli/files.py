@@ -55,6 +55,8 @@ def _check_readable(path: Path) -> None:
     shown = printable(str(path))
     if not path.exists():
         raise UsageError(f"there is no file or folder {shown}", hint="Check the name.")
+    if not (path.is_file() or path.is_dir()):
+        raise UsageError(f"{shown} is neither a file nor a folder", hint="Name files and folders.")
     if not os.access(path, os.R_OK):
         raise UsageError(f"{shown} cannot be read", hint="Check its permissions.")
 

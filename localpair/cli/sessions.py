@@ -170,7 +170,7 @@ class CarriedCount:
         self._output = output
         self._sent = self._received = results.Carried()
         self._unchanged = 0
-        self._skipped: dict[str, int] = {}
+        self._skipped: dict[str, results.NotCarried] = {}
 
     def show(self, event: Event) -> None:
         """Show one event of the session. That it goes on elsewhere is told by the pairing, too."""
@@ -181,7 +181,8 @@ class CarriedCount:
         elif isinstance(event, Unchanged):
             self._unchanged += 1
         elif isinstance(event, Skipped):
-            self._skipped[event.reason] = self._skipped.get(event.reason, 0) + 1
+            earlier = self._skipped.get(event.reason, results.NotCarried())
+            self._skipped[event.reason] = earlier.and_one(event.file)
         elif isinstance(event, Received):
             self._received = self._received.and_one(event)
         self._output.show(event)

@@ -28,7 +28,7 @@ from localpair.transfer.reader import (
     Unreadable,
     Whole,
 )
-from localpair.transfer.walk import SkippedLink, SourceEntry, count, walk
+from localpair.transfer.walk import LeftOut, SourceEntry, count, walk
 from localpair.transfer.workers import Workers
 from localpair.wire.payload import NO_SHA256, Kind, Result, Total
 
@@ -49,7 +49,7 @@ class Batch:
         self.backlog = Backlog(walk(tops))
         self.meter = meter
         self.failures = Failures()
-        self.skipped: list[SkippedLink] = []
+        self.unread = Failures()  # those that the receiver is told of, and cannot store
         self._sender = sender
         self._link = link
         self._emit = emit
@@ -125,9 +125,9 @@ class Batch:
             case Unreadable(reason):
                 self._sender.abandon(reason)
                 self._open = None
-            case SkippedLink(path, reason):
-                _log.info("%s is not sent: %s", path, reason)
-                self.skipped.append(item)
+            case LeftOut(path, reason):
+                self.backlog.sent()
+                self._emit(Skipped("send", str(path), 0, reason))
             case Crashed(error):
                 raise LocalError(f"reading failed: {type(error).__name__}: {error}") from error
             case _:
@@ -142,7 +142,9 @@ class Batch:
         sent, size = self._sent.pop(result.id), self._sizes.pop(result.id)
         is_same = result.id in self._same
         self._same.discard(result.id)
-        if result.reason:
+        if source.kind is Kind.MISSING:
+            self.unread.add(str(source.path), source.reason)
+        elif result.reason:
             self.failures.add(str(source.path), result.reason)
         elif source.kind is Kind.FILE:
             self.meter.files += 1
@@ -187,6 +189,16 @@ def _outcome(path: str, size: int, result: Result, *, is_same: bool) -> Event:
     if result.left:
         return Skipped("send", path, size, "existing")
     return Unchanged("send", path, size) if is_same else Sent(path, size, result.sha256.hex())
+
+
+def complaint(batch: Batch) -> str:
+    """What was not sent, or not stored, in one sentence; empty where all is well."""
+    said = []
+    if batch.unread.count:
+        said.append(batch.unread.message("could not be read here"))
+    if batch.failures.count:
+        said.append(batch.failures.message("could not be stored by the receiver"))
+    return "; ".join(said)
 
 
 class Counter:

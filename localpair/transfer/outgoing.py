@@ -12,18 +12,18 @@ from localpair.events import Event
 from localpair.limits import READ_END_S
 from localpair.protocol.sender import CheckSettled, EntrySettled, PartTold, Sender, StoppedByReceiver
 from localpair.trace import TRACE
-from localpair.transfer.batch import Batch, Counter
+from localpair.transfer.batch import Batch, Counter, complaint
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.progress import ProgressMeter
 from localpair.transfer.reader import Asking, Checking, Exhausted, FileOpened, FileReader, Same, Whole
-from localpair.transfer.walk import SkippedLink, top_sources
+from localpair.transfer.walk import top_sources
 from localpair.wire.payload import Accept, Attach, Closed, Have, Partial, SendPhase, Settled, StopBatch
 
 _ENTRIES = (Checking, Same, FileOpened, Whole)
 
 
 class Outgoing:
-    """The sending half of a session. ``emit`` gets `Progress` and `Sent`; ``skipped`` collects links not followed."""
+    """The sending half of a session. ``emit`` gets `Progress`, `Resumed`, `Unchanged`, `Skipped` and `Sent`."""
 
     def __init__(
         self, link: SessionChannel, emit: Callable[[Event], None], clock: Callable[[], float]
@@ -40,7 +40,6 @@ class Outgoing:
         self._told: list[PartTold] = []  # the answer to the latest question
         self._stopped: str | None = None
         self._error: LocalpairError | None = None
-        self.skipped: list[SkippedLink] = []
 
     @property
     def state(self) -> tuple[int, SendPhase]:
@@ -60,11 +59,10 @@ class Outgoing:
             finally:
                 self._batch = None
                 self._stopped = None
-                self.skipped += batch.skipped
                 await counter.stop()
         meter.show(last=True)
-        if batch.failures.count:
-            raise TransferError(batch.failures.message("could not be stored by the receiver"))
+        if failed := complaint(batch):
+            raise TransferError(failed)
 
     # --- called by the session
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from localpair.limits import CHUNK_BYTES, SMALL_FILE_BYTES, STORE_END_S
-from localpair.transfer.walk import SkippedLink, SourceEntry
+from localpair.transfer.walk import LeftOut, SourceEntry
 from localpair.transfer.workers import Conveyor, Workers
 from localpair.wire.filekey import FileKey
 from localpair.wire.payload import Kind, Partial
@@ -106,32 +106,22 @@ class Crashed:
 
 
 Item: TypeAlias = (
-    Asking
-    | Checking
-    | Same
-    | FileOpened
-    | Chunk
-    | Read
-    | Unreadable
-    | Whole
-    | SkippedLink
-    | Exhausted
-    | Crashed
+    Asking | Checking | Same | FileOpened | Chunk | Read | Unreadable | Whole | LeftOut | Exhausted | Crashed
 )
 
 
 class Backlog:
     """Entries in the order in which they are sent; those that must be sent again come first."""
 
-    def __init__(self, entries: Iterator[SourceEntry | SkippedLink]) -> None:
+    def __init__(self, entries: Iterator[SourceEntry | LeftOut]) -> None:
         self._entries = entries
-        self._again: deque[SourceEntry] = deque()
-        self._taken: deque[SourceEntry] = deque()  # read ahead and not yet sent
+        self._again: deque[SourceEntry | LeftOut] = deque()
+        self._taken: deque[SourceEntry | LeftOut] = deque()  # read ahead and not yet sent
 
-    def take(self) -> SourceEntry | SkippedLink | None:
+    def take(self) -> SourceEntry | LeftOut | None:
         """The next entry, on the reading thread."""
         entry = self._again.popleft() if self._again else next(self._entries, None)
-        if isinstance(entry, SourceEntry):
+        if entry is not None:
             self._taken.append(entry)
         return entry
 
@@ -145,7 +135,7 @@ class Backlog:
         return bool(self._again)
 
     def sent(self) -> None:
-        """The oldest entry taken has been announced to the peer, on the loop."""
+        """The oldest entry taken has been announced to the peer, or told as left out, on the loop."""
         self._taken.popleft()
 
     def rewind(self, announced: list[SourceEntry]) -> None:
@@ -208,8 +198,8 @@ class FileReader:
         except Conveyor.Stopped:
             pass
 
-    def _read(self, entry: SourceEntry | SkippedLink) -> None:
-        if isinstance(entry, SkippedLink):
+    def _read(self, entry: SourceEntry | LeftOut) -> None:
+        if isinstance(entry, LeftOut):
             self._put(entry)
         elif entry.kind is not Kind.FILE:
             self._put(Whole(entry))

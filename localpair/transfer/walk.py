@@ -1,7 +1,8 @@
 """What a path to send consists of: its files and folders, in a steady order, without following links.
 
-A link that was given directly stands for what it points to; one inside a folder is skipped, since it may lead
-anywhere. Everything here blocks and is called from worker threads.
+A link that was given directly stands for what it points to; one inside a folder is left out, since it may lead
+anywhere. So is what has no contents to send: a pipe, a socket, a device. Everything here blocks and is called from
+worker threads.
 """
 
 from __future__ import annotations
@@ -33,22 +34,24 @@ class SourceEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class SkippedLink:
-    """A link that was found in a folder: not sent, and no failure."""
+class LeftOut:
+    """Something that was found and is not sent, which is no failure. ``reason`` is that of `Skipped`."""
 
     path: Path
     reason: str
 
 
 def top_sources(paths: Sequence[Path]) -> list[tuple[Path, str]]:
-    """The given paths with a name of its own for each. Raises LocalError for one that does not exist."""
+    """The given paths with a name of its own for each. Raises LocalError for one that cannot be sent."""
     named: list[tuple[Path, str]] = []
     taken: set[str] = set()
     for path in paths:
         try:
-            path.stat()
+            status = path.stat()
         except OSError as error:
             raise LocalError(f"{path} cannot be sent: {error.strerror or error}") from error
+        if not _has_contents(status):
+            raise LocalError(f"{path} cannot be sent: it is a pipe, a socket or a device")
         name = _text(path.name if path.name not in {"", "..", "."} else path.resolve().name) or "files"
         number = 0
         while name_key(numbered(name, number)) in taken:
@@ -58,7 +61,7 @@ def top_sources(paths: Sequence[Path]) -> list[tuple[Path, str]]:
     return named
 
 
-def walk(tops: Sequence[tuple[Path, str]]) -> Iterator[SourceEntry | SkippedLink]:
+def walk(tops: Sequence[tuple[Path, str]]) -> Iterator[SourceEntry | LeftOut]:
     """Everything at and below ``tops``, folders before what is in them, names sorted."""
     for path, name in tops:
         yield from _classify(path, (name,), given=True)
@@ -77,26 +80,24 @@ def count(tops: Sequence[tuple[Path, str]]) -> Iterator[tuple[int, int]]:
         yield files, size
 
 
-def _classify(
-    path: Path, parts: tuple[str, ...], *, given: bool = False
-) -> Iterator[SourceEntry | SkippedLink]:
+def _classify(path: Path, parts: tuple[str, ...], *, given: bool = False) -> Iterator[SourceEntry | LeftOut]:
     try:
         status = path.stat() if given else path.lstat()
     except OSError as error:
         yield _missing(path, parts, error.strerror or str(error))
         return
     if stat.S_ISLNK(status.st_mode) or (not given and _is_junction(status)):
-        yield SkippedLink(path, "a link inside a folder is not followed")
+        yield LeftOut(path, "link")
     elif stat.S_ISDIR(status.st_mode):
         yield SourceEntry(path, parts, Kind.FOLDER, given)
         yield from _inside(path, parts)
     elif stat.S_ISREG(status.st_mode):
         yield SourceEntry(path, parts, Kind.FILE, given)
     else:
-        yield _missing(path, parts, "it is no file but a pipe, a socket or a device")
+        yield LeftOut(path, "special")
 
 
-def _inside(folder: Path, parts: tuple[str, ...]) -> Iterator[SourceEntry | SkippedLink]:
+def _inside(folder: Path, parts: tuple[str, ...]) -> Iterator[SourceEntry | LeftOut]:
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries)
@@ -108,13 +109,17 @@ def _inside(folder: Path, parts: tuple[str, ...]) -> Iterator[SourceEntry | Skip
         if len(parts) >= PATH_DEPTH:
             yield _missing(path, parts, f"it lies deeper than {PATH_DEPTH} folders")
         elif name.startswith(PART_PREFIX):
-            yield SkippedLink(path, "it is a part of a file that is being received")
+            yield LeftOut(path, "part")
         else:
             yield from _classify(path, (*parts, _text(name)))
 
 
 def _missing(path: Path, parts: tuple[str, ...], reason: str) -> SourceEntry:
     return SourceEntry(path, parts, Kind.MISSING, reason=reason)
+
+
+def _has_contents(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
 
 
 def _is_junction(status: os.stat_result) -> bool:

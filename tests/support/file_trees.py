@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 from collections.abc import AsyncIterator
@@ -10,11 +11,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from localpair.events import Receipt
 from localpair.limits import SMALL_FILE_BYTES
 from localpair.protocol.filenames import PART_PREFIX
 from localpair.session import Session
+from localpair.transfer import reader
 from localpair.transfer.kept import KeptPart, kept_parts
+from localpair.transfer.walk import SourceEntry
 from streams import Net, session_pair, until
 
 BIG = 3_000_000
@@ -61,6 +66,18 @@ def named(folder: Path) -> Tree:
 def kept_in(folder: Path) -> list[KeptPart]:
     with os.scandir(folder) as entries:
         return kept_parts(entries)
+
+
+def refuse_to_open(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A file of this name may not be read by whoever sends it: root cannot be kept out in another way."""
+    opened = reader._open
+
+    def refuse(source: SourceEntry) -> int:
+        if source.path.name == name:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(source)
+
+    monkeypatch.setattr(reader, "_open", refuse)
 
 
 def parts_in(folder: Path) -> list[Path]:

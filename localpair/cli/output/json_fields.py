@@ -155,7 +155,7 @@ def _of_command_line(
                 "sent": _of_files(item.sent),
                 "received": _of_files(item.received),
                 "unchanged": item.unchanged,
-                "skipped": dict(item.skipped),
+                "skipped": {reason: left.count for reason, left in item.skipped.items()},
                 "failure": of_failure(item.failure) if item.failure is not None else None,
             }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from localpair.events import Event
+from localpair.limits import FAILURES_NAMED
 from localpair.rules import NO_RULE
 
 if TYPE_CHECKING:
@@ -92,6 +93,19 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
+class NotCarried:
+    """Things that were left out for one reason: how many, and the paths of the first ones."""
+
+    count: int = 0
+    first: tuple[str, ...] = ()
+
+    def and_one(self, path: str) -> NotCarried:
+        """The same with one more."""
+        first = self.first if self.count >= FAILURES_NAMED else (*self.first, path)
+        return NotCarried(self.count + 1, first)
+
+
+@dataclass(frozen=True, slots=True)
 class SessionClosed:
     """A session has ended: what it carried, and why it ended early if it did."""
 
@@ -100,7 +114,7 @@ class SessionClosed:
     received: Carried = Carried()
     failure: RunFailure | None = None
     unchanged: int = 0  # files that were there already
-    skipped: Mapping[str, int] = field(default_factory=dict)  # what was left out: how often for which reason
+    skipped: Mapping[str, NotCarried] = field(default_factory=dict)  # what was left out, for each reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,11 +184,21 @@ def _closed(item: results.SessionClosed) -> list[str]:
             lines.append(f"  and {carried.files - len(carried.first)} more")
     if item.unchanged:
         lines.append(f"{count(item.unchanged, 'file')} already there, and not sent again.")
-    lines += [f"{count(number, 'file')} {_SKIPPED.get(why, why)}." for why, number in item.skipped.items()]
+    for why, left in item.skipped.items():
+        one, several, words = _LEFT_OUT.get(why, ("file", "files", why))
+        lines.append(f"{left.count} {one if left.count == 1 else several} {words}:")
+        lines += [f"  {printable(path)}" for path in left.first]
+        if left.count > len(left.first):
+            lines.append(f"  and {left.count - len(left.first)} more")
     return lines
 
 
-_SKIPPED: Final = {"existing": "not stored: others stand under their names"}
+_LEFT_OUT: Final = {
+    "existing": ("file", "files", "not stored, since another one has the name"),
+    "link": ("link", "links", "left out"),
+    "special": ("pipe, socket or device", "pipes, sockets or devices", "left out"),
+    "part": ("part of a file", "parts of files", "left out, since the rest has not arrived here"),
+}
 
 
 def _row(item: results.Item) -> tuple[str, ...]:

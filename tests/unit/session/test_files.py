@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import localpair.transfer.reader
-from file_trees import TREE, Tree, harvest, pair, plant, transfer
+from file_trees import TREE, Tree, harvest, pair, plant, refuse_to_open, transfer
 from localpair.errors import LocalError, TransferError
-from localpair.events import Event, Progress, Receipt, Received, Sent
+from localpair.events import Event, Progress, Receipt, Received, Sent, Skipped
 from localpair.limits import PROGRESS_S, RECEIPT_FILES
-from streams import run
+from streams import Net, run
 
 
 def test_a_tree_arrives_whole(source: Path, target: Path) -> None:
@@ -120,20 +120,40 @@ def test_progress_is_throttled_and_complete(source: Path, target: Path) -> None:
     run(main())
 
 
-def test_what_cannot_be_read_is_named_by_both_and_the_rest_arrives(source: Path, target: Path) -> None:
+def test_what_cannot_be_read_is_named_by_both_and_the_rest_arrives(
+    source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def main() -> None:
         folder = plant(source)
-        os.mkfifo(folder / "pipe")
-        (folder / "link").symlink_to("/etc/hostname")
+        (folder / "locked").write_text("secret")
+        refuse_to_open(monkeypatch, "locked")
         async with pair() as (one, other):
             outcomes = await asyncio.gather(
                 one.send_files([folder]), other.receive_files(target), return_exceptions=True
             )
-            assert [path.path.name for path in one.skipped] == ["link"]
         for outcome in outcomes:
             assert isinstance(outcome, TransferError)
-            assert "pipe" in outcome.message
-            assert "link" not in outcome.message
+            assert "locked (Permission denied)" in outcome.message
+            assert "by the receiver" not in outcome.message
+        assert harvest(target) == TREE
+
+    run(main())
+
+
+@pytest.mark.parametrize("cuts", [None, [300], [2_000_000]])
+def test_what_is_left_out_is_told_by_the_sender_once_and_nothing_fails(
+    source: Path, target: Path, cuts: list[int] | None
+) -> None:
+    async def main() -> None:
+        net, events = Net(cuts), (list[Event](), list[Event]())
+        folder = plant(source)
+        os.mkfifo(folder / "a pipe")
+        (folder / "link").symlink_to("/etc/hostname")
+        async with pair(net, events=events) as (one, other):
+            await transfer(one, other, [folder], target)
+        told = [(Path(event.file).name, event.reason) for event in events[0] if isinstance(event, Skipped)]
+        assert told == [("a pipe", "special"), ("link", "link")]
+        assert not [event for event in events[1] if isinstance(event, Skipped)]
         assert harvest(target) == TREE
 
     run(main())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from file_trees import TREE, Tree, harvest, kept_in, named, pair, plant, transfer
+from file_trees import TREE, Tree, harvest, kept_in, named, pair, plant, refuse_to_open, transfer
 from localpair.errors import TransferError
 from localpair.events import Event, Progress, Received, Sent, Unchanged
 from localpair.limits import UNSETTLED_ENTRIES
@@ -184,7 +184,9 @@ def test_more_files_than_the_window_holds(source: Path, target: Path) -> None:
     run(main())
 
 
-def test_a_file_that_goes_while_it_is_compared_fails_alone(source: Path, target: Path) -> None:
+def test_a_file_that_cannot_be_read_while_others_are_compared_fails_alone(
+    source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     needs_marks(target)
 
     async def main() -> None:
@@ -192,8 +194,7 @@ def test_a_file_that_goes_while_it_is_compared_fails_alone(source: Path, target:
         await again(folder, target)
         (folder / "small.txt").chmod(0)
         if os.access(folder / "small.txt", os.R_OK):  # root reads everything
-            (folder / "small.txt").unlink()
-            os.mkfifo(folder / "small.txt")
+            refuse_to_open(monkeypatch, "small.txt")
         with pytest.raises(TransferError):
             await again(folder, target)
         assert harvest(target) == TREE

@@ -21,7 +21,7 @@ from localpair.transfer import directory_handle as folders
 from localpair.transfer import parts, placing
 from localpair.transfer.directory_handle import _HandleFolder, _PathFolder
 from localpair.transfer.inbox import Inbox, is_disk_full
-from localpair.transfer.walk import SkippedLink, SourceEntry, count, top_sources, walk
+from localpair.transfer.walk import LeftOut, SourceEntry, count, top_sources, walk
 from localpair.wire.payload import Kind
 
 MTIME_NS = 1_600_000_000_123_456_789
@@ -481,7 +481,7 @@ def test_a_full_disk_is_told_from_other_faults() -> None:
 def walked(*paths: Path) -> tuple[dict[str, SourceEntry], list[Path]]:
     found = list(walk(top_sources(paths)))
     sources = {"/".join(one.parts): one for one in found if isinstance(one, SourceEntry)}
-    return sources, [one.path for one in found if isinstance(one, SkippedLink)]
+    return sources, [one.path for one in found if isinstance(one, LeftOut)]
 
 
 def test_folders_come_before_what_is_in_them_and_empty_ones_come_too(tmp_path: Path) -> None:
@@ -504,12 +504,14 @@ def test_links_inside_are_skipped_and_given_ones_followed(tmp_path: Path) -> Non
     assert [path.name for path in skipped] == ["link", "loop"]
 
 
-def test_special_files_are_listed_as_missing(tmp_path: Path) -> None:
+def test_special_files_inside_are_left_out_and_given_ones_our_own_error(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     os.mkfifo(tmp_path / "d" / "pipe")
-    sources, _ = walked(tmp_path / "d")
-    assert sources["d/pipe"].kind is Kind.MISSING
-    assert "pipe" in sources["d/pipe"].reason
+    sources, left_out = walked(tmp_path / "d")
+    assert list(sources) == ["d"]
+    assert left_out == [tmp_path / "d" / "pipe"]
+    with pytest.raises(LocalError, match="pipe"):
+        top_sources([tmp_path / "d" / "pipe"])
 
 
 def test_a_path_that_does_not_exist_is_our_own_error(tmp_path: Path) -> None:

@@ -243,6 +243,10 @@ def test_who_cannot_be_asked_decides_beforehand(
 
 def test_what_was_left_out_is_counted(api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     left = [events.Skipped("receive", name, 5, "existing") for name in ("a", "b")]
-    api.pairing.session_ = Session([RECEIVED, *left])
+    links = [events.Skipped("send", f"link{number}", 0, "link") for number in range(7)]
+    api.pairing.session_ = Session([RECEIVED, *left, *links])
     assert main(["host", "--receive", str(tmp_path), "--existing", "skip", "--yes"], api) == 0
-    assert "2 files not stored: others stand under their names.\n" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "2 files not stored, since another one has the name:\n  a\n  b\n" in shown
+    assert "7 links left out:\n  link0\n" in shown
+    assert "  link4\n  and 2 more\n" in shown

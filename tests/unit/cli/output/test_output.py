@@ -42,8 +42,8 @@ from localpair.errors import (
 )
 from localpair.rules import DeviceRule
 from localpair.settings import ReceiveRequest
-from run_facts import joiner
 from localpair.terms import Conflict
+from run_facts import joiner
 
 DOCUMENT = places.DOCS / "cli.md"
 SENT = events.Sent("a.txt", 5, "ab" * 32)
@@ -78,7 +78,12 @@ ITEMS: list[results.Item] = [
     events.SealedHeard(),
     results.NetworkVerdict("heard", "1 device heard.", {"devices": 1, "sealed": True}),
     results.SessionClosed(
-        PEER, results.Carried().and_one(SENT), results.Carried().and_one(RECEIVED), None, 2, {"existing": 3}
+        PEER,
+        results.Carried().and_one(SENT),
+        results.Carried().and_one(RECEIVED),
+        None,
+        2,
+        {"existing": results.NotCarried(3)},
     ),
 ]
 
