@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from localpair.pairing.host import Hosting
     from localpair.pairing.listen import Listening
     from localpair.rules import Acceptance, DeviceRule
+    from localpair.selection import Links, Selection
     from localpair.session import Session
     from localpair.settings import (
         ApprovalRequest,
@@ -92,6 +93,7 @@ _WHERE = {
     "localpair.pairing.attempt": "Pairing",
     "localpair.pairing.api": "host join listen reach",
     "localpair.rules": "Acceptance DeviceRule",
+    "localpair.selection": "Links Selection",
     "localpair.session": "Session",
     "localpair.settings": "ApprovalRequest Approver Chooser ReceiveApprover ReceiveRequest Settings",
     "localpair.terms": "Conflict Existing Resolver Terms",
@@ -125,6 +127,7 @@ __all__ = [
     "Existing",
     "Hosting",
     "KeptPart",
+    "Links",
     "Listening",
     "LocalError",
     "LocalpairError",
@@ -155,6 +158,7 @@ __all__ = [
     "Resolver",
     "Resumed",
     "SealedHeard",
+    "Selection",
     "Sent",
     "Session",
     "Settings",

@@ -266,8 +266,9 @@ class Unchanged:
 class Skipped:
     """Something was left out, and that is no failure.
 
-    ``reason``: ``existing`` (the receiver keeps what stands under its name), ``link`` (inside a folder), ``special`` (a
-    pipe, a socket or a device) or ``part`` (of a file that is being received).
+    ``reason``: ``existing`` (the receiver keeps what stands under its name), ``excluded`` (it is not in the sender's
+    `Selection`), ``link`` (inside a folder), ``special`` (a pipe, a socket or a device) or ``part`` (of a file that is
+    being received).
     """
 
     direction: str  # send | receive

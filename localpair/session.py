@@ -24,6 +24,7 @@ from localpair.net.transport.receive_buffer import Piece
 from localpair.net.transport.stream import FrameStream
 from localpair.protocol.filenames import stored_name
 from localpair.protocol.receiver import Counted
+from localpair.selection import EVERYTHING, Selection
 from localpair.settings import ReceiveApprover, ReceiveRequest
 from localpair.terms import USUAL, Resolver, Terms, keep_both
 from localpair.transfer.channel import SessionChannel
@@ -94,14 +95,14 @@ class Session:
         """Begin to serve the connection; a second call does nothing."""
         self._supervisor.start()
 
-    async def send_files(self, paths: Sequence[FilePath]) -> None:
-        """Send files and folders; returns once the peer has stored all of them durably.
+    async def send_files(self, paths: Sequence[FilePath], selection: Selection = EVERYTHING) -> None:
+        """Send files and folders, as far as they are selected; returns once the peer has stored all of them durably.
 
         Raises LocalError for a path that does not exist, and TransferError that names what did not arrive; the
         other files have arrived then. Cancelling tells the peer.
         """
         self.start()
-        await self._supervisor.outgoing.send(paths)
+        await self._supervisor.outgoing.send(paths, selection)
 
     async def receive_files(
         self,

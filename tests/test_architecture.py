@@ -19,7 +19,7 @@ PACKAGE = Path(localpair.__file__).parent
 # From the bottom up; see Ladder. Only the command line uses the package's own face, which hands on what is public.
 LAYERS = (
     ("_version", "address", "aliases", "errors", "limits", "visible"),
-    ("candidate", "causes.vocabulary", "keys", "labels", "marks", "qr", "rules", "terms"),
+    ("candidate", "causes.vocabulary", "keys", "labels", "marks", "qr", "rules", "selection", "terms"),
     ("events", "ranking", "trust"),
     ("causes", "neighbourhood", "wire"),
     ("protocol", "settings"),

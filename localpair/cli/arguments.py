@@ -21,6 +21,7 @@ from localpair.limits import (
     STAGE_THREE_S,
 )
 from localpair.rules import Acceptance
+from localpair.selection import EVERYTHING, Links, Selection
 from localpair.terms import USUAL, Existing, Terms
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def _add_pairing(parser: argparse.ArgumentParser, wait: str) -> None:
     _add_port(parser)
     _add_timeout(parser, None, wait)
     parser.add_argument("--send", metavar="PATH", type=Path, action="append", default=[], help=helptexts.SEND)
+    _add_selection(parser)
     parser.add_argument("--receive", metavar="DIR", type=Path, help=helptexts.RECEIVE)
     _add_terms(parser)
     parser.add_argument("--yes", action="store_true", help=helptexts.YES)
@@ -154,6 +156,7 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
 def _add_send(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("device", metavar="DEVICE", help="its name, its id, or the beginning of its id")
     parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a file or folder")
+    _add_selection(parser)
     _add_port(parser)
     _add_timeout(parser, ATTEMPT_S)
     _add_json(parser)
@@ -184,6 +187,12 @@ def _add_terms(parser: argparse.ArgumentParser) -> None:
         default=str(USUAL.existing),
         help=helptexts.EXISTING,
     )
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--exclude", metavar="PATTERN", action="append", default=[], help=helptexts.EXCLUDE)
+    links = [str(one) for one in Links]
+    parser.add_argument("--links", choices=links, default=str(EVERYTHING.links), help=helptexts.LINKS)
 
 
 def _add_port(parser: argparse.ArgumentParser) -> None:
@@ -275,6 +284,10 @@ def _terms(given: argparse.Namespace) -> Terms:
     )
 
 
+def _selection(given: argparse.Namespace) -> Selection:
+    return Selection(tuple(given.exclude), Links(given.links))
+
+
 def _pair_options(given: argparse.Namespace) -> options.PairOptions:
     return options.PairOptions(
         flow=given.flow,
@@ -288,6 +301,7 @@ def _pair_options(given: argparse.Namespace) -> options.PairOptions:
         yes=given.yes,
         json=given.json,
         terms=_terms(given),
+        selection=_selection(given),
     )
 
 
@@ -334,7 +348,7 @@ _BUILDERS: Final[dict[str, Callable[[argparse.Namespace], options.Command]]] = {
     "diagnose": lambda given: options.Diagnose(given.timeout, given.output, given.json, given.redact),
     "devices": _devices,
     "send": lambda given: options.Send(
-        given.device, tuple(given.paths), given.timeout, given.port, given.json
+        given.device, tuple(given.paths), given.timeout, given.port, given.json, _selection(given)
     ),
     "listen": lambda given: options.Listen(
         given.receive, given.timeout, given.once, given.port, given.json, _terms(given), given.yes

@@ -114,6 +114,7 @@ files and folders. It must run `localpair listen`.
 
 examples:
   localpair send kitchen report.pdf photos/
+  localpair send kitchen project --exclude .git --exclude '*.o'
 """,
     ),
     "listen": (
@@ -160,6 +161,10 @@ NAME: Final = "what this device calls itself, to the other one; an offer shows i
 PORT: Final = "TCP and UDP port to listen on (default: the first free one of 46821 to 46829)"
 TIMEOUT: Final = "give up after S seconds (default: %s)"
 SEND: Final = "a file or folder to send once paired; may be given several times"
+EXCLUDE: Final = (
+    "leave out what is called so, such as *.tmp, cache/ or photos/raw; may be given several times"
+)
+LINKS: Final = "links inside a folder: skip leaves them out (default), follow sends what they point to"
 RECEIVE: Final = (
     "store what the other device sends in DIR (localpair-received in it, if it holds hidden files)"
 )

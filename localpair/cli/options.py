@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from localpair.selection import EVERYTHING, Selection
 from localpair.terms import USUAL, Terms
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class PairOptions:
     yes: bool = False
     json: bool = False
     terms: Terms = USUAL
+    selection: Selection = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class Send:
     timeout: float
     port: int = 0
     json: bool = False
+    selection: Selection = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from localpair.events import (
     Skipped,
     Unchanged,
 )
+from localpair.selection import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from localpair.cli.receiving import Inbound
     from localpair.events import Event
     from localpair.pairing.attempt import Pairing
+    from localpair.selection import Selection
     from localpair.session import Session
 
 _GOODBYE_S: Final = 0.2
@@ -40,6 +42,7 @@ async def pair_and_carry(
     output: Output,
     *,
     send: Sequence[Path] = (),
+    selection: Selection = EVERYTHING,
     receive: Inbound | None = None,
     on_offer: Callable[[OfferIssued], None] | None = None,
     on_answer: Callable[[AnswerIssued], None] | None = None,
@@ -54,7 +57,7 @@ async def pair_and_carry(
             await asyncio.wait({watching}, timeout=_LAST_EVENTS_S)
             raise
         await watch.until_paired(session)
-        await carry(session, output, send=send, receive=receive)
+        await carry(session, output, send=send, selection=selection, receive=receive)
         watching.cancel()
 
 
@@ -102,7 +105,12 @@ class EventWatch:
 
 
 async def carry(
-    session: Session, output: Output, *, send: Sequence[Path] = (), receive: Inbound | None = None
+    session: Session,
+    output: Output,
+    *,
+    send: Sequence[Path] = (),
+    selection: Selection = EVERYTHING,
+    receive: Inbound | None = None,
 ) -> None:
     """Send and receive, both at once, and close the session; its end is shown in any case.
 
@@ -114,7 +122,7 @@ async def carry(
     session.start()  # even with nothing to carry: the other side is to hear a goodbye
     failure: results.RunFailure | None = None
     try:
-        await _exchange(session, send if session.peer_takes else (), receive)
+        await _exchange(session, send if session.peer_takes else (), selection, receive)
         await session.close()
         _check_taken(session, send, receive)
     except BaseException as error:
@@ -134,12 +142,14 @@ async def _close_soon(session: Session) -> None:
         pass
 
 
-async def _exchange(session: Session, send: Sequence[Path], receive: Inbound | None) -> None:
+async def _exchange(
+    session: Session, send: Sequence[Path], selection: Selection, receive: Inbound | None
+) -> None:
     declined: list[RefusedError] = []
     try:
         async with asyncio.TaskGroup() as tasks:
             if send:
-                tasks.create_task(session.send_files(send))
+                tasks.create_task(session.send_files(send, selection))
             if receive is not None:
                 tasks.create_task(receive_unless_declined(session, receive, declined))
     except* (UnreachableError, RemoteError, ConnectionError) as group:

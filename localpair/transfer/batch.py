@@ -13,6 +13,7 @@ from localpair.errors import LocalError
 from localpair.events import Event, Resumed, Sent, Skipped, Unchanged
 from localpair.limits import STORE_END_S, TOP_NAMES
 from localpair.protocol.sender import Sender
+from localpair.selection import EVERYTHING, Selection
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.progress import Failures, ProgressMeter
 from localpair.transfer.reader import (
@@ -28,7 +29,7 @@ from localpair.transfer.reader import (
     Unreadable,
     Whole,
 )
-from localpair.transfer.walk import LeftOut, SourceEntry, count, walk
+from localpair.transfer.walk import LeftOut, SourceEntry, count, offered, walk
 from localpair.transfer.workers import Workers
 from localpair.wire.payload import NO_SHA256, Kind, Result, Total
 
@@ -45,8 +46,9 @@ class Batch:
         link: SessionChannel,
         emit: Callable[[Event], None],
         meter: ProgressMeter,
+        selection: Selection = EVERYTHING,
     ) -> None:
-        self.backlog = Backlog(walk(tops))
+        self.backlog = Backlog(walk(tops, selection))
         self.meter = meter
         self.failures = Failures()
         self.unread = Failures()  # those that the receiver is told of, and cannot store
@@ -57,7 +59,7 @@ class Batch:
         self._sent: dict[int, int] = {}  # bytes of those
         self._sizes: dict[int, int] = {}  # what those are to have in the end
         self._same: set[int] = set()  # of those: the receiver has them already
-        self._tops = tops
+        self._names = offered(tops, selection)
         self._open: SourceEntry | None = None  # a file whose chunks are on their way
 
     @property
@@ -78,12 +80,12 @@ class Batch:
     @property
     def tops(self) -> int:
         """How many files and folders lie at the batch's root."""
-        return len(self._tops)
+        return len(self._names)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The first of them."""
-        return tuple(name for _, name in self._tops[:TOP_NAMES])
+        return tuple(self._names[:TOP_NAMES])
 
     def counted(self, files: int, size: int) -> None:
         """So much is in the batch."""
@@ -204,9 +206,11 @@ def complaint(batch: Batch) -> str:
 class Counter:
     """Counts a batch beside its sending, for the progress; ``done`` is called on the loop with files and bytes."""
 
-    def __init__(self, tops: Sequence[tuple[Path, str]], done: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, tops: Sequence[tuple[Path, str]], selection: Selection, done: Callable[[int, int], None]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._tops = tops
+        self._tops, self._selection = tops, selection
         self._done = done
         self._stopped = False
         self._thread = Workers(1, "count", self._crashed)
@@ -220,7 +224,7 @@ class Counter:
 
     def _count(self) -> None:
         files = size = 0
-        for files, size in count(self._tops):  # noqa: B007 - the last pair counts
+        for files, size in count(self._tops, self._selection):  # noqa: B007 - the last pair counts
             if self._stopped:
                 return
         # A loop that is closed wants no count.

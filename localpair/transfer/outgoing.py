@@ -11,6 +11,7 @@ from localpair.errors import LocalError, LocalpairError, TransferError
 from localpair.events import Event
 from localpair.limits import READ_END_S
 from localpair.protocol.sender import CheckSettled, EntrySettled, PartTold, Sender, StoppedByReceiver
+from localpair.selection import EVERYTHING, Selection
 from localpair.trace import TRACE
 from localpair.transfer.batch import Batch, Counter, complaint
 from localpair.transfer.channel import SessionChannel
@@ -46,14 +47,17 @@ class Outgoing:
         """The batch's number and phase, for `Attach`."""
         return self._sender.batch, self._sender.phase
 
-    async def send(self, paths: Sequence[Path]) -> None:
-        """Send ``paths`` as one batch. Raises LocalError for a path that cannot be read, else TransferError."""
+    async def send(self, paths: Sequence[Path], selection: Selection = EVERYTHING) -> None:
+        """Send what is selected of ``paths`` as one batch.
+
+        Raises LocalError for a path that cannot be sent, else TransferError.
+        """
         async with self._turn:
             tops = await asyncio.to_thread(top_sources, paths)
             self._check()
             meter = ProgressMeter("send", self._emit, self._clock)
-            batch = self._batch = Batch(tops, self._sender, self._link, self._emit, meter)
-            counter = Counter(tops, partial(self._counted, batch))
+            batch = self._batch = Batch(tops, self._sender, self._link, self._emit, meter, selection)
+            counter = Counter(tops, selection, partial(self._counted, batch))
             try:
                 await self._run(batch)
             finally:

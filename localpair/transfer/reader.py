@@ -307,7 +307,7 @@ def _open(source: SourceEntry) -> int:
     flags = os.O_RDONLY
     for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOINHERIT", "O_BINARY"):
         flags |= getattr(os, name, 0)
-    if not source.given:
+    if not source.is_followed:
         flags |= getattr(os, "O_NOFOLLOW", 0)
     fd = os.open(source.path, flags)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -338,4 +338,6 @@ def _changed(fd: int, before: os.stat_result) -> bool:
 
 
 def _unreadable(source: SourceEntry, error: OSError) -> SourceEntry:
-    return SourceEntry(source.path, source.parts, Kind.MISSING, source.given, error.strerror or str(error))
+    return SourceEntry(
+        source.path, source.parts, Kind.MISSING, source.is_followed, error.strerror or str(error)
+    )

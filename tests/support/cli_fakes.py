@@ -16,6 +16,7 @@ import places
 from localpair import events
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import AnswerError, Refusal, RefusedError
+from localpair.selection import EVERYTHING, Selection
 from localpair.settings import ReceiveRequest
 from localpair.terms import Conflict, Existing, Terms
 from localpair.transfer.housekeeping import kept_parts, overdue_parts, remove_parts
@@ -101,8 +102,8 @@ class Session:
     def start(self) -> None:
         self.started += 1
 
-    async def send_files(self, paths: Sequence[Path]) -> None:
-        self.sent = list(paths)
+    async def send_files(self, paths: Sequence[Path], selection: Selection = EVERYTHING) -> None:
+        self.sent, self.selection = list(paths), selection
         await self._carry()
 
     async def receive_files(

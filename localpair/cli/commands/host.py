@@ -45,7 +45,9 @@ async def run(command: Host, context: Context) -> None:
 
     async with opening as hosting:
         answers.open(hosting)
-        await pair_and_carry(hosting, context.output, send=send, receive=receive, on_offer=show)
+        await pair_and_carry(
+            hosting, context.output, send=send, selection=options.selection, receive=receive, on_offer=show
+        )
 
 
 def prepare(

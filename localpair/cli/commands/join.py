@@ -33,7 +33,14 @@ async def run(command: Join, context: Context) -> None:
         store=context.api.TrustStore(),
         approve=prompts.approve,
     ) as joining:
-        await pair_and_carry(joining, context.output, send=send, receive=receive, on_answer=show.show)
+        await pair_and_carry(
+            joining,
+            context.output,
+            send=send,
+            selection=options.selection,
+            receive=receive,
+            on_answer=show.show,
+        )
 
 
 def _considered(offer: Offer, command: Join, context: Context) -> Offer:

@@ -19,4 +19,4 @@ async def run(command: Send, context: Context) -> None:
     record = store.get(command.device)
     settings = context.api.Settings(timeout=command.timeout, port=command.port, gives=True)
     async with context.api.reach(record.device_id, settings, store=store) as reaching:
-        await pair_and_carry(reaching, context.output, send=paths)
+        await pair_and_carry(reaching, context.output, send=paths, selection=command.selection)

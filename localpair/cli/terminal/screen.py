@@ -195,7 +195,8 @@ def _closed(item: results.SessionClosed) -> list[str]:
 
 _LEFT_OUT: Final = {
     "existing": ("file", "files", "not stored, since another one has the name"),
-    "link": ("link", "links", "left out"),
+    "excluded": ("file or folder", "files and folders", "left out (--exclude)"),
+    "link": ("link", "links", "left out (--links)"),
     "special": ("pipe, socket or device", "pipes, sockets or devices", "left out"),
     "part": ("part of a file", "parts of files", "left out, since the rest has not arrived here"),
 }

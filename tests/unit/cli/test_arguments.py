@@ -26,6 +26,7 @@ from localpair.cli.options import (
 )
 from localpair.errors import UsageError
 from localpair.rules import Acceptance
+from localpair.selection import Links, Selection
 from localpair.terms import Existing, Terms
 
 _ALL = "--flow post --offer-addresses none --name Kitchen --port 4000 --timeout 2.5 --send a --send b --receive d"
@@ -81,6 +82,11 @@ _ALL_OPTIONS = PairOptions(
             "send kitchen a --timeout 3 --port 4000 --json",
             Send("kitchen", (Path("a"),), 3.0, 4000, json=True),
         ),
+        (
+            "send kitchen a --exclude *.o --exclude cache/ --links follow",
+            Send("kitchen", (Path("a"),), 20.0, selection=Selection(("*.o", "cache/"), Links.FOLLOW)),
+        ),
+        ("host --send a --exclude b", Host(PairOptions(send=(Path("a"),), selection=Selection(("b",))))),
         ("listen", Listen(Path())),
         ("listen --allow-hidden", Listen(Path(), terms=Terms(allow_hidden=True))),
         ("listen --max-files 3", Listen(Path(), terms=Terms(files=3))),
@@ -132,6 +138,8 @@ def test_a_folder_without_a_name_is_none() -> None:
         ("join offer", "no argument but a hyphen"),
         ("join - -", "unrecognized"),
         ("send kitchen", "PATH"),
+        ("send kitchen a --exclude /", "no pattern"),
+        ("send kitchen a --links copy", "invalid choice"),
         ("send", "DEVICE"),
         ("devices rename kitchen", "NAME"),
         ("devices forget", "DEVICE"),

@@ -15,6 +15,7 @@ from file_trees import TREE, Tree, harvest, pair, plant, refuse_to_open, transfe
 from localpair.errors import LocalError, TransferError
 from localpair.events import Event, Progress, Receipt, Received, Sent, Skipped
 from localpair.limits import PROGRESS_S, RECEIPT_FILES
+from localpair.selection import Selection
 from streams import Net, run
 
 
@@ -155,6 +156,27 @@ def test_what_is_left_out_is_told_by_the_sender_once_and_nothing_fails(
         assert told == [("a pipe", "special"), ("link", "link")]
         assert not [event for event in events[1] if isinstance(event, Skipped)]
         assert harvest(target) == TREE
+
+    run(main())
+
+
+def test_what_is_excluded_does_not_arrive_and_is_not_told_to_the_receiver(source: Path, target: Path) -> None:
+    async def main() -> None:
+        events = (list[Event](), list[Event]())
+        folder = plant(source)
+        (source / "private.key").write_text("secret")
+        (folder / "more.key").write_text("secret")
+        async with pair(events=events) as (one, other):
+            receiving = asyncio.create_task(other.receive_files(target))
+            await one.send_files([source / "private.key", folder], Selection(("*.key",)))
+            await receiving
+            assert other._supervisor.incoming._receiver.tops.names == ("d",)
+        assert [Path(event.file).name for event in events[0] if isinstance(event, Skipped)] == [
+            "private.key", "more.key",
+        ]  # fmt: skip
+        assert harvest(target) == TREE
+        last = [event for event in events[1] if isinstance(event, Progress)][-1]
+        assert (last.files, last.bytes) == (5, last.total)
 
     run(main())
 

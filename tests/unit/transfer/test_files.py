@@ -17,11 +17,12 @@ import pytest
 from localpair.errors import LocalError
 from localpair.limits import PATH_DEPTH
 from localpair.protocol.filenames import PART_PREFIX
+from localpair.selection import EVERYTHING, Links, Selection
 from localpair.transfer import directory_handle as folders
 from localpair.transfer import parts, placing
 from localpair.transfer.directory_handle import _HandleFolder, _PathFolder
 from localpair.transfer.inbox import Inbox, is_disk_full
-from localpair.transfer.walk import LeftOut, SourceEntry, count, top_sources, walk
+from localpair.transfer.walk import LeftOut, SourceEntry, count, offered, top_sources, walk
 from localpair.wire.payload import Kind
 
 MTIME_NS = 1_600_000_000_123_456_789
@@ -478,8 +479,8 @@ def test_a_full_disk_is_told_from_other_faults() -> None:
 # --- sending
 
 
-def walked(*paths: Path) -> tuple[dict[str, SourceEntry], list[Path]]:
-    found = list(walk(top_sources(paths)))
+def walked(*paths: Path, selection: Selection = EVERYTHING) -> tuple[dict[str, SourceEntry], list[Path]]:
+    found = list(walk(top_sources(paths), selection))
     sources = {"/".join(one.parts): one for one in found if isinstance(one, SourceEntry)}
     return sources, [one.path for one in found if isinstance(one, LeftOut)]
 
@@ -502,6 +503,39 @@ def test_links_inside_are_skipped_and_given_ones_followed(tmp_path: Path) -> Non
     assert list(sources) == ["d", "given"]
     assert sources["given"].kind is Kind.FILE
     assert [path.name for path in skipped] == ["link", "loop"]
+
+
+def test_links_are_followed_where_that_is_said_and_never_round_in_circles(tmp_path: Path) -> None:
+    (tmp_path / "outside" / "deep").mkdir(parents=True)
+    (tmp_path / "outside" / "deep" / "secret").write_text("s")
+    (tmp_path / "outside" / "back").symlink_to(tmp_path / "d")
+    (tmp_path / "d" / "in").mkdir(parents=True)
+    (tmp_path / "d" / "file").symlink_to(tmp_path / "outside" / "deep" / "secret")
+    (tmp_path / "d" / "in" / "folder").symlink_to(tmp_path / "outside")
+    (tmp_path / "d" / "in" / "nowhere").symlink_to("missing")
+    (tmp_path / "d" / "in" / "twice").symlink_to(tmp_path / "outside" / "deep")
+    (tmp_path / "d" / "in" / "up").symlink_to("..")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "d" / "pipe").symlink_to(tmp_path / "pipe")
+    sources, left_out = walked(tmp_path / "d", selection=Selection(links=Links.FOLLOW))
+    assert list(sources) == [
+        "d", "d/file", "d/in", "d/in/folder", "d/in/folder/deep", "d/in/folder/deep/secret", "d/in/twice",
+        "d/in/twice/secret",
+    ]  # fmt: skip
+    assert sources["d/file"].kind is Kind.FILE
+    assert [path.name for path in left_out] == ["back", "nowhere", "up", "pipe"]
+
+
+def test_what_is_excluded_is_left_out_with_all_that_is_in_it(tmp_path: Path) -> None:
+    for name in ("d/cache/x", "d/keep/cache", "d/keep/a.tmp", "b.tmp"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    tops, selection = [tmp_path / "d", tmp_path / "b.tmp"], Selection(("cache/", "*.tmp"))
+    sources, left_out = walked(*tops, selection=selection)
+    assert list(sources) == ["d", "d/keep", "d/keep/cache"]
+    assert [path.name for path in left_out] == ["cache", "a.tmp", "b.tmp"]
+    assert offered(top_sources(tops), selection) == ["d"]
+    assert list(count(top_sources(tops), selection))[-1] == (1, 1)
 
 
 def test_special_files_inside_are_left_out_and_given_ones_our_own_error(tmp_path: Path) -> None:

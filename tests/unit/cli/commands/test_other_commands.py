@@ -26,6 +26,7 @@ from localpair.errors import (
     TransferError,
 )
 from localpair.net.agent.gathering import AddressReport
+from localpair.selection import Selection
 from localpair.trust.store import DeviceRecord, DeviceState, TrustStore
 
 if TYPE_CHECKING:
@@ -160,6 +161,8 @@ def test_send_reaches_the_device_that_is_meant(
     assert api.pairing.session_.sent == [file]
     assert api.settings == Settings(timeout=3.0, gives=True)
     capsys.readouterr()
+    assert main(["send", "Anna's laptop", str(file), "--exclude", "*.o"], api) == 0
+    assert api.pairing.session_.selection == Selection(("*.o",))
     assert main(["send", "nobody", str(file), "--json"], api) == 2
     assert main(["send", "Anna's laptop", str(file.parent / "missing")], api) == 2
 

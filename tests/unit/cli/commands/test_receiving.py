@@ -248,5 +248,5 @@ def test_what_was_left_out_is_counted(api: Api, tmp_path: Path, capsys: pytest.C
     assert main(["host", "--receive", str(tmp_path), "--existing", "skip", "--yes"], api) == 0
     shown = capsys.readouterr().out
     assert "2 files not stored, since another one has the name:\n  a\n  b\n" in shown
-    assert "7 links left out:\n  link0\n" in shown
+    assert "7 links left out (--links):\n  link0\n" in shown
     assert "  link4\n  and 2 more\n" in shown
