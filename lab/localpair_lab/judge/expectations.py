@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from localpair_lab.judge.causes import check_causes
 from localpair_lab.judge.invariants import check_invariants
 from localpair_lab.judge.verdict import Failure
 from localpair_lab.loading.problems import Where
@@ -61,6 +62,7 @@ def _check_action(
     yield from _addresses(expect, action, where)
     yield from _peers(plan, expect, action, where)
     yield from _verdicts(expect, action, where)
+    yield from check_causes(expect, action, where)
     for number, observed in enumerate(expect.event):
         yield from _observed(observed, action, (*where, "event", number))
 

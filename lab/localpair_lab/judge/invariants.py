@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from localpair_lab.judge.causes import causes_beside_a_pair
 from localpair_lab.judge.conformance import check_conformance, circumstances
 from localpair_lab.judge.packets import read_node
 from localpair_lab.judge.verdict import Failure
@@ -32,6 +33,7 @@ def check_invariants(plan: Plan, record: Record, folder: Path) -> Iterator[Failu
         yield from _clean(action)
         yield from _silent_about_secrets(record, action)
         yield from _whole(record, action)
+        yield from causes_beside_a_pair(action, EXPECT)
         if action.timed_out:
             deadline = next(entry.deadline_s for entry in plan.actions if entry.id == action.id)
             yield Failure(EXPECT, f"{action.id} should end by itself within {deadline:g} s", "it was ended")

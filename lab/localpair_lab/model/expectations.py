@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from localpair_lab.model.causes import AnyName, CauseName, NoteName
 from localpair_lab.model.common import Many, Model, Text
 from localpair_lab.model.values import Address, Count, Duration, Name
 
@@ -61,6 +62,11 @@ class Expect(Model):
     reason: Many[Text] = ()
     verdict: Many[Text] = ()
     not_verdict: Many[Text] = ()
+    cause: Many[CauseName] = ()
+    not_cause: Many[CauseName | AnyName] = ()
+    confidence: Literal["", "certain"] = ""
+    note: Many[NoteName] = ()
+    not_note: Many[NoteName | AnyName] = ()
     event: Many[Observed] = ()
 
 

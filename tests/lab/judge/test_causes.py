@@ -1,0 +1,90 @@
+"""Causes and notes that a scenario expects: what counts as named, as elsewhere, and as one too many."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from localpair_lab.judge.causes import causes_beside_a_pair, check_causes
+from localpair_lab.model.causes import CauseName, NoteName
+from localpair_lab.model.expectations import Expect
+from localpair_lab.timeline import ActionRecord, SeenEvent
+
+from localpair.causes.vocabulary import Cause, RunNote
+
+HERE = ("expect", 0)
+
+
+def named(*causes: str, confidence: str = "likely") -> dict[str, Any]:
+    return {"causes": list(causes), "confidence": confidence, "text": "so it is", "evidence": ["seen"]}
+
+
+def action(*told: dict[str, Any], notes: tuple[str, ...] = (), paired: bool = False) -> ActionRecord:
+    fields = {"causes": list(told), "notes": [{"note": note} for note in notes]}
+    seen = [SeenEvent(1.0, "verdict", fields)] if told or notes else []
+    return ActionRecord("join", "alice", "join", seen=[*seen, *([SeenEvent(2.0, "paired", {})] * paired)])
+
+
+def failed(expected: dict[str, Any], ran: ActionRecord) -> list[str]:
+    expect = Expect.model_validate({"of": ["join"], **expected})
+    return [str(failure.where[-1]) for failure in check_causes(expect, ran, HERE)]
+
+
+def test_the_names_are_those_of_the_package() -> None:
+    assert set(get_args(CauseName)) == {cause.value for cause in Cause}
+    assert set(get_args(NoteName)) == {note.value for note in RunNote}
+
+
+@pytest.mark.parametrize(
+    ("told", "fails"),
+    [
+        ([named("no-carrier")], []),
+        ([named("peer-absent", "no-carrier")], []),
+        ([named("no-carrier"), named("lossy-path")], ["cause"]),
+        ([named("peer-absent", "client-isolation")], ["cause"]),
+        ([], ["cause"]),
+    ],
+    ids=["named", "as one of two", "and another one beside it", "others", "none"],
+)
+def test_every_explanation_has_to_name_one_of_the_causes(
+    told: list[dict[str, Any]], fails: list[str]
+) -> None:
+    assert failed({"cause": ["no-carrier"]}, action(*told)) == fails
+
+
+def test_several_may_be_right() -> None:
+    assert (
+        failed({"cause": ["no-carrier", "lossy-path"]}, action(named("no-carrier"), named("lossy-path")))
+        == []
+    )
+
+
+def test_what_is_forbidden_may_not_stand_among_others() -> None:
+    ran = action(named("peer-absent", "client-isolation"))
+    assert failed({"not_cause": ["client-isolation"]}, ran) == ["not_cause"]
+    assert failed({"not_cause": ["any"]}, ran) == ["not_cause"]
+    assert failed({"not_cause": ["no-carrier"]}, ran) == []
+    assert failed({"not_cause": ["any"]}, action()) == []
+
+
+def test_confidence_is_that_of_the_first() -> None:
+    sure = named("no-carrier", confidence="certain")
+    assert failed({"confidence": "certain"}, action(sure)) == []
+    assert failed({"confidence": "certain"}, action(named("no-carrier"), sure)) == ["confidence"]
+    assert failed({"confidence": "certain"}, action()) == ["confidence"]
+
+
+def test_notes() -> None:
+    ran = action(notes=("lossy", "translated"))
+    assert failed({"note": ["lossy"], "not_note": ["proxied"]}, ran) == []
+    assert failed({"note": ["proxied"], "not_note": ["lossy", "any"]}, ran) == [
+        "note",
+        "not_note",
+        "not_note",
+    ]
+
+
+def test_a_cause_beside_a_pair_fails_any_run() -> None:
+    assert list(causes_beside_a_pair(action(named("no-carrier")), HERE)) == []
+    assert list(causes_beside_a_pair(action(notes=("lossy",), paired=True), HERE)) == []
+    assert len(list(causes_beside_a_pair(action(named("no-carrier"), paired=True), HERE))) == 1
