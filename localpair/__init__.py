@@ -71,7 +71,7 @@ if TYPE_CHECKING:
         ReceiveRequest,
         Settings,
     )
-    from localpair.terms import Conflict, Existing, Resolver, Terms
+    from localpair.terms import Existing, NameConflict, Resolver, Terms
     from localpair.trace import tracing
     from localpair.transfer.housekeeping import KeptPart, kept_parts, overdue_parts, remove_parts
     from localpair.trust.file import DeviceRecord, DeviceState
@@ -96,7 +96,7 @@ _WHERE = {
     "localpair.selection": "Links Selection",
     "localpair.session": "Session",
     "localpair.settings": "ApprovalRequest Approver Chooser ReceiveApprover ReceiveRequest Settings",
-    "localpair.terms": "Conflict Existing Resolver Terms",
+    "localpair.terms": "NameConflict Existing Resolver Terms",
     "localpair.trace": "tracing",
     "localpair.transfer.housekeeping": "KeptPart kept_parts overdue_parts remove_parts",
     "localpair.trust.store": "TrustStore",
@@ -117,7 +117,6 @@ __all__ = [
     "Candidate",
     "Chooser",
     "CodeShown",
-    "Conflict",
     "DeviceRecord",
     "DeviceRule",
     "DeviceState",
@@ -131,6 +130,7 @@ __all__ = [
     "Listening",
     "LocalError",
     "LocalpairError",
+    "NameConflict",
     "NearbyPeer",
     "Offer",
     "OfferError",

@@ -22,7 +22,7 @@ class Existing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class NameConflict:
     """A file of ``size`` bytes whose name is taken, by one of ``standing_size`` at ``path``. Times in ns since 1970."""
 
     path: Path
@@ -32,11 +32,11 @@ class Conflict:
     standing_mtime_ns: int
 
 
-Resolver: TypeAlias = Callable[[Conflict], Awaitable[Existing]]
+Resolver: TypeAlias = Callable[[NameConflict], Awaitable[Existing]]
 """Decides for one file: ``Existing.RENAME``, ``SKIP`` or ``REPLACE``. Called for one file at a time."""
 
 
-async def keep_both(_: Conflict) -> Existing:
+async def keep_both(_: NameConflict) -> Existing:
     """The resolver where nobody decides: nothing is lost."""
     return Existing.RENAME
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
 from localpair.protocol.receiver import FileBegun, FileChecked
-from localpair.terms import Conflict, Existing
+from localpair.terms import Existing, NameConflict
 from localpair.transfer.inbox import Inbox, PartFile, is_disk_full
 from localpair.wire.filekey import FileKey
 
@@ -109,7 +109,7 @@ class Disk:
         inbox: Inbox,
         report: Callable[[Outcome], None],
         later: Callable[[Callable[[], None]], None],
-        resolve: Callable[[Conflict], Existing],
+        resolve: Callable[[NameConflict], Existing],
     ) -> None:
         self._inbox = inbox
         self._report = report
@@ -306,5 +306,5 @@ class Disk:
             self._report(NotStored(number, error.strerror or str(error), is_disk_full(error)))
 
 
-def _conflict(begun: FileBegun, path: Path, status: os.stat_result) -> Conflict:
-    return Conflict(path, begun.size, begun.mtime_ns, status.st_size, status.st_mtime_ns)
+def _conflict(begun: FileBegun, path: Path, status: os.stat_result) -> NameConflict:
+    return NameConflict(path, begun.size, begun.mtime_ns, status.st_size, status.st_mtime_ns)

@@ -71,7 +71,7 @@ def walk(
     tops: Sequence[tuple[Path, str]], selection: Selection = EVERYTHING
 ) -> Iterator[SourceEntry | LeftOut]:
     """Everything at and below ``tops`` that is selected, folders before what is in them, names sorted."""
-    walker = _Walker(selection)
+    walker = _TreeWalk(selection)
     for path, name in tops:
         yield from walker.entry(path, (name,), is_followed=True)
 
@@ -89,7 +89,7 @@ def count(tops: Sequence[tuple[Path, str]], selection: Selection = EVERYTHING) -
         yield files, size
 
 
-class _Walker:
+class _TreeWalk:
     """Goes through one path after another."""
 
     def __init__(self, selection: Selection) -> None:

@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 from localpair.limits import APPROVAL_S, STORE_END_S, STORING_AHEAD
 from localpair.net.transport.receive_buffer import Piece
 from localpair.protocol.receiver import FileBegun, FileChecked
-from localpair.terms import Conflict, Existing, Resolver, keep_both
+from localpair.terms import Existing, NameConflict, Resolver, keep_both
 from localpair.transfer.disk import (
     Compared,
     Disk,
@@ -342,7 +342,7 @@ class _Questions:
         self._open: set[Future[Existing]] = set()
         self._ended = False
 
-    def ask(self, conflict: Conflict) -> Existing:
+    def ask(self, conflict: NameConflict) -> Existing:
         """On a thread: the answer, once it is there."""
         with self._lock:
             if self._ended:
@@ -364,7 +364,7 @@ class _Questions:
         for question in questions:
             question.cancel()
 
-    async def _answer(self, conflict: Conflict) -> Existing:
+    async def _answer(self, conflict: NameConflict) -> Existing:
         try:
             async with self._turn, asyncio.timeout(APPROVAL_S):
                 choice = await self._resolve(conflict)

@@ -18,7 +18,7 @@ from localpair.candidate import Candidate, Evidence, Origin
 from localpair.errors import AnswerError, Refusal, RefusedError
 from localpair.selection import EVERYTHING, Selection
 from localpair.settings import ReceiveRequest
-from localpair.terms import Conflict, Existing, Terms
+from localpair.terms import Existing, NameConflict, Terms
 from localpair.transfer.housekeeping import kept_parts, overdue_parts, remove_parts
 from localpair.trust.store import TrustStore
 
@@ -91,7 +91,7 @@ class Session:
         self.terms: Terms | None = None
         self.request = ReceiveRequest(PEER, 3, 1_200_000, ("a.txt", "photos"), 1)
         self.declined: list[str] = []
-        self.conflicts: list[Conflict] = []
+        self.conflicts: list[NameConflict] = []
         self.resolved: list[Existing] = []
         self.asked = False
         self.started = self.closed = 0

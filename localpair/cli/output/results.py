@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from localpair.events import Path, Peer, Received, Sent
     from localpair.rules import DeviceRule
     from localpair.settings import ReceiveRequest
-    from localpair.terms import Conflict
+    from localpair.terms import NameConflict
 
 FILES_SHOWN: Final = 20  # of one session; more are counted
 
@@ -75,7 +75,7 @@ class ReceiveAsked:
 class ConflictAsked:
     """The person is asked what becomes of a file whose name is taken."""
 
-    conflict: Conflict
+    conflict: NameConflict
 
 
 @dataclass(frozen=True, slots=True)

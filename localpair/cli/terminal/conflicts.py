@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from localpair.cli.output.output import Output
     from localpair.cli.terminal.keyboard import Keyboard
-    from localpair.terms import Conflict
+    from localpair.terms import NameConflict
 
 _QUESTION: Final = "Keep the old one, take the new one, or store both? [o/n/B]"
 _ALL: Final = "o!, n! and b! hold for all that follow."
@@ -36,7 +36,7 @@ class ConflictQuestions:
         self._turn = turn
         self._for_all: Existing | None = None
 
-    async def resolve(self, conflict: Conflict) -> Existing:
+    async def resolve(self, conflict: NameConflict) -> Existing:
         """What becomes of a file whose name is taken."""
         async with self._turn:
             if self._for_all is not None:
@@ -47,7 +47,7 @@ class ConflictQuestions:
             finally:
                 resume()
 
-    async def _ask(self, conflict: Conflict) -> Existing:
+    async def _ask(self, conflict: NameConflict) -> Existing:
         self._output.show(results.ConflictAsked(conflict))
         talk = self._output.talk
         old = _described(conflict.standing_size, conflict.standing_mtime_ns)

@@ -13,7 +13,7 @@ from file_trees import Tree, harvest, named, pair, parts_in, plant, transfer
 from localpair.errors import TransferError
 from localpair.events import Event, Progress, Received, Sent, Skipped, Unchanged
 from localpair.limits import SMALL_FILE_BYTES
-from localpair.terms import Conflict, Existing, Resolver, Terms
+from localpair.terms import Existing, NameConflict, Resolver, Terms
 from streams import Net, run, until
 
 LARGE = SMALL_FILE_BYTES + 7
@@ -156,10 +156,10 @@ def test_links_and_folders_are_neither_followed_nor_replaced(
 
 
 def test_a_person_decides_for_each(source: Path, target: Path) -> None:
-    asked: list[Conflict] = []
+    asked: list[NameConflict] = []
     answers = {"small": Existing.SKIP, "large": Existing.REPLACE}
 
-    async def resolve(conflict: Conflict) -> Existing:
+    async def resolve(conflict: NameConflict) -> Existing:
         asked.append(conflict)
         await asyncio.sleep(0)
         return answers[conflict.path.name]
@@ -183,7 +183,7 @@ def test_where_nobody_decides_both_are_kept(
 ) -> None:
     monkeypatch.setattr(localpair.transfer.writer, "APPROVAL_S", 0.05)
 
-    async def resolve(_: Conflict) -> Existing:
+    async def resolve(_: NameConflict) -> Existing:
         if failure == "late":
             await asyncio.Event().wait()
         if failure == "broken":
@@ -203,7 +203,7 @@ def test_cancelling_while_a_person_is_asked_is_quick(source: Path, target: Path)
         plant(target, OLD)
         asking = asyncio.Event()
 
-        async def resolve(_: Conflict) -> Existing:
+        async def resolve(_: NameConflict) -> Existing:
             asking.set()
             await asyncio.Event().wait()
             raise AssertionError

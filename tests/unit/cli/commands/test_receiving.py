@@ -14,7 +14,7 @@ from localpair import events
 from localpair.cli import main
 from localpair.rules import Acceptance, DeviceRule
 from localpair.settings import ReceiveRequest
-from localpair.terms import Conflict, Existing, Terms
+from localpair.terms import Existing, NameConflict, Terms
 from localpair.trust.store import DeviceRecord, TrustStore
 
 SENT = events.Sent("a.txt", 5, "ab" * 32)
@@ -174,8 +174,8 @@ def test_two_devices_are_asked_about_one_after_the_other(
 # --- names that are taken
 
 
-def conflict(name: str) -> Conflict:
-    return Conflict(Path("in") / name, 2_100_000, 1_700_000_000 * 10**9, 2_000_000, 2**64 - 1)
+def conflict(name: str) -> NameConflict:
+    return NameConflict(Path("in") / name, 2_100_000, 1_700_000_000 * 10**9, 2_000_000, 2**64 - 1)
 
 
 QUESTION = "Keep the old one, take the new one, or store both? [o/n/B]"

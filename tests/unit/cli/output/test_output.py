@@ -42,7 +42,7 @@ from localpair.errors import (
 )
 from localpair.rules import DeviceRule
 from localpair.settings import ReceiveRequest
-from localpair.terms import Conflict
+from localpair.terms import NameConflict
 from run_facts import joiner
 
 DOCUMENT = places.DOCS / "cli.md"
@@ -66,7 +66,7 @@ ITEMS: list[results.Item] = [
     events.Resumed("send", "a.txt", 5),
     events.Unchanged("send", "a.txt", 5),
     events.Skipped("send", "a.txt", 5, "existing"),
-    results.ConflictAsked(Conflict(Path("in/a.txt"), 5, 10**18, 7, 10**18)),
+    results.ConflictAsked(NameConflict(Path("in/a.txt"), 5, 10**18, 7, 10**18)),
     results.ListedPart("film", 2, 5, "3f2a", "kitchen", Path("in"), 1.0, "kept"),
     events.Reconnected(PATH),
     results.TrustedDevice("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0, DeviceRule()),
