@@ -273,6 +273,10 @@ STALE_PART_S: Final = 86_400.0  # part files are removed by lock; by age only wh
 FACTS_ROWS: Final = 64  # of one table: an offer has six addresses, a peer eight, and a host few interfaces
 CALLS_TOLD: Final = 64  # failed calls of which a person, or a program, is told; a flood has no end
 FACTS_BYTES: Final = 256 * 1024  # as JSON: all tables full are a third of it
+FACTS_COMPACT_BYTES: Final = 640  # as beacons carry it; a plain host's takes 150
+REPORT_CODE_BYTES: Final = 320  # 520 letters, where a host has dozens of interfaces; a plain one needs 200
+REPORT_CODE_CHARS: Final = 2000  # with what stands around it; longer input is no report code
+FACTS_NEIGHBOURS: Final = 8  # told to a device whose addresses are not known; more tell nothing of the path
 
 # --- Network watch ---------------------------------------------------------------------------------------------
 WATCH_POLL_S: Final = 3.0  # where the platform cannot tell us

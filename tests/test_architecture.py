@@ -21,7 +21,8 @@ LAYERS = (
     ("_version", "address", "aliases", "errors", "limits", "visible"),
     ("candidate", "causes.vocabulary", "keys", "labels", "marks", "qr", "rules", "selection", "terms"),
     ("events", "ranking", "trust"),
-    ("causes", "neighbourhood", "wire"),
+    ("neighbourhood", "wire"),
+    ("causes",),
     ("protocol", "settings"),
     ("trace",),  # above everything that decides, which therefore cannot write to it
     ("net.host",),

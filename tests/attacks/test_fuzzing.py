@@ -15,6 +15,7 @@ from types import CodeType, ModuleType
 
 import pytest
 
+import localpair.causes
 import localpair.net.host
 import localpair.pairing
 import localpair.protocol
@@ -27,7 +28,9 @@ from localpair.errors import WireError
 
 SUBJECTS = [*wire_subjects(), *machine_subjects()]
 INPUTS = 300
-PACKAGES = (localpair.wire, localpair.protocol, localpair.pairing, localpair.trust, localpair.net.host)
+PACKAGES = (
+    localpair.wire, localpair.causes, localpair.protocol, localpair.pairing, localpair.trust, localpair.net.host,
+)  # fmt: skip
 PARSES = re.compile(r"_?(decode|parse|unwrap|unspell|words)(_\w+)?$")
 TAKES_A_READER = re.compile(r"\breader: Reader\b")
 Place = tuple[str, str, int]

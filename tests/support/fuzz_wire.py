@@ -6,16 +6,23 @@ import hashlib
 from functools import partial
 from ipaddress import ip_address
 from typing import Final
+from zlib import crc32
 
+from cause_cases import CASES
 from fuzzing import Subject, Unstable, stable
+from localpair.causes import compact, report_code
+from localpair.causes.codec import FactsError, from_json, to_json
+from localpair.causes.telling import packed
 from localpair.errors import AnswerError, OfferError, WireError
 from localpair.keys import BEACON_NONCE_BYTES, Purpose, Role, SharedSecret
 from localpair.limits import (
     ANSWER_CODE_CHARS,
     DATAGRAM_BYTES,
+    FACTS_COMPACT_BYTES,
     FRAME_BYTES,
     FRAME_PREAUTH_BYTES,
     OFFER_TEXT_CHARS,
+    REPORT_CODE_CHARS,
 )
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire import answer as answers
@@ -260,6 +267,31 @@ def _frames(pieces: list[bytes]) -> tuple[list[tuple[int, bytes]], bool]:
     return frames, False
 
 
+# --- facts
+
+
+def take_facts(data: bytes) -> None:
+    """Facts that another device tells in beacons."""
+    stable(compact.decode(data), compact.encode, compact.decode)
+
+
+def take_report_code(data: bytes) -> None:
+    """A report code as a person pastes it; how a larger record is made to fit is no part of it."""
+    facts = report_code.parse(text_of(data))
+    stable(facts, compact.encode, compact.decode)
+
+
+def take_report_body(data: bytes) -> None:
+    """What somebody put under a right check."""
+    checked = data + crc32(data).to_bytes(4, "big")
+    take_report_code((report_code.PREFIX + spell(checked)).encode())
+
+
+def take_facts_json(data: bytes) -> None:
+    """Facts in a report that somebody sends."""
+    stable(from_json(text_of(data)), lambda one: to_json(one).encode(), lambda text: from_json(text.decode()))
+
+
 _SLOW: Final = 0.3  # of the asked inputs: these cost more than 100 us each
 _TYPED: Final = (
     b"-",
@@ -275,6 +307,9 @@ _TYPED: Final = (
     "\u2060".encode(),
     "\u017f".encode(),
 )
+_RUNS: Final = [one for case in CASES[::6] for one in (case.mine, case.theirs) if one is not None]
+_FACTS: Final = tuple(packed(one, FACTS_COMPACT_BYTES) for one in _RUNS)
+_REPORTS: Final = tuple(report_code.code_of(one).encode() for one in _RUNS)
 _TEXTS: Final = tuple(one.text.encode() for one in OFFERS)
 _CODES: Final = tuple(one.text(SECRET).encode() for one in ANSWERS)
 _OFFER_BODIES: Final = tuple(unwrap(one.text) for one in OFFERS)
@@ -310,6 +345,12 @@ def wire_subjects() -> list[Subject]:
         Subject("beacon, open", take_open_datagram, _BODIES, wire, _MARKS, 296, _SLOW),
         Subject("beacon, behind the seal", take_sealed, _BODIES, wire, _MARKS, 280, _SLOW),
         Subject("beacon's body", take_beacon, _BODIES, wire, _MARKS, 296, _SLOW),
+        Subject("facts, told", take_facts, _FACTS, (FactsError,), _MARKS, FACTS_COMPACT_BYTES, _SLOW),
+        Subject("facts, as JSON", take_facts_json, tuple(to_json(one).encode() for one in _RUNS[:6]), (FactsError,),
+                (b"null", b"-1", b"[", b"1e9", b'"\\u001b"'), 64 * 1024, _SLOW),
+        Subject("report code, as pasted", take_report_code, _REPORTS, (FactsError,), (*_TYPED, b"LR:"),
+                2 * REPORT_CODE_CHARS, _SLOW),
+        Subject("report code, under its check", take_report_body, _FACTS, (FactsError,), _MARKS, 400, _SLOW),
         Subject("preamble", take_preamble, _PREAMBLES, wire, (b"LPAI",), 16),
         Subject("claims", take_claims, (CLAIMS.encode(),), wire, _MARKS),
         Subject("frames", take_stream, tuple(b"\x04" + b"".join(_FRAMES[at:]) for at in range(3)), (), _FRAMES),
