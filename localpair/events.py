@@ -190,11 +190,20 @@ class CallFailed:
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What the facts of the run come to: causes where no pair came about, notes in any case. Told before a run fails,
-    and after a pair where there are notes. ``facts`` is the record itself, as plain values (``causes.codec``).
+    and after a pair where there are notes. ``facts`` is the record itself, as plain values (``causes.codec``);
+    ``claimed`` that of the other device, as it has told it, None where it has told none. ``report`` is the report code
+    of this side, empty where no more can be learnt from it.
     """
 
     verdict: RunVerdict
     facts: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
+    claimed: Mapping[str, object] | None = field(default=None, repr=False, compare=False)
+    report: str = field(default="", repr=False, compare=False)
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the verdict heeds what the other device says of itself."""
+        return self.claimed is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,7 +273,18 @@ STALE_PART_S: Final = 86_400.0  # part files are removed by lock; by age only wh
 FACTS_ROWS: Final = 64  # of one table: an offer has six addresses, a peer eight, and a host few interfaces
 CALLS_TOLD: Final = 64  # failed calls of which a person, or a program, is told; a flood has no end
 FACTS_BYTES: Final = 256 * 1024  # as JSON: all tables full are a third of it
-FACTS_COMPACT_BYTES: Final = 640  # as beacons carry it; a plain host's takes 150
+FACTS_COMPACT_BYTES: Final = 576  # as beacons carry it: three of them; a plain host's takes 130, one beacon
+FACTS_CHUNK_BYTES: Final = 192  # of a record in one beacon: what else is in one, at most, leaves room for 199
+FACTS_AFTER_S: Final = 5.0  # that a peer was heard, and no connection came about: until then none is needed
+FACTS_BEACONS: Final = (
+    12  # about facts, at once: two questions with their answers of three beacons, and back ...
+)
+FACTS_BEACONS_REFILL_S: Final = 2.5  # ... and one more after so long
+FACTS_SAME_S: Final = (
+    1.0  # what is told and what is judged is one record for so long: both sides judge the same
+)
+FACTS_WAIT_S: Final = 0.6  # at the end of a run, for the other device's latest record ...
+FACTS_ASK_S: Final = 0.15  # ... which is asked for so often: a beacon may be lost
 REPORT_CODE_BYTES: Final = 320  # 520 letters, where a host has dozens of interfaces; a plain one needs 200
 REPORT_CODE_CHARS: Final = 2000  # with what stands around it; longer input is no report code
 FACTS_NEIGHBOURS: Final = 8  # told to a device whose addresses are not known; more tell nothing of the path

@@ -23,7 +23,7 @@ from localpair.net.agent.wanted import Wanted
 from localpair.net.host.interfaces import Interfaces
 from localpair.pairing.approval import Agreed
 from localpair.pairing.reconnect import Reconnector
-from localpair.pairing.verdict import ending_of, explained
+from localpair.pairing.verdict import ending_of, explained, judged_run
 from localpair.protocol.keyring import Keyring
 from localpair.session import Session
 from localpair.settings import Settings
@@ -102,7 +102,10 @@ class Pairing:
         return DeviceIdentity.from_private_bytes(raw), run
 
     def _new_agent(self, wanted: Wanted) -> Agent:
-        self._agent = Agent(wanted, self._keyring, on_event=self._emit, on_network=self._network_changed)
+        self._agent = Agent(
+            wanted, self._keyring, on_event=self._emit, on_network=self._network_changed,
+            offer_facts=self._offer_facts,
+        )  # fmt: skip
         return self._agent
 
     async def _start(self, agent: Agent, group: asyncio.TaskGroup) -> None:
@@ -111,15 +114,16 @@ class Pairing:
         group.create_task(self._keep_heard())
         await agent.wait_started()
 
-    def _judged(self, error: LocalpairError) -> LocalpairError:
+    async def _judged(self, error: LocalpairError) -> LocalpairError:
         """The error of a run that failed, in the words of the verdict where no path was found; programs get it all."""
-        if self._agent is None or self._result.done():
+        agent = self._agent
+        if agent is None or self._result.done():
             return error
-        facts = self._agent.facts(ending_of(error), self._offer_facts())
-        verdict = judge(facts)
-        self._emit(Judged(verdict, to_dict(facts)))
+        both = await agent.exchange_facts() if isinstance(error, UnreachableError) else None
+        judged = judged_run(agent.facts(ending_of(error), self._offer_facts()), both)
+        self._emit(judged)
         if isinstance(error, UnreachableError):
-            return explained(error, verdict, answered=self._has_answered)
+            return explained(error, judged.verdict, answered=self._has_answered, claimed=judged.is_claimed)
         return error
 
     def _tell_notes(self, agent: Agent) -> None:
@@ -170,7 +174,7 @@ class Pairing:
                 try:
                     await self._run(group)
                 except LocalpairError as error:
-                    told = self._judged(error)
+                    told = await self._judged(error)
                     if told is error:
                         raise
                     raise told from error

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
-from localpair.causes.facts import Ending
+from localpair.causes.codec import to_dict
+from localpair.causes.facts import Ending, RunFacts
+from localpair.causes.judge import judge
+from localpair.causes.report_code import code_of
+from localpair.causes.telling import masked
 from localpair.causes.vocabulary import Cause, Confidence, Explanation, RunVerdict
 from localpair.errors import LocalpairError, PeerEndedError, RefusedError, UnreachableError
+from localpair.events import Judged
+from localpair.net.agent.facts_exchange import ExchangedFacts
 
 # Where a person can still help: only one side can open connections, and it may not know where the other one is.
 _CARRIED: Final = frozenset(
@@ -16,6 +23,7 @@ _BY_HAND: Final = (
     "or, if the other device can reach this one, join again with `--timeout 120` and type the answer code there in "
     "time"
 )
+CLAIMED: Final = "of the other device this is what it says itself"
 _TOLD: Final = 2  # explanations that stand in an error; programs get all of them
 
 
@@ -30,9 +38,26 @@ def ending_of(error: BaseException) -> Ending:
     return Ending.FAILED if isinstance(error, LocalpairError) else Ending.INTERRUPTED
 
 
-def explained(error: UnreachableError, verdict: RunVerdict, *, answered: bool) -> UnreachableError:
+def judged_run(facts: RunFacts, both: ExchangedFacts | None) -> Judged:
+    """The verdict on a run that failed, with the other device's facts where it has told them."""
+    if both is None:
+        verdict = judge(facts)
+        return Judged(verdict, to_dict(facts), report="" if _is_sure(verdict) else code_of(facts))
+    # What was seen at the moment of the exchange belongs together; how the run ended came after it.
+    mine = replace(both.mine, ending=facts.ending, refusals=facts.refusals, peer=facts.peer)
+    verdict = judge(masked(mine), both.theirs)
+    return Judged(verdict, to_dict(mine), to_dict(both.theirs), "" if _is_sure(verdict) else code_of(mine))
+
+
+def _is_sure(verdict: RunVerdict) -> bool:
+    return any(one.confidence is Confidence.CERTAIN for one in verdict.explanations)
+
+
+def explained(
+    error: UnreachableError, verdict: RunVerdict, *, answered: bool, claimed: bool = False
+) -> UnreachableError:
     """The same error in the words of the verdict; as it was where the verdict names no cause. ``answered``: an answer
-    code was shown.
+    code was shown; ``claimed``: what the other device says of itself was heeded.
     """
     told = verdict.explanations[:_TOLD]
     if not told:
@@ -42,6 +67,8 @@ def explained(error: UnreachableError, verdict: RunVerdict, *, answered: bool) -
     if answered and one_way:
         hints.append(_BY_HAND)
     evidence = dict.fromkeys(piece for one in told for piece in one.evidence)
+    if claimed:
+        evidence[CLAIMED] = None
     return type(error)("; ".join(map(_sentence, told)), hint="; ".join(hints), why="; ".join(evidence))
 
 

@@ -43,7 +43,9 @@ from localpair.protocol.discovery_events import (
     BeaconSource,
     BeaconTarget,
     Carrier,
+    Counterpart,
     DiscoveryEvent,
+    FactsCame,
     Foreign,
     Gone,
     Heard,
@@ -61,6 +63,7 @@ from localpair.wire.beacon import (
     Beacon,
     BeaconKind,
     Envelope,
+    FactsPart,
     Mode,
     Part,
     Rendezvous,
@@ -186,6 +189,21 @@ class Discovery:
         """Say a word of a rendezvous to a peer that holds this secret; nothing where the secret has ended."""
         if self._next_beat is not None and secret in self.keyring:
             self._send(replace(self._beacon(BeaconKind.RENDEZVOUS), rendezvous=message), secret, to)
+
+    def tell_facts(self, secret: str, to: Iterable[BeaconTarget], part: FactsPart) -> None:
+        """Send a part of our facts, or a question, to a peer that holds this secret, and to nobody else."""
+        if self._next_beat is not None and secret in self.keyring:
+            beacon = replace(self._beacon(BeaconKind.FACTS), addresses=(), label="", facts=part)
+            self._send(beacon, secret, to)
+
+    def counterparts(self) -> list[Counterpart]:
+        """The peers that are heard now with a secret of ours and do what we look for, the latest first."""
+        return [
+            Counterpart(instance, peer.secret, place[0], peer.beacon.udp_port, place[1])
+            for instance, peer in reversed(self._peers.items())
+            if peer.secret is not None and COUNTERPARTS.get(self._me.part) is peer.beacon.part
+            for place in [max(peer.sources, key=lambda known: peer.sources[known])]
+        ]
 
     @property
     def is_paused(self) -> bool:
@@ -380,6 +398,10 @@ class Discovery:
         if beacon.kind is BeaconKind.GOODBYE:
             if peer is not None and place in peer.sources:
                 self._forget(beacon.instance, said_goodbye=True)
+            return
+        if beacon.kind is BeaconKind.FACTS:
+            if known and secret is not None and beacon.facts is not None:
+                self._events.append(FactsCame(beacon.instance, secret, beacon.facts))
             return
         if peer is not None and peer.secret != secret:
             peer = None  # it holds a secret of ours now, or another one: everything about it is to be learnt anew

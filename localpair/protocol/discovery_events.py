@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from typing import TypeAlias
 
 from localpair.address import IPAddress
-from localpair.wire.beacon import Part, Rendezvous
+from localpair.wire.beacon import FactsPart, Part, Rendezvous
 
 
 class Carrier(StrEnum):
@@ -141,4 +141,24 @@ class Invited:
     source: BeaconSource
 
 
-DiscoveryEvent: TypeAlias = Heard | HearsUs | Gone | Foreign | Invited
+@dataclass(frozen=True, slots=True)
+class FactsCame:
+    """A peer that is known, and that holds this secret, has told a part of its facts, or asks for ours."""
+
+    instance: bytes
+    secret: str
+    part: FactsPart
+
+
+@dataclass(frozen=True, slots=True)
+class Counterpart:
+    """A peer that is heard now with a secret of ours, and that does what we look for: where it was heard last."""
+
+    instance: bytes
+    secret: str
+    address: IPAddress
+    port: int
+    scope: int
+
+
+DiscoveryEvent: TypeAlias = Heard | HearsUs | Gone | Foreign | Invited | FactsCame

@@ -25,15 +25,15 @@ class Bucket:
         self._tokens = float(burst)
         self._updated: float | None = None
 
-    def take(self, now: float) -> bool:
-        """Whether one more is allowed now; if so, it is taken."""
+    def take(self, now: float, count: int = 1) -> bool:
+        """Whether one more is allowed now, or all of ``count``; if so, it is taken."""
         if self._updated is not None:
             grown = (now - self._updated) / self._refill
             self._tokens = min(self._burst, self._tokens + max(0.0, grown))
         self._updated = now
-        if self._tokens < 1.0:
+        if self._tokens < count:
             return False
-        self._tokens -= 1.0
+        self._tokens -= count
         return True
 
 

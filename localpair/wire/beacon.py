@@ -21,6 +21,8 @@ from localpair.limits import (
     BEACON_ADDRESSES,
     BEACON_BYTES,
     BEACON_HEARS,
+    FACTS_CHUNK_BYTES,
+    FACTS_COMPACT_BYTES,
     OFFER_LABEL_BYTES,
     SIMULTANEOUS_DIALS,
 )
@@ -50,6 +52,7 @@ class BeaconKind(IntEnum):
     CONFIRM = 4  # over TCP: "I reached you at the called address; here is what I know of myself"
     CONFIRMED = 5  # over TCP: the answer to it
     RENDEZVOUS = 6  # sealed only: both sides agree on the moment at which they dial each other
+    FACTS = 7  # sealed only: why nothing comes of it, as far as the sender has seen; or the question for it
 
 
 class Part(StrEnum):
@@ -97,6 +100,24 @@ class Rendezvous:
     took: int = 0
 
 
+FACTS_TOKEN_BYTES = 8
+FACTS_PARTS = -(-FACTS_COMPACT_BYTES // FACTS_CHUNK_BYTES)
+NO_TOKEN = bytes(FACTS_TOKEN_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class FactsPart:
+    """A part of a record of facts, or a question for one, or both. ``question``: the sender wants one that names this
+    token. ``answers``: the receiver's question, which this is for; NO_TOKEN where it is a question and nothing else.
+    """
+
+    question: bytes = NO_TOKEN
+    answers: bytes = NO_TOKEN
+    part: int = 0
+    parts: int = 0
+    chunk: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class Beacon:
     """One announcement. ``addresses`` are claims, best first; the packet's source is evidence, and not in here.
@@ -105,7 +126,7 @@ class Beacon:
     next beat at most. ``seen`` tells the receiver where it is seen; ``called`` names the receiver's address that a
     TCP confirmation dialled. ``dial_port`` is the TCP port that this side dials from and never listens on, so that
     two closed firewalls can open for each other; 0 where there is none. ``rendezvous`` is there in a beacon of that
-    kind and in no other.
+    kind and in no other, and so is ``facts``.
 
     Between paired devices ``run`` grows with every run of the sender, and ``hears`` holds the beginnings of those
     instances of the receiver that it has heard lately. To anybody else these would tell one device from another, and
@@ -127,6 +148,7 @@ class Beacon:
     rendezvous: Rendezvous | None = None
     run: int = 0
     hears: tuple[bytes, ...] = ()
+    facts: FactsPart | None = None
 
     @property
     def number(self) -> int:
@@ -150,6 +172,8 @@ class Beacon:
         writer.text8(self.label)
         if self.rendezvous is not None:
             _write_rendezvous(writer, self.rendezvous)
+        if self.facts is not None:
+            _write_facts(writer, self.facts)
         return writer.done().ljust(BODY_BYTES, b"\0")
 
     @classmethod
@@ -174,6 +198,7 @@ class Beacon:
         if len(label.encode()) > OFFER_LABEL_BYTES:
             raise WireError("a beacon with a label that is too long")
         rendezvous = _read_rendezvous(reader) if kind is BeaconKind.RENDEZVOUS else None
+        facts = _read_facts(reader) if kind is BeaconKind.FACTS else None
         return cls(
             kind,
             part,
@@ -190,6 +215,7 @@ class Beacon:
             rendezvous,
             run,
             hears,
+            facts,
         )
 
 
@@ -243,6 +269,18 @@ def _read_rendezvous(reader: Reader) -> Rendezvous:
     if step > RendezvousStep.GO or count > SIMULTANEOUS_DIALS:
         raise WireError(f"a rendezvous with the step {step} and {count} ports")
     return Rendezvous(RendezvousStep(step), number, tuple(reader.u16() for _ in range(count)), at, took)
+
+
+def _write_facts(writer: Writer, facts: FactsPart) -> None:
+    writer.raw(facts.question).raw(facts.answers).u8(facts.part).u8(facts.parts).bytes8(facts.chunk)
+
+
+def _read_facts(reader: Reader) -> FactsPart:
+    question, answers = reader.raw(FACTS_TOKEN_BYTES), reader.raw(FACTS_TOKEN_BYTES)
+    part, parts, chunk = reader.u8(), reader.u8(), reader.bytes8()
+    if parts > FACTS_PARTS or part >= max(1, parts) or len(chunk) > FACTS_CHUNK_BYTES:
+        raise WireError(f"part {part} of {parts} of facts, with {len(chunk)} bytes")
+    return FactsPart(question, answers, part, parts, chunk)
 
 
 def _kind(value: int) -> BeaconKind:

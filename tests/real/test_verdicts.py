@@ -14,6 +14,7 @@ import pytest
 
 from localpair.causes.codec import from_dict
 from localpair.causes.judge import judge
+from localpair.causes.report_code import parse
 from netns import Lan, Namespace, lan
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
@@ -34,6 +35,17 @@ class Ended:
 
     def named(self, side: str) -> set[str]:
         return {cause for causes in self.causes(side) for cause in causes}
+
+    def devices(self, side: str) -> list[str]:
+        return sorted(one["device"] for one in self._verdict(side)["causes"])
+
+    def confidence(self, side: str) -> set[str]:
+        return {one["confidence"] for one in self._verdict(side)["causes"]}
+
+    def by_codes(self, mine: str, theirs: str) -> list[list[str]]:
+        """What the two report codes come to, which persons carry."""
+        facts = [parse(self._verdict(side)["report"]) for side in (mine, theirs)]
+        return [[str(cause) for cause in one.causes] for one in judge(*facts).explanations]
 
     def device(self, side: str) -> str:
         return str(self._verdict(side)["causes"][0]["device"])
@@ -119,9 +131,11 @@ def test_firewalls_that_keep_calls_out_are_told_by_their_own_kernels(tmp_path: P
         for one in network.hosts:
             one.nft(rules)
         ended = play(*network.hosts, tmp_path)
-    for side in ALL:
-        assert ended.causes(side) == [["firewall-inbound"]]
-        assert ended.device(side) == "here"
+    for side in ALL:  # they hear each other, and so each has told the other one
+        assert ended.causes(side) == [["firewall-inbound"], ["firewall-inbound"]]
+        assert ended.devices(side) == ["here", "there"]
+        assert ended.confidence(side) == {"certain"}
+        assert "what it says itself" in ended.said[side].replace("\n", " ")
     assert ended.merged("join", "host") == [["firewall-inbound"], ["firewall-inbound"]]
 
 
@@ -150,6 +164,8 @@ def test_isolated_clients_are_known_from_both_sides_and_suspected_from_one(tmp_p
     assert ended.causes("join") == [["peer-absent", "client-isolation", "different-networks"]]
     assert ended.merged("join", "host") == [["client-isolation"]]
     assert ended.merged("host", "join") == [["client-isolation"]]
+    assert ended.by_codes("join", "host") == [["client-isolation"]]
+    assert ended.by_codes("host", "join") == [["client-isolation"]]
 
 
 def test_two_networks_of_the_same_numbers_are_told_from_isolation_by_their_routers(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from localpair.wire.beacon import (
     Beacon,
     BeaconKind,
     Envelope,
+    FactsPart,
     Mode,
     Part,
     Rendezvous,
@@ -70,6 +71,10 @@ BEACONS: Final = (
     Beacon(
         BeaconKind.RENDEZVOUS, Part.JOIN, bytes(range(16)), 7, 46821, 46821, 46830, 5000, (HERE, HERE6),
         Seen(HERE, 46821), HERE6, "phone", Rendezvous(RendezvousStep.READY, 3, (46830, 46831), 5, 6), 9, (b"12345678",),
+    ),
+    Beacon(
+        BeaconKind.FACTS, Part.JOIN, bytes(range(16)), 8, 46821, 46821, 46830, 5000,
+        facts=FactsPart(b"12345678", b"87654321", 1, 3, bytes(range(192))),
     ),
 )  # fmt: skip
 CLAIMS: Final = Claims(bytes(32), bytes(16), HERE, gives=True, via="offer", label="Ana's laptop")

@@ -407,7 +407,7 @@ class _Watch:
             yield from _over(count, beats, f"datagrams to {address} out of {port}")
         for (port, address), count in self.written.items():
             words = of.total("rounds") * traffic_limits.WORDS if self._refuses(address) else 0
-            most = beats + answers + probes + words
+            most = beats + answers + of.total("facts") + probes + words
             yield from _over(count, most, f"datagrams to {address} out of {port}")
         for (_, address), count in self.probed.items():
             yield from _over(count, probes, f"probes of {address}")

@@ -25,6 +25,8 @@ SLOW_AFTER_S = 30.0
 SLOW_BEAT_S = 5.0
 ANSWER_BURST = 4
 ANSWER_REFILL_S = 5.0
+FACTS_BEACONS = 12
+FACTS_BEACONS_REFILL_S = 2.5
 PROBE_GAPS_S = (1.0, 4.0, 16.0)
 PROBE_WAITING_S = 0.4
 NEIGHBOUR_PROBES = 512
@@ -83,6 +85,11 @@ class Span:
     def answers(self) -> int:
         """The most answers to newcomers, wherever they are."""
         return ANSWER_BURST + math.floor((self.seconds + SLACK_S) / ANSWER_REFILL_S)
+
+    @property
+    def facts(self) -> int:
+        """The most beacons about facts, wherever the other device is: none before it was heard for some seconds."""
+        return FACTS_BEACONS + math.floor((self.seconds + SLACK_S) / FACTS_BEACONS_REFILL_S)
 
     @property
     def probes(self) -> int:

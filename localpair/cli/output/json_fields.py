@@ -41,7 +41,9 @@ def of_item(item: results.Item) -> tuple[str, Fields]:
         case events.AddressAttempt() | events.OwnAddressSeen():
             return "address", _of_address(item)
         case events.Judged():
-            return "verdict", {**_of_verdict(item.verdict), "facts": dict(item.facts)}
+            claimed = None if item.claimed is None else dict(item.claimed)
+            told = {"facts": dict(item.facts), "claimed": claimed, "report": item.report or None}
+            return "verdict", {**_of_verdict(item.verdict), **told}
         case events.CallFailed():
             return "call", {"source": str(item.source), "reach": item.reach, "why": item.why}
         case _:

@@ -30,6 +30,7 @@ from localpair.net.agent.connection import PeerConnection
 from localpair.net.agent.counts import AgentCounts, SearchRecord
 from localpair.net.agent.dial_policy import DialPolicy
 from localpair.net.agent.dialer import Dialer, DialRunner, errno_name
+from localpair.net.agent.facts_exchange import ExchangedFacts, FactsExchange
 from localpair.net.agent.flaws import flaw_of
 from localpair.net.agent.gathering import AddressReport, SeenByPeer, acquire_addresses
 from localpair.net.agent.hole_punching import HolePuncher
@@ -69,6 +70,7 @@ class Agent:
         *,
         on_event: Callable[[Event], None],
         on_network: Callable[[Interfaces], None] = lambda _: None,
+        offer_facts: Callable[[], OfferFacts | None] = lambda: None,
         clock: Clock = time.monotonic,
     ) -> None:
         self.wanted, self.keyring, self.clock = wanted, keyring, clock
@@ -94,7 +96,11 @@ class Agent:
         self._hole_puncher = self._new_hole_puncher()
         self._policy = DialPolicy(wanted.part, self.announcer, self.checklists, self._hole_puncher, clock)
         schedule = CallbackSchedule(self.callbacks, self.announcer, on_event)
-        self.peers = PeerTable(wanted.part, self.announcer, schedule, self._policy, on_event)
+        self._exchange = FactsExchange(
+            wanted.part, self.announcer, clock, lambda: self.facts(Ending.RUNNING, offer_facts()),
+            self.meets_somebody,
+        )  # fmt: skip
+        self.peers = PeerTable(wanted.part, self.announcer, schedule, self._policy, self._exchange, on_event)
         self._verifier = PeerVerifier(
             wanted, keyring, self.instance, self.counts, self.peers, self.announcer, clock
         )
@@ -240,6 +246,13 @@ class Agent:
     def facts(self, ending: Ending, offer: OfferFacts | None = None) -> RunFacts:
         """What this run has seen so far, with this host's network as it is now, for a verdict."""
         return self._collector.collect(ending, offer)
+
+    async def exchange_facts(self) -> ExchangedFacts | None:
+        """What both sides had seen when they told each other last: now, where the other one still answers. None where
+        it never told anything. Takes FACTS_WAIT_S at most.
+        """
+        await self._exchange.ask_now()
+        return self._exchange.latest
 
     def add(self, secret: str, candidates: Sequence[Candidate], delay: float = 0.0) -> None:
         """Dial these addresses for a secret, in ``delay`` seconds at the earliest."""

@@ -21,8 +21,9 @@ from localpair.limits import (
 from localpair.net.agent.announcer import Announcer
 from localpair.net.agent.callbacks import CallbackSchedule
 from localpair.net.agent.dial_policy import DialPolicy
+from localpair.net.agent.facts_exchange import FactsExchange
 from localpair.protocol.discovery import COUNTERPARTS
-from localpair.protocol.discovery_events import Carrier, Foreign, Gone, Heard, HearsUs, Invited
+from localpair.protocol.discovery_events import Carrier, FactsCame, Foreign, Gone, Heard, HearsUs, Invited
 from localpair.ranking import scope_of
 from localpair.trace import TRACE
 from localpair.wire.beacon import Part
@@ -43,6 +44,7 @@ class PeerTable:
         announcer: Announcer,
         callbacks: CallbackSchedule,
         policy: DialPolicy,
+        exchange: FactsExchange,
         emit: Callable[[Event], None],
     ) -> None:
         self.nearby: OrderedDict[bytes, NearbyPeer] = OrderedDict()
@@ -51,6 +53,7 @@ class PeerTable:
         self.heard_by: set[str] = set()
         self._part, self._announcer = part, announcer
         self._callbacks, self._policy, self._emit = callbacks, policy, emit
+        self._exchange = exchange
         self._noticed = asyncio.Event()
         self._told_of_sealed = False
         # Runs with a pair's secret, on this host or met: whether one is this very device; None: not known yet.
@@ -80,8 +83,11 @@ class PeerTable:
                     self._policy.invited(event)
                 case Foreign(source, reason):
                     self._note_foreign(source, reason)
+                case FactsCame():
+                    self._exchange.take(event)
         self._policy.step(group)
         self._callbacks.step(group)
+        self._exchange.step()
 
     def met(self, instance: bytes) -> None:
         """It has proven to be another device: whoever runs on this host is told about only now."""
@@ -103,7 +109,8 @@ class PeerTable:
 
     def deadline(self) -> float | None:
         """When ``step`` wants to be called next."""
-        times = (self._announcer.discovery.deadline(), self._policy.deadline(), self._callbacks.deadline())
+        due = (self._announcer.discovery, self._policy, self._callbacks, self._exchange)
+        times = (one.deadline() for one in due)
         return min((time for time in times if time is not None), default=None)
 
     # -- a peer is heard ----------------------------------------------------------------------------------------

@@ -112,7 +112,8 @@ def wanted(*seen: list[CapturedPacket], of: Circumstances = HERE) -> list[str]:
     "name",
     [
         "DISCOVERY_PORT", "PAIRING_PORTS", "DIAL_PORTS", "MULTICAST_HOPS", "BEACON_BYTES", "ANSWER_BURST",
-        "ANSWER_REFILL_S", "PROBE_GAPS_S", "PROBE_WAITING_S", "NEIGHBOUR_PROBES", "NEIGHBOUR_PROBES_REFILL_S",
+        "ANSWER_REFILL_S", "FACTS_BEACONS", "FACTS_BEACONS_REFILL_S", "PROBE_GAPS_S",
+        "PROBE_WAITING_S", "NEIGHBOUR_PROBES", "NEIGHBOUR_PROBES_REFILL_S",
         "SWEEP_ADDRESSES", "SWEEP_WAITING_EVERY_S", "TARGETS", "SECRETS_PER_BEAT",
         "RETRY_GAPS_S", "PUNCH_GAPS_S", "SIMULTANEOUS_DIALS", "RENDEZVOUS_ROUNDS", "RENDEZVOUS_GAPS_S",
         "PACKET_DIALS_PER_SOURCE", "PACKET_DIALS_WINDOW_S", "RESUME_S",
@@ -276,7 +277,7 @@ def test_an_address_of_special_purpose_beyond_the_own_subnets_is_never_called(ad
             out(BROADCAST, DISCOVERY_PORT, times=17),
             "send at most 16 datagrams to 192.168.1.255 out of alice/eth0",
         ),
-        (out(BOB, times=27), "send at most 26 datagrams to 192.168.1.20 out of alice/eth0"),
+        (out(BOB, times=43), "send at most 42 datagrams to 192.168.1.20 out of alice/eth0"),
         (out(STRANGER, times=5), "send at most 4 probes of 192.168.1.66"),
         (asked(STRANGER, 13), "send at most 12 questions for 192.168.1.66"),
         (heard(FAR) + out(FAR, 50_000, times=7), "send at most 6 answers"),
@@ -307,8 +308,8 @@ def test_only_whoever_refuses_gets_volleys_and_not_without_end() -> None:
     )
     assert wanted(refusal, simultaneous_opens(most + 1)) == [f"send at most {most} confirmations to {BOB}"]
     assert wanted(simultaneous_opens(9)) == [f"send at most 8 confirmations to {BOB}"]
-    assert wanted(out(BOB, times=26 + 3 * 23), refusal) == []
-    assert wanted(out(BOB, times=27 + 3 * 23), refusal) != []
+    assert wanted(out(BOB, times=42 + 3 * 23), refusal) == []
+    assert wanted(out(BOB, times=43 + 3 * 23), refusal) != []
 
 
 def test_a_neighbour_on_two_ports_is_probed_by_each() -> None:

@@ -37,7 +37,16 @@ from localpair.protocol.discovery_events import (
     Transmit,
 )
 from localpair.protocol.keyring import OFFER, Keyring
-from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Mode, Part, Rendezvous, RendezvousStep
+from localpair.wire.beacon import (
+    Beacon,
+    BeaconKind,
+    Envelope,
+    FactsPart,
+    Mode,
+    Part,
+    Rendezvous,
+    RendezvousStep,
+)
 from virtual_lan import UDP_PORT, Device, VirtualLan, only_unicast
 
 STRANGER = BeaconSource(ip_address("10.0.9.9"), 5000)
@@ -481,6 +490,7 @@ def test_beacons_round_trip(
     beacon = Beacon(
         kind, part, instance, sequence, port, port, port, port, usable, label=label,  # type: ignore[arg-type]
         rendezvous=word if kind is BeaconKind.RENDEZVOUS else None,
+        facts=FactsPart(instance[:8], chunk=instance) if kind is BeaconKind.FACTS else None,
     )  # fmt: skip
     assert Beacon.decode(beacon.encode()) == beacon
 

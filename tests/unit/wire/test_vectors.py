@@ -29,7 +29,16 @@ from localpair.protocol.handshake_states import State
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.answer import Answer
 from localpair.wire.base32 import unspell
-from localpair.wire.beacon import Beacon, BeaconKind, Envelope, Part, Rendezvous, RendezvousStep, Seen
+from localpair.wire.beacon import (
+    Beacon,
+    BeaconKind,
+    Envelope,
+    FactsPart,
+    Part,
+    Rendezvous,
+    RendezvousStep,
+    Seen,
+)
 from localpair.wire.messages import CallKind, Identity, Preamble, decode_message
 
 FOLDER = places.VECTORS
@@ -80,6 +89,8 @@ def beacons() -> list[dict[str, Any]]:
     )  # fmt: skip
     word = Rendezvous(RendezvousStep.READY, 3, (50_001, 50_002), 1_000_000, 250)
     meeting = replace(beacon, kind=BeaconKind.RENDEZVOUS, seen=None, called=None, rendezvous=word)
+    told = FactsPart(bytes(range(8)), bytes(range(8, 16)), 0, 2, bytes(range(192)))
+    facts = replace(beacon, kind=BeaconKind.FACTS, seen=None, called=None, addresses=(), label="", facts=told)
     confirm = replace(beacon, kind=BeaconKind.CONFIRM)
     ring, nonce = Keyring([(OFFER, SharedSecret(SECRET, Purpose.OFFER, Role.JOINER))]), bytes(range(12))
     return [
@@ -89,6 +100,8 @@ def beacons() -> list[dict[str, Any]]:
          "datagram": ring.seal(OFFER, beacon, nonce).hex()},
         {"mode": "sealed", "secret": SECRET.hex(), "nonce": nonce.hex(), "body": meeting.encode().hex(),
          "datagram": ring.seal(OFFER, meeting, nonce).hex()},
+        {"mode": "sealed", "secret": SECRET.hex(), "nonce": nonce.hex(), "body": facts.encode().hex(),
+         "datagram": ring.seal(OFFER, facts, nonce).hex()},
         {"mode": "sealed", "secret": SECRET.hex(), "nonce": nonce.hex(), "body": confirm.encode().hex(),
          "certificate_sha256": CERTIFICATE.hex(), "datagram": ring.seal(OFFER, confirm, nonce, CERTIFICATE).hex()},
     ]  # fmt: skip

@@ -289,10 +289,16 @@ def table(
     hole_puncher: Any = SimpleNamespace(
         know=lambda *_: None, forget=lambda _: None, clear=lambda: None, step=lambda _: None
     )
+    exchange: Any = SimpleNamespace(take=lambda _: None, step=lambda: None, deadline=lambda: None)
     checker: Any = SimpleNamespace(clock=clock)
     callbacks = CallbackSchedule(checker, announcer, lambda _: None)
     policy = DialPolicy(part, announcer, checklists, hole_puncher, clock)
-    return checklists, announcer, policy, PeerTable(part, announcer, callbacks, policy, lambda _: None)
+    return (
+        checklists,
+        announcer,
+        policy,
+        PeerTable(part, announcer, callbacks, policy, exchange, lambda _: None),
+    )
 
 
 @pytest.mark.parametrize("part", [Part.HOST, Part.JOIN])
