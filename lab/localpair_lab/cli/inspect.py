@@ -11,7 +11,7 @@ from localpair_lab.cli.output import GREEN, counted, out, painted, talk
 from localpair_lab.cli.selection import chosen, files, subnets
 from localpair_lab.errors import LabError
 from localpair_lab.loading.cases import PlannedCell, planned
-from localpair_lab.loading.load import scenario_name
+from localpair_lab.loading.load import scenario_name, theme_of
 from localpair_lab.loading.problems import Problem, ScenarioError, Where, written
 from localpair_lab.loading.schema import FILE, schema_text
 from localpair_lab.oracle.consistency import disagreements
@@ -30,8 +30,8 @@ def list_scenarios(options: argparse.Namespace) -> int:
         scenario = cells[0].scenario
         if options.marker and options.marker not in scenario.markers:
             continue
-        if path.parent.name != theme:
-            theme = path.parent.name
+        if theme_of(path) != theme:
+            theme = theme_of(path)
             out(theme)
         count = f"{len(cells)} cells" if len(cells) > 1 else ""
         out(f"  {scenario_name(path):<32} {count:>9}  {scenario.summary}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from localpair_lab.errors import LabError
 from localpair_lab.loading.cases import PlannedCell, planned
-from localpair_lab.loading.load import find, scenario_name
+from localpair_lab.loading.load import find, scenario_name, theme_of
 from localpair_lab.loading.problems import meant
 from localpair_lab.paths import SCENARIOS
 
@@ -36,7 +36,7 @@ def _files(word: str) -> list[Path]:
     named = [path for path in everything if scenario_name(path) == word]
     if named:
         return named
-    names = [scenario_name(path) for path in everything] + [path.parent.name for path in everything]
+    names = [scenario_name(path) for path in everything] + [theme_of(path) for path in everything]
     close = meant(word, names)
     hint = f"did you mean {close}?" if close else "localpair-lab list shows what there is"
     raise LabError(f"there is no scenario {word!r}", hint=hint)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from localpair_lab.loading.load import Loaded, LoadedCell, find, load, scenario_name
+from localpair_lab.loading.load import Loaded, LoadedCell, find, load, scenario_name, theme_of
 from localpair_lab.model.scenario import Scenario
 from localpair_lab.paths import CLONE, SCENARIOS
 from localpair_lab.plan.model import Plan
@@ -31,7 +31,7 @@ class PlannedCell:
     @property
     def theme(self) -> str:
         """The folder that the file is in."""
-        return self.loaded.path.parent.name
+        return theme_of(self.loaded.path)
 
     @property
     def title(self) -> str:
@@ -53,7 +53,7 @@ def planned(path: Path) -> list[PlannedCell]:
 
 def scenario_names(root: Path = SCENARIOS) -> list[str]:
     """``theme/name`` of every file under ``root``."""
-    return [f"{path.parent.name}/{scenario_name(path)}" for path in find(root)]
+    return [f"{theme_of(path)}/{scenario_name(path)}" for path in find(root)]
 
 
 def library_name(path: Path) -> str:

@@ -71,6 +71,11 @@ def scenario_name(path: Path) -> str:
     return path.stem.removesuffix(".lan")
 
 
+def theme_of(path: Path) -> str:
+    """The name of the folder that a file is in, however its path is written: never ``..``, and no path."""
+    return path.parent.resolve().name
+
+
 def load_text(path: Path, text: str) -> Loaded:
     """``load`` for a text in hand; ``path`` is for messages and gives the name."""
     tree, problems = read_tree(path, text)
