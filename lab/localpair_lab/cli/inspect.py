@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localpair_lab.cli.output import GREEN, counted, out, painted, talk
-from localpair_lab.cli.selection import chosen, files, subnets
+from localpair_lab.cli.selection import chosen, each, files, subnets
 from localpair_lab.errors import LabError
 from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.loading.load import scenario_name, theme_of
@@ -96,8 +96,15 @@ def graph(options: argparse.Namespace) -> int:
 
 
 def explain(options: argparse.Namespace) -> int:
-    """What the oracle says of a scenario: stages, ways, causes, in every state of the network."""
-    cell = chosen(options.scenario, options.cell)
+    """What the oracle says of each scenario: stages, ways, causes, in every state of the network."""
+    for number, cell in enumerate(each(options.scenarios, options.cell)):
+        if number:
+            out()
+        _explain(cell)
+    return 0
+
+
+def _explain(cell: PlannedCell) -> None:
     out(cell.title)
     out(f"  {cell.scenario.summary}")
     for line in story(cell.plan):
@@ -110,7 +117,6 @@ def explain(options: argparse.Namespace) -> int:
     for action in cell.plan.actions:
         if action.verb == "join" and action.offer_from:
             _explain_pair(cell, action)
-    return 0
 
 
 def _explain_pair(cell: PlannedCell, join: Action) -> None:

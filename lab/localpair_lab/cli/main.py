@@ -75,11 +75,12 @@ def _add_looking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     validating.add_argument("--schema", action="store_true", help="write scenario.schema.json, too")
     drawing = _add(commands, "graph", inspect.graph, "draw a scenario")
     drawing.add_argument("--mermaid", action="store_true", help="Mermaid text in place of SVG")
-    explaining = _add(commands, "explain", inspect.explain, "what the oracle says of a scenario")
+    explaining = _add(commands, "explain", inspect.explain, "what the oracle says of scenarios")
+    explaining.add_argument("scenarios", nargs="+", metavar="scenario", help=SCENARIOS_HELP.partition(";")[0])
+    explaining.add_argument("--cell", default="", help="a cell of its matrix (default: the first)")
     rendering = _add(commands, "render", inspect.render, "write a scenario as a Compose project")
-    for one in (drawing, explaining, rendering):
-        _add_scenario(one)
     for one in (drawing, rendering):
+        _add_scenario(one)
         one.add_argument("-o", "--output", metavar="PATH", help="where to write it")
 
 
