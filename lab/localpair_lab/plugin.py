@@ -5,7 +5,7 @@ Public API of pytest only. The distribution names this module as an entry point,
 
 from __future__ import annotations
 
-import argparse
+import os
 from collections.abc import Generator
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 
 from localpair_lab.engines import registry
 from localpair_lab.model.markers import MARKERS
+from localpair_lab.numbers import part, positive
 from localpair_lab.paths import ARTIFACTS
 
 _SCENARIOS_MET = pytest.StashKey[bool]()
@@ -58,8 +59,8 @@ def _add_choosing(group: pytest.OptionGroup) -> None:
         "--lab-cells", choices=["all", "one", "theme"], default="all",
         help="the last engine plays only: the first cell of each matrix; one cell of each theme",
     )  # fmt: skip
-    group.addoption("--lab-repeat", type=_positive, default=1, metavar="N", help="play everything N times")
-    group.addoption("--lab-shard", metavar="I/N", help="play the I-th of N parts")
+    group.addoption("--lab-repeat", type=positive, default=1, metavar="N", help="play everything N times")
+    group.addoption("--lab-shard", type=part, metavar="I/N", help="play the I-th of N parts")
 
 
 def _add_keeping(group: pytest.OptionGroup) -> None:
@@ -79,17 +80,15 @@ def _add_keeping(group: pytest.OptionGroup) -> None:
 
 def _jobs(text: str) -> int:
     """0 for ``auto``."""
-    return 0 if text == "auto" else _positive(text, "write a number, or auto")
-
-
-def _positive(text: str, advice: str = "write a number above 0") -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(advice)
-    return int(text)
+    return 0 if text == "auto" else positive(text, "write a number, or auto")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Each marker of the scenarios, each engine, and each verdict's word."""
+    """Each marker of the scenarios, each engine, and each verdict's word. What is wrong with an option is told here,
+    before any scenario is read.
+    """
+    if fault := _unwritable(Path(config.invocation_params.dir, config.getoption("--lab-artifacts"))):
+        raise pytest.UsageError(f"--lab-artifacts {config.getoption('--lab-artifacts')}: {fault}")
     if page := config.getoption("--lab-table"):
         try:
             import_module("localpair_lab.report.results_page").rows_of(Path(page).read_text(encoding="utf-8"))
@@ -100,6 +99,14 @@ def pytest_configure(config: pytest.Config) -> None:
     for engine in registry.kinds():
         config.addinivalue_line("markers", f"{engine}: played by the {engine} engine")
     config.addinivalue_line("markers", "quarantined: not trusted until a date")
+
+
+def _unwritable(folder: Path) -> str:
+    """Why no folder can be made there; empty where it can. It is made when something is to be kept."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        return f"{there} is no folder"
+    return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written to"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -129,10 +136,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if _SCENARIOS_MET in config.stash:
         kept = _items().arrange(items, config)
     if shard := config.getoption("--lab-shard"):
-        part, _, parts = str(shard).partition("/")
-        if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
-            raise pytest.UsageError(f"--lab-shard {shard}: write it as 1/4")
-        kept = kept[int(part) - 1 :: int(parts)]
+        number, parts = shard
+        kept = kept[number - 1 :: parts]
     config.hook.pytest_deselected(items=sorted(set(items) - set(kept), key=items.index))
     items[:] = kept
 

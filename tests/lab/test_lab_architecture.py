@@ -15,7 +15,7 @@ PACKAGE = Path(localpair_lab.__file__).parent
 
 # From the bottom up; see Ladder. What a scenario means is known without any engine, and a fabric knows no scenario.
 LAYERS = (
-    ("decoy", "errors", "model", "paths", "timeline"),
+    ("decoy", "errors", "model", "numbers", "paths", "timeline"),
     ("plan", "verdicts"),
     ("fabric.steps", "loading", "oracle"),
     ("fabric.compiler", "fabric.system"),

@@ -157,9 +157,6 @@ def test_markers_shards_and_repetitions(lab: Lab) -> None:
     assert "2 passed" in lab.run("-m", "smoke")[1]
     assert "2 deselected" in lab.run("-m", "slow")[1]
     assert "1 passed, 1 deselected" in lab.run("--lab-shard=2/2")[1]
-    code, text = lab.run("--lab-shard=3/2")
-    assert code != 0
-    assert "write it as 1/4" in text
     assert "4 passed" in lab.run("--lab-repeat=2")[1]
 
 
@@ -228,6 +225,26 @@ def test_the_number_of_jobs_is_a_number_or_auto(lab: Lab) -> None:
         code, text = lab.run(f"--lab-jobs={wrong}")
         assert code == pytest.ExitCode.USAGE_ERROR
         assert "write a number, or auto" in text
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--lab-shard=3/2", "write it as 1/4"),
+        ("--lab-shard=0/2", "write it as 1/4"),
+        ("--lab-shard=half", "write it as 1/4"),
+        ("--lab-engine=vagrant", "invalid choice: 'vagrant'"),
+        ("--lab-artifacts=pytest.ini/x", "pytest.ini is no folder"),
+        ("--lab-artifacts=conftest.py", "conftest.py is no folder"),
+    ],
+)
+def test_a_bad_option_is_told_before_any_scenario_is_read(lab: Lab, option: str, told: str) -> None:
+    lab.write("bad", GOOD.replace("outcome: paired", "outcome: pared"))
+    code, text = lab.run(option)
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert told in text
+    assert "pared" not in text
+    assert "collected" not in text
 
 
 def test_playing_nothing_is_refused_and_not_passed_over(lab: Lab) -> None:

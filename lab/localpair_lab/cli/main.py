@@ -14,6 +14,7 @@ from localpair_lab.engines import registry
 from localpair_lab.errors import LabError
 from localpair_lab.loading.problems import ScenarioError
 from localpair_lab.model.markers import MARKERS
+from localpair_lab.numbers import natural, positive
 
 SCENARIOS_HELP = "files, folders, themes (flow) or names (flat, flow/flat); none: all"
 
@@ -118,15 +119,17 @@ def _add_standing(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 def _add_generating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "play topologies drawn from a seed and hold them against the oracle"
     making = _add(commands, "generate", generate.generate, text)
-    making.add_argument("--count", type=int, default=20, metavar="N", help="how many (20)")
-    making.add_argument("--seed", type=int, default=1, metavar="S", help="what they are drawn from (1)")
-    making.add_argument("--first", type=int, default=0, metavar="N", help="the number of the first one (0)")
+    making.add_argument("--count", type=positive, default=20, metavar="N", help="how many (20)")
+    making.add_argument("--seed", type=natural, default=1, metavar="S", help="what they are drawn from (1)")
     making.add_argument(
-        "--only", type=int, nargs="+", metavar="N", help="these numbers of the seed and no others"
+        "--first", type=natural, default=0, metavar="N", help="the number of the first one (0)"
+    )
+    making.add_argument(
+        "--only", type=natural, nargs="+", metavar="N", help="these numbers of the seed and no others"
     )
     making.add_argument(
         "--jobs",
-        type=int,
+        type=positive,
         default=generate.default_jobs(),
         metavar="N",
         help="how many plays that pair at once",

@@ -53,3 +53,11 @@ def test_a_folder_without_scenarios_is_an_error(
 ) -> None:
     assert main([command, str(tmp_path)]) == 3
     assert f"error: there is no scenario in {str(tmp_path)!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("--count", "0"), ("--jobs", "0"), ("--first", "-1"), ("--only", "one")])
+def test_drawing_nothing_is_refused(words: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["generate", *words])
+    assert ended.value.code == 2
+    assert "write a number" in capsys.readouterr().err

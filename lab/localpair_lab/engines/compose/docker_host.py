@@ -97,25 +97,28 @@ def current_address() -> str:
         return os.environ["DOCKER_HOST"]
     if shutil.which("docker") is None:
         return "unix:///var/run/docker.sock"
-    done = subprocess.run(
-        ["docker", "context", "inspect"], capture_output=True, text=True, timeout=_ANSWER_S, check=False
-    )
     try:
+        done = subprocess.run(
+            ["docker", "context", "inspect"], capture_output=True, text=True, timeout=_ANSWER_S, check=False
+        )
         found: list[dict[str, Any]] = json.loads(done.stdout)
         return str(found[0]["Endpoints"]["docker"]["Host"])
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, subprocess.TimeoutExpired):
         return "unix:///var/run/docker.sock"
 
 
 def has_compose() -> bool:
-    """Whether ``docker compose`` (version 2) is there."""
+    """Whether ``docker compose`` (version 2) is there. Raises ``LabError`` where it does not say so in time."""
     if shutil.which("docker") is None:
         return False
-    done = subprocess.run(
-        ["docker", "compose", "version", "--short"],
-        capture_output=True,
-        text=True,
-        timeout=_ANSWER_S,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            ["docker", "compose", "version", "--short"],
+            capture_output=True,
+            text=True,
+            timeout=_ANSWER_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise LabError(f"`docker compose` said nothing for {_ANSWER_S} s", hint="try again") from None
     return done.returncode == 0 and done.stdout.strip().lstrip("v").startswith(("2", "3", "4", "5"))
