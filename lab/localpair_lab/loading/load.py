@@ -19,12 +19,14 @@ from localpair_lab.loading.conflicts import Conflict
 from localpair_lab.loading.matrix import cells
 from localpair_lab.loading.messages import problem_message
 from localpair_lab.loading.problems import Mark, Problem, ScenarioError, Where, written
-from localpair_lab.loading.recovery import leave_out, original
+from localpair_lab.loading.recovery import leave_out, once, original
 from localpair_lab.loading.validate import check
 from localpair_lab.loading.yaml_tree import Branch, data, follow, given_names, place, read_tree, value_place
 from localpair_lab.model.scenario import Scenario
 
 ROUNDS = 8  # of leaving out what cannot be read, to see the rest
+_NAMING = (("networks",), ("routers",), ("devices",), ("decoys",), ("pair",), ("actions",), ("events",))
+"""What gives names to things: without the whole of one no name is known to be wrong."""
 FILE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -111,17 +113,22 @@ def _validate(path: Path, tree: Branch) -> tuple[Scenario | None, list[Problem]]
             scenario = Scenario.model_validate(content)
         except ValidationError as error:
             entries = error.errors()
-            problems.extend(_problem(path, tree, entry, removed) for entry in entries)
+            told = once(tree, entries, removed)
+            problems.extend(_problem(path, tree, entry, removed) for entry in told)
             if not leave_out(content, entries, removed):
                 return None, problems
         else:
-            conflicts = _conflicts(scenario, tree, problems)
+            conflicts = _conflicts(scenario, tree, problems, removed)
             return scenario, problems + [_conflict(path, tree, conflict, removed) for conflict in conflicts]
     return None, problems
 
 
-def _conflicts(scenario: Scenario, tree: Branch, problems: list[Problem]) -> Iterator[Conflict]:
+def _conflicts(
+    scenario: Scenario, tree: Branch, problems: list[Problem], removed: set[Where]
+) -> Iterator[Conflict]:
     """Where parts were left out, only what is wrong whatever stood in them: names that are given nowhere."""
+    if any(where in removed for where in _NAMING):
+        return
     known = given_names(tree)
     for conflict in check(scenario):
         if not problems or (conflict.name and conflict.name not in known):

@@ -102,7 +102,8 @@ def _fill(tree: Tree, chosen: dict[str, Tree]) -> Tree | None:
     if not _exists(tree, chosen):
         return None
     filled = {key: _fill(value, chosen) for key, value in tree.items.items() if key != "cells"}
-    return Branch({key: value for key, value in filled.items() if value is not None}, tree.keys, tree.mark)
+    keys = {key: mark for key, mark in tree.keys.items() if key not in filled or filled[key] is not None}
+    return Branch({key: value for key, value in filled.items() if value is not None}, keys, tree.mark)
 
 
 def _fill_leaf(leaf: Leaf, chosen: dict[str, Tree]) -> Tree:

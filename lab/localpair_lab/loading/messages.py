@@ -18,7 +18,9 @@ def problem_message(entry: Any, where: Where) -> tuple[str, str]:
     if kind == "extra_forbidden":
         return _unknown_key(str(where[-1]), sorted(known_keys(Scenario, where[:-1])))
     if kind == "literal_error":
-        return _unknown_word(str(entry["input"]), str(context["expected"]))
+        message, close = _unknown_word(str(entry["input"]), str(context["expected"]))
+        is_one_of_several = str(where[-1]).startswith("literal[")  # as pydantic names it beside a list
+        return (message if close or not is_one_of_several else f"{message}, and no list"), close
     if kind == "union_tag_invalid":
         return _unknown_word(str(context["tag"]), str(context["expected_tags"]))
     if kind == "union_tag_not_found":

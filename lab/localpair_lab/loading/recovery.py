@@ -4,9 +4,11 @@ same go.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from localpair_lab.loading.problems import Where
+from localpair_lab.loading.yaml_tree import Branch, Tree, follow
 
 
 def leave_out(content: Any, entries: Any, removed: set[Where]) -> bool:
@@ -27,6 +29,34 @@ def leave_out(content: Any, entries: Any, removed: set[Where]) -> bool:
         del node_init[spot[-1]]
     removed.update([original(spot, removed) for spot in spots - {()}])
     return () not in spots
+
+
+def once(tree: Branch, entries: Any, removed: set[Where]) -> Iterator[Any]:
+    """The entries without those that one slip adds to another: that a key is missing which stands there, and was left
+    out or has no value, as is told already; and what each of several kinds of value says of a value that is none.
+    """
+    places = [follow(tree, original(tuple(entry["loc"]), removed))[1] for entry in entries]
+    for number, (entry, where) in enumerate(zip(entries, places, strict=True)):
+        others = [
+            entries[n] for n, place in enumerate(places) if n != number and place[: len(where)] == where
+        ]
+        if entry["type"] == "missing" and _stands(tree, original(tuple(entry["loc"]), removed)):
+            continue
+        if entry["type"] == "tuple_type" and any(_is_word(other) for other in others):
+            continue
+        if entry["type"] == "literal_error" and not _is_word(entry) and others:
+            continue
+        yield entry
+
+
+def _stands(tree: Tree, where: Where) -> bool:
+    """Whether the file has the key, with whatever value."""
+    holder = follow(tree, where[:-1])[0]
+    return isinstance(holder, Branch) and where[-1] in holder.keys
+
+
+def _is_word(entry: Any) -> bool:
+    return entry["type"] == "literal_error" and isinstance(entry["input"], str)
 
 
 _FILLERS: dict[str, object] = {"lab": "1", "summary": "-", "networks": {}, "devices": {}, "expect": []}

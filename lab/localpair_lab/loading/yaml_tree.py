@@ -15,6 +15,7 @@ from typing import TypeAlias
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from localpair_lab.loading.problems import Mark, Problem, ScenarioError, Step, Where, written
+from localpair_lab.loading.yaml_errors import syntax_problem
 
 MOST_NODES = 20_000  # a scenario has a few hundred; aliases of aliases grow without bound
 _SHORT = 10_000  # characters: older libyaml descends as deep as a text tells it to, on the stack
@@ -117,7 +118,7 @@ def read_tree(path: Path, text: str) -> tuple[Branch, list[Problem]]:
     try:
         node = _compose(text)
     except yaml.YAMLError as error:
-        raise ScenarioError([_syntax_problem(path, error)]) from None
+        raise ScenarioError([syntax_problem(path, text, error)]) from None
     except RecursionError:
         raise ScenarioError([Problem(path, 1, 1, "", "this is nested too deeply")]) from None
     if not isinstance(node, yaml.MappingNode):
@@ -137,15 +138,6 @@ def _compose(text: str) -> yaml.Node | None:
         except yaml.YAMLError:
             pass
     return yaml.compose(text, Loader=yaml.BaseLoader)
-
-
-def _syntax_problem(path: Path, error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    what = getattr(error, "problem", None) or str(error)
-    if "found character '\\t'" in what:
-        what = "a tab stands where spaces are needed"
-    line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-    return Problem(path, line, column, "", f"this is no YAML: {what}")
 
 
 def _is_empty(node: yaml.Node) -> bool:

@@ -142,9 +142,9 @@ def test_yaml_traps_are_closed(line: str, told: str) -> None:
         ("", "a scenario is a mapping"),
         ("- a\n- b\n", "a scenario is a mapping"),
         ("lab: 1\n\tsummary: x\n", "a tab stands where spaces are needed"),
-        ("lab: [1\n", "this is no YAML"),
-        ("lab: 1\n---\nlab: 1\n", "this is no YAML"),
-        ("lab: &a {b: *a}\n", "this is no YAML"),
+        ("lab: [1\n", "1:6: this '[' is never closed; ']' is missing before line 2"),
+        ("lab: 1\n---\nlab: 1\n", "2:1: a second document begins here"),
+        ("lab: &a {b: *a}\n", "an alias that holds itself"),
         ("lab: " + "[" * 3000, "nested too deeply"),
     ],
 )
@@ -152,6 +152,72 @@ def test_what_is_no_yaml_is_told_with_its_place(text: str, told: str) -> None:
     found = problems(text)
     assert any(told in problem for problem in found) or "&a" in text, found
     assert all(problem[0].isdigit() for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "told"),
+    [
+        ("20}}", "20}", "7:8: this '{' is never closed; '}' is missing before line 8"),
+        ("join],", "join,", "10:10: this '[' is not closed by ']' before the '}' in line 10, column 50"),
+        ("20}}", "20}}}", "7:33: nothing opened what this '}' closes"),
+        (
+            ", join: alice",
+            " join: alice",
+            "8:14: a text that holds ':' needs quotes here: \"bob join: alice\"",
+        ),
+        (
+            "alice: {on: {lan: 192.168.1.10}}",
+            'alice: {on: {lan: "192.168.1.10"} up: x}',
+            "6:37: ',' or '}' is missing before this, in the '{' that line 6 opens in column 10",
+        ),
+        ("192.168.1.20", "fe80::", "7:19: a text that holds ':' needs quotes here: \"fe80::\""),
+        ("Two devices.", "Two: one, two", "2:10: a text that holds ': ' needs quotes: \"Two: one, two\""),
+        ("Two devices.", "@all", "2:10: a text that begins with '@' needs quotes: \"@all\""),
+        ("Two devices.", "*all", "2:10: a text that begins with '*' needs quotes: \"*all\""),
+        ("Two devices.", "%all", "2:10: a text that begins with '%' needs quotes: \"%all\""),
+        ("Two devices.", '"Two', '2:10: this quote is never closed; " is missing at the end of the text'),
+        ("Two devices.", '"Two" one', "2:16: this stands after a value that has ended"),
+        ("Two devices.", '"a\\w"', '2:13: within "..." a backslash is written twice'),
+        ("Two devices.", "Two\a", "2:13: YAML has no such character: U+0007"),
+        ("pair: ", "pair:", "8:6: a space is missing after 'pair:'"),
+        ("expect:", "expect", "9:1: ':' is missing after 'expect'"),
+        ("  bob:", "   bob:", "7:4: this line begins in column 4, where none above does"),
+        ("summary:", "  summary:", "2:3: by its indent this line goes on with line 1"),
+        ("  alice:", "    alice:", "7:3: this line begins in column 3, where none above does"),
+        ("[host, join]", "[host, , join]", "10:17: there is no value before this ','"),
+    ],
+)
+def test_a_slip_of_syntax_is_told_where_it_was_made_and_how_it_is_mended(
+    good: str, bad: str, told: str
+) -> None:
+    assert good in GOOD
+    (found,) = problems(GOOD.replace(good, bad))
+    assert found.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "told"),
+    [
+        ("lab: 1", "lab: 2", "1:6: lab: '2' is not one of 1"),
+        ("192.168.1.0/24", "{isolation: yes}", "isolation: 'yes' is not one of none, clients, and no list"),
+        ("192.168.1.0/24", "{isolation: [A!]}", "isolation[0]: 'A!' is not understood; write it as device"),
+        ("192.168.1.0/24", "{isolation: {a: b}}", "isolation: a list is expected here"),
+        ("Two devices.", "", "2:1: summary: there is no value here; write one or remove the key"),
+        ("Two devices.", "[a]", "2:10: summary: a plain word or text is expected here"),
+        ("[host, join]", "A!", "10:10: expect[0].of: 'A!' is no name"),
+        ("bob, join", "[bob], join", "8:14: pair.host: a name is expected here"),
+        ("\n  lan: 192.168.1.0/24", " x", "3:11: networks: a mapping is expected here"),
+    ],
+)
+def test_one_slip_is_one_line(good: str, bad: str, told: str) -> None:
+    assert good in GOOD
+    (found,) = problems(GOOD.replace(good, bad))
+    assert told in found
+
+
+def test_what_exists_in_other_cells_only_is_missing_in_this_one() -> None:
+    text = GOOD.replace("devices:", "matrix: {who: [a, b]}\ndevices:\n  cells: {who: a}")
+    assert problems(text)[0] == "1:1: 'devices' is missing"
 
 
 def test_libyaml_and_pyyaml_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
