@@ -19,7 +19,8 @@ from localpair_lab.oracle.judge import judge_actions, stage_of
 from localpair_lab.oracle.words import grouped_ways, way_words
 from localpair_lab.plan.actions import Action
 from localpair_lab.report.describe import story
-from localpair_lab.report.graph import draw, mermaid
+from localpair_lab.report.graph import draw
+from localpair_lab.report.mermaid import mermaid
 
 
 def list_scenarios(options: argparse.Namespace) -> int:

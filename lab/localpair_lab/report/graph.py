@@ -1,8 +1,7 @@
 """A plan as a picture: networks are bars, machines are boxes, each interface is a line from its box to its
 bar.
 
-SVG without scripts, fonts or links to anything outside, readable on light and dark pages; and Mermaid text
-for places that draw it themselves.
+SVG without scripts, fonts or links to anything outside, readable on light and dark pages.
 """
 
 from __future__ import annotations
@@ -238,35 +237,3 @@ def _box(plan: Plan, spot: BoxPosition) -> Iterator[str]:
 def _story(lines: Sequence[str], layout: Layout) -> Iterator[str]:
     for number, line in enumerate(lines, start=1):
         yield _text(MARGIN, layout.story_y + LINE * number, line, size=12, fill="#344")
-
-
-# --- Mermaid ---
-
-
-def mermaid(plan: Plan, prefixes: dict[str, str]) -> str:
-    """The plan as a Mermaid flowchart."""
-    lines = ["flowchart TB"]
-    for segment in plan.segments:
-        notes = "<br/>".join(
-            [f"{segment.name} {prefixes.get(segment.name, '')}", *network_notes(plan, segment)]
-        )
-        lines.append(f'  net_{_id(segment.name)}(["{notes}"])')
-    for node in plan.nodes:
-        notes = "<br/>".join([f"<b>{node.name}</b>", *machine_notes(plan, node)])
-        lines.append(f'  {_id(node.name)}["{notes}"]')
-    for node in plan.nodes:
-        lines.extend(f"  {line}" for line in _edges(node))
-    return "\n".join(lines) + "\n"
-
-
-def _edges(node: Node) -> Iterator[str]:
-    for entry in node.interfaces:
-        label = " ".join([escape(entry.name), *(address.partition("/")[0] for address in entry.addresses)])
-        if entry.kind == "segment":
-            yield f'{_id(node.name)} ---|"{label}"| net_{_id(entry.segment)}'
-        elif entry.kind == "tunnel" and node.role != "hub":
-            yield f'{_id(node.name)} -.-|"{label}"| {_id(entry.far_end.partition("/")[0])}'
-
-
-def _id(name: str) -> str:
-    return name.replace("-", "_")

@@ -21,7 +21,8 @@ from localpair_lab.loading.schema import schema
 from localpair_lab.oracle.packet import Delivery
 from localpair_lab.oracle.tcp import Opening, Way
 from localpair_lab.oracle.words import grouped_ways, way_words
-from localpair_lab.report.graph import draw, mermaid
+from localpair_lab.report.graph import draw
+from localpair_lab.report.mermaid import mermaid
 
 import places
 
