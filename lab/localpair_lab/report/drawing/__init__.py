@@ -1,0 +1,1 @@
+"""The network of a plan as a picture: what stands in each box, where the boxes stand, and SVG of it."""
