@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         LocalError,
         LocalpairError,
         OfferError,
+        PeerEndedError,
         Refusal,
         RefusedError,
         RemoteError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         Paired,
         Path,
         Peer,
+        PeerEnded,
         PeerFound,
         PeerGone,
         Phase,
@@ -81,10 +83,10 @@ if TYPE_CHECKING:
 _WHERE = {
     "localpair.candidate": "Candidate Evidence Origin",
     "localpair.diagnosis": "Report diagnose",
-    "localpair.errors": "AnswerError LocalError LocalpairError OfferError Refusal RefusedError RemoteError StateError "
-    "TransferError UnreachableError UsageError WireError",
+    "localpair.errors": "AnswerError LocalError LocalpairError OfferError PeerEndedError Refusal RefusedError "
+    "RemoteError StateError TransferError UnreachableError UsageError WireError",
     "localpair.events": "AddressAttempt AnswerIssued Attempt CodeShown Direction Event NearbyPeer OfferIssued "
-    "OwnAddressSeen Paired Path Peer PeerFound PeerGone Phase Progress Ready Receipt Received Reconnected "
+    "OwnAddressSeen Paired Path Peer PeerEnded PeerFound PeerGone Phase Progress Ready Receipt Received Reconnected "
     "Resumed SealedHeard Sent Skipped Unchanged",
     "localpair.pairing.discover": "acquire_addresses discover",
     "localpair.pairing.host": "Hosting",
@@ -141,6 +143,8 @@ __all__ = [
     "Pairing",
     "Path",
     "Peer",
+    "PeerEnded",
+    "PeerEndedError",
     "PeerFound",
     "PeerGone",
     "Phase",

@@ -229,6 +229,16 @@ class PeerGone:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerEnded:
+    """A run that has read this side's offer says that it ends, and there is no pair. ``instance`` and ``alias`` are
+    those of `NearbyPeer`. The offer works on; where its code was shown there, a new one follows.
+    """
+
+    instance: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
 class Paired:
     """Both sides have recorded the pair, or have met again.
 
@@ -338,6 +348,7 @@ Event: TypeAlias = (
     | Judged
     | CodeShown
     | PeerGone
+    | PeerEnded
     | Paired
     | Progress
     | Resumed
@@ -363,6 +374,7 @@ __all__ = [
     "Paired",
     "Path",
     "Peer",
+    "PeerEnded",
     "PeerFound",
     "PeerGone",
     "Phase",

@@ -72,13 +72,16 @@ class Agreement:
     async def conclude(self, connection: PeerConnection) -> Agreed:
         """Bring a verified connection to its end. The issuer nominates it; the joiner's has been nominated or will be.
 
-        Raises RefusedError where a person or the peer says no, and ConnectionError where the connection ended;
-        the same device may then try again. The issuer also raises SilentError where the joiner falls silent.
+        Raises RefusedError where a person or the peer says no, PeerEndedError where the peer's run ends, and
+        ConnectionError where the connection ended; the same device may then try again. The issuer also raises
+        SilentError where the joiner falls silent.
         """
         try:
             return await self._conclude(connection, self._known(connection))
+        except asyncio.CancelledError:
+            raise  # the run ends, and its agent says so on all that stand; or somebody has ended this one
         except BaseException:
-            connection.stream.abort()  # a cancelled attempt, too, leaves no peer waiting
+            connection.stream.abort()
             raise
 
     async def _conclude(self, connection: PeerConnection, peer: Verified) -> Agreed:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from localpair.address import unscoped
 from localpair.candidate import Candidate
 from localpair.causes.facts import OfferFacts
-from localpair.errors import AnswerError, Refusal, RefusedError, RemoteError, UnreachableError
+from localpair.errors import AnswerError, PeerEndedError, Refusal, RefusedError, RemoteError, UnreachableError
 from localpair.events import NearbyPeer, OfferIssued
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import (
@@ -325,13 +325,19 @@ class Hosting(Pairing):
     async def _conclusion(self, agent: Agent, claim: _Claim) -> Agreed | None:
         try:
             return claim.task.result()
+        except PeerEndedError:
+            agent.peer_said_ended(claim.connection)
+            self._give_up_claim(0.0)
+            self._fell_silent = not self._agreement.committed()
+            if self._fell_silent:
+                self._renew.set()  # the code was shown to a run that comes no more
+            return None
         except (OSError, TimeoutError, RemoteError, ConnectionDeclinedError) as error:
             if isinstance(error, ConnectionDeclinedError) and not error.lost:
                 raise
             agent.connection_lost(claim.connection, OFFER)
             self._fell_silent = isinstance(error, SilentError) and not self._agreement.committed()
-            if self._until is not None:
-                self._until.take_back(0.0 if self._fell_silent else RESUME_S)
+            self._give_up_claim(0.0 if self._fell_silent else RESUME_S)
             if claim.successor is None:
                 self._expect_return()
             return None  # the same device will come again, on a path that lasts
@@ -339,6 +345,10 @@ class Hosting(Pairing):
             if claim.successor is not None:  # it has not heard it on the connection that it has lost
                 await claim.successor.refuse(error.reason)
             raise
+
+    def _give_up_claim(self, grace: float) -> None:
+        if self._until is not None:
+            self._until.take_back(grace)
 
     def _expect_return(self) -> None:
         """The device that was shown the code comes again soon, or its offer is used up: whoever sits in between and saw

@@ -8,7 +8,7 @@ from typing import Any
 
 from localpair.candidate import Candidate, Origin
 from localpair.causes.facts import OfferFacts
-from localpair.errors import Refusal, RefusedError
+from localpair.errors import PeerEndedError, Refusal, RefusedError
 from localpair.events import AnswerIssued
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
 from localpair.limits import APPROVAL_S, ATTEMPT_S, RESUME_S
@@ -103,6 +103,9 @@ class Joining(Seeking):
                     limit.reschedule(loop.time() + 2 * APPROVAL_S)  # a person may be asked now
                     try:
                         return await self._conclude(agent, connection)
+                    except PeerEndedError:
+                        agent.peer_said_ended(connection)
+                        raise
                     except (OSError, TimeoutError):
                         agent.connection_lost(connection, OFFER)
                         if not limit.expired():  # whoever is gone for good gets no person's time

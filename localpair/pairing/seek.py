@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+from localpair.errors import PeerEndedError
 from localpair.net.agent.agent import Agent
 from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
 from localpair.pairing.attempt import Pairing
 from localpair.pairing.no_path import no_path
 from localpair.protocol.handshake import Nominated
+from localpair.protocol.keyring import OFFER
 
 
 class Seeking(Pairing):
@@ -19,25 +21,30 @@ class Seeking(Pairing):
         waiting: dict[asyncio.Task[None], PeerConnection] = {}
         arrival = asyncio.create_task(agent.next_verified())
         refused = asyncio.create_task(agent.final_refusal())
+        ended = asyncio.create_task(agent.issuer_ended())
+        is_found = False
         try:
             while True:
-                await asyncio.wait({arrival, refused, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({arrival, refused, ended, *waiting}, return_when=asyncio.FIRST_COMPLETED)
                 if refused.done():
                     raise refused.result()
-                for task in [task for task in waiting if task.done()]:
-                    connection = waiting.pop(task)
-                    if self._is_nominated(agent, secret, task, connection):
+                for nomination in [task for task in waiting if task.done()]:
+                    connection = waiting.pop(nomination)
+                    is_found = self._is_nominated(agent, secret, nomination, connection)
+                    if is_found:
                         return connection
+                if ended.done():
+                    raise ended.result()
                 if arrival.done():
                     connection = arrival.result()
                     waiting[asyncio.create_task(self._nomination(connection))] = connection
                     arrival = asyncio.create_task(agent.next_verified())
         finally:
-            if not arrival.cancel() and not arrival.cancelled():
-                agent.connection_ended(arrival.result(), secret)  # it came at the last moment
-            refused.cancel()
-            for task, connection in waiting.items():
+            late = [] if arrival.cancel() or arrival.cancelled() else [arrival.result()]
+            for task in (refused, ended, *waiting):
                 task.cancel()
+            # Where the run ends without a pair, the agent says so on these.
+            for connection in (*waiting.values(), *late) if is_found or secret != OFFER else ():
                 agent.connection_ended(connection, secret)
 
     async def _nomination(self, connection: PeerConnection) -> None:
@@ -56,6 +63,11 @@ class Seeking(Pairing):
             agent.connection_ended(connection, secret)
             if not error.lost:
                 raise
+        except PeerEndedError:
+            agent.peer_said_ended(connection)
+            if secret == OFFER:
+                raise
+            agent.connection_lost(connection, secret)  # a listener comes back
         except (OSError, TimeoutError):
             agent.connection_lost(
                 connection, secret

@@ -396,8 +396,7 @@ class Discovery:
         if secret is not None:
             self.keyring.note_heard(secret, beacon)
         if beacon.kind is BeaconKind.GOODBYE:
-            if peer is not None and place in peer.sources:
-                self._forget(beacon.instance, said_goodbye=True)
+            self._take_goodbye(peer, beacon, secret, place)
             return
         if beacon.kind is BeaconKind.FACTS:
             if known and secret is not None and beacon.facts is not None:
@@ -426,6 +425,19 @@ class Discovery:
         here = source.local is not None and source.local not in peer.answered_from
         if beacon.kind is BeaconKind.ANNOUNCE and (first or here) and carrier is not Carrier.TCP:
             self._answer(peer, source, now)
+
+    def _take_goodbye(
+        self, peer: _HeardPeer | None, beacon: Beacon, secret: str | None, place: tuple[IPAddress, int]
+    ) -> None:
+        """A goodbye is the last word of a run, so that a recorded one is true as well, and ends no other run. It counts
+        from where the peer was seen; that of our offer's issuer, which no other run can seal, from anywhere, also where
+        it is the first word that is heard.
+        """
+        of_issuer = secret == OFFER and (self._me.part, beacon.part) == (Part.JOIN, Part.HOST)
+        if peer is not None and (of_issuer or place in peer.sources):
+            self._forget(beacon.instance, said_goodbye=True)
+        elif peer is None and of_issuer:
+            self._events.append(Gone(beacon.instance, said_goodbye=True, secret=secret))
 
     def _is_of_pair(self, name: str | None) -> bool:
         return name is not None and self.keyring[name].purpose is Purpose.PAIR
@@ -530,8 +542,8 @@ class Discovery:
                 self._queue(datagram, way, Carrier.UNICAST)
 
     def _forget(self, instance: bytes, *, said_goodbye: bool = False) -> None:
-        del self._peers[instance]
-        self._events.append(Gone(instance, said_goodbye))
+        secret = self._peers.pop(instance).secret
+        self._events.append(Gone(instance, said_goodbye, secret))
 
     def _expiry(self, peer: _HeardPeer) -> float:
         told = min(peer.beacon.beat_ms / 1000, BEACON_SLOW_BEAT_S * (1 + BEACON_JITTER))  # nobody is rarer

@@ -114,10 +114,13 @@ class HearsUs:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A peer said goodbye or has not been heard for PEER_EXPIRY_BEATS of its beats."""
+    """A peer said goodbye or has not been heard for PEER_EXPIRY_BEATS of its beats. ``secret`` names the secret of ours
+    that it holds; a goodbye is sealed with it then.
+    """
 
     instance: bytes
     said_goodbye: bool = False
+    secret: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Keyring:
 
     def __init__(self, secrets: Iterable[tuple[str, SharedSecret]] = ()) -> None:
         self._secrets = dict(secrets)
-        self._retired: deque[SharedSecret] = deque(maxlen=_RETIRED)
+        self._retired: deque[tuple[SharedSecret, Refusal]] = deque(maxlen=_RETIRED)
         self._revoked: tuple[SharedSecret, ...] = ()
         self._codes: dict[str, CodeExchange] = {}
         self._heard: dict[str, Marks] = {}
@@ -83,12 +83,12 @@ class Keyring:
         self._heard.pop(name, None)
         self._codes.pop(name, None)
 
-    def retire(self, name: str) -> None:
-        """Forget a secret for everything but telling its late users that it has ended."""
+    def retire(self, name: str, why: Refusal = Refusal.EXPIRED) -> None:
+        """Forget a secret for everything but telling its late users that it has ended, and ``why``."""
         secret = self._secrets.get(name)
         self.drop(name)
         if secret is not None:
-            self._retired.append(secret)
+            self._retired.append((secret, why))
 
     def code_exchange(self, name: str, nonce: bytes) -> CodeExchange:
         """The one exchange of the short code that goes with this secret; ``nonce`` is used if there is none yet."""
@@ -104,7 +104,7 @@ class Keyring:
         Every secret is asked, also after one was found: the time that it takes says nothing.
         """
         held = [Meant(secret, name) for name, secret in self._secrets.items() if names(secret)]
-        ended = [Meant(secret, why=Refusal.EXPIRED) for secret in self._retired if names(secret)]
+        ended = [Meant(secret, why=why) for secret, why in self._retired if names(secret)]
         revoked = [Meant(secret, why=Refusal.REVOKED) for secret in self._revoked if names(secret)]
         return next(iter([*held, *revoked, *ended]), Meant())
 

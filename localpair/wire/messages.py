@@ -26,7 +26,7 @@ VIA = ("", "offer", "multicast", "broadcast", "unicast", "tcp", "remembered", "a
 REASONS: tuple[Refusal | None, ...] = (
     None, Refusal.WRONG_SECRET, Refusal.WRONG_KEY, Refusal.EXPIRED, Refusal.NOT_APPROVED, Refusal.ALREADY_CLAIMED,
     Refusal.OTHER_DEVICE, Refusal.REVOKED, Refusal.UNKNOWN_DEVICE, Refusal.VERSION, Refusal.SELF, Refusal.CANCELLED,
-    Refusal.BUSY,
+    Refusal.BUSY, Refusal.ENDED,
 )  # fmt: skip
 """Why a connection may be refused, by number. None: it merely lost to another one of the same peer."""
 _ROLES = (Role.ISSUER, Role.JOINER)

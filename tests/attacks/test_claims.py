@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -377,3 +377,73 @@ def test_a_silent_claimant_does_not_hold_a_host_past_its_timeout(
             return asyncio.get_running_loop().time() - started
 
     assert asyncio.run(run()) < 3 + 1.5 + 1.0
+
+
+async def claimed(port: int, secret: SharedSecret, person: Person) -> Claimant:
+    """A device whose person has the code before him, while the host's is asked."""
+    claimant = await claim(port, secret)
+    await until(claimant, Nominated)
+    claimant.send()
+    await asyncio.wait_for(person.asked.get(), 5)
+    return claimant
+
+
+def test_a_host_that_ends_tells_whoever_has_claimed_its_offer(tmp_path: Path) -> None:
+    async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
+        claimant = await claimed(port, secret, person)
+        await hosting.__aexit__(None, None, None)
+        assert await until(claimant, Refused) == Refused(Refusal.ENDED, proven=True)
+        await ended(claimant.stream)
+
+    on_stage(tmp_path, scene)
+
+
+def test_a_device_that_ends_is_asked_about_no_more_and_the_host_waits_on_with_a_new_offer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its code was shown, so that its offer is of no use to anybody: nobody waits for its return."""
+    monkeypatch.setattr("localpair.pairing.host.OFFER_RENEWAL_S", 0.0)
+
+    async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
+        claimant = await claimed(port, secret, person)
+        claimant.handshake.refuse(Refusal.ENDED)
+        claimant.send()
+        async with asyncio.timeout(5):
+            assert await event_of(hosting, localpair.PeerEnded)
+            renewed = localpair.Offer.parse((await event_of(hosting, localpair.OfferIssued)).text)
+        assert person.answer.cancelled()
+        late = await claim(port, secret)
+        assert await until(late, Refused) == Refused(Refusal.EXPIRED, proven=True)
+        person.answer = asyncio.get_running_loop().create_future()
+        person.answer.set_result(True)
+        again = await claim(port, SharedSecret(renewed.secret, Purpose.OFFER, Role.JOINER))
+        await record(again)
+        await asyncio.wait_for(hosting.session(), 10)
+
+    on_stage(tmp_path, scene)
+
+
+def test_nobody_who_does_not_hold_the_secret_can_say_that_a_device_has_ended(tmp_path: Path) -> None:
+    """Eve sits on the wire and ends connections as she likes, with a word that looks like a farewell."""
+
+    async def scene(hosting: localpair.Hosting, port: int, secret: SharedSecret, person: Person) -> None:
+        eve = await claim(port, SharedSecret(random_bytes(16), Purpose.OFFER, Role.JOINER))
+        eve.handshake.refuse(Refusal.ENDED)
+        eve.send()
+        await ended(eve.stream)
+        bob = await claimed(port, secret, person)
+        person.answer.set_result(True)
+        await record(bob)
+        await asyncio.wait_for(hosting.session(), 10)
+        told = [event async for event in drained(hosting)]
+        assert not [event for event in told if isinstance(event, localpair.PeerEnded)]
+
+    on_stage(tmp_path, scene)
+
+
+async def drained(hosting: localpair.Hosting) -> AsyncIterator[Event]:
+    """The events up to the pair."""
+    async for event in hosting.events():
+        yield event
+        if isinstance(event, localpair.Paired):
+            return

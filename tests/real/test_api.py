@@ -14,6 +14,7 @@ import pytest
 import localpair
 from localpair.errors import Refusal, RefusedError, UnreachableError
 from localpair.labels import general_name
+from localpair.protocol.discovery import Discovery
 from localpair.settings import nobody
 from localpair.trace import TRACE
 from secret_forms import forms
@@ -84,6 +85,64 @@ def test_a_person_who_says_no_ends_it_on_both_sides(
         assert error.reason is Refusal.NOT_APPROVED
     for name in "ab":
         assert not localpair.TrustStore(tmp_path / name).devices()
+
+
+async def for_ever(_: localpair.ApprovalRequest) -> bool:
+    await asyncio.Event().wait()
+    return True
+
+
+async def code_of(pairing: localpair.Pairing) -> str:
+    async for event in pairing.events():
+        if isinstance(event, localpair.CodeShown):
+            return event.code
+    raise AssertionError("nobody is asked")
+
+
+def test_a_join_ends_with_its_host_while_a_person_is_asked_there_also_where_no_beacon_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Discovery, "goodbye", lambda _: None)
+
+    async def run() -> float:
+        here, there = (localpair.TrustStore(tmp_path / name) for name in "ab")
+        async with localpair.host(store=here, approve=for_ever) as hosting:
+            joining = localpair.join(await offered(hosting), store=there, approve=agree)
+            await joining.__aenter__()
+            await code_of(joining)
+        ended = asyncio.get_running_loop().time()
+        with pytest.raises(localpair.PeerEndedError, match="the other device ended"):
+            await joining.session()
+        await joining.__aexit__(None, None, None)
+        return asyncio.get_running_loop().time() - ended
+
+    assert asyncio.run(run()) < 1.0
+
+
+def test_a_host_waits_on_where_a_join_ends_while_its_person_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Discovery, "goodbye", lambda _: None)
+
+    async def run() -> Any:
+        here, there = (localpair.TrustStore(tmp_path / name) for name in "ab")
+        asked = asyncio.Event()
+
+        async def think(request: localpair.ApprovalRequest) -> bool:
+            asked.set()
+            return await for_ever(request)
+
+        async with localpair.host(store=here, approve=agree) as hosting:
+            offer = await offered(hosting)
+            settings = localpair.Settings(gives=True)
+            async with localpair.join(offer, settings, store=there, approve=think):
+                await asked.wait()
+            renewed = await offered(hosting)
+            assert renewed.secret != offer.secret
+            async with localpair.join(renewed, store=there, approve=agree) as again:
+                return await asyncio.gather(hosting.session(), again.session())
+
+    assert len(asyncio.run(run())) == 2
 
 
 def test_what_is_asked_tells_who_and_what_and_the_same_code_on_both_sides(tmp_path: Path) -> None:

@@ -231,6 +231,7 @@ def _of_pairing(
     | events.Attempt
     | events.CodeShown
     | events.PeerGone
+    | events.PeerEnded
     | events.Paired
     | events.Reconnected,
 ) -> tuple[str, Fields]:
@@ -252,6 +253,8 @@ def _of_pairing(
             return "approval", _of_approval(item, asked=False)
         case events.PeerGone():
             return "gone", {"peer": _of_peer(item.peer)}
+        case events.PeerEnded():
+            return "ended", {"instance": item.instance, "alias": item.alias}
         case events.Paired():
             return "paired", {
                 "peer": _of_peer(item.peer),

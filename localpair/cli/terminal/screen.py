@@ -56,6 +56,8 @@ class Screen:
                 )
             case events.PeerGone():
                 self._talk.note(f"{device(item.peer)} has gone. Waiting for it to come back.")
+            case events.PeerEnded():
+                self._talk.note(f"{printable(item.alias, 40)}, which had read the offer, has ended.")
             case results.AnswerTaken():
                 self._show_answer(item)
             case events.CallFailed():

@@ -14,7 +14,7 @@ from typing import Any
 from localpair.address import LOOPBACK, IPAddress
 from localpair.candidate import Candidate
 from localpair.causes.facts import CallReach, Ending, OfferFacts, RunFacts, Whose
-from localpair.errors import Refusal, RefusedError
+from localpair.errors import PeerEndedError, Refusal, RefusedError
 from localpair.events import AddressAttempt, Attempt, CallFailed, Event, NearbyPeer, Phase, Ready
 from localpair.keys import (
     SessionCertificate,
@@ -26,7 +26,7 @@ from localpair.net.agent.admission import CallAdmission
 from localpair.net.agent.announcer import Announcer, Clock
 from localpair.net.agent.callbacks import CallbackChecker, CallbackSchedule
 from localpair.net.agent.check_lists import Checklists
-from localpair.net.agent.connection import PeerConnection
+from localpair.net.agent.connection import PEER_ENDED, PeerConnection
 from localpair.net.agent.counts import AgentCounts, SearchRecord
 from localpair.net.agent.dial_policy import DialPolicy
 from localpair.net.agent.dialer import Dialer, DialRunner, errno_name
@@ -50,7 +50,7 @@ from localpair.net.transport.tcp import Contexts
 from localpair.protocol.checklist import DialOutcome
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.discovery_events import Carrier
-from localpair.protocol.keyring import Keyring
+from localpair.protocol.keyring import OFFER, Keyring
 from localpair.trace import TRACE
 from localpair.wire.beacon import INSTANCE_BYTES, Part
 from localpair.wire.messages import CallKind
@@ -161,8 +161,16 @@ class Agent:
                         group.create_task(self._scanner.run())
                     self._started.set()
         finally:
+            self._say_goodbye()
             await self._farewells.end()
             self._close()
+
+    def _say_goodbye(self) -> None:
+        """By beacons, and on connections where there is no pair yet: from here on others look in vain."""
+        self._discovery.goodbye()
+        self.announcer.flush()
+        if OFFER in self.keyring:
+            self._farewells.say_ended(self._verifier.open_connections())
 
     async def wait_started(self) -> None:
         """Wait until ``run`` serves."""
@@ -180,6 +188,16 @@ class Agent:
         """Wait until a device that has proven the pair's or the offer's key has refused, and give what it said."""
         await self.counts.final.wait()
         return self.counts.refusals[-1]
+
+    async def issuer_ended(self) -> PeerEndedError:
+        """Wait until the issuer of the offer that was read here says that its run ends."""
+        await self.peers.issuer_ended.wait()
+        return PeerEndedError(PEER_ENDED)
+
+    def peer_said_ended(self, connection: PeerConnection) -> None:
+        """The peer of a connection that was taken from ``verified`` says on it that its run ends."""
+        self._verifier.note_ended(connection)
+        connection.stream.abort()
 
     async def acquire(
         self,
@@ -317,10 +335,10 @@ class Agent:
         self._policy.ended(instance)
 
     def rekey(self, name: str, secret: SharedSecret) -> None:
-        """From now on this secret and no other: the offer's work is done."""
+        """From now on this secret and no other: the offer's work is done, and whoever comes with it is too late."""
         heard = self.keyring.heard(name)
         for old in self.keyring:
-            self.keyring.retire(old)
+            self.keyring.retire(old, Refusal.ALREADY_CLAIMED)
         self.keyring.put(name, secret, heard)
         self._verifier.secret, self._verifier.pin = name, None
 
@@ -429,8 +447,6 @@ class Agent:
             self._on_event(event)
 
     def _close(self) -> None:
-        self._discovery.goodbye()
-        self.announcer.flush()
         self.announcer.stop()
         self._hole_puncher.clear()
         self._sockets.close()

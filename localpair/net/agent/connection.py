@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Final
 
 from localpair.candidate import Candidate
-from localpair.errors import LocalpairError, Refusal, RefusedError
+from localpair.errors import LocalpairError, PeerEndedError, Refusal, RefusedError
 from localpair.events import Attempt, Direction, Path, Phase
 from localpair.keys import Role
 from localpair.net.transport.stream import FrameStream
 from localpair.protocol.handshake import Handshake, HandshakeEvent, Refused, Verified
 from localpair.protocol.keyring import StrangerError
 from localpair.trace import TRACE
+
+PEER_ENDED: Final = "the other device ended"
 
 
 @dataclass(eq=False, slots=True)
@@ -38,6 +41,7 @@ class PeerConnection:
         """Drive the handshake to its next event.
 
         Raises RefusedError where the peer, which has shown that it may, refused or where it failed a check,
+        PeerEndedError where it has shown that it may and says that its run ends,
         StrangerError where it holds no secret of ours, whatever it says, WireError for a broken protocol, and
         ConnectionError where the connection ended.
         """
@@ -49,6 +53,8 @@ class PeerConnection:
         if isinstance(event, Refused):
             if not (event.proven or self.pinned):
                 raise StrangerError(f"a device answered that does not know this {self.handshake.purpose}")
+            if event.reason is Refusal.ENDED:
+                raise PeerEndedError(PEER_ENDED)
             raise ConnectionDeclinedError(event.reason)
         if isinstance(event, Verified):
             self.verified = event

@@ -6,6 +6,7 @@ from localpair.errors import (
     ForeignVersionError,
     LocalpairError,
     NoLocalpairError,
+    PeerEndedError,
     Refusal,
     RefusedError,
     SameRoleError,
@@ -20,6 +21,7 @@ _FLAWS: tuple[tuple[type[BaseException], Flaw], ...] = (
     (SameRoleError, Flaw.SAME_ROLE),
     (StrangerError, Flaw.STRANGER),
     (RefusedError, Flaw.REFUSED),
+    (PeerEndedError, Flaw.REFUSED),
     (LocalpairError, Flaw.PROTOCOL),
 )
 

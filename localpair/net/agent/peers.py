@@ -12,7 +12,7 @@ from localpair.address import IPAddress, unscoped
 from localpair.aliases import alias
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.causes.facts import ForeignKind
-from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
+from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerEnded, PeerFound, SealedHeard
 from localpair.labels import clean_label
 from localpair.limits import (
     PEER_ADDRESSES,
@@ -24,6 +24,7 @@ from localpair.net.agent.dial_policy import DialPolicy
 from localpair.net.agent.facts_exchange import FactsExchange
 from localpair.protocol.discovery import COUNTERPARTS
 from localpair.protocol.discovery_events import Carrier, FactsCame, Foreign, Gone, Heard, HearsUs, Invited
+from localpair.protocol.keyring import OFFER
 from localpair.ranking import scope_of
 from localpair.trace import TRACE
 from localpair.wire.beacon import Part
@@ -36,6 +37,7 @@ class PeerTable:
 
     ``nearby`` holds the peers that can be chosen, by instance; ``foreign`` what else was heard, by address;
     ``heard_by`` the secrets whose other holder has said that it hears us at the addresses that we have now.
+    ``issuer_ended`` is set once the issuer of the offer that was read here has said that its run ends.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class PeerTable:
         self.foreign: OrderedDict[IPAddress, str] = OrderedDict()
         self.seen_at: OrderedDict[IPAddress, OwnAddressSeen] = OrderedDict()
         self.heard_by: set[str] = set()
+        self.issuer_ended = asyncio.Event()
         self._part, self._announcer = part, announcer
         self._callbacks, self._policy, self._emit = callbacks, policy, emit
         self._exchange = exchange
         self._noticed = asyncio.Event()
         self._told_of_sealed = False
+        self._ended: OrderedDict[bytes, None] = OrderedDict()
         # Runs with a pair's secret, on this host or met: whether one is this very device; None: not known yet.
         self._ourselves: OrderedDict[bytes, bool | None] = OrderedDict()
 
@@ -74,7 +78,9 @@ class PeerTable:
                     self._heard(event)
                 case HearsUs() if not self._ourselves.get(event.instance):
                     self._hears_us(event, group)
-                case Gone(instance, said_goodbye):
+                case Gone(instance, said_goodbye, secret):
+                    if said_goodbye and secret == OFFER:
+                        self.note_ended(instance)
                     self._note_gone(self.nearby.pop(instance, None), said_goodbye)
                     self._noticed.set()
                     if said_goodbye or self._policy.forgets_when_silent(instance):
@@ -101,6 +107,19 @@ class PeerTable:
         self._note_whose(instance, ourselves=True)
         self.nearby.pop(instance, None)
         self._policy.ended(instance)
+
+    def note_ended(self, instance: bytes) -> None:
+        """A run that holds the offer's secret has said that it ends, over whatever carrier. Whoever hosts is told of
+        each once; its offer is as good as before.
+        """
+        if self._part is Part.JOIN:
+            self._announcer.recorder.said_goodbye()
+            self.issuer_ended.set()
+        elif self._part is Part.HOST and instance not in self._ended:
+            self._ended[instance] = None
+            while len(self._ended) > PEERS:
+                self._ended.popitem(last=False)
+            self._emit(PeerEnded(instance.hex(), alias(instance)))
 
     def stop_dialing(self) -> None:
         """A session stands: nobody needs to be confirmed any more."""

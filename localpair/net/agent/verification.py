@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from localpair.address import IPAddress, unscoped
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.causes.facts import Whose
-from localpair.errors import Refusal, RefusedError, WireError
+from localpair.errors import PeerEndedError, Refusal, RefusedError, WireError
 from localpair.events import Direction
 from localpair.keys import Role, certificate_fingerprint, check_pin, random_bytes
 from localpair.labels import general_name
@@ -103,6 +103,10 @@ class PeerVerifier:
                 self._count_refusal(connection, error)
             await connection.stream.close()
             raise
+        except PeerEndedError:
+            self.note_ended(connection)
+            await connection.stream.close()
+            raise
         except StrangerError:
             self._counts.strangers += 1
             await connection.stream.close()
@@ -116,6 +120,10 @@ class PeerVerifier:
             unscoped(connection.verified.called), 0, Evidence.AUTHENTICATED, Origin.TCP_SOURCE
         ):
             _log.debug("the peer reached us at %s", connection.verified.called)
+
+    def note_ended(self, connection: PeerConnection) -> None:
+        """The peer of a connection says on it that its run ends."""
+        self._peers.note_ended(connection.handshake.proven_instance or b"")
 
     def open_connections(self) -> Iterator[PeerConnection]:
         """Those on which the peer speaks TLS, with the pinned key where one is known, verified or not."""
@@ -173,6 +181,11 @@ class Farewells:
         task.add_done_callback(self._tasks.discard)
         if then is not None:
             task.add_done_callback(lambda _: then())
+
+    def say_ended(self, connections: Iterator[PeerConnection]) -> None:
+        """This run ends before there is a pair: nobody on these is to wait for it."""
+        for connection in list(connections):
+            self.refuse(connection, Refusal.ENDED, None)
 
     async def end(self) -> None:
         """What was refused at the last moment is told so, too."""

@@ -182,6 +182,61 @@ def test_a_goodbye_counts_from_where_the_peer_was_seen_only() -> None:
     assert [event for event in host.discovery.take_events() if isinstance(event, Gone)]
 
 
+def farewell(issuer: Keyring, number: int = 3) -> bytes:
+    """What a host that holds this secret says as it ends."""
+    lan = VirtualLan()
+    for _ in range(number):
+        lan.add()
+    host = lan.add(issuer, Part.HOST)
+    host.discovery.goodbye()
+    return host.discovery.take_transmits()[0].datagram
+
+
+def gone_of(device: Device, datagram: bytes, now: float) -> list[Gone]:
+    device.discovery.receive(datagram, STRANGER, Carrier.UNICAST, now)
+    return [event for event in device.discovery.take_events() if isinstance(event, Gone)]
+
+
+def test_the_issuer_of_the_offer_says_goodbye_once_and_for_all_heard_before_or_not() -> None:
+    lan = VirtualLan()
+    join = lan.add(joiners(), Part.JOIN)
+    lan.run(1.0)
+    (told,) = gone_of(join, farewell(ring()), lan.now)
+    assert (told.said_goodbye, told.secret) == (True, OFFER)
+
+
+def test_the_goodbye_of_an_earlier_run_of_the_issuer_ends_nothing() -> None:
+    """Eve has recorded it. It is sealed with the offer of that run, and names that run."""
+    lan = VirtualLan()
+    _, join = pair(lan)
+    lan.run(1.0)
+    join.events.clear()
+    assert not gone_of(join, farewell(ring(b"an earlier offer")), lan.now)
+    assert join.discovery.heard_anybody
+
+
+@pytest.mark.parametrize("side", list(Role))
+def test_nobody_ends_a_search_but_the_issuer(side: Role) -> None:
+    """Neither another reader of the offer, which says goodbye as a joiner, nor who says it in clear."""
+    lan = VirtualLan()
+    join = lan.add(joiners(), Part.JOIN)
+    lan.run(1.0)
+    other = lan.add(ring(side=side), Part.JOIN)
+    other.discovery.goodbye()
+    assert not gone_of(join, other.discovery.take_transmits()[0].datagram, lan.now)
+    assert not gone_of(join, farewell(Keyring()), lan.now)
+
+
+def test_a_goodbye_of_a_paired_device_that_was_not_heard_is_nobodys() -> None:
+    """It may be a recording: a pair's secret outlives its runs."""
+    material = b"p" * 32
+    lan = VirtualLan()
+    listening = lan.add(Keyring([("pair", SharedSecret(material, Purpose.PAIR, Role.ISSUER))]), Part.LISTEN)
+    sending = lan.add(Keyring([("pair", SharedSecret(material, Purpose.PAIR, Role.JOINER))]), Part.SEND)
+    listening.discovery.goodbye()
+    assert not gone_of(sending, listening.discovery.take_transmits()[0].datagram, lan.now)
+
+
 def test_a_network_change_is_announced_at_once_and_its_new_address_told() -> None:
     lan = VirtualLan()
     host, join = pair(lan)

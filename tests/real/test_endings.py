@@ -1,0 +1,84 @@
+"""How a run ends before there is a pair, and how soon the other device knows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from devices import Device, Home
+from netns import Lan, lan
+
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
+SOON_S = 1.5  # from a word to the end of a process that heard it
+
+
+def homes(network: Lan, folder: Path) -> tuple[Home, Home]:
+    host, join = (Home(network.host(number), folder / str(number)) for number in range(2))
+    return host, join
+
+
+def keep_calls_out(network: Lan) -> None:
+    """No TCP gets in, and so discovery alone tells."""
+    for one in network.hosts:
+        one.nft(
+            "table inet f {\nchain i {\ntype filter hook input priority 0\nmeta l4proto tcp iif != lo drop\n}\n}\n"
+        )
+
+
+def how_it_ended(device: Device) -> tuple[str, list[list[str]], int]:
+    code = device.end()
+    (failed,) = device.of("failed")
+    (verdict,) = device.of("verdict")
+    return failed["reason"], [one["causes"] for one in verdict["causes"]], code
+
+
+def test_a_search_ends_as_soon_as_its_host_does(tmp_path: Path) -> None:
+    with lan(2) as network:
+        keep_calls_out(network)
+        host, join = homes(network, tmp_path)
+        hosting = host.host()
+        joining = join.join(hosting.wait("offer")["offer"], "--timeout", "30")
+        joining.wait("peer")
+        hosting.interrupt()
+        began = time.monotonic()
+        assert how_it_ended(joining) == ("ended", [["host-ended"]], 3)
+        assert time.monotonic() - began < SOON_S
+    assert "error: the other device ended" in joining.talk
+    assert "localpair host" in joining.talk
+
+
+def test_a_host_whose_time_is_up_says_so_too(tmp_path: Path) -> None:
+    with lan(2) as network:
+        keep_calls_out(network)
+        host, join = homes(network, tmp_path)
+        hosting = host.host("--timeout", "4")
+        joining = join.join(hosting.wait("offer")["offer"], "--timeout", "30")
+        hosting.end()
+        began = time.monotonic()
+        assert how_it_ended(joining) == ("ended", [["host-ended"]], 3)
+        assert time.monotonic() - began < SOON_S
+
+
+def test_a_host_waits_on_when_the_other_device_ends_and_says_so(tmp_path: Path) -> None:
+    with lan(2) as network:
+        host, join = homes(network, tmp_path)
+        network.host(0).nft(
+            "table inet f {\nchain i {\ntype filter hook input priority 0\nmeta l4proto tcp iif != lo drop\n}\n"
+            "chain o {\ntype filter hook output priority 0\nmeta l4proto tcp oif != lo drop\n}\n}\n"
+        )
+        hosting = host.host("--timeout", "60")
+        offer = hosting.wait("offer")["offer"]
+        joining = join.join(offer)
+        found = joining.wait("peer", lambda event: event["hears_us"])
+        joining.interrupt()
+        told = hosting.wait("ended", limit_s=5)
+        assert told["alias"]
+        assert told["instance"] == hosting.wait("peer")["instance"] != found["instance"]
+        network.host(0).run(["nft", "flush", "ruleset"])
+        again = join.join(offer)
+        again.wait("paired")
+        assert (again.end(), hosting.end()) == (0, 0)
+    assert len(hosting.of("offer")) == 1
+    assert len(hosting.of("ended")) == 1
