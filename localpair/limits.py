@@ -157,6 +157,10 @@ RACE_S: Final = (
 DISCOVERY_VERDICT_S: Final = (
     6.5  # the slowest beat with its jitter: whoever announces at all is heard by then
 )
+# From the last answer of the offered addresses, where another key answers: by then the own links were swept, a host has
+# answered whatever it hears at once, and sent a beacon to whoever asked for its hardware address.
+OTHER_KEY_S: Final = 2.0
+OTHER_KEY_LOOK_S: Final = 0.25
 ATTEMPT_S: Final = 20.0  # the whole attempt, unless the person waits longer
 CANCEL_S: Final = 0.5
 

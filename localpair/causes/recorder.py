@@ -120,6 +120,11 @@ class FactRecorder:
         else:
             self._omitted += 1
 
+    @property
+    def has_heard(self) -> bool:
+        """Whether a beacon of the other device has come."""
+        return bool(self._heard)
+
     def peer_claims(self, addresses: Iterable[IPAddress]) -> None:
         """The other device says that it has these addresses."""
         for address in addresses:

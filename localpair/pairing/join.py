@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 from localpair.candidate import Candidate, Origin
 from localpair.causes.facts import OfferFacts
-from localpair.errors import PeerEndedError, Refusal, RefusedError
+from localpair.errors import LocalpairError, PeerEndedError, Refusal, RefusedError
 from localpair.events import AnswerIssued
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
-from localpair.limits import APPROVAL_S, ATTEMPT_S, RESUME_S
+from localpair.limits import APPROVAL_S, ATTEMPT_S, OTHER_KEY_LOOK_S, RESUME_S
 from localpair.net.agent.agent import Agent
 from localpair.net.agent.connection import PeerConnection
 from localpair.net.agent.wanted import Wanted
 from localpair.pairing.answer_code import answer_codes, call
 from localpair.pairing.approval import Agreed, Agreement, abandon, is_same_device
+from localpair.pairing.other_keys import OtherKeys
 from localpair.pairing.seek import Seeking
 from localpair.protocol.keyring import OFFER
 from localpair.settings import Approver, Settings
@@ -115,6 +116,23 @@ class Joining(Seeking):
         finally:
             for task in background:
                 task.cancel()
+
+    def _endings(self, agent: Agent) -> list[Coroutine[Any, Any, LocalpairError]]:
+        return [*super()._endings(agent), self._only_other_keys(agent)]
+
+    async def _only_other_keys(self, agent: Agent) -> LocalpairError:
+        """Wait until no offered address leads to the issuer any more: the offer is old, or another device is there.
+        Whoever has a sign of the issuer goes on for its whole time.
+        """
+        offered = [one.address for one in self._read.candidates] if self._read is not None else []
+        keys, clock = OtherKeys(offered), asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(OTHER_KEY_LOOK_S)
+            record, interfaces = agent.record(), agent.interfaces
+            own = [one for one in offered if interfaces.is_own(one)]
+            over = keys.is_over(record.attempts, {*own, *record.held_back}, clock())
+            if over and not agent.has_sign_of_peer():
+                return self._abandon(agent)
 
     async def _conclude(self, agent: Agent, connection: PeerConnection) -> Agreed:
         """Bring the nominated connection to its end, or give it up for one that the issuer nominates in its place: it

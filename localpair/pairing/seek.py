@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
-from localpair.errors import PeerEndedError
+from localpair.errors import LocalpairError, PeerEndedError
 from localpair.net.agent.agent import Agent
 from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
 from localpair.pairing.attempt import Pairing
@@ -21,11 +23,11 @@ class Seeking(Pairing):
         waiting: dict[asyncio.Task[None], PeerConnection] = {}
         arrival = asyncio.create_task(agent.next_verified())
         refused = asyncio.create_task(agent.final_refusal())
-        ended = asyncio.create_task(agent.issuer_ended())
+        over = [asyncio.create_task(one) for one in self._endings(agent)]
         is_found = False
         try:
             while True:
-                await asyncio.wait({arrival, refused, ended, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({arrival, refused, *over, *waiting}, return_when=asyncio.FIRST_COMPLETED)
                 if refused.done():
                     raise refused.result()
                 for nomination in [task for task in waiting if task.done()]:
@@ -33,19 +35,24 @@ class Seeking(Pairing):
                     is_found = self._is_nominated(agent, secret, nomination, connection)
                     if is_found:
                         return connection
-                if ended.done():
-                    raise ended.result()
+                for ending in over:
+                    if ending.done():
+                        raise ending.result()
                 if arrival.done():
                     connection = arrival.result()
                     waiting[asyncio.create_task(self._nomination(connection))] = connection
                     arrival = asyncio.create_task(agent.next_verified())
         finally:
             late = [] if arrival.cancel() or arrival.cancelled() else [arrival.result()]
-            for task in (refused, ended, *waiting):
+            for task in (refused, *over, *waiting):
                 task.cancel()
             # Where the run ends without a pair, the agent says so on these.
             for connection in (*waiting.values(), *late) if is_found or secret != OFFER else ():
                 agent.connection_ended(connection, secret)
+
+    def _endings(self, agent: Agent) -> list[Coroutine[Any, Any, LocalpairError]]:
+        """What ends the search before its time is up: each gives the error."""
+        return [agent.issuer_ended()]
 
     async def _nomination(self, connection: PeerConnection) -> None:
         """Wait for the nomination, and leave its event to whoever concludes the connection."""
@@ -74,7 +81,7 @@ class Seeking(Pairing):
             )  # the issuer may have nominated it, and still wait on it
         return False
 
-    def _abandon(self, agent: Agent) -> BaseException:
+    def _abandon(self, agent: Agent) -> LocalpairError:
         """The error for a search that ran out of time: a refusal that was heard says more than silence."""
         record = agent.record()
         return record.refusal or no_path(record, answered=self._has_answered)

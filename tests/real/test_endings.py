@@ -82,3 +82,38 @@ def test_a_host_waits_on_when_the_other_device_ends_and_says_so(tmp_path: Path) 
         assert (again.end(), hosting.end()) == (0, 0)
     assert len(hosting.of("offer")) == 1
     assert len(hosting.of("ended")) == 1
+
+
+def test_an_old_offer_ends_within_seconds_and_the_host_says_who_came(tmp_path: Path) -> None:
+    with lan(2) as network:
+        host, join = homes(network, tmp_path)
+        earlier = host.host()
+        old = earlier.wait("offer")["offer"]
+        earlier.interrupt()
+        hosting = host.host()
+        hosting.wait("offer")
+        began = time.monotonic()
+        joining = join.join(old, "--timeout", "60")
+        reason, causes, code = how_it_ended(joining)
+        assert time.monotonic() - began < 8.0
+        hosting.wait("call", lambda event: event["reach"] == "stranger", limit_s=5)
+        hosting.interrupt()
+    assert (reason, causes, code) == ("unreachable", [["stale-offer", "wrong-identity"]], 3)
+    assert "error: most likely" in joining.talk
+
+
+def test_another_device_at_one_offered_address_does_not_end_the_search_for_the_issuer(tmp_path: Path) -> None:
+    """The issuer has moved, and somebody else who hosts, too, has its old address."""
+    with lan(3) as network:
+        host, join = homes(network, tmp_path)
+        third = Home(network.host(2), tmp_path / "third")
+        hosting = host.host()
+        offer = hosting.wait("offer")["offer"]
+        network.host(0).ip(
+            f"addr del {network.host(0).address}/24 dev eth0", "addr add 192.168.1.77/24 dev eth0"
+        )
+        network.host(2).ip(f"addr add {network.host(0).address}/24 dev eth0")
+        third.host().wait("offer")
+        joining = join.join(offer)
+        joining.wait("paired")
+        assert joining.end() == 0

@@ -103,8 +103,9 @@ class Screen:
         """One line for each device and reason, where a person can act on it. Connections break at any pair: the devices
         open several, and one wins.
         """
-        line = f"{_CALLS.get(item.why, '')} ({item.source})."
-        if item.why in _CALLS and line not in self._called:
+        why = item.why if item.why in _CALLS else item.reach
+        line = f"{_CALLS.get(why, '')} ({item.source})."
+        if why in _CALLS and line not in self._called:
             self._called.add(line)
             self._talk.note(line)
 

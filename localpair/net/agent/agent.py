@@ -293,6 +293,10 @@ class Agent:
         """Whether a connection is open on which the peer speaks TLS, with the pinned key where one is known."""
         return any(self._verifier.open_connections())
 
+    def has_sign_of_peer(self) -> bool:
+        """Whether a holder of a secret of ours was heard or has called, or a connection is open as above."""
+        return self.announcer.recorder.has_heard or self._listener.met or self.meets_somebody()
+
     def expect_issuer(self, pin: bytes, addresses: Sequence[IPAddress]) -> None:
         """The issuer of the offer has the key of this hash, and ranks its own addresses in this order."""
         self._verifier.pin = pin
