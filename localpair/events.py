@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from localpair.address import IPAddress
 from localpair.candidate import Candidate, Evidence, Origin
-from localpair.causes.vocabulary import RunVerdict
+from localpair.causes.vocabulary import Explanation, RunVerdict
 from localpair.limits import RECEIPT_FILES
 
 
@@ -207,6 +207,18 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is tried while nobody is met, in a sentence or two, and the best explanation that has come to rest so far.
+    Told whenever one of them changes. ``left_s``: seconds until the run gives up, where whoever runs it sees an end.
+    ``text`` is empty when the waiting is over: a device is met, or the run ends.
+    """
+
+    text: str
+    explanation: Explanation | None = None
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CodeShown:
     """The peer is known, and it has to agree; ``code`` is the same on both sides. Emitted where this side need not
     agree or has done so; where it has to, it gets the same in an ``ApprovalRequest``. Whether a person is asked there,
@@ -346,6 +358,7 @@ Event: TypeAlias = (
     | Attempt
     | CallFailed
     | Judged
+    | Waiting
     | CodeShown
     | PeerGone
     | PeerEnded

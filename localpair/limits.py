@@ -293,6 +293,16 @@ REPORT_CODE_BYTES: Final = 320  # 520 letters, where a host has dozens of interf
 REPORT_CODE_CHARS: Final = 2000  # with what stands around it; longer input is no report code
 FACTS_NEIGHBOURS: Final = 8  # told to a device whose addresses are not known; more tell nothing of the path
 
+STEADY_S: Final = 2.0  # an explanation that has held for so long is told to whoever waits
+WAITING_LOOK_S: Final = 1.0  # between two looks at the facts of a run under way ...
+WAITING_SHARE: Final = (
+    50  # ... and this many times as long as one takes: a host may have hundreds of interfaces
+)
+
+# The code of an offer of so many bytes has 23 rows on a terminal, and 24 are there.
+OFFER_SHOWN_BYTES: Final = 120
+OFFER_LEAST_BYTES: Final = 50  # of an offer without addresses and label, with its dial port
+
 # --- Network watch ---------------------------------------------------------------------------------------------
 WATCH_POLL_S: Final = 3.0  # where the platform cannot tell us
 WATCH_SETTLE_S: Final = 0.2  # changes come in bursts

@@ -20,7 +20,7 @@ from localpair.candidate import (
     InterfaceKind,
     Origin,
 )
-from localpair.limits import ANSWER_CODE_ADDRESSES, OFFER_CANDIDATES
+from localpair.limits import ANSWER_CODE_ADDRESSES, OFFER_CANDIDATES, OFFER_SHOWN_BYTES
 
 _LAN_CLASSES: Final = frozenset({AddressClass.PRIVATE, AddressClass.UNIQUE_LOCAL})
 _WIRES: Final = frozenset({InterfaceKind.ETHERNET, InterfaceKind.WIRELESS, InterfaceKind.VETH})
@@ -148,8 +148,10 @@ def rank_own(candidate: Candidate, interface: Interface | None) -> Rank:
     return _rank(candidate, grades)
 
 
-def select_for_offer(candidates: Sequence[Candidate], limit: int = OFFER_CANDIDATES) -> tuple[Candidate, ...]:
-    """At most ``limit`` of our ranked ``candidates``, still in their order.
+def select_for_offer(
+    candidates: Sequence[Candidate], limit: int = OFFER_CANDIDATES, room: int = OFFER_SHOWN_BYTES
+) -> tuple[Candidate, ...]:
+    """At most ``limit`` of our ranked ``candidates``, still in their order, that take no more than ``room`` bytes.
 
     First the best of each family, then the best of each interface and family, then whatever is left: a host with
     many container bridges still offers its one IPv6 address, and a second network card is not crowded out.
@@ -160,7 +162,9 @@ def select_for_offer(candidates: Sequence[Candidate], limit: int = OFFER_CANDIDA
         seen = {key(candidates[place]) for place in chosen}
         for place, candidate in enumerate(candidates):
             fresh = key(candidate) not in seen and unscoped(candidate.address) not in taken
-            if fresh and len(chosen) < limit:
+            size = 1 + candidate.address.max_prefixlen // 8
+            if fresh and len(chosen) < limit and size <= room:
+                room -= size
                 chosen.add(place)
                 taken.add(unscoped(candidate.address))
                 seen.add(key(candidate))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from localpair.candidate import Candidate, Origin
@@ -17,10 +17,11 @@ from localpair.wire.answer import Answer
 
 
 async def answer_codes(
-    agent: Agent, secret: SharedSecret, offered: Sequence[Candidate]
+    agent: Agent, secret: SharedSecret, offered: Sequence[Candidate], may_help: Callable[[], bool]
 ) -> AsyncIterator[str]:
     """The texts to show, one after the other: the first once pairing has been quiet for ANSWER_CODE_AFTER_S, and
-    another one whenever our addresses have changed. ``offered`` are the issuer's addresses as the offer has them.
+    another one whenever our addresses have changed. ``offered`` are the issuer's addresses as the offer has them;
+    ``may_help`` says whether a code could help as things stand.
     """
     clock = asyncio.get_running_loop().time
     quiet_since, shown = clock(), ""
@@ -30,6 +31,8 @@ async def answer_codes(
             quiet_since = clock()
         if clock() - quiet_since < ANSWER_CODE_AFTER_S or agent.is_heard_by(OFFER):
             continue  # the issuer knows by itself where we are, or will in a moment
+        if not may_help():
+            continue
         text = _answer_code(agent, secret, offered)
         if text and text != shown:
             shown = text

@@ -14,10 +14,12 @@ from typing import Self
 from localpair.causes.codec import to_dict
 from localpair.causes.facts import Ending, OfferFacts
 from localpair.causes.judge import judge
+from localpair.causes.vocabulary import RunVerdict
+from localpair.causes.waiting import SteadyVerdict, progress
 from localpair.errors import LocalpairError, StateError, UnreachableError
-from localpair.events import Event, Judged, Paired, PeerFound, Progress
+from localpair.events import Event, Judged, Paired, PeerFound, Progress, Waiting
 from localpair.keys import DeviceIdentity, Role
-from localpair.limits import REVOCATION_S
+from localpair.limits import REVOCATION_S, WAITING_LOOK_S, WAITING_SHARE
 from localpair.net.agent.agent import Agent
 from localpair.net.agent.wanted import Wanted
 from localpair.net.host.interfaces import Interfaces
@@ -40,6 +42,9 @@ class Pairing:
 
     def __init__(self, settings: Settings, store: TrustStore) -> None:
         self._agent: Agent | None = None
+        self._so_far = RunVerdict()  # what the facts came to at the last look
+        self._ends_at: float | None = None  # when this run gives up, where its person sees an end
+        self._told_end: float | None = None
         self._has_answered = False  # whether an answer code was shown
         self._settings, self._store, self._keyring = settings, store, Keyring()
         self._queue: deque[Event] = deque()
@@ -113,6 +118,34 @@ class Pairing:
         group.create_task(agent.run())
         group.create_task(self._keep_heard())
         await agent.wait_started()
+
+    async def _tell_waiting(self, agent: Agent) -> None:
+        """Tell what is tried and what seems to be wrong, whenever that changes, until cancelled."""
+        steady, clock, told = SteadyVerdict(), asyncio.get_running_loop().time, Waiting("")
+        try:
+            while True:
+                began = clock()
+                facts = agent.facts(Ending.RUNNING, self._offer_facts())
+                self._so_far = judge(facts)
+                explanation = steady.look(self._so_far, began)
+                text = progress(facts) if self._is_waiting() else ""
+                left_s = None if self._ends_at is None else max(0.0, self._ends_at - began)
+                now = Waiting(text, explanation if text else None, left_s)
+                if (now.text, now.explanation, self._ends_at) != (
+                    told.text,
+                    told.explanation,
+                    self._told_end,
+                ):
+                    told, self._told_end = now, self._ends_at
+                    self._emit(now)
+                await asyncio.sleep(max(WAITING_LOOK_S, WAITING_SHARE * (clock() - began)))
+        finally:
+            if told.text:
+                self._emit(Waiting(""))
+
+    def _is_waiting(self) -> bool:
+        """Whether nobody is met yet."""
+        return True
 
     async def _judged(self, error: LocalpairError) -> LocalpairError:
         """The error of a run that failed, in the words of the verdict where no path was found; programs get it all."""

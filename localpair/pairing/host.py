@@ -17,7 +17,9 @@ from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import (
     ANSWER_CODES,
     HELD_DEVICES,
+    OFFER_LEAST_BYTES,
     OFFER_RENEWAL_S,
+    OFFER_SHOWN_BYTES,
     RESUME_S,
     SECRET_BYTES,
     SELF_CALL_S,
@@ -82,6 +84,7 @@ class Hosting(Pairing):
         self._fell_silent = (
             False  # the device that was shown the code, so that its offer is of no use to others
         )
+        self._is_claimed = False
         self._until: Deadline | None = None
         self._return_by: asyncio.TimerHandle | None = None
         self._made_for = b""
@@ -151,12 +154,17 @@ class Hosting(Pairing):
                 self._until = Deadline(limit)
                 self._agreement.on_nominated = self._until.give_persons_time
                 offers = asyncio.create_task(self._keep_offering(agent, limit))
+                telling = asyncio.create_task(self._tell_waiting(agent))
                 try:
                     return await self._select(agent)
                 finally:
                     offers.cancel()
+                    telling.cancel()
         except TimeoutError:
             raise self._nobody_came(agent) from None
+
+    def _is_waiting(self) -> bool:
+        return not self._is_claimed
 
     def _nobody_came(self, agent: Agent) -> UnreachableError:
         if self._answers:
@@ -236,8 +244,13 @@ class Hosting(Pairing):
         own: Sequence[Candidate] = [self._only] if self._only is not None else agent.own_candidates()
         return tuple(
             OfferedAddress(one.address, one.prefix if one.prefix is not None else one.address.max_prefixlen)
-            for one in select_for_offer(own)
+            for one in select_for_offer(own, room=OFFER_SHOWN_BYTES - self._offer_frame())
         )
+
+    def _offer_frame(self) -> int:
+        """Bytes of an offer beside its addresses."""
+        made_for = 2 + INSTANCE_BYTES if self._made_for else 0
+        return OFFER_LEAST_BYTES + len(fit_label(self._settings.name).encode()) + made_for
 
     # -- who claims it ------------------------------------------------------------------------------------------
 
@@ -247,6 +260,7 @@ class Hosting(Pairing):
         arrival = asyncio.create_task(agent.next_verified())
         try:
             while True:
+                self._is_claimed = claim is not None
                 waiting = {arrival} if claim is None else {arrival, claim.task}
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if claim is not None and claim.task.done():

@@ -8,6 +8,7 @@ from typing import Any
 
 from localpair.candidate import Candidate, Origin
 from localpair.causes.facts import OfferFacts
+from localpair.causes.waiting import is_beyond_help
 from localpair.errors import LocalpairError, PeerEndedError, Refusal, RefusedError
 from localpair.events import AnswerIssued
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
@@ -99,6 +100,7 @@ class Joining(Seeking):
             async with asyncio.timeout(self._settings.timeout or ATTEMPT_S) as limit:
                 background.append(group.create_task(self._keep_answering(agent, offer, offered, limit)))
                 while True:
+                    self._ends_at = limit.when()
                     connection = await self._seek(agent, OFFER)
                     ends = limit.when() or 0.0
                     limit.reschedule(loop.time() + 2 * APPROVAL_S)  # a person may be asked now
@@ -170,10 +172,14 @@ class Joining(Seeking):
         clock = asyncio.get_running_loop().time
         ends = clock() + offer.lifetime
         async for text in answer_codes(
-            agent, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER), offered
+            agent,
+            SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER),
+            offered,
+            lambda: not is_beyond_help(self._so_far),
         ):
             if self._settings.attended and self._settings.timeout is None and not limit.expired():
                 limit.reschedule(max(ends, limit.when() or 0.0))
+                self._ends_at = limit.when()
             self._emit(AnswerIssued(text, max(0.0, ends - clock())))
             self._has_answered = True
 

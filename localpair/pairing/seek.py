@@ -23,6 +23,7 @@ class Seeking(Pairing):
         waiting: dict[asyncio.Task[None], PeerConnection] = {}
         arrival = asyncio.create_task(agent.next_verified())
         refused = asyncio.create_task(agent.final_refusal())
+        telling = asyncio.create_task(self._tell_waiting(agent))
         over = [asyncio.create_task(one) for one in self._endings(agent)]
         is_found = False
         try:
@@ -44,7 +45,7 @@ class Seeking(Pairing):
                     arrival = asyncio.create_task(agent.next_verified())
         finally:
             late = [] if arrival.cancel() or arrival.cancelled() else [arrival.result()]
-            for task in (refused, *over, *waiting):
+            for task in (refused, telling, *over, *waiting):
                 task.cancel()
             # Where the run ends without a pair, the agent says so on these.
             for connection in (*waiting.values(), *late) if is_found or secret != OFFER else ():

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localpair.candidate import Candidate, Evidence, Interface, InterfaceAddress, InterfaceKind, Origin
+from localpair.limits import OFFER_LEAST_BYTES, OFFER_SHOWN_BYTES
+from localpair.qr import render_terminal
 from localpair.ranking import (
     links_to,
     own_candidates,
@@ -19,6 +21,7 @@ from localpair.ranking import (
     select_for_offer,
     why_not_offered,
 )
+from localpair.wire.offer import Offer, OfferedAddress
 
 
 def address(text: str, **more: bool) -> InterfaceAddress:
@@ -327,3 +330,27 @@ def test_links_agree_with_the_definition_of_a_prefix(one, other, prefix: int) ->
     card = Interface(1, "eth0", addresses=(InterfaceAddress(one, prefix),))
     mask = (0xFFFFFFFF << (32 - prefix)) & 0xFFFFFFFF
     assert bool(links_to(other, (card,))) == (int(one) & mask == int(other) & mask)
+
+
+@pytest.mark.parametrize("label", ["", "kitchen wall"])
+@pytest.mark.parametrize("versions", ["444444", "444666", "446666", "666666"])
+def test_the_code_of_an_offer_fits_a_small_terminal_with_a_line_to_spare(versions: str, label: str) -> None:
+    """23 rows of 24; of the long IPv6 addresses fewer are offered for it, and the best ones stay."""
+    found = tuple(
+        Candidate(
+            ip_address(f"10.{place}.0.5" if version == "4" else f"fd12:{place}::5"),
+            46821,
+            interface=f"e{place}",
+        )
+        for place, version in enumerate(versions)
+    )
+    room = OFFER_SHOWN_BYTES - OFFER_LEAST_BYTES - len(label)
+    chosen = select_for_offer(found, room=room)
+    offer = Offer(
+        key_hash=bytes(16), secret=bytes(range(16)), tcp_port=46821, udp_port=46821, lifetime=120, flow="pre",
+        gives=True, takes=True, label=label, made_for=None, dial_port=46839,
+        candidates=tuple(OfferedAddress(one.address, one.address.max_prefixlen) for one in chosen),
+    )  # fmt: skip
+    assert len(render_terminal(offer.text, colour=False).splitlines()) <= 23
+    assert chosen[0] == found[0]
+    assert len(chosen) >= (6 if versions == "444444" else 3)

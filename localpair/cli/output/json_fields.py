@@ -44,6 +44,8 @@ def of_item(item: results.Item) -> tuple[str, Fields]:
             claimed = None if item.claimed is None else dict(item.claimed)
             told = {"facts": dict(item.facts), "claimed": claimed, "report": item.report or None}
             return "verdict", {**_of_verdict(item.verdict), **told}
+        case events.Waiting():
+            return "waiting", _of_waiting(item)
         case events.CallFailed():
             return "call", {"source": str(item.source), "reach": item.reach, "why": item.why}
         case _:
@@ -285,6 +287,18 @@ def _of_verdict(verdict: RunVerdict) -> Fields:
         "notes": [
             {"note": str(one.note), "device": str(one.device), "text": one.sentence} for one in verdict.notes
         ],
+    }
+
+
+def _of_waiting(item: events.Waiting) -> Fields:
+    told = item.explanation
+    return {
+        "text": item.text,
+        "left_s": round(item.left_s, 3) if item.left_s is not None else None,
+        "causes": [str(cause) for cause in told.causes] if told is not None else [],
+        "confidence": str(told.confidence) if told is not None else None,
+        "explanation": told.sentence if told is not None else None,
+        "hint": told.hint if told is not None else None,
     }
 
 

@@ -12,6 +12,7 @@ from localpair.cli.output.results import RunFailure
 from localpair.cli.terminal.messages import Talk
 from localpair.cli.terminal.progress import Bars
 from localpair.cli.terminal.screen import Screen
+from localpair.cli.terminal.status_line import StatusLine
 from localpair.cli.terminal.streams import READER_GONE, why_not_written
 
 if TYPE_CHECKING:
@@ -48,9 +49,12 @@ class Output:
         self._needed = needed
         self._out = out
         self._bars = Bars(err)
-        self.talk.pause = self._bars.pause
+        self.status = StatusLine(err)
+        self.talk.pause = self._pause
         self._sink: Sink = (
-            JsonLines(out, time.monotonic) if json else Screen(out, self.talk, self._bars, listing=listing)
+            JsonLines(out, time.monotonic)
+            if json
+            else Screen(out, self.talk, self._bars, self.status, listing=listing)
         )
         self._ended = False
         self._closed = False
@@ -80,7 +84,9 @@ class Output:
     def draw(self, drawing: str) -> None:
         """Show a drawing to the person, beside the events where those go to standard output."""
         if not self.json and self.can_show(drawing):
+            resume = self._pause()
             self._guarded(lambda: self._write(drawing + "\n"))
+            resume()
         else:
             self.talk.note(drawing)
 
@@ -95,12 +101,14 @@ class Output:
     def done(self) -> None:
         """End a run that did what was asked."""
         if self._end():
+            self.status.end()
             self._guarded(self._sink.done)
 
     def failed(self, failure: results.RunFailure) -> None:
         """End any other run: events first, then the error and its hint for the person."""
         if not self._end():
             return
+        self.status.end()
         self._guarded(lambda: self._sink.failed(failure))
         if failure.reason == "interrupted":
             self.talk.note("Interrupted.")
@@ -111,7 +119,19 @@ class Output:
         """Draw progress until cancelled."""
         if self.json:
             await asyncio.Event().wait()
-        await self._bars.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.status.run())
+            group.create_task(self._bars.run())
+
+    def _pause(self) -> Callable[[], None]:
+        """What is drawn at the bottom steps aside."""
+        resumes = (self._bars.pause(), self.status.pause())
+
+        def resume() -> None:
+            for one in resumes:
+                one()
+
+        return resume
 
     def _end(self) -> bool:
         # A watchdog thread may come here while the loop hangs.

@@ -34,6 +34,7 @@ class Talk:
         self.pause: Callable[[], Callable[[], None]] = lambda: lambda: None
         self._coloured = _takes_colour(stream)
         self._question = ""  # whose answer is awaited
+        self._resume: Callable[[], None] = lambda: None
 
     def note(self, text: str) -> None:
         """A line of talk; the caller has made names in it printable."""
@@ -57,6 +58,8 @@ class Talk:
 
     def ask(self, question: str) -> None:
         """A question whose answer is typed behind it. What is said before ``answered`` stands above it."""
+        if not self._question:
+            self._resume = self.pause()
         self._question = question + " "
         self._write(self._question)
 
@@ -64,7 +67,9 @@ class Talk:
         """The question is over: its answer was ``typed``, and so the line has ended, or none is wanted any more."""
         if self._question and not typed:
             self._write("\n")
-        self._question = ""
+        if self._question:
+            self._question = ""
+            self._resume()
 
     def strong(self, text: str) -> str:
         """``text`` in bold where the stream shows that."""

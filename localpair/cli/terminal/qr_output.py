@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +37,23 @@ class Codes:
         from localpair.qr import colour_wanted, render_terminal
 
         drawing = render_terminal(text, colour=colour_wanted() and not self._output.json)
-        if self._output.can_show(drawing):
+        columns, lines = _size()
+        if len(render_terminal(text, colour=False).partition("\n")[0]) > columns:
+            self._output.talk.warning(
+                "this terminal is too narrow for the code: make it wider, use --qr FILE, or the text"
+            )
+        elif self._output.can_show(drawing):
+            self._output.status.keeps_code = True
+            self._output.status.room = max(1, min(3, lines - drawing.count("\n") - 1))
             self._output.draw(drawing)
         else:
             self._output.talk.warning("this terminal cannot draw the code: use --qr FILE, or the text")
+
+
+def _size() -> tuple[int, int]:
+    """Columns and lines of the terminal; plenty of both where there is none."""
+    try:
+        found = os.get_terminal_size(sys.stdout.fileno())
+    except (AttributeError, OSError, ValueError):
+        return 1000, 1000
+    return (found.columns or 1000, found.lines or 1000)

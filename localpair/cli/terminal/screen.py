@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TextIO
 
 from localpair import events
+from localpair.causes.vocabulary import Confidence
 from localpair.cli.output import results
 from localpair.cli.terminal.text import count, printable, seconds, size, table, wrapped
 from localpair.rules import NO_RULE, Acceptance
@@ -13,9 +14,10 @@ from localpair.rules import NO_RULE, Acceptance
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from localpair.causes.vocabulary import RunVerdict
+    from localpair.causes.vocabulary import Explanation, RunVerdict
     from localpair.cli.terminal.messages import Talk
     from localpair.cli.terminal.progress import Bars
+    from localpair.cli.terminal.status_line import StatusLine
     from localpair.rules import DeviceRule
 
 
@@ -25,17 +27,23 @@ class Screen:
     ``listing`` says that nearby devices are the result, as for ``discover``, and no talk.
     """
 
-    def __init__(self, out: TextIO, talk: Talk, bars: Bars, *, listing: bool) -> None:
+    def __init__(self, out: TextIO, talk: Talk, bars: Bars, status: StatusLine, *, listing: bool) -> None:
         self._out = out
         self._talk = talk
         self._bars = bars
+        self._status = status
+        self._explained = ""  # what was told where no line can be rewritten
         self._listing = listing
         self._heard: set[str] = set()
         self._called: set[str] = set()
 
     def show(self, item: results.Item) -> None:
         """Show one item, or keep it for the end."""
+        if isinstance(item, events.CodeShown | events.Paired | events.Judged):
+            self._status.end()
         match item:
+            case events.Waiting():
+                self._show_waiting(item)
             case events.Progress():
                 self._bars.update(item)
             case results.SessionClosed():
@@ -57,7 +65,7 @@ class Screen:
             case events.PeerGone():
                 self._talk.note(f"{device(item.peer)} has gone. Waiting for it to come back.")
             case events.PeerEnded():
-                self._talk.note(f"{printable(item.alias, 40)}, which had read the offer, has ended.")
+                self._tell(f"{printable(item.alias, 40)}, which had read the offer, has ended. Waiting on.")
             case results.AnswerTaken():
                 self._show_answer(item)
             case events.CallFailed():
@@ -107,7 +115,7 @@ class Screen:
         line = f"{_CALLS.get(why, '')} ({item.source})."
         if why in _CALLS and line not in self._called:
             self._called.add(line)
-            self._talk.note(line)
+            self._tell(line)
 
     def _show_notes(self, verdict: RunVerdict) -> None:
         for one in verdict.notes:
@@ -120,14 +128,38 @@ class Screen:
         if self._listing:
             self._lines([nearby(item.peer)])
         else:
-            self._talk.note(f"Heard {nearby(item.peer)}.")
+            self._tell(f"Heard {nearby(item.peer)}.")
+
+    def _tell(self, text: str) -> None:
+        """What has happened meanwhile. A code on the screen must not scroll away for it."""
+        if self._status.keeps_code and self._status.draws:
+            self._status.tell(text)
+        else:
+            self._talk.note(text)
+
+    def _show_waiting(self, item: events.Waiting) -> None:
+        told = item.explanation
+        explained = "" if told is None else _explained(told)
+        if self._status.draws:
+            self._status.show(explained or item.text, item.left_s)
+        elif explained and explained != self._explained:
+            self._explained = explained
+            self._talk.note(explained)
 
     def _lines(self, lines: list[str]) -> None:
-        resume = self._bars.pause()
+        resume = self._talk.pause()
         for line in lines:
             self._out.write(line + "\n")
         self._out.flush()
         resume()
+
+
+def _explained(told: Explanation) -> str:
+    """The best explanation so far, which is seldom the last word."""
+    sentence = printable(told.sentence, 400)
+    if told.confidence is Confidence.LIKELY:
+        return f"Most likely: {sentence}."
+    return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def nearby(peer: events.NearbyPeer) -> str:

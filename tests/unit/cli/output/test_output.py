@@ -20,6 +20,7 @@ from cli_fakes import ATTEMPT, NEARBY, OFFER, PAIRED, PATH, PEER, READY
 from localpair import events
 from localpair.candidate import Evidence
 from localpair.causes.judge import judge
+from localpair.causes.vocabulary import Cause, Confidence, Explanation, Place
 from localpair.cli.output import results
 from localpair.cli.output.failures import explain
 from localpair.cli.output.json_fields import of_item
@@ -48,6 +49,9 @@ from run_facts import joiner
 DOCUMENT = places.DOCS / "cli.md"
 SENT = events.Sent("a.txt", 5, "ab" * 32)
 RECEIVED = events.Received(Path("in/a.txt"), 5, "ab" * 32)
+STEADY = Explanation(
+    (Cause.PEER_ABSENT,), Place.BETWEEN, Confidence.LIKELY, ("nobody answers",), "it is off", "wake it"
+)
 ITEMS: list[results.Item] = [
     READY,
     OFFER,
@@ -75,6 +79,8 @@ ITEMS: list[results.Item] = [
     results.ReceiveAsked(ReceiveRequest(PEER, 3, 5, ("a.txt",), 2), Path("in")),
     events.CodeShown(PEER, "483 920", "gives", PATH, again=True),
     events.PeerGone(PEER),
+    events.PeerEnded("ab" * 16, "amber-fox"),
+    events.Waiting("Trying 10.0.0.1.", STEADY, 12.0),
     events.SealedHeard(),
     results.NetworkVerdict("heard", "1 device heard.", {"devices": 1, "sealed": True}),
     results.SessionClosed(
