@@ -192,7 +192,7 @@ class Judged:
     """What the facts of the run come to: causes where no pair came about, notes in any case. Told before a run fails,
     and after a pair where there are notes. ``facts`` is the record itself, as plain values (``causes.codec``);
     ``claimed`` that of the other device, as it has told it, None where it has told none. ``report`` is the report code
-    of this side, empty where no more can be learnt from it.
+    of this side, empty where the other one has been told, or has nothing to add.
     """
 
     verdict: RunVerdict

@@ -118,6 +118,7 @@ def _add_addresses(parser: argparse.ArgumentParser) -> None:
 def _add_diagnose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FILE", type=Path, help=helptexts.OUTPUT)
     parser.add_argument("--redact", action="store_true", help=helptexts.REDACT)
+    parser.add_argument("--merge", metavar="REPORT", nargs="*", help=helptexts.MERGE)
     _add_timeout(parser, DIAGNOSIS_S)
     _add_json(parser)
 
@@ -314,6 +315,20 @@ def _join(given: argparse.Namespace) -> options.Join:
     return options.Join(_pair_options(given), stdin=given.source == "-", image=given.image)
 
 
+def _diagnose(given: argparse.Namespace) -> options.Diagnose:
+    merge = None if given.merge is None else tuple(given.merge)
+    if merge is not None and len(merge) > 2:
+        raise UsageError(
+            "more than two reports were given", hint="Give this device's and the other device's."
+        )
+    if merge is not None and (given.output is not None or given.redact):
+        raise UsageError(
+            "--merge makes no report, so that there is nothing to write or to mask",
+            hint="Leave out --output and --redact.",
+        )
+    return options.Diagnose(given.timeout, given.output, given.json, given.redact, merge)
+
+
 def _devices(given: argparse.Namespace) -> options.Devices:
     return options.Devices(
         action=given.action or "list",
@@ -345,7 +360,7 @@ _BUILDERS: Final[dict[str, Callable[[argparse.Namespace], options.Command]]] = {
     "join": _join,
     "discover": lambda given: options.Discover(given.timeout, given.json),
     "addresses": lambda given: options.Addresses(given.timeout, given.json),
-    "diagnose": lambda given: options.Diagnose(given.timeout, given.output, given.json, given.redact),
+    "diagnose": _diagnose,
     "devices": _devices,
     "send": lambda given: options.Send(
         given.device, tuple(given.paths), given.timeout, given.port, given.json, _selection(given)

@@ -29,6 +29,10 @@ async def dispatch(command: options.Command, context: Context) -> None:
             from localpair.cli.commands import addresses
 
             await addresses.run(command, context)
+        case options.Diagnose() if command.merge is not None:
+            from localpair.cli.commands import merge
+
+            await merge.run(command, context)
         case options.Diagnose():
             from localpair.cli.commands import diagnose
 

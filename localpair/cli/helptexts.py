@@ -17,7 +17,7 @@ examples:
 
 exit codes: 0 done, 1 a fault of this device, 2 wrong usage or an unreadable
 offer, 3 no path to the other device, 4 refused, 5 paired but the transfer
-failed, 130 interrupted.
+failed, 6 diagnose found a cause, 130 interrupted.
 environment: LOCALPAIR_HOME (where keys and devices are kept), LOCALPAIR_OFFER
 (read by join), NO_COLOR, LOCALPAIR_DEBUG=1 (a log on standard error),
 LOCALPAIR_TRACE=FILE (what happens on the network, a JSON line each).
@@ -90,6 +90,7 @@ anybody: host parts of addresses, hardware addresses and names are masked.
 examples:
   localpair diagnose
   localpair diagnose --redact --output report.json
+  localpair diagnose --merge           asks for the codes that two runs showed
 """,
     ),
     "devices": (
@@ -187,5 +188,9 @@ JSON: Final = "write events to standard output, one JSON object a line (docs/cli
 STDIN: Final = "a single hyphen: read the offer from standard input"
 IMAGE: Final = "read the offer from the QR code in this picture"
 OUTPUT: Final = "also write the report to FILE: JSON, or text if it ends in .txt"
+MERGE: Final = (
+    "judge two reports, this device's first: report codes, files, or - for standard input; what is not named is "
+    "asked for"
+)
 REDACT: Final = "mask addresses, hardware addresses and names, in the report and in the copy"
 ONCE: Final = "end after the first device has come and gone"

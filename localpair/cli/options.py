@@ -82,13 +82,15 @@ class Addresses:
 class Diagnose:
     """``localpair diagnose``: every check, in series. ``timeout`` in seconds; ``output`` takes a copy.
 
-    ``redact`` masks what strangers need not know.
+    ``redact`` masks what strangers need not know. ``merge``: judge two reports, of which these are named, and measure
+    nothing.
     """
 
     timeout: float
     output: Path | None = None
     json: bool = False
     redact: bool = False
+    merge: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ def needs_output(command: Command) -> bool:
         case Devices():
             return command.action == "list" or (command.action == "parts" and not command.remove)
         case Diagnose():
-            return command.output is None
+            return command.output is None or command.merge is not None
         case Join() | Send() | Listen():
             return False
         case _:

@@ -106,7 +106,7 @@ async def _main(
     if late is not None and failure is None and late.reason != "closed":
         output.talk.failure(late)
     failure = late or failure
-    return failure.exit_code if failure is not None else 0
+    return failure.exit_code if failure is not None else output.exit_code
 
 
 def _escape_what_cannot_be_shown() -> None:

@@ -11,6 +11,7 @@ from localpair.cli.receiving import receive_unless_declined
 from localpair.errors import LocalpairError, RefusedError, RemoteError, TransferError, UnreachableError
 from localpair.events import (
     AnswerIssued,
+    Judged,
     OfferIssued,
     Paired,
     Received,
@@ -46,10 +47,11 @@ async def pair_and_carry(
     receive: Inbound | None = None,
     on_offer: Callable[[OfferIssued], None] | None = None,
     on_answer: Callable[[AnswerIssued], None] | None = None,
+    on_report: Callable[[str], None] | None = None,
 ) -> None:
     """Pair, carry what there is to carry, and say goodbye. Raises what the library raises."""
     async with asyncio.TaskGroup() as tasks:
-        watch = EventWatch(output, on_offer, on_answer)
+        watch = EventWatch(output, on_offer, on_answer, on_report)
         watching = tasks.create_task(watch.run(pairing.events()))
         try:
             session = await pairing.session()
@@ -69,8 +71,10 @@ class EventWatch:
         output: Output,
         on_offer: Callable[[OfferIssued], None] | None = None,
         on_answer: Callable[[AnswerIssued], None] | None = None,
+        on_report: Callable[[str], None] | None = None,
     ) -> None:
         self._output = output
+        self._on_report = on_report
         self._on_offer = on_offer or output.show
         self._on_answer = on_answer or output.show
         self._met: list[str] = []  # devices whose pair was shown and whose session has not begun
@@ -86,6 +90,8 @@ class EventWatch:
                     self._on_answer(event)
                 case _:
                     self._output.show(event)
+            if isinstance(event, Judged) and event.report and self._on_report is not None:
+                self._on_report(event.report)
             if isinstance(event, Paired):
                 self._met.append(event.peer.device_id)
                 self._more.set()

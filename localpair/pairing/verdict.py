@@ -46,7 +46,7 @@ def judged_run(facts: RunFacts, both: ExchangedFacts | None) -> Judged:
     # What was seen at the moment of the exchange belongs together; how the run ended came after it.
     mine = replace(both.mine, ending=facts.ending, refusals=facts.refusals, peer=facts.peer)
     verdict = judge(masked(mine), both.theirs)
-    return Judged(verdict, to_dict(mine), to_dict(both.theirs), "" if _is_sure(verdict) else code_of(mine))
+    return Judged(verdict, to_dict(mine), to_dict(both.theirs))
 
 
 def _is_sure(verdict: RunVerdict) -> bool:

@@ -36,7 +36,8 @@ async def run(command: Host, context: Context) -> None:
         approve=prompts.approve,
         choose=prompts.choose,
     )
-    offers = ShownOffer(Codes(options.qr, context.output), context.output)
+    codes = Codes(options.qr, context.output)
+    offers = ShownOffer(codes, context.output)
     answers = TypedAnswers(context)
 
     def show(offer: OfferIssued) -> None:
@@ -46,7 +47,13 @@ async def run(command: Host, context: Context) -> None:
     async with opening as hosting:
         answers.open(hosting)
         await pair_and_carry(
-            hosting, context.output, send=send, selection=options.selection, receive=receive, on_offer=show
+            hosting,
+            context.output,
+            send=send,
+            selection=options.selection,
+            receive=receive,
+            on_offer=show,
+            on_report=codes.draw,
         )
 
 

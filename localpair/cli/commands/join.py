@@ -26,7 +26,8 @@ async def run(command: Join, context: Context) -> None:
     send, receive = prepare(options, context, prompts)
     # In the post flow this device is found first, and the offer is made for it.
     offer = source if options.flow == "post" else _considered(await source, command, context)
-    show = ShownAnswer(Codes(options.qr, context.output), context.output)
+    codes = Codes(options.qr, context.output)
+    show = ShownAnswer(codes, context.output)
     async with context.api.join(
         offer,
         settings(options, context),
@@ -40,6 +41,7 @@ async def run(command: Join, context: Context) -> None:
             selection=options.selection,
             receive=receive,
             on_answer=show.show,
+            on_report=codes.draw,
         )
 
 

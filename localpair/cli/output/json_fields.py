@@ -43,7 +43,7 @@ def of_item(item: results.Item) -> tuple[str, Fields]:
         case events.Judged():
             claimed = None if item.claimed is None else dict(item.claimed)
             told = {"facts": dict(item.facts), "claimed": claimed, "report": item.report or None}
-            return "verdict", {**_of_verdict(item.verdict), **told}
+            return "verdict", {**verdict_fields(item.verdict), **told}
         case events.Waiting():
             return "waiting", _of_waiting(item)
         case events.CallFailed():
@@ -267,7 +267,8 @@ def _of_pairing(
             return "reconnected", {"path": _of_path(item.path)}
 
 
-def _of_verdict(verdict: RunVerdict) -> Fields:
+def verdict_fields(verdict: RunVerdict) -> Fields:
+    """The fields of a verdict of causes."""
     told = verdict.explanations
     sentences = [one.sentence for one in told] or [one.sentence for one in verdict.notes]
     return {

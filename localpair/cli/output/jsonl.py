@@ -37,9 +37,9 @@ class JsonLines:
         for item in items:
             self.show(item)
 
-    def done(self) -> None:
+    def done(self, exit_code: int = 0) -> None:
         """Write the last line of a run that did what was asked."""
-        self._write("done", {"exit_code": 0})
+        self._write("done", {"exit_code": exit_code})
 
     def failed(self, failure: results.RunFailure) -> None:
         """Write the last line of any other run."""

@@ -28,7 +28,7 @@ class Sink(Protocol):
 
     def show(self, item: results.Item) -> None: ...
     def show_all(self, items: Sequence[results.Item]) -> None: ...
-    def done(self) -> None: ...
+    def done(self, exit_code: int = 0) -> None: ...
     def failed(self, failure: results.RunFailure) -> None: ...
 
 
@@ -45,6 +45,7 @@ class Output:
         self.json = json
         self.talk = Talk(err)
         self.lost: RunFailure | None = None
+        self.exit_code = 0  # of a run that does what was asked
         self.on_lost: Callable[[], None] = lambda: None
         self._needed = needed
         self._out = out
@@ -102,7 +103,7 @@ class Output:
         """End a run that did what was asked."""
         if self._end():
             self.status.end()
-            self._guarded(self._sink.done)
+            self._guarded(lambda: self._sink.done(self.exit_code))
 
     def failed(self, failure: results.RunFailure) -> None:
         """End any other run: events first, then the error and its hint for the person."""

@@ -72,6 +72,7 @@ class Screen:
                 self._show_call(item)
             case events.Judged():
                 self._show_notes(item.verdict)
+                self._show_report(item.report)
             case events.Resumed():
                 there = "are there" if item.direction == "send" else "are here"
                 self._talk.note(
@@ -90,7 +91,7 @@ class Screen:
         if rows:
             self._lines(table(rows, indent=""))
 
-    def done(self) -> None:
+    def done(self, _: int = 0) -> None:
         """End the run: all has been said."""
         self._bars.end()
 
@@ -120,6 +121,16 @@ class Screen:
     def _show_notes(self, verdict: RunVerdict) -> None:
         for one in verdict.notes:
             self._talk.note(f"note: {printable(one.sentence, 1000)}")
+
+    def _show_report(self, code: str) -> None:
+        """What this side saw, for a person to carry to the other one."""
+        if code:
+            self._talk.note(
+                "Both devices together know more: run `localpair diagnose --merge` on either, and give it this "
+                "device's report code and the other one's. It holds addresses, and no secret.\n"
+            )
+            self._lines([code])
+            self._talk.note("")
 
     def _show_nearby(self, item: events.PeerFound) -> None:
         if item.peer.instance in self._heard:
