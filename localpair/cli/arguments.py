@@ -116,6 +116,9 @@ def _add_addresses(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_diagnose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", nargs="?", metavar="-", help=helptexts.STDIN)
+    parser.add_argument("--offer", action="store_true", help=helptexts.ASK_OFFER)
+    parser.add_argument("--image", metavar="FILE", type=Path, help=helptexts.IMAGE)
     parser.add_argument("--output", metavar="FILE", type=Path, help=helptexts.OUTPUT)
     parser.add_argument("--redact", action="store_true", help=helptexts.REDACT)
     parser.add_argument("--merge", metavar="REPORT", nargs="*", help=helptexts.MERGE)
@@ -326,7 +329,15 @@ def _diagnose(given: argparse.Namespace) -> options.Diagnose:
             "--merge makes no report, so that there is nothing to write or to mask",
             hint="Leave out --output and --redact.",
         )
-    return options.Diagnose(given.timeout, given.output, given.json, given.redact, merge)
+    if given.source not in {None, "-"}:
+        raise UsageError(
+            "diagnose takes no argument but a hyphen",
+            hint="`localpair diagnose --offer` asks for an offer; `localpair diagnose -` reads it from standard input.",
+        )
+    return options.Diagnose(
+        given.timeout, given.output, given.json, given.redact, merge,
+        stdin=given.source == "-", image=given.image, offer=given.offer,
+    )  # fmt: skip
 
 
 def _devices(given: argparse.Namespace) -> options.Devices:

@@ -90,6 +90,7 @@ anybody: host parts of addresses, hardware addresses and names are masked.
 examples:
   localpair diagnose
   localpair diagnose --redact --output report.json
+  localpair diagnose --offer           asks for an offer and tests towards it
   localpair diagnose --merge           asks for the codes that two runs showed
 """,
     ),
@@ -188,6 +189,7 @@ JSON: Final = "write events to standard output, one JSON object a line (docs/cli
 STDIN: Final = "a single hyphen: read the offer from standard input"
 IMAGE: Final = "read the offer from the QR code in this picture"
 OUTPUT: Final = "also write the report to FILE: JSON, or text if it ends in .txt"
+ASK_OFFER: Final = "ask for the other device's offer, and test towards it; it is not used up"
 MERGE: Final = (
     "judge two reports, this device's first: report codes, files, or - for standard input; what is not named is "
     "asked for"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localpair.cli.context import Context
-    from localpair.cli.options import Join
+    from localpair.cli.options import Diagnose, Join
     from localpair.cli.terminal.keyboard import Keyboard
 
 VARIABLE: Final = "LOCALPAIR_OFFER"
@@ -48,7 +48,12 @@ class OfferSource:
             ) from None
 
 
-def source(command: Join, context: Context) -> OfferSource:
+def is_given(command: Diagnose) -> bool:
+    """Whether a diagnosis is to test towards the device of an offer."""
+    return command.offer or command.stdin or command.image is not None or bool(os.environ.get(VARIABLE))
+
+
+def source(command: Join | Diagnose, context: Context) -> OfferSource:
     """Where the offer comes from. Raises `UsageError` unless there is exactly one place.
 
     The variable is removed from the environment, so that no child process and no error report finds it.
@@ -59,8 +64,9 @@ def source(command: Join, context: Context) -> OfferSource:
     given = [place for place, is_given in places.items() if is_given]
     if len(given) > 1:
         raise UsageError(f"the offer comes from {' and '.join(given)}", hint="Give it in one of these ways.")
-    post = command.options.flow == "post"
-    limit = command.options.timeout or (OFFER_LIFETIME_S if post else None)
+    options = getattr(command, "options", None)
+    post = options is not None and options.flow == "post"
+    limit = (options.timeout if options is not None else None) or (OFFER_LIFETIME_S if post else None)
     if variable is not None:
         return OfferSource(lambda: _from_text(variable))
     if image is not None:

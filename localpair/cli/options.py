@@ -91,6 +91,9 @@ class Diagnose:
     json: bool = False
     redact: bool = False
     merge: tuple[str, ...] | None = None
+    stdin: bool = False
+    image: Path | None = None
+    offer: bool = False  # ask for it
 
 
 @dataclass(frozen=True, slots=True)

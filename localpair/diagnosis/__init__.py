@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from localpair.diagnosis.evidence import Clock
+    from localpair.wire.offer import Offer
 
 __all__ = [
     "CHECKS",
@@ -50,7 +51,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("self-call", probes_self.self_call),
     Check("multicast", probes_peers.multicast),
     Check("broadcast", probes_peers.broadcast),
-    Check("discovery", probes_peers.discovery, 7.5),  # listens longer than the others
+    Check(
+        "discovery", probes_peers.discovery, 12.0
+    ),  # listens longer than the others, longest towards an offer
 )
 """The series, in the order in which it runs."""
 
@@ -59,17 +62,18 @@ async def diagnose(
     *,
     checks: Sequence[Check] = CHECKS,
     setting: CheckContext | None = None,
+    offer: Offer | None = None,
     on_finding: OnFinding | None = None,
     deadline: float = DIAGNOSIS_S,
     clock: Clock = time.monotonic,
 ) -> Report:
     """Run every check in turn and give the report, whatever the checks do.
 
-    Each finding goes to the logger ``localpair.diagnosis`` and to ``on_finding`` as it comes. ``deadline``
-    (seconds) bounds the series; a check that hangs costs its own time only. Cancelling ends the series and is
-    answered with the report of what was found by then (``interrupted`` is True): no evidence is lost.
+    Each finding goes to the logger ``localpair.diagnosis`` and to ``on_finding`` as it comes. With ``offer`` the series
+    tests towards the device that has made it, and does not use it up. ``deadline`` (seconds) bounds the series; a check
+    that hangs costs its own time only. Cancelling ends the series and is answered with the report of what was found by
+    then (``interrupted`` is True): no evidence is lost.
     """
-    series = CheckSeries(
-        checks, setting or CheckContext(), deadline=deadline, on_finding=on_finding, clock=clock
-    )
+    towards = CheckContext() if offer is None else CheckContext.towards(offer)
+    series = CheckSeries(checks, setting or towards, deadline=deadline, on_finding=on_finding, clock=clock)
     return await series.run()

@@ -6,26 +6,27 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from localpair.candidate import Candidate, Origin
 from localpair.trust.state_folder import state_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from localpair.candidate import Candidate
     from localpair.events import Event
     from localpair.net.agent.gathering import AddressReport, OnAttempt
+    from localpair.wire.offer import Offer
 
 Discover: TypeAlias = Callable[[float], "AsyncIterator[Event]"]
-"""Looks for other devices for so many seconds, as ``localpair.discover`` does."""
+"""Looks for other devices, or for the one of an offer, for so many seconds; the last event may be a Judged."""
 
 Acquire: TypeAlias = Callable[["OnAttempt"], "Awaitable[AddressReport]"]
 """Runs the three stages and tells of each try as it ends, as ``localpair.acquire_addresses`` does."""
 
 
 def _discover(seconds: float) -> AsyncIterator[Event]:
-    from localpair.pairing.discover import discover
+    from localpair.pairing.examine import examine
 
-    return discover(seconds)
+    return examine(seconds)
 
 
 def _acquire(on_attempt: OnAttempt) -> Awaitable[AddressReport]:
@@ -38,6 +39,7 @@ def _acquire(on_attempt: OnAttempt) -> Awaitable[AddressReport]:
 class CheckContext:
     """The means and the subject of a diagnosis.
 
+    ``offer`` is that of the other device, where one was read: the series tests towards it, and does not use it up.
     ``folder`` is where state lives. ``discover`` and ``acquire`` run in a check's own thread and event loop;
     with ``discover`` None nobody is looked for. ``peers`` are addresses of the other device, where they are known.
     """
@@ -46,3 +48,12 @@ class CheckContext:
     discover: Discover | None = _discover
     acquire: Acquire = _acquire
     peers: tuple[Candidate, ...] = ()
+    offer: Offer | None = None
+
+    @classmethod
+    def towards(cls, offer: Offer) -> CheckContext:
+        """What tests towards the device that has made ``offer``."""
+        from localpair.pairing.examine import examine
+
+        peers = tuple(Candidate(one.address, offer.tcp_port, origin=Origin.OFFER) for one in offer.candidates)
+        return cls(discover=lambda seconds: examine(seconds, offer), peers=peers, offer=offer)

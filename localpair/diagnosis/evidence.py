@@ -61,6 +61,11 @@ class CheckNotes:
             if not self._closed:
                 self._facts[name] = converted
 
+    def has(self, name: str) -> bool:
+        """Whether a fact of this name was noted."""
+        with self._lock:
+            return name in self._facts
+
     def add(self, name: str, item: object) -> None:
         """Add one item to the list ``name``."""
         converted = plain(item)

@@ -12,10 +12,11 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final
 
 from localpair.diagnosis.evidence import plain, word
-from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
+from localpair.events import Attempt, Event, Judged, NearbyPeer, OwnAddressSeen, PeerFound, SealedHeard
 from localpair.limits import (
     DIAGNOSIS_LISTEN_S,
     DISCOVERY_VERDICT_S,
+    FACTS_WAIT_S,
     GROUP_IPV6,
     GROUP_LINK_LOCAL,
     GROUP_SCOPED,
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 _GROUPS_4: Final = (IPv4Address(GROUP_LINK_LOCAL), IPv4Address(GROUP_SCOPED))
 _GROUP_6: Final = IPv6Address(GROUP_IPV6)
+_TOWARDS_S: Final = (
+    10.0  # towards an offer: dials have come to their ends by then, and the facts of both are told
+)
 _LEAVE_S: Final = 0.3  # of a check's time, for closing its sockets
 
 
@@ -76,9 +80,10 @@ async def discovery(setting: CheckContext, notes: CheckNotes) -> None:
         return
     peers: dict[str, PeerFound] = {}
     sealed = False
-    window = max(0.0, min(DISCOVERY_VERDICT_S, notes.left() - 2 * _LEAVE_S))
+    longest = DISCOVERY_VERDICT_S if setting.offer is None else _TOWARDS_S
+    window = max(0.0, min(longest, notes.left() - FACTS_WAIT_S - 2 * _LEAVE_S))
     try:
-        async with asyncio.timeout(window + _LEAVE_S):
+        async with asyncio.timeout(window + FACTS_WAIT_S + _LEAVE_S):
             async for event in setting.discover(window):
                 _note(event, peers, notes)
                 sealed = sealed or isinstance(event, SealedHeard)
@@ -86,7 +91,8 @@ async def discovery(setting: CheckContext, notes: CheckNotes) -> None:
         pass  # it was asked for a bounded time and took longer; what it told counts
     notes.fact("seconds", window)
     notes.fact("sealed", sealed)
-    notes.say(_summary(list(peers.values()), window, sealed=sealed))
+    if not notes.has("reached"):
+        notes.say(_summary(list(peers.values()), window, sealed=sealed))
 
 
 def _summary(peers: list[PeerFound], window: float, *, sealed: bool) -> str:
@@ -111,6 +117,12 @@ def _note(event: Event, peers: dict[str, PeerFound], notes: CheckNotes) -> None:
     elif isinstance(event, OwnAddressSeen):
         seen = {"address": event.address, "evidence": event.evidence.label, "by": event.by}
         notes.add("seen_at", seen)
+    elif isinstance(event, Attempt) and event.outcome == "ok":
+        notes.fact("reached", str(event.candidate))
+        notes.say(f"the other device was reached at {event.candidate}, with the key of its offer")
+    elif isinstance(event, Judged):
+        notes.fact("run", event.facts)
+        notes.fact("claimed", event.claimed)
 
 
 def _targets(found: Interfaces) -> Iterator[EchoTarget]:

@@ -75,6 +75,20 @@ class Report:
         """Whether every check ran or did not apply, and none found a fault."""
         return not self.interrupted and all(f.status in (Status.OK, Status.SKIPPED) for f in self.findings)
 
+    @property
+    def run(self) -> Json:
+        """The facts of the run that looked for the other device (docs/causes.md); None where there was none."""
+        return self._of_discovery("run")
+
+    @property
+    def claimed(self) -> Json:
+        """Those that the other device told of itself."""
+        return self._of_discovery("claimed")
+
+    def _of_discovery(self, name: str) -> Json:
+        found = [finding.facts.get(name) for finding in self.findings if finding.name == "discovery"]
+        return found[0] if found and not self.redacted else None
+
     def finding(self, name: str) -> Finding:
         """The finding of the check ``name``. KeyError where the series had none."""
         for finding in self.findings:
@@ -95,6 +109,8 @@ class Report:
             "ms": self.ms,
             "interrupted": self.interrupted,
             "redacted": self.redacted,
+            "run": self.run,
+            "claimed": self.claimed,
             "findings": [finding.to_dict() for finding in self.findings],
         }
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from localpair.diagnosis.record import Finding, Report
 
 _WIDTH: Final = 80
+_RECORDS: Final = frozenset({"run", "claimed"})  # for programs: what they come to is said in words
 # Faults stand out by their letters, where there is no colour.
 _SHOWN: Final = {Status.OK: "ok", Status.SKIPPED: "skipped", Status.CUT: "cut"}
 
@@ -57,7 +58,7 @@ def _details(finding: Finding) -> Iterator[str]:
     yield f"{finding.name} ({finding.status}, {finding.ms:.0f} ms)"
     if finding.error:
         yield f"  error: {_inline(finding.error)}"
-    yield from _facts(finding.facts, "  ")
+    yield from _facts({name: value for name, value in finding.facts.items() if name not in _RECORDS}, "  ")
 
 
 def _facts(facts: Facts, indent: str) -> Iterator[str]:

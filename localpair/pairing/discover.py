@@ -69,7 +69,7 @@ async def acquire_addresses(
 async def _exploring(on_event: Callable[[Event], None], port: int) -> AsyncIterator[Agent]:
     """An agent without a secret: it hears, answers confirmations, and pairs with nobody."""
     TRACE.follow_environment()
-    wanted = Wanted(Role.JOINER, Part.DISCOVER, DeviceIdentity.generate(), port=port, silent=True)
+    wanted = Wanted(Role.JOINER, Part.DISCOVER, DeviceIdentity.generate(), port=port, silent=True, looks=True)
     agent = Agent(
         wanted, Keyring(), on_event=lambda event: None if isinstance(event, Attempt) else on_event(event)
     )

@@ -201,3 +201,75 @@ def test_a_clean_pair_has_no_verdict(tmp_path: Path) -> None:
         ended = play(*network.hosts, tmp_path)
     assert ended.codes == {"host": 0, "join": 0}
     assert not [event for side in ALL for event in ended.events[side] if event["event"] == "verdict"]
+
+
+# --- a diagnosis towards an offer
+
+
+def diagnosed(namespace: Namespace, home: Path, offer: str) -> tuple[list[dict[str, Any]], int, str]:
+    one = namespace.popen(
+        [sys.executable, "-P", "-m", "localpair", "diagnose", "--json"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={"LOCALPAIR_HOME": str(home), "LOCALPAIR_OFFER": offer},
+    )  # fmt: skip
+    out, err = one.communicate(timeout=90)
+    return [json.loads(line) for line in out.splitlines()], one.returncode, err
+
+
+def finding(events: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(event for event in events if event["event"] == "check" and event["name"] == name)
+
+
+def test_a_diagnosis_reaches_the_host_and_leaves_the_offer_to_whoever_pairs(tmp_path: Path) -> None:
+    with lan(2) as network:
+        host, joiner = network.hosts
+        hosting = started(host, tmp_path / "host", "host", "--timeout", "60")
+        offer = json.loads(iter_until_offer(hosting)[-1])["offer"]
+        events, code, err = diagnosed(joiner, tmp_path / "diagnose", offer)
+        joining = started(joiner, tmp_path / "join", "join", "--timeout", "15", LOCALPAIR_OFFER=offer)
+        said, _ = joining.communicate(timeout=60)
+        heard, _ = hosting.communicate(timeout=60)
+    assert code == 0, err
+    assert "was reached at" in finding(events, "discovery")["summary"]
+    assert joining.returncode == hosting.returncode == 0, said + heard
+
+
+def test_a_diagnosis_towards_an_offer_names_the_cause_with_the_facts_of_both(tmp_path: Path) -> None:
+    rules = "table inet f {\nchain i {\ntype filter hook input priority 0\nmeta l4proto tcp drop\n}\n}\n"
+    with lan(2) as network:
+        host, joiner = network.hosts
+        for one in network.hosts:
+            one.nft(rules)
+        hosting = started(host, tmp_path / "host", "host", "--timeout", "45")
+        offer = json.loads(iter_until_offer(hosting)[-1])["offer"]
+        events, code, err = diagnosed(joiner, tmp_path / "diagnose", offer)
+        hosting.terminate()
+        hosting.communicate(timeout=30)
+    assert code == 6, err
+    assert events[-1] == {**events[-1], "event": "done", "exit_code": 6}
+    verdict = next(event for event in events if event.get("verdict") == "explained")
+    assert verdict["claimed"]["role"] == "host"
+    assert {tuple(one["causes"]) for one in verdict["causes"]} == {("firewall-inbound",)}
+    assert {one["device"] for one in verdict["causes"]} == {"here", "there"}
+
+
+def test_a_diagnosis_finds_the_cable_that_is_out(tmp_path: Path) -> None:
+    with lan(2) as network:
+        _, joiner = network.hosts
+        network.switch.ip(f"link set {joiner.port} down")
+        joiner.await_state("eth0", "DOWN")
+        events, code, err = diagnosed(joiner, tmp_path, "")
+    assert code == 6, err
+    verdict = next(event for event in events if event.get("verdict") == "explained")
+    assert [one["causes"] for one in verdict["causes"]] == [["no-carrier"]]
+
+
+def test_a_diagnosis_without_any_interface_has_a_report_and_a_cause(tmp_path: Path) -> None:
+    with lan(1) as network:
+        (alone,) = network.hosts
+        alone.ip("link set eth0 down", "link set lo down")
+        events, code, err = diagnosed(alone, tmp_path, "")
+    assert code == 6, err
+    assert {event["name"] for event in events if event["event"] == "check"} >= {"interfaces", "discovery"}
+    verdict = next(event for event in events if event.get("verdict") == "explained")
+    assert [one["causes"] for one in verdict["causes"]] == [["interface-down"]]

@@ -260,8 +260,9 @@ class Api:
             on_attempt(attempt)
         return self.report
 
-    async def diagnose(self, *, deadline: float, on_finding: Callable[[Any], None]) -> Any:
+    async def diagnose(self, *, deadline: float, on_finding: Callable[[Any], None], offer: Any = None) -> Any:
         self.diagnosed += 1
+        self.towards = offer
         for finding in self.findings:
             on_finding(finding)
         return self.report

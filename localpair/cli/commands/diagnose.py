@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from localpair.causes.codec import from_dict
+from localpair.causes.judge import judge
+from localpair.causes.telling import masked
+from localpair.cli import offers
 from localpair.cli.files import check_report_file
 from localpair.cli.output import results
+from localpair.cli.output.explained import FOUND, show_verdict
 from localpair.cli.terminal.text import printable
 from localpair.diagnosis.text import to_text
 from localpair.errors import LocalError
@@ -13,6 +18,7 @@ from localpair.errors import LocalError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from localpair.causes.vocabulary import RunVerdict
     from localpair.cli.context import Context
     from localpair.cli.options import Diagnose
     from localpair.diagnosis.record import Finding, Report
@@ -32,17 +38,32 @@ async def run(command: Diagnose, context: Context) -> None:
         if not later:
             output.show(results.Checked(finding))
 
-    report = await context.api.diagnose(deadline=command.timeout, on_finding=show)
+    offer = await offers.source(command, context) if offers.is_given(command) else None
+    report = await context.api.diagnose(deadline=command.timeout, on_finding=show, offer=offer)
+    verdict = _cause(report)
     if command.redact:
         report = report.redact()
     if later:
         output.show_all([results.Checked(finding) for finding in report.findings])
-    if command.output is not None:
-        _write(report, command.output)
-        output.talk.note(f"The report is in {printable(str(command.output))}.")
     if not output.json:
         output.draw(to_text(report).rstrip("\n"))
     output.show(_verdict(report))
+    if verdict is not None and not command.redact:
+        show_verdict(verdict, output, {"facts": report.run, "claimed": report.claimed})
+    elif verdict is not None:
+        output.exit_code = FOUND
+    if command.output is not None:
+        _write(report, command.output)
+        output.talk.note(f"The report is in {printable(str(command.output))}.")
+
+
+def _cause(report: Report) -> RunVerdict | None:
+    """What the facts of the run come to, with those that the other device has told; None where they name no cause."""
+    if report.run is None or "reached" in report.finding("discovery").facts:
+        return None
+    mine = from_dict(report.run)
+    verdict = judge(mine) if report.claimed is None else judge(masked(mine), from_dict(report.claimed))
+    return verdict if verdict.explanations else None
 
 
 def _verdict(report: Report) -> results.NetworkVerdict:

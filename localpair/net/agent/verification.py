@@ -93,6 +93,9 @@ class PeerVerifier:
         """Drive a connection until its peer is verified. Answers of strangers are counted, and a joiner's refusals
         kept.
         """
+        if self._wanted.looks:  # the way is there; the offer is for whoever pairs
+            connection.stream.abort()
+            return
         self._connections = {*self.open_connections(), connection}
         try:
             async with asyncio.timeout(HANDSHAKE_S):

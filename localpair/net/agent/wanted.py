@@ -15,7 +15,8 @@ class Wanted:
     ``secret`` names the secret that a joiner means; ``pin`` is the issuer's key hash where the offer gave one.
     ``label`` is what a peer is told that has proven the secret, a general name where it is empty; ``announced`` is
     the name that beacons carry, empty by default; ``silent``: none is sent before ``Agent.resume_announcing``. ``run``
-    is higher than in every earlier run of this device.
+    is higher than in every earlier run of this device. ``looks``: it looks around and pairs with nobody. Its sockets
+    keep away from the ports of runs that pair, and a connection ends once the peer's key was seen.
     """
 
     role: Role
@@ -31,3 +32,4 @@ class Wanted:
     prefer_port: int = 0
     run: int = 0
     silent: bool = False
+    looks: bool = False

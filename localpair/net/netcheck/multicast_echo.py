@@ -66,7 +66,7 @@ class MulticastEcho:
 
     def __init__(self, targets: Sequence[EchoTarget]) -> None:
         self._targets = {target.probe: target for target in targets}
-        self._sockets = open_sockets()
+        self._sockets = open_sockets(apart=True)
         self._datagrams = Datagrams(self._sockets, self._hear, self._refused)
         self._others: dict[tuple[IPAddress, str], int] = {}
         versions = {6 if one.getsockname()[0].count(":") else 4 for one in self._sockets.shared}

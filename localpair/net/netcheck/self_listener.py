@@ -32,7 +32,7 @@ class SelfListener:
     """
 
     def __init__(self) -> None:
-        self._sockets: Sockets = open_sockets()
+        self._sockets: Sockets = open_sockets(apart=True)
         self._codes: dict[bytes, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 

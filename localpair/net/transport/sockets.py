@@ -60,12 +60,15 @@ class OneAddress:
     scope: int = 0
 
 
-def open_sockets(port: int = 0, *, prefer: int = 0, only: OneAddress | None = None) -> Sockets:
+def open_sockets(
+    port: int = 0, *, prefer: int = 0, only: OneAddress | None = None, apart: bool = False
+) -> Sockets:
     """Listen on ``port``, or, where it is 0, on ``prefer`` or the first number of PAIRING_PORTS that is free, or
-    on any. ``only`` restricts the TCP listener to one address. Raises LocalError.
+    on any. ``only`` restricts the TCP listener to one address. ``apart``: whoever looks around and pairs with nobody
+    leaves those numbers but the last one to runs that do, and answers nobody who means one of them. Raises LocalError.
     """
     notes: list[str] = []
-    for number in _numbers(port, prefer):
+    for number in _apart() if apart and not port else _numbers(port, prefer):
         found = _try_number(number, only, notes)
         if found is not None:
             found.shared = list(_open_shared(found.notes))
@@ -86,6 +89,11 @@ def _numbers(port: int, prefer: int) -> Iterator[int]:
     if prefer:
         yield prefer
     yield from (number for number in PAIRING_PORTS if number != prefer)
+    yield from [0] * _TRIES_ANY_PORT
+
+
+def _apart() -> Iterator[int]:
+    yield PAIRING_PORTS[-1]
     yield from [0] * _TRIES_ANY_PORT
 
 

@@ -1,0 +1,123 @@
+"""Examining: what keeps this device from pairing, looked for without pairing; with an offer, towards its issuer.
+
+An offer is not used up by it: a connection ends once the issuer's key was seen, before the handshake begins. The ports
+of pairs are left alone: a run that pairs takes the first free ones, an examination the last one or none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from localpair.candidate import Candidate, Origin
+from localpair.causes.codec import to_dict
+from localpair.causes.facts import Ending, OfferFacts
+from localpair.causes.judge import judge
+from localpair.events import Attempt, Event, Judged
+from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
+from localpair.limits import DISCOVERY_VERDICT_S
+from localpair.net.agent.agent import Agent
+from localpair.net.agent.wanted import Wanted
+from localpair.pairing.answer_code import call
+from localpair.pairing.verdict import judged_run
+from localpair.protocol.keyring import OFFER, Keyring
+from localpair.trace import TRACE
+from localpair.wire.beacon import Part
+
+if TYPE_CHECKING:
+    from localpair.wire.offer import Offer
+
+
+async def examine(seconds: float = DISCOVERY_VERDICT_S, offer: Offer | None = None) -> AsyncIterator[Event]:
+    """Look for ``seconds`` and give what is heard and tried, as it happens; the last event is a Judged.
+
+    With ``offer`` its issuer is called, and an Attempt whose outcome is ``ok`` ends the examination: the path is
+    there. Raises LocalError where no port can be opened.
+    """
+    queue: asyncio.Queue[Event | None] = asyncio.Queue()
+    async with _examiner(queue.put_nowait, offer) as agent:
+        agent.resume_announcing()
+        queue.put_nowait(agent.ready())
+        ending = asyncio.create_task(_reached(agent, seconds, offer))
+        ending.add_done_callback(lambda _: queue.put_nowait(None))
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+            reached = await ending
+            if reached is not None:
+                yield reached
+            yield await _judged(agent, offer, reached)
+        finally:
+            ending.cancel()
+
+
+async def _reached(agent: Agent, seconds: float, offer: Offer | None) -> Attempt | None:
+    """The first way to the issuer that stood, within ``seconds``."""
+    try:
+        async with asyncio.timeout(seconds):
+            if offer is None:
+                await asyncio.sleep(seconds)
+            connection = await agent.next_verified()
+    except TimeoutError:
+        return None
+    reached = connection.nominated(agent.clock())
+    agent.connection_ended(connection, OFFER)
+    return reached
+
+
+async def _judged(agent: Agent, offer: Offer | None, reached: Attempt | None) -> Judged:
+    facts = agent.facts(Ending.RUNNING if reached else Ending.TIMEOUT, _told_by(offer))
+    if reached is not None:
+        verdict = judge(replace(facts, ending=Ending.PAIRED))  # the path is there: what is left are notes
+        return Judged(verdict, to_dict(facts))
+    return judged_run(facts, None if offer is None else await agent.exchange_facts())
+
+
+def _told_by(offer: Offer | None) -> OfferFacts | None:
+    if offer is None:
+        return None
+    addresses = tuple(dict.fromkeys(one.address for one in offer.candidates))
+    return OfferFacts(addresses, lifetime_s=round(offer.lifetime), passed_over=len(offer.dropped))
+
+
+@asynccontextmanager
+async def _examiner(on_event: Callable[[Event], None], offer: Offer | None) -> AsyncIterator[Agent]:
+    """An agent that pairs with nobody."""
+    TRACE.follow_environment()
+    agent = _agent(on_event, offer)
+    serving = asyncio.create_task(agent.run())
+    try:
+        starting = asyncio.create_task(agent.wait_started())
+        await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
+        if serving.done():
+            await serving
+        if offer is not None:
+            _seek(agent, offer)
+        yield agent
+    finally:
+        serving.cancel()
+        await asyncio.wait({serving})
+
+
+def _agent(on_event: Callable[[Event], None], offer: Offer | None) -> Agent:
+    ring = Keyring()
+    wanted = Wanted(Role.JOINER, Part.DISCOVER, DeviceIdentity.generate(), silent=True, looks=True)
+    if offer is not None:
+        ring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
+        wanted = replace(wanted, part=Part.JOIN, secret=OFFER, pin=offer.key_hash)
+    return Agent(wanted, ring, on_event=on_event, offer_facts=lambda: _told_by(offer))
+
+
+def _seek(agent: Agent, offer: Offer) -> None:
+    """Dial the offered addresses, and send beacons there, as whoever joins does."""
+    offered = [
+        Candidate(one.address, offer.tcp_port, one.prefix, origin=Origin.OFFER, via="offer")
+        for one in offer.candidates
+    ]
+    agent.expect_issuer(offer.key_hash, [one.address for one in offered])
+    call(agent, offered, offer.dial_port)
+    agent.add_target([one.address for one in offered], offer.udp_port)
