@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from localpair.pairing.host import Hosting
     from localpair.pairing.listen import Listening
     from localpair.rules import Acceptance, DeviceRule
-    from localpair.selection import Links, Selection
+    from localpair.selection import Links, PlannedEntry, Selection
     from localpair.session import Session
     from localpair.settings import (
         ApprovalRequest,
@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from localpair.terms import Existing, NameConflict, Resolver, Terms
     from localpair.trace import tracing
     from localpair.transfer.housekeeping import KeptPart, kept_parts, overdue_parts, remove_parts
+    from localpair.transfer.preview import preview_files
     from localpair.trust.file import DeviceRecord, DeviceState
     from localpair.trust.store import TrustStore
     from localpair.wire.offer import Offer
@@ -95,12 +96,13 @@ _WHERE = {
     "localpair.pairing.attempt": "Pairing",
     "localpair.pairing.api": "host join listen reach",
     "localpair.rules": "Acceptance DeviceRule",
-    "localpair.selection": "Links Selection",
+    "localpair.selection": "Links PlannedEntry Selection",
     "localpair.session": "Session",
     "localpair.settings": "ApprovalRequest Approver Chooser ReceiveApprover ReceiveRequest Settings",
     "localpair.terms": "NameConflict Existing Resolver Terms",
     "localpair.trace": "tracing",
     "localpair.transfer.housekeeping": "KeptPart kept_parts overdue_parts remove_parts",
+    "localpair.transfer.preview": "preview_files",
     "localpair.trust.store": "TrustStore",
     "localpair.trust.file": "DeviceRecord DeviceState",
     "localpair.wire.offer": "Offer",
@@ -148,6 +150,7 @@ __all__ = [
     "PeerFound",
     "PeerGone",
     "Phase",
+    "PlannedEntry",
     "Progress",
     "Ready",
     "Receipt",
@@ -183,6 +186,7 @@ __all__ = [
     "kept_parts",
     "listen",
     "overdue_parts",
+    "preview_files",
     "reach",
     "remove_parts",
     "tracing",

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 from localpair.errors import UsageError
@@ -50,6 +51,23 @@ class Selection:
 
 EVERYTHING: Final = Selection()
 """What holds where nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEntry:
+    """A file or folder that would be sent, left out (for a ``reason`` of `Skipped`), or would fail, for a ``reason``.
+
+    ``name`` is what a receiver would call it that has nothing of this name and lets no hidden names in; it is
+    ``renamed`` where that is another name than its own.
+    """
+
+    path: Path
+    action: str  # send | skip | fail
+    is_folder: bool = False
+    bytes: int = 0
+    name: str = ""
+    renamed: bool = False
+    reason: str = ""
 
 
 def _is_readable(pattern: str) -> bool:

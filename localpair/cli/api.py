@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from localpair.pairing.attempt import Pairing
     from localpair.pairing.host import Hosting
     from localpair.pairing.listen import Listening
+    from localpair.selection import PlannedEntry, Selection
     from localpair.settings import Approver, Chooser
     from localpair.transfer.housekeeping import KeptPart
     from localpair.trust import store as trust
@@ -50,6 +51,7 @@ class Api(Protocol):
     async def acquire_addresses(
         self, *, peer_wait: float, on_attempt: Callable[[AddressAttempt], None]
     ) -> AddressReport: ...
+    def preview_files(self, paths: Sequence[Path], selection: Selection) -> Iterator[PlannedEntry]: ...
     def kept_parts(self, folder: Path) -> list[KeptPart]: ...
     def overdue_parts(self, parts: list[KeptPart]) -> list[KeptPart]: ...
     def remove_parts(self, folder: Path, parts: Iterable[KeptPart]) -> list[KeptPart]: ...

@@ -161,6 +161,7 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("device", metavar="DEVICE", help="its name, its id, or the beginning of its id")
     parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a file or folder")
     _add_selection(parser)
+    parser.add_argument("--dry-run", action="store_true", help=helptexts.DRY_RUN)
     _add_port(parser)
     _add_timeout(parser, ATTEMPT_S)
     _add_json(parser)
@@ -374,7 +375,13 @@ _BUILDERS: Final[dict[str, Callable[[argparse.Namespace], options.Command]]] = {
     "diagnose": _diagnose,
     "devices": _devices,
     "send": lambda given: options.Send(
-        given.device, tuple(given.paths), given.timeout, given.port, given.json, _selection(given)
+        given.device,
+        tuple(given.paths),
+        given.timeout,
+        given.port,
+        given.json,
+        _selection(given),
+        given.dry_run,
     ),
     "listen": lambda given: options.Listen(
         given.receive, given.timeout, given.once, given.port, given.json, _terms(given), given.yes

@@ -117,6 +117,7 @@ files and folders. It must run `localpair listen`.
 examples:
   localpair send kitchen report.pdf photos/
   localpair send kitchen project --exclude .git --exclude '*.o'
+  localpair send kitchen project --dry-run     shows what that would send
 """,
     ),
     "listen": (
@@ -166,6 +167,7 @@ SEND: Final = "a file or folder to send once paired; may be given several times"
 EXCLUDE: Final = (
     "leave out what is called so, such as *.tmp, cache/ or photos/raw; may be given several times"
 )
+DRY_RUN: Final = "only show what would be sent, left out and renamed; nobody is called"
 LINKS: Final = "links inside a folder: skip leaves them out (default), follow sends what they point to"
 RECEIVE: Final = (
     "store what the other device sends in DIR (localpair-received in it, if it holds hidden files)"

@@ -120,7 +120,10 @@ class Devices:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """``localpair send``: find a paired device again and send to it. ``timeout`` in seconds."""
+    """``localpair send``: find a paired device again and send to it. ``timeout`` in seconds.
+
+    With ``dry_run`` nobody is called: what would be sent is shown.
+    """
 
     device: str
     paths: tuple[Path, ...]
@@ -128,6 +131,7 @@ class Send:
     port: int = 0
     json: bool = False
     selection: Selection = EVERYTHING
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,9 @@ def needs_output(command: Command) -> bool:
             return command.action == "list" or (command.action == "parts" and not command.remove)
         case Diagnose():
             return command.output is None or command.merge is not None
-        case Join() | Send() | Listen():
+        case Send():
+            return command.dry_run
+        case Join() | Listen():
             return False
         case _:
             return True

@@ -20,6 +20,7 @@ from localpair.selection import EVERYTHING, Selection
 from localpair.settings import ReceiveRequest
 from localpair.terms import Existing, NameConflict, Terms
 from localpair.transfer.housekeeping import kept_parts, overdue_parts, remove_parts
+from localpair.transfer.preview import preview_files
 from localpair.trust.store import TrustStore
 
 __all__ = [
@@ -211,6 +212,7 @@ class Api:
     def TrustStore(self) -> TrustStore:  # noqa: N802 - a class over there
         return TrustStore(self.home)
 
+    preview_files = staticmethod(preview_files)
     kept_parts = staticmethod(kept_parts)
     overdue_parts = staticmethod(overdue_parts)
     remove_parts = staticmethod(remove_parts)

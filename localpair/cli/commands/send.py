@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from localpair.cli import files
+from localpair.cli.output import results
 from localpair.cli.sessions import pair_and_carry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from localpair.cli.context import Context
     from localpair.cli.options import Send
+    from localpair.cli.output.output import Output
+    from localpair.selection import PlannedEntry
 
 
 async def run(command: Send, context: Context) -> None:
-    """Send files to a device that listens. Raises what the library raises."""
+    """Send files to a device that listens, or show what that would send. Raises what the library raises."""
     paths = files.sendable(command.paths, context.output.talk)
     store = context.api.TrustStore()
     record = store.get(command.device)
+    if command.dry_run:
+        await _preview(context.api.preview_files(paths, command.selection), context.output)
+        return
     settings = context.api.Settings(timeout=command.timeout, port=command.port, gives=True)
     async with context.api.reach(record.device_id, settings, store=store) as reaching:
         await pair_and_carry(reaching, context.output, send=paths, selection=command.selection)
+
+
+async def _preview(entries: Iterable[PlannedEntry], output: Output) -> None:
+    """Show each entry, and what all of them come to."""
+    plan = results.PlanMade()
+    for entry in entries:
+        output.show(entry)
+        plan = plan.and_one(entry)
+        await asyncio.sleep(0)  # an interruption is heard in between
+    output.show(plan)

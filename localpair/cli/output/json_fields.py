@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from localpair import events
 from localpair.cli.output import results
+from localpair.selection import PlannedEntry
 
 if TYPE_CHECKING:
     from localpair.candidate import Candidate
@@ -38,6 +39,8 @@ def of_item(item: results.Item) -> tuple[str, Fields]:
             | events.Received()
         ):
             return _of_payload(item)
+        case PlannedEntry() | results.PlanMade():
+            return _of_plan(item)
         case events.AddressAttempt() | events.OwnAddressSeen():
             return "address", _of_address(item)
         case events.Judged():
@@ -120,6 +123,29 @@ def _of_prompt(
                 "addresses": [of_candidate(one) for one in item.addresses],
                 "message": problem.message if problem is not None else None,
                 "hint": problem.hint if problem is not None else None,
+            }
+
+
+def _of_plan(item: PlannedEntry | results.PlanMade) -> tuple[str, Fields]:
+    match item:
+        case PlannedEntry():
+            return "planned", {
+                "path": str(item.path),
+                "action": item.action,
+                "kind": "folder" if item.is_folder else "file",
+                "bytes": item.bytes,
+                "name": item.name,
+                "renamed": item.renamed,
+                "reason": item.reason,
+            }
+        case results.PlanMade():
+            return "plan", {
+                "files": item.files,
+                "folders": item.folders,
+                "bytes": item.bytes,
+                "renamed": item.renamed,
+                "failing": item.failing,
+                "skipped": dict(item.skipped),
             }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from localpair.events import Event
 from localpair.limits import FAILURES_NAMED
 from localpair.rules import NO_RULE
+from localpair.selection import PlannedEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,6 +107,33 @@ class NotCarried:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanMade:
+    """All that a transfer would come across has been shown: what it comes to."""
+
+    files: int = 0
+    folders: int = 0
+    bytes: int = 0
+    renamed: int = 0
+    failing: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    def and_one(self, entry: PlannedEntry) -> PlanMade:
+        """The same with one entry more."""
+        if entry.action == "skip":
+            skipped = {**self.skipped, entry.reason: self.skipped.get(entry.reason, 0) + 1}
+            return replace(self, skipped=skipped)
+        if entry.action == "fail":
+            return replace(self, failing=self.failing + 1)
+        return replace(
+            self,
+            files=self.files + (not entry.is_folder),
+            folders=self.folders + entry.is_folder,
+            bytes=self.bytes + entry.bytes,
+            renamed=self.renamed + entry.renamed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SessionClosed:
     """A session has ended: what it carried, and why it ended early if it did."""
 
@@ -163,6 +191,8 @@ Fact: TypeAlias = (
     | ConflictAsked
     | AnswerTaken
     | NetworkVerdict
+    | PlannedEntry
+    | PlanMade
     | SessionClosed
 )
 Item: TypeAlias = Event | Fact

@@ -10,6 +10,7 @@ from localpair.causes.vocabulary import Confidence
 from localpair.cli.output import results
 from localpair.cli.terminal.text import count, printable, seconds, size, table, wrapped
 from localpair.rules import NO_RULE, Acceptance
+from localpair.selection import PlannedEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,10 @@ class Screen:
                 self._show_waiting(item)
             case events.Progress():
                 self._bars.update(item)
+            case PlannedEntry():
+                self._lines([_planned(item)])
+            case results.PlanMade():
+                self._lines(_plan(item))
             case results.SessionClosed():
                 self._bars.end()
                 self._lines(_closed(item))
@@ -231,12 +236,35 @@ def _closed(item: results.SessionClosed) -> list[str]:
     if item.unchanged:
         lines.append(f"{count(item.unchanged, 'file')} already there, and not sent again.")
     for why, left in item.skipped.items():
-        one, several, words = _LEFT_OUT.get(why, ("file", "files", why))
-        lines.append(f"{left.count} {one if left.count == 1 else several} {words}:")
+        lines.append(_left_out(why, left.count).removesuffix(".") + ":")
         lines += [f"  {printable(path)}" for path in left.first]
         if left.count > len(left.first):
             lines.append(f"  and {left.count - len(left.first)} more")
     return lines
+
+
+def _planned(item: PlannedEntry) -> str:
+    path = printable(str(item.path))
+    if item.action != "send":
+        return f"{item.action}  {path} ({printable(item.reason)})"
+    line = f"send  {path}" + ("/" if item.is_folder else f" ({size(item.bytes)})")
+    return line + (f" as {printable(item.name)}" if item.renamed else "")
+
+
+def _plan(item: results.PlanMade) -> list[str]:
+    lines = [
+        f"Would send {count(item.files, 'file')}, {size(item.bytes)}, in {count(item.folders, 'folder')}."
+    ]
+    if item.renamed:
+        lines.append(f"{item.renamed} under another name than here.")
+    if item.failing:
+        lines.append(f"{item.failing} could not be sent.")
+    return lines + [_left_out(why, number) for why, number in item.skipped.items()]
+
+
+def _left_out(why: str, number: int) -> str:
+    one, several, words = _LEFT_OUT.get(why, ("file", "files", why))
+    return f"{number} {one if number == 1 else several} {words}."
 
 
 _LEFT_OUT: Final = {

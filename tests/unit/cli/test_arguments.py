@@ -86,6 +86,7 @@ _ALL_OPTIONS = PairOptions(
             "send kitchen a --exclude *.o --exclude cache/ --links follow",
             Send("kitchen", (Path("a"),), 20.0, selection=Selection(("*.o", "cache/"), Links.FOLLOW)),
         ),
+        ("send kitchen a --dry-run", Send("kitchen", (Path("a"),), 20.0, dry_run=True)),
         ("host --send a --exclude b", Host(PairOptions(send=(Path("a"),), selection=Selection(("b",))))),
         ("listen", Listen(Path())),
         ("listen --allow-hidden", Listen(Path(), terms=Terms(allow_hidden=True))),

@@ -22,6 +22,7 @@ from localpair.transfer import directory_handle as folders
 from localpair.transfer import parts, placing
 from localpair.transfer.directory_handle import _HandleFolder, _PathFolder
 from localpair.transfer.inbox import Inbox, is_disk_full
+from localpair.transfer.preview import preview_files
 from localpair.transfer.walk import LeftOut, SourceEntry, count, offered, top_sources, walk
 from localpair.wire.payload import Kind
 
@@ -536,6 +537,22 @@ def test_what_is_excluded_is_left_out_with_all_that_is_in_it(tmp_path: Path) -> 
     assert [path.name for path in left_out] == ["cache", "a.tmp", "b.tmp"]
     assert offered(top_sources(tops), selection) == ["d"]
     assert list(count(top_sources(tops), selection))[-1] == (1, 1)
+
+
+def test_a_preview_shows_what_sending_comes_across(tmp_path: Path) -> None:
+    for name in ("d/A", "d/a", "d/nul.txt", "d/x.tmp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("123")
+    os.mkfifo(tmp_path / "d/pipe")
+    shown = preview_files([tmp_path / "d"], Selection(("*.tmp",)))
+    assert [(one.path.name, one.action, one.bytes, one.name, one.renamed, one.reason) for one in shown] == [
+        ("d", "send", 0, "d", False, ""),
+        ("A", "send", 3, "d/A", False, ""),
+        ("a", "send", 3, "d/a (1)", True, ""),
+        ("nul.txt", "send", 3, "d/_nul.txt", True, ""),
+        ("pipe", "skip", 0, "", False, "special"),
+        ("x.tmp", "skip", 0, "", False, "excluded"),
+    ]
 
 
 def test_special_files_inside_are_left_out_and_given_ones_our_own_error(tmp_path: Path) -> None:

@@ -167,6 +167,35 @@ def test_send_reaches_the_device_that_is_meant(
     assert main(["send", "Anna's laptop", str(file.parent / "missing")], api) == 2
 
 
+def test_a_dry_run_shows_what_would_be_sent_and_calls_nobody(
+    api: Api, paired: DeviceRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir()
+    for name in (".rc", "a.txt", "b.o"):
+        (folder / name).write_bytes(b"12345")
+    (folder / "link").symlink_to("a.txt")
+    words = ["send", "Anna's laptop", str(folder), "--exclude", "*.o", "--dry-run"]
+    assert main([*words, "--json"], api) == 0
+    *planned, plan, done = _json(capsys)
+    assert [(Path(one["path"]).name, one["action"], one["name"], one["reason"]) for one in planned] == [
+        ("d", "send", "d", ""), (".rc", "send", "d/_.rc", ""), ("a.txt", "send", "d/a.txt", ""),
+        ("b.o", "skip", "", "excluded"), ("link", "skip", "", "link"),
+    ]  # fmt: skip
+    assert [one["renamed"] for one in planned] == [False, True, False, False, False]
+    assert (plan["event"], plan["files"], plan["folders"], plan["bytes"]) == ("plan", 2, 1, 10)
+    assert (plan["renamed"], plan["skipped"]) == (1, {"excluded": 1, "link": 1})
+    assert done["event"] == "done"
+    assert main(words, api) == 0
+    shown = capsys.readouterr().out
+    assert f"send  {folder}/.rc (5 bytes) as d/_.rc\n" in shown
+    assert f"skip  {folder}/link (link)\n" in shown
+    assert "Would send 2 files, 10 bytes, in 1 folder.\n1 under another name than here.\n" in shown
+    assert "1 link left out (--links).\n" in shown
+    assert api.reached == ""
+    assert main([*words[:1], "nobody", *words[2:]], api) == 2
+
+
 def test_listen_serves_until_the_time_is_up_and_one_failure_ends_alone(
     api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

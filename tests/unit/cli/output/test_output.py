@@ -42,6 +42,7 @@ from localpair.errors import (
     WireError,
 )
 from localpair.rules import DeviceRule
+from localpair.selection import PlannedEntry
 from localpair.settings import ReceiveRequest
 from localpair.terms import NameConflict
 from run_facts import joiner
@@ -83,6 +84,8 @@ ITEMS: list[results.Item] = [
     events.Waiting("Trying 10.0.0.1.", STEADY, 12.0),
     events.SealedHeard(),
     results.NetworkVerdict("heard", "1 device heard.", {"devices": 1, "sealed": True}),
+    PlannedEntry(Path("d/.rc"), "send", bytes=4, name="d/_.rc", renamed=True),
+    results.PlanMade(1, 2, 3, 4, 5, {"excluded": 6}),
     results.SessionClosed(
         PEER,
         results.Carried().and_one(SENT),
