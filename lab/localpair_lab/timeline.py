@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 Kind = Literal["run", "action", "event", "json", "stdout", "stderr", "helper", "trace"]
+CLOCK = "clock.json"
+"""What the clock of captures showed at second 0."""
 SECRET_FIELDS = ("offer",)  # the offer's text holds the pair's secret; no artifact shows it
 
 
@@ -86,7 +88,8 @@ class Record:
         self.timeline.append(TimelineEntry(at, kind, who, text))
 
     def write(self, folder: Path) -> None:
-        """``timeline.txt`` for people, ``timeline.jsonl`` for programs, a log for each action."""
+        """``timeline.txt`` for people, ``timeline.jsonl`` for programs, the captures' clock, a log for each action."""
+        (folder / CLOCK).write_text(json.dumps({"began_ns": self.began_ns}), encoding="utf-8")
         ordered = sorted(self.timeline, key=lambda entry: entry.at)
         (folder / "timeline.txt").write_text("".join(f"{entry}\n" for entry in ordered), encoding="utf-8")
         lines = (

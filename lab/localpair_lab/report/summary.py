@@ -14,6 +14,8 @@ BAD = ("failed", "broken", "passed unexpectedly")
 class SummaryRow:
     """One cell on one engine. ``word`` is ``passed``, ``failed``, ``broken``, ``unsupported``, ``expected
     failure``, or ``passed unexpectedly``. ``came`` is what came of its main action, ``after_s`` after how long.
+    ``product`` is what was played, where that is not localpair alone. ``page`` is the run's, from the suite's on;
+    ``tried_again`` says what was broken at first.
     """
 
     theme: str
@@ -28,6 +30,9 @@ class SummaryRow:
     came: str = ""
     path: str = ""
     after_s: float = 0.0
+    product: str = ""
+    page: str = ""
+    tried_again: str = ""
 
 
 def summary_table(results: Iterable[SummaryRow]) -> Iterator[tuple[str, str]]:

@@ -42,7 +42,7 @@ class Room:
     gap: int
 
 
-WIDE = Room(sides=2, machine=(150, 290), network=(150, 250), gap=84)
+WIDE = Room(sides=2, machine=(150, 290), network=(150, 250), gap=64)
 NARROW = Room(sides=1, machine=(190, 190), network=(124, 124), gap=46)
 """Fits a telephone that is held upright."""
 
@@ -51,7 +51,7 @@ NARROW = Room(sides=1, machine=(190, 190), network=(124, 124), gap=46)
 class TextLine:
     """One line of words: where it begins, how high its letters are, and what it is (a class of the style sheet).
 
-    ``rest`` goes on behind it, as what ``rest_kind`` says.
+    ``rest`` goes on behind it, as what ``rest_kind`` says. ``most`` letters fit where the words come later.
     """
 
     x: int
@@ -61,6 +61,7 @@ class TextLine:
     size: int = 12
     rest: str = ""
     rest_kind: str = ""
+    most: int = 0
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -134,7 +135,7 @@ class _Placed:
 
 
 def laid_out(arrangement: Arrangement, room: Room, *, status: bool = False) -> Layout:
-    """Every box and wire; with ``status`` each machine has an empty line for what its screen says."""
+    """Every box and wire; with ``status`` each device has an empty line for what its screen says."""
     left_width = _machine_width(arrangement.left, room)
     right_width = _machine_width(arrangement.right, room)
     network_width = _network_width(arrangement.networks, room)
@@ -212,8 +213,8 @@ def _machine(machine: MachineText, x: int, y: int, width: int, *, status: bool) 
         lines.extend(_port_lines(port, x + PAD, lines[-1].y + LINE, inner))
     for note in machine.notes:
         lines.extend(_note_lines(note, x + PAD, lines[-1].y + LINE, inner))
-    if status:
-        lines.append(TextLine(x + PAD, lines[-1].y + LINE, "", "status"))
+    if status and machine.role == "device":
+        lines.append(TextLine(x + PAD, lines[-1].y + LINE, "", "status", most=int(inner / LETTER)))
     box = Box(machine.name, machine.role, x, y, width, lines[-1].y + PAD - y, tuple(lines))
     return _Placed(box, heights)
 

@@ -126,4 +126,5 @@ def _text(line: TextLine) -> str:
         else ""
     )
     place = f"x='{line.x}' y='{line.y}' font-size='{line.size}'"
+    place += f" data-most='{line.most}'" if line.most else ""
     return f"<text class='{line.kind}' {place}>{escape(line.text)}{rest}</text>"

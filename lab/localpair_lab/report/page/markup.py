@@ -1,0 +1,42 @@
+"""HTML that cannot be broken by what devices say: text is escaped unless it was made here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from typing import TypeAlias
+
+
+class Markup(str):
+    """HTML that is right as it stands; whoever makes one answers for it."""
+
+    __slots__ = ()
+
+
+Content: TypeAlias = "str | Markup | Iterable[str | Markup]"
+_VOID = frozenset({"input", "br", "hr", "meta", "link"})
+_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127), "�")
+
+
+def text(value: str) -> Markup:
+    """Words as they are to be read; control characters, which no page can hold, as one that stands for them."""
+    return value if isinstance(value, Markup) else Markup(escape(value.translate(_CONTROLS)))
+
+
+def joined(parts: Content, between: str = "") -> Markup:
+    """All parts, escaped where they are no markup."""
+    if isinstance(parts, str):
+        return text(parts)
+    return Markup(text(between).join(text(part) for part in parts))
+
+
+def tag(name: str, content: Content = "", /, **attributes: str | bool | None) -> Markup:
+    """One element. Attributes: ``class_`` is ``class``, ``data_at`` is ``data-at``; False and None leave one out."""
+    told = "".join(
+        f" {key.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{text(value)}"')
+        for key, value in attributes.items()
+        if value is not None and value is not False
+    )
+    if name in _VOID:
+        return Markup(f"<{name}{told}>")
+    return Markup(f"<{name}{told}>{joined(content)}</{name}>")
