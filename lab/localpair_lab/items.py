@@ -212,11 +212,19 @@ class ScenarioItem(pytest.Item):
             keep=option("--lab-keep"),
             pcap=option("--lab-pcap"),
             trace=option("--lab-trace"),
+            page=_pages(self.config, self._page()),
         )
 
     def _folder(self) -> Path:
-        name = self.name.replace("[", "-").replace("]", "")
-        return _artifacts(self.config) / self.cell.theme / name
+        return _artifacts(self.config) / self._place()
+
+    def _place(self) -> Path:
+        """Of what belongs to this play, in a folder that holds such of all."""
+        return Path(self.cell.theme, self.name.replace("[", "-").replace("]", ""))
+
+    def _page(self) -> Path:
+        place = self._place()
+        return place.with_name(f"{place.name}.html")
 
     def _note(self, outcome: Outcome) -> None:
         """Properties for JUnit and for the summary; they travel from workers with the report."""
@@ -234,8 +242,13 @@ class ScenarioItem(pytest.Item):
             "lab_came": outcome.came,
             "lab_after_s": round(outcome.after_s, 3),
             "lab_references": " ".join(self.cell.scenario.references),
+            "lab_page": self._page().as_posix() if self._is_on_a_page(outcome) else "",
         }
         self.user_properties.extend(properties.items())
+
+    def _is_on_a_page(self, outcome: Outcome) -> bool:
+        """Whether there was a run that a page could tell of, and somebody wants pages."""
+        return bool(self.config.getoption("--lab-html")) and outcome.verdict is not Verdict.UNSUPPORTED
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The lab's own words for its verdicts; pytest's for everything else."""
@@ -264,6 +277,12 @@ def _semaphore(config: pytest.Config) -> Path:
 
 def _artifacts(config: pytest.Config) -> Path:
     return Path(config.invocation_params.dir, str(config.getoption("--lab-artifacts")))
+
+
+def _pages(config: pytest.Config, place: Path) -> Path | None:
+    """A place in the folder of pages; None where nobody wants any."""
+    folder = config.getoption("--lab-html")
+    return Path(config.invocation_params.dir, str(folder), place) if folder else None
 
 
 async def _pause(running: Running, outcome: Outcome) -> None:

@@ -74,6 +74,9 @@ def _add_keeping(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--lab-trace", action="store_true", help="what each localpair does on the network, in the timelines"
     )
+    group.addoption(
+        "--lab-html", metavar="DIR", help="a page for each run, and index.html, which leads to them"
+    )
     group.addoption("--lab-table", metavar="FILE", help="bring the table of results in a page up to date")
     group.addoption("--lab-artifacts", default=str(ARTIFACTS), metavar="DIR", help="where artifacts go")
 

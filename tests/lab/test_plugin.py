@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -284,3 +285,34 @@ def test_the_table_of_a_page_is_brought_up_to_date(lab: Lab) -> None:
     code, text = lab.run("--lab-table=conftest.py")
     assert code == pytest.ExitCode.USAGE_ERROR
     assert "--lab-table conftest.py: there is no <!-- table: begin -->" in text
+
+
+def test_pages_are_written_for_each_run_and_for_all(lab: Lab) -> None:
+    lab.write("good", GOOD)
+    lab.write("bad", GOOD.replace("outcome: paired", "outcome: failed"))
+    files = [f"scenarios/theme/{name}.yaml" for name in ("good", "bad")]
+    code, told = lab.run(*files, "--lab-html=pages", "--lab-repeat=2")
+    assert code == 1
+    assert f"page: {lab.folder / 'pages' / 'index.html'}" in told
+    index = (lab.folder / "pages" / "index.html").read_text()
+    links = re.findall(r'href="(theme/[^"]+)"', index)
+    assert len(links) == 8
+    titles = [
+        re.findall(r"<title>(.*)</title>", (lab.folder / "pages" / link).read_text())[0] for link in links
+    ]
+    assert sorted(set(titles)) == [
+        "theme/bad [post]: failed",
+        "theme/bad [pre]: failed",
+        "theme/good [post]: passed",
+        "theme/good [pre]: passed",
+    ]
+    assert f"{' '.join(files)} --lab-html=pages --lab-repeat=2" in index
+
+
+def test_what_was_not_played_has_no_page(lab: Lab) -> None:
+    lab.write("good", GOOD)
+    code, _ = lab.run("scenarios", "--lab-html=pages", MISSING="nat")
+    assert code == 0
+    index = (lab.folder / "pages" / "index.html").read_text()
+    assert "unsupported" in index
+    assert 'href="theme' not in index

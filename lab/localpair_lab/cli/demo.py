@@ -15,7 +15,7 @@ from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.paths import ARTIFACTS
 from localpair_lab.plan.topology import Node
 from localpair_lab.report.describe import machine_notes, network_notes
-from localpair_lab.report.failure import failure_report
+from localpair_lab.report.failure import PAGE, failure_report
 from localpair_lab.report.graph import draw
 from localpair_lab.report.narrative import Sentence, narrative
 from localpair_lab.run.runner import RunOptions, run_cell
@@ -83,4 +83,5 @@ def _end(cell: PlannedCell, outcome: Outcome, picture: Path) -> int:
     out(f"  picture   {picture}")
     out(f"  timeline  {FOLDER / 'timeline.txt'}")
     out(f"  captures  {FOLDER / 'captures'}")
+    out(f"  page      {FOLDER / PAGE}")
     return 0

@@ -91,6 +91,10 @@ def _add_playing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     running.add_argument("--cell", default="", help="only this cell of the matrix")
     running.add_argument("--keep", action="store_true", help="keep artifacts and captures")
     running.add_argument(
+        "--html", default="", metavar="PATH",
+        help="a page of the run: FILE.html, or a folder for several and an index.html that leads to them",
+    )  # fmt: skip
+    running.add_argument(
         "--trace", action="store_true",
         help="what each localpair does on the network, in the timeline; it is kept",
     )  # fmt: skip

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from localpair_lab.cli.output import GREEN, RED, complain, out, painted, talk
+from localpair_lab.cli.pages import play_name, run_pages
 from localpair_lab.cli.selection import chosen, files
-from localpair_lab.engines.base import Running
+from localpair_lab.engines.base import Engine, Running
 from localpair_lab.engines.registry import engine_names, make_engine
 from localpair_lab.errors import LabError
-from localpair_lab.judge.verdict import Verdict
-from localpair_lab.loading.cases import planned
+from localpair_lab.judge.verdict import Outcome, Verdict
+from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.paths import ARTIFACTS
 from localpair_lab.report.failure import failure_report
 from localpair_lab.run.runner import RunOptions, run_cell
@@ -42,27 +43,38 @@ def run(options: argparse.Namespace) -> int:
         raise LabError(
             f"no scenario has a cell {options.cell!r}", hint="localpair-lab list shows what there is"
         )
+    engines = engine_names(options.engine)
+    pages = run_pages(options.html, cells, engines)
     bad = 0
-    for name in engine_names(options.engine):
+    for name in engines:
         engine = make_engine(name, vars(options))
         for cell in cells:
-            folder = ARTIFACTS / cell.theme / "-".join(filter(None, (cell.loaded.name, name, cell.cell.name)))
-            run_options = RunOptions(
-                keep=options.keep or options.trace,  # what somebody wants to read
-                pcap="always" if options.keep else "fail",
-                trace=options.trace,
-            )
-            outcome = asyncio.run(run_cell(cell, engine, folder, run_options))
+            outcome = _play(cell, engine, options, pages.place(cell, name))
+            pages.note(cell, outcome)
             bad += outcome.verdict in (Verdict.FAILED, Verdict.BROKEN)
-            colour = GREEN if outcome.verdict is Verdict.PASSED else RED
-            word = painted(f"{outcome.verdict:<12}", colour)
-            paired = f"  paired in {outcome.paired_ms:.0f} ms, {outcome.path}" if outcome.paired_ms else ""
-            out(f"{word} {cell.title} on {name}  {outcome.elapsed_s:.2f} s{paired}")
-            if outcome.verdict is not Verdict.PASSED:
-                out(failure_report(cell, outcome, Path.cwd()))
-            elif outcome.folder is not None:
-                out(f"             artifacts  {outcome.folder}")
+    if page := pages.finish():
+        talk(f"page: {page}")
     return 1 if bad else 0
+
+
+def _play(cell: PlannedCell, engine: Engine, options: argparse.Namespace, page: Path | None) -> Outcome:
+    """One play, told."""
+    run_options = RunOptions(
+        keep=options.keep or options.trace,  # what somebody wants to read
+        pcap="always" if options.keep else "fail",
+        trace=options.trace,
+        page=page,
+    )
+    folder = ARTIFACTS / cell.theme / play_name(cell, engine.name)
+    outcome = asyncio.run(run_cell(cell, engine, folder, run_options))
+    word = painted(f"{outcome.verdict:<12}", GREEN if outcome.verdict is Verdict.PASSED else RED)
+    paired = f"  paired in {outcome.paired_ms:.0f} ms, {outcome.path}" if outcome.paired_ms else ""
+    out(f"{word} {cell.title} on {engine.name}  {outcome.elapsed_s:.2f} s{paired}")
+    if outcome.verdict is not Verdict.PASSED:
+        out(failure_report(cell, outcome, Path.cwd()))
+    elif outcome.folder is not None:
+        out(f"             artifacts  {outcome.folder}")
+    return outcome
 
 
 # --- A network that stands ---

@@ -13,6 +13,8 @@ from localpair_lab.loading.problems import nearby
 from localpair_lab.oracle.judge import judge_actions
 from localpair_lab.oracle.words import grouped_ways, way_words
 
+PAGE = "report.html"
+"""The run's page, among its artifacts."""
 TIMELINE_LINES = 14
 BESIDE = ("helper  ", "trace  ")  # kinds of lines that are too many to be shown
 AROUND = 1  # lines of the scenario above and below the failing one
@@ -96,6 +98,7 @@ def _timeline(outcome: Outcome) -> Iterator[str]:
 def _next(cell: PlannedCell, outcome: Outcome, root: Path) -> Iterator[str]:
     if outcome.folder is not None:
         yield f"  artifacts  {nearby(outcome.folder, root)}"
+        yield f"  page       {nearby(outcome.folder / PAGE, root)}"
     yield f"  again      {again(cell, outcome.engine, root)}"
 
 

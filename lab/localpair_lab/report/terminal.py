@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from localpair_lab.loading.cases import scenario_names
 from localpair_lab.paths import SCENARIOS
+from localpair_lab.report.page.write import write_suite_page
 from localpair_lab.report.results_page import write_table
 from localpair_lab.report.summary import SummaryRow, reasons, summary_table, totals
 
@@ -23,6 +25,10 @@ def summarize(terminal: pytest.TerminalReporter, reports: Iterable[Any]) -> None
     terminal.write_line("")
     for line in (*reasons(results), *totals(results)):
         terminal.write_line(line)
+    if folder := terminal.config.getoption("--lab-html"):
+        called = terminal.config.invocation_params
+        command = shlex.join(["pytest", *map(str, called.args)])
+        terminal.write_line(f"page: {write_suite_page(results, Path(called.dir, folder), command)}")
     if page := terminal.config.getoption("--lab-table"):
         write_table(Path(page), results, scenario_names(SCENARIOS))
 
@@ -44,6 +50,9 @@ def _results(reports: Iterable[Any]) -> Iterator[SummaryRow]:
                 came=known["lab_came"],
                 path=known["lab_path"],
                 after_s=known["lab_after_s"],
+                product=known.get("lab_product", ""),
+                page=known["lab_page"],
+                tried_again=known.get("lab_tried_again", ""),
             )
 
 

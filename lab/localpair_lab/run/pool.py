@@ -52,7 +52,7 @@ class PlaySetting:
 @dataclass(frozen=True, slots=True)
 class Task:
     """One play: artifacts go into ``folder``, and are kept as ``keep`` and ``pcap`` say; ``tokens`` is the folder of
-    the pool of tokens. ``trace``: the product's traces are part of the timeline.
+    the pool of tokens. ``trace``: the product's traces are part of the timeline. ``page``: where the run's page goes.
     """
 
     cell: PlannedCell
@@ -62,6 +62,7 @@ class Task:
     keep: bool = False
     pcap: str = "fail"
     trace: bool = False
+    page: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,9 @@ def _once(task: Task, engine: Engine, pause: Pause | None) -> Outcome:
             held.keep(WEIGHT_STANDING)
             asyncio.get_running_loop().call_later(BUSY_S, held.keep, 0)
 
-        run_options = RunOptions(keep=task.keep, pcap=task.pcap, trace=task.trace, pause=pause, stands=stands)
+        run_options = RunOptions(
+            keep=task.keep, pcap=task.pcap, trace=task.trace, page=task.page, pause=pause, stands=stands
+        )
         return asyncio.run(carry_out(task.cell, engine, folder, run_options))
 
 

@@ -16,6 +16,8 @@ from localpair_lab.judge.expectations import check, main_action, outcome_of
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.plan.model import as_json
+from localpair_lab.report.failure import PAGE
+from localpair_lab.report.page.write import write_run_page
 from localpair_lab.run.player import play
 from localpair_lab.timeline import Record
 
@@ -28,12 +30,14 @@ Pause = Callable[[Running, Outcome], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """What becomes of a run's artifacts: kept always, or only when it did not pass. ``pause`` is called on
-    failure, ``stands`` when the network does. ``trace``: the product's traces are part of the timeline.
+    failure, ``stands`` when the network does. ``trace``: the product's traces are part of the timeline. ``page``: where
+    the run's page goes, also where its artifacts do not stay.
     """
 
     keep: bool = False
     pcap: str = "fail"
     trace: bool = False
+    page: Path | None = None
     pause: Pause | None = None
     stands: Callable[[], None] | None = None
 
@@ -65,7 +69,14 @@ async def carry_out(cell: PlannedCell, engine: Engine, folder: Path, run_options
         outcome = Outcome(Verdict.BROKEN, engine.name, folder, reason=error.message, hint=error.hint)
     elapsed = time.monotonic() - started
     outcome = replace(outcome, elapsed_s=elapsed, own_cost_s=max(0.0, elapsed - outcome.own_cost_s))
+    places = [run_options.page, folder / PAGE if _stays(outcome, run_options) else None]
+    write_run_page(cell, outcome, folder, [place for place in places if place is not None])
     return _tidied(outcome, run_options)
+
+
+def _stays(outcome: Outcome, run_options: RunOptions) -> bool:
+    """Whether the run's folder is kept."""
+    return outcome.verdict is not Verdict.PASSED or run_options.keep or run_options.pcap == "always"
 
 
 def _prepare(cell: PlannedCell, folder: Path) -> None:
@@ -134,7 +145,7 @@ def _tidied(outcome: Outcome, run_options: RunOptions) -> Outcome:
         return outcome
     if run_options.pcap == "never" or (run_options.pcap == "fail" and outcome.verdict is Verdict.PASSED):
         shutil.rmtree(folder / "captures", ignore_errors=True)
-    if outcome.verdict is Verdict.PASSED and not run_options.keep and run_options.pcap != "always":
+    if not _stays(outcome, run_options):
         shutil.rmtree(folder, ignore_errors=True)
         return replace(outcome, folder=None)
     return outcome

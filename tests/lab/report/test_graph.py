@@ -70,6 +70,7 @@ def test_mermaid_joins_every_interface(cell: PlannedCell) -> None:
         (["validate", "two-inner-routers"], 0, "1 file, 1 cell: all good"),
         (["graph", "flat", "--cell", "pre"], 3, "hint: did you mean"),
         (["shell", "alice"], 3, "no network stands"),
+        (["run", "flow/flat", "--engine", "namespace", "--html", "a.html"], 3, "hint: name a folder"),
         (["down"], 0, "no network stands"),
     ],
 )
@@ -204,7 +205,8 @@ def test_the_demo_ends_with_a_verdict_and_says_apart_how_long_it_took(
 ) -> None:
     outcome = Outcome(Verdict.PASSED, "namespace", paired_ms=328.4)
     assert _end(CELLS[0], outcome, tmp_path / "picture.svg") == 0
-    verdict, took, *_ = capsys.readouterr().out.splitlines()
+    verdict, took, *_, page = capsys.readouterr().out.splitlines()
+    assert page.endswith("artifacts/demo/report.html")
     assert "oracle" in verdict
     assert "328" not in verdict, "the oracle says whether and how, not how fast"
     assert "328 ms" in took

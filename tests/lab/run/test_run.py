@@ -192,6 +192,29 @@ def test_helpers_are_ready_before_the_first_action(cell_of: CellOf, tmp_path: Pa
     assert "bob:squat-0" in (tmp_path / "artifacts" / "timeline.txt").read_text()
 
 
+def test_a_run_leaves_its_page_where_its_artifacts_stay(cell_of: CellOf, tmp_path: Path) -> None:
+    cell = cell_of(TWO_DEVICES + EXPECT)
+    outcome = run(cell, FakeEngine({"FAKE_host_mood": "crash"}), tmp_path)
+    assert outcome.folder is not None
+    html = (outcome.folder / "report.html").read_text()
+    assert "starts on bob" in html
+    assert html.count("wanted: host on bob should end paired") == 1
+    kept = run(cell, FakeEngine(), tmp_path).folder
+    assert kept is not None
+    assert "<title>test/example: passed</title>" in (kept / "report.html").read_text()
+
+
+def test_a_page_that_somebody_wants_outlives_the_artifacts(cell_of: CellOf, tmp_path: Path) -> None:
+    page = tmp_path / "pages" / "one.html"
+    played = run_cell(
+        cell_of(TWO_DEVICES + EXPECT), FakeEngine(), tmp_path / "artifacts", RunOptions(page=page)
+    )
+    outcome = asyncio.run(played)
+    assert outcome.folder is None
+    assert not (tmp_path / "artifacts").exists()
+    assert "is paired" in page.read_text()
+
+
 def test_what_an_engine_cannot_do_is_no_failure(cell_of: CellOf, tmp_path: Path) -> None:
     cell = cell_of(TWO_DEVICES + EXPECT)
     assert run(cell, FakeEngine(missing="nat"), tmp_path).verdict is Verdict.UNSUPPORTED
@@ -215,6 +238,7 @@ def test_a_failure_is_told_with_its_line_the_oracle_and_the_way_to_play_it_again
         "oracle   at the start",
         "timeline, the last",
         "artifacts  artifacts",
+        "page       artifacts/report.html",
         "again      localpair-lab run scenarios/test/example.yaml --engine namespace --keep",
     ):
         assert part in text, text
