@@ -18,7 +18,9 @@ from localpair_lab.timeline import TimelineEntry
 
 BEGAN_NS = 1_700_000_000_000_000_000
 GROUP = bytes.fromhex("01005e0000ab")
-HOSTILE = "</script></style><script>document.title='taken'</script><img src=x onerror=alert(1)>\"'&\x1b[2J"
+HOSTILE = (
+    "</script></style><script>document.title='taken'</script><img src=x onerror=alert(1)>\"'&\x1b[2J\ud800"
+)
 
 
 def mac(cell: PlannedCell, port: str) -> bytes:
@@ -69,7 +71,7 @@ def record(cell: PlannedCell, *, said: str = "hello") -> RunRecord:
     """Both devices of ``flat``: a beacon that nobody hears, one that arrives, a transfer, and words."""
     alice, bob = mac(cell, "alice/eth0"), mac(cell, "bob/eth0")
     lost = datagram(bob, GROUP, "192.168.1.20", "224.0.0.171", b"lost")
-    heard = datagram(alice, bob, "192.168.1.10", "192.168.1.20", said.encode())
+    heard = datagram(alice, bob, "192.168.1.10", "192.168.1.20", said.encode(errors="replace"))
     bulk = [segment(alice, bob, "192.168.1.10", "192.168.1.20", 0x10, bytes([n]) * 900) for n in range(20)]
     frames = [
         seen("bob/eth0", 0.2, lost, outbound=True),

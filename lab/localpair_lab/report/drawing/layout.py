@@ -43,7 +43,7 @@ class Room:
 
 
 WIDE = Room(sides=2, machine=(150, 290), network=(150, 250), gap=64)
-NARROW = Room(sides=1, machine=(190, 190), network=(124, 124), gap=46)
+NARROW = Room(sides=1, machine=(190, 190), network=(132, 132), gap=46)
 """Fits a telephone that is held upright."""
 
 

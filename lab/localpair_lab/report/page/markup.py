@@ -15,12 +15,13 @@ class Markup(str):
 
 Content: TypeAlias = "str | Markup | Iterable[str | Markup]"
 _VOID = frozenset({"input", "br", "hr", "meta", "link"})
-_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127), "�")
+_UNFIT = (*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0xD800, 0xE000))
+_UNFIT_AS = dict.fromkeys(_UNFIT, "\N{REPLACEMENT CHARACTER}")
 
 
 def text(value: str) -> Markup:
-    """Words as they are to be read; control characters, which no page can hold, as one that stands for them."""
-    return value if isinstance(value, Markup) else Markup(escape(value.translate(_CONTROLS)))
+    """Words as they are to be read; characters that no page can hold, as one that stands for them."""
+    return value if isinstance(value, Markup) else Markup(escape(value.translate(_UNFIT_AS)))
 
 
 def joined(parts: Content, between: str = "") -> Markup:

@@ -39,7 +39,9 @@ class TimelineRows:
 
 def timeline_rows(plan: Plan, record: RunRecord) -> TimelineRows:
     """Everything that happened, in order."""
-    found = [flight for flight in flights(plan, record.frames) if record.at(flight.at_ns) >= 0]
+    nodes = {node.name for node in plan.nodes}
+    known = [frame for frame in record.frames if frame.name.partition("/")[0] in nodes]
+    found = [flight for flight in flights(plan, known) if record.at(flight.at_ns) >= 0]
     lanes = _lanes(plan, found)
     words = [_of_entry(plan, lanes, entry) for entry in record.entries if entry.text.strip()]
     packets = [_of_flight(lanes, record, flight) for flight in found]

@@ -143,6 +143,13 @@ def test_what_is_left_out_is_said() -> None:
     assert told.left_out == ("5 later packets",)
 
 
+def test_ports_of_no_machine_are_passed_over() -> None:
+    cell = pages.flat()
+    frame = pages.datagram(b"\x02" + bytes(5), pages.GROUP, "10.0.0.1", "224.0.0.171", b"")
+    frames = (pages.seen("nobody/eth0", 1, frame, outbound=True),)
+    assert timeline_rows(cell.plan, RunRecord((), frames, pages.BEGAN_NS)).rows == ()
+
+
 def test_a_change_makes_another_drawing_from_then_on() -> None:
     cell = chosen("change/cable-flaps", "")
     event = next(event for event in cell.plan.events if isinstance(event.change, SetLink))
@@ -245,6 +252,7 @@ def test_what_devices_say_stays_text(verdict: Verdict) -> None:
         assert not [name for name in attributes if name.startswith("on") or name == "style"]
         assert str(attributes.get("href", "#")).startswith(("#", "https://", "data:,"))
     assert "\x1b" not in hostile.text
+    assert hostile.text.encode(), "no half of a pair of surrogates stays"
 
 
 def test_a_reference_that_is_no_web_page_is_no_link() -> None:
