@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -91,13 +91,19 @@ class Record:
         """``timeline.txt`` for people, ``timeline.jsonl`` for programs, the captures' clock, a log for each action."""
         (folder / CLOCK).write_text(json.dumps({"began_ns": self.began_ns}), encoding="utf-8")
         ordered = sorted(self.timeline, key=lambda entry: entry.at)
-        (folder / "timeline.txt").write_text("".join(f"{entry}\n" for entry in ordered), encoding="utf-8")
+        _write_lines(folder / "timeline.txt", ordered)
         lines = (
             json.dumps({"at": round(e.at, 4), "kind": e.kind, "who": e.who, "text": e.text}) for e in ordered
         )
         (folder / "timeline.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         for action in self.actions.values():
-            (folder / f"{action.id}.log").write_text("".join(f"{line}\n" for line in action.log))
+            _write_lines(folder / f"{action.id}.log", action.log)
+
+
+def _write_lines(path: Path, lines: Iterable[object]) -> None:
+    """What programs say may hold half of a pair of surrogates, which no file in UTF-8 can."""
+    text = "".join(f"{line}\n" for line in lines)
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def shown(name: str, fields: dict[str, Any]) -> str:

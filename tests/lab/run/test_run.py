@@ -13,9 +13,11 @@ from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.plan.changes import When
 from localpair_lab.plan.model import Plan
 from localpair_lab.report.failure import failure_report
+from localpair_lab.report.page.record import read_record
 from localpair_lab.run.load_pressure import Pressure
 from localpair_lab.run.runner import RunOptions, run_cell
 from localpair_lab.run.signals import NeverError, Signals
+from localpair_lab.timeline import ActionRecord, Record
 
 from lab_fake import OFFER, TWO_DEVICES, FakeEngine, FakeRunning, played
 
@@ -190,6 +192,17 @@ def test_helpers_are_ready_before_the_first_action(cell_of: CellOf, tmp_path: Pa
     outcome = run(cell_of(text), FakeEngine(), tmp_path)
     assert outcome.verdict is Verdict.PASSED, told(outcome)
     assert "bob:squat-0" in (tmp_path / "artifacts" / "timeline.txt").read_text()
+
+
+def test_a_record_is_written_whatever_programs_say(tmp_path: Path) -> None:
+    record = Record()
+    record.actions["host"] = ActionRecord("host", "bob", "host", log=["\ud800"])
+    record.note(0.5, "json", "host", "\ud800 {}")
+    record.write(tmp_path)
+    assert "\\ud800 {}" in (tmp_path / "timeline.txt").read_text()
+    assert (tmp_path / "host.log").read_text() == "\\ud800\n"
+    (line,) = read_record(tmp_path).entries
+    assert line.text == "\ud800 {}"
 
 
 def test_a_run_leaves_its_page_where_its_artifacts_stay(cell_of: CellOf, tmp_path: Path) -> None:
