@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def run_page(cell: PlannedCell, outcome: Outcome, record: RunRecord, root: Path)
         states=timeline.states,
         rows=timeline.rows,
         left_out=timeline.left_out,
-        oracle=tuple(_oracle(cell, _taken(record))),
+        oracle=tuple(_oracle(cell, _taken(cell, record))),
         happened=tuple(_happened(cell, outcome, record)),
         source_name=nearby(cell.loaded.path, root),
         source=_source(cell, failures),
@@ -118,16 +119,27 @@ def _cause(device: str, fields: dict[str, Any]) -> CauseFound:
 # --- What could be, and what was ---
 
 
-def _taken(record: RunRecord) -> set[frozenset[str]]:
-    """The two addresses of each path that devices paired on."""
-    return {
-        frozenset(split_address(str(path.get(end, "")))[0] for end in ("local", "remote"))
-        for _, fields in _events(record, "paired")
-        if isinstance(path := fields.get("path"), dict)
-    }
+@dataclass(frozen=True, slots=True)
+class _TakenWay:
+    """A path that devices paired on, as the oracle tells ways: who dialled, empty where both did at once."""
+
+    dialler: str
+    addresses: frozenset[str]
 
 
-def _oracle(cell: PlannedCell, taken: set[frozenset[str]]) -> Iterator[OracleState]:
+def _taken(cell: PlannedCell, record: RunRecord) -> set[_TakenWay]:
+    nodes = {action.id: action.node for action in cell.plan.actions}
+    found = set()
+    for who, fields in _events(record, "paired"):
+        if isinstance(path := fields.get("path"), dict):
+            addresses = frozenset(split_address(str(path.get(end, "")))[0] for end in ("local", "remote"))
+            dialler = {"out": nodes.get(who, who), "simultaneous": ""}.get(str(path.get("direction")))
+            if dialler is not None:  # who was dialled says less than who dialled
+                found.add(_TakenWay(dialler, addresses))
+    return found
+
+
+def _oracle(cell: PlannedCell, taken: set[_TakenWay]) -> Iterator[OracleState]:
     pair = next((action for action in cell.plan.actions if action.verb == "join" and action.offer_from), None)
     if pair is None:
         return
@@ -142,8 +154,9 @@ def _oracle(cell: PlannedCell, taken: set[frozenset[str]]) -> Iterator[OracleSta
         yield OracleState(when, (*ways[:_MOST_WAYS], *more), causes)
 
 
-def _is_taken(way: Way, taken: set[frozenset[str]]) -> bool:
-    return frozenset((way.opening.local, way.opening.remote)) in taken
+def _is_taken(way: Way, taken: set[_TakenWay]) -> bool:
+    dialler = way.first if way.kind == "dial" else ""
+    return _TakenWay(dialler, frozenset((way.opening.local, way.opening.remote))) in taken
 
 
 def _happened(cell: PlannedCell, outcome: Outcome, record: RunRecord) -> Iterator[str]:

@@ -171,9 +171,17 @@ def test_a_change_makes_another_drawing_from_then_on() -> None:
 def test_the_way_that_was_taken_is_marked_among_those_of_the_oracle() -> None:
     (state, *_) = pages.page(Verdict.PASSED).oracle
     marked = [words for words, taken in state.ways if taken]
-    assert marked
-    assert all("192.168.1.10" in words and "192.168.1.20" in words for words in marked)
+    assert marked == ["alice dials bob: 192.168.1.10 to 192.168.1.20"]
     assert state.ways[0][1], "what was taken comes first"
+    assert len(state.ways) > 1
+
+
+def test_who_dials_at_once_is_told_from_who_dials() -> None:
+    cell = pages.flat()
+    path = {"local": "192.168.1.10:1", "remote": "192.168.1.20:2", "direction": "simultaneous"}
+    record = RunRecord((pages.json_entry(1, "join", "paired", path=path),), (), 0)
+    (state, *_) = run_page(cell, pages.outcome(Verdict.PASSED), record, places.ROOT).oracle
+    assert [" dial at once" in words for words, taken in state.ways if taken] == [True]
 
 
 def test_no_way_is_marked_where_devices_paired_on_another() -> None:
