@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from localpair_lab.judge.verdict import Verdict
+from localpair_lab.report.page.build import run_page
+from localpair_lab.report.page.record import RunRecord
 from localpair_lab.report.page.render import run_html
 from localpair_lab.report.page.suite import suite_page
 from localpair_lab.report.page.suite_render import suite_html
@@ -96,6 +98,25 @@ def test_the_slider_replays_by_keyboard(tab: browser.Tab, run_file: Path) -> Non
     assert tab.value("document.querySelectorAll('.row.later').length") == rows - 1
     assert tab.value("document.querySelector('.row.now .words').textContent").startswith("bob starts on bob")
     assert "bob starts" in tab.value("document.getElementById('moment').getAttribute('aria-valuetext')")
+
+
+def test_the_timeline_follows_the_slider(tab: browser.Tab, tmp_path: Path) -> None:
+    cell = pages.flat()
+    entries = tuple(pages.entry(n / 10, "stderr", "host", f"{n} " + "word " * (n % 90)) for n in range(600))
+    page = run_page(cell, pages.outcome(Verdict.PASSED), RunRecord(entries, (), 0), tmp_path)
+    path = tmp_path / "page.html"
+    path.write_text(run_html(page), encoding="utf-8")
+    tab.open(path)
+    place = "document.querySelector('.row.now').getBoundingClientRect().top"
+    box = "document.querySelector('.timeline').getBoundingClientRect()"
+    wait = "const wait = () => left-- ? requestAnimationFrame(wait) : done(0)"
+    settle = f"new Promise(done => {{ let left = 8; {wait}; wait(); }})"
+    for moment in (450, 100, 599):
+        slide = f"const s = document.getElementById('moment'); s.value = {moment}; s.dispatchEvent(new Event('input'))"
+        tab.value(f"{{{slide}}}")
+        tab.ask("Runtime.evaluate", expression=settle, awaitPromise=True)
+        top, bottom = tab.value(f"[{box}.top, {box}.bottom]")
+        assert top < tab.value(place) < bottom
 
 
 def test_a_packet_is_shown_on_its_wires(tab: browser.Tab, run_file: Path) -> None:

@@ -50,11 +50,12 @@
     }
   }
 
-  function reveal(row) {
+  // Rows out of sight have a height that is only guessed: what comes into sight may move the row, so look again in the next frames.
+  function reveal(row, tries = 6) {
     if (!row || timeline.scrollHeight <= timeline.clientHeight) return;
-    const top = row.offsetTop - timeline.clientHeight / 2;
-    if (row.offsetTop < timeline.scrollTop + 60 || row.offsetTop > timeline.scrollTop + timeline.clientHeight - 60)
-      timeline.scrollTop = top;
+    const below = row.getBoundingClientRect().top - timeline.getBoundingClientRect().top;
+    if (below < 60 || below > timeline.clientHeight - 60) timeline.scrollTop += below - timeline.clientHeight / 2;
+    if (tries) requestAnimationFrame(() => reveal(row, tries - 1));
   }
 
   function show(count) {
