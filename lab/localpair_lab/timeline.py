@@ -36,12 +36,21 @@ class SeenEvent:
     fields: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class SaidLine:
+    """One line as the program wrote it, and when the lab got it."""
+
+    at: float
+    stream: Literal["stdout", "stderr"]
+    text: str
+
+
 @dataclass(slots=True)
 class ActionRecord:
     """One action. Times are seconds since the network stood; None: it did not happen.
 
-    ``skipped`` says why it was never started. ``timed_out``: its deadline ended it. ``ended_by_lab``: it
-    still ran when everything else was over.
+    ``is_product``: it ran localpair. ``skipped`` says why it was never started. ``timed_out``: its deadline ended it.
+    ``ended_by_lab``: it still ran when everything else was over.
     """
 
     id: str
@@ -56,6 +65,8 @@ class ActionRecord:
     seen: list[SeenEvent] = field(default_factory=list)
     stray: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    is_product: bool = True
+    said: list[SaidLine] = field(default_factory=list)
 
     def events(self, name: str) -> Iterator[SeenEvent]:
         """The events of that name, in order."""
@@ -69,7 +80,8 @@ class ActionRecord:
 @dataclass(slots=True)
 class Record:
     """A whole run. ``offers`` holds the offers' texts, to be searched for where they must not be, ``answers`` the
-    answer codes. ``began_ns`` is the wall clock, as captures have it, at second 0.
+    answer codes; ``checksums`` the SHA-256 of the files that are expected, by node and path, ``none`` where there is no
+    file. ``began_ns`` is the wall clock, as captures have it, at second 0.
     """
 
     actions: dict[str, ActionRecord] = field(default_factory=dict)
@@ -77,6 +89,7 @@ class Record:
     offers: dict[str, list[str]] = field(default_factory=dict)
     answers: dict[str, list[str]] = field(default_factory=dict)
     sent: dict[str, str] = field(default_factory=dict)
+    checksums: dict[tuple[str, str], str] = field(default_factory=dict)
     unreached: list[str] = field(default_factory=list)
     slowest_turn_s: float = 0.0
     pressure: float = 0.0  # the share of the time in which some program waited for a core

@@ -15,7 +15,7 @@ PACKAGE = Path(localpair_lab.__file__).parent
 
 # From the bottom up; see Ladder. What a scenario means is known without any engine, and a fabric knows no scenario.
 LAYERS = (
-    ("decoy", "errors", "model", "numbers", "paths", "timeline"),
+    ("decoy", "errors", "inside", "model", "numbers", "paths", "timeline"),
     ("plan", "verdicts"),
     ("fabric.steps", "loading", "oracle"),
     ("fabric.compiler", "fabric.system"),
@@ -38,6 +38,7 @@ LAYERS = (
 # Programs that run inside a container or a node, where no package is installed.
 INSIDE = (
     "decoy",
+    "inside",
     "fabric.__main__",
     "fabric.system.sandbox",
     "fabric.server.owner",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 OFFER = "LP1-THIS-IS-THE-FAKE-OFFER-0123456789-ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # what lab_device.py shows
 HERE = Path(__file__).resolve().parent
-DECOY = paths.PACKAGE / "decoy.py"
+DECOY, INSIDE = paths.PACKAGE / "decoy.py", paths.PACKAGE / "inside.py"
 TWO_DEVICES = """
 networks: {lan: 192.168.1.0/24}
 devices:
@@ -110,6 +110,8 @@ class FakeRunning:
         words = {
             "@localpair": [sys.executable, str(HERE / "lab_device.py")],
             "@decoy": [sys.executable, str(DECOY)],
+            "@inside": [sys.executable, str(INSIDE)],
+            "@program": [],
         }
         command = [*words[argv[0]], *argv[1:]]
         state = str(self._state(node))
@@ -125,8 +127,10 @@ class FakeRunning:
         self.processes.append(FakeProcess(node, process))
         return self.processes[-1]
 
-    async def put(self, node: str, name: str, data: bytes) -> None:
-        (self._state(node) / name).write_bytes(data)
+    async def put(self, node: str, name: str, data: bytes, *, executable: bool = False) -> None:
+        path = self._state(node) / name
+        path.write_bytes(data)
+        path.chmod(0o700 if executable else 0o600)
 
     async def get(self, node: str, name: str) -> bytes:
         return (self._state(node) / name).read_bytes()

@@ -88,8 +88,8 @@ class Running(Protocol):
         """
         ...
 
-    async def put(self, node: str, name: str, data: bytes) -> None:
-        """Write a file into the node's state folder."""
+    async def put(self, node: str, name: str, data: bytes, *, executable: bool = False) -> None:
+        """Write a file into the node's state folder, which the node's programs may start if it is ``executable``."""
         ...
 
     async def get(self, node: str, name: str) -> bytes:

@@ -5,11 +5,13 @@ evidence.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from localpair_lab.judge.causes import check_causes
 from localpair_lab.judge.invariants import check_invariants
+from localpair_lab.judge.programs import check_files, check_heard, check_lines, evidence, said_at
 from localpair_lab.judge.verdict import Failure
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.expectations import Expect, Observed, PathWanted
@@ -18,8 +20,17 @@ from localpair_lab.oracle.consistency import on_network
 from localpair_lab.plan.model import Plan
 from localpair_lab.timeline import ActionRecord, Record
 
-EXITS = {"refused": 4, "done": 0, "interrupted": 130}
-EVIDENCE_LINES = 8
+REFUSED = "refused"
+EXITS = {REFUSED: 4, "done": 0, "interrupted": 130}
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvidence:
+    """What a run left: its plan, its record, and the folder with its captures."""
+
+    plan: Plan
+    record: Record
+    folder: Path
 
 
 def check(scenario: Scenario, plan: Plan, record: Record, folder: Path) -> tuple[Failure, ...]:
@@ -28,14 +39,14 @@ def check(scenario: Scenario, plan: Plan, record: Record, folder: Path) -> tuple
     """
     found: list[Failure] = []
     for number, expect in enumerate(scenario.expect):
-        found.extend(_check(scenario, plan, record, expect, ("expect", number)))
+        found.extend(_check(scenario, RunEvidence(plan, record, folder), expect, ("expect", number)))
     found.extend(check_invariants(plan, record, folder))
     return tuple(found)
 
 
-def _check(scenario: Scenario, plan: Plan, record: Record, expect: Expect, where: Where) -> Iterator[Failure]:
+def _check(scenario: Scenario, seen: RunEvidence, expect: Expect, where: Where) -> Iterator[Failure]:
     per_action = {
-        name: list(_check_action(scenario, plan, record, expect, record.actions[name], where))
+        name: list(_check_action(scenario, seen, expect, seen.record.actions[name], where))
         for name in expect.of
     }
     if expect.exactly is None:
@@ -50,8 +61,9 @@ def _check(scenario: Scenario, plan: Plan, record: Record, expect: Expect, where
 
 
 def _check_action(
-    scenario: Scenario, plan: Plan, record: Record, expect: Expect, action: ActionRecord, where: Where
+    scenario: Scenario, seen: RunEvidence, expect: Expect, action: ActionRecord, where: Where
 ) -> Iterator[Failure]:
+    plan, record = seen.plan, seen.record
     if action.started is None:
         yield Failure((*where, "of"), f"{action.id} should run", action.skipped or "it was never started")
         return
@@ -65,6 +77,9 @@ def _check_action(
     yield from check_causes(expect, action, where)
     for number, observed in enumerate(expect.event):
         yield from _observed(observed, action, (*where, "event", number))
+    yield from check_lines(expect, action, where)
+    yield from check_files(expect, record, action, where)
+    yield from check_heard(expect, seen.folder, action, where)
 
 
 # --- Outcome and time ---
@@ -73,15 +88,15 @@ def _check_action(
 def _outcome(expect: Expect, action: ActionRecord, where: Where) -> Iterator[Failure]:
     if expect.outcome and expect.outcome != outcome_of(action):
         wanted = f"{action.id} on {action.node} should end {expect.outcome}"
-        yield Failure((*where, "outcome"), wanted, _told(action), _evidence(action))
+        yield Failure((*where, "outcome"), wanted, _told(action), evidence(action))
     if expect.exit and action.exit not in expect.exit:
         codes = " or ".join(str(code) for code in expect.exit)
         wanted = f"{action.id} on {action.node} should exit with {codes}"
-        yield Failure((*where, "exit"), wanted, _told(action), _evidence(action))
+        yield Failure((*where, "exit"), wanted, _told(action), evidence(action))
     reason = action.first("failed")
     if expect.reason and (reason is None or reason.fields.get("reason") not in expect.reason):
         wanted = f"{action.id} should fail with the reason {' or '.join(expect.reason)}"
-        yield Failure((*where, "reason"), wanted, _told(action), _evidence(action))
+        yield Failure((*where, "reason"), wanted, _told(action), evidence(action))
 
 
 def outcome_of(action: ActionRecord) -> str:
@@ -89,7 +104,7 @@ def outcome_of(action: ActionRecord) -> str:
     if action.first("paired") is not None:
         return "paired"
     for name, code in EXITS.items():
-        if action.exit == code:
+        if action.exit == code and (action.is_product or name != REFUSED):
             return name
     return "failed"
 
@@ -105,11 +120,6 @@ def _told(action: ActionRecord) -> str:
     return f"{outcome_of(action)}, exit {action.exit}{after}{said}"
 
 
-def _evidence(action: ActionRecord) -> tuple[str, ...]:
-    """The last that the action said: its failed attempts and its log."""
-    return tuple(f"{action.id}: {line}" for line in action.log[-EVIDENCE_LINES:])
-
-
 def _within(
     plan: Plan, record: Record, expect: Expect, action: ActionRecord, where: Where
 ) -> Iterator[Failure]:
@@ -123,14 +133,28 @@ def _within(
                 (*where, "within"), f"{action.id} should end within {expect.within:g} s", "it never ended"
             )
     elif came - since > expect.within:
-        what = "pair" if action.first("paired") is not None else "end"
+        what = "pair" if action.first("paired") is not None else "end" if came == action.ended else "say so"
         wanted = f"{action.id} should {what} within {expect.within:g} s of the later start"
-        yield Failure((*where, "within"), wanted, f"{came - since:.2f} s", _evidence(action))
+        yield Failure((*where, "within"), wanted, f"{came - since:.2f} s", evidence(action))
 
 
 def _moment(expect: Expect, action: ActionRecord) -> float | None:
     paired = action.first("paired")
+    if paired is None and not action.is_product:
+        return _said_all_at(expect, action) or action.ended
     return paired.at if paired is not None else action.ended
+
+
+def _said_all_at(expect: Expect, action: ActionRecord) -> float | None:
+    """When the last of the expected lines and events came; None where none is expected, or one never came."""
+    moments = list(said_at(expect, action))
+    for observed in expect.event:
+        fitting = (
+            event.at for event in action.events(observed.name) if _holds(event.fields, observed.fields)
+        )
+        moments.append(next(fitting, None))
+    found = [moment for moment in moments if moment is not None]
+    return max(found, default=None) if len(found) == len(moments) else None
 
 
 def main_action(plan: Plan, record: Record) -> tuple[str, float]:
@@ -279,7 +303,7 @@ def _observed(observed: Observed, action: ActionRecord, where: Where) -> Iterato
     if len(fitting) < observed.times.least or (most is not None and len(fitting) > most):
         bound = f"{observed.times.least} to {'any' if most is None else most}"
         wanted = f"{action.id} should write {observed.name} {dict(observed.fields) or ''} {bound} times"
-        yield Failure(where, wanted, f"{len(fitting)} times", _evidence(action))
+        yield Failure(where, wanted, f"{len(fitting)} times", evidence(action))
 
 
 def _holds(fields: dict[str, Any], wanted: dict[str, str]) -> bool:

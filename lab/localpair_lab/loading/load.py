@@ -21,6 +21,7 @@ from localpair_lab.loading.messages import problem_message
 from localpair_lab.loading.problems import Mark, Problem, ScenarioError, Where, written
 from localpair_lab.loading.recovery import leave_out, once, original
 from localpair_lab.loading.validate import check
+from localpair_lab.loading.validate_programs import check_given_files
 from localpair_lab.loading.yaml_tree import Branch, data, follow, given_names, place, read_tree, value_place
 from localpair_lab.model.scenario import Scenario
 
@@ -118,19 +119,19 @@ def _validate(path: Path, tree: Branch) -> tuple[Scenario | None, list[Problem]]
             if not leave_out(content, entries, removed):
                 return None, problems
         else:
-            conflicts = _conflicts(scenario, tree, problems, removed)
+            conflicts = _conflicts(scenario, path, tree, problems, removed)
             return scenario, problems + [_conflict(path, tree, conflict, removed) for conflict in conflicts]
     return None, problems
 
 
 def _conflicts(
-    scenario: Scenario, tree: Branch, problems: list[Problem], removed: set[Where]
+    scenario: Scenario, path: Path, tree: Branch, problems: list[Problem], removed: set[Where]
 ) -> Iterator[Conflict]:
     """Where parts were left out, only what is wrong whatever stood in them: names that are given nowhere."""
     if any(where in removed for where in _NAMING):
         return
     known = given_names(tree)
-    for conflict in check(scenario):
+    for conflict in (*check(scenario), *check_given_files(scenario, path.parent)):
         if not problems or (conflict.name and conflict.name not in known):
             yield conflict
 

@@ -8,11 +8,13 @@ from datetime import UTC, date, datetime
 from localpair_lab.loading.conflicts import Conflict, check_port, check_ports, known
 from localpair_lab.loading.problems import Where
 from localpair_lab.loading.validate_machines import check_machines
+from localpair_lab.loading.validate_programs import check_expected_files, check_program, events_of
 from localpair_lab.model.actions import Act
 from localpair_lab.model.events import Move, Renumber
 from localpair_lab.model.interface_names import named_interfaces, speaks_ipv6
 from localpair_lab.model.markers import MARKERS
 from localpair_lab.model.moments import ACTION_EVENTS, Moment
+from localpair_lab.model.programs import ProgramAct
 from localpair_lab.model.scenario import Scenario
 from localpair_lab.model.variables import unfit
 
@@ -92,17 +94,23 @@ def _check_acts(scenario: Scenario) -> Iterator[Conflict]:
         yield from _check_act(scenario, where, act)
 
 
-def _check_act(scenario: Scenario, where: Where, act: Act) -> Iterator[Conflict]:
+def _check_act(scenario: Scenario, where: Where, act: Act | ProgramAct) -> Iterator[Conflict]:
     yield from known((*where, "on"), "device", act.on, scenario.devices)
     yield from _check_moment(scenario, (*where, "at"), act.at)
     yield from _check_variables((*where, "environment"), act.environment)
+    if act.stop is not None:
+        yield from _check_moment(scenario, (*where, "stop", "at"), act.stop.at)
+    yield from (
+        check_program(where, act) if isinstance(act, ProgramAct) else _check_product(scenario, where, act)
+    )
+
+
+def _check_product(scenario: Scenario, where: Where, act: Act) -> Iterator[Conflict]:
     if act.offer is not None:
         yield from known((*where, "offer"), "action", act.offer, _identities(scenario))
     if act.do == "join" and act.offer is None:
         yield Conflict(where, "a joiner needs an `offer`: the id of the action that shows it")
     yield from _check_answer(scenario, where, act)
-    if act.stop is not None:
-        yield from _check_moment(scenario, (*where, "stop", "at"), act.stop.at)
 
 
 def _check_variables(where: Where, variables: Mapping[str, str]) -> Iterator[Conflict]:
@@ -131,8 +139,10 @@ def _check_moment(scenario: Scenario, where: Where, moment: Moment) -> Iterator[
         return
     events = [event.id for event in scenario.events if event.id]
     yield from known(where, "action or event", moment.who, [*_identities(scenario), *events])
-    if moment.who in _identities(scenario):
-        yield from known(where, f"event of {moment.who}", moment.what, ACTION_EVENTS)
+    act = next((act for act in scenario.acts() if act.identity == moment.who), None)
+    if act is not None:
+        names = events_of(act) if isinstance(act, ProgramAct) else ACTION_EVENTS
+        yield from known(where, f"event of {moment.who}", moment.what, names or (moment.what,))
     elif moment.who in events and moment.what != "done":
         yield Conflict(where, f"a change of the network has only the event {moment.who}.done")
 
@@ -193,5 +203,6 @@ def _check_expectations(scenario: Scenario) -> Iterator[Conflict]:
                 where,
                 "a verdict needs `not_verdict` beside it: a diagnosis that always says the same must fail",
             )
+        yield from check_expected_files(scenario, where, expect)
         if expect.model_fields_set == {"of"}:
             yield Conflict(where, "it expects nothing; add `outcome`, `within`, `path`, ...")

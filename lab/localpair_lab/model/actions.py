@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
 from localpair_lab.model.common import Many, Model, Text
 from localpair_lab.model.moments import Moment
+from localpair_lab.model.programs import CommonAct, ProgramAct
 from localpair_lab.model.values import Count, Duration, FileName, Flag, Name, Size
-from localpair_lab.model.variables import Variable
 
 
 class SentFile(Model):
@@ -19,20 +19,10 @@ class SentFile(Model):
     size: Size
 
 
-class Stop(Model):
-    """The process is ended at a moment."""
-
-    at: Moment
-    by: Literal["interrupt", "kill"] = "interrupt"
-
-
-class Act(Model):
+class Act(CommonAct):
     """One command of localpair on one device. What is not written keeps the product's own default."""
 
     do: Literal["host", "join", "discover", "addresses", "diagnose", "send", "listen", "devices"]
-    on: Name
-    id: Name | None = None
-    at: Moment = Moment()
     flow: Literal["", "pre", "post"] = ""
     offer: Name | None = None
     offer_at: Moment | None = None
@@ -46,15 +36,14 @@ class Act(Model):
     receive: Flag = False
     approve: Flag = True
     arguments: Many[Text] = ()
-    environment: dict[Variable, str] = Field(default_factory=dict)
-    deadline: Duration | None = None
-    background: Flag = False
-    stop: Stop | None = None
 
     @property
     def identity(self) -> str:
         """Its id: the one written, else its verb."""
         return self.id or self.do
+
+
+AnyAct: TypeAlias = Annotated[Act | ProgramAct, Field(discriminator="do")]
 
 
 class Pair(Model):

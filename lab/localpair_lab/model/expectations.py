@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from localpair_lab.model.causes import AnyName, CauseName, NoteName
-from localpair_lab.model.common import Many, Model, Text
-from localpair_lab.model.values import Address, Count, Duration, Name
+from localpair_lab.model.common import Many, Model, Packets, Port, Text
+from localpair_lab.model.phrases import Phrase
+from localpair_lab.model.values import Address, Count, Duration, FileName, Name
 
 
 class PathWanted(Model):
@@ -40,6 +41,24 @@ class Observed(Model):
     times: Times = Times(least=1)
 
 
+class FileWanted(Model):
+    """A file that must be in the device's folder in the end. ``same_as`` is another one there, or on another device:
+    ``alice/photo.raw``.
+    """
+
+    short_key = "path"
+    path: FileName
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    same_as: FileName | None = None
+
+
+class PacketsHeard(Packets):
+    """Packets that came in at an interface: of the action's device, or ``at`` another one's."""
+
+    at: Port | None = None
+    times: Times = Times(least=1)
+
+
 class Expect(Model):
     """What must come of one or several actions. Everything written must hold of each of them, or, with
     ``exactly``, of so many of them and of no other.
@@ -68,6 +87,13 @@ class Expect(Model):
     note: Many[NoteName] = ()
     not_note: Many[NoteName | AnyName] = ()
     event: Many[Observed] = ()
+    stdout: Many[Phrase] = ()
+    stderr: Many[Phrase] = ()
+    not_stdout: Many[Phrase] = ()
+    not_stderr: Many[Phrase] = ()
+    file: Many[FileWanted] = ()
+    heard: Many[PacketsHeard] = ()
+    not_heard: Many[PacketsHeard] = ()
 
 
 class ExpectedFailure(Model):

@@ -13,12 +13,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from localpair_lab.model.actions import Act, Pair, _paired_acts
+from localpair_lab.model.actions import Act, AnyAct, Pair, _paired_acts
 from localpair_lab.model.common import Many, Model, Text
 from localpair_lab.model.events import Impair, ScenarioEvent
 from localpair_lab.model.expectations import Expect, ExpectedFailure, Quarantine
 from localpair_lab.model.machines import Decoy, Device, Machine, Router
 from localpair_lab.model.networks import Network
+from localpair_lab.model.programs import ProgramAct
 from localpair_lab.model.values import Count, Duration, Name
 
 
@@ -35,7 +36,7 @@ class Scenario(Model):
     decoys: dict[Name, Decoy] = Field(default_factory=dict)
     impair: Many[Impair] = ()
     pair: Pair | None = None
-    actions: tuple[Act, ...] = ()
+    actions: tuple[AnyAct, ...] = ()
     events: tuple[ScenarioEvent, ...] = ()
     expect: tuple[Expect, ...]
     needs: Many[Literal["bbr"]] = ()
@@ -48,6 +49,14 @@ class Scenario(Model):
         """Every machine by name: routers, decoys, devices."""
         return {**self.routers, **self.decoys, **self.devices}
 
-    def acts(self) -> tuple[Act, ...]:
+    def acts(self) -> tuple[Act | ProgramAct, ...]:
         """The written actions and those that ``pair`` stands for."""
         return (*_paired_acts(self.pair), *self.actions)
+
+    def programs(self) -> tuple[ProgramAct, ...]:
+        """The actions that run programs of the author's own."""
+        return tuple(act for act in self.actions if isinstance(act, ProgramAct))
+
+    def product_acts(self) -> tuple[Act, ...]:
+        """All other actions."""
+        return tuple(act for act in self.acts() if isinstance(act, Act))

@@ -20,9 +20,10 @@ Conventions that hold for every field:
   shares in ``_percent``.
 - *Empty means none or any*: an empty string or tuple in a ``Match`` matches everything, anywhere else it
   means "none".
-- *Two words are replaced by the engine* in ``argv`` and in the values of ``environment``: a leading
-  ``@localpair`` by the command that runs the product, a leading ``@decoy`` by the command that runs
-  ``decoy.py`` (a single file on the standard library alone), and ``@state`` anywhere in a word by the
+- *Some words are replaced by the engine* in ``argv`` and in the values of ``environment``: a leading
+  ``@localpair`` by the command that runs the product, a leading ``@decoy`` or ``@inside`` by the command that runs
+  ``decoy.py`` or ``inside.py`` (single files on the standard library alone), a leading ``@program`` by nothing (the
+  words after it are a program of the scenario's author), and ``@state`` anywhere in a word by the
   node's own private, empty, writable folder, as seen from inside the node.
 """
 

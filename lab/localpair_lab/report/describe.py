@@ -4,8 +4,11 @@ lists.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
+from localpair_lab.plan.actions import Action
 from localpair_lab.plan.changes import When
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Match, Node, Segment, SegmentRule
@@ -98,10 +101,21 @@ def moment_words(when: When) -> str:
     return f"{when.anchor}{later}"
 
 
+def command_words(action: Action) -> str:
+    """``localpair host``, or the author's own command."""
+    return f"localpair {action.verb}" if action.is_product else shlex.join(action.argv[1:])
+
+
+def does_words(action: Action) -> str:
+    """What a device does in one word: ``host``, or the program's name."""
+    return action.verb if action.is_product else PurePosixPath(action.argv[1]).name
+
+
 def story(plan: Plan) -> Iterator[str]:
     """Actions and changes in the order of writing."""
     for action in plan.actions:
-        yield f"{moment_words(action.when)}: {action.node} runs {action.verb}"
+        does = action.verb if action.is_product else command_words(action)
+        yield f"{moment_words(action.when)}: {action.node} runs {does}"
         if action.answer_at is not None:
             yield f"{moment_words(action.answer_at)}: the answer code of {action.answer_from} is typed at {action.id}"
     for event in plan.events:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from localpair_lab.plan.model import Plan
+from localpair_lab.report.describe import command_words
 
 MOST_ATTEMPTS = 4  # told one by one; the rest only as a number
 
@@ -65,9 +66,8 @@ def _sentences(plan: Plan, entry: _NarrativeEntry) -> Iterator[str]:
 
 
 def _of_action(plan: Plan, entry: _NarrativeEntry) -> Iterator[str]:
-    verb = next((action.verb for action in plan.actions if action.id == entry.who), "")
     if entry.text.startswith("starts on"):
-        yield f"starts `localpair {verb}`"
+        yield f"starts `{next((command_words(one) for one in plan.actions if one.id == entry.who), '')}`"
     elif entry.text.startswith("gets the offer"):
         yield "reads the offer"
 

@@ -11,19 +11,22 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from localpair_lab.engines.base import EngineProcess, Running
 from localpair_lab.errors import LabError
-from localpair_lab.plan.actions import Action, SampleFile
+from localpair_lab.plan.actions import Action, FileContent, SampleFile
 from localpair_lab.plan.changes import Event, SetClock
 from localpair_lab.plan.model import Plan
 from localpair_lab.run import traces
 from localpair_lab.run.load_pressure import Pressure
+from localpair_lab.run.output import printable
 from localpair_lab.run.process import GRACE_S, ProcessMonitor
 from localpair_lab.run.signals import NeverError, Signals
 from localpair_lab.timeline import ActionRecord, Record
 
 HELPER_READY_S = 10.0
+CHECKSUMS_S = 20.0
 KEY_FILE = "home/device.key"
 TURN_S = 0.1  # how often the lab looks at its own delay
 
@@ -39,6 +42,7 @@ async def play(plan: Plan, running: Running, *, trace: bool = False) -> Record:
         await player.put_files()
         player.signals.begin, player.record.began_ns = time.monotonic(), time.time_ns()
         await player.play()
+        await player.take_checksums()
         if trace:
             await traces.collect(running, player.record, player.signals.begin)
     finally:
@@ -160,7 +164,7 @@ class _Player:
     # --- Actions ---
 
     async def _act(self, action: Action) -> None:
-        record = ActionRecord(action.id, action.node, action.verb)
+        record = ActionRecord(action.id, action.node, action.verb, is_product=action.is_product)
         self.record.actions[action.id] = record
         try:
             await self.signals.wait(action.when)
@@ -169,16 +173,65 @@ class _Player:
             self.record.note(self.signals.now(), "action", action.id, f"not started: {never}")
             await self.signals.close(action.id, f"{action.id} was not started")
             return
-        for sample in action.files:
-            await self.running.put(action.node, sample.name, self._sample(sample))
+        for file in action.files:
+            data = self._sample(file) if isinstance(file, SampleFile) else await self._content(file)
+            await self.running.put(action.node, file.name, data, executable=isinstance(file, FileContent))
         traced = traces.variables(action) if self.trace else {}
         process = await self.running.start(action.node, action.argv, {**dict(action.environment), **traced})
         record.started = self.signals.now()
         self.processes[action.id] = process
-        note = f"starts on {action.node}: {' '.join(action.argv)}"
+        words = action.argv if action.is_product else action.argv[1:]
+        note = printable(f"starts on {action.node}: {' '.join(words)}")
         self.record.note(record.started, "action", action.id, note)
         await self.signals.post(f"{action.id}.started")
-        await ProcessMonitor(action, process, record, self.signals, self.record).monitor()
+        waiting = asyncio.create_task(self._await_port(action))
+        try:
+            await ProcessMonitor(action, process, record, self.signals, self.record).monitor()
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    async def _await_port(self, action: Action) -> None:
+        """Say that the action is ready once something listens where it will."""
+        if action.words.port is None:
+            return
+        protocol, port = action.words.port
+        process = await self.running.start(action.node, ("@inside", "listens", protocol, str(port)), {})
+        try:
+            async for line in process.lines():
+                if line.text == "ready":
+                    await self.signals.post(f"{action.id}.ready", line.at)
+                    self.record.note(self.signals.now(), "action", action.id, f"listens at {protocol} {port}")
+        finally:
+            await process.signal(signal.SIGKILL)
+
+    async def take_checksums(self) -> None:
+        """Of every file that an expectation names, taken by its own device: the lab reads none of them."""
+        for action in self.plan.actions:
+            if action.wanted_files and self.record.actions[action.id].started is not None:
+                await self._take_checksums(action.node, action.wanted_files)
+
+    async def _take_checksums(self, node: str, names: tuple[str, ...]) -> None:
+        process = await self.running.start(
+            node, ("@inside", "checksums", *(f"@state/{one}" for one in names)), {}
+        )
+        try:
+            async with asyncio.timeout(CHECKSUMS_S):
+                said = [line.text async for line in process.lines() if line.stream == "stdout"]
+        except TimeoutError:
+            await process.signal(signal.SIGKILL)
+            raise LabError(f"the checksums of {node}'s files took more than {CHECKSUMS_S:g} s") from None
+        self.record.checksums.update({(node, name): text for name, text in zip(names, said, strict=False)})
+
+    async def _content(self, file: FileContent) -> bytes:
+        if file.text is not None:
+            return file.text.encode()
+        path = Path(self.plan.source).parent / file.source
+        try:
+            data = await asyncio.to_thread(path.read_bytes)
+        except OSError as error:
+            raise LabError(f"{path} cannot be read: {error.strerror}") from None
+        return data
 
     def _sample(self, sample: SampleFile) -> bytes:
         """The same bytes for the same seed and name, so that a run can be played again."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 from localpair_lab.engines.base import EngineProcess, OutputLine
 from localpair_lab.plan.actions import Action
 from localpair_lab.plan.changes import When
+from localpair_lab.run.output import MOST_CHARACTERS, json_event, named_events, printable
 from localpair_lab.run.signals import NeverError, Signals
-from localpair_lab.timeline import ActionRecord, Record, SeenEvent, shown
+from localpair_lab.timeline import ActionRecord, Record, SaidLine, SeenEvent, shown
 
 GRACE_S = 2.0  # from the interrupt to the kill
 
@@ -57,8 +57,10 @@ class ProcessMonitor:
             return await self.process.wait()
 
     async def _feed(self) -> None:
-        """The offer or the answer code, each at its moment, and then the end of stdin."""
+        """What it is given at once, the offer or the answer code, each at its moment, and then the end of stdin."""
         action, run = self.action, self.run
+        if action.stdin:
+            await self.process.write(action.stdin.encode())
         await self._carry("offer", action.offer_at, action.offer_from, run.offers)
         await self._carry("answer", action.answer_at, action.answer_from, run.answers)
         await self.process.close_stdin()
@@ -89,37 +91,36 @@ class ProcessMonitor:
         self.run.note(self.signals.now(), "action", self.action.id, text)
 
     async def _read(self) -> None:
+        left = MOST_CHARACTERS
         async for line in self.process.lines():
-            at = line.at - self.signals.begin
-            event = _json_event(line)
-            text = shown(str(event["event"]), event) if event is not None else line.text
-            self.record.log.append(f"{at:8.3f} {line.stream}: {text}")
-            if event is None:
-                self._take_text(line, at)
-            else:
-                await self._take_event(event, line, at)
+            left -= len(line.text) + 1
+            if left >= 0:
+                await self._take(line, line.at - self.signals.begin)
+            elif left + len(line.text) + 1 >= 0:
+                self._note(f"says more than {MOST_CHARACTERS >> 20} MiB; the rest is not kept")
+
+    async def _take(self, line: OutputLine, at: float) -> None:
+        event = json_event(self.action.words, line)
+        text = printable(line.text if event is None else shown(str(event["event"]), event))
+        self.record.log.append(f"{at:8.3f} {line.stream}: {text}")
+        self.record.said.append(SaidLine(at, line.stream, line.text))
+        if event is None:
+            self._take_text(line, at, text)
+        else:
+            await self._take_event(event, line, at)
+        for named in named_events(self.action.words, line):
+            await self._take_event(named, line, at)
 
     async def _take_event(self, event: dict[str, Any], line: OutputLine, at: float) -> None:
         name = str(event["event"])
         self.record.seen.append(SeenEvent(at, name, event))
-        self.run.note(at, "json", self.action.id, shown(name, event))
+        self.run.note(at, "json", self.action.id, printable(shown(name, event)))
         for carried, texts in (("offer", self.run.offers), ("answer", self.run.answers)):
             if name == carried:
                 texts.setdefault(self.action.id, []).append(str(event.get(name, "")))
         await self.signals.post(f"{self.action.id}.{name}", line.at)
 
-    def _take_text(self, line: OutputLine, at: float) -> None:
+    def _take_text(self, line: OutputLine, at: float, text: str) -> None:
         if line.stream == "stdout":
             self.record.stray.append(line.text)
-        self.run.note(at, line.stream, self.record.id, line.text)
-
-
-def _json_event(line: OutputLine) -> dict[str, Any] | None:
-    """The JSON event on a line of stdout, or None for anything else."""
-    if line.stream != "stdout":
-        return None
-    try:
-        event = json.loads(line.text)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and "event" in event else None
+        self.run.note(at, line.stream, self.record.id, text)

@@ -12,7 +12,6 @@ from localpair_lab.errors import LabError
 from localpair_lab.plan.actions import Action
 from localpair_lab.timeline import ActionRecord, Record
 
-PRODUCT = "@localpair"
 SLACK_S = 5.0  # between what happened and when a busy lab has noted it
 
 
@@ -23,7 +22,7 @@ def file_name(action: str) -> str:
 
 def variables(action: Action) -> Mapping[str, str]:
     """What makes the action's program write its trace; nothing where that is no localpair."""
-    return {"LOCALPAIR_TRACE": f"@state/{file_name(action.id)}"} if action.argv[0] == PRODUCT else {}
+    return {"LOCALPAIR_TRACE": f"@state/{file_name(action.id)}"} if action.is_product else {}
 
 
 async def collect(running: Running, record: Record, began: float) -> None:
@@ -31,7 +30,7 @@ async def collect(running: Running, record: Record, began: float) -> None:
     missing is noted, never raised.
     """
     for action in record.actions.values():
-        if action.started is None:
+        if action.started is None or not action.is_product:
             continue
         name = file_name(action.id)
         try:

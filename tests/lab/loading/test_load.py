@@ -353,6 +353,71 @@ def test_parts_that_do_not_fit_together_are_told(old: str, new: str, told: str) 
     assert any(told in problem for problem in found), found
 
 
+PROGRAM = GOOD.replace(
+    "pair: {host: bob, join: alice}",
+    "actions:\n"
+    "  - {do: run, id: one, on: alice, command: [sh], files: {name: a, text: x}, ready: up, events: {found: is}}\n"
+    "  - {do: run, id: two, on: bob, at: one.found, command: [sh]}",
+).replace(
+    "{of: [host, join], outcome: paired, within: 3s}", "{of: one, heard: {at: bob, port: 7}, file: {path: a}}"
+)
+
+
+def test_a_program_of_ones_own_loads() -> None:
+    one, two = load_text(Path("x.yaml"), PROGRAM).cells[0].scenario.programs()
+    assert (one.command, two.at.what) == (("sh",), "found")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "at: one.found",
+            "at: one.fond",
+            "actions[1].at: there is no event of one 'fond' (did you mean found?)",
+        ),
+        ("ready: up", "ready: {says: up, port: 7}", "one of them"),
+        ("ready: up", "ready: {port: 70000}", "70000 is no port"),
+        ("ready: up, ", "", ""),
+        ("events: {found: is}", "events: {found: is, ready: ok}", "write it as `ready`"),
+        ("events: {found: is}", 'events: {found: "{x}"}', "fits any line"),
+        ("text: x", "text: x, size: 1kB", "one of `from`, `text` and `size`"),
+        ("name: a, text: x", "name: ../a", "leads out of the device's folder"),
+        ("name: a, text: x", "name: a", "there is no file a; it is looked for beside the scenario file"),
+        ("name: a, text: x", "name: a, from: /etc/passwd", "leads out of the device's folder"),
+        ("command: [sh], files", "command: '@decoy x', files", "'@decoy' is no program"),
+        ("command: [sh], files", "command: [], files", "there is no word here"),
+        ("command: [sh], files", "command: sh -c 'x, files", "No closing quotation"),
+        ("command: [sh], files", "comand: [sh], files", "unknown key 'comand' (did you mean command?)"),
+        ("on: bob", "on: bob, offer: one", "unknown key 'offer'"),
+        ("at: bob", "at: carol", "there is no device 'carol'"),
+        ("path: a", "path: a, same_as: a", "names no device"),
+        ("path: a", "path: a, same_as: carol/a", "there is no device with an action 'carol'"),
+        ("on: bob", "on: bob, environment: {PYTHONPATH: x}", "is no variable that a scenario may set"),
+    ],
+)
+def test_mistakes_about_programs_are_told(old: str, new: str, told: str) -> None:
+    assert old in PROGRAM
+    text = PROGRAM.replace(old, new)
+    if not told:  # an event is waited for whatever there is to be ready
+        assert load_text(Path("x.yaml"), text).cells
+    else:
+        assert any(told in problem for problem in problems(text)), problems(text)
+
+
+def test_a_given_file_is_one_of_the_scenarios_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (tmp_path / "secret").write_text("x")
+    (folder / "a").symlink_to(tmp_path / "secret")
+    text = PROGRAM.replace("name: a, text: x", "name: a")
+    with pytest.raises(ScenarioError, match="leads out of the scenario's folder"):
+        load_text(folder / "x.yaml", text)
+    (folder / "a").unlink()
+    (folder / "a").write_text("x")
+    assert load_text(folder / "x.yaml", text).cells
+
+
 def test_the_matrix_multiplies_and_chooses() -> None:
     text = GOOD.replace(
         "pair: {host: bob, join: alice}",

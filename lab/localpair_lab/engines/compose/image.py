@@ -71,8 +71,8 @@ def product_wheel() -> Path:
 
 
 def _sources() -> Iterator[Path]:
-    """What the fabric and the decoys run in a container: these use the standard library only."""
-    for name in ("__init__.py", "paths.py", "decoy.py"):
+    """What the fabric, the decoys and the lab's questions run in a container: these use the standard library only."""
+    for name in ("__init__.py", "paths.py", "decoy.py", "inside.py"):
         yield paths.PACKAGE / name
     yield from sorted((paths.PACKAGE / "fabric").rglob("*.py"))
 

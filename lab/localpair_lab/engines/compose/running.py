@@ -44,6 +44,17 @@ _HOME: Final = {"HOME": str(node_files.HOME), "TMPDIR": str(node_files.TEMPORARY
 _DECOY: Final = ("python3", "-I", "-S", "/opt/lab/localpair_lab/decoy.py")
 
 
+_INSIDE: Final = ("python3", "-I", "-S", "/opt/lab/localpair_lab/inside.py")
+
+
+_COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "@localpair": _PRODUCT,
+    "@decoy": _DECOY,
+    "@inside": _INSIDE,
+    "@program": (),
+}
+
+
 _SANDBOX: Final = ("python3", "-I", "-S", "/opt/lab/localpair_lab/fabric/system/sandbox.py")
 
 
@@ -153,13 +164,13 @@ class ComposeRunning:
         """See ``Running``."""
         machine = self._plan.node(node)
         words = [self._replaced(word) for word in argv]
-        command = [*{"@localpair": _PRODUCT, "@decoy": _DECOY}.get(words[0], (words[0],)), *words[1:]]
+        command = [*_COMMANDS.get(words[0], (words[0],)), *words[1:]]
         if machine.sandbox and words[0] == "@localpair":
             command = [*_SANDBOX, *machine.sandbox, "--", *command]
         values = self._environment(machine, environment)
-        is_product = argv[0] == "@localpair"
+        is_signalled = words[0] in ("@localpair", "@program")
         started = await asyncio.to_thread(
-            self._execution, node, command, values, is_product, asyncio.get_running_loop()
+            self._execution, node, command, values, is_signalled, asyncio.get_running_loop()
         )
         await started.open()
         self._executions.append(started)
@@ -174,7 +185,7 @@ class ComposeRunning:
     def _replaced(word: str) -> str:
         return word.replace("@state", str(node_files.STATE))
 
-    async def put(self, node: str, name: str, data: bytes) -> None:
+    async def put(self, node: str, name: str, data: bytes, *, executable: bool = False) -> None:
         """See ``Running``."""
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -183,7 +194,7 @@ class ComposeRunning:
                 folder.type, folder.mode = tarfile.DIRTYPE, 0o700
                 archive.addfile(folder)
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(data), 0o600
+            entry.size, entry.mode = len(data), 0o700 if executable else 0o600
             archive.addfile(entry, io.BytesIO(data))
         container = self._container(node)
         await asyncio.to_thread(

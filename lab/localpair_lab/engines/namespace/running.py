@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from localpair_lab import paths
 from localpair_lab import plan as p
+from localpair_lab.engines.namespace import device_programs
 from localpair_lab.engines.namespace.process import FabricProcess, NodeInitClient, NodeProcess
 from localpair_lab.engines.network import STEPS_FILE, Wiring, collect, held_nodes
 from localpair_lab.errors import LabError
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 _DECOY = paths.PACKAGE / "decoy.py"
 
 
+_INSIDE = paths.PACKAGE / "inside.py"
+
+
 _SANDBOX = paths.PACKAGE / "fabric" / "system" / "sandbox.py"
 
 
@@ -36,6 +40,11 @@ _ENTRANCE = paths.PACKAGE / "fabric" / "system" / "entrance.py"
 
 
 _SIGNALS = {"kill": 9, "pause": 19, "resume": 18}
+
+
+def _own(file: Path) -> list[str]:
+    """A program of the lab's own that needs the standard library alone."""
+    return [sys.executable, "-I", "-S", str(file)]
 
 
 class NamespaceRunning:
@@ -79,7 +88,12 @@ class NamespaceRunning:
         """See ``Running``."""
         place = self._nodes[node]
         words = [self._replaced(word) for word in argv]
-        commands = {"@localpair": self._product, "@decoy": [sys.executable, "-I", "-S", str(_DECOY)]}
+        commands = {
+            "@localpair": self._product,
+            "@decoy": _own(_DECOY),
+            "@inside": _own(_INSIDE),
+            "@program": [],
+        }
         command = [*commands.get(words[0], [words[0]]), *words[1:]]
         is_product = words[0] == "@localpair"
         if place.node.sandbox and is_product:
@@ -93,7 +107,10 @@ class NamespaceRunning:
             return await place.start(
                 program, values, is_product=True, is_confined=True, preforked="@localpair"
             )
-        return await place.start(command, values, is_product=is_product, is_confined=words[0] in commands)
+        if words[0] == "@program":
+            values = {"PATH": device_programs.path(self._product[0]), **values}
+        is_signalled = words[0] in ("@localpair", "@program")
+        return await place.start(command, values, is_product=is_signalled, is_confined=words[0] in commands)
 
     def _environment(self, node: Node, further: Mapping[str, str]) -> dict[str, str]:
         moves = self._plan.moves_clock(node.name)
@@ -105,9 +122,10 @@ class NamespaceRunning:
     def _replaced(word: str) -> str:
         return word.replace("@state", str(node_files.STATE))
 
-    async def put(self, node: str, name: str, data: bytes) -> None:
+    async def put(self, node: str, name: str, data: bytes, *, executable: bool = False) -> None:
         """See ``Running``."""
-        _, (descriptor,) = await self._nodes[node].ask({"do": "open", "name": name, "write": True})
+        message = {"do": "open", "name": name, "write": True, "executable": executable}
+        _, (descriptor,) = await self._nodes[node].ask(message)
         with os.fdopen(descriptor, "wb") as file:
             await asyncio.to_thread(file.write, data)
 
@@ -141,8 +159,11 @@ class NamespaceRunning:
     def _entrance(self, node: Node) -> str:
         """A shell's words that begin anew where the node's programs begin: nothing of the caller's home is left."""
         base = init.base_environment()
-        beside = {"PATH": f"{Path(self._product[0]).parent}:{base['PATH']}"}
-        values = {**base, **beside, **self._environment(node, p.PRODUCT_HOME)}
+        values = {
+            **base,
+            "PATH": device_programs.path(self._product[0]),
+            **self._environment(node, p.PRODUCT_HOME),
+        }
         settings = shlex.join(f"{name}={value}" for name, value in values.items())
         return f'cd {node_files.STATE} && exec env -i TERM="${{TERM:-dumb}}" {settings} "$@"'
 

@@ -44,8 +44,12 @@ def of_programs(commands: Iterable[str]) -> list[str]:
 
 def of_the_lab() -> list[str]:
     """What the lab itself runs in nodes, and what the person adds."""
-    own = [str(paths.PACKAGE / "decoy.py"), str(paths.PACKAGE / "fabric")]
-    return own + [folder for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder]
+    return [*(str(paths.PACKAGE / name) for name in ("decoy.py", "inside.py", "fabric")), *added()]
+
+
+def added() -> list[str]:
+    """What the person adds."""
+    return [folder for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder]
 
 
 def _hops(program: str) -> Iterator[Path]:

@@ -6,7 +6,7 @@ when it goes, the kernel ends everything in the node. It answers on one channel,
     {"do": "start", "argv", "environment", "product", "confined", "preforked"} + stdin, stdout, stderr
                                                              -> {"started": pid} ... {"ended", "status"}
     {"do": "signal", "pid", "number"} | {"do": "signal-product", "number"}          -> {"ok": true}
-    {"do": "open", "name", "write"}                                -> {"ok": true} + descriptor
+    {"do": "open", "name", "write", "executable"}                                -> {"ok": true} + descriptor
     {"do": "set-clock", "reading"}                                                  -> {"ok": true}
 
 ``preforked`` names a program that needs no start (``fabric.prefork``); without it ``argv`` is started. What is
@@ -94,7 +94,8 @@ class NodeInit:
             if message["do"] == "start":
                 answer = {"started": self._start(connection, message, descriptors)}
             elif message["do"] == "open":
-                opened = [self._open(message["name"], write=message["write"])]
+                executable = bool(message.get("executable"))
+                opened = [self._open(message["name"], write=message["write"], executable=executable)]
             elif message["do"] == "set-clock":
                 self._set_clock(message["reading"])
             else:
@@ -105,9 +106,9 @@ class NodeInit:
         for descriptor in (*descriptors, *opened):
             os.close(descriptor)
 
-    def _open(self, name: str, *, write: bool) -> int:
+    def _open(self, name: str, *, write: bool, executable: bool = False) -> int:
         owner = self.account.owner if self.account else os.getuid()
-        return open_below(STATE, name, write=write, owner=owner)
+        return open_below(STATE, name, write=write, owner=owner, executable=executable)
 
     def _set_clock(self, reading: str) -> None:
         """Programs read the file at any moment, so it is never there in part."""

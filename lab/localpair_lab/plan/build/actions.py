@@ -1,17 +1,20 @@
-"""Acts -> actions: the product's exact command lines."""
+"""Acts -> actions: the exact command lines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 
 from localpair_lab.model.actions import Act
+from localpair_lab.model.expectations import Expect
 from localpair_lab.model.moments import Moment
+from localpair_lab.model.programs import ProgramAct
 from localpair_lab.model.scenario import Scenario
 from localpair_lab.plan.actions import Action, SampleFile
 from localpair_lab.plan.build.events import when
+from localpair_lab.plan.build.programs import DEADLINE_S, plan_program
 from localpair_lab.plan.model import PRODUCT_HOME
 
-DEADLINE_S = 40.0  # twice the product's own bound for a whole attempt
 GRACE_S = 15.0  # beyond a timeout that the scenario gives
 SHORT_VERBS = ("discover", "addresses", "diagnose", "devices")
 
@@ -19,7 +22,23 @@ SHORT_VERBS = ("discover", "addresses", "diagnose", "devices")
 def plan_actions(scenario: Scenario) -> Iterator[Action]:
     """The scenario's actions, those of ``pair`` first."""
     for act in scenario.acts():
-        yield _action(act)
+        wanted = tuple(dict.fromkeys(_wanted_files(scenario, act)))
+        action = plan_program(act) if isinstance(act, ProgramAct) else _action(act)
+        yield dataclasses.replace(action, wanted_files=wanted)
+
+
+def _wanted_files(scenario: Scenario, act: Act | ProgramAct) -> Iterator[str]:
+    """What the expectations ask of the folder of the action's device; each file is asked for once."""
+    here = [expect for expect in scenario.expect if act.identity in expect.of]
+    yield from (file.path for expect in here for file in expect.file)
+    for other in _same_as(scenario.expect):
+        device, _, name = other.partition("/")
+        if device == act.on:
+            yield name
+
+
+def _same_as(expects: Sequence[Expect]) -> Iterator[str]:
+    return (file.same_as for expect in expects for file in expect.file if file.same_as is not None)
 
 
 def _action(act: Act) -> Action:

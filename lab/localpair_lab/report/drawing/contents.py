@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Node, NodeInterface
-from localpair_lab.report.describe import machine_notes, network_notes
+from localpair_lab.report.describe import does_words, machine_notes, network_notes
 
 LETTER = 6.7
 """Pixels of a letter, about, at 12 pixels of height: enough for the wider system fonts."""
@@ -55,7 +55,7 @@ def machines(plan: Plan) -> tuple[MachineText, ...]:
 
 
 def _machine(plan: Plan, node: Node) -> MachineText:
-    verbs = list(dict.fromkeys(action.verb for action in plan.actions if action.node == node.name))
+    verbs = list(dict.fromkeys(does_words(action) for action in plan.actions if action.node == node.name))
     ports = tuple(_port(node, entry) for entry in node.interfaces)
     does = ", ".join(verbs) or ("" if node.role == node.name else node.role)
     return MachineText(node.name, node.role, does, ports, tuple(machine_notes(plan, node)))
