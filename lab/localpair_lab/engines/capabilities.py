@@ -36,6 +36,7 @@ RESTS_ON: Final[dict[str, tuple[str, ...]]] = {
     "sandbox": ("sandbox",),
     "kernel-files": ("kernel-files",),
     "files": (),
+    "programs": (),
     "events": ("events",),
 }
 NEEDS_NFT: Final = frozenset({"segment-rules", "firewall", "nat"})
@@ -80,6 +81,14 @@ def mend(capability: str, reason: str) -> str:
     return (
         "a newer or fuller kernel: on Debian and Ubuntu, sudo apt-get install linux-modules-extra-$(uname -r)"
     )
+
+
+def install(package: str) -> str:
+    """The command that installs a package: of the system's, or of ``pip:`` or ``npm:``."""
+    registry, _, name = package.rpartition(":")
+    if registry == "pip":
+        return f"{sys.executable} -m pip install {name}"
+    return f"npm install --global {name}" if registry == "npm" else _install(name)
 
 
 def _install(package: str) -> str:

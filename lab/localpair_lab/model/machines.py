@@ -7,11 +7,13 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from localpair_lab.model.common import Many, Model, Packets, Text
+from localpair_lab.model.programs import NeededProgram
 from localpair_lab.model.values import (
     Address,
     Count,
     Flag,
     Host,
+    ImageName,
     InterfaceName,
     Mac,
     Mtu,
@@ -192,7 +194,7 @@ class Device(Forwarder):
     """A machine that runs localpair; it forwards where it shares its line or runs containers.
 
     Devices of one ``identity`` have the same long-term key, as clones of one disk have. ``sandbox`` names what
-    localpair is denied there.
+    localpair is denied there. ``programs`` are those that it must find; ``image`` is what brings them in containers.
     """
 
     environment: dict[Variable, str] = Field(default_factory=dict)
@@ -200,6 +202,8 @@ class Device(Forwarder):
     clock: Offset = 0.0
     identity: Name | None = None
     sandbox: Many[Literal["netlink", "kernel-files"]] = ()
+    image: ImageName | None = None
+    programs: Many[NeededProgram] = ()
 
 
 class Router(Forwarder):

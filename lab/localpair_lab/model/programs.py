@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from localpair_lab.model.common import Many, Model, Text
 from localpair_lab.model.moments import Moment
 from localpair_lab.model.phrases import Phrase
-from localpair_lab.model.values import Count, Duration, FileName, Flag, Name, Size
+from localpair_lab.model.values import Count, Duration, FileName, Flag, Name, PackageName, Size
 from localpair_lab.model.variables import Variable
 
 
@@ -43,6 +43,16 @@ class GivenFile(Model):
     source: FileName | None = Field(default=None, alias="from")
     text: str | None = None
     size: Size | None = None
+
+
+class NeededProgram(Model):
+    """A program that must be on the path of a device, and the ``package`` that brings it, where that has another
+    name.
+    """
+
+    short_key = "name"
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}$")]
+    package: PackageName | None = None
 
 
 class ReadyWhen(Model):

@@ -26,6 +26,8 @@ MOST_BYTES = 2**30
 MOST_SECONDS = 100 * 366 * 86_400.0
 MTUS = (68, 65_535)  # RFC 791, 3.2
 MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
+IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]{0,199}")
+PACKAGE = re.compile(r"(?:(?:pip|npm):)?[A-Za-z0-9@][A-Za-z0-9@._/+-]{0,99}")
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 
 
@@ -226,6 +228,22 @@ def read_file_name(value: object) -> str:
     return text
 
 
+def read_image(value: object) -> str:
+    """The name of an image of containers, as engines take it."""
+    text = _text(value, "an image such as my-app:latest")
+    if IMAGE.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no image's name; write one such as my-app:latest")
+    return text
+
+
+def read_package(value: object) -> str:
+    """Where a program comes from: a package of the system's, or of another registry's, such as pip:zeroconf."""
+    text = _text(value, "a package such as avahi-utils or pip:zeroconf")
+    if PACKAGE.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no package; write avahi-utils, pip:zeroconf or npm:qrcode")
+    return text
+
+
 def as_list(value: object) -> object:
     """One value where a list is expected counts as a list of one."""
     return value if isinstance(value, list | tuple) else [value]
@@ -267,6 +285,10 @@ Sysctl: TypeAlias = Annotated[
 ]
 FileName: TypeAlias = Annotated[
     str, *_typed(read_file_name, "photo.raw", "A path below the device's folder.")
+]
+ImageName: TypeAlias = Annotated[str, *_typed(read_image, "my-app:latest", "An image of containers.")]
+PackageName: TypeAlias = Annotated[
+    str, *_typed(read_package, "avahi-utils", "A package of the system's, or pip:NAME, or npm:NAME.")
 ]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(read_flag), WithJsonSchema({"type": "boolean"})]
 Count: TypeAlias = Annotated[int, BeforeValidator(read_count), WithJsonSchema({"type": "integer"})]

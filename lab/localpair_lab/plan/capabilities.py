@@ -19,6 +19,7 @@ CAPABILITIES = {
     "files": "an /etc/hosts and a resolver of one's own per node",
     "sandbox": "a program that is denied system calls",
     "kernel-files": "a program that is denied /proc and /sys",
+    "programs": "programs that a scenario's devices need",
     "events": "changes while the devices run",
 }
 """Every capability a plan can need, with what it means; an engine answers ``supports`` in these words."""

@@ -202,6 +202,16 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class NeededPackage:
+    """A program that a node must find on its path, and the package that brings it (``pip:`` and ``npm:`` before the
+    names of others than the system's).
+    """
+
+    program: str
+    package: str
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A machine of its own: network namespace, host name, ``/etc/hosts``, state folder.
 
@@ -213,7 +223,8 @@ class Node:
     ``environment`` is added to every process of the node. ``clock_offset_s`` shifts the wall clock
     (capability ``clock`` if not 0). ``identity``: nodes with the same word have the same device key; empty:
     a new one of its own. ``sandbox`` names what the product is denied (capabilities ``sandbox`` for
-    ``netlink``, and ``kernel-files``).
+    ``netlink``, and ``kernel-files``). ``image`` is the node's own image where it is a container; ``needed`` are the
+    programs that it must find.
     """
 
     name: str
@@ -232,6 +243,8 @@ class Node:
     clock_offset_s: float = 0.0
     identity: str = ""
     sandbox: tuple[str, ...] = ()
+    image: str = ""
+    needed: tuple[NeededPackage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

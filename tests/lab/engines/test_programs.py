@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from localpair_lab.engines.compose import device_image, image
+from localpair_lab.engines.compose.docker_host import DockerHost
 from localpair_lab.engines.compose.engine import answers
 from localpair_lab.engines.registry import make_engine
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import planned
 from localpair_lab.run.runner import RunOptions, run_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ENGINES = [
     pytest.param("namespace", marks=pytest.mark.netns),
@@ -112,6 +119,78 @@ def test_a_stopped_program_and_one_that_is_not_there(engine: str, tmp_path: Path
         """)
     outcome = played(text, engine, tmp_path)
     assert outcome.verdict is Verdict.PASSED, told(outcome)
+
+
+NEEDS = (
+    SCENE[: SCENE.index("actions:")]
+    + """\
+actions: [{do: run, on: alice, command: [stranger-than, fiction]}]
+expect: [{of: run, exit: 0, stdout: fiction}]
+"""
+)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("package", "mend"),
+    [
+        ("stranger-utils", "stranger-utils"),
+        ("pip:stranger", "-m pip install stranger"),
+        ("npm:@a/b", "npm install"),
+    ],
+)
+def test_a_program_that_is_missing_is_named_with_what_installs_it(
+    engine: str, package: str, mend: str, tmp_path: Path
+) -> None:
+    needed = f"{{name: stranger-than, package: '{package}'}}"
+    text = NEEDS.replace("lan: 192.168.1.10}", f"lan: 192.168.1.10}}, programs: [python3, {needed}]")
+    outcome = played(text, engine, tmp_path)
+    assert outcome.verdict is Verdict.UNSUPPORTED
+    if engine == "namespace":
+        assert outcome.reason == "programs: stranger-than is not on a device's path"
+        assert mend in outcome.hint
+    else:
+        assert outcome.reason == "programs: stranger-than is not in the lab's own image"
+        assert outcome.hint == "give the device an `image` that has it"
+
+
+@pytest.fixture
+def own_image(tmp_path: Path) -> Iterator[str]:
+    """An image of somebody's own: with a program, without the lab, with an entry point that gets in the way."""
+    host = DockerHost()
+    name = "localpair-lab-test-of-programs:latest"
+    program = "#!/bin/sh\\necho $1"
+    recipe = (
+        f"FROM {image.ensure(host)}\n"
+        f"RUN printf '{program}\\n' > /usr/local/bin/stranger-than && chmod 755 /usr/local/bin/stranger-than\n"
+        "RUN rm -r /opt/lab /opt/localpair\n"
+        'USER 1000\nENTRYPOINT ["false"]\n'
+    )
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "Dockerfile").write_text(recipe)
+    command = ["docker", "build", "--quiet", "--network", "none", "--tag", name, str(tmp_path / "image")]
+    subprocess.run(command, check=True, env=host.environment(), capture_output=True)
+    yield name
+    for one in host.client.images.list(name=device_image.NAME):
+        if "/usr/local/bin/stranger-than" in str(one.history()):
+            host.client.images.remove(one.id, force=True)
+    host.client.images.remove(name)
+
+
+@pytest.mark.skipif(not answers(), reason="no Docker engine with Compose v2")
+def test_a_device_in_containers_has_the_image_that_it_names(own_image: str, tmp_path: Path) -> None:
+    device = f"lan: 192.168.1.10}}, image: '{own_image}', programs: stranger-than"
+    text = NEEDS.replace("lan: 192.168.1.10}", device)
+    outcome = played(text, "compose", tmp_path)
+    assert outcome.verdict is Verdict.PASSED, told(outcome)
+
+
+@pytest.mark.skipif(not answers(), reason="no Docker engine with Compose v2")
+def test_an_image_that_is_not_there_is_never_fetched(tmp_path: Path) -> None:
+    text = NEEDS.replace("lan: 192.168.1.10}", "lan: 192.168.1.10}, image: 'localpair-lab-nowhere:1'")
+    outcome = played(text, "compose", tmp_path)
+    assert outcome.verdict is Verdict.UNSUPPORTED
+    assert outcome.reason == "programs: there is no image localpair-lab-nowhere:1 here"
 
 
 # What a stranger's file could try: what is printed as OUT is a way out.

@@ -60,6 +60,8 @@ def _odd_node(node: Node) -> list[str]:
     ]
     if len({interface.segment for interface in node.interfaces}) < len(node.interfaces):
         reasons.append(f"{node.name} has two interfaces on one network")
+    if node.image:
+        reasons.append(f"{node.name} has an image of its own")
     return reasons
 
 
@@ -100,7 +102,8 @@ def bridged(plan: Plan, *, name: str, image: str, labels: Mapping[str, str]) -> 
 class BridgedRunning(ComposeRunning):
     """A simple plan on the engine's own bridge networks: a check that the fabric is no fiction."""
 
-    def _rendered(self, image_name: str) -> dict[str, Any]:
+    def _rendered(self, image_name: str, images: Mapping[str, str]) -> dict[str, Any]:
+        del images  # a device that has one of its own is not played here (``unplayable``)
         return bridged(self._plan, name=self._name, image=image_name, labels=self._lease.labels())
 
     async def _outcome(self, client: ContainerFabricClient) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from localpair_lab.engines import capabilities
 from localpair_lab.engines.base import Missing
-from localpair_lab.engines.compose import image, lease
+from localpair_lab.engines.compose import device_image, image, lease
 from localpair_lab.engines.compose.cleanup import watch
 from localpair_lab.engines.compose.docker_host import DockerHost, has_compose
 from localpair_lab.engines.compose.docker_networks import BridgedRunning, unplayable
@@ -34,6 +34,9 @@ def write_project(plan: Plan, folder: Path) -> Path:
 
     Needs no engine; the image it names is made by ``script/bootstrap``.
     """
+    if named := next((node for node in plan.nodes if node.image), None):
+        reason = f"{named.name} has an image of its own, and only the lab puts its programs on top of that"
+        raise LabError(reason, hint="localpair-lab up plays it")
     wiring = Wiring(plan, _oracle_probes()(plan), CAPTURES)
     labels = {lease.LABEL: "1"}
     name = project_name(plan, plan.cell or "project")
@@ -91,6 +94,7 @@ class ComposeEngine:
             lacking = capabilities.missing(plan.needs, self.trials())
         except LabError as error:
             return [Missing("events", error.message, error.hint)]
+        lacking += device_image.missing(plan, self._host)
         return lacking + (unplayable(plan) if self._wiring == "docker" else [])
 
     async def up(self, plan: Plan, folder: Path) -> ComposeRunning:

@@ -7,6 +7,7 @@ without the lab.
 from __future__ import annotations
 
 import copy
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -37,15 +38,24 @@ def project_name(plan: Plan, lease: str) -> str:
 
 
 def render(
-    plan: Plan, *, name: str, image: str, labels: Mapping[str, str], project: Mapping[str, Any]
+    plan: Plan,
+    *,
+    name: str,
+    image: str,
+    labels: Mapping[str, str],
+    project: Mapping[str, Any],
+    images: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The Compose project of a plan; ``project`` is what its fabric builds (``Wiring.project``)."""
+    """The Compose project of a plan; ``project`` is what its fabric builds (``Wiring.project``). ``images`` are those
+    of the nodes that have one of their own.
+    """
     base: dict[str, Any] = yaml.safe_load(BASE.read_text())
     fabric, device = base["services"]["fabric"], base["services"]["device"]
     common = {"image": image, "pull_policy": "never", "labels": dict(labels)}
     services = {FABRIC: {**fabric, **common, "environment": {PROJECT: _verbatim(packed(dict(project)))}}}
     for node in held_nodes(plan):
-        services[node.name] = {**copy.deepcopy(device), **common, **machine(node)}
+        own = {"image": images.get(node.name, image)}
+        services[node.name] = {**copy.deepcopy(device), **common, **own, **machine(node)}
         services[node.name]["command"].append(node.name)
     volumes = {volume: {"labels": dict(labels)} for volume in base["volumes"]}
     return {"name": name, "services": services, "volumes": volumes}

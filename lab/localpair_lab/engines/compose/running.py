@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from localpair_lab import plan as p
-from localpair_lab.engines.compose import lease
+from localpair_lab.engines.compose import device_image, lease
 from localpair_lab.engines.compose.docker_host import DockerHost
 from localpair_lab.engines.compose.exec import FABRIC_PROGRAM, Execution, Stream, tell
 from localpair_lab.engines.compose.render import as_text, project_name, render
@@ -139,7 +139,8 @@ class ComposeRunning:
 
     async def build(self, image_name: str) -> None:
         """Render, bring up, and wait for the network and its canary. Raises ``LabError``."""
-        rendered = self._rendered(image_name)
+        images = await asyncio.to_thread(self._device_images, image_name)
+        rendered = self._rendered(image_name, images)
         file = self._folder / FILE
         await asyncio.to_thread(file.write_text, as_text(self._plan, rendered, FILE))
         await self._host.compose(self._name, "up", "-d", "--no-build", file=str(file))
@@ -148,10 +149,16 @@ class ComposeRunning:
         answer = await self._outcome(self._client)
         self._wiring.judge(answer["arrived"], self._folder)
 
-    def _rendered(self, image_name: str) -> dict[str, Any]:
+    def _device_images(self, image_name: str) -> dict[str, str]:
+        named = [node for node in held_nodes(self._plan) if node.image]
+        return {node.name: device_image.ensure(self._host, node.image, image_name) for node in named}
+
+    def _rendered(self, image_name: str, images: Mapping[str, str]) -> dict[str, Any]:
         labels = self._lease.labels()
         project = self._wiring.project()
-        return render(self._plan, name=self._name, image=image_name, labels=labels, project=project)
+        return render(
+            self._plan, name=self._name, image=image_name, labels=labels, project=project, images=images
+        )
 
     async def _outcome(self, client: ContainerFabricClient) -> dict[str, Any]:
         """What came of building the network, which the fabric does by itself."""
@@ -168,6 +175,8 @@ class ComposeRunning:
         if machine.sandbox and words[0] == "@localpair":
             command = [*_SANDBOX, *machine.sandbox, "--", *command]
         values = self._environment(machine, environment)
+        if machine.image and words[0] == "@program":  # whose Python may be another one than localpair's
+            values = {name: value for name, value in values.items() if name not in _PATHS}
         is_signalled = words[0] in ("@localpair", "@program")
         started = await asyncio.to_thread(
             self._execution, node, command, values, is_signalled, asyncio.get_running_loop()

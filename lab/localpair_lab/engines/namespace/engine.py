@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from localpair_lab.engines import capabilities
 from localpair_lab.engines.base import Missing
+from localpair_lab.engines.namespace import device_programs
 from localpair_lab.engines.namespace.running import NamespaceRunning
 from localpair_lab.engines.namespace.trials import namespaces
 from localpair_lab.engines.network import Wiring
@@ -44,7 +45,8 @@ class NamespaceEngine:
 
     def supports(self, plan: Plan) -> list[Missing]:
         """See ``Engine``."""
-        return capabilities.missing(plan.needs, namespaces())
+        lacking = capabilities.missing(plan.needs, namespaces())
+        return [*lacking, *device_programs.missing(plan, self._product[0])]
 
     async def up(self, plan: Plan, folder: Path) -> NamespaceRunning:
         """See ``Engine``."""

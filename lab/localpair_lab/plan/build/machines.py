@@ -19,7 +19,7 @@ from localpair_lab.plan.build.ports import Ports
 from localpair_lab.plan.build.routing import plan_routes, plan_routing_rule, plan_sysctls
 from localpair_lab.plan.build.site import Site
 from localpair_lab.plan.build.tunnel_hubs import plan_hubs
-from localpair_lab.plan.topology import Node, Program, Role
+from localpair_lab.plan.topology import NeededPackage, Node, Program, Role
 
 
 def plan_nodes(scenario: Scenario, ports: Ports) -> tuple[Node, ...]:
@@ -43,6 +43,8 @@ def _device(site: Site, name: str, device: Device) -> Node:
         clock_offset_s=device.clock,
         identity=device.identity or "",
         sandbox=device.sandbox,
+        image=device.image or "",
+        needed=tuple(NeededPackage(one.name, one.package or one.name) for one in device.programs),
     )
 
 

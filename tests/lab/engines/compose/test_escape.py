@@ -20,7 +20,7 @@ import lab_plans as plans
 from lab_canaries import between
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from localpair_lab import plan as p
@@ -98,8 +98,8 @@ os.execvp(sys.argv[1], sys.argv[1:])
 class Taken(ComposeRunning):
     """A project whose bob is a stranger's from the start."""
 
-    def _rendered(self, image_name: str) -> dict[str, Any]:
-        rendered = super()._rendered(image_name)
+    def _rendered(self, image_name: str, images: Mapping[str, str]) -> dict[str, Any]:
+        rendered = super()._rendered(image_name, images)
         bob = rendered["services"]["bob"]
         taken = TAKEN.replace("$", "$$")
         bob["command"] = ["python3", "-I", "-c", taken, *bob["command"]]
@@ -270,8 +270,8 @@ def test_a_fabric_that_is_taken_has_its_networks_and_nothing_else(tmp_path: Path
     plan, host = plans.plan(), DockerHost()
 
     class TakenFabric(ComposeRunning):
-        def _rendered(self, image_name: str) -> dict[str, Any]:
-            rendered = super()._rendered(image_name)
+        def _rendered(self, image_name: str, images: Mapping[str, str]) -> dict[str, Any]:
+            rendered = super()._rendered(image_name, images)
             fabric = rendered["services"]["fabric"]
             begin = f"import sys; sys.path.append('/opt/lab')\n{serve}".replace("$", "$$")
             fabric["command"] = ["python3", "-IBS", "-c", begin, "serve", "/run/lab/fabric.sock"]
