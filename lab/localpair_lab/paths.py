@@ -15,6 +15,7 @@ CLONE: Final = PACKAGE.parents[1] if (IMPORT_ROOT / "pyproject.toml").is_file() 
 """The project's clone; None where the lab was installed from a distribution."""
 _DATA: Final = PACKAGE if CLONE is None else IMPORT_ROOT
 SCENARIOS: Final = _DATA / "scenarios"
+ADAPTERS: Final = _DATA / "adapters"
 COMPOSE: Final = _DATA / "compose"
 SCHEMA: Final = _DATA / "scenario.schema.json"
 """What editors check scenarios by; the library's files name it by its place in the clone."""

@@ -13,6 +13,7 @@ from localpair_lab.generate.topology import content, make
 from localpair_lab.generate.yaml_writer import as_text
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.loading.load import load_text
+from localpair_lab.loading.products import load_product
 from localpair_lab.oracle.packet import Delivery
 from localpair_lab.plan.planner import make_plan
 
@@ -70,4 +71,6 @@ def planned_text(name: str, text: str) -> PlannedCell:
     path = Path(f"lab/artifacts/generated/{name}.yaml")
     loaded = load_text(path, text)
     cell = loaded.cells[0]
-    return PlannedCell(loaded, cell, make_plan(cell.scenario, name=loaded.name, source=str(path)))
+    return PlannedCell(
+        loaded, cell, make_plan(cell.scenario, load_product(), name=loaded.name, source=str(path))
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localpair_lab.loading.load import Loaded, LoadedCell, find, load, scenario_name, theme_of
+from localpair_lab.loading.products import load_product
 from localpair_lab.model.scenario import Scenario
 from localpair_lab.paths import CLONE, SCENARIOS
 from localpair_lab.plan.model import Plan
@@ -45,7 +46,9 @@ def planned(path: Path) -> list[PlannedCell]:
     loaded = load(path)
     return [
         PlannedCell(
-            loaded, cell, make_plan(cell.scenario, name=loaded.name, cell=cell.name, source=str(path))
+            loaded,
+            cell,
+            make_plan(cell.scenario, load_product(), name=loaded.name, cell=cell.name, source=str(path)),
         )
         for cell in loaded.cells
     ]

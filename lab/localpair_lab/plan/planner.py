@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from localpair_lab.model.adapters import Product
 from localpair_lab.model.scenario import Scenario
 from localpair_lab.plan.build.actions import plan_actions
 from localpair_lab.plan.build.events import EventContext, plan_events, plan_impairments
@@ -26,8 +27,8 @@ from localpair_lab.plan.topology import Node, NodeInterface, Segment
 LIMIT_S = 60.0
 
 
-def make_plan(scenario: Scenario, *, name: str, cell: str = "", source: str = "") -> Plan:
-    """The plan of one cell. ``name`` is the scenario's, ``source`` the file it came from."""
+def make_plan(scenario: Scenario, product: Product, *, name: str, cell: str = "", source: str = "") -> Plan:
+    """The plan of one cell, for that program. ``name`` is the scenario's, ``source`` the file it came from."""
     ports = all_ports(scenario)
     nodes = plan_nodes(scenario, ports)
     events = tuple(plan_events(EventContext(scenario, ports, {node.name: node for node in nodes})))
@@ -42,7 +43,7 @@ def make_plan(scenario: Scenario, *, name: str, cell: str = "", source: str = ""
         nodes=nodes,
         impairments=impairments,
         events=events,
-        actions=tuple(plan_actions(scenario)),
+        actions=tuple(plan_actions(scenario, product)),
         needs=scenario.needs,
         limit_s=scenario.limit or LIMIT_S,
     )

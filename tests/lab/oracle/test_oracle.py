@@ -390,10 +390,11 @@ def _plan(text: str) -> Plan:
     from pathlib import Path
 
     from localpair_lab.loading.load import load_text
+    from localpair_lab.loading.products import load_product
     from localpair_lab.plan.planner import make_plan
 
     loaded = load_text(Path("many.yaml"), f"lab: 1\nsummary: Many.\n{text}")
-    return make_plan(loaded.cells[0].scenario, name="many")
+    return make_plan(loaded.cells[0].scenario, load_product(), name="many")
 
 
 # --- What generated topologies taught ---

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from localpair_lab.model.actions import Act
+from localpair_lab.model.adapters import Product
 from localpair_lab.model.expectations import Expect
 from localpair_lab.model.moments import Moment
 from localpair_lab.model.programs import ProgramAct
@@ -13,17 +14,15 @@ from localpair_lab.model.scenario import Scenario
 from localpair_lab.plan.actions import Action, SampleFile
 from localpair_lab.plan.build.events import when
 from localpair_lab.plan.build.programs import DEADLINE_S, plan_program
-from localpair_lab.plan.model import PRODUCT_HOME
 
 GRACE_S = 15.0  # beyond a timeout that the scenario gives
-SHORT_VERBS = ("discover", "addresses", "diagnose", "devices")
 
 
-def plan_actions(scenario: Scenario) -> Iterator[Action]:
+def plan_actions(scenario: Scenario, product: Product) -> Iterator[Action]:
     """The scenario's actions, those of ``pair`` first."""
     for act in scenario.acts():
         wanted = tuple(dict.fromkeys(_wanted_files(scenario, act)))
-        action = plan_program(act) if isinstance(act, ProgramAct) else _action(act)
+        action = plan_program(act) if isinstance(act, ProgramAct) else _action(act, product)
         yield dataclasses.replace(action, wanted_files=wanted)
 
 
@@ -41,12 +40,13 @@ def _same_as(expects: Sequence[Expect]) -> Iterator[str]:
     return (file.same_as for expect in expects for file in expect.file if file.same_as is not None)
 
 
-def _action(act: Act) -> Action:
+def _action(act: Act, product: Product) -> Action:
+    step = product.adapter.steps[act.do]
     return Action(
         id=act.identity,
         node=act.on,
         verb=act.do,
-        argv=("@localpair", act.do, *_options(act), "--json"),
+        argv=tuple(step.words(_values(act))),
         when=when(act.at),
         deadline_s=act.deadline or (act.timeout + GRACE_S if act.timeout else DEADLINE_S),
         offer_from=act.offer or "",
@@ -54,43 +54,28 @@ def _action(act: Act) -> Action:
         answer_from=act.answer or "",
         answer_at=when(act.answer_at or Moment(who=act.answer, what="answer")) if act.answer else None,
         files=tuple(SampleFile(entry.name, entry.size) for entry in act.send),
-        environment=(
-            *PRODUCT_HOME.items(),
-            ("NO_COLOR", "1"),
-            ("PYTHONUNBUFFERED", "1"),
-            *sorted(act.environment.items()),
-        ),
+        environment=(*product.adapter.environment.items(), *sorted(act.environment.items())),
         stop=act.stop.by if act.stop is not None else "",
         stop_at=when(act.stop.at) if act.stop is not None else None,
         background=act.background,
     )
 
 
-def _options(act: Act) -> Iterator[str]:
-    if act.do == "join" and act.offer:
-        yield "-"  # the offer comes by stdin; never by argv, where every user of the machine could read it
-    yield from _pairing_options(act)
-    if act.approve and act.do in ("host", "join", "listen"):
-        yield "--yes"
-    if act.timeout is not None:
-        yield from ("--timeout", f"{act.timeout:g}")
-    yield from act.arguments
-    if act.do == "send":
-        yield from (f"@state/{entry.name}" for entry in act.send)
+def _values(act: Act) -> dict[str, tuple[str, ...]]:
+    """What an adapter's commands may have a place for."""
+    texts = {"flow": act.flow, "offer_addresses": act.offer_addresses, "name": act.name or ""}
+    port, timeout = (() if act.port is None else (str(act.port),)), _seconds(act.timeout)
+    return {
+        **{name: (text,) if text else () for name, text in texts.items()},
+        "port": port,
+        "send": tuple(f"@state/{entry.name}" for entry in act.send),
+        "receive": ("@state/received",) if act.receive else (),
+        "approve": ("true",) if act.approve else (),
+        "timeout": timeout,
+        "arguments": act.arguments,
+        "offer": ("@offer",) if act.offer else (),
+    }
 
 
-def _pairing_options(act: Act) -> Iterator[str]:
-    if act.do not in ("host", "join"):
-        return
-    words = {"--flow": act.flow, "--offer-addresses": act.offer_addresses, "--name": act.name or ""}
-    for option, word in words.items():
-        if word and not (act.do == "join" and option == "--offer-addresses"):
-            yield from (option, word)
-    if act.port is not None:
-        yield from ("--port", str(act.port))
-    for entry in act.send:
-        yield from ("--send", f"@state/{entry.name}")
-    if act.receive:
-        yield from ("--receive", "@state/received")
-    if act.do == "host":
-        yield from ("--qr", "none")
+def _seconds(timeout: float | None) -> tuple[str, ...]:
+    return () if timeout is None else (f"{timeout:g}",)
