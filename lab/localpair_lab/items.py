@@ -25,8 +25,9 @@ from localpair_lab.judge.verdict import (
     Verdict,
     VerdictError,
 )
-from localpair_lab.loading.cases import PlannedCell, planned
+from localpair_lab.loading.cases import PlannedCell, other_product, planned
 from localpair_lab.loading.problems import ScenarioError
+from localpair_lab.loading.products import load_product
 from localpair_lab.report.failure import failure_report
 from localpair_lab.run.pool import PlayedCase, PlaySetting, Pool, Task, broken, default_jobs, perform
 from localpair_lab.run.runner import unsupported
@@ -97,7 +98,10 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """One item for each engine, cell and repetition."""
         try:
-            cells = planned(self.path)
+            cells = planned(self.path, load_product(self.config.getoption("--lab-product")))
+        except LabError as error:
+            hint = f"\nhint: {error.hint}" if error.hint else ""
+            raise pytest.UsageError(f"--lab-product: {error.message}{hint}") from None
         except ScenarioError as error:
             yield UnreadableItem.from_parent(self, name="unreadable", error=error)
             return
@@ -112,7 +116,7 @@ class ScenarioFile(pytest.File):
 
 
 def _item_name(cell: PlannedCell, engine: str, turn: int, repeat: int) -> str:
-    parts = [engine, cell.cell.name, str(turn) if repeat > 1 else ""]
+    parts = [engine, other_product(cell.plan), cell.cell.name, str(turn) if repeat > 1 else ""]
     return f"{cell.loaded.name}[{'-'.join(part for part in parts if part)}]"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from localpair_lab.engines import registry
+from localpair_lab.loading.products import OWN, PRODUCT_HELP
 from localpair_lab.model.markers import MARKERS
 from localpair_lab.numbers import part, positive
 from localpair_lab.paths import ARTIFACTS
@@ -59,6 +60,7 @@ def _add_choosing(group: pytest.OptionGroup) -> None:
         "--lab-cells", choices=["all", "one", "theme"], default="all",
         help="the last engine plays only: the first cell of each matrix; one cell of each theme",
     )  # fmt: skip
+    group.addoption("--lab-product", default=OWN, metavar="ADAPTER", help=PRODUCT_HELP)
     group.addoption("--lab-repeat", type=positive, default=1, metavar="N", help="play everything N times")
     group.addoption("--lab-shard", type=part, metavar="I/N", help="play the I-th of N parts")
 

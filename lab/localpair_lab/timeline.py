@@ -49,7 +49,8 @@ class SaidLine:
 class ActionRecord:
     """One action. Times are seconds since the network stood; None: it did not happen.
 
-    ``is_product``: it ran localpair. ``skipped`` says why it was never started. ``timed_out``: its deadline ended it.
+    ``is_product``: it ran localpair. ``skipped`` says why it was never started. ``timed_out``: its deadline ended it;
+    ``given_up``: and that is how its attempts fail.
     ``ended_by_lab``: it still ran when everything else was over.
     """
 
@@ -61,6 +62,7 @@ class ActionRecord:
     exit: int | None = None
     skipped: str = ""
     timed_out: bool = False
+    given_up: bool = False
     ended_by_lab: bool = False
     seen: list[SeenEvent] = field(default_factory=list)
     stray: list[str] = field(default_factory=list)

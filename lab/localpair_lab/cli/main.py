@@ -13,6 +13,7 @@ from localpair_lab.cli.output import complain, talk
 from localpair_lab.engines import registry
 from localpair_lab.errors import LabError
 from localpair_lab.loading.problems import ScenarioError
+from localpair_lab.loading.products import OWN, PRODUCT_HELP
 from localpair_lab.model.markers import MARKERS
 from localpair_lab.numbers import natural, positive
 
@@ -98,6 +99,7 @@ def _add_playing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--trace", action="store_true",
         help="what each localpair does on the network, in the timeline; it is kept",
     )  # fmt: skip
+    running.add_argument("--product", default=OWN, metavar="ADAPTER", help=PRODUCT_HELP)
     showing = _add(commands, "demo", demo, "play one scenario and tell what happened, with a picture")
     showing.add_argument("scenario", nargs="?", default="flow/showcase")
     showing.add_argument("--cell", default="")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import Outcome, Verdict
-from localpair_lab.loading.cases import PlannedCell
+from localpair_lab.loading.cases import PlannedCell, other_product
 from localpair_lab.report.page.write import write_suite_page
 from localpair_lab.report.summary import SummaryRow
 
@@ -66,4 +66,4 @@ def _place(cell: PlannedCell, engine: str) -> Path:
 
 def play_name(cell: PlannedCell, engine: str) -> str:
     """What a play's files are called."""
-    return "-".join(filter(None, (cell.loaded.name, engine, cell.cell.name)))
+    return "-".join(filter(None, (cell.loaded.name, engine, other_product(cell.plan), cell.cell.name)))

@@ -103,6 +103,8 @@ def outcome_of(action: ActionRecord) -> str:
     """``paired`` wins over how the process ended: a pair stands, whatever came of its files."""
     if action.first("paired") is not None:
         return "paired"
+    if action.given_up:
+        return "failed"
     for name, code in EXITS.items():
         if action.exit == code and (action.is_product or name != REFUSED):
             return name
@@ -110,7 +112,7 @@ def outcome_of(action: ActionRecord) -> str:
 
 
 def _told(action: ActionRecord) -> str:
-    if action.timed_out:
+    if action.timed_out or action.given_up:
         return "it still ran at its deadline"
     failed = action.first("failed")
     said = f": {failed.fields.get('message', failed.fields.get('reason', ''))}" if failed is not None else ""

@@ -53,8 +53,8 @@ def _clean(action: ActionRecord) -> Iterator[Failure]:
 
 def _secret_pieces(record: Record) -> Iterator[str]:
     """From the middle of each offer's text, where its secret stands."""
-    for offers in record.offers.values():
-        for offer in offers:
+    for who, offers in record.offers.items():
+        for offer in offers if record.actions[who].is_product else ():
             piece = offer[len(offer) // 2 :][:SECRET_PIECE]
             if len(piece) == SECRET_PIECE:
                 yield piece

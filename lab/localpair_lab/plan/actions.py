@@ -59,6 +59,8 @@ class Action:
     the signal that ends the process at the moment ``stop_at`` (both None: it ends by itself or at the end of the run,
     when what still runs is interrupted with SIGINT). ``deadline_s`` counts from its start: a process that still runs
     then and is not ``background`` is a failure. Of the ``wanted_files`` of the node the checksum is taken in the end.
+    ``gives_up``: its deadline ends an attempt that has failed, as a person's patience does. The word ``@offer`` in
+    ``argv`` is the offer itself; nothing is written to stdin then.
     """
 
     id: str
@@ -79,6 +81,7 @@ class Action:
     stop: Literal["", "interrupt", "kill"] = ""
     stop_at: When | None = None
     background: bool = False
+    gives_up: bool = False
 
     @property
     def is_product(self) -> bool:

@@ -56,7 +56,8 @@ class Plan:
 
     ``scenario`` and ``cell`` are made of a-z, 0-9 and ``-``. ``source`` is the file the scenario came from,
     for messages. ``needs`` are the capabilities without which the plan cannot be played, out of
-    ``CAPABILITIES``. ``limit_s`` bounds the whole run of the actions.
+    ``CAPABILITIES``. ``limit_s`` bounds the whole run of the actions. ``product`` is the program that plays; what
+    stands in ``unplayable`` it has no words for.
     """
 
     scenario: str
@@ -70,6 +71,8 @@ class Plan:
     actions: tuple[Action, ...] = ()
     needs: tuple[str, ...] = ()
     limit_s: float = 60.0
+    product: str = "localpair"
+    unplayable: tuple[str, ...] = ()
     version: int = PLAN_VERSION
 
     def node(self, name: str) -> Node:

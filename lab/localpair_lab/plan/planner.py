@@ -12,6 +12,7 @@ from localpair_lab.plan.build.events import EventContext, plan_events, plan_impa
 from localpair_lab.plan.build.machines import plan_nodes
 from localpair_lab.plan.build.networks import plan_segments
 from localpair_lab.plan.build.ports import all_ports
+from localpair_lab.plan.build.products import fitted
 from localpair_lab.plan.changes import (
     CreateInterface,
     Event,
@@ -43,11 +44,11 @@ def make_plan(scenario: Scenario, product: Product, *, name: str, cell: str = ""
         nodes=nodes,
         impairments=impairments,
         events=events,
-        actions=tuple(plan_actions(scenario, product)),
+        actions=tuple(plan_actions(scenario, product, nodes)),
         needs=scenario.needs,
         limit_s=scenario.limit or LIMIT_S,
     )
-    return _with_needs(plan)
+    return _with_needs(fitted(plan, scenario, product))
 
 
 def _with_needs(plan: Plan) -> Plan:

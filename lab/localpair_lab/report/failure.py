@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localpair_lab.judge.verdict import Failure, Outcome, Verdict
-from localpair_lab.loading.cases import PlannedCell, library_name
+from localpair_lab.loading.cases import PlannedCell, library_name, other_product
 from localpair_lab.loading.problems import nearby
 from localpair_lab.oracle.judge import judge_actions
 from localpair_lab.oracle.words import grouped_ways, way_words
@@ -106,7 +106,8 @@ def again(cell: PlannedCell, engine: str, root: Path) -> str:
     """The one command that plays this cell again."""
     chosen = f" --cell {cell.cell.name}" if cell.cell.name else ""
     file = library_name(cell.loaded.path) or nearby(cell.loaded.path, root)
-    return f"localpair-lab run {file}{chosen} --engine {engine} --keep"
+    played_by = f" --product {cell.plan.product}" if other_product(cell.plan) else ""
+    return f"localpair-lab run {file}{chosen}{played_by} --engine {engine} --keep"
 
 
 def _short(text: str) -> str:

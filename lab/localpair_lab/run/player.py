@@ -5,6 +5,7 @@ event.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import random
 import signal
@@ -27,6 +28,7 @@ from localpair_lab.timeline import ActionRecord, Record
 
 HELPER_READY_S = 10.0
 CHECKSUMS_S = 20.0
+OFFER_WORD = "@offer"
 KEY_FILE = "home/device.key"
 TURN_S = 0.1  # how often the lab looks at its own delay
 
@@ -168,6 +170,7 @@ class _Player:
         self.record.actions[action.id] = record
         try:
             await self.signals.wait(action.when)
+            action = await self._with_offer(action)
         except NeverError as never:
             record.skipped = str(never)
             self.record.note(self.signals.now(), "action", action.id, f"not started: {never}")
@@ -190,6 +193,15 @@ class _Player:
         finally:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
+
+    async def _with_offer(self, action: Action) -> Action:
+        """The action with the offer among its words, where it takes it there and not from stdin."""
+        if action.offer_at is None or not any(OFFER_WORD in word for word in action.argv):
+            return action
+        await self.signals.wait(action.offer_at)
+        offer = self.record.offers[action.offer_from][-1]
+        argv = tuple(word.replace(OFFER_WORD, offer) for word in action.argv)
+        return dataclasses.replace(action, argv=argv, offer_at=None)
 
     async def _await_port(self, action: Action) -> None:
         """Say that the action is ready once something listens where it will."""

@@ -14,6 +14,7 @@ from localpair_lab.run.output import MOST_CHARACTERS, json_event, named_events, 
 from localpair_lab.run.signals import NeverError, Signals
 from localpair_lab.timeline import ActionRecord, Record, SaidLine, SeenEvent, shown
 
+DRAIN_S = 1.0
 GRACE_S = 2.0  # from the interrupt to the kill
 
 
@@ -33,7 +34,7 @@ class ProcessMonitor:
         others = [asyncio.create_task(self._feed()), asyncio.create_task(self._stop())]
         try:
             self.record.exit = await self._wait()
-            await reading
+            await self._drained(reading)
         finally:
             for task in (reading, *others):
                 task.cancel()
@@ -43,11 +44,18 @@ class ProcessMonitor:
         await self.signals.post(f"{self.action.id}.ended")
         await self.signals.close(self.action.id, f"{self.action.id} ended with {self.record.exit}")
 
+    async def _drained(self, reading: asyncio.Task[None]) -> None:
+        """Until all has been read; of a program that left others behind with its output, not for ever."""
+        done, _ = await asyncio.wait([reading], timeout=None if self.action.is_product else DRAIN_S)
+        if not done:
+            self._note("has left others behind, which hold its output; what they say is not read")
+
     async def _wait(self) -> int:
         try:
             return await asyncio.wait_for(self.process.wait(), self.action.deadline_s)
         except TimeoutError:
-            self.record.timed_out = not self.action.background
+            self.record.given_up = self.action.gives_up
+            self.record.timed_out = not self.action.background and not self.action.gives_up
             self._note(f"still runs after {self.action.deadline_s:g} s")
         await self.process.signal(signal.SIGINT)
         try:

@@ -51,6 +51,8 @@ async def run_cell(cell: PlannedCell, engine: Engine, folder: Path, run_options:
 
 def unsupported(cell: PlannedCell, engine: Engine) -> Outcome | None:
     """The verdict where this machine lacks something for ``cell``; None where it can be played."""
+    if cell.plan.unplayable:
+        return Outcome(Verdict.UNSUPPORTED, engine.name, reason="; ".join(cell.plan.unplayable))
     missing = engine.supports(cell.plan)
     if not missing:
         return None

@@ -121,6 +121,16 @@ def test_a_stopped_program_and_one_that_is_not_there(engine: str, tmp_path: Path
     assert outcome.verdict is Verdict.PASSED, told(outcome)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_program_that_leaves_others_behind_has_ended_all_the_same(engine: str, tmp_path: Path) -> None:
+    text = SCENE[: SCENE.index("actions:")] + (
+        "actions: [{do: run, on: alice, command: [sh, -c, 'sleep 60 & echo x']}]\n"
+        "expect: [{of: run, stdout: x, exit: 0, within: 30s}]\n"
+    )
+    outcome = played(text, engine, tmp_path)
+    assert outcome.verdict is Verdict.PASSED, told(outcome)
+
+
 NEEDS = (
     SCENE[: SCENE.index("actions:")]
     + """\

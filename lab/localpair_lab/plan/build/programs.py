@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePath
 
-from localpair_lab.model.programs import GivenFile, ProgramAct
+from localpair_lab.model.programs import GivenFile, ProgramAct, ReadyWhen
 from localpair_lab.plan.actions import PROGRAM, Action, FileContent, OutputWords, SampleFile
 from localpair_lab.plan.build.events import when
 
@@ -21,9 +22,9 @@ def plan_program(act: ProgramAct) -> Action:
         argv=(PROGRAM, *act.command),
         when=when(act.at),
         deadline_s=act.deadline or DEADLINE_S,
-        files=tuple(_file(given) for given in act.files),
+        files=tuple(given_file(given) for given in act.files),
         stdin=act.stdin,
-        words=OutputWords(tuple(_events(act)), json=act.events == "json", port=_port(act)),
+        words=OutputWords(tuple(_events(act)), json=act.events == "json", port=port_of(act.ready)),
         environment=(("PYTHONUNBUFFERED", "1"), *sorted(act.environment.items())),
         stop=act.stop.by if act.stop is not None else "",
         stop_at=when(act.stop.at) if act.stop is not None else None,
@@ -31,10 +32,13 @@ def plan_program(act: ProgramAct) -> Action:
     )
 
 
-def _file(given: GivenFile) -> SampleFile | FileContent:
+def given_file(given: GivenFile, folder: str = "") -> SampleFile | FileContent:
+    """The file in a device. ``folder`` is where it is taken from, if that is not the scenario's own."""
     if given.size is not None:
         return SampleFile(given.name, given.size)
-    return FileContent(given.name, given.text, "" if given.text is not None else given.source or given.name)
+    if given.text is not None:
+        return FileContent(given.name, given.text)
+    return FileContent(given.name, source=str(PurePath(folder, given.source or given.name)))
 
 
 def _events(act: ProgramAct) -> Iterator[tuple[str, str]]:
@@ -44,7 +48,6 @@ def _events(act: ProgramAct) -> Iterator[tuple[str, str]]:
         yield from act.events.items()
 
 
-def _port(act: ProgramAct) -> tuple[str, int] | None:
-    if act.ready is None or act.ready.port is None:
-        return None
-    return act.ready.protocol, act.ready.port
+def port_of(ready: ReadyWhen | None) -> tuple[str, int] | None:
+    """The port that the program listens on once it is ready."""
+    return None if ready is None or ready.port is None else (ready.protocol, ready.port)
