@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,8 @@ from typing import Any, Literal
 Kind = Literal["run", "action", "event", "json", "stdout", "stderr", "helper", "trace"]
 CLOCK = "clock.json"
 """What the clock of captures showed at second 0."""
+TIME_COLUMNS = 9
+"""How far the time reaches in the line of a log or of the timeline."""
 SECRET_FIELDS = ("offer",)  # the offer's text holds the pair's secret; no artifact shows it
 
 
@@ -119,6 +121,21 @@ def _write_lines(path: Path, lines: Iterable[object]) -> None:
     """What programs say may hold half of a pair of surrogates, which no file in UTF-8 can."""
     text = "".join(f"{line}\n" for line in lines)
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def last_lines(lines: Sequence[str], most: int, after: int) -> list[str]:
+    """The last of them, at most so many; of lines in a row that are equal from column ``after`` on, the last with their
+    number.
+    """
+    rows: list[tuple[str, int]] = []
+    for line in reversed(lines):
+        if rows and line[after:] == rows[-1][0][after:]:
+            rows[-1] = (rows[-1][0], rows[-1][1] + 1)
+        elif len(rows) == most:
+            break
+        else:
+            rows.append((line, 1))
+    return [line if times == 1 else f"{line} ({times} times)" for line, times in reversed(rows)]
 
 
 def shown(name: str, fields: dict[str, Any]) -> str:

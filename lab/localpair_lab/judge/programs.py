@@ -11,7 +11,7 @@ from localpair_lab.judge.verdict import Failure
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.expectations import Expect, FileWanted, PacketsHeard, Times
 from localpair_lab.model.phrases import matched
-from localpair_lab.timeline import ActionRecord, Record, SaidLine
+from localpair_lab.timeline import TIME_COLUMNS, ActionRecord, Record, SaidLine, last_lines
 
 EVIDENCE_LINES = 8
 NOTHING = "none"
@@ -19,7 +19,7 @@ NOTHING = "none"
 
 def evidence(action: ActionRecord) -> tuple[str, ...]:
     """The last that the action said: its failed attempts and its log."""
-    return tuple(f"{action.id}: {line}" for line in action.log[-EVIDENCE_LINES:])
+    return tuple(f"{action.id}: {line}" for line in last_lines(action.log, EVIDENCE_LINES, TIME_COLUMNS))
 
 
 def check_lines(expect: Expect, action: ActionRecord, where: Where) -> Iterator[Failure]:

@@ -12,6 +12,7 @@ from localpair_lab.loading.cases import PlannedCell, library_name, other_product
 from localpair_lab.loading.problems import nearby
 from localpair_lab.oracle.judge import judge_actions
 from localpair_lab.oracle.words import grouped_ways, way_words
+from localpair_lab.timeline import TIME_COLUMNS, last_lines
 
 PAGE = "report.html"
 """The run's page, among its artifacts."""
@@ -88,7 +89,8 @@ def _timeline(outcome: Outcome) -> Iterator[str]:
     if outcome.folder is None or not (outcome.folder / "timeline.txt").exists():
         return
     lines = (outcome.folder / "timeline.txt").read_text(encoding="utf-8").splitlines()
-    shown = [line for line in lines if not line[10:].startswith(BESIDE)][-TIMELINE_LINES:]
+    told = [line for line in lines if not line[10:].startswith(BESIDE)]
+    shown = last_lines(told, TIMELINE_LINES, TIME_COLUMNS)
     yield ""
     yield f"  timeline, the last {len(shown)} of {len(lines)} lines"
     for line in shown:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.plan.model import Plan
+from localpair_lab.report.failure import failure_report
 from localpair_lab.run import output, process
 
 from lab_fake import TWO_DEVICES, FakeEngine, FakeRunning, played
@@ -141,6 +142,16 @@ def test_a_program_that_floods_does_not_fill_the_lab(
     assert outcome.verdict is Verdict.PASSED, told(outcome)
     assert len((tmp_path / "artifacts" / "run.log").read_text()) < 16 << 10
     assert "says more than" in (tmp_path / "artifacts" / "timeline.txt").read_text()
+
+
+def test_lines_that_a_program_repeats_are_shown_once(cell_of: CellOf, tmp_path: Path) -> None:
+    command = "[sh, -c, 'echo first; for n in 1 2 3 4 5 6 7 8 9; do echo again; done; echo last; exit 1']"
+    cell = cell_of(scene(command))
+    outcome = played(cell, FakeEngine(), tmp_path)
+    told_lines = [line.partition("stdout: ")[2] for line in outcome.failures[0].evidence]
+    assert told_lines == ["first", "again (9 times)", "last"]
+    report = failure_report(cell, outcome, tmp_path)
+    assert report.count("again (9 times)") == 2
 
 
 def test_what_a_program_writes_moves_no_terminal(cell_of: CellOf, tmp_path: Path) -> None:
