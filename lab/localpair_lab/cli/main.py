@@ -8,6 +8,7 @@ from pathlib import Path
 
 from localpair_lab.cli import generate, inspect, maintenance
 from localpair_lab.cli import run as play
+from localpair_lab.cli.compare import compare
 from localpair_lab.cli.demo import demo
 from localpair_lab.cli.output import complain, talk
 from localpair_lab.engines import registry
@@ -106,10 +107,21 @@ def _add_playing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     showing.add_argument("--engine", choices=registry.wanted(), default="auto")
     holding = _add(commands, "up", play.up, "build a scenario's network and hold it")
     _add_scenario(holding)
-    for one in (running, holding):
+    comparing = _add(commands, "compare", compare, "play scenarios with several programs, as a table")
+    comparing.add_argument("scenarios", nargs="+", help=SCENARIOS_HELP)
+    comparing.add_argument("--product", action="append", metavar="ADAPTER", help=PRODUCT_HELP)
+    comparing.add_argument("--repeat", type=_positive, default=3, metavar="N", help="play each N times (3)")
+    comparing.add_argument("-o", "--output", metavar="FILE", help="where to write the table (stdout)")
+    for one in (running, holding, comparing):
         one.add_argument("--engine", choices=registry.wanted(), default="auto")
         for option in registry.options():
             one.add_argument(f"--{option.name}", **option.as_argument())
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("write a number above 0")
+    return int(text)
 
 
 def _add_standing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
