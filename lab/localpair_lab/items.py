@@ -237,6 +237,7 @@ class ScenarioItem(pytest.Item):
             "lab_scenario": self.cell.loaded.name,
             "lab_cell": self.cell.cell.name,
             "lab_engine": self.engine,
+            "lab_product": other_product(self.cell.plan),
             "lab_verdict": outcome.verdict.value,
             "lab_reason": outcome.reason,
             "lab_elapsed_s": round(outcome.elapsed_s, 3),
