@@ -82,7 +82,7 @@ def test_a_narrow_drawing_fits_a_telephone() -> None:
 def test_no_order_has_fewer_crossings(sides: int) -> None:
     tried = 0
     for cell in CELLS:
-        if cell.cell is not cell.loaded.cells[0]:
+        if cell.cell.name != cell.loaded.cells[0].name:
             continue  # cells of one file differ little
         found = arranged(machines(cell.plan), networks(cell.plan, subnets(cell)), sides=sides)
         columns = (found.left, found.networks, found.right)
