@@ -81,7 +81,8 @@ class _Reception:
         self.over = False
         self.error: LocalpairError | None = None
         self.told = "the receiver cancelled"  # what the sender hears where it must stop
-        self._file = (-1, 0)  # under way: its id and how many of its bytes are counted
+        self._under_way = -1  # the id of a file
+        self._counted: dict[int, int] = {}  # bytes of files whose outcome is not known
 
     def end(self, error: LocalpairError | None = None) -> None:
         """Nothing more will arrive; the first reason counts."""
@@ -90,22 +91,23 @@ class _Reception:
 
     def begin(self, begun: FileBegun) -> None:
         """A file begins, or goes on after the connection broke."""
-        number, counted = self._file
-        self.meter.bytes += begun.offset - (counted if number == begun.id else 0)
-        self._file = (begun.id, begun.offset)
+        self.meter.bytes += begun.offset - self._counted.get(begun.id, 0)
+        self._under_way, self._counted[begun.id] = begun.id, begun.offset
         self.meter.file = "/".join(begun.parts)
         self.storing.begin(begun)
 
     def leave_out(self, outcome: LeftAlone) -> None:
         """A file is not stored, and counts as done."""
-        number, counted = self._file
-        self.meter.bytes += outcome.size - (counted if number == outcome.id else 0)
+        self.meter.bytes += outcome.size - self._counted.get(outcome.id, 0)
         self.meter.files += 1
-        self._file = (-1, 0)
+
+    def settle(self, number: int) -> None:
+        """It is known what has become of an entry."""
+        self._counted.pop(number, None)
 
     def write(self, piece: Piece) -> None:
         """Bytes of it."""
-        self._file = (self._file[0], self._file[1] + len(piece.data))
+        self._counted[self._under_way] = self._counted.get(self._under_way, 0) + len(piece.data)
         self.meter.bytes += len(piece.data)
         self.storing.write(piece)
         self.meter.show()
@@ -408,6 +410,7 @@ class Incoming:
             else:
                 results.append(Result(outcome.id, outcome.sha256 or NO_SHA256))
                 self._count(outcome, reception)
+            reception.settle(outcome.id)
         self._receiver.settle(results)
         self._process()
 
