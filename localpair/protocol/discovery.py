@@ -435,7 +435,7 @@ class Discovery:
         """
         of_issuer = secret == OFFER and (self._me.part, beacon.part) == (Part.JOIN, Part.HOST)
         if peer is not None and (of_issuer or place in peer.sources):
-            self._forget(beacon.instance, said_goodbye=True)
+            self._forget(beacon.instance, Gone(beacon.instance, said_goodbye=True, secret=secret))
         elif peer is None and of_issuer:
             self._events.append(Gone(beacon.instance, said_goodbye=True, secret=secret))
 
@@ -541,9 +541,9 @@ class Discovery:
             if (way.address, way.port) == (to.address, to.port) and way.scope and not to.scope:
                 self._queue(datagram, way, Carrier.UNICAST)
 
-    def _forget(self, instance: bytes, *, said_goodbye: bool = False) -> None:
+    def _forget(self, instance: bytes, told: Gone | None = None) -> None:
         secret = self._peers.pop(instance).secret
-        self._events.append(Gone(instance, said_goodbye, secret))
+        self._events.append(told or Gone(instance, secret=secret))
 
     def _expiry(self, peer: _HeardPeer) -> float:
         told = min(peer.beacon.beat_ms / 1000, BEACON_SLOW_BEAT_S * (1 + BEACON_JITTER))  # nobody is rarer

@@ -115,7 +115,7 @@ class HearsUs:
 @dataclass(frozen=True, slots=True)
 class Gone:
     """A peer said goodbye or has not been heard for PEER_EXPIRY_BEATS of its beats. ``secret`` names the secret of ours
-    that it holds; a goodbye is sealed with it then.
+    that it was heard with; of a goodbye the one that seals this goodbye.
     """
 
     instance: bytes

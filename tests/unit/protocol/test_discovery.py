@@ -215,6 +215,18 @@ def test_the_goodbye_of_an_earlier_run_of_the_issuer_ends_nothing() -> None:
     assert join.discovery.heard_anybody
 
 
+def test_a_device_that_ends_after_the_pair_stands_does_not_end_as_one_that_has_read_the_offer() -> None:
+    lan = VirtualLan()
+    host, join = pair(lan)
+    lan.run(1.0)
+    for device, side in ((host, Role.ISSUER), (join, Role.JOINER)):
+        device.discovery.keyring.put("pair", SharedSecret(b"p" * 32, Purpose.PAIR, side))
+    join.discovery.keyring.retire(OFFER)
+    join.discovery.goodbye()
+    lan.run(1.0)
+    assert [event.secret for event in host.of(Gone)] == ["pair"]
+
+
 @pytest.mark.parametrize("side", list(Role))
 def test_nobody_ends_a_search_but_the_issuer(side: Role) -> None:
     """Neither another reader of the offer, which says goodbye as a joiner, nor who says it in clear."""
