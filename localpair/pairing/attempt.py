@@ -16,7 +16,7 @@ from localpair.causes.facts import Ending, OfferFacts
 from localpair.causes.judge import judge
 from localpair.causes.vocabulary import RunVerdict
 from localpair.causes.waiting import SteadyVerdict, progress
-from localpair.errors import LocalpairError, StateError, UnreachableError
+from localpair.errors import LocalpairError, PeerEndedError, StateError, UnreachableError
 from localpair.events import Event, Judged, Paired, PeerFound, Progress, Waiting
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import REVOCATION_S, WAITING_LOOK_S, WAITING_SHARE
@@ -152,7 +152,8 @@ class Pairing:
         agent = self._agent
         if agent is None or self._result.done():
             return error
-        both = await agent.exchange_facts() if isinstance(error, UnreachableError) else None
+        is_there = isinstance(error, UnreachableError) and not isinstance(error, PeerEndedError)
+        both = await agent.exchange_facts() if is_there else None
         judged = judged_run(agent.facts(ending_of(error), self._offer_facts()), both)
         self._emit(judged)
         if isinstance(error, UnreachableError):
