@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Looked: TypeAlias = Iterator[tuple[RunNote, Place, str]]
 _CLOCK_S: Final = 120  # apart; less is an ordinary clock
 _FORBIDDEN: Final = frozenset({"EPERM", "EACCES"})
+_SILENT_S: Final = 3  # in which a beacon to a group is sent for certain
 _SILENT_AFTER: Final = 4  # beacons of a peer that came by other ways, before groups are said to bring nothing
 
 
@@ -66,8 +67,11 @@ def _sends_refused(view: View) -> Looked:
 
 def _groups_silent(view: View) -> Looked:
     voices = heard(view.here)
-    single = sum(one.count for one in voices if one.carrier is CarrierName.UNICAST)
-    if single >= _SILENT_AFTER and all(one.carrier is CarrierName.UNICAST for one in voices):
+    single = [one for one in voices if one.carrier is CarrierName.UNICAST]
+    if len(single) < len(voices) or sum(one.count for one in single) < _SILENT_AFTER:
+        return
+    # At first answers come one after the other, before it is time for the next beacon to a group.
+    if max(one.last_s for one in single) - min(one.first_s for one in single) >= _SILENT_S:
         yield RunNote.MULTICAST_SILENT, Place.BETWEEN, "no multicast or broadcast came from the other device"
 
 

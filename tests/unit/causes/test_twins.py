@@ -260,6 +260,11 @@ def test_handicaps_of_a_pair_are_notes(change: dict[str, Any], note: RunNote) ->
     assert judge(facts).explanations == ()
 
 
+def test_a_pair_that_came_about_before_any_beacon_to_a_group_was_due_has_no_note() -> None:
+    early = (HeardFacts(CarrierName.UNICAST, 2, ip_address(BOB), 20, 0, 1),)
+    assert notes(replace(paired(), heard=early)) == set()
+
+
 def test_clocks_that_differ_are_a_note_and_no_cause() -> None:
     theirs = host(ending=Ending.PAIRED, clock_s=1_700_000_000)
     assert notes(paired(), theirs) == {RunNote.CLOCKS_DIFFER}
