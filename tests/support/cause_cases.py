@@ -115,6 +115,21 @@ CASES = [
     ),
     Case("card down", Cause.INTERFACE_DOWN, with_link(joiner(routes=(no_route(BOB),)), up=False), None, True),
     Case(
+        "groups seem to leave",
+        Cause.EGRESS_FILTER,
+        host(
+            sent=(
+                sent(CarrierName.MULTICAST),
+                sent(CarrierName.BROADCAST, errno="EPERM"),
+                sent(CarrierName.UNICAST, errno="EPERM"),
+            ),
+            heard=(),
+            self_calls=(SelfCallFacts(ip_address(BOB), confirmed=True),),
+        ),
+        None,
+        True,
+    ),
+    Case(
         "no address",
         Cause.NO_USABLE_ADDRESS,
         with_link(joiner(routes=(no_route(BOB),)), addresses=()),
