@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from localpair.causes.view import View, WayThere
 
 _NOBODY: Final = (Cause.PEER_ABSENT, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
+_UNKNOWN: Final = (Cause.PEER_ABSENT, Cause.MULTICAST_FILTERED, Cause.DIFFERENT_NETWORKS)
 _STRAY: Final = 3  # dropped packets before a filter is blamed: a badly set neighbour makes one now and then
 _MANY: Final = (
     8  # packets for this host alone, before its filter is blamed: reports of members of groups pass for such
@@ -61,6 +62,25 @@ def nobody_answers(view: View) -> Iterator[Conclusion]:
     if routers:
         evidence.append(f"the router {routers[0].address} answers")
     yield likely(_NOBODY, Place.BETWEEN, *evidence)
+
+
+def nobody_known(view: View) -> Iterator[Conclusion]:
+    """The offer names no address that could be called, and nothing is heard of whoever has made it."""
+    here = view.here
+    if (
+        not _is_quiet(here)
+        or here.role is not RunRole.JOIN
+        or not usable_links(here)
+        or known(here.routes, "routes")
+    ):
+        return
+    offer = known(here.offer, "offer")
+    if offer.passed_over and not offer.addresses:
+        evidence = f"the addresses in the offer are of no network that {view.me} is on"
+        yield likely(Cause.WRONG_NETWORK, Place.BETWEEN, evidence)
+    elif not offer.addresses:
+        evidence = "the offer names no address, and nothing was heard of the other device"
+        yield likely(_UNKNOWN, Place.BETWEEN, evidence)
 
 
 def beyond_the_link(view: View) -> Iterator[Conclusion]:
@@ -226,6 +246,12 @@ def reverse_path(view: View) -> Iterator[Conclusion]:
 
 RULES: Final = (
     CauseRule(nobody_answers, Tier.PATH, _NOBODY, _UNHEARD),
+    CauseRule(
+        nobody_known,
+        Tier.PATH,
+        (Cause.WRONG_NETWORK, *_UNKNOWN),
+        (*_UNHEARD, "offer"),
+    ),
     CauseRule(beyond_the_link, Tier.PATH, (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND), _UNHEARD),
     CauseRule(into_tunnel, Tier.PATH, (Cause.VPN_DEFAULT_ROUTE, Cause.WRONG_NETWORK), _UNHEARD),
     CauseRule(

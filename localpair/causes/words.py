@@ -125,6 +125,10 @@ _STEPS: Final[Mapping[tuple[Cause, Cause], str]] = {
         "see whether the other device is awake, {takes_part} and has the same network's name; if so, this network "
         "keeps devices apart: use a hotspot or a cable"
     ),
+    (Cause.PEER_ABSENT, Cause.MULTICAST_FILTERED): (
+        "see whether the other device is awake, shows its offer and has the same network's name; if so, host there "
+        "again with `--offer-addresses all`, so that the offer says where it is"
+    ),
     (Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS): "compare the network's name on both devices",
     (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS): "compare the network's name on both devices",
     (Cause.HOST_ENDED, Cause.FIREWALL_INBOUND): (

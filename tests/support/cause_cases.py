@@ -356,6 +356,18 @@ CASES = [
         ),
     ),
     Case(
+        "an offer without addresses",
+        Cause.MULTICAST_FILTERED,
+        joiner(offer=OfferFacts(lifetime_s=120, age_s=20), routes=(), attempts=()),
+    ),
+    Case(
+        "an offer of addresses that are never called",
+        Cause.WRONG_NETWORK,
+        joiner(offer=OfferFacts(lifetime_s=120, age_s=20, passed_over=2), routes=(), attempts=()),
+        None,
+        True,
+    ),
+    Case(
         "no groups, both",
         Cause.MULTICAST_FILTERED,
         joiner(offer=OfferFacts(lifetime_s=120, age_s=20)),
