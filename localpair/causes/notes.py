@@ -17,6 +17,7 @@ from localpair.causes.view import (
     known,
     links_to,
     own_addresses,
+    seeks,
     to_the_network,
 )
 from localpair.causes.vocabulary import Place, Remark, RunNote
@@ -133,6 +134,12 @@ def _old_offer(view: View) -> Looked:
         yield RunNote.OLD_OFFER_SHOWN, Place.THERE, "a device came with an offer that works no more"
 
 
+def _peer_ended(view: View) -> Looked:
+    here = view.here
+    if seeks(here) and known(here.peer, "peer").goodbye and here.ending is not Ending.PAIRED:
+        yield RunNote.PEER_ENDED, Place.THERE, f"{view.peer} ended its run"
+
+
 def _clocks(view: View) -> Looked:
     if view.there is None or view.mirrored:
         return
@@ -164,6 +171,7 @@ _LOOKS: Final[tuple[Callable[[View], Looked], ...]] = (
     _another_key,
     _foreign_version,
     _old_offer,
+    _peer_ended,
     _clocks,
     _lossy,
 )

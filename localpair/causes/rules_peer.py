@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CallReach, ForeignKind, RunRole
-from localpair.causes.view import Reach, dials, heard, known, own_addresses, seeks, ways
+from localpair.causes.view import Reach, dials, heard, known, own_addresses, seeks, was_met, ways
 from localpair.causes.vocabulary import Cause, Place
 from localpair.events import Flaw, Phase
 
@@ -19,14 +19,23 @@ if TYPE_CHECKING:
 _LONG_AGO_S: Final = (
     16  # the slowest beat three times, with its jitter: whoever is not heard for so long has gone
 )
+_UNANSWERED: Final = frozenset({"ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"})
 # What a system says of a connection that the other side has ended, or that a limit of ours has.
 _CUT: Final = frozenset({"ECONNRESET", "EPIPE", "ECONNABORTED", "ENOTCONN", "ESHUTDOWN"})
 
 
 def ended(view: View) -> Iterator[Conclusion]:
-    """Whoever waited for calls has said goodbye, with the secret that only it and its readers have."""
-    if seeks(view.here) and known(view.here.peer, "peer").goodbye:
+    """Whoever waited for calls has said goodbye, with the secret that only it and its readers have. Where it was heard
+    until then, and calls came to nothing for seconds, that is why: it has only lost patience first.
+    """
+    here = view.here
+    if seeks(here) and known(here.peer, "peer").goodbye and not _was_stuck(here):
         yield certain(Cause.HOST_ENDED, Place.THERE, f"{view.peer} said goodbye")
+
+
+def _was_stuck(facts: RunFacts) -> bool:
+    lost = [one for one in dials(facts) if one.phase is Phase.CONNECT and one.errno in _UNANSWERED]
+    return bool(lost and heard(facts)) and not was_met(facts)
 
 
 def other_version(view: View) -> Iterator[Conclusion]:
@@ -145,7 +154,7 @@ def _still_open(attempts: tuple[AttemptFacts, ...]) -> bool:
 
 _ANSWERED: Final = ("attempts", "heard")
 RULES: Final = (
-    CauseRule(ended, Tier.PEER, (Cause.HOST_ENDED,), ("peer",)),
+    CauseRule(ended, Tier.PEER, (Cause.HOST_ENDED,), ("peer", "attempts", "calls", "heard")),
     CauseRule(
         other_version,
         Tier.PEER,

@@ -81,6 +81,7 @@ class RunNote(StrEnum):
     ANOTHER_KEY = "another-key"  # a localpair with another key answered at an offered address
     FOREIGN_VERSION = "foreign-version"  # a localpair of another version is near
     OLD_OFFER_SHOWN = "old-offer-shown"  # a device came with an offer that works no more
+    PEER_ENDED = "peer-ended"  # the other device ended its run, when nothing had come of it
     CLOCKS_DIFFER = "clocks-differ"  # pairing depends on no clock; much else does
     MORE_MAY_LIE_BEHIND = "more-may-lie-behind"  # what is told first hides what comes after it
 

@@ -152,8 +152,8 @@ class Pairing:
         agent = self._agent
         if agent is None or self._result.done():
             return error
-        is_there = isinstance(error, UnreachableError) and not isinstance(error, PeerEndedError)
-        both = await agent.exchange_facts() if is_there else None
+        is_there = not isinstance(error, PeerEndedError)
+        both = await agent.exchange_facts(is_there=is_there) if isinstance(error, UnreachableError) else None
         judged = judged_run(agent.facts(ending_of(error), self._offer_facts()), both)
         self._emit(judged)
         if isinstance(error, UnreachableError):

@@ -73,7 +73,7 @@ async def _judged(agent: Agent, offer: Offer | None, reached: Attempt | None) ->
     if reached is not None:
         verdict = judge(replace(facts, ending=Ending.PAIRED))  # the path is there: what is left are notes
         return Judged(verdict, to_dict(facts))
-    return judged_run(facts, None if offer is None else await agent.exchange_facts())
+    return judged_run(facts, None if offer is None else await agent.exchange_facts(is_there=True))
 
 
 def _told_by(offer: Offer | None) -> OfferFacts | None:

@@ -194,6 +194,11 @@ CASES = [
         ),
     ),
     # Who answers
+    Case(
+        "said goodbye when nothing had come of it",
+        Cause.FIREWALL_INBOUND,
+        stuck_joiner(heard=(voice(BOB),), peer=PeerFacts(goodbye=True)),
+    ),
     Case("said goodbye", Cause.HOST_ENDED, silent_joiner(peer=PeerFacts(goodbye=True)), None, True),
     Case("ended without a word", Cause.HOST_ENDED, stuck_joiner("ECONNREFUSED")),
     Case("another version answers", Cause.VERSION_MISMATCH, _met(Flaw.VERSION, Phase.PREAMBLE), None, True),

@@ -16,6 +16,6 @@ CauseName: TypeAlias = Literal[
 ]  # fmt: skip
 NoteName: TypeAlias = Literal[
     "one-way-calls", "egress-refused", "multicast-silent", "lossy", "translated", "routed-elsewhere", "proxied",
-    "another-key", "foreign-version", "old-offer-shown", "clocks-differ", "more-may-lie-behind",
+    "another-key", "foreign-version", "old-offer-shown", "peer-ended", "clocks-differ", "more-may-lie-behind",
 ]  # fmt: skip
 AnyName: TypeAlias = Literal["any"]

@@ -265,11 +265,12 @@ class Agent:
         """What this run has seen so far, with this host's network as it is now, for a verdict."""
         return self._collector.collect(ending, offer)
 
-    async def exchange_facts(self) -> ExchangedFacts | None:
-        """What both sides had seen when they told each other last: now, where the other one still answers. None where
-        it never told anything. Takes FACTS_WAIT_S at most.
+    async def exchange_facts(self, *, is_there: bool) -> ExchangedFacts | None:
+        """What both sides had seen when they told each other last: now, where the other one ``is_there`` and still
+        answers. None where it never told anything. Takes FACTS_WAIT_S at most.
         """
-        await self._exchange.ask_now()
+        if is_there:
+            await self._exchange.ask_now()
         return self._exchange.latest
 
     def add(self, secret: str, candidates: Sequence[Candidate], delay: float = 0.0) -> None:
