@@ -23,3 +23,8 @@ ARTIFACTS: Final = Path("lab-artifacts" if CLONE is None else "lab/artifacts")
 """Where plays leave what they gathered, from the folder in which the lab was started."""
 BUILD: Final = Path.home() / ".cache" / "localpair-lab" if CLONE is None else CLONE / "build"
 """What is made once and kept: wheels for the image, and its lock."""
+OWN: Final = "localpair"
+"""The adapter that plays where nobody names another one."""
+PRODUCT_HELP: Final = (
+    "what plays host, join and the like: an adapter of the library, or a file of your own (localpair)"
+)

@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 
 from localpair_lab.engines import registry
-from localpair_lab.loading.products import OWN, PRODUCT_HELP
 from localpair_lab.model.markers import MARKERS
 from localpair_lab.numbers import part, positive
-from localpair_lab.paths import ARTIFACTS
+from localpair_lab.paths import ARTIFACTS, OWN, PRODUCT_HELP
 
 _SCENARIOS_MET = pytest.StashKey[bool]()
 

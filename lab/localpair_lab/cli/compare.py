@@ -15,9 +15,9 @@ from localpair_lab.engines.base import Engine
 from localpair_lab.engines.registry import engine_names, make_engine
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell, other_product, planned
-from localpair_lab.loading.products import OWN, load_product
+from localpair_lab.loading.products import load_product
 from localpair_lab.model.adapters import Product
-from localpair_lab.paths import ARTIFACTS
+from localpair_lab.paths import ARTIFACTS, OWN
 from localpair_lab.run.runner import RunOptions, run_cell
 
 CHANGED = "(changes)"

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localpair_lab.loading.load import Loaded, LoadedCell, find, load, scenario_name, theme_of
-from localpair_lab.loading.products import OWN, answerable, expects_something, load_product
+from localpair_lab.loading.products import answerable, expects_something, load_product
 from localpair_lab.model.adapters import Product
 from localpair_lab.model.scenario import Scenario
-from localpair_lab.paths import CLONE, SCENARIOS
+from localpair_lab.paths import CLONE, OWN, SCENARIOS
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.planner import make_plan
 

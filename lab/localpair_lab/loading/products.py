@@ -16,12 +16,8 @@ from localpair_lab.loading.problems import meant, nearby, written
 from localpair_lab.model.adapters import Adapter, Product
 from localpair_lab.model.expectations import Expect, PathWanted
 from localpair_lab.model.scenario import Scenario
-from localpair_lab.paths import ADAPTERS
+from localpair_lab.paths import ADAPTERS, OWN
 
-OWN = "localpair"
-PRODUCT_HELP = (
-    "what plays host, join and the like: an adapter of the library, or a file of your own (localpair)"
-)
 KEPT = ("of", "exactly")
 _PLAIN = re.compile(r"[a-z_.]+")
 

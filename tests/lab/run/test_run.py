@@ -128,7 +128,6 @@ def test_a_missed_bound_proves_nothing_while_programs_wait_for_a_core(
     verdict: Verdict,
 ) -> None:
     monkeypatch.setattr("localpair_lab.run.player.Pressure", lambda: SimpleNamespace(share=lambda: busy))
-    monkeypatch.setattr("localpair_lab.loading.validate_times.LEAST_S", 0.0)  # a bound that none can keep
     text = EXPECT.replace("within: 3s", "within: 1ms").replace("direction: out", f"direction: {direction}")
     outcome = run(cell_of(TWO_DEVICES + text), FakeEngine(), tmp_path)
     assert outcome.verdict is verdict
