@@ -46,6 +46,9 @@ def sample_of(chance: Chance, name: str) -> Sample:
     return judged(name, {"lab": "1", "summary": summary, "markers": ["found"], **content(draft)}, features)
 
 
+_NO_PATH = ("unreachable", "ended")  # whoever waits and is heard says so when its time is up first
+
+
 def judged(name: str, document: dict[str, Any], features: tuple[str, ...] = ()) -> Sample:
     """The sample of a document, with the oracle's verdict as its expectation. Raises ScenarioError."""
     bare = {key: value for key, value in document.items() if key != "expect"}
@@ -61,7 +64,7 @@ def expectation(verdict: Expected) -> list[dict[str, Any]]:
         case Delivery.YES:
             return [both | {"outcome": "paired", "within": WITHIN}]
         case Delivery.NO:
-            return [both | {"outcome": "failed", "exit": 3, "reason": "unreachable", "within": WITHIN}]
+            return [both | {"outcome": "failed", "exit": 3, "reason": list(_NO_PATH), "within": WITHIN}]
         case _:
             return [both | {"within": WITHIN}]
 
