@@ -212,7 +212,7 @@ def test_who_watches_gets_the_time_that_the_offer_leaves(tmp_path: Path, attende
     with lan(1) as net:
         events, message, hint, elapsed = net.host(0).python(ALONE, str(tmp_path), str(int(attended)))
     assert events == 1
-    assert "not found" in message
+    assert "off, asleep or not on this network" in message
     assert "answer code" in hint
     assert (elapsed > 3.5) == waits
 

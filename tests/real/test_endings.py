@@ -49,16 +49,22 @@ def test_a_search_ends_as_soon_as_its_host_does(tmp_path: Path) -> None:
     assert "localpair host" in joining.talk
 
 
-def test_a_host_whose_time_is_up_says_so_too(tmp_path: Path) -> None:
+def test_a_host_whose_time_is_up_says_so_too_and_why_nothing_came_of_it_stays_the_cause(
+    tmp_path: Path,
+) -> None:
     with lan(2) as network:
         keep_calls_out(network)
         host, join = homes(network, tmp_path)
-        hosting = host.host("--timeout", "4")
+        hosting = host.host("--timeout", "8")
         joining = join.join(hosting.wait("offer")["offer"], "--timeout", "30")
         hosting.end()
         began = time.monotonic()
-        assert how_it_ended(joining) == ("ended", [["host-ended"]], 3)
+        reason, causes, code = how_it_ended(joining)
         assert time.monotonic() - began < SOON_S
+    assert (reason, code) == ("ended", 3)
+    assert causes
+    assert all("firewall-inbound" in one for one in causes)
+    assert "peer-ended" in [note["note"] for note in joining.of("verdict")[0]["notes"]]
 
 
 def test_a_host_waits_on_when_the_other_device_ends_and_says_so(tmp_path: Path) -> None:
