@@ -9,6 +9,7 @@ a program that it starts, stores without saying where goes into a temporary fold
 from __future__ import annotations
 
 import ctypes
+import getpass
 import os
 import shutil
 import signal
@@ -29,6 +30,8 @@ def _isolate() -> bool:
     if not sys.platform.startswith("linux"):
         return False
     uid, gid = os.getuid(), os.getgid()
+    # It goes on as root; pytest's folders are to stay this user's.
+    os.environ.setdefault("USER", getpass.getuser())
     flags = _CLONE_NEWNET if uid == 0 else _CLONE_NEWUSER | _CLONE_NEWNET
     if ctypes.CDLL(None, use_errno=True).unshare(flags) != 0:
         return False
