@@ -23,7 +23,7 @@ _BY_HAND: Final = (
     "or, if the other device can reach this one, join again with `--timeout 120` and type the answer code there in "
     "time"
 )
-CLAIMED: Final = "of the other device this is what it says itself"
+CLAIMED: Final = "what is said of the other device is what it reported itself"
 _TOLD: Final = 2  # explanations that stand in an error; programs get all of them
 
 

@@ -135,7 +135,7 @@ def test_firewalls_that_keep_calls_out_are_told_by_their_own_kernels(tmp_path: P
         assert ended.causes(side) == [["firewall-inbound"], ["firewall-inbound"]]
         assert ended.devices(side) == ["here", "there"]
         assert ended.confidence(side) == {"certain"}
-        assert "what it says itself" in ended.said[side].replace("\n", " ")
+        assert "what it reported itself" in ended.said[side].replace("\n", " ")
     assert ended.merged("join", "host") == [["firewall-inbound"], ["firewall-inbound"]]
 
 

@@ -36,7 +36,7 @@ def test_two_codes_make_one_verdict(api: Api, capsys: pytest.CaptureFixture[str]
     assert execute(merge(MINE, THEIRS), api) == 6
     shown = capsys.readouterr()
     assert "cause: a firewall on this device keeps out TCP and UDP ports 46820 to 46829" in shown.out
-    assert "of the other device this is what it says itself" in shown.out
+    assert "what is said of the other device is what it reported itself" in shown.out
     assert "hint: run `sudo ufw allow 46820:46829/tcp`" in shown.out
     assert api.diagnosed == 0
 
