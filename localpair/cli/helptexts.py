@@ -106,6 +106,7 @@ examples:
   localpair devices forget kitchen     it and its keys: it is a stranger then
   localpair devices revoke kitchen     refuse it from now on
   localpair devices rules kitchen --accept always   store what it sends unasked
+  localpair devices parts              files that did not arrive whole
 """,
     ),
     "send": (
@@ -136,7 +137,7 @@ examples:
 PARTS: Final = """\
 Lists the parts of files that did not arrive whole, in the folders that this
 device has received into. Sending such a file again goes on where it stood.
-Those that are too old or too many are removed, which is said.
+Parts that are too old or too many are removed, and named.
 
 examples:
   localpair devices parts
@@ -165,9 +166,9 @@ PORT: Final = "TCP and UDP port to listen on (default: the first free one of 468
 TIMEOUT: Final = "give up after S seconds (default: %s)"
 SEND: Final = "a file or folder to send once paired; may be given several times"
 EXCLUDE: Final = (
-    "leave out what is called so, such as *.tmp, cache/ or photos/raw; may be given several times"
+    "leave out files and folders that match, such as *.tmp, cache/ or photos/raw; may be given several times"
 )
-DRY_RUN: Final = "only show what would be sent, left out and renamed; nobody is called"
+DRY_RUN: Final = "only show what would be sent, left out and renamed; no device is called"
 LINKS: Final = "links inside a folder: skip leaves them out (default), follow sends what they point to"
 RECEIVE: Final = (
     "store what the other device sends in DIR (localpair-received in it, if it holds hidden files)"
@@ -182,8 +183,8 @@ RESET_RULE: Final = "take the rule back, before what else is given is set"
 MAX_DEPTH: Final = "refuse what lies in more folders than N (default: %(default)d)"
 ALLOW_HIDDEN: Final = "store hidden names and those that programs act on as they are, and in any DIR"
 EXISTING: Final = (
-    "a file whose name is taken by another one: rename stores both (default), skip keeps the old one, "
-    "replace the new one, ask asks; one with the same content is not sent again"
+    "what becomes of a file whose name is taken: rename stores both (default), skip keeps the old one, replace "
+    "takes the new one, ask asks a person; a file with the same content is not sent again"
 )
 QR: Final = "draw the code in the terminal (default there), not at all, or into FILE (.svg or .png)"
 YES: Final = "do not ask before data is given away or stored (for unattended use)"
@@ -193,8 +194,8 @@ IMAGE: Final = "read the offer from the QR code in this picture"
 OUTPUT: Final = "also write the report to FILE: JSON, or text if it ends in .txt"
 ASK_OFFER: Final = "ask for the other device's offer, and test towards it; it is not used up"
 MERGE: Final = (
-    "judge two reports, this device's first: report codes, files, or - for standard input; what is not named is "
-    "asked for"
+    "judge two reports, this device's first: report codes, files, or - for standard input; a report that is not "
+    "given is asked for"
 )
 REDACT: Final = "mask addresses, hardware addresses and names, in the report and in the copy"
 ONCE: Final = "end after the first device has come and gone"
