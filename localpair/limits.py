@@ -158,7 +158,7 @@ DISCOVERY_VERDICT_S: Final = (
     6.5  # the slowest beat with its jitter: whoever announces at all is heard by then
 )
 # From the last answer of the offered addresses, where another key answers: by then the own links were swept, a host has
-# answered whatever it hears at once, and sent a beacon to whoever asked for its hardware address.
+# answered whatever it hears at once, and sent a beacon to each device that asked for its hardware address.
 OTHER_KEY_S: Final = 2.0
 OTHER_KEY_LOOK_S: Final = 0.25
 ATTEMPT_S: Final = 20.0  # the whole attempt, unless the person waits longer
@@ -293,7 +293,7 @@ REPORT_CODE_BYTES: Final = 320  # 520 letters, where a host has dozens of interf
 REPORT_CODE_CHARS: Final = 2000  # with what stands around it; longer input is no report code
 FACTS_NEIGHBOURS: Final = 8  # told to a device whose addresses are not known; more tell nothing of the path
 
-STEADY_S: Final = 2.0  # an explanation that has held for so long is told to whoever waits
+STEADY_S: Final = 2.0  # an explanation that has held for so long is shown while the run waits
 WAITING_LOOK_S: Final = 1.0  # between two looks at the facts of a run under way ...
 WAITING_SHARE: Final = (
     50  # ... and this many times as long as one takes: a host may have hundreds of interfaces

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from localpair.causes.facts import RunFacts
 
-# Whoever manages a firewall by a program of its own changes it there and not underneath.
+# A firewall that a program manages is changed in that program, and not underneath it.
 _PREFERRED: Final = (FirewallKind.UFW, FirewallKind.FIREWALLD, FirewallKind.NFTABLES, FirewallKind.IPTABLES)
 _SHELL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 

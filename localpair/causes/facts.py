@@ -295,7 +295,7 @@ class CounterFacts:
 
 @dataclass(frozen=True, slots=True)
 class RefusalFacts:
-    """So often one side said no, and why. ``proven``: whoever said it has shown that it may."""
+    """How often one side refused, and why. ``proven``: the side that refused has shown that it holds the secret."""
 
     reason: Refusal
     by: Whose

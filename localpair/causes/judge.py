@@ -26,7 +26,7 @@ RULES: Final[tuple[CauseRule, ...]] = (
     *rules_both.RULES,
     *rules_path.RULES,
 )
-_MORE: Final = "more may lie behind it: that shows once this is mended"
+_MORE: Final = "there may be further causes, which show once this one is mended"
 # What is found first where a path is stuck hides what comes after it on the same path; a refusal does not.
 _HIDING: Final = (Tier.OWN, Tier.BOTH)
 

@@ -35,7 +35,7 @@ _SILENT_AFTER: Final = 4  # beacons of a peer that came by other ways, before gr
 
 
 def remarks(view: View) -> Iterator[Remark]:
-    """Every note that the facts of ``here`` give, named for whoever reads the verdict."""
+    """Every note that the facts of ``here`` give, in the words of the side that reads the verdict."""
     for look in _LOOKS:
         try:
             found = list(look(view))
@@ -62,7 +62,7 @@ def _calls_one_way(view: View) -> Looked:
 def _sends_refused(view: View) -> Looked:
     refused = sorted({row.errno for row in to_the_network(view.here) if row.errno in _FORBIDDEN})
     if refused:
-        told = f"{view.me} refused to send some of what it should: {', '.join(refused)}"
+        told = f"{view.me} refused to send some packets: {', '.join(refused)}"
         yield RunNote.EGRESS_REFUSED, Place.HERE, told
 
 
@@ -158,7 +158,7 @@ def _lossy(view: View) -> Looked:
     single = [one for one in heard(view.here) if one.carrier is CarrierName.UNICAST and one.source in theirs]
     came = sum(one.count for one in single)
     if sent >= 2 * _SILENT_AFTER and 0 < came < sent * 0.7:
-        yield RunNote.LOSSY, Place.BETWEEN, f"of {sent} beacons of {view.peer} {came} came"
+        yield RunNote.LOSSY, Place.BETWEEN, f"only {came} of {sent} beacons of {view.peer} arrived"
 
 
 _LOOKS: Final[tuple[Callable[[View], Looked], ...]] = (

@@ -1,6 +1,6 @@
 """The recorder: counts what happens in a run into facts, each repeat in its row, and leaves out what is too much.
 
-It has no clock: whoever tells it something brings the time.
+It has no clock: the caller gives the time.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class FactRecorder:
         )  # fmt: skip
 
     def call(self, source: IPAddress, reach: CallReach, why: str) -> None:
-        """An incoming connection has ended, or was taken over. Strangers take no room from whoever holds a secret."""
+        """An incoming connection has ended, or was taken over. Strangers take no room from holders of a secret."""
         told = self._strangers if reach in (CallReach.ACCEPTED, CallReach.STRANGER) else self._calls
         told.add(CallFacts(unscoped(source), reach, why))
 

@@ -94,7 +94,7 @@ def other_subnets(view: View) -> Iterator[Conclusion]:
     if _shared(view) or not told[0] & told[1] or heard(here) or heard(there) or not _none_met(view):
         return
     found = [way for way in ways(here) if way.address in callable_addresses(there)]
-    evidence = f"no network of {view.me} is one of {view.peer}"
+    evidence = f"{view.me} and {view.peer} share no network"
     if found and all(way.reach is Reach.NO_WAY for way in found):
         yield certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, f"{view.me} has no route to it")
     elif found and _arrived(view, found):
@@ -186,7 +186,7 @@ def _where_lost(view: View, found: list[WayThere]) -> Conclusion:
         return certain(Cause.REVERSE_PATH_FILTER, Place.THERE, evidence)
     arrived = _arrived(view, found)
     if arrived is None:
-        evidence = f"calls of {view.me} to {found[0].address} come to nothing"
+        evidence = f"calls of {view.me} to {found[0].address} fail"
         told = likely((Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN), Place.THERE, evidence)
         return replace(told, transports=_transports(view), rejects=_rejects(found))
     return _own_filter(view, found) if arrived else _filter_between(view, found)
@@ -243,8 +243,8 @@ def _rejects(found: list[WayThere]) -> bool:
 def _own_filter(view: View, found: list[WayThere]) -> Conclusion:
     calls = sum(_dialled(found, version) for version in (4, 6))
     evidence = (
-        f"{calls} calls of {view.me} came to nothing",
-        f"the kernel of {view.peer} received as many packets that it did not deliver",
+        f"{calls} calls of {view.me} failed",
+        f"the kernel of {view.peer} received as many packets and did not deliver them",
     )
     told = certain(Cause.FIREWALL_INBOUND, Place.THERE, *evidence)
     return replace(told, transports=_transports(view), rejects=_rejects(found))
@@ -271,7 +271,7 @@ def beacons_lost(view: View) -> Iterator[Conclusion]:
     """Of the beacons that this side sent to one address, some arrived and many did not."""
     if _is_thinned(view) and _is_patchy(view):
         sent, came = _counted_beacons(view)
-        evidence = f"of {sent} beacons of {view.me} {came} arrived at {view.peer}"
+        evidence = f"{came} of {sent} beacons of {view.me} arrived at {view.peer}"
         yield likely(Cause.LOSSY_PATH, Place.BETWEEN, evidence)
 
 

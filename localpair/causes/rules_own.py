@@ -1,4 +1,4 @@
-"""A device's own network: what keeps it from calling and from being called, whoever the other device is."""
+"""A device's own network: what keeps it from calling and from being called, by any other device."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def nobody_answers(view: View) -> Iterator[Conclusion]:
 
 
 def nobody_known(view: View) -> Iterator[Conclusion]:
-    """The offer names no address that could be called, and nothing is heard of whoever has made it."""
+    """The offer names no address that could be called, and nothing is heard of the device that made it."""
     here = view.here
     if (
         not _is_quiet(here)
@@ -153,11 +153,11 @@ def heard_and_not_reached(view: View) -> Iterator[Conclusion]:
     on_link = any(links_to(here, source) for source in sources)
     dropped = _dropped_here(here) if on_link else 0
     if dropped:
-        calls = f"{view.peer} is heard, and the kernel of {view.me} dropped {dropped} packets that were for it alone"
+        calls = f"{view.peer} is heard, and the kernel of {view.me} dropped {dropped} packets addressed to it alone"
         yield replace(likely(Cause.FIREWALL_INBOUND, Place.HERE, calls), transports=(Transport.TCP,))
         return
     rejects = [one for one in failed if one.errno == "ECONNREFUSED" or _is_rejected(one.errno, one.hop)]
-    evidence = f"{view.peer} is heard at {voices[0].source}, and its calls and {view.me}'s come to nothing"
+    evidence = f"{view.peer} is heard at {voices[0].source}, and its calls and {view.me}'s fail"
     lost = () if _are_dense(voices) else (Cause.LOSSY_PATH,)
     near = (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN)
     causes = (*(near if on_link else (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND)), *lost)
@@ -172,8 +172,8 @@ def heard_and_not_reached(view: View) -> Iterator[Conclusion]:
 
 
 def dropped_unheard(view: View) -> Iterator[Conclusion]:
-    """Whoever waits heard nobody, and its own kernel has dropped what was for it alone: perhaps that was the other
-    device, perhaps it never came.
+    """A host heard nobody, and its own kernel has dropped packets addressed to it alone: they may be the other
+    device's, or that one never sent any.
     """
     here = view.here
     known(here.counters, "counters")
@@ -181,7 +181,7 @@ def dropped_unheard(view: View) -> Iterator[Conclusion]:
         return
     dropped = _dropped_here(here)
     if dropped * _BEAT_S >= here.lasted_s and dropped:
-        evidence = f"the kernel of {view.me} dropped {dropped} packets that were for it alone"
+        evidence = f"the kernel of {view.me} dropped {dropped} packets addressed to it alone"
         yield likely((Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT), Place.HERE, evidence)
 
 
@@ -204,7 +204,7 @@ def thinly_heard(view: View) -> Iterator[Conclusion]:
     failed = [one for one in dials(view.here) if one.errno == "ETIMEDOUT"]
     if voices and failed and _are_thin(voices):
         total = sum(one.count for one in voices)
-        evidence = f"only {total} beacons of {view.peer} came in {_span(voices)} s"
+        evidence = f"only {total} beacons of {view.peer} arrived in {_span(voices)} s"
         yield likely((Cause.LOSSY_PATH, Cause.FIREWALL_INBOUND), Place.BETWEEN, evidence)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from localpair.causes.view import View
 
 _LONG_AGO_S: Final = (
-    16  # the slowest beat three times, with its jitter: whoever is not heard for so long has gone
+    16  # the slowest beat three times, with its jitter: a device that is not heard for so long has gone
 )
 _UNANSWERED: Final = frozenset({"ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"})
 # What a system says of a connection that the other side has ended, or that a limit of ours has.
@@ -25,8 +25,8 @@ _CUT: Final = frozenset({"ECONNRESET", "EPIPE", "ECONNABORTED", "ENOTCONN", "ESH
 
 
 def ended(view: View) -> Iterator[Conclusion]:
-    """Whoever waited for calls has said goodbye, with the secret that only it and its readers have. Where it was heard
-    until then, and calls came to nothing for seconds, that is why: it has only lost patience first.
+    """The host has said goodbye, sealed with the secret that only it and the readers of its offer have. Where it was
+    heard until then, and calls failed for seconds, they are the cause: its time was merely up first.
     """
     here = view.here
     if seeks(here) and known(here.peer, "peer").goodbye and not _was_stuck(here):

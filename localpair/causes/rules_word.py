@@ -31,7 +31,7 @@ _SAID: Final[Mapping[Refusal, Cause]] = {
 
 
 def refused(view: View) -> Iterator[Conclusion]:
-    """Somebody who has shown that he may has said no to whoever seeks, or whoever seeks has said no himself."""
+    """The other side has refused, and proven that it may, or this side, which seeks, has refused itself."""
     if not seeks(view.here):
         return
     for row in known(view.here.refusals, "refusals"):
@@ -54,7 +54,7 @@ def _expired(facts: RunFacts, evidence: str) -> Conclusion:
 
 
 def own_key_met(view: View) -> Iterator[Conclusion]:
-    """Whoever was reached has this very device's key."""
+    """The device that was reached has this very device's key."""
     rows = known(view.here.refusals, "refusals")
     if not any(row.reason is Refusal.SELF for row in rows):
         return
@@ -69,7 +69,7 @@ def own_key_met(view: View) -> Iterator[Conclusion]:
 
 
 def old_offer_shown(view: View) -> Iterator[Conclusion]:
-    """Whoever hosts saw a device that holds no secret of its, and nobody who does."""
+    """A host was called by a device that holds no secret of its, and by none that does."""
     if view.here.role is not RunRole.HOST:
         return
     refused_here = known(view.here.refusals, "refusals")

@@ -94,7 +94,7 @@ class Confidence(StrEnum):
 
 
 class Place(StrEnum):
-    """Where a cause lies, seen by whoever reads the verdict."""
+    """Where a cause lies, seen from the device that shows the verdict."""
 
     HERE = "here"
     THERE = "there"

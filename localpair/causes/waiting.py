@@ -1,4 +1,4 @@
-"""What whoever waits is told meanwhile: what is tried, and the best explanation so far, once it has come to rest."""
+"""What a waiting run shows meanwhile: what is tried, and the best explanation so far, once it has been steady."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def _phrase(cause: Cause, conclusion: Conclusion, view: View) -> str:
 
 def _hint(conclusion: Conclusion, view: View) -> str:
     cause, device = conclusion.causes[0], view.at(conclusion.device)
-    facts = _reader(view)  # only the facts of whoever reads ever stand in a command
+    facts = _reader(view)  # only the facts of the device that shows it ever stand in a command
     if cause is Cause.FIREWALL_INBOUND:
         if device is Place.HERE and facts is not None:
             return commands.open_ports(facts, conclusion.transports)
@@ -213,7 +213,7 @@ def _reader(view: View) -> RunFacts | None:
 
 
 def _seeks_a_pair(view: View) -> bool:
-    """Whether whoever reads is one of a pair, which meets again without an offer."""
+    """Whether the device that shows the verdict is one of a pair, which meets again without an offer."""
     facts = _reader(view)
     return facts is not None and facts.role in (RunRole.SEND, RunRole.LISTEN)
 
