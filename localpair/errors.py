@@ -86,7 +86,7 @@ class Refusal(StrEnum):
     SELF = "self"
     CANCELLED = "cancelled"
     BUSY = "busy"
-    ENDED = "ended"  # its run ends; whoever hears it raises PeerEndedError
+    ENDED = "ended"  # its run ends; the side that hears it raises PeerEndedError
 
 
 class RefusedError(LocalpairError):

@@ -162,7 +162,7 @@ class OwnAddressSeen:
 class Attempt:
     """One try at one address of the peer, ended. ``outcome`` is ``ok``, ``lost`` (another one won) or ``failed``.
 
-    ``flaw`` says what was wrong with whoever answered, where no ``errno`` tells.
+    ``flaw`` says what was wrong with the program that answered, where ``errno`` does not.
     """
 
     candidate: Candidate
@@ -209,7 +209,7 @@ class Judged:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What is tried while nobody is met, in a sentence or two, and the best explanation that has come to rest so far.
-    Told whenever one of them changes. ``left_s``: seconds until the run gives up, where whoever runs it sees an end.
+    Told whenever one of them changes. ``left_s``: seconds until the run gives up, where it is told.
     ``text`` is empty when the waiting is over: a device is met, or the run ends.
     """
 

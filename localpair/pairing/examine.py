@@ -113,7 +113,7 @@ def _agent(on_event: Callable[[Event], None], offer: Offer | None) -> Agent:
 
 
 def _seek(agent: Agent, offer: Offer) -> None:
-    """Dial the offered addresses, and send beacons there, as whoever joins does."""
+    """Dial the offered addresses, and send beacons there, as a joiner does."""
     offered = [
         Candidate(one.address, offer.tcp_port, one.prefix, origin=Origin.OFFER, via="offer")
         for one in offer.candidates

@@ -124,7 +124,7 @@ class Joining(Seeking):
 
     async def _only_other_keys(self, agent: Agent) -> LocalpairError:
         """Wait until no offered address leads to the issuer any more: the offer is old, or another device is there.
-        Whoever has a sign of the issuer goes on for its whole time.
+        A joiner that has a sign of the issuer goes on for its whole time.
         """
         offered = [one.address for one in self._read.candidates] if self._read is not None else []
         keys, clock = OtherKeys(offered), asyncio.get_running_loop().time

@@ -1,7 +1,7 @@
 """The talk about facts with one peer: a question, its answer in a few parts, and the peer's question back.
 
-Whoever asks names a fresh token, and takes nothing but an answer to it: a recording answers no question of this run. So
-within one flight there and back both have the other one's record as it is now.
+The side that asks names a fresh token and accepts nothing but an answer to it, so that no recording is taken for one.
+Within one round trip both have the other one's record as it is now.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What receiving has left in a folder, for whoever wants to see it or be rid of it."""
+"""What receiving has left in a folder: listed, or removed."""
 
 from __future__ import annotations
 

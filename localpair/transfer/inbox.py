@@ -176,7 +176,7 @@ def remove_kept(folder: Folder, name: str) -> bool:
 class Inbox:
     """The target folder of one batch. Raises LocalError where it cannot be used.
 
-    ``sender`` is the device id of whoever sends: of kept parts, its own alone are found. ``existing`` says what
+    ``sender`` is the device id of the sender: only its own kept parts are found. ``existing`` says what
     becomes of files whose names are taken. ``removed`` are those parts of any device that had to go when it was opened.
     """
 

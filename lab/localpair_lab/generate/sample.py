@@ -46,7 +46,10 @@ def sample_of(chance: Chance, name: str) -> Sample:
     return judged(name, {"lab": "1", "summary": summary, "markers": ["found"], **content(draft)}, features)
 
 
-_NO_PATH = ("unreachable", "ended")  # whoever waits and is heard says so when its time is up first
+_NO_PATH = (
+    "unreachable",
+    "ended",
+)  # a host whose time is up first says so, and the joiner fails with `ended`
 
 
 def judged(name: str, document: dict[str, Any], features: tuple[str, ...] = ()) -> Sample:

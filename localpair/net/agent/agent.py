@@ -340,7 +340,7 @@ class Agent:
         self._policy.ended(instance)
 
     def rekey(self, name: str, secret: SharedSecret) -> None:
-        """From now on this secret and no other: the offer's work is done, and whoever comes with it is too late."""
+        """From now on this secret and no other: the offer is used up, and a device that comes with it is too late."""
         heard = self.keyring.heard(name)
         for old in self.keyring:
             self.keyring.retire(old, Refusal.ALREADY_CLAIMED)

@@ -1,7 +1,7 @@
 """The exchange of facts: where nothing comes of a pairing after some seconds, both sides tell what they have seen.
 
-Whoever seeks asks, whoever waits answers and asks back, over beacons that are sealed with the secret of the two. Both
-then hold one and the same pair of records, taken within one flight there and back, and judge it.
+The joiner or sender asks, the host or listener answers and asks back, over beacons that are sealed with the secret of
+the two. Both then hold the same two records, taken within one round trip, and judge them.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class FactsExchange:
             self._tell(peer, talker.talk.answer(question, facts, back))
 
     def step(self) -> None:
-        """Ask whoever is due."""
+        """Ask each peer that is due."""
         if not self._seeks or self._announcer.discovery.is_paused:
             return
         now = self._clock()

@@ -1,4 +1,4 @@
-"""What was wrong with whoever answered or called, from the error that ended its connection."""
+"""What was wrong with the peer that answered or called, from the error that ended its connection."""
 
 from __future__ import annotations
 

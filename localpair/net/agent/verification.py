@@ -93,7 +93,7 @@ class PeerVerifier:
         """Drive a connection until its peer is verified. Answers of strangers are counted, and a joiner's refusals
         kept.
         """
-        if self._wanted.looks:  # the way is there; the offer is for whoever pairs
+        if self._wanted.looks:  # a path exists; the offer stays valid for the device that pairs
             connection.stream.abort()
             return
         self._connections = {*self.open_connections(), connection}

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 
 class Markup(str):
-    """HTML that is right as it stands; whoever makes one answers for it."""
+    """HTML whose text is escaped already; the caller that makes one vouches for that."""
 
     __slots__ = ()
 
