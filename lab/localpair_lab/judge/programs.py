@@ -29,7 +29,7 @@ def check_lines(expect: Expect, action: ActionRecord, where: Where) -> Iterator[
         lines = [line for line in action.said if line.stream == stream]
         for number, phrase in enumerate(getattr(expect, stream)):
             if _first_with(phrase, lines) is None:
-                came = f"{len(lines)} lines, and none of them does" if lines else f"nothing came on {stream}"
+                came = _none_of(len(lines), stream)
                 wanted = f"{name} should write `{phrase}` to {stream}"
                 yield Failure((*where, stream, number), wanted, came, evidence(action))
         for number, phrase in enumerate(getattr(expect, f"not_{stream}")):
@@ -37,6 +37,12 @@ def check_lines(expect: Expect, action: ActionRecord, where: Where) -> Iterator[
                 wanted = f"{name} should not write `{phrase}` to {stream}"
                 came = f"it did after {found.at:.2f} s"
                 yield Failure((*where, f"not_{stream}", number), wanted, came, evidence(action))
+
+
+def _none_of(lines: int, stream: str) -> str:
+    if not lines:
+        return f"nothing came on {stream}"
+    return "its only line does not" if lines == 1 else f"none of its {lines} lines does"
 
 
 def _first_with(phrase: str, lines: Iterable[SaidLine]) -> SaidLine | None:

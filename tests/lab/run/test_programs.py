@@ -77,7 +77,7 @@ def test_a_program_is_given_what_it_needs_and_says_what_is_expected(cell_of: Cel
         (
             "stdout: listening",
             "stdout: hearing",
-            "should write `hearing` to stdout; instead: 1 lines, and none",
+            "should write `hearing` to stdout; instead: its only line does not",
         ),
         ("not_stdout: Traceback", "not_stdout: on", "should not write `on` to stdout; instead: it did after"),
         ('stderr: "asked: who"', "stderr: nothing", "should write `nothing` to stderr"),
