@@ -28,7 +28,9 @@ def size(count: int) -> str:
         if value < 999.95 or unit == _SIZES[-1]:
             break
         value /= 1000
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+    if unit == "bytes":
+        return "1 byte" if count == 1 else f"{count} bytes"
+    return f"{value:.1f} {unit}"
 
 
 def seconds(ms: float) -> str:

@@ -204,8 +204,9 @@ def test_printable_text_keeps_what_is_harmless() -> None:
 
 
 def test_sizes_times_and_tables() -> None:
-    assert [size(n) for n in (0, 999, 1000, 999_949, 999_950, 1_234_567, 10**15)] == [
+    assert [size(n) for n in (0, 1, 999, 1000, 999_949, 999_950, 1_234_567, 10**15)] == [
         "0 bytes",
+        "1 byte",
         "999 bytes",
         "1.0 kB",
         "999.9 kB",
