@@ -18,11 +18,15 @@ def preview_files(paths: Sequence[Path], selection: Selection = EVERYTHING) -> I
     names = NameTree(allow_hidden=False)
     for entry in walk(top_sources(paths), selection):
         if isinstance(entry, LeftOut):
-            yield PlannedEntry(entry.path, "skip", reason=entry.reason)
+            yield PlannedEntry(entry.path, "skip", _is_folder(entry.path), reason=entry.reason)
         elif entry.kind is Kind.MISSING:
             yield PlannedEntry(entry.path, "fail", reason=entry.reason)
         else:
             yield _planned(entry, names)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _planned(entry: SourceEntry, names: NameTree) -> PlannedEntry:

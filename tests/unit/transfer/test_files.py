@@ -544,11 +544,14 @@ def test_a_preview_shows_what_sending_comes_across(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("123")
     os.mkfifo(tmp_path / "d/pipe")
-    shown = preview_files([tmp_path / "d"], Selection(("*.tmp",)))
+    (tmp_path / "d/cache").mkdir()
+    shown = list(preview_files([tmp_path / "d"], Selection(("*.tmp", "cache/"))))
+    assert [one.path.name for one in shown if one.is_folder] == ["d", "cache"]
     assert [(one.path.name, one.action, one.bytes, one.name, one.renamed, one.reason) for one in shown] == [
         ("d", "send", 0, "d", False, ""),
         ("A", "send", 3, "d/A", False, ""),
         ("a", "send", 3, "d/a (1)", True, ""),
+        ("cache", "skip", 0, "", False, "excluded"),
         ("nul.txt", "send", 3, "d/_nul.txt", True, ""),
         ("pipe", "skip", 0, "", False, "special"),
         ("x.tmp", "skip", 0, "", False, "excluded"),
