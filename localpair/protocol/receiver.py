@@ -414,7 +414,7 @@ class Receiver:
     def _ask(self, message: Ask) -> None:
         if self._open is not None or self._asked is not None:
             raise WireError("a question about a file while one is under way, or another one asked about")
-        self._asked = message.key
+        self._asked, self._told = message.key, None  # the part that was told of before is let go of
         self.events.append(PartAsked(message.key))
 
     def _goes_on(self, message: Begin) -> bool:
