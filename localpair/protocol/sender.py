@@ -85,6 +85,7 @@ class BatchDone:
 
 SendEvent: TypeAlias = Accepted | EntrySettled | CheckSettled | PartTold | StoppedByReceiver | BatchDone
 
+_UNKNOWN: Final = b""
 _NOTHING_KEPT: Final[Mapping[FileKey, int]] = MappingProxyType({})
 
 
@@ -106,7 +107,7 @@ class Sender:
         self._checks: set[int] = set()  # of what is unsettled
         self._unsettled: dict[
             int, bytes
-        ] = {}  # checksums of entries begun, in order; NO_SHA256 before their end
+        ] = {}  # checksums of entries begun, in order; _UNKNOWN before the end of a file, which nobody can settle so
         self._open: int | None = None
         self._left = 0
         self._total: Total | None = None
@@ -153,7 +154,7 @@ class Sender:
         if self._open is not None or not self.room:
             raise ValueError("an entry is under way, or too many are unsettled")
         number, self.next_id = self.next_id, self.next_id + 1
-        self._unsettled[number] = NO_SHA256
+        self._unsettled[number] = _UNKNOWN if kind is Kind.FILE else NO_SHA256
         if kind is Kind.CHECK:
             self._checks.add(number)
         elif kind is Kind.FILE:

@@ -7,9 +7,10 @@ import pytest
 from localpair.errors import WireError
 from localpair.limits import KEPT_LEAST_BYTES
 from localpair.protocol.receiver import PartAsked, Receiver
+from localpair.protocol.sender import EntrySettled, Sender
 from localpair.terms import USUAL
 from localpair.wire.filekey import FileKey, Kept
-from localpair.wire.payload import Ask, Begin, Kind, Start
+from localpair.wire.payload import Accept, Ask, Begin, Kind, Result, Settled, Start
 
 SIZE = 3 * KEPT_LEAST_BYTES
 ONE, OTHER = (FileKey.of((name,), SIZE, 7) for name in ("one", "other"))
@@ -26,3 +27,14 @@ def test_a_file_goes_on_only_with_the_part_that_was_asked_about_last() -> None:
     assert receiver.events[-1] == PartAsked(OTHER)  # the part of ONE is let go of for it
     with pytest.raises(WireError, match="not where it stopped"):
         receiver.receive(Begin(0, Kind.FILE, ("one",), SIZE, 7, KEPT_LEAST_BYTES))
+
+
+def test_a_receiver_that_settles_a_file_before_its_end_has_not_stored_it() -> None:
+    sender = Sender()
+    sender.offer()
+    sender.receive(Accept(1))
+    number = sender.begin(Kind.FILE, ("one",), SIZE)
+    sender.data(1)
+    sender.receive(Settled(1, (Result(number),)))
+    (settled,) = [event for event in sender.events if isinstance(event, EntrySettled)]
+    assert not settled.result.stored
