@@ -92,9 +92,8 @@ def kept_parts(entries: Iterable[os.DirEntry[str]]) -> list[KeptPart]:
         if stat.S_ISREG(status.st_mode) and is_own(status):
             sender, path, size, mtime_ns, shown = match.groups()
             key = FileKey(bytes.fromhex(path), int(size, 16), int(mtime_ns, 16))
-            # A whole one has its sender's time of change already.
-            changed = max(status.st_mtime, status.st_ctime)
-            found.append(KeptPart(entry.name, sender, key, shown, status.st_size, changed))
+            # A whole one has its sender's time of change already, and that may be any.
+            found.append(KeptPart(entry.name, sender, key, shown, status.st_size, status.st_ctime))
     return sorted(found, key=lambda part: (-part.changed, part.name))
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 
+from file_trees import kept_in
 from localpair.errors import WireError
-from localpair.limits import KEPT_LEAST_BYTES
+from localpair.limits import KEPT_LEAST_BYTES, KEPT_S
 from localpair.protocol.receiver import PartAsked, Receiver
 from localpair.protocol.sender import EntrySettled, Sender
 from localpair.terms import USUAL
+from localpair.transfer.inbox import Inbox
+from localpair.transfer.kept import overdue
 from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.payload import Accept, Ask, Begin, Kind, Result, Settled, Start
 
@@ -38,3 +44,16 @@ def test_a_receiver_that_settles_a_file_before_its_end_has_not_stored_it() -> No
     sender.receive(Settled(1, (Result(number),)))
     (settled,) = [event for event in sender.events if isinstance(event, EntrySettled)]
     assert not settled.result.stored
+
+
+def test_a_sender_s_time_of_change_makes_no_part_stay_for_ever(tmp_path: Path) -> None:
+    """A whole part already has that time, where the batch was cancelled just before it got its name."""
+    inbox = Inbox(tmp_path, "eve")
+    part = inbox.part(FileKey.of(("film",), SIZE, FAR_MTIME_NS), "film")
+    part.write(bytes(SIZE))
+    part.flush(FAR_MTIME_NS)
+    part.let_go()
+    inbox.close()
+    (kept,) = kept_in(tmp_path)
+    assert abs(kept.changed - time.time()) < 60
+    assert overdue([kept], time.time() + KEPT_S + 61) == [kept]
