@@ -13,9 +13,9 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from localpair.transfer.kept import KeptPart, has_mark, is_kept_name, kept_parts, set_mark
 from localpair.transfer.parts import (
@@ -39,6 +39,8 @@ _NONBLOCK: Final[int] = getattr(os, "O_NONBLOCK", 0)
 _READ: Final[int] = os.O_RDONLY | _NOFOLLOW | _NONBLOCK | getattr(os, "O_BINARY", 0)
 _PART_TRIES: Final = 16
 _COMPARED_BYTES: Final = 1024 * 1024  # read at once
+IsWanted: TypeAlias = Callable[[], bool]
+"""Whether what takes long is to go on: a batch may end meanwhile."""
 
 
 class Folder(Protocol):
@@ -72,8 +74,10 @@ class Folder(Protocol):
     def status(self, parts: tuple[str, ...]) -> os.stat_result | None:
         """What stands under this name, no link followed; None where nothing does, or it cannot be told."""
 
-    def digest(self, parts: tuple[str, ...], size: int) -> bytes | None:
-        """The checksum of a file of ``size`` bytes; None where it has another size by now. Raises OSError."""
+    def digest(self, parts: tuple[str, ...], size: int, is_wanted: IsWanted) -> bytes | None:
+        """The checksum of a file of ``size`` bytes; None where it has another size by now, or where it is not wanted
+        any more. Raises OSError.
+        """
 
     def claim_folder(self, name: str, sender: str) -> None:
         """Mark a folder as made for ``sender``, where the file system can; it goes when the folder goes."""
@@ -160,9 +164,9 @@ class _HandleFolder:
         except OSError:
             return None
 
-    def digest(self, parts: tuple[str, ...], size: int) -> bytes | None:
+    def digest(self, parts: tuple[str, ...], size: int, is_wanted: IsWanted) -> bytes | None:
         with self._opened(parts[:-1]) as parent:
-            return _digest(os.open(parts[-1], _READ, dir_fd=parent), size)
+            return _digest(os.open(parts[-1], _READ, dir_fd=parent), size, is_wanted)
 
     def claim_folder(self, name: str, sender: str) -> None:
         with contextlib.suppress(OSError), self._opened((name,)) as folder:
@@ -332,8 +336,8 @@ class _PathFolder:
         except OSError:
             return None
 
-    def digest(self, parts: tuple[str, ...], size: int) -> bytes | None:
-        return _digest(os.open(self._inside(parts[:-1]) / parts[-1], _READ), size)
+    def digest(self, parts: tuple[str, ...], size: int, is_wanted: IsWanted) -> bytes | None:
+        return _digest(os.open(self._inside(parts[:-1]) / parts[-1], _READ), size, is_wanted)
 
     def claim_folder(self, name: str, sender: str) -> None:
         """No mark is set by path."""
@@ -389,15 +393,15 @@ class _PathFolder:
         return folder
 
 
-def _digest(fd: int, size: int) -> bytes | None:
+def _digest(fd: int, size: int, is_wanted: IsWanted) -> bytes | None:
     with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
         checksum, count = hashlib.sha256(), 0
-        while count <= size and (block := file.read(_COMPARED_BYTES)):
+        while is_wanted() and count <= size and (block := file.read(_COMPARED_BYTES)):
             checksum.update(block)
             count += len(block)
-    return checksum.digest() if count == size else None
+    return checksum.digest() if is_wanted() and count == size else None
 
 
 def _final_mode(new: NewFile, over: os.stat_result | None) -> int:

@@ -134,7 +134,9 @@ class Disk:
             if self._inbox.existing is Existing.SKIP and self._inbox.standing(checked.parts) is not None:
                 self._report(LeftAlone(checked.id, checked.parts, checked.size))
                 return
-            found = self._inbox.digest(checked.parts, checked.size, checked.mtime_ns)
+            found = self._inbox.digest(
+                checked.parts, checked.size, checked.mtime_ns, lambda: not self._stopped
+            )
             self._report(Compared(checked.id, found))
 
     def open(self, file: FileUnderWay) -> None:

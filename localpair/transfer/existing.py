@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from localpair.limits import NAMES_KEPT
 from localpair.protocol.filenames import numbered
 from localpair.terms import Existing
-from localpair.transfer.directory_handle import Folder
+from localpair.transfer.directory_handle import Folder, IsWanted
 
 _NUMBERED = 16  # "name (n)" compared with a file that may be there already
 
@@ -42,7 +42,7 @@ class Standing:
         status = self._folder.status(actual)
         return status is not None and stat.S_ISDIR(status.st_mode)
 
-    def digest(self, actual: tuple[str, ...], size: int, mtime_ns: int) -> bytes | None:
+    def digest(self, actual: tuple[str, ...], size: int, mtime_ns: int, is_wanted: IsWanted) -> bytes | None:
         """The checksum of the file of this size that stands under this name; None where there is none. Raises OSError.
 
         Where a name that is taken gets a number, numbered ones count: the one with the nearest time of change.
@@ -55,7 +55,7 @@ class Standing:
                 break
             if stat.S_ISREG(status.st_mode) and status.st_size == size:
                 found.append((abs(status.st_mtime_ns - mtime_ns), candidate))
-        return self._folder.digest(min(found)[1], size) if found else None
+        return self._folder.digest(min(found)[1], size, is_wanted) if found else None
 
     def file(self, actual: tuple[str, ...]) -> os.stat_result | None:
         """What stands there, if that is a file which was there before this batch.

@@ -21,7 +21,7 @@ from localpair.errors import LocalError
 from localpair.limits import CHUNK_BYTES, FOLDERS_KEPT, FREE_NAMES, KEPT_LEAST_BYTES
 from localpair.protocol.filenames import numbered
 from localpair.terms import Existing
-from localpair.transfer.directory_handle import Folder, open_folder
+from localpair.transfer.directory_handle import Folder, IsWanted, open_folder
 from localpair.transfer.existing import Standing
 from localpair.transfer.kept import KeptPart, kept_name, overdue, sender_mark
 from localpair.wire.filekey import FileKey, Kept
@@ -213,9 +213,9 @@ class Inbox:
         """Whether a file, or a folder that is gone on with, stands here under one of these names."""
         return self._stands.may_have(names)
 
-    def digest(self, parts: tuple[str, ...], size: int, mtime_ns: int) -> bytes | None:
+    def digest(self, parts: tuple[str, ...], size: int, mtime_ns: int, is_wanted: IsWanted) -> bytes | None:
         """The checksum of what the batch's file ``parts`` is compared with, if anything is. Raises OSError."""
-        return self._stands.digest(self._actual_of(parts), size, mtime_ns)
+        return self._stands.digest(self._actual_of(parts), size, mtime_ns, is_wanted)
 
     def standing(self, parts: tuple[str, ...]) -> tuple[Path, os.stat_result] | None:
         """The file that was there before under the name that the batch calls ``parts``. Raises OSError."""

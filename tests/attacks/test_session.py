@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from localpair.errors import TransferError
 from localpair.events import Receipt
 from localpair.limits import FRAME_BYTES
 from localpair.net.transport.stream import Frame, FrameStream
+from localpair.transfer import directory_handle
 from localpair.wire.framing import encode_frame
 from localpair.wire.payload import (
     DATA,
@@ -30,7 +33,7 @@ from localpair.wire.payload import (
     Start,
     decode_payload,
 )
-from streams import new_session, run, stream_pair
+from streams import new_session, run, stream_pair, until
 
 
 class Attacker:
@@ -228,3 +231,32 @@ def test_a_receiver_that_lies_about_a_checksum_is_found_out(source: Path) -> Non
             theirs.abort()
 
     run(main())
+
+
+def test_nothing_is_compared_any_more_for_a_session_that_has_ended(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that comes again and again would have ever more threads read its largest file."""
+    size, begun = 1 << 40, threading.Event()
+    with (target / "large").open("wb") as file:
+        file.truncate(size)  # takes no room, and an hour to be read
+    compare = directory_handle._digest
+
+    def noted(*args: Any) -> bytes | None:
+        begun.set()
+        return compare(*args)
+
+    monkeypatch.setattr(directory_handle, "_digest", noted)
+
+    def readers() -> list[str]:
+        return [one.name for one in threading.enumerate() if one.name.startswith("localpair-flush")]
+
+    async def main() -> None:
+        async with attacked(target) as (attacker, receiving):
+            attacker.say(*(Begin(number, Kind.CHECK, ("large",), size) for number in range(8)))
+            await until(begun.is_set)
+        with pytest.raises(TransferError):
+            await receiving
+        await until(lambda: not readers())
+
+    run(main(), 30)
