@@ -83,10 +83,11 @@ class FactsExchange:
         if data is not None:
             self._keep(data)
         question = talker.talk.asked(event.part)
-        if question is not None:
+        # The first beacon is paid for before the record is made: a question that gets no answer costs nothing.
+        if question is not None and self._budget.take(self._clock()):
             back = random_bytes(FACTS_TOKEN_BYTES) if event.part.answers == NO_TOKEN else NO_TOKEN
             facts = packed(self._now(), FACTS_COMPACT_BYTES)
-            self._tell(peer, talker.talk.answer(question, facts, back))
+            self._tell(peer, talker.talk.answer(question, facts, back), paid=1)
 
     def step(self) -> None:
         """Ask each peer that is due."""
@@ -126,10 +127,10 @@ class FactsExchange:
     def _ask(self, peer: Counterpart, talker: _Talker) -> None:
         self._tell(peer, [talker.talk.ask(random_bytes(FACTS_TOKEN_BYTES))])
 
-    def _tell(self, peer: Counterpart, parts: list[FactsPart]) -> None:
-        """Send these to where the peer was heard last; all of them or none."""
+    def _tell(self, peer: Counterpart, parts: list[FactsPart], *, paid: int = 0) -> None:
+        """Send these to where the peer was heard last; all of them or none. ``paid``: for so many there is a place."""
         to = self._announcer.targets(peer.address, peer.port, peer.scope)[:1]
-        if to and self._budget.take(self._clock(), len(parts)):
+        if to and self._budget.take(self._clock(), len(parts) - paid):
             for part in parts:
                 self._announcer.discovery.tell_facts(peer.secret, to, part)
             self._announcer.flush()
