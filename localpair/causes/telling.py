@@ -74,6 +74,38 @@ def packed(facts: RunFacts, limit: int) -> bytes:
     return data
 
 
+# --- One of several ---
+
+
+def concerning(facts: RunFacts, places: frozenset[IPAddress]) -> RunFacts:
+    """``facts`` without what they say of other devices than the one at these addresses."""
+    return replace(
+        facts,
+        routes=_at(facts.routes, "destination", places),
+        neighbours=_at(facts.neighbours, "address", places),
+        attempts=_at(facts.attempts, "address", places),
+        calls=_at(facts.calls, "source", places),
+        sent=facts.sent and tuple(one for one in facts.sent if one.address is None or one.address in places),
+        heard=_at(facts.heard, "source", places),
+        icmp=_at(facts.icmp, "address", places),
+        peer=facts.peer and replace(facts.peer, claims=_among(facts.peer.claims, places)),
+    )
+
+
+_AnyRow = TypeVar("_AnyRow")
+
+
+def _at(
+    rows: tuple[_AnyRow, ...] | None, name: str, places: frozenset[IPAddress]
+) -> tuple[_AnyRow, ...] | None:
+    """Those whose field ``name`` is one of these addresses."""
+    return rows and tuple(row for row in rows if unscoped(getattr(row, name)) in places)
+
+
+def _among(addresses: Iterable[IPAddress], places: frozenset[IPAddress]) -> tuple[IPAddress, ...]:
+    return tuple(one for one in addresses if unscoped(one) in places)
+
+
 # --- Hardware addresses ---
 
 

@@ -82,6 +82,11 @@ class _HeardPeer:
     answered_from: set[IPv4Address] = field(default_factory=set)
     arrivals: set[tuple[IPv4Address, int]] = field(default_factory=set)  # our addresses, and the interfaces
 
+    @property
+    def places(self) -> frozenset[IPAddress]:
+        """Where it was seen lately, and where it says it is."""
+        return frozenset((*(address for address, _ in self.sources), *self.beacon.addresses))
+
 
 @dataclass(frozen=True, slots=True)
 class Self:
@@ -199,7 +204,7 @@ class Discovery:
     def counterparts(self) -> list[Counterpart]:
         """The peers that are heard now with a secret of ours and do what we look for, the latest first."""
         return [
-            Counterpart(instance, peer.secret, place[0], peer.beacon.udp_port, place[1])
+            Counterpart(instance, peer.secret, place[0], peer.beacon.udp_port, place[1], peer.places)
             for instance, peer in reversed(self._peers.items())
             if peer.secret is not None and COUNTERPARTS.get(self._me.part) is peer.beacon.part
             for place in [max(peer.sources, key=lambda known: peer.sources[known])]

@@ -155,13 +155,16 @@ class FactsCame:
 
 @dataclass(frozen=True, slots=True)
 class Counterpart:
-    """A peer that is heard now with a secret of ours, and that does what we look for: where it was heard last."""
+    """A peer that is heard now with a secret of ours, and that does what we look for: where it was heard last, and
+    ``places``, all addresses that are known of it.
+    """
 
     instance: bytes
     secret: str
     address: IPAddress
     port: int
     scope: int
+    places: frozenset[IPAddress]
 
 
 DiscoveryEvent: TypeAlias = Heard | HearsUs | Gone | Foreign | Invited | FactsCame

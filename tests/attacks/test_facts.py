@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from attack_sides import SECRET, THEIR_SECRET, beacon, peers
+from localpair.causes.codec import to_json
+from localpair.causes.compact import decode
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import FACTS_BEACONS
 from localpair.net.agent import facts_exchange
@@ -65,6 +67,18 @@ async def listening(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Listener]:
         listener.hear("bob", BOB, AT_BOB)
         listener.hear("alice", ALICE, AT_ALICE)
         yield listener
+
+
+def test_a_paired_device_is_told_nothing_of_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        async with listening(monkeypatch) as listener:
+            listener.ask()
+            assert {name for name, _ in listener.told} == {"alice"}
+            record = to_json(decode(b"".join(part.chunk for _, part in listener.told)))
+            assert AT_ALICE in record
+            assert AT_BOB not in record
+
+    asyncio.run(run())
 
 
 def test_questions_beyond_the_budget_cost_no_record(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 from localpair.causes.codec import FactsError
 from localpair.causes.compact import decode
 from localpair.causes.facts import Ending, RunFacts
-from localpair.causes.telling import packed
+from localpair.causes.telling import concerning, packed
 from localpair.keys import random_bytes
 from localpair.limits import (
     FACTS_AFTER_S,
@@ -81,12 +81,12 @@ class FactsExchange:
         talker = self._talker(peer.instance)
         data = talker.talk.take(event.part)
         if data is not None:
-            self._keep(data)
+            self._keep(data, peer)
         question = talker.talk.asked(event.part)
         # The first beacon is paid for before the record is made: a question that gets no answer costs nothing.
         if question is not None and self._budget.take(self._clock()):
             back = random_bytes(FACTS_TOKEN_BYTES) if event.part.answers == NO_TOKEN else NO_TOKEN
-            facts = packed(self._now(), FACTS_COMPACT_BYTES)
+            facts = packed(self._record_for(peer), FACTS_COMPACT_BYTES)
             self._tell(peer, talker.talk.answer(question, facts, back), paid=1)
 
     def step(self) -> None:
@@ -135,7 +135,7 @@ class FactsExchange:
                 self._announcer.discovery.tell_facts(peer.secret, to, part)
             self._announcer.flush()
 
-    def _keep(self, data: bytes) -> None:
+    def _keep(self, data: bytes, peer: Counterpart) -> None:
         try:
             theirs = decode(data)
         except FactsError as error:
@@ -143,8 +143,13 @@ class FactsExchange:
             return
         if theirs.ending is Ending.PAIRED:  # there is no pair, whatever it says
             theirs = replace(theirs, ending=Ending.RUNNING)
-        self.latest = ExchangedFacts(self._now(), theirs)
+        self.latest = ExchangedFacts(self._record_for(peer), theirs)
         self._came.set()
+
+    def _record_for(self, peer: Counterpart) -> RunFacts:
+        """Our record as this peer is told it: whoever is paired with several tells none of another one."""
+        several = len(self._announcer.discovery.keyring) > 1
+        return concerning(self._now(), peer.places) if several else self._now()
 
     def _now(self) -> RunFacts:
         """Our record, and for a moment the same one, so that what is told is what is judged."""
