@@ -151,6 +151,10 @@ class NameTree:
             self._folders.popitem(last=False)
         return known
 
+    def knows_folder(self, parts: tuple[str, ...]) -> bool:
+        """Whether a folder was named before, and lately."""
+        return not parts or hash(parts) in self._folders
+
     def _clean(self, name: str) -> str:
         safe = safe_name(name)
         harmless = safe if self._allow_hidden else harmless_name(safe)

@@ -478,10 +478,7 @@ class Receiver:
                 self.events.append(FolderBegun(message.id, self._paths[message.id]))
                 return
             if message.kind is Kind.CHECK:
-                self._paths[message.id] = self._names.probable(message.parts)
-                self.events.append(
-                    FileChecked(message.id, self._paths[message.id], message.size, message.mtime_ns)
-                )
+                self._check(message)
                 return
             self._paths[message.id] = earlier or self._names.file(message.parts)
             if message.kind is Kind.SAME:
@@ -500,6 +497,14 @@ class Receiver:
                 message.id, self._paths[message.id], message.size, message.mtime_ns, message.offset, key
             )
         )
+
+    def _check(self, message: Begin) -> None:
+        """See what is there; that is nothing in a folder that the batch has not brought: a question makes none."""
+        if not self._names.knows_folder(message.parts[:-1]):
+            self.settle([Result(message.id)])
+            return
+        self._paths[message.id] = self._names.probable(message.parts)
+        self.events.append(FileChecked(message.id, self._paths[message.id], message.size, message.mtime_ns))
 
     def _check_path(self, parts: tuple[str, ...]) -> None:
         if len(parts) > self._terms.depth:

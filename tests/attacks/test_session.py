@@ -14,7 +14,7 @@ import pytest
 
 from file_trees import harvest, plant
 from localpair.errors import TransferError
-from localpair.events import Receipt
+from localpair.events import Event, Receipt
 from localpair.limits import FRAME_BYTES
 from localpair.net.transport.stream import Frame, FrameStream
 from localpair.transfer import directory_handle
@@ -29,7 +29,9 @@ from localpair.wire.payload import (
     Note,
     Payload,
     ReceivePhase,
+    Result,
     SendPhase,
+    Settled,
     Start,
     decode_payload,
 )
@@ -58,6 +60,12 @@ class Attacker:
             if frame.type == kind:
                 return decode_payload(frame)
 
+    async def settled(self) -> tuple[Result, ...]:
+        """The next results."""
+        message = await self.until(Settled.TYPE)
+        assert isinstance(message, Settled)
+        return message.results
+
     def file(self, number: int, parts: tuple[str, ...], data: bytes, *, size: int | None = None) -> None:
         self.say(Begin(number, Kind.FILE, parts, len(data) if size is None else size))
         if data:
@@ -66,9 +74,11 @@ class Attacker:
 
 
 @asynccontextmanager
-async def attacked(target: Path) -> AsyncIterator[tuple[Attacker, asyncio.Task[Receipt]]]:
+async def attacked(
+    target: Path, events: list[Event] | None = None
+) -> AsyncIterator[tuple[Attacker, asyncio.Task[Receipt]]]:
     ours, theirs = await stream_pair()
-    async with new_session(ours) as session:
+    async with new_session(ours, events) as session:
         receiving = asyncio.create_task(session.receive_files(target))
         attacker = Attacker(theirs)
         await attacker.begin()
@@ -260,3 +270,19 @@ def test_nothing_is_compared_any_more_for_a_session_that_has_ended(
         await until(lambda: not readers())
 
     run(main(), 30)
+
+
+def test_a_question_about_a_file_makes_no_folder(target: Path) -> None:
+    async def main() -> None:
+        async with attacked(target) as (attacker, receiving):
+            attacker.say(Begin(0, Kind.CHECK, ("a", "b", "c", "file"), 5), Begin(1, Kind.CHECK, ("file",), 5))
+            told = [*(await attacker.settled()), *(await attacker.settled())]
+            assert [(one.id, one.stored, one.sha256) for one in told] == [
+                (0, True, bytes(32)),
+                (1, True, bytes(32)),
+            ]
+            attacker.say(Finish(1))
+            await receiving
+
+    run(main())
+    assert harvest(target) == {}
