@@ -11,6 +11,7 @@ session.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -20,6 +21,7 @@ from localpair.limits import (
     GROWN_SHARE,
     KEPT_LEAST_BYTES,
     NAME_WIRE_BYTES,
+    NAMES_KEPT,
     TOP_NAMES,
     UNSETTLED_ENTRIES,
 )
@@ -221,6 +223,8 @@ class Receiver:
         self._open: _Open | None = None
         self._names = NameTree(allow_hidden=False)
         self._paths: dict[int, tuple[str, ...]] = {}  # of entries that are not settled
+        self._asked_about: dict[int, int] = {}  # hashes of name and size, by the id of the question
+        self._found: OrderedDict[int, None] = OrderedDict()  # those of which the sender was told a checksum
         self._results: dict[int, Result] = {}
         self._partial: Partial | None = None
         self._kept: tuple[Kept, ...] = ()
@@ -326,9 +330,18 @@ class Receiver:
     def settle(self, results: list[Result]) -> None:
         """These entries stand under their names, durably, or never will; unknown ones are of an earlier batch."""
         known = [result for result in results if self._paths.pop(result.id, None) is not None]
+        for result in known:
+            self._note_found(result)
         if known and self.phase is ReceivePhase.OPEN:
             self._results.update((result.id, result) for result in known)
             self.outbox.append(Settled(self.batch, tuple(known)))
+
+    def _note_found(self, result: Result) -> None:
+        question = self._asked_about.pop(result.id, None)
+        if question is not None and result.sha256 != NO_SHA256:
+            self._found[question] = None
+            if len(self._found) > NAMES_KEPT:
+                self._found.popitem(last=False)
 
     def detach(self) -> int | None:
         """The connection broke: the id of the file that is partly here, if any, whose state ``keep`` is told.
@@ -482,8 +495,7 @@ class Receiver:
                 return
             self._paths[message.id] = earlier or self._names.file(message.parts)
             if message.kind is Kind.SAME:
-                self.events.append(FileStands(message.id, self._paths[message.id], message.size))
-                self.settle([Result(message.id)])
+                self._same(message)
                 return
         except WireError as error:
             if self._open is not None:
@@ -504,7 +516,17 @@ class Receiver:
             self.settle([Result(message.id)])
             return
         self._paths[message.id] = self._names.probable(message.parts)
+        self._asked_about[message.id] = hash((message.parts, message.size))
         self.events.append(FileChecked(message.id, self._paths[message.id], message.size, message.mtime_ns))
+
+    def _same(self, message: Begin) -> None:
+        """A file is left out. Raises WireError where nothing was found that it could be the same as."""
+        question = hash((message.parts, message.size))
+        if question not in self._found:
+            raise WireError("no such file is here")
+        del self._found[question]
+        self.events.append(FileStands(message.id, self._paths[message.id], message.size))
+        self.settle([Result(message.id)])
 
     def _check_path(self, parts: tuple[str, ...]) -> None:
         if len(parts) > self._terms.depth:
@@ -561,4 +583,6 @@ class Receiver:
         self._open = None
         self._partial = self._asked = self._told = None
         self._paths.clear()
+        self._asked_about.clear()
+        self._found.clear()
         self._results.clear()

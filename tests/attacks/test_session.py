@@ -14,7 +14,7 @@ import pytest
 
 from file_trees import harvest, plant
 from localpair.errors import TransferError
-from localpair.events import Event, Receipt
+from localpair.events import Event, Receipt, Unchanged
 from localpair.limits import FRAME_BYTES
 from localpair.net.transport.stream import Frame, FrameStream
 from localpair.transfer import directory_handle
@@ -286,3 +286,21 @@ def test_a_question_about_a_file_makes_no_folder(target: Path) -> None:
 
     run(main())
     assert harvest(target) == {}
+
+
+def test_nobody_is_told_that_a_file_is_here_which_is_not(target: Path) -> None:
+    events: list[Event] = []
+
+    async def main() -> None:
+        async with attacked(target, events) as (attacker, receiving):
+            attacker.say(Begin(0, Kind.CHECK, ("file",), 5))
+            await attacker.settled()
+            attacker.say(Begin(1, Kind.SAME, ("file",), 5))
+            (result,) = await attacker.settled()
+            assert not result.stored
+            attacker.say(Finish(1))
+            with pytest.raises(TransferError):
+                await receiving
+
+    run(main())
+    assert not [event for event in events if isinstance(event, Unchanged)]
