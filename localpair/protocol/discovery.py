@@ -77,6 +77,9 @@ class _HeardPeer:
     secret: str | None
     heard_at: float
     beat_at: float
+    came_from: tuple[
+        IPAddress, int
+    ]  # of the latest beat: whoever repeats what it heard comes later than the peer
     sources: OrderedDict[tuple[IPAddress, int], float] = field(default_factory=OrderedDict)
     told: set[tuple[IPAddress, IPAddress, bool]] = field(default_factory=set)
     answered_from: set[IPv4Address] = field(default_factory=set)
@@ -204,10 +207,10 @@ class Discovery:
     def counterparts(self) -> list[Counterpart]:
         """The peers that are heard now with a secret of ours and do what we look for, the latest first."""
         return [
-            Counterpart(instance, peer.secret, place[0], peer.beacon.udp_port, place[1], peer.places)
+            Counterpart(instance, peer.secret, address, peer.beacon.udp_port, scope, peer.places)
             for instance, peer in reversed(self._peers.items())
             if peer.secret is not None and COUNTERPARTS.get(self._me.part) is peer.beacon.part
-            for place in [max(peer.sources, key=lambda known: peer.sources[known])]
+            for address, scope in [peer.came_from]
         ]
 
     @property
@@ -413,11 +416,11 @@ class Discovery:
         if peer is None:
             if secret is None and not self._newcomers.take(now):
                 return  # anybody can make up instances; an honest one is heard again with its next beat
-            peer = self._remember(beacon, secret, now)
+            peer = self._remember(beacon, secret, place, now)
         changed = first or self._moved(peer.beacon, beacon)
         fresh = first or beacon.sequence > peer.beacon.sequence
         if beacon.sequence > peer.beacon.sequence:
-            peer.beacon, peer.beat_at = beacon, now
+            peer.beacon, peer.beat_at, peer.came_from = beacon, now, place
         peer.heard_at = now
         self._peers.move_to_end(beacon.instance)
         arrived = self._has_new_arrival(peer, source)
@@ -478,8 +481,10 @@ class Discovery:
     def _moved(self, old: Beacon, new: Beacon) -> bool:
         return new.sequence > old.sequence and (new.addresses, new.tcp_port) != (old.addresses, old.tcp_port)
 
-    def _remember(self, beacon: Beacon, secret: str | None, now: float) -> _HeardPeer:
-        peer = self._peers[beacon.instance] = _HeardPeer(beacon, secret, now, now)
+    def _remember(
+        self, beacon: Beacon, secret: str | None, place: tuple[IPAddress, int], now: float
+    ) -> _HeardPeer:
+        peer = self._peers[beacon.instance] = _HeardPeer(beacon, secret, now, now, place)
         while len(self._peers) > PEERS:
             self._forget(next(iter(self._peers)))
         return peer

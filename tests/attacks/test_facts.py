@@ -18,8 +18,9 @@ from localpair.limits import FACTS_BEACONS
 from localpair.net.agent import facts_exchange
 from localpair.net.agent.agent import Agent
 from localpair.protocol.discovery_events import BeaconSource, Carrier
-from localpair.protocol.keyring import Keyring
+from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import BeaconKind, FactsPart, Part
+from virtual_lan import VirtualLan
 
 BOB_S = bytes(range(100, 116))
 ALICE, BOB = bytes([1] * 16), bytes([2] * 16)
@@ -94,3 +95,16 @@ def test_questions_beyond_the_budget_cost_no_record(monkeypatch: pytest.MonkeyPa
             assert len(packs) <= FACTS_BEACONS + 1
 
     asyncio.run(run())
+
+
+def test_whoever_repeats_a_beacon_does_not_get_the_facts() -> None:
+    lan = VirtualLan()
+    host = lan.add(Keyring([(OFFER, SECRET)]), Part.HOST)
+    theirs = Keyring([(OFFER, THEIR_SECRET)])
+    for sequence in (1, 2):
+        datagram = theirs.seal(OFFER, beacon(ALICE, sequence), bytes([sequence] * 12))
+        for source, late in ((AT_ALICE, 0.0), (AT_BOB, 0.5)):
+            place = BeaconSource(ip_address(source), 5000)
+            host.discovery.receive(datagram, place, Carrier.MULTICAST, sequence + late)
+            (peer,) = host.discovery.counterparts()
+            assert str(peer.address) == AT_ALICE
