@@ -107,6 +107,11 @@ class CallReach(StrEnum):
     ENCRYPTED = "encrypted"  # TLS stood
     VERIFIED = "verified"  # its key and its secret were proven
 
+    @property
+    def holds_secret(self) -> bool:
+        """Whether it has shown that it holds a secret of ours."""
+        return self not in (CallReach.ACCEPTED, CallReach.STRANGER)
+
 
 class CarrierName(StrEnum):
     """How beacons travel."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from localpair.causes.facts import CarrierName, Ending, ForeignKind, RunRole, Whose
 from localpair.causes.view import (
+    FORBIDDEN,
     UnknownFactError,
+    View,
     by_index,
-    callable_addresses,
+    counted_beacons,
     dials,
+    facts_there,
     heard,
     is_inner,
     is_proxied,
+    is_thinned,
     known,
     links_to,
     own_addresses,
@@ -24,12 +28,8 @@ from localpair.causes.vocabulary import Place, Remark, RunNote
 from localpair.errors import Refusal
 from localpair.events import Flaw, Phase
 
-if TYPE_CHECKING:
-    from localpair.causes.view import View
-
 Looked: TypeAlias = Iterator[tuple[RunNote, Place, str]]
 _CLOCK_S: Final = 120  # apart; less is an ordinary clock
-_FORBIDDEN: Final = frozenset({"EPERM", "EACCES"})
 _SILENT_S: Final = 3  # in which a beacon to a group is sent for certain
 _SILENT_AFTER: Final = 4  # beacons of a peer that came by other ways, before groups are said to bring nothing
 
@@ -60,7 +60,7 @@ def _calls_one_way(view: View) -> Looked:
 
 
 def _sends_refused(view: View) -> Looked:
-    refused = sorted({row.errno for row in to_the_network(view.here) if row.errno in _FORBIDDEN})
+    refused = sorted({row.errno for row in to_the_network(view.here) if row.errno in FORBIDDEN})
     if refused:
         told = f"{view.me} refused to send some packets: {', '.join(refused)}"
         yield RunNote.EGRESS_REFUSED, Place.HERE, told
@@ -151,13 +151,9 @@ def _clocks(view: View) -> Looked:
 
 def _lossy(view: View) -> Looked:
     """Of the beacons that ``there`` sent to one address of ``here``, many did not come."""
-    there = known(view.there, "the other device's facts")
-    own, theirs = callable_addresses(view.here), callable_addresses(there)
-    rows = [row for row in known(there.sent, "sent") if row.address in own and not row.errno]
-    sent = sum(row.count for row in rows)
-    single = [one for one in heard(view.here) if one.carrier is CarrierName.UNICAST and one.source in theirs]
-    came = sum(one.count for one in single)
-    if sent >= 2 * _SILENT_AFTER and 0 < came < sent * 0.7:
+    turned = View(facts_there(view), view.here)
+    if is_thinned(turned):
+        sent, came = counted_beacons(turned)
         yield RunNote.LOSSY, Place.BETWEEN, f"only {came} of {sent} beacons of {view.peer} arrived"
 
 

@@ -164,7 +164,7 @@ class FactRecorder:
 
     def call(self, source: IPAddress, reach: CallReach, why: str) -> None:
         """An incoming connection has ended, or was taken over. Strangers take no room from holders of a secret."""
-        told = self._strangers if reach in (CallReach.ACCEPTED, CallReach.STRANGER) else self._calls
+        told = self._calls if reach.holds_secret else self._strangers
         told.add(CallFacts(unscoped(source), reach, why))
 
     def self_call(self, address: IPAddress, *, confirmed: bool, errno: str = "") -> None:

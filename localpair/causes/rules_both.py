@@ -19,10 +19,13 @@ from localpair.causes.view import (
     WayThere,
     callable_addresses,
     counted,
+    counted_beacons,
     dials,
+    facts_there,
     heard,
     holds,
     is_proxied,
+    is_thinned,
     known,
     links,
     usable_links,
@@ -35,16 +38,9 @@ if TYPE_CHECKING:
     from localpair.address import IPAddress
     from localpair.causes.facts import LinkFacts, RunFacts
 
-_COUNTED_LEAST: Final = 8  # beacons sent, before their loss is reckoned
-_LOST_SHARE: Final = 0.3
-
-
-def _there(view: View) -> RunFacts:
-    return known(view.there, "the other device's facts")
-
 
 def _none_met(view: View) -> bool:
-    return not was_met(view.here) and not was_met(_there(view))
+    return not was_met(view.here) and not was_met(facts_there(view))
 
 
 def _shared(view: View) -> list[tuple[LinkFacts, LinkFacts]]:
@@ -54,7 +50,7 @@ def _shared(view: View) -> list[tuple[LinkFacts, LinkFacts]]:
     return [
         (mine, theirs)
         for mine in usable_links(view.here)
-        for theirs in usable_links(_there(view))
+        for theirs in usable_links(facts_there(view))
         if any(holds(mine, address) for address in _telling(theirs))
         and any(holds(theirs, address) for address in _telling(mine))
     ]
@@ -81,7 +77,7 @@ def _routers_agree(mine: LinkFacts, theirs: LinkFacts) -> bool | None:
 def no_common_family(view: View) -> Iterator[Conclusion]:
     """Each has addresses, and none of a version that the other one has."""
     mine = {one.version for one in callable_addresses(view.here)}
-    theirs = {one.version for one in callable_addresses(_there(view))}
+    theirs = {one.version for one in callable_addresses(facts_there(view))}
     if mine and theirs and not mine & theirs:
         evidence = f"{view.me} has IPv{min(mine)} only, {view.peer} IPv{min(theirs)} only"
         yield certain(Cause.NO_COMMON_FAMILY, Place.BETWEEN, evidence)
@@ -89,7 +85,7 @@ def no_common_family(view: View) -> Iterator[Conclusion]:
 
 def other_subnets(view: View) -> Iterator[Conclusion]:
     """No subnet is shared: either nothing leads across, or a router between does not."""
-    here, there = view.here, _there(view)
+    here, there = view.here, facts_there(view)
     told = [{one.version for link in usable_links(side) for one in _telling(link)} for side in (here, there)]
     if _shared(view) or not told[0] & told[1] or heard(here) or heard(there) or not _none_met(view):
         return
@@ -107,7 +103,7 @@ def other_subnets(view: View) -> Iterator[Conclusion]:
 
 def same_numbers(view: View) -> Iterator[Conclusion]:
     """In one subnet by its numbers, and neither's question for the hardware address is answered."""
-    here, there = view.here, _there(view)
+    here, there = view.here, facts_there(view)
     pairs = _shared(view)
     if not pairs or heard(here) or heard(there) or not _none_met(view):
         return
@@ -129,7 +125,7 @@ def same_numbers(view: View) -> Iterator[Conclusion]:
 
 def one_way_questions(view: View) -> Iterator[Conclusion]:
     """This side gets no answer for the hardware address, and the other one has this side's."""
-    here, there = view.here, _there(view)
+    here, there = view.here, facts_there(view)
     silent = [way for way in _ways_there(view) if way.reach is Reach.SILENT]
     if silent and _none_met(view) and _has_found(there, here):
         evidence = (
@@ -147,7 +143,7 @@ def _has_found(there: RunFacts, here: RunFacts) -> bool:
 
 def router_stands_in(view: View) -> Iterator[Conclusion]:
     """Each side has the router's hardware address for the other one, and nothing gets through."""
-    here, there = view.here, _there(view)
+    here, there = view.here, facts_there(view)
     if not _shared(view) or not _none_met(view) or heard(here) or heard(there):
         return
     found = _ways_there(view)
@@ -162,7 +158,7 @@ def router_stands_in(view: View) -> Iterator[Conclusion]:
 
 def _ways_there(view: View) -> list[WayThere]:
     """The ways to addresses that the other side has indeed."""
-    theirs = callable_addresses(_there(view))
+    theirs = callable_addresses(facts_there(view))
     return [way for way in ways(view.here) if way.address in theirs]
 
 
@@ -174,7 +170,7 @@ def calls_lost(view: View) -> Iterator[Conclusion]:
     whether they arrived: what its own filter drops has been received, and not delivered.
     """
     found = [way for way in _ways_there(view) if way.reach is Reach.FOUND and _is_stuck(way)]
-    if found and _none_met(view) and not _is_thinned(view):
+    if found and _none_met(view) and not is_thinned(view):
         yield _where_lost(view, found)
 
 
@@ -209,14 +205,14 @@ def _expected(view: View, found: list[WayThere], version: int) -> int:
     calls = sum(one.count * (2 if one.took is DialTime.LATE else 1) for one in attempts)
     places = {way.address for way in found if way.address.version == version}
     rows = [row for row in known(view.here.sent, "sent") if row.address in places and not row.errno]
-    return calls + (0 if heard(_there(view)) else sum(row.count for row in rows))
+    return calls + (0 if heard(facts_there(view)) else sum(row.count for row in rows))
 
 
 def _arrived(view: View, found: list[WayThere]) -> bool | None:
     """Whether what left has arrived at the other side's kernel and was dropped there. None where other traffic makes
     that uncertain.
     """
-    there = _there(view)
+    there = facts_there(view)
     for version in {way.address.version for way in found if way.attempts}:
         counters = counted(there, version)
         if counters.singly >= _expected(view, found, version) > 0:
@@ -227,13 +223,13 @@ def _arrived(view: View, found: list[WayThere]) -> bool | None:
 
 
 def _reverse_path(view: View, found: list[WayThere]) -> bool:
-    dropped = counted(_there(view), 4).reverse_path
+    dropped = counted(facts_there(view), 4).reverse_path
     return dropped is not None and 0 < _dialled(found, 4) <= dropped
 
 
 def _transports(view: View) -> tuple[Transport, ...]:
     """What is kept out: UDP passes where the other side has heard this one."""
-    return (Transport.TCP,) if heard(_there(view)) else BOTH_TRANSPORTS
+    return (Transport.TCP,) if heard(facts_there(view)) else BOTH_TRANSPORTS
 
 
 def _rejects(found: list[WayThere]) -> bool:
@@ -252,7 +248,7 @@ def _own_filter(view: View, found: list[WayThere]) -> Conclusion:
 
 def _filter_between(view: View, found: list[WayThere]) -> Conclusion:
     """Where UDP passes and TCP does not, this side's own filter may be the one: it drops a call without a word."""
-    there = _there(view)
+    there = facts_there(view)
     evidence = f"calls of {view.me} to {found[0].address} did not arrive at {view.peer}"
     bridging = any(
         side.bridge_filter and one.kind is InterfaceKind.BRIDGE
@@ -269,35 +265,21 @@ def _filter_between(view: View, found: list[WayThere]) -> Conclusion:
 
 def beacons_lost(view: View) -> Iterator[Conclusion]:
     """Of the beacons that this side sent to one address, some arrived and many did not."""
-    if _is_thinned(view) and _is_patchy(view):
-        sent, came = _counted_beacons(view)
+    if is_thinned(view) and _is_patchy(view):
+        sent, came = counted_beacons(view)
         evidence = f"{came} of {sent} beacons of {view.me} arrived at {view.peer}"
         yield likely(Cause.LOSSY_PATH, Place.BETWEEN, evidence)
 
 
-def _is_thinned(view: View) -> bool:
-    sent, came = _counted_beacons(view)
-    return sent >= _COUNTED_LEAST and 0 < came < (1 - _LOST_SHARE) * sent
-
-
-def _counted_beacons(view: View) -> tuple[int, int]:
-    """How many beacons went to one address of the other side, and how many of them came."""
-    theirs, own = callable_addresses(_there(view)), callable_addresses(view.here)
-    rows = [row for row in known(view.here.sent, "sent") if row.carrier is CarrierName.UNICAST]
-    voices = [one for one in heard(_there(view)) if one.carrier is CarrierName.UNICAST]
-    sent = sum(row.count for row in rows if row.address in theirs and not row.errno)
-    return sent, sum(one.count for one in voices if one.source in own)
-
-
 def _is_patchy(view: View) -> bool:
     """Whether dials failed by silence only: a filter's work shows as well in what was never lost."""
-    failed = dials(view.here) + dials(_there(view))
+    failed = dials(view.here) + dials(facts_there(view))
     return bool(failed) and all(one.errno == "ETIMEDOUT" for one in failed)
 
 
 def nothing_carried(view: View) -> Iterator[Conclusion]:
     """In one subnet, no address known, and neither hears what the other one sends to all."""
-    here, there = view.here, _there(view)
+    here, there = view.here, facts_there(view)
     quiet = not heard(here) and not heard(there) and _none_met(view)
     if not _shared(view) or not quiet or [way for way in ways(here) if way.reach > Reach.UNASKED]:
         return

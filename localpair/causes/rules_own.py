@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CarrierName
 from localpair.causes.view import (
+    FORBIDDEN,
     by_index,
     has_address,
     heard,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from localpair.address import IPAddress
     from localpair.causes.facts import RunFacts, SentFacts
     from localpair.causes.view import View
-
-_FORBIDDEN: Final = frozenset({"EPERM", "EACCES"})
 
 
 # --- Links ---
@@ -87,7 +86,7 @@ def port_taken(view: View) -> Iterator[Conclusion]:
     """A port that this device needs is not to be had."""
     for row in known(view.here.ports, "ports"):
         told = f"{row.protocol.value.upper()} port {row.port}"
-        if row.errno in _FORBIDDEN:
+        if row.errno in FORBIDDEN:
             yield certain(Cause.OS_PERMISSION, Place.HERE, f"the system refused {told}: {row.errno}")
         elif row.errno == "EADDRINUSE":
             yield certain(Cause.PORT_IN_USE, Place.HERE, f"{told} is in use", subject=told)
@@ -106,7 +105,7 @@ def sends_refused(view: View) -> Iterator[Conclusion]:
     evidence = f"{view.me} refused to send to the network: {errnos}"
     if any(one.confirmed for one in calls):
         yield certain(Cause.EGRESS_FILTER, Place.HERE, evidence, "calls to itself work")
-    elif any(one.errno in _FORBIDDEN for one in calls):
+    elif any(one.errno in FORBIDDEN for one in calls):
         yield certain(Cause.OS_PERMISSION, Place.HERE, evidence, "calls to itself are refused, too")
     else:
         yield likely((Cause.EGRESS_FILTER, Cause.OS_PERMISSION), Place.HERE, evidence)
@@ -120,13 +119,13 @@ def _blocked(facts: RunFacts) -> list[SentFacts]:
     """
     rows = list(to_the_network(facts))
     rows = [row for row in rows if row.carrier is not CarrierName.MULTICAST] or rows
-    refused = [row for row in rows if row.errno in _FORBIDDEN]
+    refused = [row for row in rows if row.errno in FORBIDDEN]
     if refused and len(refused) == len(rows):
         return refused
     single = [row for row in rows if row.carrier is CarrierName.UNICAST and row.address is not None]
-    refused = [row for row in single if row.errno in _FORBIDDEN]
+    refused = [row for row in single if row.errno in FORBIDDEN]
     told = _told_addresses(facts)
-    left = {row.address for row in single if row.errno not in _FORBIDDEN}
+    left = {row.address for row in single if row.errno not in FORBIDDEN}
     return refused if told and told <= {row.address for row in refused} - left else []
 
 
@@ -148,7 +147,7 @@ def routed_elsewhere(view: View) -> Iterator[Conclusion]:
     for way in ways(here):
         on_link = [one for one in links_to(here, way.address) if not is_inner(one)]
         taken = by_index(here, way.route.index)
-        tried = {one.index for one in way.attempts if one.errno not in _FORBIDDEN}
+        tried = {one.index for one in way.attempts if one.errno not in FORBIDDEN}
         if not on_link or taken is None or taken in on_link or tried & {one.index for one in on_link}:
             continue
         if way.route.gateway is None and not is_tunnel(taken):

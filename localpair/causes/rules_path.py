@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, likely
 from localpair.causes.facts import NeighbourState, RunRole, Transport
 from localpair.causes.view import (
+    UNANSWERED,
     Reach,
     by_index,
     counted,
@@ -123,7 +124,7 @@ def found_and_silent(view: View) -> Iterator[Conclusion]:
     found = nearest(here) if _is_quiet(here) else []
     if not found or found[0].reach is not Reach.FOUND:
         return
-    stuck = [way for way in found if way.ended_with("ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH")]
+    stuck = [way for way in found if way.ended_with(*UNANSWERED)]
     if not stuck:
         return
     rejects = any(one.errno != "ETIMEDOUT" for way in stuck for one in way.attempts)

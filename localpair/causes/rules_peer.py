@@ -6,8 +6,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
-from localpair.causes.facts import CallReach, ForeignKind, RunRole
-from localpair.causes.view import Reach, dials, heard, known, own_addresses, seeks, was_met, ways
+from localpair.causes.facts import ForeignKind, RunRole
+from localpair.causes.view import (
+    UNANSWERED,
+    Reach,
+    called_by_holder,
+    dials,
+    heard,
+    known,
+    own_addresses,
+    seeks,
+    was_met,
+    ways,
+)
 from localpair.causes.vocabulary import Cause, Place
 from localpair.events import Flaw, Phase
 
@@ -19,7 +30,6 @@ if TYPE_CHECKING:
 _LONG_AGO_S: Final = (
     16  # the slowest beat three times, with its jitter: a device that is not heard for so long has gone
 )
-_UNANSWERED: Final = frozenset({"ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"})
 # What a system says of a connection that the other side has ended, or that a limit of ours has.
 _CUT: Final = frozenset({"ECONNRESET", "EPIPE", "ECONNABORTED", "ENOTCONN", "ESHUTDOWN"})
 
@@ -34,7 +44,7 @@ def ended(view: View) -> Iterator[Conclusion]:
 
 
 def _was_stuck(facts: RunFacts) -> bool:
-    lost = [one for one in dials(facts) if one.phase is Phase.CONNECT and one.errno in _UNANSWERED]
+    lost = [one for one in dials(facts) if one.phase is Phase.CONNECT and one.errno in UNANSWERED]
     return bool(lost and heard(facts)) and not was_met(facts)
 
 
@@ -43,7 +53,7 @@ def other_version(view: View) -> Iterator[Conclusion]:
     here = view.here
     answered = [one.address for one in dials(here) if one.flaw is Flaw.VERSION]
     if answered:
-        yield _version(view, answered[0], "answered")
+        yield _version(answered[0], "answered")
         return
     if heard(here):
         return
@@ -52,12 +62,12 @@ def other_version(view: View) -> Iterator[Conclusion]:
     at_its_place = [source for source in foreign if source in told]
     callers = [one.source for one in known(here.calls, "calls") if one.why == Flaw.VERSION]
     if at_its_place:
-        yield _version(view, at_its_place[0], "was heard")
+        yield _version(at_its_place[0], "was heard")
     elif callers and not seeks(here):
-        yield _version(view, callers[0], "called")
+        yield _version(callers[0], "called")
 
 
-def _version(view: View, address: IPAddress, did: str) -> Conclusion:
+def _version(address: IPAddress, did: str) -> Conclusion:
     evidence = f"a localpair of another version {did} at {address}"
     return certain(Cause.VERSION_MISMATCH, Place.BETWEEN, evidence)
 
@@ -108,7 +118,7 @@ def something_else(view: View) -> Iterator[Conclusion]:
     failed = dials(here)
     met = [one for one in failed if _is_no_localpair(one)]
     others = [one for one in failed if one.phase is not Phase.CONNECT and not _is_no_localpair(one)]
-    if not seeks(here) or not met or others or heard(here) or _calls_known(here):
+    if not seeks(here) or not met or others or heard(here) or called_by_holder(here):
         return
     place = str(met[0].address)
     if any(one.flaw is Flaw.NO_LOCALPAIR for one in met):
@@ -126,16 +136,10 @@ def _is_no_localpair(one: AttemptFacts) -> bool:
     return one.phase is Phase.PREAMBLE and unspoken
 
 
-def _calls_known(facts: RunFacts) -> bool:
-    return any(
-        one.reach not in (CallReach.ACCEPTED, CallReach.STRANGER) for one in known(facts.calls, "calls")
-    )
-
-
 def nobody_listens(view: View) -> Iterator[Conclusion]:
     """A host is at the addresses, and refuses: its run is over, or its firewall says so."""
     here = view.here
-    if not seeks(here) or _calls_known(here):
+    if not seeks(here) or called_by_holder(here):
         return
     lately = [one for one in heard(here) if one.last_s + _LONG_AGO_S > here.lasted_s]
     tried = [way for way in ways(here) if way.attempts and way.reach >= Reach.ROUTED]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CallReach, RunRole, Whose
-from localpair.causes.view import dials, heard, known, own_addresses, seeks
+from localpair.causes.view import called_by_holder, dials, heard, known, own_addresses, seeks
 from localpair.causes.vocabulary import Cause, Place
 from localpair.errors import Refusal
 from localpair.events import Flaw
@@ -74,13 +74,12 @@ def old_offer_shown(view: View) -> Iterator[Conclusion]:
         return
     refused_here = known(view.here.refusals, "refusals")
     late = [row for row in refused_here if row.reason is Refusal.EXPIRED and row.by is Whose.OURS]
-    calls = known(view.here.calls, "calls")
-    if any(one.reach in (CallReach.KNOWN, CallReach.ENCRYPTED, CallReach.VERIFIED) for one in calls):
+    if called_by_holder(view.here):
         return
     if late:
         yield certain(Cause.STALE_OFFER, Place.THERE, "a device came with an offer that works no more")
         return
-    strangers = [one for one in calls if one.reach is CallReach.STRANGER]
+    strangers = [one for one in known(view.here.calls, "calls") if one.reach is CallReach.STRANGER]
     if strangers and not heard(view.here):
         evidence = f"a device at {strangers[0].source} came and does not know the offer that is shown"
         yield likely((Cause.STALE_OFFER, Cause.WRONG_IDENTITY), Place.THERE, evidence)

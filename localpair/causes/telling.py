@@ -13,15 +13,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from localpair.address import AddressClass, IPAddress, classify, unscoped
+from localpair.address import unscoped
 from localpair.candidate import InterfaceKind, Origin
 from localpair.causes.compact import OUTCOMES, WORDS, encode, named
 from localpair.causes.packing import MAC_BYTES, MASKED
-from localpair.causes.view import is_inner, lan_links, own_addresses, seeks, usable_links
+from localpair.causes.view import is_inner, lan_links, seeks, to_the_network, usable_links
 from localpair.events import Direction
 from localpair.limits import FACTS_NEIGHBOURS
 
 if TYPE_CHECKING:
+    from localpair.address import IPAddress
     from localpair.causes.facts import (
         AttemptFacts,
         LinkFacts,
@@ -48,14 +49,14 @@ _EXPENDABLE: Final = (
 
 def told(facts: RunFacts) -> RunFacts:
     """``facts`` as the other device is told them."""
-    inner = _inner_indices(facts)
+    facts = masked(facts)
     return replace(
-        masked(facts),
+        facts,
         links=named(_links(facts)),
-        routes=facts.routes and tuple(replace(_masked_row(one), source=None) for one in facts.routes),
+        routes=facts.routes and tuple(replace(one, source=None) for one in facts.routes),
         neighbours=_neighbours(facts, _peer_addresses(facts)),
         attempts=facts.attempts and _attempts(facts.attempts),
-        sent=facts.sent and _sent(facts, inner),
+        sent=facts.sent and _sent(facts),
         self_calls=facts.self_calls and _self_calls(facts.self_calls),
         counters=facts.counters and tuple(replace(one, received=0) for one in facts.counters),
     )
@@ -140,10 +141,6 @@ def _mask(mac: str | None) -> str | None:
 # --- What is left ---
 
 
-def _inner_indices(facts: RunFacts) -> frozenset[int]:
-    return frozenset(one.index for one in facts.links or () if one.kind is InterfaceKind.LOOPBACK)
-
-
 def _links(facts: RunFacts) -> tuple[LinkFacts, ...] | None:
     """The interfaces but loopback; without those that have no address, where others lead to a network."""
     if facts.links is None:
@@ -157,7 +154,7 @@ def _links(facts: RunFacts) -> tuple[LinkFacts, ...] | None:
             if one.addresses or one.gateways or one.kind is InterfaceKind.BRIDGE
             or one.index in routed or one not in lan
         ]  # fmt: skip
-    return tuple(_masked_link(replace(one, reverse_path=_known_filter(one))) for one in outer)
+    return tuple(replace(one, reverse_path=_known_filter(one)) for one in outer)
 
 
 def _known_filter(link: LinkFacts) -> int | None:
@@ -180,7 +177,7 @@ def _neighbours(facts: RunFacts, peer: frozenset[IPAddress]) -> tuple[NeighbourF
     routers = {one.address for link in facts.links or () for one in link.gateways or ()}
     found = [one for one in facts.neighbours if one.mac and one.address not in routers]
     found = [one for one in found if not peer or unscoped(one.address) in peer]
-    return tuple(map(_masked_row, found)) if len(found) <= FACTS_NEIGHBOURS else None
+    return tuple(found) if len(found) <= FACTS_NEIGHBOURS else None
 
 
 def _attempts(rows: Iterable[AttemptFacts]) -> tuple[AttemptFacts, ...]:
@@ -194,19 +191,12 @@ def _attempts(rows: Iterable[AttemptFacts]) -> tuple[AttemptFacts, ...]:
     return _summed(plain)
 
 
-def _sent(facts: RunFacts, inner: frozenset[int]) -> tuple[SentFacts, ...]:
+def _sent(facts: RunFacts) -> tuple[SentFacts, ...]:
     """What was for others. To groups, on which interface does not matter."""
-    own = own_addresses(facts) if facts.links is not None else frozenset()
-    outward = (
-        replace(one, index=one.index if one.address else 0, errno=_word(one.errno))
-        for one in facts.sent or ()
-        if one.index not in inner and not (one.address and (one.address in own or _stays(one.address)))
+    outward = to_the_network(replace(facts, links=facts.links or ()))
+    return _summed(
+        replace(one, index=one.index if one.address else 0, errno=_word(one.errno)) for one in outward
     )
-    return _summed(outward)
-
-
-def _stays(address: IPAddress) -> bool:
-    return classify(address) is AddressClass.LOOPBACK
 
 
 def _self_calls(rows: tuple[SelfCallFacts, ...]) -> tuple[SelfCallFacts, ...]:

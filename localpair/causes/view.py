@@ -31,6 +31,12 @@ _Known = TypeVar("_Known")
 _USABLE: Final = DIALLABLE_CLASSES | SPECIAL_CLASSES
 # Whoever was told addresses of the other device: by an offer, or by the record of a pair.
 _SEEKERS: Final = (RunRole.JOIN, RunRole.SEND, RunRole.DIAGNOSE)
+FORBIDDEN: Final = frozenset({"EPERM", "EACCES"})
+"""What this host says of what it does not let out."""
+UNANSWERED: Final = frozenset({"ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"})
+"""What a dial ends with that nobody took, and whose port nobody refused."""
+_COUNTED_LEAST: Final = 8  # beacons sent, before their loss is reckoned
+_LOST_SHARE: Final = 0.3
 
 
 class UnknownFactError(Exception):
@@ -69,6 +75,11 @@ class View:
         if device is Place.BETWEEN or not self.mirrored:
             return device
         return Place.THERE if device is Place.HERE else Place.HERE
+
+
+def facts_there(view: View) -> RunFacts:
+    """The facts of ``there``. Raises UnknownFactError where it has told none."""
+    return known(view.there, "the other device's facts")
 
 
 # --- Links ---
@@ -223,9 +234,7 @@ def is_proxied(facts: RunFacts, route: RouteFacts) -> bool:
     """Whether a router's hardware address was given for a neighbour that is no router."""
     if route.mac is None or route.gateway is not None:
         return False
-    routers = [one for link in usable_links(facts) for one in known(link.gateways, "gateways")]
-    macs = {one.mac for one in routers if one.address != route.destination}
-    return route.mac in macs
+    return route.mac in {one.mac for one in gateways(facts) if one.address != route.destination}
 
 
 def dials(facts: RunFacts) -> list[AttemptFacts]:
@@ -239,6 +248,11 @@ def was_met(facts: RunFacts) -> bool:
     dialled = any(one.phase not in (Phase.BIND, Phase.CONNECT) for one in known(facts.attempts, "attempts"))
     called = any(one.reach is not CallReach.ACCEPTED for one in known(facts.calls, "calls"))
     return dialled or called
+
+
+def called_by_holder(facts: RunFacts) -> bool:
+    """Whether somebody called who holds a secret of ours. Needs calls."""
+    return any(one.reach.holds_secret for one in known(facts.calls, "calls"))
 
 
 def heard(facts: RunFacts) -> list[HeardFacts]:
@@ -269,3 +283,19 @@ def counted(facts: RunFacts, version: int) -> CounterFacts:
     """The kernel's counters for one version of IP."""
     rows = known(facts.counters, "counters")
     return known(next((one for one in rows if one.version == version), None), "counters")
+
+
+def is_thinned(view: View) -> bool:
+    """Whether many of the beacons from ``here`` to one address of ``there`` were lost, and not all."""
+    sent, came = counted_beacons(view)
+    return sent >= _COUNTED_LEAST and 0 < came < (1 - _LOST_SHARE) * sent
+
+
+def counted_beacons(view: View) -> tuple[int, int]:
+    """How many beacons went from ``here`` to one address of ``there``, and how many of them came."""
+    there = facts_there(view)
+    places, own = callable_addresses(there), callable_addresses(view.here)
+    rows = [row for row in known(view.here.sent, "sent") if row.carrier is CarrierName.UNICAST]
+    voices = [one for one in heard(there) if one.carrier is CarrierName.UNICAST]
+    sent = sum(row.count for row in rows if row.address in places and not row.errno)
+    return sent, sum(one.count for one in voices if one.source in own)

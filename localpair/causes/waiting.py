@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from localpair.causes.facts import CallReach, NeighbourState, RunRole
-from localpair.causes.view import UnknownFactError, callable_addresses, dials, gateways, heard, known, seeks
+from localpair.causes.facts import NeighbourState, RunRole
+from localpair.causes.view import (
+    UnknownFactError,
+    callable_addresses,
+    called_by_holder,
+    dials,
+    gateways,
+    heard,
+    seeks,
+)
 from localpair.causes.vocabulary import Cause, Place
 from localpair.limits import STEADY_S
 
@@ -76,7 +84,7 @@ def _sought(facts: RunFacts) -> str:
 def _waited(facts: RunFacts) -> str:
     if not callable_addresses(facts):
         return "This device has no network. Waiting for one."
-    if any(one.reach in _HOLDERS for one in known(facts.calls, "calls")):
+    if called_by_holder(facts):
         return "The other device has called. Waiting for it."
     if heard(facts):
         return "The other device is heard, and has not come through yet."
@@ -89,7 +97,6 @@ def _waited(facts: RunFacts) -> str:
 
 
 _QUIET_S = 4  # a kernel asks for a hardware address for three seconds
-_HOLDERS = (CallReach.KNOWN, CallReach.ENCRYPTED, CallReach.VERIFIED)
 
 
 def _is_silent(facts: RunFacts) -> bool:
