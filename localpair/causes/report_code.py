@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
-from zlib import crc32
 
 from localpair.causes.codec import FactsError
 from localpair.causes.compact import decode
 from localpair.causes.telling import packed
 from localpair.limits import REPORT_CODE_BYTES, REPORT_CODE_CHARS
-from localpair.wire.base32 import spell, unspell, words
+from localpair.wire.base32 import checked_bodies, spell_checked
 
 if TYPE_CHECKING:
     from localpair.causes.facts import RunFacts
 
 PREFIX: Final = "LR:"
-_CRC_BYTES: Final = 4
 _START: Final = re.compile(PREFIX, re.IGNORECASE | re.ASCII)
 _COPY: Final = "Copy the whole code again from the other device, from LR: to its last character."
 
 
 def code_of(facts: RunFacts) -> str:
     """The code for these facts."""
-    body = packed(facts, REPORT_CODE_BYTES)
-    return PREFIX + spell(body + crc32(body).to_bytes(_CRC_BYTES, "big"))
+    return PREFIX + spell_checked(packed(facts, REPORT_CODE_BYTES))
 
 
 def parse(text: str) -> RunFacts:
@@ -38,19 +35,9 @@ def parse(text: str) -> RunFacts:
     starts = [text[match.end() :] for match in _START.finditer(text)]
     if not starts:
         raise FactsError("the text is no report code: LR: is missing", hint=_COPY)
-    bodies = {body for start in starts for body in [_body(start)] if body is not None}
+    bodies = checked_bodies(starts)
     if len(bodies) > 1:
         raise FactsError("the text holds more than one report code", hint="Give one at a time.")
     if not bodies:
         raise FactsError("the report code is damaged: a character is wrong or its end is missing", hint=_COPY)
     return decode(bodies.pop())
-
-
-def _body(text: str) -> bytes | None:
-    """The longest run of words from the start whose check is right: what stands behind it is talk."""
-    for _, word in reversed(list(words(text))):
-        data = unspell(word) or b""
-        body, check = data[:-_CRC_BYTES], data[-_CRC_BYTES:]
-        if body and crc32(body).to_bytes(_CRC_BYTES, "big") == check:
-            return body
-    return None

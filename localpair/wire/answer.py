@@ -28,7 +28,7 @@ from localpair.limits import (
     LOWEST_DIALLED_PORT,
     PAIRING_PORTS,
 )
-from localpair.wire.base32 import spell, unspell, words
+from localpair.wire.base32 import spell, spelt
 from localpair.wire.codec import Reader, Writer
 
 if TYPE_CHECKING:
@@ -135,8 +135,7 @@ def _checked_body(text: str, secret: SharedSecret) -> bytes:
 
 def _bodies(text: str, secret: SharedSecret) -> Iterator[bytes]:
     """What of ``text`` passes the check, the longest run of words first: what stands behind it is talk."""
-    for _, word in reversed(list(words(text))):
-        data = unspell(word) or b""
+    for data in spelt(text):
         body, check = data[:-ANSWER_CODE_CHECK_BYTES], data[-ANSWER_CODE_CHECK_BYTES:]
         if body and secret.is_answer_check(body, check):
             yield body

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from base64 import b32decode, b32encode
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+_CRC_BYTES: Final = 4
 # Mail, chats and terminals put these into long words; nobody can be asked to remove invisible ones.
 _IGNORED: Final = re.compile("[\\s>\\-\u00ad\u200b\u2010\u2011\u2060\ufeff]+")
 _TOKEN: Final = re.compile("[A-Z2-7]+", re.IGNORECASE | re.ASCII)
@@ -38,3 +40,30 @@ def words(text: str) -> Iterator[tuple[int, str]]:
             return
         offset, joined = token.end(), joined + token.group().upper()
         yield offset, joined
+
+
+def spelt(text: str) -> Iterator[bytes]:
+    """What each run of words from the start of ``text`` spells, the longest first: what stands behind it is talk."""
+    for _, word in reversed(list(words(text))):
+        data = unspell(word)
+        if data is not None:
+            yield data
+
+
+# --- With a checksum ---
+
+
+def spell_checked(body: bytes) -> str:
+    """``body`` and its CRC-32 as letters."""
+    return spell(body + crc32(body).to_bytes(_CRC_BYTES, "big"))
+
+
+def checked_bodies(starts: Iterable[str]) -> set[bytes]:
+    """The different bodies whose checksum is right: of each text the longest one from its start."""
+    return {next(filter(None, map(_checked, spelt(start))), b"") for start in starts} - {b""}
+
+
+def _checked(data: bytes) -> bytes:
+    """The body of ``data``; empty where its checksum is wrong."""
+    body, check = data[:-_CRC_BYTES], data[-_CRC_BYTES:]
+    return body if crc32(body).to_bytes(_CRC_BYTES, "big") == check else b""

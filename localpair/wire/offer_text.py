@@ -7,26 +7,20 @@ what copying, wrapping and quoting do to a text: case, white space, hyphens, mar
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
-from zlib import crc32
+from typing import Final
 
 from localpair.errors import OfferError
 from localpair.limits import OFFER_TEXT_CHARS
-from localpair.wire.base32 import spell, unspell, words
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from localpair.wire.base32 import checked_bodies, spell_checked, words
 
 PREFIX: Final = "LP:"
 COPY_AGAIN: Final = "Copy the whole text again from the other device, from LP: to its last character."
-_CRC_BYTES: Final = 4
 _START: Final = re.compile(PREFIX, re.IGNORECASE | re.ASCII)
 
 
 def wrap(body: bytes) -> str:
     """The text form of ``body``: prefix, base32 of the body and its CRC-32."""
-    checked = body + crc32(body).to_bytes(_CRC_BYTES, "big")
-    return PREFIX + spell(checked)
+    return PREFIX + spell_checked(body)
 
 
 def unwrap(text: str) -> bytes:
@@ -46,7 +40,7 @@ def unwrap(text: str) -> bytes:
     starts = [text[match.end() :] for match in _START.finditer(text)]
     if not starts:
         raise OfferError("the text is no offer: LP: is missing", hint=COPY_AGAIN)
-    bodies = {body for start in starts for body in _first_valid(start)}
+    bodies = checked_bodies(starts)
     if len(bodies) > 1:
         raise OfferError(
             "the text holds more than one offer", hint="Paste only the one that is on the screen now."
@@ -54,23 +48,6 @@ def unwrap(text: str) -> bytes:
     if not bodies:
         raise _damaged(starts[-1])
     return bodies.pop()
-
-
-def _first_valid(text: str) -> Iterator[bytes]:
-    """The longest run of words from the start whose checksum is right: what stands behind it is talk."""
-    for _, word in reversed(list(words(text))):
-        body = _checked(word)
-        if body is not None:
-            yield body
-            return
-
-
-def _checked(word: str) -> bytes | None:
-    data = unspell(word)
-    if data is None or len(data) <= _CRC_BYTES:
-        return None
-    body = data[:-_CRC_BYTES]
-    return body if crc32(body).to_bytes(_CRC_BYTES, "big") == data[-_CRC_BYTES:] else None
 
 
 def _damaged(text: str) -> OfferError:
