@@ -73,14 +73,21 @@ async def _exploring(on_event: Callable[[Event], None], port: int) -> AsyncItera
     agent = Agent(
         wanted, Keyring(), on_event=lambda event: None if isinstance(event, Attempt) else on_event(event)
     )
-    serving = asyncio.create_task(agent.run())
+    async with serving(agent):
+        yield agent
+
+
+@asynccontextmanager
+async def serving(agent: Agent) -> AsyncIterator[None]:
+    """Keeps ``agent`` running: within, it has started. Raises LocalError where it could not."""
+    running = asyncio.create_task(agent.run())
     try:
         starting = asyncio.create_task(agent.wait_started())
-        await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running, starting}, return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()
-        if serving.done():
-            await serving
-        yield agent
+        if running.done():
+            await running
+        yield
     finally:
-        serving.cancel()
-        await asyncio.wait({serving})
+        running.cancel()
+        await asyncio.wait({running})

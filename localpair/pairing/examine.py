@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from localpair.candidate import Candidate, Origin
 from localpair.causes.codec import to_dict
 from localpair.causes.facts import Ending, OfferFacts
 from localpair.causes.judge import judge
@@ -21,7 +20,8 @@ from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
 from localpair.limits import DISCOVERY_VERDICT_S
 from localpair.net.agent.agent import Agent
 from localpair.net.agent.wanted import Wanted
-from localpair.pairing.answer_code import call
+from localpair.pairing.discover import serving
+from localpair.pairing.offered import call_issuer, read_offer_facts
 from localpair.pairing.verdict import judged_run
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.trace import TRACE
@@ -77,10 +77,7 @@ async def _judged(agent: Agent, offer: Offer | None, reached: Attempt | None) ->
 
 
 def _told_by(offer: Offer | None) -> OfferFacts | None:
-    if offer is None:
-        return None
-    addresses = tuple(dict.fromkeys(one.address for one in offer.candidates))
-    return OfferFacts(addresses, lifetime_s=round(offer.lifetime), passed_over=len(offer.dropped))
+    return None if offer is None else read_offer_facts(offer)
 
 
 @asynccontextmanager
@@ -88,19 +85,10 @@ async def _examiner(on_event: Callable[[Event], None], offer: Offer | None) -> A
     """An agent that pairs with nobody."""
     TRACE.follow_environment()
     agent = _agent(on_event, offer)
-    serving = asyncio.create_task(agent.run())
-    try:
-        starting = asyncio.create_task(agent.wait_started())
-        await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
-        starting.cancel()
-        if serving.done():
-            await serving
+    async with serving(agent):
         if offer is not None:
-            _seek(agent, offer)
+            call_issuer(agent, offer)
         yield agent
-    finally:
-        serving.cancel()
-        await asyncio.wait({serving})
 
 
 def _agent(on_event: Callable[[Event], None], offer: Offer | None) -> Agent:
@@ -110,14 +98,3 @@ def _agent(on_event: Callable[[Event], None], offer: Offer | None) -> Agent:
         ring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
         wanted = replace(wanted, part=Part.JOIN, secret=OFFER, pin=offer.key_hash)
     return Agent(wanted, ring, on_event=on_event, offer_facts=lambda: _told_by(offer))
-
-
-def _seek(agent: Agent, offer: Offer) -> None:
-    """Dial the offered addresses, and send beacons there, as a joiner does."""
-    offered = [
-        Candidate(one.address, offer.tcp_port, one.prefix, origin=Origin.OFFER, via="offer")
-        for one in offer.candidates
-    ]
-    agent.expect_issuer(offer.key_hash, [one.address for one in offered])
-    call(agent, offered, offer.dial_port)
-    agent.add_target([one.address for one in offered], offer.udp_port)

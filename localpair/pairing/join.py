@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Coroutine
 from typing import Any
 
-from localpair.candidate import Candidate, Origin
+from localpair.candidate import Candidate
 from localpair.causes.facts import OfferFacts
 from localpair.causes.waiting import is_beyond_help
 from localpair.errors import LocalpairError, PeerEndedError, Refusal, RefusedError
@@ -16,8 +16,9 @@ from localpair.limits import APPROVAL_S, ATTEMPT_S, OTHER_KEY_LOOK_S, RESUME_S
 from localpair.net.agent.agent import Agent
 from localpair.net.agent.connection import PeerConnection
 from localpair.net.agent.wanted import Wanted
-from localpair.pairing.answer_code import answer_codes, call
+from localpair.pairing.answer_code import answer_codes
 from localpair.pairing.approval import Agreed, Agreement, abandon, is_same_device
+from localpair.pairing.offered import call_issuer, read_offer_facts
 from localpair.pairing.other_keys import OtherKeys
 from localpair.pairing.seek import Seeking
 from localpair.protocol.keyring import OFFER
@@ -84,12 +85,7 @@ class Joining(Seeking):
         offer = self._read
         if offer is None:
             return None
-        return OfferFacts(
-            tuple(dict.fromkeys(one.address for one in offer.candidates)),
-            lifetime_s=round(offer.lifetime),
-            age_s=max(0, int(asyncio.get_running_loop().time() - self._started)),
-            passed_over=len(offer.dropped),
-        )
+        return read_offer_facts(offer, max(0, int(asyncio.get_running_loop().time() - self._started)))
 
     async def _pair(self, agent: Agent, offer: Offer, group: asyncio.TaskGroup) -> Agreed:
         self._read = offer
@@ -187,14 +183,8 @@ class Joining(Seeking):
         """Dial the offered addresses, send beacons to them, and to this host itself: the issuer may be here."""
         if OFFER not in self._keyring:
             self._keyring.put(OFFER, SharedSecret(offer.secret, Purpose.OFFER, Role.JOINER))
-        candidates = [
-            Candidate(one.address, offer.tcp_port, one.prefix, origin=Origin.OFFER, via="offer")
-            for one in offer.candidates
-        ]
-        agent.expect_issuer(offer.key_hash, [one.address for one in candidates])
         agent.note_dropped(offer.dropped)
-        call(agent, candidates, offer.dial_port)
-        agent.add_target([one.address for one in candidates], offer.udp_port)
+        candidates = call_issuer(agent, offer)
         agent.resume_announcing()
         return candidates
 
