@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Kind = Literal["run", "action", "event", "json", "stdout", "stderr", "helper", "trace"]
+_ENTRIES = "timeline.jsonl"
 CLOCK = "clock.json"
 """What the clock of captures showed at second 0."""
 TIME_COLUMNS = 9
@@ -112,9 +113,16 @@ class Record:
         lines = (
             json.dumps({"at": round(e.at, 4), "kind": e.kind, "who": e.who, "text": e.text}) for e in ordered
         )
-        (folder / "timeline.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        (folder / _ENTRIES).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         for action in self.actions.values():
             _write_lines(folder / f"{action.id}.log", action.log)
+
+
+def read_timeline(folder: Path) -> tuple[TimelineEntry, ...]:
+    """What ``Record.write`` has left in ``folder``; nothing where it has not."""
+    path = folder / _ENTRIES
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else ()
+    return tuple(TimelineEntry(**json.loads(line)) for line in lines)
 
 
 def _write_lines(path: Path, lines: Iterable[object]) -> None:

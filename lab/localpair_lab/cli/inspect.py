@@ -15,9 +15,8 @@ from localpair_lab.loading.load import scenario_name, theme_of
 from localpair_lab.loading.problems import Problem, ScenarioError, Where, written
 from localpair_lab.loading.schema import FILE, schema_text
 from localpair_lab.oracle.consistency import disagreements
-from localpair_lab.oracle.judge import judge_actions, stage_of
-from localpair_lab.oracle.words import grouped_ways, way_words
-from localpair_lab.plan.actions import Action
+from localpair_lab.oracle.judge import JudgedPair, judged_pairs, stage_of
+from localpair_lab.oracle.words import grouped_ways, state_words, way_words
 from localpair_lab.report.describe import story
 from localpair_lab.report.graph import draw
 from localpair_lab.report.mermaid import mermaid
@@ -115,15 +114,13 @@ def _explain(cell: PlannedCell) -> None:
             stage = stage_of(node)
             gives = ", ".join(stage.addresses) or "what the peer sees"
             out(f"{node.name}: stage {stage.number} gives {gives}")
-    for action in cell.plan.actions:
-        if action.verb == "join" and action.offer_from:
-            _explain_pair(cell, action)
+    for pair in judged_pairs(cell.plan):
+        _explain_pair(pair)
 
 
-def _explain_pair(cell: PlannedCell, join: Action) -> None:
-    host = next(action for action in cell.plan.actions if action.id == join.offer_from)
-    for number, judgement in enumerate(judge_actions(cell.plan, host, join)):
-        out(f"{host.node} and {join.node}, {f'after change {number}' if number else 'at the start'}:")
+def _explain_pair(pair: JudgedPair) -> None:
+    for number, judgement in enumerate(pair.states):
+        out(f"{pair.host.node} and {pair.join.node}, {state_words(number)}:")
         if not judgement.possible:
             learnt = ", but no address is learnt" if judgement.open else ""
             out(f"  no way{learnt}: {', '.join(sorted(judgement.causes)) or '-'}")

@@ -108,10 +108,23 @@ def judge_all(
     return tuple(judge(state, host, join, offered=offered, answered=answered) for state in states(plan))
 
 
-def judge_actions(plan: Plan, host: Action, join: Action) -> tuple[Judgement, ...]:
-    """The same for two actions of the plan, by what is carried between them."""
-    offered, answered = holds_addresses(host), host.answer_from == join.id
-    return judge_all(plan, host.node, join.node, offered=offered, answered=answered)
+@dataclass(frozen=True, slots=True)
+class JudgedPair:
+    """Two actions of a plan, one of which joins by the other's offer, and the judgement for every state."""
+
+    host: Action
+    join: Action
+    states: tuple[Judgement, ...]
+
+
+def judged_pairs(plan: Plan) -> Iterator[JudgedPair]:
+    """Every such pair, judged by what is carried between the two."""
+    for join in plan.actions:
+        if join.verb == "join" and join.offer_from:
+            host = next(action for action in plan.actions if action.id == join.offer_from)
+            offered, answered = holds_addresses(host), host.answer_from == join.id
+            found = judge_all(plan, host.node, join.node, offered=offered, answered=answered)
+            yield JudgedPair(host, join, found)
 
 
 def holds_addresses(host: Action) -> bool:
@@ -159,6 +172,7 @@ __all__ = [
     "CAUSES",
     "Delivery",
     "GroupDelivery",
+    "JudgedPair",
     "Judgement",
     "Opening",
     "Probe",
@@ -169,8 +183,8 @@ __all__ = [
     "hears",
     "holds_addresses",
     "judge",
-    "judge_actions",
     "judge_all",
+    "judged_pairs",
     "opens",
     "probes",
     "stage_of",

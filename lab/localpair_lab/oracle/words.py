@@ -29,6 +29,11 @@ def way_words(*twins: Way) -> str:
     return f"{text}, only if {sockets} {be} bound to the interface, past the routes"
 
 
+def state_words(number: int) -> str:
+    """Which of the states that a network goes through."""
+    return f"after change {number}" if number else "at the start"
+
+
 def grouped_ways(ways: Iterable[Way]) -> list[list[Way]]:
     """Ways that differ only in the sockets that are bound, or in who of two that dial at once is named first."""
     found: dict[tuple[str, tuple[tuple[str, str], ...]], list[Way]] = {}

@@ -10,8 +10,8 @@ from pathlib import Path
 from localpair_lab.judge.verdict import Failure, Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell, library_name, other_product
 from localpair_lab.loading.problems import nearby
-from localpair_lab.oracle.judge import judge_actions
-from localpair_lab.oracle.words import grouped_ways, way_words
+from localpair_lab.oracle.judge import judged_pairs
+from localpair_lab.oracle.words import grouped_ways, state_words, way_words
 from localpair_lab.timeline import TIME_COLUMNS, last_lines
 
 PAGE = "report.html"
@@ -70,12 +70,9 @@ def _source(lines: tuple[str, ...], line: int) -> Iterator[str]:
 
 def _oracle(cell: PlannedCell) -> Iterator[str]:
     """What the topology allows, beside what happened."""
-    pair = next((action for action in cell.plan.actions if action.verb == "join" and action.offer_from), None)
-    if pair is None:
-        return
-    host = next(action for action in cell.plan.actions if action.id == pair.offer_from)
-    for number, judgement in enumerate(judge_actions(cell.plan, host, pair)):
-        state = "at the start" if number == 0 else f"after change {number}"
+    pair = next(judged_pairs(cell.plan), None)
+    for number, judgement in enumerate(pair.states if pair is not None else ()):
+        state = state_words(number)
         if judgement.possible:
             ways = grouped_ways(judgement.ways)
             others = f" (the first of {len(ways)} ways)" if len(ways) > 1 else ""

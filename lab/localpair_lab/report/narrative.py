@@ -10,6 +10,7 @@ from typing import Any
 
 from localpair_lab.plan.model import Plan
 from localpair_lab.report.describe import command_words
+from localpair_lab.timeline import TimelineEntry, read_timeline
 
 MOST_ATTEMPTS = 4  # told one by one; the rest only as a number
 
@@ -26,20 +27,9 @@ class Sentence:
         return f"{self.at:7.2f} s  {self.who:<10} {self.text}"
 
 
-@dataclass(frozen=True, slots=True)
-class _NarrativeEntry:
-    at: float
-    kind: str
-    who: str
-    text: str
-
-
 def narrative(plan: Plan, folder: Path) -> list[Sentence]:
     """The sentences for the run whose artifacts are in ``folder``; none where it left no timeline."""
-    path = folder / "timeline.jsonl"
-    if not path.exists():
-        return []
-    entries = [_NarrativeEntry(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    entries = read_timeline(folder)
     nodes = {action.id: action.node for action in plan.actions}
     starts = [entry.at for entry in entries if entry.kind == "action" and entry.text.startswith("starts on")]
     zero = max(starts, default=0.0)
@@ -55,7 +45,7 @@ def narrative(plan: Plan, folder: Path) -> list[Sentence]:
     return told
 
 
-def _sentences(plan: Plan, entry: _NarrativeEntry) -> Iterator[str]:
+def _sentences(plan: Plan, entry: TimelineEntry) -> Iterator[str]:
     if entry.kind == "event" and entry.text != "done":
         yield entry.text
     if entry.kind == "action":
@@ -65,7 +55,7 @@ def _sentences(plan: Plan, entry: _NarrativeEntry) -> Iterator[str]:
         yield from _of_event(name, json.loads(rest) if rest else {})
 
 
-def _of_action(plan: Plan, entry: _NarrativeEntry) -> Iterator[str]:
+def _of_action(plan: Plan, entry: TimelineEntry) -> Iterator[str]:
     if entry.text.startswith("starts on"):
         yield f"starts `{next((command_words(one) for one in plan.actions if one.id == entry.who), '')}`"
     elif entry.text.startswith("gets the offer"):

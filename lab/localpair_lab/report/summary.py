@@ -66,12 +66,13 @@ def _word(cells: list[SummaryRow]) -> str:
     if not passed:
         return cells[0].word if len({cell.word for cell in cells}) == 1 else "unsupported, in part"
     paired = [cell.paired_ms for cell in passed if cell.paired_ms]
-    time = f"  {_time(median(paired))}" if paired else ""
+    time = f"  {time_words(median(paired))}" if paired else ""
     some = f" of {len(cells)}" if len(passed) < len(cells) else ""
     return f"passed {len(passed)}{some}{time}"
 
 
-def _time(milliseconds: float) -> str:
+def time_words(milliseconds: float) -> str:
+    """As a person reads it."""
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 

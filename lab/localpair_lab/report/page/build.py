@@ -11,9 +11,9 @@ from localpair_lab.judge.expectations import split_address
 from localpair_lab.judge.verdict import Outcome
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.loading.problems import nearby
-from localpair_lab.oracle.judge import judge_actions
+from localpair_lab.oracle.judge import judged_pairs
 from localpair_lab.oracle.tcp import Way
-from localpair_lab.oracle.words import grouped_ways, way_words
+from localpair_lab.oracle.words import grouped_ways, state_words, way_words
 from localpair_lab.report.failure import again
 from localpair_lab.report.page.model import (
     CauseFound,
@@ -140,18 +140,14 @@ def _taken(cell: PlannedCell, record: RunRecord) -> set[_TakenWay]:
 
 
 def _oracle(cell: PlannedCell, taken: set[_TakenWay]) -> Iterator[OracleState]:
-    pair = next((action for action in cell.plan.actions if action.verb == "join" and action.offer_from), None)
-    if pair is None:
-        return
-    host = next(action for action in cell.plan.actions if action.id == pair.offer_from)
-    for number, judgement in enumerate(judge_actions(cell.plan, host, pair)):
+    pair = next(judged_pairs(cell.plan), None)
+    for number, judgement in enumerate(pair.states if pair is not None else ()):
         groups = grouped_ways(judgement.ways)
         ways = [(way_words(*twins), _is_taken(twins[0], taken)) for twins in groups]
         ways.sort(key=lambda way: not way[1])
         more = [(f"and {len(ways) - _MOST_WAYS} more", False)] if len(ways) > _MOST_WAYS else []
         causes = () if groups else tuple(sorted(judgement.causes)) or ("no address is learnt",)
-        when = "at the start" if number == 0 else f"after change {number}"
-        yield OracleState(when, (*ways[:_MOST_WAYS], *more), causes)
+        yield OracleState(state_words(number), (*ways[:_MOST_WAYS], *more), causes)
 
 
 def _is_taken(way: Way, taken: set[_TakenWay]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localpair_lab.fabric.traffic.pcapng import Captured, packets
-from localpair_lab.timeline import CLOCK, TimelineEntry
+from localpair_lab.timeline import CLOCK, TimelineEntry, read_timeline
 
 _MOST_BYTES = 64 << 20
 """Of all captures of a run: beyond that a page would take longer to make than a person waits."""
@@ -40,15 +40,8 @@ def read_record(folder: Path) -> RunRecord:
         else:
             frames.extend(packets(path.read_bytes()))
     frames.sort(key=lambda frame: frame.at_ns)
-    return RunRecord(_entries(folder / "timeline.jsonl"), tuple(frames), began_ns, tuple(unread))
+    return RunRecord(read_timeline(folder), tuple(frames), began_ns, tuple(unread))
 
 
 def _began(path: Path) -> int:
     return int(json.loads(path.read_text(encoding="utf-8"))["began_ns"]) if path.exists() else 0
-
-
-def _entries(path: Path) -> tuple[TimelineEntry, ...]:
-    if not path.exists():
-        return ()
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return tuple(TimelineEntry(**json.loads(line)) for line in lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from localpair_lab.oracle.words import state_words
 from localpair_lab.report.drawing.layout import NARROW, WIDE
 from localpair_lab.report.drawing.svg import inline, layout, style
 from localpair_lab.report.page.frame import framed, laning
@@ -125,7 +126,7 @@ def _stage(page: RunPage) -> Markup:
 
 def _drawing(page: RunPage, number: int, *, is_hidden: bool) -> Markup:
     plan = page.states[number]
-    label = f"The network {'at the start' if number == 0 else f'after change {number}'}"
+    label = f"The network {state_words(number)}"
     rooms = (("wide", WIDE), ("narrow", NARROW))
     pictures = [
         tag("div", Markup(inline(layout(plan, page.prefixes, room, status=True), label)), class_=name)

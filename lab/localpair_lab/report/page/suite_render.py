@@ -8,7 +8,7 @@ from itertools import groupby
 from localpair_lab.report.page.frame import framed
 from localpair_lab.report.page.markup import Markup, joined, tag
 from localpair_lab.report.page.suite import Played, SuiteColumn, SuitePage, SuiteRow
-from localpair_lab.report.summary import SummaryRow
+from localpair_lab.report.summary import SummaryRow, time_words
 
 _SIGNS = {"passed": "✓", "failed": "✗", "broken": "!", "unsupported": "○", "expected failure": "✓"}
 
@@ -66,7 +66,9 @@ def _grid(page: SuitePage) -> Markup:
 
 def _column(column: SuiteColumn) -> Markup:
     counts = ", ".join(f"{count} {word}" for word, count in column.counts)
-    paired = f"; paired after {_time(column.median_paired_ms)} (median)" if column.median_paired_ms else ""
+    paired = (
+        f"; paired after {time_words(column.median_paired_ms)} (median)" if column.median_paired_ms else ""
+    )
     return tag("th", [column.name, tag("small", counts + paired)], scope="col")
 
 
@@ -113,11 +115,7 @@ def _reason(run: SummaryRow) -> str:
 def _taken(run: SummaryRow) -> str:
     if run.word == "unsupported":
         return ""
-    return _time(run.paired_ms) if run.paired_ms and run.word == "passed" else f"{run.elapsed_s:.1f} s"
-
-
-def _time(milliseconds: float) -> str:
-    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+    return time_words(run.paired_ms) if run.paired_ms and run.word == "passed" else f"{run.elapsed_s:.1f} s"
 
 
 def _end(page: SuitePage) -> Markup:
