@@ -29,7 +29,6 @@ from localpair.limits import (
     PEERS,
 )
 from localpair.net.agent.announcer import Announcer, Clock
-from localpair.protocol.discovery import COUNTERPARTS
 from localpair.protocol.discovery_events import Counterpart, FactsCame
 from localpair.protocol.facts_talk import FactsTalk
 from localpair.protocol.rate_limits import Bucket
@@ -66,7 +65,7 @@ class FactsExchange:
         is_met: Callable[[], bool],
     ) -> None:  # fmt: skip
         self.latest: ExchangedFacts | None = None
-        self._seeks = part in _SEEKERS and part in COUNTERPARTS
+        self._seeks = part in _SEEKERS
         self._announcer, self._clock, self._collect, self._is_met = announcer, clock, collect, is_met
         self._talkers: OrderedDict[bytes, _Talker] = OrderedDict()
         self._budget = Bucket(FACTS_BEACONS, FACTS_BEACONS_REFILL_S)
