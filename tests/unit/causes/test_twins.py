@@ -24,6 +24,7 @@ from localpair.causes.facts import (
     OfferFacts,
     PeerFacts,
     RunFacts,
+    RunRole,
     SelfCallFacts,
     SentFacts,
 )
@@ -195,8 +196,7 @@ def test_a_kernel_that_does_not_count_leaves_both_open() -> None:
     assert {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN} <= found
 
 
-@pytest.mark.parametrize("side", [stuck_joiner, dropping_host])
-def test_where_udp_passes_the_hint_opens_tcp_alone(side: Any) -> None:
+def test_where_udp_passes_the_hint_opens_tcp_alone() -> None:
     """The other side has heard this one: only calls are kept out."""
     (found,) = judge(
         dropping_host(heard=(voice(ALICE),)), stuck_joiner(heard=(voice(BOB),))
@@ -268,3 +268,81 @@ def test_a_pair_that_came_about_before_any_beacon_to_a_group_was_due_has_no_note
 def test_clocks_that_differ_are_a_note_and_no_cause() -> None:
     theirs = host(ending=Ending.PAIRED, clock_s=1_700_000_000)
     assert notes(paired(), theirs) == {RunNote.CLOCKS_DIFFER}
+
+
+# --- Who answers: what each rule needs besides ---
+
+
+def answered(flaw: Flaw, phase: Phase = Phase.PREAMBLE, **more: Any) -> RunFacts:
+    return stuck_joiner(**{"attempts": (dial(BOB, "", phase, flaw=flaw),), **more})
+
+
+def test_a_goodbye_after_a_connection_stood_is_the_cause() -> None:
+    """Calls of this side had come to nothing, and the other way was open until then."""
+    ended = {"heard": (voice(BOB),), "peer": PeerFacts(goodbye=True)}
+    called = (CallFacts(ip_address(BOB), CallReach.ENCRYPTED, "ECONNRESET"),)
+    assert judge(stuck_joiner(**ended, calls=called)).causes == {Cause.HOST_ENDED}
+    assert Cause.HOST_ENDED not in judge(stuck_joiner(**ended)).causes
+
+
+@pytest.mark.parametrize(("last_s", "is_gone"), [(4, True), (5, False)])
+def test_a_host_that_was_heard_within_three_beats_has_not_gone(last_s: int, is_gone: bool) -> None:
+    facts = stuck_joiner("ECONNREFUSED", heard=(voice(BOB, last_s=last_s),), lasted_s=20)
+    assert (Cause.HOST_ENDED in judge(facts).causes) is is_gone
+
+
+@pytest.mark.parametrize(
+    ("flaw", "cause"),
+    [
+        (Flaw.SAME_ROLE, Cause.SAME_ROLE),
+        (Flaw.NO_LOCALPAIR, Cause.INTERCEPTED),
+        (Flaw.OTHER_KEY, Cause.STALE_OFFER),
+    ],
+)
+def test_whoever_else_answers_is_no_cause_where_the_peer_is_heard(flaw: Flaw, cause: Cause) -> None:
+    phase = Phase.PIN if flaw is Flaw.OTHER_KEY else Phase.PREAMBLE
+    assert cause in judge(answered(flaw, phase)).causes
+    assert cause not in judge(answered(flaw, phase, heard=(voice(BOB),))).causes
+
+
+def test_a_wrong_key_is_no_cause_where_another_address_led_further() -> None:
+    wrong, further = dial(BOB, "", Phase.PIN, flaw=Flaw.OTHER_KEY), dial(FAR, "ECONNRESET", Phase.HELLO)
+    assert judge(stuck_joiner(attempts=(wrong, further))).causes.isdisjoint(
+        {Cause.STALE_OFFER, Cause.WRONG_IDENTITY}
+    )
+    again = dial(BOB, "ECONNRESET", Phase.HELLO)
+    assert Cause.STALE_OFFER in judge(stuck_joiner(attempts=(wrong, again))).causes
+
+
+@pytest.mark.parametrize(
+    ("theirs", "is_sure"),
+    [
+        (host(), True),
+        (host(links=None), False),
+        (host(links=(LO, link("192.168.77.99", BOB_MAC))), False),
+        (replace(host(), role=RunRole.DIAGNOSE), False),
+        (None, False),
+    ],
+    ids=["the issuer", "of unknown addresses", "elsewhere", "no issuer", "nobody"],
+)
+def test_a_wrong_key_is_an_old_offer_for_certain_at_the_issuers_own_address_alone(
+    theirs: RunFacts | None, is_sure: bool
+) -> None:
+    found = judge(answered(Flaw.OTHER_KEY, Phase.PIN), theirs).causes
+    assert found == ({Cause.STALE_OFFER} if is_sure else {Cause.STALE_OFFER, Cause.WRONG_IDENTITY})
+
+
+@pytest.mark.parametrize(
+    ("change", "is_forgotten"),
+    [
+        ({"role": RunRole.SEND}, True),
+        ({"role": RunRole.JOIN}, False),
+        ({"role": RunRole.SEND, "heard": (voice(BOB),)}, False),
+        ({"role": RunRole.SEND, "attempts": (dial(BOB, "ECONNRESET", Phase.HELLO),)}, False),
+    ],
+)
+def test_a_stranger_tells_of_a_forgotten_pair_only_where_a_pair_was_sought(
+    change: dict[str, Any], is_forgotten: bool
+) -> None:
+    facts = replace(answered(Flaw.STRANGER, Phase.HELLO), **change)
+    assert (Cause.FORGOTTEN_OR_REVOKED in judge(facts).causes) is is_forgotten
