@@ -7,19 +7,18 @@ raises `FactsError`, whatever it is, and names the field.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from types import NoneType, UnionType
-from typing import Any, Final, NoReturn, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from localpair.address import normalise
 from localpair.causes.facts import FORMAT, RunFacts
 from localpair.errors import WireError
-from localpair.limits import FACTS_BYTES, FACTS_ROWS
+from localpair.limits import FACTS_ROWS
 from localpair.visible import escaped
 
 _TEXT_CHARS: Final = 64
@@ -34,28 +33,10 @@ class FactsError(WireError):
     """Facts that are none: broken, too large, or of a version that this one cannot read."""
 
 
-def to_json(facts: RunFacts) -> str:
-    """``facts`` as one line of JSON. What is unknown, and what has its usual value, is left out."""
-    return json.dumps(_plain(facts), ensure_ascii=True, separators=(",", ":"))
-
-
 def to_dict(facts: RunFacts) -> dict[str, Any]:
-    """``facts`` as plain values for JSON."""
+    """``facts`` as plain values for JSON. What is unknown, and what has its usual value, is left out."""
     plain: dict[str, Any] = _plain(facts)
     return plain
-
-
-def from_json(text: str) -> RunFacts:
-    """The facts in ``text``. Raises FactsError for everything that is not exactly that."""
-    if len(text) > FACTS_BYTES:
-        raise FactsError(f"facts of more than {FACTS_BYTES} letters")
-    try:
-        found = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_no_number)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, FactsError):
-            raise
-        raise FactsError("facts that are no JSON") from None
-    return from_dict(found)
 
 
 def from_dict(found: object) -> RunFacts:
@@ -82,17 +63,6 @@ def _plain(value: object) -> Any:
             if one.default is MISSING or getattr(value, one.name) != one.default or one.name == "format"
         }
     return value
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise FactsError("facts that name a field twice")
-    return found
-
-
-def _no_number(text: str) -> NoReturn:
-    raise FactsError(f"facts with the number {text[:20]}")
 
 
 # --- Reading by type ---

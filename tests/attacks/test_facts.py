@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from attack_sides import SECRET, THEIR_SECRET, beacon, peers
-from localpair.causes.codec import to_json
+from localpair.causes.codec import to_dict
 from localpair.causes.compact import decode
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import FACTS_BEACONS
@@ -75,7 +75,7 @@ def test_a_paired_device_is_told_nothing_of_another_one(monkeypatch: pytest.Monk
         async with listening(monkeypatch) as listener:
             listener.ask()
             assert {name for name, _ in listener.told} == {"alice"}
-            record = to_json(decode(b"".join(part.chunk for _, part in listener.told)))
+            record = str(to_dict(decode(b"".join(part.chunk for _, part in listener.told))))
             assert AT_ALICE in record
             assert AT_BOB not in record
 

@@ -82,11 +82,6 @@ def read_phrase(value: object) -> str:
     return value
 
 
-def names_in(phrase: str) -> tuple[str, ...]:
-    """The names of its words."""
-    return tuple(name for name in _parsed(phrase).names if name)
-
-
 Phrase: TypeAlias = Annotated[
     str,
     BeforeValidator(read_phrase),

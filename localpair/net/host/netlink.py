@@ -101,12 +101,6 @@ def read_tables() -> LinkTables:
     return LinkTables(macs, {index: tuple(found) for index, found in gateways.items()}, entries)
 
 
-def read_neighbour_table() -> tuple[rt.NeighbourEntry, ...]:
-    """The whole table of neighbours, those that do not answer among them. OSError where the kernel refuses."""
-    with closing(_RouteSocket()) as asked:
-        return tuple(_readable(rt.parse_neighbour_entry, asked.dump(rt.GET_NEIGHBOUR)))
-
-
 def _readable(parse: Callable[[bytes], _Parsed | None], messages: list[rt.Message]) -> Iterator[_Parsed]:
     """What the messages say, without those that cannot be read or say nothing."""
     for message in messages:

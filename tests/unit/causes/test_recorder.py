@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from localpair.candidate import Candidate, Origin
-from localpair.causes.codec import from_json, to_json
+from localpair.causes.codec import from_dict, to_dict
 from localpair.causes.facts import (
     CallReach,
     CarrierName,
@@ -27,7 +27,7 @@ HOP = HopFacts(NeighbourState.SILENT, 2, ip_address("192.168.77.10"))
 
 def filled(recorder: FactRecorder) -> RunFacts:
     facts = recorder.fill(RunFacts(role=RunRole.JOIN))
-    assert from_json(to_json(facts)) == facts
+    assert from_dict(to_dict(facts)) == facts
     return facts
 
 

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from localpair.causes.codec import from_json
+from localpair.causes.codec import from_dict
 from localpair.causes.facts import LinkFacts, NeighbourState, RunFacts
 from localpair.net.host import rtnetlink as rt
 from localpair.net.host.counters import CounterReading
@@ -21,7 +21,7 @@ if not sys.platform.startswith("linux"):
 FACTS = """
 import json, socket, sys
 from ipaddress import ip_address
-from localpair.causes.codec import to_json
+from localpair.causes.codec import to_dict
 from localpair.causes.facts import RunFacts, RunRole
 from localpair.net.host.read import read_interfaces
 from localpair.net.host.state import read_state, bridge_filter, host_system
@@ -33,7 +33,7 @@ if sys.argv[1:]:
     time.sleep(1.2)  # the kernel asks three times, a second apart; by now the entry says so
 state = read_state(read_interfaces())
 asked = [(ip_address(one), 0) for one in sys.argv[1:]]
-print(json.dumps(to_json(RunFacts(
+print(json.dumps(to_dict(RunFacts(
     role=RunRole.JOIN, platform=host_system(), links=state.links(), neighbours=state.neighbours(),
     routes=state.routes(asked), bridge_filter=bridge_filter(),
 ))))
@@ -41,7 +41,7 @@ print(json.dumps(to_json(RunFacts(
 
 
 def facts_of(host: Namespace, *asked: str) -> RunFacts:
-    return from_json(host.python(FACTS, *asked))
+    return from_dict(host.python(FACTS, *asked))
 
 
 def eth0(facts: RunFacts) -> LinkFacts:
@@ -113,7 +113,7 @@ def test_no_route_is_a_fact() -> None:
         code = FACTS.replace("for address in sys.argv[1:]:", "for address in []:").replace(
             "if sys.argv[1:]:", "if 0:"
         )
-        far = from_json(network.host(0).python(code, "10.9.9.9"))
+        far = from_dict(network.host(0).python(code, "10.9.9.9"))
     assert facts.routes == ()
     assert far.routes is not None
     assert [one.errno for one in far.routes] == ["ENETUNREACH"]
