@@ -23,13 +23,16 @@ from localpair.causes.facts import (
     NeighbourState,
     OfferFacts,
     PeerFacts,
+    RefusalFacts,
     RunFacts,
     RunRole,
     SelfCallFacts,
     SentFacts,
+    Whose,
 )
 from localpair.causes.judge import judge
 from localpair.causes.vocabulary import Cause, Place, RunNote
+from localpair.errors import Refusal
 from localpair.events import Flaw, Phase
 from run_facts import (
     ALICE,
@@ -346,3 +349,237 @@ def test_a_stranger_tells_of_a_forgotten_pair_only_where_a_pair_was_sought(
 ) -> None:
     facts = replace(answered(Flaw.STRANGER, Phase.HELLO), **change)
     assert (Cause.FORGOTTEN_OR_REVOKED in judge(facts).causes) is is_forgotten
+
+
+# --- What one side said: who it was, and about what ---
+
+
+@pytest.mark.parametrize(
+    ("by", "device", "teller"),
+    [(Whose.THEIRS, Place.THERE, "the other device"), (Whose.OURS, Place.HERE, "this device")],
+)
+def test_a_refusal_lies_with_whoever_said_it(by: Whose, device: Place, teller: str) -> None:
+    (found,) = judge(stuck_joiner(refusals=(RefusalFacts(Refusal.NOT_APPROVED, by),))).explanations
+    assert (found.cause, found.device) == (Cause.DECLINED, device)
+    assert found.evidence == (f"{teller} answered: {Refusal.NOT_APPROVED}",)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "lifetime_s", "cause"),
+    [(119, 120, Cause.STALE_OFFER), (120, 120, Cause.OFFER_EXPIRED), (5, 0, Cause.STALE_OFFER)],
+)
+def test_an_offer_has_expired_once_its_time_is_over_and_not_before(
+    age_s: int, lifetime_s: int, cause: Cause
+) -> None:
+    facts = stuck_joiner(
+        refusals=(RefusalFacts(Refusal.EXPIRED, Whose.THEIRS),),
+        offer=OfferFacts(lifetime_s=lifetime_s, age_s=age_s),
+    )
+    assert judge(facts).causes == {cause}
+
+
+def test_an_own_key_is_told_by_the_connections_that_met_it_alone() -> None:
+    """Those to and from other addresses were of somebody else, and failed for another reason."""
+    met = dial(ALICE, "", Phase.HELLO, flaw=Flaw.REFUSED)
+    facts = stuck_joiner(
+        attempts=(met, dial(BOB)),
+        calls=(CallFacts(ip_address(BOB), CallReach.STRANGER, "ECONNRESET"),),
+        refusals=(RefusalFacts(Refusal.SELF, Whose.OURS),),
+    )
+    assert judge(facts).causes == {Cause.OWN_OFFER}
+    called = (CallFacts(ip_address(BOB), CallReach.ENCRYPTED, Refusal.SELF),)
+    assert judge(replace(facts, calls=called)).causes == {Cause.CLONED_IDENTITY}
+
+
+@pytest.mark.parametrize(
+    ("reason", "by", "is_old"),
+    [
+        (Refusal.EXPIRED, Whose.OURS, True),
+        (Refusal.EXPIRED, Whose.THEIRS, False),
+        (Refusal.BUSY, Whose.OURS, False),
+    ],
+)
+def test_an_old_offer_was_shown_where_this_host_said_so(reason: Refusal, by: Whose, is_old: bool) -> None:
+    facts = host(refusals=(RefusalFacts(reason, by),))
+    assert (Cause.STALE_OFFER in judge(facts).causes) is is_old
+    assert (RunNote.OLD_OFFER_SHOWN in notes(facts)) is is_old
+
+
+def test_a_stranger_that_calls_has_an_old_offer_only_where_nobody_with_the_right_one_is_near() -> None:
+    stranger = (CallFacts(ip_address("192.168.77.99"), CallReach.STRANGER),)
+    assert judge(host(calls=stranger)).causes == {Cause.STALE_OFFER, Cause.WRONG_IDENTITY}
+    assert Cause.STALE_OFFER not in judge(host(calls=stranger, heard=(voice(ALICE),))).causes
+    holder = (*stranger, CallFacts(ip_address(ALICE), CallReach.KNOWN, "ECONNRESET"))
+    assert Cause.STALE_OFFER not in judge(host(calls=holder)).causes
+
+
+# --- Notes: each where it belongs, and not without its reason ---
+
+
+def test_notes_of_what_came_of_a_run() -> None:
+    ended = PeerFacts(goodbye=True)
+    assert RunNote.PEER_ENDED in notes(joiner(peer=ended))
+    assert RunNote.PEER_ENDED not in notes(host(peer=ended))
+    assert RunNote.PEER_ENDED not in notes(replace(paired(), peer=ended))
+    assert RunNote.ANOTHER_KEY not in notes(stuck_joiner())
+    assert RunNote.FOREIGN_VERSION not in notes(
+        silent_joiner(foreign=(ForeignFacts(ip_address(BOB), ForeignKind.STRANGER),))
+    )
+
+
+@pytest.mark.parametrize(
+    ("attempt", "call"),
+    [
+        (dial(BOB, "ECONNRESET", Phase.HELLO), CallFacts(ip_address(BOB), CallReach.VERIFIED)),
+        (dial(BOB, "EPERM"), CallFacts(ip_address(BOB), CallReach.VERIFIED)),
+        (dial(BOB), CallFacts(ip_address(BOB), CallReach.VERIFIED, "ECONNRESET")),
+        (dial(BOB), CallFacts(ip_address(FAR), CallReach.VERIFIED)),
+    ],
+    ids=["it had stood", "this host refused", "the call failed", "from elsewhere"],
+)
+def test_calls_that_only_seem_to_pass_one_way_are_no_note(attempt: Any, call: CallFacts) -> None:
+    assert RunNote.ONE_WAY_CALLS not in notes(replace(paired(), attempts=(attempt,), calls=(call,)))
+
+
+@pytest.mark.parametrize(("count", "last_s", "is_note"), [(4, 3, True), (3, 3, False), (4, 2, False)])
+def test_groups_are_silent_after_so_many_beacons_by_other_ways(
+    count: int, last_s: int, is_note: bool
+) -> None:
+    single = (HeardFacts(CarrierName.UNICAST, 2, ip_address(BOB), count, 0, last_s),)
+    assert (RunNote.MULTICAST_SILENT in notes(replace(paired(), heard=single))) is is_note
+    assert RunNote.MULTICAST_SILENT not in notes(replace(paired(), heard=(*single, voice(BOB))))
+
+
+@pytest.mark.parametrize(("apart", "is_note"), [(120, False), (121, True), (-121, True)])
+def test_clocks_differ_from_two_minutes_on(apart: int, is_note: bool) -> None:
+    mine = paired()
+    assert mine.clock_s is not None
+    found = judge(mine, host(ending=Ending.PAIRED, clock_s=mine.clock_s + apart))
+    assert [one.note for one in found.notes].count(RunNote.CLOCKS_DIFFER) == is_note
+
+
+@pytest.mark.parametrize(
+    ("sent_of", "came", "is_lossy"),
+    [(20, 13, True), (20, 14, False), (8, 1, True), (7, 1, False), (20, 0, False)],
+)
+def test_losses_are_counted_from_so_many_beacons_on(sent_of: int, came: int, is_lossy: bool) -> None:
+    """The side at which they did not come notes it, and both readers place it between the two."""
+    heard = (
+        (HeardFacts(CarrierName.UNICAST, 2, ip_address(BOB), came, 0, 20), voice(BOB))
+        if came
+        else (voice(BOB),)
+    )
+    mine = replace(paired(), heard=heard)
+    theirs = host(ending=Ending.PAIRED, sent=(sent(CarrierName.UNICAST, ALICE, count=sent_of),))
+    assert (RunNote.LOSSY in notes(mine, theirs)) is is_lossy
+    assert (RunNote.LOSSY in notes(theirs, mine)) is is_lossy
+
+
+# --- A device's own network: what is in use, and what is not ---
+
+MET = (CallFacts(ip_address(BOB), CallReach.KNOWN, "ECONNRESET"),)
+WIFI = replace(link("10.0.0.5", ALICE_MAC), index=5, name="wlan0")
+DARK = link(ALICE, ALICE_MAC, carrier=False)
+AWAY = (route(BOB, mac=ROUTER_MAC, gateway=ip_address(ROUTER)),)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        joiner(links=(LO, DARK)),
+        joiner(links=(LO, DARK, WIFI), routes=AWAY),
+        joiner(
+            links=(LO, link(ALICE, ALICE_MAC, up=False)), sent=(sent(CarrierName.MULTICAST, errno="EPERM"),)
+        ),
+        silent_joiner(sent=(sent(CarrierName.MULTICAST, errno="EPERM"),)),
+    ],
+    ids=["no link", "dead link to the peer", "card down", "refused"],
+)
+def test_whoever_was_met_or_heard_shows_that_the_own_network_works(facts: RunFacts) -> None:
+    own = {Cause.NO_CARRIER, Cause.INTERFACE_DOWN, Cause.EGRESS_FILTER}
+    assert judge(facts).causes & own
+    assert not judge(replace(facts, calls=MET)).causes & own
+    if not facts.sent or not facts.sent[0].errno:
+        assert not judge(replace(facts, heard=(voice(BOB),))).causes & own
+
+
+@pytest.mark.parametrize(
+    ("links", "causes"),
+    [
+        ((LO, DARK, LinkFacts(5, "eth1", InterfaceKind.ETHERNET, up=False, gateways=())), {Cause.NO_CARRIER}),
+        ((LO, link("", ALICE_MAC, router=None, carrier=False)), {Cause.NO_CARRIER}),
+        ((LO, link("", ALICE_MAC, router=None, up=False)), {Cause.INTERFACE_DOWN}),
+        ((LO, link("", ALICE_MAC, carrier=False), BRIDGE), {Cause.NO_CARRIER}),
+        ((LO,), {Cause.NO_USABLE_ADDRESS}),
+        (
+            (LO, DARK, replace(link("", ALICE_MAC), index=5, name="wlan0")),
+            {Cause.NO_CARRIER, Cause.NO_USABLE_ADDRESS},
+        ),
+    ],
+    ids=["a spare card", "the only card", "the only card is down", "with a bridge", "none", "two in use"],
+)
+def test_of_several_cards_those_count_that_were_in_use(links: Any, causes: set[Cause]) -> None:
+    assert judge(joiner(links=links)).causes == causes
+
+
+@pytest.mark.parametrize(
+    ("dark", "cause"), [(DARK, Cause.NO_CARRIER), (link(ALICE, ALICE_MAC, up=False), Cause.INTERFACE_DOWN)]
+)
+def test_a_dead_card_is_a_cause_where_no_other_one_leads_to_the_peer(dark: LinkFacts, cause: Cause) -> None:
+    assert judge(joiner(links=(LO, dark, WIFI), routes=AWAY)).causes == {cause}
+    second = replace(link("192.168.77.11", ALICE_MAC), index=5, name="wlan0")
+    links = (LO, dark, second)
+    assert (
+        cause not in judge(joiner(links=links, routes=(route(BOB, NeighbourState.SILENT, index=5),))).causes
+    )
+    elsewhere = replace(dark, addresses=link("10.9.9.9", ALICE_MAC).addresses)
+    assert cause not in judge(joiner(links=(LO, elsewhere, WIFI), routes=AWAY)).causes
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_filter"),
+    [
+        ((sent(CarrierName.UNICAST, BOB, "EPERM"), sent(CarrierName.UNICAST, BOB)), False),
+        ((sent(CarrierName.UNICAST, BOB, "EPERM"), sent(CarrierName.BROADCAST)), True),
+        ((sent(CarrierName.UNICAST, FAR, "EPERM"), sent(CarrierName.BROADCAST)), False),
+        ((sent(CarrierName.UNICAST, ALICE, "EPERM"), sent(CarrierName.BROADCAST)), False),
+        ((sent(CarrierName.UNICAST, BOB, "ENETUNREACH"), sent(CarrierName.BROADCAST)), False),
+        ((sent(CarrierName.BROADCAST, errno="EACCES"),), True),
+        ((), False),
+    ],
+    ids=[
+        "some left", "all to the peer", "to another place", "to itself", "no way", "all to groups", "nothing was sent",
+    ],
+)  # fmt: skip
+def test_a_host_refuses_to_send_where_nothing_left_for_the_peer(rows: Any, is_filter: bool) -> None:
+    assert (Cause.EGRESS_FILTER in judge(silent_joiner(sent=rows)).causes) is is_filter
+
+
+def test_a_host_that_waits_for_anybody_refuses_none_by_its_address() -> None:
+    """It was told no address, so that one that is refused says nothing of the others."""
+    rows = (sent(CarrierName.UNICAST, ALICE, "EPERM"), sent(CarrierName.BROADCAST))
+    assert Cause.EGRESS_FILTER not in judge(host(sent=rows, routes=(route(ALICE),))).causes
+
+
+@pytest.mark.parametrize(
+    ("change", "is_stolen"),
+    [
+        ({}, True),
+        ({"heard": (voice(BOB),)}, False),
+        ({"calls": MET}, False),
+        ({"attempts": (dial(BOB, index=3, hop=None), dial(BOB, "EPERM", index=2))}, True),
+        ({"attempts": (dial(BOB, index=3, hop=None), dial(BOB, index=2))}, False),
+        ({"routes": (route(BOB, None, index=5),)}, False),
+        ({"routes": (route(BOB, None, index=5, gateway=ip_address("10.0.0.1")),)}, True),
+        ({"routes": (route(FAR, None, index=3),)}, False),
+    ],
+    ids=["taken", "heard", "met", "not let out", "gone around", "twin card", "another router", "foreign"],
+)
+def test_a_vpn_takes_the_subnet_where_nothing_goes_around_it(change: dict[str, Any], is_stolen: bool) -> None:
+    tunnel = LinkFacts(3, "tun0", InterfaceKind.TUNNEL, carrier=True, gateways=())
+    given = {
+        "links": (LO, link(ALICE, ALICE_MAC), tunnel, WIFI),
+        "routes": (route(BOB, None, index=3),),
+        "attempts": (dial(BOB, index=3, hop=None),),
+    }
+    assert (Cause.VPN_STEALS_PREFIX in judge(joiner(**{**given, **change})).causes) is is_stolen
