@@ -1,0 +1,328 @@
+"""The path, from one side and from both: what is said of silence, of losses and of what a kernel counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from localpair.candidate import InterfaceKind
+from localpair.causes.facts import (
+    CallFacts,
+    CallReach,
+    CarrierName,
+    CounterFacts,
+    NeighbourFacts,
+    NeighbourState,
+    OfferFacts,
+    RunFacts,
+    RunRole,
+)
+from localpair.causes.judge import judge
+from localpair.causes.vocabulary import Cause
+from localpair.events import Phase
+from run_facts import (
+    ALICE,
+    ALICE_MAC,
+    BOB,
+    FAR,
+    ROUTER,
+    ROUTER_MAC,
+    dial,
+    dropping_host,
+    host,
+    joiner,
+    route,
+    sent,
+    silent_joiner,
+    stuck_joiner,
+    voice,
+    with_link,
+)
+
+MET = (CallFacts(ip_address(BOB), CallReach.KNOWN, "ECONNRESET"),)
+
+
+# --- The path from one side ---
+
+
+QUIET = {"heard": (voice(BOB),)}, {"calls": MET}, {"role": RunRole.HOST}
+
+
+@pytest.mark.parametrize("change", QUIET, ids=["heard", "met", "told no address"])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        silent_joiner(),
+        stuck_joiner(),
+        stuck_joiner(routes=(route(BOB, mac=ROUTER_MAC),)),
+        joiner(routes=(route(FAR, mac=ROUTER_MAC, gateway=ip_address(ROUTER)),), attempts=(dial(FAR),)),
+        joiner(offer=OfferFacts(lifetime_s=120), routes=(), attempts=()),
+    ],
+    ids=["silent", "stuck", "proxied", "beyond", "unknown"],
+)
+def test_what_silence_tells_is_said_of_silence_alone(facts: RunFacts, change: dict[str, Any]) -> None:
+    silence = {Cause.PEER_ABSENT, Cause.WRONG_NETWORK, Cause.MULTICAST_FILTERED}
+    assert judge(facts).causes & silence
+    assert not judge(replace(facts, **change)).causes & silence
+
+
+@pytest.mark.parametrize(
+    ("role", "is_told"), [(RunRole.JOIN, True), (RunRole.SEND, False), (RunRole.DIAGNOSE, False)]
+)
+def test_an_offer_without_addresses_is_blamed_only_where_one_was_read(role: RunRole, is_told: bool) -> None:
+    facts = replace(joiner(offer=OfferFacts(lifetime_s=120), routes=(), attempts=()), role=role)
+    assert bool(judge(facts).causes) is is_told
+    assert not judge(replace(facts, offer=OfferFacts((ip_address(BOB),), passed_over=1))).causes
+
+
+@pytest.mark.parametrize(
+    ("errno", "causes"),
+    [
+        ("ETIMEDOUT", {Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND}),
+        ("ECONNREFUSED", {Cause.HOST_ENDED, Cause.OFFER_USED, Cause.FIREWALL_INBOUND}),
+    ],
+)
+def test_beyond_a_router_a_refusal_is_no_silence(errno: str, causes: set[Cause]) -> None:
+    beyond = (route(FAR, mac=ROUTER_MAC, gateway=ip_address(ROUTER)),)
+    assert judge(joiner(routes=beyond, attempts=(dial(FAR, errno),))).causes == causes
+    assert not judge(joiner(routes=beyond)).causes, "and what was never dialled tells nothing"
+
+
+@pytest.mark.parametrize("errno", ["ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"])
+def test_a_filter_that_rejects_is_told_from_one_that_drops(errno: str) -> None:
+    (found,) = judge(stuck_joiner(errno)).explanations
+    assert found.causes == (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.FILTER_IN_BETWEEN)
+    assert ("refuses" in found.sentence) is (errno != "ETIMEDOUT")
+
+
+@pytest.mark.parametrize(
+    ("errno", "hop", "rejects"),
+    [
+        ("ECONNREFUSED", None, True),
+        ("EHOSTUNREACH", NeighbourState.KNOWN, True),
+        ("ENETUNREACH", NeighbourState.ANSWERS, True),
+        ("EHOSTUNREACH", NeighbourState.SILENT, False),
+        ("EHOSTUNREACH", None, False),
+        ("ETIMEDOUT", NeighbourState.ANSWERS, False),
+    ],
+)
+def test_whoever_is_heard_and_not_reached_is_kept_out_or_refused(
+    errno: str, hop: NeighbourState | None, rejects: bool
+) -> None:
+    (found,) = judge(stuck_joiner(attempts=(dial(BOB, errno, hop=hop),), heard=(voice(BOB),))).explanations
+    assert found.cause is Cause.FIREWALL_INBOUND
+    assert ("refuses" in found.sentence) is rejects
+
+
+@pytest.mark.parametrize(
+    ("voices", "causes"),
+    [
+        ((voice(BOB, count=14),), {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN}),
+        ((voice(BOB, count=13),), {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, Cause.LOSSY_PATH}),
+        ((voice(BOB, count=4),), {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, Cause.LOSSY_PATH}),
+        ((voice(BOB, count=3),), {Cause.LOSSY_PATH, Cause.FIREWALL_INBOUND}),
+        (
+            (voice(BOB, count=1, last_s=9),),
+            {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, Cause.LOSSY_PATH},
+        ),
+        ((voice(BOB, count=1, last_s=10),), {Cause.LOSSY_PATH, Cause.FIREWALL_INBOUND}),
+        ((voice(FAR),), {Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND}),
+    ],
+    ids=["dense", "less", "as the slowest", "thin", "too short", "long enough", "not on the link"],
+)
+def test_beacons_that_came_tell_how_many_were_lost(voices: Any, causes: set[Cause]) -> None:
+    assert judge(stuck_joiner(heard=voices)).causes == causes
+
+
+@pytest.mark.parametrize(("singly", "is_here"), [(7, False), (8, True)])
+def test_a_kernel_that_dropped_calls_blames_its_own_filter(singly: int, is_here: bool) -> None:
+    counters = (CounterFacts(4, 100, singly, singly, 0), CounterFacts(6, 0, 0, 0, 0))
+    facts = stuck_joiner(heard=(voice(BOB),), counters=counters)
+    assert (judge(facts).causes == {Cause.FIREWALL_INBOUND}) is is_here
+    by_route = (CounterFacts(4, 100, 8, 8, 1), CounterFacts(6, 0, 0, 0, 0))
+    assert len(judge(replace(facts, counters=by_route)).causes) > 1, "those are no filter's"
+    assert len(judge(replace(facts, heard=(voice(FAR),))).causes) > 1, "and not where it is not on the link"
+
+
+@pytest.mark.parametrize(("lasted_s", "is_told"), [(40, True), (41, False)])
+def test_a_host_that_heard_nobody_has_dropped_as_much_as_somebody_would_send(
+    lasted_s: int, is_told: bool
+) -> None:
+    counters = (CounterFacts(4, 100, 8, 8, 0), CounterFacts(6, 0, 0, 0, 0))
+    facts = host(counters=counters, lasted_s=lasted_s)
+    assert (judge(facts).causes == {Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT}) is is_told
+    for change in ({"role": RunRole.LISTEN}, {"heard": (voice(ALICE),)}, {"calls": MET}):
+        assert not judge(replace(facts, **change)).causes
+
+
+@pytest.mark.parametrize(
+    ("attempts", "is_stalled"),
+    [
+        ((dial(BOB, phase=Phase.TLS, count=2),), True),
+        ((dial(BOB, phase=Phase.TLS, count=1), dial(BOB, phase=Phase.HELLO, count=1)), True),
+        ((dial(BOB, phase=Phase.TLS, count=1),), False),
+        ((dial(BOB, "ECONNRESET", Phase.TLS, count=2),), False),
+        ((dial(BOB, phase=Phase.TLS, count=2), dial(BOB, phase=Phase.PROOF)), False),
+    ],
+    ids=["twice", "in two phases", "once", "cut", "further once"],
+)
+def test_large_packets_vanish_where_every_connection_stalls(attempts: Any, is_stalled: bool) -> None:
+    assert (Cause.MTU_BLACK_HOLE in judge(stuck_joiner(attempts=attempts)).causes) is is_stalled
+
+
+@pytest.mark.parametrize(
+    ("dropped", "strict", "change", "is_told"),
+    [
+        (3, 1, {}, True),
+        (2, 1, {}, False),
+        (3, 2, {}, False),
+        (3, 0, {}, False),
+        (3, 1, {"calls": MET}, False),
+    ],
+)
+def test_a_reverse_path_filter_is_told_by_what_it_dropped(
+    dropped: int, strict: int, change: dict[str, Any], is_told: bool
+) -> None:
+    counters = (CounterFacts(4, 100, 0, 0, dropped), CounterFacts(6, 0, 0, 0, 0))
+    facts = with_link(host(counters=counters, **change), reverse_path=strict)
+    assert (Cause.REVERSE_PATH_FILTER in judge(facts).causes) is is_told
+
+
+# --- The path from both sides ---
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "causes"),
+    [
+        (silent_joiner(), host(), {Cause.CLIENT_ISOLATION}),
+        (stuck_joiner(), dropping_host(), {Cause.FIREWALL_INBOUND}),
+        (stuck_joiner(), host(), {Cause.FILTER_IN_BETWEEN}),
+        (
+            stuck_joiner(routes=(route(BOB, mac=ROUTER_MAC),)),
+            host(routes=(route(ALICE, mac=ROUTER_MAC),)),
+            {Cause.CLIENT_ISOLATION},
+        ),
+        (
+            silent_joiner(),
+            host(neighbours=(NeighbourFacts(ip_address(ALICE), 2, NeighbourState.KNOWN, ALICE_MAC),)),
+            {Cause.ARP_ONE_WAY},
+        ),
+    ],
+    ids=["isolated", "firewall", "filter", "router stands in", "one-way"],
+)
+def test_no_path_is_stuck_where_either_side_was_met(
+    mine: RunFacts, theirs: RunFacts, causes: set[Cause]
+) -> None:
+    assert judge(mine, theirs).causes == causes
+    came = (CallFacts(ip_address(ALICE), CallReach.KNOWN, "ECONNRESET"),)
+    assert judge(replace(mine, calls=MET), theirs).causes != causes
+    assert judge(mine, replace(theirs, calls=came)).causes != causes
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "cause"),
+    [
+        (silent_joiner(), host(), Cause.CLIENT_ISOLATION),
+        (
+            stuck_joiner(routes=(route(BOB, mac=ROUTER_MAC),)),
+            host(routes=(route(ALICE, mac=ROUTER_MAC),)),
+            Cause.CLIENT_ISOLATION,
+        ),
+    ],
+    ids=["isolated", "router stands in"],
+)
+def test_no_network_keeps_devices_apart_that_hear_each_other(
+    mine: RunFacts, theirs: RunFacts, cause: Cause
+) -> None:
+    assert judge(mine, theirs).causes == {cause}
+    assert cause not in judge(replace(mine, heard=(voice(BOB),)), theirs).causes
+    assert judge(mine, replace(theirs, heard=(voice(ALICE),))).causes != {cause}
+
+
+@pytest.mark.parametrize(
+    ("neighbour", "is_one_way"),
+    [
+        (NeighbourFacts(ip_address(ALICE), 2, NeighbourState.KNOWN, ALICE_MAC), True),
+        (NeighbourFacts(ip_address(ALICE), 2, NeighbourState.KNOWN, ROUTER_MAC), False),
+        (NeighbourFacts(ip_address(FAR), 2, NeighbourState.KNOWN, ALICE_MAC), False),
+    ],
+    ids=["found", "a router's", "of another address"],
+)
+def test_questions_pass_one_way_where_the_true_answer_came_back(
+    neighbour: NeighbourFacts, is_one_way: bool
+) -> None:
+    found = judge(silent_joiner(), host(neighbours=(neighbour,))).causes
+    assert found == ({Cause.ARP_ONE_WAY} if is_one_way else {Cause.CLIENT_ISOLATION})
+
+
+@pytest.mark.parametrize(
+    ("back", "is_sure"),
+    [
+        (route(ALICE, mac=ROUTER_MAC), True),
+        (route(ALICE, NeighbourState.SILENT), True),
+        (route(ALICE, mac=ALICE_MAC), False),
+        (route(FAR, mac=ROUTER_MAC), False),
+    ],
+    ids=["the same", "silence", "found", "of another address"],
+)
+def test_a_router_that_stands_in_for_both_keeps_them_apart(back: Any, is_sure: bool) -> None:
+    found = judge(stuck_joiner(routes=(route(BOB, mac=ROUTER_MAC),)), host(routes=(back,))).causes
+    assert found == ({Cause.CLIENT_ISOLATION} if is_sure else {Cause.CLIENT_ISOLATION, Cause.PROXY_ARP})
+
+
+@pytest.mark.parametrize(
+    ("undelivered", "singly", "causes"),
+    [
+        (8, 8, {Cause.FIREWALL_INBOUND}),
+        (30, 7, {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN}),
+        (4, 3, {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN}),
+        (3, 3, {Cause.FILTER_IN_BETWEEN}),
+    ],
+    ids=["all of it", "one less, with others", "as many as dials", "fewer"],
+)
+def test_a_firewall_is_blamed_for_what_its_kernel_received(
+    undelivered: int, singly: int, causes: set[Cause]
+) -> None:
+    """Four dials that waited, each of which was repeated once."""
+    counters = (CounterFacts(4, 100, undelivered, singly, 0), CounterFacts(6, 0, 0, 0, 0))
+    assert judge(stuck_joiner(), host(counters=counters)).causes == causes
+
+
+def test_beacons_that_were_sent_count_as_well_where_none_of_them_was_heard() -> None:
+    counters = (CounterFacts(4, 100, 12, 12, 0), CounterFacts(6, 0, 0, 0, 0))
+    beacons = (sent(CarrierName.UNICAST, BOB, count=5),)
+    unheard = judge(stuck_joiner(sent=beacons), host(counters=counters))
+    assert unheard.causes == {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN}
+    fewer = (sent(CarrierName.UNICAST, BOB, count=4), sent(CarrierName.UNICAST, BOB, "EPERM", 9))
+    assert judge(stuck_joiner(sent=fewer), host(counters=counters)).causes == {Cause.FIREWALL_INBOUND}
+    came = host(counters=counters, heard=(voice(ALICE),))
+    assert judge(stuck_joiner(sent=beacons), came).causes == {Cause.FIREWALL_INBOUND}
+
+
+@pytest.mark.parametrize(("dropped", "is_told"), [(4, True), (3, False)])
+def test_a_strict_filter_over_there_dropped_at_least_as_much_as_was_dialled(
+    dropped: int, is_told: bool
+) -> None:
+    counters = (CounterFacts(4, 140, 9, 9, dropped), CounterFacts(6, 0, 0, 0, 0))
+    found = judge(stuck_joiner(), with_link(host(counters=counters), reverse_path=1)).causes
+    assert (found == {Cause.REVERSE_PATH_FILTER}) is is_told
+
+
+@pytest.mark.parametrize(
+    ("theirs", "is_bridge"),
+    [
+        (with_link(host(bridge_filter=True), kind=InterfaceKind.BRIDGE), True),
+        (with_link(host(bridge_filter=False), kind=InterfaceKind.BRIDGE), False),
+        (host(bridge_filter=True), False),
+    ],
+)
+def test_a_bridge_is_blamed_where_it_filters(theirs: RunFacts, is_bridge: bool) -> None:
+    assert (Cause.BRIDGE_NETFILTER in judge(stuck_joiner(), theirs).causes) is is_bridge
+
+
+def test_a_filter_of_ones_own_is_possible_where_udp_alone_passes() -> None:
+    assert Cause.EGRESS_FILTER in judge(stuck_joiner(), host(heard=(voice(ALICE),))).causes
+    assert Cause.EGRESS_FILTER not in judge(stuck_joiner(), host()).causes
