@@ -203,7 +203,9 @@ def test_too_many_and_too_large_ones_go_the_oldest_first() -> None:
     large = [part_of(KEPT_BYTES // 2, NOW), part_of(KEPT_BYTES // 2, NOW - 1), part_of(1, NOW - 2)]
     assert overdue(large, NOW) == large[2:]
     assert overdue([part_of(2 * KEPT_BYTES, NOW)], NOW) == []
-    assert overdue([part_of(1, NOW - KEPT_S - 1)], NOW) != []
+    assert overdue([part_of(1, NOW - KEPT_S)], NOW) == []
+    old = part_of(1, NOW - KEPT_S - 1)
+    assert overdue([large[0], old, large[1]], NOW) == [old], "what goes takes no room"
 
 
 def test_a_name_says_what_it_is_and_fits_everywhere(tmp_path: Path) -> None:

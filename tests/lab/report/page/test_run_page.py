@@ -190,7 +190,7 @@ def test_no_way_is_marked_where_devices_paired_on_another() -> None:
     record = RunRecord((pages.json_entry(1, "join", "paired", path=path),), (), 0)
     (state, *_) = run_page(cell, pages.outcome(Verdict.PASSED), record, places.ROOT).oracle
     assert state.ways
-    assert any(not taken for _, taken in state.ways)
+    assert not any(taken for _, taken in state.ways)
 
 
 def test_causes_are_told_where_a_device_concluded_some() -> None:
