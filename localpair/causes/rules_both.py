@@ -89,7 +89,9 @@ def other_subnets(view: View) -> Iterator[Conclusion]:
     told = [{one.version for link in usable_links(side) for one in _telling(link)} for side in (here, there)]
     if _shared(view) or not told[0] & told[1] or heard(here) or heard(there) or not _none_met(view):
         return
-    found = [way for way in ways(here) if way.address in callable_addresses(there)]
+    found = _ways_there(view)
+    if not found and _ways_there(View(there, here)):
+        return  # the other side knows where this one is, and sees more of what lies between
     evidence = f"{view.me} and {view.peer} share no network"
     if found and all(way.reach is Reach.NO_WAY for way in found):
         yield certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, f"{view.me} has no route to it")
@@ -305,7 +307,7 @@ RULES: Final = (
         Tier.BOTH,
         (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS, Cause.FIREWALL_INBOUND),
         (*_SEEN, "sent"),
-        (*_MET, "counters"),
+        (*_SEEN, "counters"),
     ),
     CauseRule(
         same_numbers,

@@ -14,9 +14,11 @@ from localpair.causes.facts import (
     CallReach,
     CarrierName,
     CounterFacts,
+    GatewayFacts,
     NeighbourFacts,
     NeighbourState,
     OfferFacts,
+    RouteFacts,
     RunFacts,
     RunRole,
 )
@@ -27,13 +29,16 @@ from run_facts import (
     ALICE,
     ALICE_MAC,
     BOB,
+    BOB_MAC,
     FAR,
+    LO,
     ROUTER,
     ROUTER_MAC,
     dial,
     dropping_host,
     host,
     joiner,
+    link,
     route,
     sent,
     silent_joiner,
@@ -326,3 +331,103 @@ def test_a_bridge_is_blamed_where_it_filters(theirs: RunFacts, is_bridge: bool) 
 def test_a_filter_of_ones_own_is_possible_where_udp_alone_passes() -> None:
     assert Cause.EGRESS_FILTER in judge(stuck_joiner(), host(heard=(voice(ALICE),))).causes
     assert Cause.EGRESS_FILTER not in judge(stuck_joiner(), host()).causes
+
+
+UNTOLD: dict[str, Any] = {"offer": OfferFacts(lifetime_s=120), "routes": (), "attempts": ()}
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "is_told"),
+    [
+        ({}, {}, True),
+        ({"sent": (sent(CarrierName.MULTICAST, errno="EPERM"), sent(CarrierName.UNICAST, BOB))}, {}, False),
+        ({}, {"sent": (sent(CarrierName.UNICAST, ALICE),)}, False),
+        ({"heard": (voice(BOB),)}, {}, False),
+        ({}, {"heard": (voice(ALICE),)}, False),
+        ({"attempts": (dial(FAR),)}, {}, False),
+        ({}, {"attempts": (dial(FAR),)}, False),
+        ({"routes": (route(BOB, mac=BOB_MAC),)}, {}, False),
+        ({}, {"routes": (route(ALICE, mac=ALICE_MAC),)}, False),
+        ({"routes": (route(BOB, NeighbourState.ABSENT),)}, {"routes": (route(ALICE, NeighbourState.ABSENT),)}, True),
+        ({}, {"links": (LO, link(FAR, BOB_MAC))}, False),
+    ],
+    ids=[
+        "nothing", "not sent here", "not sent there", "heard here", "heard there", "dialled here", "dialled there",
+        "found here", "found there", "never asked", "other networks",
+    ],
+)  # fmt: skip
+def test_groups_that_both_sent_and_neither_heard_are_filtered(
+    mine: dict[str, Any], theirs: dict[str, Any], is_told: bool
+) -> None:
+    found = judge(joiner(**{**UNTOLD, **mine}), host(**theirs)).explanations
+    told = (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
+    assert (told in [one.causes for one in found]) is is_told
+
+
+@pytest.mark.parametrize(
+    ("sent_of", "came", "errno", "is_lossy"),
+    [(20, 13, "ETIMEDOUT", True), (20, 14, "ETIMEDOUT", False), (7, 1, "ETIMEDOUT", False),
+     (20, 6, "ECONNREFUSED", False)],
+)  # fmt: skip
+def test_losses_are_a_cause_where_dials_fail_by_silence_alone(
+    sent_of: int, came: int, errno: str, is_lossy: bool
+) -> None:
+    mine = stuck_joiner(errno, sent=(sent(CarrierName.UNICAST, BOB, count=sent_of),))
+    found = judge(mine, host(heard=(voice(ALICE, CarrierName.UNICAST, came),))).explanations
+    assert ([one.causes for one in found] == [(Cause.LOSSY_PATH,)]) is is_lossy
+    if is_lossy:
+        assert found[0].evidence == (
+            f"{came} of {sent_of} beacons of this device arrived at the other device",
+        )
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "is_told"),
+    [
+        ((link(ALICE, ALICE_MAC),), (link("fd12::20", BOB_MAC, prefix=64),), True),
+        ((link(ALICE, ALICE_MAC),), (), False),
+        ((), (link("fd12::20", BOB_MAC, prefix=64),), False),
+        ((link("fd12::10", ALICE_MAC, prefix=64),), (link("fd12::20", BOB_MAC, prefix=64),), False),
+    ],
+)
+def test_no_version_of_ip_is_shared_where_each_has_another_one(mine: Any, theirs: Any, is_told: bool) -> None:
+    found = judge(silent_joiner(links=(LO, *mine)), host(links=(LO, *theirs))).causes
+    assert (Cause.NO_COMMON_FAMILY in found) is is_told
+
+
+BEYOND: dict[str, Any] = {
+    "routes": (route(FAR, mac=ROUTER_MAC, gateway=ip_address(ROUTER)),),
+    "attempts": (dial(FAR),),
+    "offer": OfferFacts((ip_address(FAR),), lifetime_s=120),
+}
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "causes"),
+    [
+        ({}, {}, {Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS}),
+        ({}, {"counters": (CounterFacts(4, 100, 8, 8, 0), CounterFacts(6, 0, 0))}, {Cause.FIREWALL_INBOUND}),
+        (
+            {},
+            {"counters": (CounterFacts(4, 100, 4, 0, 0), CounterFacts(6, 0, 0))},
+            {Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS, Cause.FIREWALL_INBOUND},
+        ),
+        ({"routes": (RouteFacts(ip_address(FAR), "ENETUNREACH"),)}, {}, {Cause.DIFFERENT_NETWORKS}),
+    ],
+    ids=["nothing came", "it all came", "something came", "no route"],
+)
+def test_devices_of_two_subnets_are_kept_apart_by_what_lies_between(
+    mine: dict[str, Any], theirs: dict[str, Any], causes: set[Cause]
+) -> None:
+    facts, there = joiner(**{**BEYOND, **mine}), host(**{"links": (LO, link(FAR, BOB_MAC)), **theirs})
+    assert judge(facts, there).causes == causes
+    for change in ({"heard": (voice(FAR),)}, {"calls": MET}):
+        assert judge(replace(facts, **change), there).causes != causes
+    for change in ({"heard": (voice(ALICE),)}, {"calls": MET}):
+        assert judge(facts, replace(there, **change)).causes != causes
+
+
+def test_routers_of_which_one_is_not_known_leave_it_open_whether_there_are_two() -> None:
+    unknown = replace(link(BOB, BOB_MAC), gateways=(GatewayFacts(ip_address(ROUTER), NeighbourState.ABSENT),))
+    found = judge(silent_joiner(), host(links=(LO, unknown))).causes
+    assert found == {Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS}
