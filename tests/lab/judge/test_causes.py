@@ -52,6 +52,16 @@ def test_every_explanation_has_to_name_one_of_the_causes(
     assert failed({"cause": ["no-carrier"]}, action(*told)) == fails
 
 
+def test_a_failure_says_what_came_instead() -> None:
+    expect = Expect.model_validate({"of": ["join"], "cause": ["no-carrier"], "note": ["lossy"]})
+    cause, note = check_causes(expect, action(named("peer-absent", "proxy-arp"), notes=("proxied",)), HERE)
+    assert cause.came == "likely peer-absent or proxy-arp: so it is"
+    assert cause.evidence == ("join: seen",)
+    assert note.came == "its notes are proxied"
+    cause, note = check_causes(expect, action(), HERE)
+    assert (cause.came, note.came) == ("it names no cause", "it has no note")
+
+
 def test_several_may_be_right() -> None:
     assert (
         failed({"cause": ["no-carrier", "lossy-path"]}, action(named("no-carrier"), named("lossy-path")))

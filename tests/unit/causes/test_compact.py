@@ -70,11 +70,10 @@ def test_a_verdict_is_the_same_from_what_is_told(case: Case) -> None:
         assert said(masked(case.theirs), told(case.mine)) == said(masked(case.theirs), masked(case.mine))
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [case for case in CASES if case.theirs], ids=str)
 @pytest.mark.parametrize("limit", [40, 80, 110])
 def test_with_less_room_a_verdict_is_vaguer_and_never_another_one(case: Case, limit: int) -> None:
-    if case.theirs is None:
-        return
+    assert case.theirs is not None
     known = judge(masked(case.mine), masked(case.theirs))
     less = judge(masked(case.mine), decode(packed(case.theirs, limit)))
     alone = judge(masked(case.mine))

@@ -10,11 +10,13 @@ import pytest
 
 from localpair.candidate import InterfaceKind
 from localpair.causes.facts import (
+    AddressFacts,
     CallFacts,
     CallReach,
     CarrierName,
     CounterFacts,
     GatewayFacts,
+    LinkFacts,
     NeighbourFacts,
     NeighbourState,
     OfferFacts,
@@ -32,6 +34,7 @@ from run_facts import (
     BOB_MAC,
     FAR,
     LO,
+    OTHER_MAC,
     ROUTER,
     ROUTER_MAC,
     dial,
@@ -431,3 +434,72 @@ def test_routers_of_which_one_is_not_known_leave_it_open_whether_there_are_two()
     unknown = replace(link(BOB, BOB_MAC), gateways=(GatewayFacts(ip_address(ROUTER), NeighbourState.ABSENT),))
     found = judge(silent_joiner(), host(links=(LO, unknown))).causes
     assert found == {Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS}
+
+
+def test_where_both_looked_beyond_a_router_both_tell() -> None:
+    back = (route(ALICE, mac=OTHER_MAC, gateway=ip_address("10.5.0.1")),)
+    there = host(links=(LO, link(FAR, BOB_MAC)), routes=back, attempts=(dial(ALICE),))
+    assert judge(joiner(**BEYOND), there).causes == {Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS}
+
+
+@pytest.mark.parametrize("links", [(LO,), ()])
+def test_whoever_hears_without_an_address_shares_no_version_of_ip(links: Any) -> None:
+    """A contradiction, as where an address went at the end of the run: nothing is said of it."""
+    for mine, theirs in (
+        (joiner(links=links, heard=(voice(BOB),)), host()),
+        (joiner(), host(links=links, heard=(voice(ALICE),))),
+    ):
+        assert Cause.NO_COMMON_FAMILY not in judge(mine, theirs).causes
+
+
+def test_two_networks_of_which_neither_side_knows_a_way_are_not_certain() -> None:
+    found = judge(joiner(**UNTOLD), host(links=(LO, link(FAR, BOB_MAC)))).explanations
+    assert [one.causes for one in found] == [(Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS)]
+
+
+@pytest.mark.parametrize(
+    "mine", [silent_joiner(), stuck_joiner(routes=(route(BOB, mac=ROUTER_MAC),))], ids=["silent", "proxied"]
+)
+def test_no_network_is_shared_where_the_masks_do_not_agree(mine: RunFacts) -> None:
+    """This side takes the other one for a neighbour, and not the other way round."""
+    narrow = host(links=(LO, link(BOB, BOB_MAC, prefix=30)))
+    assert judge(mine, narrow).causes == {Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS}
+
+
+def test_losses_without_a_failed_dial_are_no_cause() -> None:
+    mine = stuck_joiner(attempts=(), sent=(sent(CarrierName.UNICAST, BOB),))
+    theirs = host(heard=(voice(ALICE, CarrierName.UNICAST, 6),))
+    assert Cause.LOSSY_PATH not in judge(mine, theirs).causes
+
+
+def test_link_local_ipv6_joins_no_networks_and_link_local_ipv4_does() -> None:
+    def with_local(one: LinkFacts, local: str) -> LinkFacts:
+        return replace(one, addresses=(*one.addresses, AddressFacts(ip_address(local), 64)))
+
+    mine = joiner(**{**BEYOND, "links": (LO, with_local(link(ALICE, ALICE_MAC), "fe80::1"))})
+    theirs = host(links=(LO, with_local(link(FAR, BOB_MAC), "fe80::2")))
+    assert judge(mine, theirs).causes == {Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS}
+    here, there = "169.254.7.1", "169.254.7.2"
+    alone = silent_joiner(
+        links=(LO, link(here, ALICE_MAC, prefix=16, router=None)),
+        routes=(route(there, NeighbourState.SILENT),),
+        attempts=(dial(there, "EHOSTUNREACH", hop=NeighbourState.SILENT),),
+    )
+    theirs = host(links=(LO, link(there, BOB_MAC, prefix=16, router=None)))
+    assert [one.causes for one in judge(alone, theirs).explanations] == [
+        (Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("undelivered", "cause"), [(8, Cause.FIREWALL_INBOUND), (0, Cause.FILTER_IN_BETWEEN)]
+)
+def test_calls_over_ipv6_are_looked_for_among_what_ipv6_counted(undelivered: int, cause: Cause) -> None:
+    mine = joiner(
+        links=(LO, link("fd12::10", ALICE_MAC, prefix=64)),
+        routes=(route("fd12::20", mac=BOB_MAC),),
+        attempts=(dial("fd12::20"),),
+    )
+    counters = (CounterFacts(4, 100, 0, 0, 0), CounterFacts(6, 100, undelivered, undelivered))
+    theirs = host(links=(LO, link("fd12::20", BOB_MAC, prefix=64)), counters=counters)
+    assert judge(mine, theirs).causes == {cause}
