@@ -6,11 +6,8 @@ seen besides. Where no fact tells two causes apart, a verdict names both and the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Final
 
 
 class Cause(StrEnum):
@@ -150,25 +147,3 @@ class RunVerdict:
     def causes(self) -> frozenset[Cause]:
         """Every cause that is named, also as one of several."""
         return frozenset(cause for one in self.explanations for cause in one.causes)
-
-
-_FROM_OUTSIDE: Final = frozenset({Cause.PEER_ABSENT})
-BROADER: Final[Mapping[Cause, frozenset[Cause]]] = MappingProxyType(
-    {
-        Cause.NO_USABLE_ADDRESS: _FROM_OUTSIDE,
-        Cause.INTERFACE_DOWN: _FROM_OUTSIDE,
-        Cause.NO_CARRIER: _FROM_OUTSIDE,
-        Cause.REVERSE_PATH_FILTER: frozenset({Cause.FIREWALL_INBOUND}),
-        Cause.BRIDGE_NETFILTER: frozenset({Cause.FILTER_IN_BETWEEN}),
-        Cause.DIFFERENT_NETWORKS: frozenset({Cause.WRONG_NETWORK}),
-        Cause.SEPARATE_NETWORKS: frozenset({Cause.WRONG_NETWORK}),
-        Cause.ROUTER_BLOCKS: frozenset({Cause.WRONG_NETWORK}),
-        Cause.NAT_ONE_WAY: frozenset({Cause.WRONG_NETWORK}),
-        Cause.NO_COMMON_FAMILY: frozenset({Cause.WRONG_NETWORK}),
-        Cause.CLIENT_ISOLATION: frozenset({Cause.PROXY_ARP}),
-        Cause.ARP_ONE_WAY: frozenset({Cause.CLIENT_ISOLATION}),
-    }
-)
-"""For each cause what a side that sees less may rightly say instead: a device whose cable is out is absent for all
-others, and what a router blocks is another network. Neither is as near, and neither is wrong.
-"""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 
 from localpair.candidate import InterfaceKind
 from localpair.causes.facts import (
@@ -71,6 +72,26 @@ class Case:
 
     def __str__(self) -> str:
         return self.name
+
+
+_FROM_OUTSIDE: Final = frozenset({Cause.PEER_ABSENT})
+BROADER: Final[Mapping[Cause, frozenset[Cause]]] = {
+    Cause.NO_USABLE_ADDRESS: _FROM_OUTSIDE,
+    Cause.INTERFACE_DOWN: _FROM_OUTSIDE,
+    Cause.NO_CARRIER: _FROM_OUTSIDE,
+    Cause.REVERSE_PATH_FILTER: frozenset({Cause.FIREWALL_INBOUND}),
+    Cause.BRIDGE_NETFILTER: frozenset({Cause.FILTER_IN_BETWEEN}),
+    Cause.DIFFERENT_NETWORKS: frozenset({Cause.WRONG_NETWORK}),
+    Cause.SEPARATE_NETWORKS: frozenset({Cause.WRONG_NETWORK}),
+    Cause.ROUTER_BLOCKS: frozenset({Cause.WRONG_NETWORK}),
+    Cause.NAT_ONE_WAY: frozenset({Cause.WRONG_NETWORK}),
+    Cause.NO_COMMON_FAMILY: frozenset({Cause.WRONG_NETWORK}),
+    Cause.CLIENT_ISOLATION: frozenset({Cause.PROXY_ARP}),
+    Cause.ARP_ONE_WAY: frozenset({Cause.CLIENT_ISOLATION}),
+}
+"""For each cause what a side that sees less may rightly say instead: a device whose cable is out is absent for all
+others, and what a router blocks is another network. Neither is as near, and neither is wrong.
+"""
 
 
 def _tunnel(**more: Any) -> LinkFacts:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cause_cases import CASES, Case
+from cause_cases import BROADER, CASES, Case
 from localpair.causes.conclusions import CauseRule
 from localpair.causes.facts import Ending, RunFacts, RunRole
 from localpair.causes.judge import RULES, judge
 from localpair.causes.view import UnknownFactError, View
-from localpair.causes.vocabulary import BROADER, Cause, Confidence, RunVerdict
+from localpair.causes.vocabulary import Cause, Confidence, RunVerdict
 
 # What a record always says, and what no verdict is made of.
 _ALWAYS = {"format", "role", "platform", "ending", "lasted_s", "tcp_port", "omitted"}

@@ -8,8 +8,9 @@ from enum import StrEnum
 import pytest
 
 import places
+from cause_cases import BROADER
 from localpair.causes.judge import RULES
-from localpair.causes.vocabulary import BROADER, Cause, RunNote
+from localpair.causes.vocabulary import Cause, RunNote
 
 PAGE = (places.DOCS / "causes.md").read_text("utf-8")
 ROW = re.compile(r"^\| `([a-z-]+)` \|", re.MULTILINE)
