@@ -13,7 +13,7 @@ from localpair.causes.facts import FirewallKind, HostSystem, Transport
 from localpair.limits import DISCOVERY_PORT, LOWEST_DIALLED_PORT, PAIRING_PORTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from localpair.causes.facts import RunFacts
 
@@ -29,7 +29,7 @@ def ports(facts: RunFacts | None) -> tuple[int, int]:
     return usual if own < LOWEST_DIALLED_PORT or usual[0] <= own <= usual[1] else (own, own)
 
 
-def open_ports(facts: RunFacts, transports: Iterable[Transport]) -> str:
+def open_ports(facts: RunFacts, transports: Sequence[Transport]) -> str:
     """What to do on this device, with its own facts."""
     kind = firewall_of(facts)
     first, last = ports(facts)
@@ -49,7 +49,13 @@ def open_ports(facts: RunFacts, transports: Iterable[Transport]) -> str:
         return _run(*rules) + " (or put it where your own table has its input chain)"
     if kind is FirewallKind.IPTABLES:
         return _run(*(f"sudo iptables -I INPUT -p {one} --dport {first}:{last} -j ACCEPT" for one in wanted))
-    return _elsewhere(kind, first, last, wanted)
+    if kind is FirewallKind.WINDOWS:
+        rule = "netsh advfirewall firewall add rule name=localpair dir=in action=allow"
+        commands = (f"{rule} protocol={one} localport={first}-{last}" for one in wanted)
+        return "as administrator " + _run(*commands)
+    if kind is FirewallKind.MACOS:
+        return "allow incoming connections for this program in System Settings, Network, Firewall, Options"
+    return f"allow {in_words(transports, facts)} in this device's firewall"
 
 
 def in_words(transports: Iterable[Transport], facts: RunFacts | None = None) -> str:
@@ -76,18 +82,6 @@ def _zone(facts: RunFacts) -> str:
     """The zone of the interface that leads to the network: the default one may be another."""
     leading = [one.name for one in facts.links or () if one.gateways and _is_shell_name(one.name)]
     return f"--zone=$(firewall-cmd --get-zone-of-interface={leading[0]}) " if leading else ""
-
-
-def _elsewhere(kind: FirewallKind | None, first: int, last: int, wanted: list[str]) -> str:
-    if kind is FirewallKind.WINDOWS:
-        rule = "netsh advfirewall firewall add rule name=localpair dir=in action=allow"
-        return "as administrator " + _run(
-            *(f"{rule} protocol={one} localport={first}-{last}" for one in wanted)
-        )
-    if kind is FirewallKind.MACOS:
-        return "allow incoming connections for this program in System Settings, Network, Firewall, Options"
-    told = " and ".join(one.upper() for one in wanted)
-    return f"allow {told} ports {first} to {last} in this device's firewall"
 
 
 def _run(*commands: str) -> str:
