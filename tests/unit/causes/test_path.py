@@ -15,6 +15,7 @@ from localpair.causes.facts import (
     CallReach,
     CarrierName,
     CounterFacts,
+    DialTime,
     GatewayFacts,
     LinkFacts,
     NeighbourFacts,
@@ -503,3 +504,9 @@ def test_calls_over_ipv6_are_looked_for_among_what_ipv6_counted(undelivered: int
     counters = (CounterFacts(4, 100, 0, 0, 0), CounterFacts(6, 100, undelivered, undelivered))
     theirs = host(links=(LO, link("fd12::20", BOB_MAC, prefix=64)), counters=counters)
     assert judge(mine, theirs).causes == {cause}
+
+
+def test_a_dial_that_was_answered_at_once_was_not_repeated() -> None:
+    mine = stuck_joiner(attempts=(dial(BOB, "EHOSTUNREACH", took=DialTime.AT_ONCE),))
+    counters = (CounterFacts(4, 100, 4, 4, 0), CounterFacts(6, 0, 0))
+    assert judge(mine, host(counters=counters)).causes == {Cause.FIREWALL_INBOUND}
