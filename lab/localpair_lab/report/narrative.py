@@ -10,6 +10,7 @@ from typing import Any
 
 from localpair_lab.plan.model import Plan
 from localpair_lab.report.describe import command_words
+from localpair_lab.report.page.sayings import saying
 from localpair_lab.timeline import TimelineEntry, read_timeline
 
 MOST_ATTEMPTS = 4  # told one by one; the rest only as a number
@@ -64,11 +65,10 @@ def _of_action(plan: Plan, entry: TimelineEntry) -> Iterator[str]:
 
 def _of_event(name: str, fields: dict[str, Any]) -> Iterator[str]:
     match name:
-        case "offer":
-            yield "shows an offer"
+        case "offer" | "failed":
+            yield saying(name, fields).text
         case "attempt" if fields.get("outcome") == "failed":
-            why = fields.get("errno") or fields.get("detail") or "no answer"
-            yield f"tried {fields.get('candidate')}: {why}"
+            yield saying(name, fields).text
         case "paired":
             path = fields.get("path") or {}
             how = {"in": "the other side dialled", "out": "this side dialled", "simultaneous": "both at once"}
@@ -77,5 +77,3 @@ def _of_event(name: str, fields: dict[str, Any]) -> Iterator[str]:
         case "received":
             size = int(fields.get("bytes", 0)) / 1e6
             yield f"has received {Path(str(fields.get('path'))).name}, {size:.1f} MB, checksum right"
-        case "failed":
-            yield f"fails: {fields.get('message') or fields.get('reason')}"
