@@ -93,9 +93,8 @@ def beyond_the_link(view: View) -> Iterator[Conclusion]:
     tried = [way for way in found if way.attempts]
     places = ", ".join(str(way.address) for way in found)
     if found[0].reach is Reach.NO_WAY:
-        if tried or found[0].route.errno:
-            evidence = f"{view.me} has no route to {places}"
-            yield likely(Cause.WRONG_NETWORK, Place.BETWEEN, evidence)
+        evidence = f"{view.me} has no route to {places}"
+        yield likely(Cause.WRONG_NETWORK, Place.BETWEEN, evidence)
     elif tried and not any(way.ended_with("ECONNREFUSED") or _is_tunnelled(here, way) for way in tried):
         evidence = f"{places}: in none of {view.me}'s networks, and nothing comes back from there"
         yield likely((Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND), Place.THERE, evidence)
@@ -215,8 +214,7 @@ def _span(voices: list[HeardFacts]) -> int:
 
 def _are_thin(voices: list[HeardFacts]) -> bool:
     """Whether some were lost for certain: one voice alone does not tell how often it speaks."""
-    span, total = _span(voices), sum(one.count for one in voices)
-    return span >= 2 * _BEAT_S and total < span // _BEAT_S
+    return sum(one.count for one in voices) < _span(voices) // _BEAT_S
 
 
 def _are_dense(voices: list[HeardFacts]) -> bool:

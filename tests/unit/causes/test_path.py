@@ -153,6 +153,8 @@ def test_a_kernel_that_dropped_calls_blames_its_own_filter(singly: int, is_here:
     assert (judge(facts).causes == {Cause.FIREWALL_INBOUND}) is is_here
     by_route = (CounterFacts(4, 100, 8, 8, 1), CounterFacts(6, 0, 0, 0, 0))
     assert len(judge(replace(facts, counters=by_route)).causes) > 1, "those are no filter's"
+    untold = (CounterFacts(4, 100, singly, singly, None), CounterFacts(6, 0, 0))
+    assert (judge(replace(facts, counters=untold)).causes == {Cause.FIREWALL_INBOUND}) is is_here
     assert len(judge(replace(facts, heard=(voice(FAR),))).causes) > 1, "and not where it is not on the link"
 
 
@@ -198,6 +200,57 @@ def test_a_reverse_path_filter_is_told_by_what_it_dropped(
     counters = (CounterFacts(4, 100, 0, 0, dropped), CounterFacts(6, 0, 0, 0, 0))
     facts = with_link(host(counters=counters, **change), reverse_path=strict)
     assert (Cause.REVERSE_PATH_FILTER in judge(facts).causes) is is_told
+
+
+def test_a_router_that_answers_is_evidence_and_one_that_does_not_is_none() -> None:
+    (found,) = judge(silent_joiner()).explanations
+    assert found.evidence == (
+        f"nobody answers for {BOB} on this device's network",
+        f"the router {ROUTER} answers",
+    )
+    silent = GatewayFacts(ip_address(ROUTER), NeighbourState.SILENT)
+    (found,) = judge(with_link(silent_joiner(), gateways=(silent,))).explanations
+    assert len(found.evidence) == 1
+
+
+def test_a_way_that_was_refused_or_never_dialled_is_not_stuck() -> None:
+    assert judge(stuck_joiner("ECONNREFUSED")).causes == {
+        Cause.HOST_ENDED,
+        Cause.OFFER_USED,
+        Cause.FIREWALL_INBOUND,
+    }
+    assert judge(stuck_joiner(attempts=())).explanations == ()
+    bound = (dial(BOB, "EADDRINUSE", Phase.BIND),)
+    assert judge(stuck_joiner(attempts=bound, heard=(voice(BOB),))).explanations == ()
+
+
+def test_the_dials_of_where_it_is_heard_tell_how_calls_are_kept_out() -> None:
+    """What another address answered is another matter."""
+    attempts = (dial(BOB), dial(FAR, "ECONNREFUSED"))
+    (found,) = judge(stuck_joiner(attempts=attempts, heard=(voice(BOB),))).explanations
+    assert "keeps out" in found.sentence
+    (found,) = judge(stuck_joiner(attempts=attempts[1:], heard=(voice(BOB),))).explanations
+    assert "refuses" in found.sentence
+
+
+def test_few_beacons_are_no_cause_where_no_dial_failed() -> None:
+    assert judge(stuck_joiner(attempts=(), heard=(voice(BOB, count=3),))).explanations == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "is_vpn"), [({}, True), ({"heard": (voice(FAR),)}, False), ({"calls": MET}, False)]
+)
+def test_a_vpn_that_takes_everything_is_no_cause_where_the_peer_comes_through(
+    change: dict[str, Any], is_vpn: bool
+) -> None:
+    tunnel = LinkFacts(3, "tun0", InterfaceKind.TUNNEL, carrier=True, gateways=())
+    facts = joiner(
+        links=(LO, link(ALICE, ALICE_MAC), tunnel),
+        routes=(route(FAR, None, index=3),),
+        attempts=(dial(FAR, index=3, hop=None),),
+    )
+    found = judge(replace(facts, **change)).causes
+    assert (found == {Cause.VPN_DEFAULT_ROUTE, Cause.WRONG_NETWORK}) is is_vpn
 
 
 # --- The path from both sides ---
