@@ -38,6 +38,7 @@ class Radio:
 
     heard: list[Counterpart] = field(default_factory=lambda: [PEER])
     is_paused: bool = False
+    has_way: bool = True
     told: list[tuple[str, Any, FactsPart]] = field(default_factory=list)
     flushed: int = 0
     on_tell: Callable[[FactsPart], None] = lambda _: None
@@ -50,7 +51,7 @@ class Radio:
         return self.heard
 
     def targets(self, address: Any, port: int, scope: int) -> list[Any]:
-        return [(str(address), port, scope), "another outlet"]
+        return [(str(address), port, scope), "another outlet"] if self.has_way else []
 
     def tell_facts(self, secret: str, to: list[Any], part: FactsPart) -> None:
         self.told.append((secret, to, part))
@@ -134,6 +135,12 @@ def test_nobody_is_asked_while_nothing_may_be_sent(part: Part) -> None:
     side.radio.is_paused = True
     assert side.asked_at(200.0) == []
     assert side.exchange.deadline() is None
+
+
+def test_nobody_is_asked_to_whom_nothing_leads() -> None:
+    side = Side(radio=Radio(has_way=False))
+    assert side.asked_at(100.0, 106.0) == []
+    assert side.radio.flushed == 0
 
 
 def test_nobody_is_asked_while_a_connection_stands() -> None:
