@@ -93,8 +93,9 @@ def _routed_elsewhere(view: View) -> Looked:
     for route in known(here.routes, "routes"):
         on_link = [one for one in links_to(here, route.destination) if not is_inner(one)]
         taken = by_index(here, route.index)
-        leaves = taken is not None and taken not in on_link
-        if on_link and leaves and taken is not None and route.destination not in own_addresses(here):
+        if taken is None or taken in on_link:
+            continue
+        if on_link and route.destination not in own_addresses(here):
             told = f"{route.destination} is on the network of {view.me}, but is routed to {taken.name}"
             yield RunNote.ROUTED_ELSEWHERE, Place.HERE, told
             return

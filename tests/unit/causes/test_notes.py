@@ -61,7 +61,7 @@ def test_notes_of_what_came_of_a_run() -> None:
 @pytest.mark.parametrize(
     ("attempt", "call"),
     [
-        (dial(BOB, "ECONNRESET", Phase.HELLO), CallFacts(ip_address(BOB), CallReach.VERIFIED)),
+        (dial(BOB, "ETIMEDOUT", Phase.HELLO), CallFacts(ip_address(BOB), CallReach.VERIFIED)),
         (dial(BOB, "EPERM"), CallFacts(ip_address(BOB), CallReach.VERIFIED)),
         (dial(BOB), CallFacts(ip_address(BOB), CallReach.VERIFIED, "ECONNRESET")),
         (dial(BOB), CallFacts(ip_address(FAR), CallReach.VERIFIED)),
