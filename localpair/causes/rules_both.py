@@ -225,8 +225,14 @@ def _arrived(view: View, found: list[WayThere]) -> bool | None:
 
 
 def _reverse_path(view: View, found: list[WayThere]) -> bool:
-    dropped = counted(facts_there(view), 4).reverse_path
-    return dropped is not None and 0 < _dialled(found, 4) <= dropped
+    """Whether a strict filter over there dropped what was sent.
+
+    The count alone is not enough: how much should have arrived is told by the device that may want it believed."""
+    there = facts_there(view)
+    dropped = counted(there, 4).reverse_path
+    if dropped is None or not any(one.reverse_path == 1 for one in usable_links(there)):
+        return False
+    return 0 < _dialled(found, 4) <= dropped
 
 
 def _transports(view: View) -> tuple[Transport, ...]:

@@ -373,6 +373,12 @@ def test_a_strict_filter_over_there_dropped_at_least_as_much_as_was_dialled(
     assert (found == {Cause.REVERSE_PATH_FILTER}) is is_told
 
 
+def test_no_count_of_a_device_without_a_strict_filter_is_laid_to_one() -> None:
+    counters = (CounterFacts(4, 140, 9, 9, 4), CounterFacts(6, 0, 0, 0, 0))
+    for here, there in ((stuck_joiner(), host(counters=counters)), (host(counters=counters), stuck_joiner())):
+        assert Cause.REVERSE_PATH_FILTER not in judge(here, there).causes
+
+
 @pytest.mark.parametrize(
     ("theirs", "is_bridge"),
     [
