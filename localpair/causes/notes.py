@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from localpair.causes.facts import CarrierName, Ending, ForeignKind, RunRole, Whose
+from localpair.candidate import Origin
+from localpair.causes.facts import AttemptFacts, CarrierName, Ending, ForeignKind, RunRole, Whose
 from localpair.causes.view import (
     FORBIDDEN,
     UnknownFactError,
@@ -45,15 +46,20 @@ def remarks(view: View) -> Iterator[Remark]:
             yield Remark(note, view.at(device), sentence)
 
 
+def _is_kept_out(dial: AttemptFacts) -> bool:
+    """Whether the dial met a filter. An issuer listens before there is an offer; a listener that refuses may only not
+    have been up yet, and so may whoever should dial at the same moment.
+    """
+    if dial.errno == "ECONNREFUSED":
+        return dial.origin is Origin.OFFER and not dial.opening
+    return dial.errno == "ETIMEDOUT"
+
+
 def _calls_one_way(view: View) -> Looked:
     """Dials of the address to which the pair stands were dropped or refused: the connection came the other way."""
     here = view.here
     if here.ending is Ending.PAIRED:
-        lost = [
-            one
-            for one in dials(here)
-            if one.phase is Phase.CONNECT and one.errno in ("ETIMEDOUT", "ECONNREFUSED")
-        ]
+        lost = [one for one in dials(here) if one.phase is Phase.CONNECT and _is_kept_out(one)]
         came = {one.source for one in known(here.calls, "calls") if not one.why}
         if any(one.address in came for one in lost):
             yield RunNote.ONE_WAY_CALLS, Place.THERE, f"only {view.peer} could open the connection"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from localpair.candidate import Origin
 from localpair.causes.facts import (
     CallFacts,
     CallReach,
@@ -65,11 +66,28 @@ def test_notes_of_what_came_of_a_run() -> None:
         (dial(BOB, "EPERM"), CallFacts(ip_address(BOB), CallReach.VERIFIED)),
         (dial(BOB), CallFacts(ip_address(BOB), CallReach.VERIFIED, "ECONNRESET")),
         (dial(BOB), CallFacts(ip_address(FAR), CallReach.VERIFIED)),
+        (
+            replace(dial(BOB, "ECONNREFUSED"), origin=Origin.BEACON_SOURCE),
+            CallFacts(ip_address(BOB), CallReach.VERIFIED),
+        ),
+        (dial(BOB, "ECONNREFUSED", opening=True), CallFacts(ip_address(BOB), CallReach.VERIFIED)),
     ],
-    ids=["it had stood", "this host refused", "the call failed", "from elsewhere"],
+    ids=[
+        "it had stood",
+        "refused here",
+        "the call failed",
+        "from elsewhere",
+        "not up yet",
+        "not at one time",
+    ],
 )
 def test_calls_that_only_seem_to_pass_one_way_are_no_note(attempt: Any, call: CallFacts) -> None:
     assert RunNote.ONE_WAY_CALLS not in notes(replace(paired(), attempts=(attempt,), calls=(call,)))
+
+
+def test_an_issuer_that_refuses_calls_is_kept_from_them_by_a_filter() -> None:
+    attempts, calls = (dial(BOB, "ECONNREFUSED"),), (CallFacts(ip_address(BOB), CallReach.VERIFIED),)
+    assert RunNote.ONE_WAY_CALLS in notes(replace(paired(), attempts=attempts, calls=calls))
 
 
 @pytest.mark.parametrize(("count", "last_s", "is_note"), [(4, 3, True), (3, 3, False), (4, 2, False)])
