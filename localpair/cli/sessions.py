@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from localpair.cli.output import results
@@ -78,7 +79,7 @@ class EventWatch:
         self._on_offer = on_offer or output.show
         self._on_answer = on_answer or output.show
         self._met: list[str] = []  # devices whose pair was shown and whose session has not begun
-        self._more = asyncio.Event()
+        self._more, self._judged = asyncio.Event(), asyncio.Event()
 
     async def run(self, stream: AsyncIterator[Event]) -> None:
         """Show all events of ``stream``."""
@@ -90,11 +91,19 @@ class EventWatch:
                     self._on_answer(event)
                 case _:
                     self._output.show(event)
-            if isinstance(event, Judged) and event.report and self._on_report is not None:
-                self._on_report(event.report)
+            if isinstance(event, Judged):
+                self._judged.set()
+                if event.report and self._on_report is not None:
+                    self._on_report(event.report)
             if isinstance(event, Paired):
                 self._met.append(event.peer.device_id)
                 self._more.set()
+
+    async def until_judged(self) -> None:
+        """Wait until a verdict has been shown, if one is on its way."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_EVENTS_S):
+                await self._judged.wait()
 
     async def until_paired(self, session: Session) -> None:
         """Wait until the pair has been shown, so that no file is shown before it."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from localpair.errors import LocalpairError, Refusal
+from localpair.errors import LocalpairError, Refusal, UnreachableError
 from localpair.events import Paired, Peer
 from localpair.keys import Purpose, Role, SharedSecret
 from localpair.limits import REVOCATION_S
@@ -72,6 +72,10 @@ class Listening(Pairing):
             yield session
         if self._error is not None:
             raise self._error
+
+    async def explain(self, error: UnreachableError) -> LocalpairError:
+        """Judge the run of a listener that waited for nothing: a `Judged` event, and ``error`` in its words."""
+        return await self._judged(error)
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, asyncio.CancelledError):

@@ -187,6 +187,9 @@ def test_send_says_what_a_paired_device_has_to_do(pair: tuple[Device, Device], f
     nobody = two.run("send", "Anna", folder, "--json", "--timeout", "3")
     assert nobody.code == 3
     assert "running `localpair listen`" in nobody.last["hint"]
+    unheard = one.run("listen", "--yes", "--once", "--timeout", "1", "--json")
+    assert unheard.code == 3, unheard.err
+    assert unheard.all("verdict")[0]["facts"]["role"] == "listen"
     busy = one.start("host", "--json", "--yes", "--timeout", "30")
     busy.until("offer")
     sending = two.run("send", "Anna", folder, "--json", "--timeout", "3")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import places
 from localpair import events
 from localpair.candidate import Candidate, Evidence, Origin
+from localpair.causes.vocabulary import RunVerdict
 from localpair.errors import AnswerError, Refusal, RefusedError
 from localpair.selection import EVERYTHING, Selection
 from localpair.settings import ReceiveRequest
@@ -50,6 +51,7 @@ READY = events.Ready(46821, 46821, (OWN,))
 OFFER = events.OfferIssued(TYPICAL, 120.0)
 ANSWER = events.AnswerIssued("LA:CEA4-BKAC-CR7X-U6N2", 100.0)
 PAIRED = events.Paired(PEER, PATH, 212.5)
+JUDGED = events.Judged(RunVerdict(), {"role": "listen"})
 NEARBY = events.NearbyPeer("a1b2", "amber falcon", "join", 46821, (THEIRS,))
 ATTEMPT = events.Attempt(
     THEIRS, events.Direction.OUT, events.Phase.CONNECT, "failed", 12.34, "ECONNREFUSED", "refused"
@@ -206,6 +208,7 @@ class Api:
     settings: Any = None
     reached: str = ""
     calls: list[str] = field(default_factory=list)
+    nobody_came: asyncio.Event = field(default_factory=asyncio.Event)
 
     Settings = Settings
 
@@ -246,7 +249,14 @@ class Api:
         yield READY
         for _ in self.listened:
             yield PAIRED
+        self.nobody_came = asyncio.Event()
+        await self.nobody_came.wait()
+        yield JUDGED
         await asyncio.Event().wait()
+
+    async def explain(self, error: Any) -> Any:
+        self.nobody_came.set()
+        return type(error)(f"in other words, {error}")
 
     async def sessions(self) -> AsyncIterator[Session]:
         for session in self.listened:

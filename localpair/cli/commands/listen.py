@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 async def run(command: Listen, context: Context) -> None:
-    """Receive until the time is up, or until one device has come and gone. Raises LocalError for a taken port."""
+    """Receive until the time is up, or until one device has come and gone. Raises LocalError for a taken port, and
+    UnreachableError where one device was waited for and none came.
+    """
     prompts = Prompts(context.keyboard, context.output, assume_yes=command.yes)
     receive = inbound(command.receive, command.terms, context, prompts)
     settings = context.api.Settings(port=command.port, takes=True)
@@ -33,7 +35,12 @@ async def run(command: Listen, context: Context) -> None:
         watch = EventWatch(context.output)
         watching = tasks.create_task(watch.run(listening.events()))
         reception = _Receiver(context.output, receive)
-        await _serve(listening, command, reception, watch)
+        try:
+            await _serve(listening, command, reception, watch)
+        except UnreachableError as error:
+            told = await listening.explain(error)
+            await watch.until_judged()
+            raise told from None
         watching.cancel()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,13 @@ def test_a_device_that_is_refused_is_not_the_one_that_listen_once_waits_for(
     assert (
         "no paired device came within 0.2 s, other than those that a rule refuses" in capsys.readouterr().err
     )
+
+
+def test_a_listener_whom_nobody_reached_says_why(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["listen", "--once", "--yes", "--timeout", "0.2", "--json"], api) == 3
+    *_, verdict, error = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (verdict["event"], verdict["facts"]) == ("verdict", {"role": "listen"})
+    assert error["message"] == "in other words, no paired device came within 0.2 s"
 
 
 def test_a_rule_counts_as_it_is_when_files_are_offered(
