@@ -22,7 +22,7 @@ def known_folders(state: Path) -> list[Path]:
     raw = read_private(state / _FILE, _BYTES)
     try:
         found = json.loads(raw) if raw is not None and len(raw) <= _BYTES else []
-    except ValueError:
+    except (ValueError, RecursionError):
         found = []
     if not isinstance(found, list):
         return []
