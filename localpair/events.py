@@ -40,6 +40,7 @@ class Flaw(StrEnum):
     STRANGER = "stranger"  # it holds no secret of ours
     REFUSED = "refused"  # one side said no; the refusals tell why
     PROTOCOL = "protocol"  # it broke the protocol in another way
+    LATER_RUN = "later-run"  # the device that made the offer, with another offer
 
 
 class Direction(StrEnum):

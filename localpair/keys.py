@@ -8,6 +8,7 @@ Key schedule (docs/protocol.md, "Keys"); ``material`` is the offer's secret or a
     tag key    = HKDF-Expand(root, side + " beacon tag")      beacon key = HKDF-Expand(root, side + " beacon seal")
     answer key = HKDF-Expand(root, "answer code")     call key   = HKDF-Expand(root, side + " call")
     hello key  = HKDF-Expand(root, "hello")           refusal key = HKDF-Expand(root, "refusal")
+    mark key   = HKDF-Expand(root, "later run")
     proving    = HKDF-Extract(salt = transcript, HKDF-Expand(root, "handshake"))
     proof key  = HKDF-Expand(proving, role + " proof")
     short code = HKDF-Expand(HKDF-Expand(root, "handshake"), "short code" + shares) mod 1,000,000
@@ -22,8 +23,10 @@ import datetime as dt
 import hashlib
 import hmac
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -40,13 +43,17 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from localpair.errors import Refusal, RefusedError, StateError, WireError
-from localpair.limits import ANSWER_CODE_CHECK_BYTES, KEY_HASH_BYTES
+from localpair.limits import ANSWER_CODE_CHECK_BYTES, EARLIER_OFFERS, KEY_HASH_BYTES
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 HASH_BYTES = 32
 BEACON_NONCE_BYTES = 12
 BEACON_TAG_BYTES = 8
 MAC_BYTES = 16
 SEAL_OVERHEAD_BYTES = 16
+_MARKS_OID = x509.ObjectIdentifier("2.25.112218977639613837564307861013337504564")  # a UUID's arc (X.667)
 _DEVICE_ID_CHARS = 16
 _FIELD_PRIME = 2**255 - 19
 # The y of the eight points of edwards25519 whose order divides 8: of order 4, 1, 2, and twice two of order 8.
@@ -173,7 +180,9 @@ def check_signature(
 class SessionCertificate:
     """A self-signed P-256 certificate made for one process, with its key encrypted under ``password``.
 
-    ``key_hash`` is what an offer carries; ``fingerprint`` (SHA-256 of the DER form) enters the transcript.
+    ``key_hash`` is what an offer carries; ``fingerprint`` (SHA-256 of the DER form) enters the transcript. An extension
+    holds EARLIER_OFFERS marks: whoever holds the secret of an earlier offer finds out that this is its issuer's later
+    run, and anybody else sees random bytes.
     """
 
     der: bytes
@@ -183,9 +192,14 @@ class SessionCertificate:
     fingerprint: bytes
 
     @classmethod
-    def generate(cls) -> SessionCertificate:
-        """A new certificate, valid from 1970 to 9999: trust is the pinned key, never a date."""
+    def generate(cls, mark_keys: Sequence[bytes] = ()) -> SessionCertificate:
+        """A new certificate, valid from 1970 to 9999: trust is the pinned key, never a date. ``mark_keys`` are those of
+        earlier offers (`SharedSecret.mark_key`).
+        """
         key = ec.generate_private_key(ec.SECP256R1())
+        key_hash = _hash_of_key(key.public_key())
+        marks = [_mark(one, key_hash) for one in mark_keys[:EARLIER_OFFERS]]
+        marks += [os.urandom(MAC_BYTES) for _ in range(EARLIER_OFFERS - len(marks))]
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localpair " + os.urandom(8).hex())])
         certificate = (
             x509.CertificateBuilder()
@@ -195,13 +209,14 @@ class SessionCertificate:
             .serial_number(x509.random_serial_number())
             .not_valid_before(dt.datetime(1970, 1, 1, tzinfo=dt.UTC))
             .not_valid_after(dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC))
+            .add_extension(x509.UnrecognizedExtension(_MARKS_OID, b"".join(marks)), critical=False)
             .sign(key, hashes.SHA256())
         )
         der = certificate.public_bytes(Encoding.DER)
         password = base64.b64encode(os.urandom(32))
         secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password))
         pem = secret + certificate.public_bytes(Encoding.PEM)
-        return cls(der, pem, password, key_hash_of(der), hashlib.sha256(der).digest())
+        return cls(der, pem, password, key_hash, hashlib.sha256(der).digest())
 
 
 def key_hash_of(certificate_der: bytes) -> bytes:
@@ -210,18 +225,41 @@ def key_hash_of(certificate_der: bytes) -> bytes:
     Raises WireError for whatever is no certificate.
     """
     try:
-        public = x509.load_der_x509_certificate(certificate_der).public_key()
-        spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return _hash_of_key(x509.load_der_x509_certificate(certificate_der).public_key())
     except Exception as error:
         # A stranger's bytes: odd versions and kinds of keys raise errors that share no base.
         raise WireError("the peer's certificate cannot be read") from error
+
+
+def _hash_of_key(public: CertificatePublicKeyTypes) -> bytes:
+    spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(spki).digest()[:KEY_HASH_BYTES]
 
 
-def check_pin(certificate_der: bytes, key_hash: bytes) -> None:
-    """Raise RefusedError unless the certificate's key is the one the offer promised."""
-    if not hmac.compare_digest(key_hash_of(certificate_der), key_hash):
-        raise RefusedError(Refusal.WRONG_KEY, "another device answered here: its key is not the offer's")
+def check_pin(certificate_der: bytes, key_hash: bytes, secret: SharedSecret | None = None) -> None:
+    """Raise RefusedError unless the certificate's key is the one the offer promised: EXPIRED where it is marked as that
+    of a later run of the device that made the offer of ``secret``, else WRONG_KEY.
+    """
+    shown = key_hash_of(certificate_der)
+    if hmac.compare_digest(shown, key_hash):
+        return
+    if secret is not None and _mark(secret.mark_key, shown) in _marks_of(certificate_der):
+        raise RefusedError(Refusal.EXPIRED, "the device that made this offer shows another one now")
+    raise RefusedError(Refusal.WRONG_KEY, "another device answered here: its key is not the offer's")
+
+
+def _mark(mark_key: bytes, key_hash: bytes) -> bytes:
+    return hmac.digest(mark_key, key_hash, "sha256")[:MAC_BYTES]
+
+
+def _marks_of(certificate_der: bytes) -> list[bytes]:
+    """The marks in a certificate of anybody's."""
+    try:
+        found = x509.load_der_x509_certificate(certificate_der).extensions.get_extension_for_oid(_MARKS_OID)
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return []
+    whole = found.value.value if isinstance(found.value, x509.UnrecognizedExtension) else b""
+    return [whole[start : start + MAC_BYTES] for start in range(0, EARLIER_OFFERS * MAC_BYTES, MAC_BYTES)]
 
 
 def certificate_fingerprint(certificate_der: bytes) -> bytes:
@@ -264,6 +302,7 @@ class SharedSecret:
         "_ours",
         "_refusal_key",
         "_theirs",
+        "mark_key",
         "purpose",
         "side",
     )
@@ -276,6 +315,7 @@ class SharedSecret:
         self._answer_key = _expand(root, b"answer code")
         self._hello_key = _expand(root, b"hello")
         self._refusal_key = _expand(root, b"refusal")
+        self.mark_key = _expand(root, b"later run")  # opens and proves nothing else
 
     def __repr__(self) -> str:
         return f"<SharedSecret {self.purpose}>"

@@ -270,6 +270,7 @@ KEPT_BYTES: Final = 64 * 10**9  # beyond this the older ones go; the latest one 
 KEPT_SHOWN_BYTES: Final = (
     32  # of the file's name, in that of its part: some file systems allow 143 bytes in all
 )
+EARLIER_OFFERS: Final = 8  # that a certificate names to those who hold them; fewer than this show as many
 RECEIVING_FOLDERS: Final = 64  # remembered, to be looked through for parts; the one used longest ago goes
 STALE_PART_S: Final = 86_400.0  # part files are removed by lock; by age only where a file system has no locks
 

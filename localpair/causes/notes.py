@@ -116,7 +116,7 @@ def _proxied(view: View) -> Looked:
 
 def _another_key(view: View) -> Looked:
     for one in dials(view.here):
-        if one.flaw is Flaw.OTHER_KEY:
+        if one.flaw in (Flaw.OTHER_KEY, Flaw.LATER_RUN):
             told = f"a localpair at {one.address} has another key than the offer promises"
             yield RunNote.ANOTHER_KEY, Place.BETWEEN, told
             return

@@ -80,8 +80,17 @@ def same_role(view: View) -> Iterator[Conclusion]:
 
 
 def other_key(view: View) -> Iterator[Conclusion]:
-    """A localpair with another key answers where the offer's should: the issuer's next run, or another device."""
+    """A localpair with another key answers where the offer's should: the issuer's next run, or another device. The
+    issuer's own knows its earlier offers; one that did not write them down, or made others since, may not.
+    """
     here = view.here
+    later = [one for one in dials(here) if one.flaw is Flaw.LATER_RUN]
+    if later:
+        evidence = (
+            f"the localpair at {later[0].address} proves that it made this offer, and shows another one now"
+        )
+        yield certain(Cause.STALE_OFFER, Place.THERE, evidence)
+        return
     met = [one for one in dials(here) if one.flaw is Flaw.OTHER_KEY]
     if not met or heard(here) or _goes_beyond(here, met):
         return
@@ -91,7 +100,7 @@ def other_key(view: View) -> Iterator[Conclusion]:
     if issuer is not None and issuer.links and issuer.role is RunRole.HOST and place in own_addresses(issuer):
         yield certain(Cause.STALE_OFFER, Place.THERE, evidence, f"{place} is the address of {view.peer}")
         return
-    yield likely((Cause.STALE_OFFER, Cause.WRONG_IDENTITY), Place.THERE, evidence, subject=str(place))
+    yield likely((Cause.WRONG_IDENTITY, Cause.STALE_OFFER), Place.THERE, evidence, subject=str(place))
 
 
 def _goes_beyond(facts: RunFacts, met: list[AttemptFacts]) -> bool:

@@ -134,6 +134,7 @@ _STEPS: Final[Mapping[tuple[Cause, Cause], str]] = {
     (Cause.HOST_ENDED, Cause.FIREWALL_INBOUND): (
         "see whether the other device is still running `localpair listen`: if it is, its firewall refuses calls"
     ),
+    (Cause.WRONG_IDENTITY, Cause.STALE_OFFER): "read the offer that the device that you mean shows now",
     (Cause.FORGOTTEN_OR_REVOKED, Cause.WRONG_IDENTITY): (
         "see whether the other device runs `localpair listen` and still knows this one (`localpair devices` there); if "
         "it does not, pair again; else its address has gone to another device"
@@ -142,7 +143,6 @@ _STEPS: Final[Mapping[tuple[Cause, Cause], str]] = {
         "see whether the other device still shows an offer: if it does not, host again there; if it does, its firewall "
         "refuses calls"
     ),
-    (Cause.STALE_OFFER, Cause.WRONG_IDENTITY): "read the offer that the device that you mean shows now",
     (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN): (
         "allow {ports} in the firewall of both devices; if that does not help, the network itself filters: use a "
         "hotspot or a cable"

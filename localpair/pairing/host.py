@@ -132,6 +132,7 @@ class Hosting(Pairing):
             fit_label(settings.name) if settings.announce_name else "",
             settings.gives, settings.takes, port=settings.port, run=run,
             silent=settings.flow == "pre",  # until there is an offer
+            earlier_offers=tuple(await asyncio.to_thread(self._store.earlier_offers)),
         )  # fmt: skip
         self._keep_quiet()
         agent = self._new_agent(wanted)
@@ -196,7 +197,8 @@ class Hosting(Pairing):
         while True:
             # From COMMIT on its device may have to come again, with the secret that it has.
             if not self._agreement.committed():
-                self._issue(agent, self._works_for(limit))
+                secret = self._issue(agent, self._works_for(limit))
+                await asyncio.to_thread(self._store.note_offer, secret.mark_key)
             self._renew.clear()
             try:
                 async with asyncio.timeout(self._settings.lifetime):
@@ -211,14 +213,14 @@ class Hosting(Pairing):
         left = self._settings.lifetime if ends is None else ends - asyncio.get_running_loop().time()
         return min(self._settings.lifetime, self._settings.timeout or math.inf, math.ceil(max(0.0, left)))
 
-    def _issue(self, agent: Agent, works_for: float) -> None:
+    def _issue(self, agent: Agent, works_for: float) -> SharedSecret:
         secret = random_bytes(SECRET_BYTES)
         self._keyring.retire(OFFER)
         if self._shown is not None:
             self._void.append(self._shown)
-        self._shown = SharedSecret(secret, Purpose.OFFER, Role.ISSUER)
+        shown = self._shown = SharedSecret(secret, Purpose.OFFER, Role.ISSUER)
         self._answers.clear()
-        self._keyring.put(OFFER, self._shown)
+        self._keyring.put(OFFER, shown)
         agent.resume_announcing()
         offer = Offer(
             key_hash=agent.key_hash,
@@ -237,6 +239,7 @@ class Hosting(Pairing):
         self._issued += 1
         self._issued_at = asyncio.get_running_loop().time()
         self._emit(OfferIssued(offer.text, works_for))
+        return shown
 
     def _offered(self, agent: Agent) -> tuple[OfferedAddress, ...]:
         if self._settings.offer_addresses == "none":

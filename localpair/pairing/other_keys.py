@@ -1,4 +1,6 @@
-"""When a search is given up since no offered address leads to the offer's issuer, and another key answers there."""
+"""When a search is given up: no offered address leads to the offer's issuer, and another key answers there, or the
+issuer's own later run.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,12 @@ class OtherKeys:
 
     def is_over(self, attempts: Iterable[Attempt], not_called: Collection[IPAddress], now: float) -> bool:
         """Whether each offered address has answered with another key or not at all, at least one with a key, and
-        OTHER_KEY_S have gone by since the last of them. ``not_called`` are those that this side does not dial.
+        OTHER_KEY_S have gone by since the last of them; or whether a later run of the issuer has answered, which its
+        earlier secret shows. ``not_called`` are those that this side does not dial.
         """
+        attempts = list(attempts)
+        if any(one.flaw is Flaw.LATER_RUN for one in attempts):
+            return True
         answers: dict[IPAddress, set[Flaw | None]] = {}
         for attempt in attempts:
             if not attempt.candidate.dial_from:

@@ -13,6 +13,7 @@ from localpair.labels import better_label, clean_label
 from localpair.marks import raised
 from localpair.trust.file import DeviceRecord, DeviceState, Document, TrustFile, remembered
 from localpair.trust.folders import known_folders, note_folder
+from localpair.trust.offers import earlier_offers, note_offer
 from localpair.trust.state_folder import (
     create_private,
     locked,
@@ -99,6 +100,14 @@ class TrustStore:
     def note_folder(self, folder: Path) -> None:
         """This device receives into ``folder`` now."""
         note_folder(self.folder, folder)
+
+    def earlier_offers(self) -> list[bytes]:
+        """The mark keys of this device's latest offers, the latest first."""
+        return earlier_offers(self.folder)
+
+    def note_offer(self, mark_key: bytes) -> None:
+        """This device shows an offer with this mark key now."""
+        note_offer(self.folder, mark_key)
 
     @property
     def generation(self) -> int:

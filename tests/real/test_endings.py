@@ -104,8 +104,21 @@ def test_an_old_offer_ends_within_seconds_and_the_host_says_who_came(tmp_path: P
         assert time.monotonic() - began < 8.0
         hosting.wait("call", lambda event: event["reach"] == "stranger", limit_s=5)
         hosting.interrupt()
-    assert (reason, causes, code) == ("unreachable", [["stale-offer", "wrong-identity"]], 3)
-    assert "error: most likely" in joining.talk
+    assert (reason, causes, code) == ("unreachable", [["stale-offer"]], 3)
+    assert "error: this offer is old" in joining.talk
+
+
+def test_another_device_at_the_offered_address_is_told_from_an_old_offer(tmp_path: Path) -> None:
+    with lan(2) as network:
+        host, join = homes(network, tmp_path)
+        earlier = host.host()
+        old = earlier.wait("offer")["offer"]
+        earlier.interrupt()
+        hosting = Home(network.host(0), tmp_path / "another").host()
+        hosting.wait("offer")
+        reason, causes, code = how_it_ended(join.join(old, "--timeout", "60"))
+        hosting.interrupt()
+    assert (reason, causes, code) == ("unreachable", [["wrong-identity", "stale-offer"]], 3)
 
 
 def test_another_device_at_one_offered_address_does_not_end_the_search_for_the_issuer(tmp_path: Path) -> None:

@@ -232,6 +232,7 @@ CASES = [
     ),
     Case("another key", Cause.STALE_OFFER, _met(Flaw.OTHER_KEY, Phase.PIN)),
     Case("another key of the same host", Cause.STALE_OFFER, _met(Flaw.OTHER_KEY, Phase.PIN), host(), True),
+    Case("the issuer's later run", Cause.STALE_OFFER, _met(Flaw.LATER_RUN, Phase.PIN), None, True),
     Case("somebody else's key", Cause.WRONG_IDENTITY, _met(Flaw.OTHER_KEY, Phase.PIN)),
     Case("a login page", Cause.INTERCEPTED, _met(Flaw.NO_LOCALPAIR, Phase.PREAMBLE), None, True),
     Case("a silent proxy", Cause.INTERCEPTED, _met(Flaw.NONE, Phase.PREAMBLE, "ETIMEDOUT")),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 import ssl
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,14 +41,63 @@ def test_the_pin_of_a_certificate_is_checked() -> None:
     assert refused.value.reason is Refusal.WRONG_KEY
 
 
+def test_a_later_run_of_the_issuer_is_known_to_whoever_holds_an_earlier_offer() -> None:
+    earlier = [SharedSecret(bytes([number] * 16), Purpose.OFFER, Role.ISSUER) for number in range(10)]
+    later = SessionCertificate.generate([one.mark_key for one in earlier])
+    again = SessionCertificate.generate([earlier[0].mark_key])
+    reasons = []
+    for number in range(10):
+        held = SharedSecret(bytes([number] * 16), Purpose.OFFER, Role.JOINER)
+        for certificate in (later, again):
+            with pytest.raises(RefusedError) as refused:
+                check_pin(certificate.der, bytes(16), held)
+            reasons.append(refused.value.reason)
+    old, other = Refusal.EXPIRED, Refusal.WRONG_KEY
+    assert reasons == [old, old, *[old, other] * 7, *[other, other] * 2], "the latest eight are named"
+    check_pin(later.der, later.key_hash, SharedSecret(bytes(16), Purpose.OFFER, Role.JOINER))
+
+
+def test_certificates_look_alike_however_many_offers_they_name() -> None:
+    few, many = [
+        SessionCertificate.generate([bytes([number] * 32) for number in range(count)]) for count in (0, 8)
+    ]
+    assert abs(len(few.der) - len(many.der)) <= 4, "but for the signature, whose numbers vary in length"
+    for number in range(8):
+        mark = hmac.digest(bytes([number] * 32), many.key_hash, "sha256")[:16]
+        assert many.der.count(mark) == 1
+        assert mark not in few.der
+
+
+def test_a_certificate_without_marks_or_with_broken_ones_is_another_key() -> None:
+    held = SharedSecret(bytes(16), Purpose.OFFER, Role.JOINER)
+    whole = x509.load_der_x509_certificate(SessionCertificate.generate([held.mark_key]).der)
+    (extension,) = whole.extensions
+    assert isinstance(extension.value, x509.UnrecognizedExtension)
+    key = ec.generate_private_key(ec.SECP256R1())
+    for value in (b"", b"\0" * 15, extension.value.value, None):
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(whole.subject)
+            .issuer_name(whole.issuer)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(whole.not_valid_before_utc)
+            .not_valid_after(whole.not_valid_after_utc)
+        )
+        if value is not None:
+            builder = builder.add_extension(x509.UnrecognizedExtension(extension.oid, value), critical=False)
+        der = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+        with pytest.raises(RefusedError) as refused:
+            check_pin(der, bytes(16), held)
+        assert refused.value.reason is Refusal.WRONG_KEY
+
+
 def test_garbage_is_no_certificate() -> None:
     with pytest.raises(WireError):
         key_hash_of(b"garbage")
 
 
 def test_a_certificate_never_expires() -> None:
-    from cryptography import x509
-
     certificate = x509.load_der_x509_certificate(SessionCertificate.generate().der)
     assert certificate.not_valid_before_utc.year == 1970
     assert certificate.not_valid_after_utc.year == 9999
@@ -185,8 +239,6 @@ def test_device_keys_of_low_order_are_refused_in_every_spelling() -> None:
 
 
 def test_a_signature_of_the_neutral_key_is_one_that_the_library_takes_and_we_do_not() -> None:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     neutral, zero = (1).to_bytes(32, "little"), bytes(32)
     Ed25519PublicKey.from_public_bytes(neutral).verify(neutral + zero, b"whatever")
     with pytest.raises(RefusedError):

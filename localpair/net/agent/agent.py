@@ -75,7 +75,7 @@ class Agent:
     ) -> None:
         self.wanted, self.keyring, self.clock = wanted, keyring, clock
         self.instance = random_bytes(INSTANCE_BYTES)
-        self._certificate = SessionCertificate.generate()
+        self._certificate = SessionCertificate.generate(wanted.earlier_offers)
         self._sockets = sockets = open_sockets(wanted.port, prefer=wanted.prefer_port, apart=wanted.looks)
         self.tcp_port, self.udp_port, self.dial_port = sockets.tcp_port, sockets.udp_port, sockets.dial_port
         self.verified: asyncio.Queue[PeerConnection] = asyncio.Queue()

@@ -24,10 +24,11 @@ _FLAWS: tuple[tuple[type[BaseException], Flaw], ...] = (
     (PeerEndedError, Flaw.REFUSED),
     (LocalpairError, Flaw.PROTOCOL),
 )
+_KEYS = {Refusal.WRONG_KEY: Flaw.OTHER_KEY, Refusal.EXPIRED: Flaw.LATER_RUN}
 
 
 def flaw_of(error: BaseException, phase: Phase) -> Flaw:
     """The flaw behind an error that ended a connection in this phase; none for errors of the system."""
-    if phase is Phase.PIN and isinstance(error, RefusedError) and error.reason is Refusal.WRONG_KEY:
-        return Flaw.OTHER_KEY
+    if phase is Phase.PIN and isinstance(error, RefusedError) and error.reason in _KEYS:
+        return _KEYS[error.reason]
     return next((flaw for cls, flaw in _FLAWS if isinstance(error, cls)), Flaw.NONE)

@@ -77,7 +77,8 @@ class PeerVerifier:
         wanted = self._wanted
         pin = self.pin if wanted.role is Role.JOINER else None
         if pin is not None:
-            check_pin(stream.certificate, pin)
+            meant = None if secret is None or secret not in self._keyring else self._keyring[secret]
+            check_pin(stream.certificate, pin, meant)
         stream.set_limit(FRAME_PREAUTH_BYTES)
         local = LocalSide(
             wanted.role, wanted.identity, wanted.label or general_name(), self._instance, random_bytes(NONCE_BYTES),

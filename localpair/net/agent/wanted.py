@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from localpair.keys import DeviceIdentity, Role
 from localpair.wire.beacon import Part
@@ -15,8 +15,9 @@ class Wanted:
     ``secret`` names the secret that a joiner means; ``pin`` is the issuer's key hash where the offer gave one.
     ``label`` is what a peer is told that has proven the secret, a general name where it is empty; ``announced`` is
     the name that beacons carry, empty by default; ``silent``: none is sent before ``Agent.resume_announcing``. ``run``
-    is higher than in every earlier run of this device. ``looks``: it looks around and pairs with nobody. Its sockets
-    keep away from the ports of runs that pair, and a connection ends once the peer's key was seen.
+    is higher than in every earlier run of this device. ``earlier_offers`` are the mark keys of
+    the offers of this device's earlier runs. ``looks``: it looks around and pairs with nobody. Its sockets keep away
+    from the ports of runs that pair, and a connection ends once the peer's key was seen.
     """
 
     role: Role
@@ -33,3 +34,4 @@ class Wanted:
     run: int = 0
     silent: bool = False
     looks: bool = False
+    earlier_offers: tuple[bytes, ...] = field(default=(), repr=False)

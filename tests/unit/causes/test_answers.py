@@ -67,6 +67,7 @@ def test_a_host_that_was_heard_within_three_beats_has_not_gone(last_s: int, is_g
         (Flaw.SAME_ROLE, Cause.SAME_ROLE),
         (Flaw.NO_LOCALPAIR, Cause.INTERCEPTED),
         (Flaw.OTHER_KEY, Cause.STALE_OFFER),
+        (Flaw.OTHER_KEY, Cause.WRONG_IDENTITY),
     ],
 )
 def test_whoever_else_answers_is_no_cause_where_the_peer_is_heard(flaw: Flaw, cause: Cause) -> None:

@@ -38,6 +38,11 @@ def test_it_ends_so_long_after_the_last_answer_and_not_before() -> None:
     assert keys.is_over(dials, (), 10.0 + OTHER_KEY_S)
 
 
+def test_a_later_run_of_the_issuer_ends_the_search_at_once() -> None:
+    keys = OtherKeys([ONE, OTHER])
+    assert keys.is_over([dial(ONE, Phase.PIN, flaw=Flaw.LATER_RUN)], (), 0.1)
+
+
 @pytest.mark.parametrize(
     "hope",
     [
