@@ -28,7 +28,8 @@ from localpair.protocol.facts_talk import FactsTalk
 from localpair.wire.beacon import NO_TOKEN, FactsPart, Part
 from run_facts import dropping_host, host, joiner
 
-PEER = Counterpart(b"instance", "offer", ip_address("192.168.77.20"), 46820, 2)
+PLACE = ip_address("192.168.77.20")
+PEER = Counterpart(b"instance", "offer", PLACE, 46820, 2, frozenset({PLACE}))
 TOKEN = b"question"
 
 
@@ -42,6 +43,7 @@ class Radio:
     told: list[tuple[str, Any, FactsPart]] = field(default_factory=list)
     flushed: int = 0
     on_tell: Callable[[FactsPart], None] = lambda _: None
+    keyring: tuple[str, ...] = ("offer",)
 
     @property
     def discovery(self) -> Radio:
@@ -235,7 +237,7 @@ def test_whoever_asks_without_end_is_not_answered_without_end() -> None:
 
 def test_many_peers_are_remembered_up_to_a_bound() -> None:
     crowd = [
-        Counterpart(number.to_bytes(8, "big"), "offer", ip_address("10.0.0.9"), 46820, 0)
+        Counterpart(number.to_bytes(8, "big"), "offer", ip_address("10.0.0.9"), 46820, 0, frozenset())
         for number in range(3 * PEERS)
     ]
     side = Side(radio=Radio(crowd))
