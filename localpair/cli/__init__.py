@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from localpair.cli.api import Api
-    from localpair.cli.options import Command
+    from localpair.cli.command import Command
 
 __all__ = ["main"]
 

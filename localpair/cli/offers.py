@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localpair.cli.context import Context
-    from localpair.cli.options import Diagnose, Join
+    from localpair.cli.options.diagnose import Diagnose
+    from localpair.cli.options.join import Join
     from localpair.cli.terminal.keyboard import Keyboard
 
 VARIABLE: Final = "LOCALPAIR_OFFER"

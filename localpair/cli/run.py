@@ -8,12 +8,11 @@ import logging
 import os
 import sys
 import traceback
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
 
-from localpair.cli import options
 from localpair.cli.api import installed
 from localpair.cli.context import Context
-from localpair.cli.dispatch import dispatch
 from localpair.cli.output.failures import explain
 from localpair.cli.output.output import Output
 from localpair.cli.terminal.keyboard import standard_input
@@ -24,6 +23,7 @@ from localpair.errors import LocalError
 
 if TYPE_CHECKING:
     from localpair.cli.api import Api
+    from localpair.cli.command import Command, RunnerModule
     from localpair.cli.output.results import RunFailure
     from localpair.errors import UsageError
     from localpair.trace import Trace
@@ -37,15 +37,14 @@ def refuse(error: UsageError, *, json: bool) -> int:
     return error.exit_code
 
 
-def execute(command: options.Command, api: Api | None = None, missing: frozenset[str] = frozenset()) -> int:
+def execute(command: Command, api: Api | None = None, missing: frozenset[str] = frozenset()) -> int:
     """Run ``command`` to its end and return the exit code; output ends with exactly one ``done`` or ``failed``.
 
     ``missing`` names the streams that were closed from the start.
     """
     _escape_what_cannot_be_shown()
-    listing = isinstance(command, options.Discover)
-    needed = options.needs_output(command)
-    output = Output(sys.stdout, sys.stderr, json=command.json, listing=listing, needed=needed)
+    needed = command.json or command.needs_output
+    output = Output(sys.stdout, sys.stderr, json=command.json, listing=command.lists_devices, needed=needed)
     if "stdout" in missing:
         output.close()
         if output.lost is not None:
@@ -71,6 +70,11 @@ def execute(command: options.Command, api: Api | None = None, missing: frozenset
     return code
 
 
+def _runner(command: Command) -> RunnerModule:
+    """The module that does it; it is imported for this command only."""
+    return cast("RunnerModule", import_module(f"localpair.cli.commands.{command.runner}"))
+
+
 def _followed_trace() -> Trace | None:
     """The trace where the environment names a file for it. Raises LocalError where that cannot be written."""
     if not os.environ.get("LOCALPAIR_TRACE"):
@@ -82,7 +86,7 @@ def _followed_trace() -> Trace | None:
 
 
 async def _main(
-    command: options.Command, api: Api | None, output: Output, interruption: Interruption, *, sees: bool
+    command: Command, api: Api | None, output: Output, interruption: Interruption, *, sees: bool
 ) -> int:
     """``sees``: a person sees the questions."""
     interruption.attach()
@@ -90,7 +94,7 @@ async def _main(
     failure: RunFailure | None
     try:
         keyboard = standard_input(output.talk, sees=sees)
-        await dispatch(command, Context(api or installed(), output, keyboard))
+        await _runner(command).run(command, Context(api or installed(), output, keyboard))
         failure = output.lost or interruption.failure()  # a report is finished in spite of an interruption
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the last stop of every error
         if debugging():

@@ -9,7 +9,7 @@ from localpair.cli.output import json_fields, results
 if TYPE_CHECKING:
     from localpair.candidate import Candidate
     from localpair.cli.context import Context
-    from localpair.cli.options import Addresses
+    from localpair.cli.options.addresses import Addresses
     from localpair.net.agent.gathering import AddressReport
 
 

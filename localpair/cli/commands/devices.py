@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from localpair.cli.commands import parts
 from localpair.cli.files import prepare_folder
-from localpair.cli.options import RuleOptions
+from localpair.cli.options.devices import RuleOptions
 from localpair.cli.output import results
 from localpair.cli.terminal.screen import rule_words
 from localpair.cli.terminal.text import printable
@@ -15,7 +15,7 @@ from localpair.rules import NO_RULE
 
 if TYPE_CHECKING:
     from localpair.cli.context import Context
-    from localpair.cli.options import Devices
+    from localpair.cli.options.devices import Devices
     from localpair.trust.store import DeviceRecord, TrustStore
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from localpair.causes.vocabulary import RunVerdict
     from localpair.cli.context import Context
-    from localpair.cli.options import Diagnose
+    from localpair.cli.options.diagnose import Diagnose
     from localpair.diagnosis.record import Finding, Report
 
 

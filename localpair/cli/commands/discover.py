@@ -10,7 +10,7 @@ from localpair.events import PeerFound, SealedHeard
 
 if TYPE_CHECKING:
     from localpair.cli.context import Context
-    from localpair.cli.options import Discover
+    from localpair.cli.options.discover import Discover
 
 
 async def run(command: Discover, context: Context) -> None:

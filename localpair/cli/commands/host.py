@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localpair.cli.context import Context
-    from localpair.cli.options import Host, PairOptions
+    from localpair.cli.options.host import Host
+    from localpair.cli.options.pairing import PairOptions
     from localpair.cli.output.output import Output
     from localpair.events import OfferIssued
     from localpair.pairing.host import Hosting
@@ -83,7 +84,7 @@ def settings(options: PairOptions, context: Context) -> Settings:
         gives=bool(options.send),
         takes=options.receive is not None,
         announce_name=bool(options.name) and options.flow == "post",
-        attended=not options.json and sys.stdout.isatty(),
+        attended=not context.output.json and sys.stdout.isatty(),
     )
 
 

@@ -12,7 +12,7 @@ from localpair.cli.terminal.qr_output import Codes
 
 if TYPE_CHECKING:
     from localpair.cli.context import Context
-    from localpair.cli.options import Join
+    from localpair.cli.options.join import Join
     from localpair.cli.output.output import Output
     from localpair.events import AnswerIssued
     from localpair.wire.offer import Offer

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from localpair.cli.context import Context
-    from localpair.cli.options import Listen
+    from localpair.cli.options.listen import Listen
     from localpair.cli.output.output import Output
     from localpair.pairing.listen import Listening
     from localpair.session import Session

@@ -20,7 +20,7 @@ from localpair.limits import FACTS_BYTES
 if TYPE_CHECKING:
     from localpair.causes.facts import RunFacts
     from localpair.cli.context import Context
-    from localpair.cli.options import Diagnose
+    from localpair.cli.options.diagnose import Diagnose
 
 _WHOSE: Final = ("this device", "the other device")
 _FILE_BYTES: Final = 4 * FACTS_BYTES  # a whole diagnosis, or the events of a run, with the facts in it

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localpair.cli.context import Context
-    from localpair.cli.options import Devices
+    from localpair.cli.options.devices import Devices
     from localpair.transfer.housekeeping import KeptPart
     from localpair.trust.store import DeviceRecord, TrustStore
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from localpair.cli.context import Context
-    from localpair.cli.options import Send
+    from localpair.cli.options.send import Send
     from localpair.cli.output.output import Output
     from localpair.selection import PlannedEntry
 

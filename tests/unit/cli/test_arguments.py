@@ -9,21 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli_fakes import TYPICAL
-from localpair.cli import helptexts, main
-from localpair.cli.arguments import parse
-from localpair.cli.options import (
-    Addresses,
-    Command,
-    Devices,
-    Diagnose,
-    Discover,
-    Host,
-    Join,
-    Listen,
-    PairOptions,
-    RuleOptions,
-    Send,
-)
+from localpair.cli import main
+from localpair.cli.arguments import COMMANDS, parse
+from localpair.cli.command import Command
+from localpair.cli.options.addresses import Addresses
+from localpair.cli.options.devices import Devices, RuleOptions
+from localpair.cli.options.diagnose import Diagnose
+from localpair.cli.options.discover import Discover
+from localpair.cli.options.host import Host
+from localpair.cli.options.join import Join
+from localpair.cli.options.listen import Listen
+from localpair.cli.options.pairing import PairOptions
+from localpair.cli.options.send import Send
 from localpair.errors import UsageError
 from localpair.rules import Acceptance
 from localpair.selection import Links, Selection
@@ -40,7 +37,6 @@ _ALL_OPTIONS = PairOptions(
     receive=Path("d"),
     qr="offer.svg",
     yes=True,
-    json=True,
 )
 
 
@@ -48,13 +44,13 @@ _ALL_OPTIONS = PairOptions(
     ("words", "command"),
     [
         ("host", Host(PairOptions())),
-        (f"host {_ALL} --qr offer.svg --yes --json", Host(_ALL_OPTIONS)),
+        (f"host {_ALL} --qr offer.svg --yes --json", Host(_ALL_OPTIONS, json=True)),
         ("host --qr none", Host(PairOptions(qr="none"))),
         ("host --qr terminal", Host(PairOptions(qr="terminal"))),
         ("join", Join(PairOptions())),
-        (f"join {_ALL} --qr offer.svg --yes --json", Join(_ALL_OPTIONS)),
-        ("join - --json", Join(PairOptions(json=True), stdin=True)),
-        ("join --json -", Join(PairOptions(json=True), stdin=True)),
+        (f"join {_ALL} --qr offer.svg --yes --json", Join(_ALL_OPTIONS, json=True)),
+        ("join - --json", Join(PairOptions(), stdin=True, json=True)),
+        ("join --json -", Join(PairOptions(), stdin=True, json=True)),
         ("join --image p.png --flow post", Join(PairOptions(flow="post"), image=Path("p.png"))),
         ("discover", Discover(6.5)),
         ("discover --timeout 1 --json", Discover(1.0, json=True)),
@@ -204,7 +200,7 @@ def test_help_names_every_option_of_the_interface(capsys: pytest.CaptureFixture[
     assert all(f"    {name}" in commands for name in names.split())
 
 
-@pytest.mark.parametrize("command", ["", *helptexts.COMMANDS])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_the_help_fits_a_narrow_terminal(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

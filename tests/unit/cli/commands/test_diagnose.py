@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli_fakes import TYPICAL, Api
-from localpair.cli import main, options
+from localpair.cli import main
+from localpair.cli.options.diagnose import Diagnose
 from localpair.cli.run import execute
 from localpair.diagnosis.record import Finding, Report, Status
 from localpair.wire.offer import Offer
@@ -22,7 +23,7 @@ def test_a_full_disk_costs_the_copy_and_not_the_report(
     json: bool, api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.report, api.findings = REPORT, list(REPORT.findings)
-    assert execute(options.Diagnose(1.0, Path("/dev/full"), json), api) == 1
+    assert execute(Diagnose(1.0, Path("/dev/full"), json=json), api) == 1
     said = capsys.readouterr()
     assert "all is well" in said.out
     assert "No space left on device" in said.err
@@ -32,7 +33,7 @@ def test_an_interruption_still_writes_the_copy(
     api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.report = Report("id", "1", "2030-01-01", 5.0, REPORT.findings, interrupted=True)
-    assert execute(options.Diagnose(1.0, tmp_path / "r.json"), api) == 0
+    assert execute(Diagnose(1.0, tmp_path / "r.json"), api) == 0
     assert '"interrupted": true' in (tmp_path / "r.json").read_text()
     capsys.readouterr()
 

@@ -15,15 +15,15 @@ from cli_fakes import Api
 from localpair.causes.codec import to_dict
 from localpair.causes.facts import Ending
 from localpair.causes.report_code import code_of
-from localpair.cli import options
+from localpair.cli.options.diagnose import Diagnose
 from localpair.cli.run import execute
 from run_facts import dropping_host, host, joiner, link, silent_joiner, stuck_joiner
 
 MINE, THEIRS = code_of(dropping_host()), code_of(stuck_joiner())
 
 
-def merge(*reports: str, json: bool = False) -> options.Diagnose:
-    return options.Diagnose(1.0, merge=reports, json=json)
+def merge(*reports: str, json: bool = False) -> Diagnose:
+    return Diagnose(1.0, merge=reports, json=json)
 
 
 def event(out: str) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""``localpair join``: its options. What it does is in `localpair.cli.commands.join`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from localpair.cli.command import Command
+from localpair.cli.options import pairing, shared
+from localpair.limits import ATTEMPT_S
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from pathlib import Path
+
+    from localpair.cli.options.pairing import PairOptions
+
+HELP: Final = """\
+Reads the offer that the other device shows and pairs with it. It is pasted at
+the prompt, piped in with `-`, taken from a picture with --image, or from the
+variable LOCALPAIR_OFFER; never from the command line, which other users can
+read. Where only the other device can open connections, a code is shown to be
+typed there.
+
+examples:
+  localpair join --receive ~/Downloads    asks for the offer
+  localpair join --image photo.jpg        reads the QR code in a picture
+  pbpaste | localpair join -              reads standard input
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Command):
+    """Read an offer and go there."""
+
+    options: PairOptions
+    stdin: bool = False
+    image: Path | None = None
+
+    @property
+    def needs_output(self) -> bool:
+        """Whether it pairs shows in what comes of it."""
+        return False
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Declare the options."""
+    shared.add_stdin(parser)
+    shared.add_image(parser)
+    pairing.add_options(
+        parser, f"{ATTEMPT_S:.0f}; as long as the offer lives where a person is shown an answer code"
+    )
+    pairing.add_offer_options(parser, are_shown=False)
+
+
+def build(given: Namespace) -> Join:
+    """The command with the options that were given. Raises UsageError for what does not go together."""
+    hint = "Run `localpair join` and paste the offer, or pipe it to `localpair join -`."
+    stdin = shared.reads_stdin(given, hint)
+    return Join(pairing.build(given), stdin, given.image, json=given.json)

@@ -1,0 +1,73 @@
+"""``localpair send``: its options. What it does is in `localpair.cli.commands.send`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from localpair.cli.command import Command
+from localpair.cli.options import shared
+from localpair.limits import ATTEMPT_S
+from localpair.selection import EVERYTHING, Selection
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+HELP: Final = """\
+Finds a paired device again, wherever it is on the network now, and sends it
+files and folders. It must run `localpair listen`.
+
+examples:
+  localpair send kitchen report.pdf photos/
+  localpair send kitchen project --exclude .git --exclude '*.o'
+  localpair send kitchen project --dry-run     shows what that would send
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Command):
+    """Find a paired device again and send to it. ``timeout`` in seconds.
+
+    With ``dry_run`` nobody is called: what would be sent is shown.
+    """
+
+    device: str
+    paths: tuple[Path, ...]
+    timeout: float
+    port: int = 0
+    selection: Selection = EVERYTHING
+    dry_run: bool = False
+
+    @property
+    def needs_output(self) -> bool:
+        """What would be sent is shown there."""
+        return self.dry_run
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("device", metavar="DEVICE", help="its name, its id, or the beginning of its id")
+    parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a file or folder")
+    shared.add_selection(parser)
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only show what would be sent, left out and renamed; no device is called",
+    )
+    shared.add_port(parser)
+    shared.add_timeout(parser, ATTEMPT_S)
+    shared.add_json(parser)
+
+
+def build(given: Namespace) -> Send:
+    """The command with the options that were given. Raises UsageError for a pattern that is none."""
+    return Send(
+        given.device,
+        tuple(given.paths),
+        given.timeout,
+        given.port,
+        shared.selection(given),
+        given.dry_run,
+        json=given.json,
+    )
