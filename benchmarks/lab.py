@@ -32,7 +32,7 @@ from localpair_lab.engines.registry import ALL, kinds, make_engine
 from localpair_lab.errors import LabError
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell, all_cells, planned
-from localpair_lab.model.markers import MARKERS
+from localpair_lab.model.words.markers import MARKERS
 from localpair_lab.run.runner import RunOptions, run_cell
 from measuring import Figure, Report, parser, progress, undisturbed
 

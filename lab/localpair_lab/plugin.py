@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from localpair_lab.engines import registry
-from localpair_lab.model.markers import MARKERS
+from localpair_lab.model.words.markers import MARKERS
 from localpair_lab.numbers import part, positive
 from localpair_lab.paths import ARTIFACTS, OWN, PRODUCT_HELP
 

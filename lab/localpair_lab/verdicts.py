@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from localpair_lab.model.verdicts import Verdict
+from localpair_lab.model.words.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)

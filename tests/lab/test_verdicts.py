@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
-from localpair_lab.model.verdicts import Verdict
+from localpair_lab.model.words.verdicts import Verdict
 from localpair_lab.oracle.packet import filtered, is_answered
 from localpair_lab.verdicts import VERDICTS
 

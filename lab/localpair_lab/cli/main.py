@@ -14,7 +14,7 @@ from localpair_lab.cli.output import complain, talk
 from localpair_lab.engines import registry
 from localpair_lab.errors import LabError
 from localpair_lab.loading.problems import ScenarioError
-from localpair_lab.model.markers import MARKERS
+from localpair_lab.model.words.markers import MARKERS
 from localpair_lab.numbers import natural, positive
 from localpair_lab.paths import OWN, PRODUCT_HELP
 

@@ -10,7 +10,7 @@ from localpair_lab.judge.packets import CapturedPacket, read_node
 from localpair_lab.judge.verdict import Failure
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.expectations import Expect, FileWanted, PacketsHeard, Times
-from localpair_lab.model.phrases import matched
+from localpair_lab.model.words.phrases import matched
 from localpair_lab.timeline import TIME_COLUMNS, ActionRecord, Record, SaidLine, last_lines
 
 EVIDENCE_LINES = 8

@@ -12,11 +12,11 @@ from localpair_lab.loading.validate_programs import check_expected_files, check_
 from localpair_lab.model.actions import Act
 from localpair_lab.model.events import Move, Renumber
 from localpair_lab.model.interface_names import named_interfaces, speaks_ipv6
-from localpair_lab.model.markers import MARKERS
 from localpair_lab.model.moments import ACTION_EVENTS, Moment
 from localpair_lab.model.programs import ProgramAct
 from localpair_lab.model.scenario import Scenario
-from localpair_lab.model.variables import unfit
+from localpair_lab.model.words.markers import MARKERS
+from localpair_lab.model.words.variables import unfit
 
 
 def check(scenario: Scenario) -> Iterator[Conflict]:

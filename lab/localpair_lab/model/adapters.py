@@ -15,9 +15,9 @@ from typing import Annotated, Final, Literal, TypeAlias, get_args
 from pydantic import Field, StringConstraints
 
 from localpair_lab.model.common import Many, Model, Text
-from localpair_lab.model.phrases import Phrase
 from localpair_lab.model.programs import GivenFile, NeededProgram, ReadyWhen
 from localpair_lab.model.values import Duration, Flag, ImageName
+from localpair_lab.model.words.phrases import Phrase
 
 Verb: TypeAlias = Literal["host", "join", "discover", "addresses", "diagnose", "send", "listen", "devices"]
 Value: TypeAlias = Literal[

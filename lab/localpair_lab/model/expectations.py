@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from localpair_lab.model.causes import AnyName, CauseName, NoteName
 from localpair_lab.model.common import Many, Model, Packets, Port, Text
-from localpair_lab.model.phrases import Phrase
 from localpair_lab.model.values import Address, Count, Duration, FileName, Name
+from localpair_lab.model.words.causes import AnyName, CauseName, NoteName
+from localpair_lab.model.words.phrases import Phrase
 
 
 class PathWanted(Model):

@@ -24,8 +24,8 @@ from localpair_lab.model.values import (
     Sysctl,
     Target,
 )
-from localpair_lab.model.variables import Variable
-from localpair_lab.model.verdicts import Verdict
+from localpair_lab.model.words.variables import Variable
+from localpair_lab.model.words.verdicts import Verdict
 
 
 class NetworkInterface(Model):

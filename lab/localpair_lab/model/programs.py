@@ -9,9 +9,9 @@ from pydantic import Field, StringConstraints, field_validator
 
 from localpair_lab.model.common import Many, Model, Text
 from localpair_lab.model.moments import Moment
-from localpair_lab.model.phrases import Phrase
 from localpair_lab.model.values import Count, Duration, FileName, Flag, Name, PackageName, Size
-from localpair_lab.model.variables import Variable
+from localpair_lab.model.words.phrases import Phrase
+from localpair_lab.model.words.variables import Variable
 
 
 class Stop(Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from localpair_lab.model.verdicts import Verdict
+from localpair_lab.model.words.verdicts import Verdict
 from localpair_lab.oracle.parsed import ip_address, ip_network
 from localpair_lab.plan.topology import Cast, Chain, Family, Match, Node, Protocol, State
 from localpair_lab.verdicts import VERDICTS

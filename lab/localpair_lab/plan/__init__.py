@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localpair_lab.model.verdicts import Verdict
+from localpair_lab.model.words.verdicts import Verdict
 from localpair_lab.plan.actions import Action, SampleFile
 from localpair_lab.plan.capabilities import CAPABILITIES
 from localpair_lab.plan.changes import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from localpair_lab.model.verdicts import Verdict
+from localpair_lab.model.words.verdicts import Verdict
 
 Family: TypeAlias = Literal["", "ipv4", "ipv6"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from localpair_lab.engines.base import OutputLine
-from localpair_lab.model.phrases import matched
+from localpair_lab.model.words.phrases import matched
 from localpair_lab.plan.actions import OutputWords
 
 MOST_CHARACTERS = 16 << 20

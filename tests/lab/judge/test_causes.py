@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 import pytest
 from localpair_lab.judge.causes import causes_beside_a_pair, check_causes
-from localpair_lab.model.causes import CauseName, NoteName
 from localpair_lab.model.expectations import Expect
+from localpair_lab.model.words.causes import CauseName, NoteName
 from localpair_lab.timeline import ActionRecord, SeenEvent
 
 from localpair.causes.vocabulary import Cause, RunNote

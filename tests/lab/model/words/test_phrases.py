@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from localpair_lab.model.phrases import LONGEST_LINE, matched, read_phrase
+from localpair_lab.model.words.phrases import LONGEST_LINE, matched, read_phrase
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The words that a scenario may hold: markers, verdicts, causes, phrases, variables."""
