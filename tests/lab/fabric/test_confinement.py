@@ -9,14 +9,15 @@ import subprocess
 import sys
 
 import pytest
-from localpair_lab.fabric.system import filters
+from localpair_lab.fabric.system.isolation import filters
 
 MACHINE = os.uname().machine
 known = pytest.mark.skipif(filters.program([], MACHINE) is None, reason=f"no filter is known for {MACHINE}")
 
 TRY = """
 import ctypes, json, os, sys
-from localpair_lab.fabric.system import filters, sandbox
+from localpair_lab.fabric.system import sandbox
+from localpair_lab.fabric.system.isolation import filters
 {arm}
 libc = ctypes.CDLL(None, use_errno=True)
 found = []
@@ -81,7 +82,8 @@ def test_the_fabrics_filter_lets_it_make_and_enter_networks_only() -> None:
 
 WORK = """
 import os, subprocess, threading
-from localpair_lab.fabric.system import filters, sandbox
+from localpair_lab.fabric.system import sandbox
+from localpair_lab.fabric.system.isolation import filters
 sandbox.refuse(filters.program({}, os.uname().machine))
 threading.Thread(target=print, args=("x",)).start()
 subprocess.run(["true"], check=True)

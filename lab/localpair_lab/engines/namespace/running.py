@@ -17,7 +17,7 @@ from localpair_lab.engines.network import STEPS_FILE, Wiring, collect, held_node
 from localpair_lab.errors import LabError
 from localpair_lab.fabric.server import init, node_files, prefork
 from localpair_lab.fabric.system import clock
-from localpair_lab.fabric.system.account import Account
+from localpair_lab.fabric.system.isolation.account import Account
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

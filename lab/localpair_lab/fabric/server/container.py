@@ -25,7 +25,8 @@ from typing import Any, Final
 from localpair_lab.fabric.server import admission, features, init
 from localpair_lab.fabric.server.server import Server
 from localpair_lab.fabric.steps import FABRIC
-from localpair_lab.fabric.system import channel, clock, confinement, namespaces, processor
+from localpair_lab.fabric.system import channel, clock, namespaces, processor
+from localpair_lab.fabric.system.isolation import confinement
 from localpair_lab.fabric.traffic import tunnel
 
 PROJECT: Final = "LOCALPAIR_LAB_PROJECT"

@@ -25,9 +25,10 @@ from typing import Any, Final
 
 from localpair_lab.fabric.server import prefork
 from localpair_lab.fabric.server.node_files import HOME, STATE, TEMPORARY, EtcFiles, prepare_node
-from localpair_lab.fabric.system import channel, children, clock, confinement, namespaces, tools
-from localpair_lab.fabric.system.account import Account
+from localpair_lab.fabric.system import channel, children, clock, namespaces, tools
 from localpair_lab.fabric.system.files import open_below
+from localpair_lab.fabric.system.isolation import confinement
+from localpair_lab.fabric.system.isolation.account import Account
 
 _NOT_FOUND: Final = 127
 

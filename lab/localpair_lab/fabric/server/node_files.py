@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from localpair_lab.fabric.system import namespaces
-from localpair_lab.fabric.system.account import Account
+from localpair_lab.fabric.system.isolation.account import Account
 
 ROOT: Final = Path("/run")  # a tmpfs of the node's own; everything that differs between nodes is in it
 STATE: Final = ROOT / "state"
@@ -31,7 +31,7 @@ class EtcFiles:
 def prepare_node(etc_files: EtcFiles, account: Account, root: int) -> None:
     """Move the calling process, alone, into namespaces of its own, made ready for programs of that account.
 
-    They are made of the mount namespace ``root`` (see ``fabric.system.private_root``).
+    They are made of the mount namespace ``root`` (see ``fabric.system.isolation.private_root``).
     """
     namespaces.enter(root, namespaces.NEW_MOUNT)
     kinds = namespaces.NEW_NET | namespaces.NEW_MOUNT | namespaces.NEW_UTS | namespaces.NEW_IPC

@@ -21,8 +21,9 @@ from localpair_lab.fabric.server import features, init
 from localpair_lab.fabric.server.apply import Applier
 from localpair_lab.fabric.server.node_files import EtcFiles
 from localpair_lab.fabric.steps import FABRIC, decode
-from localpair_lab.fabric.system import channel, children, namespaces, private_root, processor
-from localpair_lab.fabric.system.account import Account, accounts
+from localpair_lab.fabric.system import channel, children, namespaces, processor
+from localpair_lab.fabric.system.isolation import private_root
+from localpair_lab.fabric.system.isolation.account import Account, accounts
 from localpair_lab.fabric.system.places import Places
 from localpair_lab.fabric.system.settle import settle
 from localpair_lab.fabric.traffic import canary

@@ -89,8 +89,9 @@ def _carry(master: int) -> None:
 
 
 def _become(words: list[str], command: list[str], parent: int) -> NoReturn:
-    from localpair_lab.fabric.system import confinement, namespaces
-    from localpair_lab.fabric.system.account import Account
+    from localpair_lab.fabric.system import namespaces
+    from localpair_lab.fabric.system.isolation import confinement
+    from localpair_lab.fabric.system.isolation.account import Account
 
     try:
         account = Account.from_words(*words)

@@ -27,7 +27,7 @@ from localpair_lab.engines.namespace.trials import namespaces
 from localpair_lab.engines.network import Wiring
 from localpair_lab.errors import LabError
 from localpair_lab.fabric.system import clock, tools
-from localpair_lab.fabric.system.account import accounts
+from localpair_lab.fabric.system.isolation.account import accounts
 from localpair_lab.judge.packets import read_node
 from localpair_lab.loading.cases import planned
 

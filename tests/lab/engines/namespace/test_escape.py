@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from localpair_lab.engines.namespace.engine import NamespaceEngine
-from localpair_lab.fabric.system.account import accounts
+from localpair_lab.fabric.system.isolation.account import accounts
 
 import lab_plans as plans
 import places

@@ -9,12 +9,13 @@ import os
 import resource
 from typing import TYPE_CHECKING, Final
 
-from localpair_lab.fabric.system import filters, namespaces, sandbox
+from localpair_lab.fabric.system import namespaces, sandbox
+from localpair_lab.fabric.system.isolation import filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from localpair_lab.fabric.system.account import Account
+    from localpair_lab.fabric.system.isolation.account import Account
 
 # A byte: no program of the machine's is started to look at the crash of a device's, core(5).
 _NO_CORE: Final = 1
