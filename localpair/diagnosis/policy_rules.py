@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from localpair.net.host.linux.policy_rules import PolicyRule, read_rules
 from localpair.net.host.naming import describe
-from localpair.net.host.policy_rules import PolicyRule, read_rules
 
 if TYPE_CHECKING:
     from localpair.diagnosis.evidence import CheckNotes

@@ -24,9 +24,9 @@ from localpair.errors import OfferError, RefusedError, WireError
 from localpair.keys import DeviceIdentity, Role
 from localpair.labels import clean_label
 from localpair.limits import BEACON_BYTES, FRAME_BYTES, LABEL_BYTES, NAME_BYTES, SHOWN_PATH_BYTES, TRUST_BYTES
-from localpair.net.host import netlink
-from localpair.net.host import rtnetlink as rt
-from localpair.net.host.policy_rules import parse_rule
+from localpair.net.host.linux import netlink
+from localpair.net.host.linux import rtnetlink as rt
+from localpair.net.host.linux.policy_rules import parse_rule
 from localpair.protocol import filenames
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.discovery_events import BeaconSource, Carrier

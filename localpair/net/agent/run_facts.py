@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.address import AddressClass, IPAddress, classify
 from localpair.causes.facts import Ending, OfferFacts, RunFacts, RunRole
-from localpair.net.host.counters import CounterReading, read_counters
 from localpair.net.host.firewalls import firewall_kinds
+from localpair.net.host.linux.counters import CounterReading, read_counters
 from localpair.net.host.state import bridge_filter, host_system, read_state
 from localpair.wire.beacon import Part
 

@@ -94,7 +94,7 @@ class InterfaceWatch:
 
     def _subscribe(self) -> None:
         if not self._polling and sys.platform.startswith("linux"):
-            from localpair.net.host import netlink
+            from localpair.net.host.linux import netlink
 
             try:
                 heard = netlink.open_changes()
@@ -108,7 +108,7 @@ class InterfaceWatch:
             self._heard = heard
 
     def _hear(self) -> None:
-        from localpair.net.host import netlink
+        from localpair.net.host.linux import netlink
 
         if self._heard is not None:
             self._deleted |= netlink.drain_changes(self._heard)

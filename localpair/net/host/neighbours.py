@@ -22,7 +22,7 @@ class NeighbourWatch:
 
     def __enter__(self) -> Self:
         if sys.platform.startswith("linux"):
-            from localpair.net.host import netlink
+            from localpair.net.host.linux import netlink
 
             try:
                 heard = netlink.open_changes(netlink.NEIGHBOUR_GROUP)
@@ -65,7 +65,7 @@ class NeighbourWatch:
         self._changed.clear()
 
     def _hear(self) -> None:
-        from localpair.net.host import netlink
+        from localpair.net.host.linux import netlink
 
         if self._heard is not None:
             netlink.drain_changes(self._heard)

@@ -36,7 +36,7 @@ def read_interfaces() -> Interfaces:
 def neighbours() -> tuple[Neighbour, ...]:
     """The hosts that answered on our links lately. Empty where the platform does not tell."""
     if sys.platform.startswith("linux"):
-        from localpair.net.host import netlink
+        from localpair.net.host.linux import netlink
 
         try:
             return netlink.read_neighbours()
@@ -50,7 +50,7 @@ def _readers() -> Sequence[tuple[str, Callable[[], Interfaces]]]:
 
     readers: list[tuple[str, Callable[[], Interfaces]]] = [("portable", portable.read)]
     if sys.platform.startswith("linux"):
-        from localpair.net.host import ioctl, netlink
+        from localpair.net.host.linux import ioctl, netlink
 
         readers = [("netlink", netlink.read), *readers, ("ioctl", ioctl.read)]
     return [*readers, ("routes", portable.read_routes)]

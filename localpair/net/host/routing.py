@@ -57,7 +57,7 @@ def outbound_destinations(interfaces: Interfaces) -> tuple[IPAddress, ...]:
 def _hop(route: Route, interfaces: Interfaces, scope: int) -> tuple[int, IPAddress | None, bool]:
     """Interface index, gateway and whether it stays here; from the source's owner where the kernel is not asked."""
     if sys.platform.startswith("linux"):
-        from localpair.net.host import netlink
+        from localpair.net.host.linux import netlink
 
         try:
             hop = netlink.route_to(route.destination, scope)

@@ -30,8 +30,8 @@ from localpair.visible import escaped
 
 if TYPE_CHECKING:
     from localpair.net.host.interfaces import Interfaces
-    from localpair.net.host.netlink import LinkTables
-    from localpair.net.host.rtnetlink import NeighbourEntry
+    from localpair.net.host.linux.netlink import LinkTables
+    from localpair.net.host.linux.rtnetlink import NeighbourEntry
 
 _SYSTEMS: Final = {"linux": HostSystem.LINUX, "darwin": HostSystem.MACOS, "win32": HostSystem.WINDOWS}
 _NAME_CHARS: Final = 64
@@ -141,7 +141,7 @@ def read_state(interfaces: Interfaces) -> NetworkState:
     """The network of this host as it is now. Never raises."""
     if not sys.platform.startswith("linux"):
         return NetworkState(interfaces)
-    from localpair.net.host import netlink
+    from localpair.net.host.linux import netlink
 
     try:
         return NetworkState(interfaces, netlink.read_tables())

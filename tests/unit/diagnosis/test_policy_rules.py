@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from localpair.diagnosis.policy_rules import rule_facts
-from localpair.net.host.policy_rules import parse_rule
+from localpair.net.host.linux.policy_rules import parse_rule
 
 
 def rule(*attributes: tuple[int, bytes], to: int = 0, flags: int = 0) -> bytes:

@@ -176,7 +176,7 @@ def comparable(found: Interfaces) -> dict[str, tuple[object, ...]]:
 
 @linux
 def test_all_sources_tell_the_same() -> None:
-    from localpair.net.host import ioctl, netlink
+    from localpair.net.host.linux import ioctl, netlink
 
     expected = comparable(netlink.read())
     assert expected
@@ -191,7 +191,7 @@ def test_the_best_source_is_asked_first() -> None:
 
 @linux
 def test_denied_netlink_falls_back_to_the_portable_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    from localpair.net.host import netlink
+    from localpair.net.host.linux import netlink
 
     expected = comparable(netlink.read())
     monkeypatch.setattr(netlink, "_RouteSocket", refuse)
@@ -204,7 +204,7 @@ def test_denied_netlink_falls_back_to_the_portable_source(monkeypatch: pytest.Mo
 
 @linux
 def test_denied_enumeration_falls_back_to_plain_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    from localpair.net.host import netlink
+    from localpair.net.host.linux import netlink
 
     expected = comparable(netlink.read())
     monkeypatch.setattr(netlink, "_RouteSocket", refuse)
@@ -240,7 +240,7 @@ def test_with_everything_refused_there_is_an_empty_answer_with_reasons(
 def refuse_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ifaddr, "get_adapters", refuse)
     if sys.platform.startswith("linux"):
-        from localpair.net.host import ioctl, netlink
+        from localpair.net.host.linux import ioctl, netlink
 
         monkeypatch.setattr(netlink, "_RouteSocket", refuse)
         monkeypatch.setattr(ioctl, "read", refuse)

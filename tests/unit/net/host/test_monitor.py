@@ -113,7 +113,7 @@ def test_cancelling_is_immediate_and_leaves_nothing_open() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only")
 def test_where_notices_are_refused_it_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    from localpair.net.host import netlink
+    from localpair.net.host.linux import netlink
 
     def refuse() -> None:
         raise PermissionError(13, "Permission denied")

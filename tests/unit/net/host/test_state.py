@@ -11,8 +11,8 @@ import pytest
 
 from localpair.causes.codec import from_dict
 from localpair.causes.facts import LinkFacts, NeighbourState, RunFacts
-from localpair.net.host import rtnetlink as rt
-from localpair.net.host.counters import CounterReading
+from localpair.net.host.linux import rtnetlink as rt
+from localpair.net.host.linux.counters import CounterReading
 from netns import Namespace, lan
 
 if not sys.platform.startswith("linux"):
@@ -121,7 +121,7 @@ def test_no_route_is_a_fact() -> None:
 
 COUNTED = """
 import json, socket, sys
-from localpair.net.host.counters import read_counters
+from localpair.net.host.linux.counters import read_counters
 heard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 heard.bind(("0.0.0.0", 4000))
 before = read_counters()

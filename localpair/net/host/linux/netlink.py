@@ -17,8 +17,8 @@ from typing import Final, TypeAlias, TypeVar
 from localpair.address import IPAddress
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
 from localpair.limits import NETLINK_MESSAGES, NETLINK_TIMEOUT_S
-from localpair.net.host import rtnetlink as rt
 from localpair.net.host.interfaces import Interfaces, Neighbour, SkippedSource
+from localpair.net.host.linux import rtnetlink as rt
 from localpair.net.host.naming import describe, in_order
 
 _AF_NETLINK: Final = 16  # the socket module names it on Linux only

@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localpair.candidate import InterfaceKind
-from localpair.net.host import rtnetlink as rt
+from localpair.net.host.linux import rtnetlink as rt
 from netns import Lan, Network, lan, why_no_namespaces
 
 if not sys.platform.startswith("linux"):
     pytest.skip("Linux's own socket", allow_module_level=True)
 
-from localpair.net.host import netlink
+from localpair.net.host.linux import netlink
 
 READ = """
 import json
-from localpair.net.host import netlink
+from localpair.net.host.linux import netlink
 found = netlink.read()
 print(json.dumps([
     [one.name, one.index, one.kind, one.up, one.carrier, one.multicast, one.point_to_point, one.gateway,

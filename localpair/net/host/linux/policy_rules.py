@@ -14,7 +14,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 from typing import Final, TypeAlias
 
 from localpair.limits import NETLINK_TIMEOUT_S
-from localpair.net.host import rtnetlink as rt
+from localpair.net.host.linux import rtnetlink as rt
 
 Selector: TypeAlias = IPv4Interface | IPv6Interface
 
