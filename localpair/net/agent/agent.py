@@ -25,15 +25,15 @@ from localpair.limits import CALLS_TOLD, STAGE_THREE_S
 from localpair.net.agent.admission import CallAdmission
 from localpair.net.agent.announcer import Announcer, Clock
 from localpair.net.agent.callbacks import CallbackChecker, CallbackSchedule
-from localpair.net.agent.check_lists import Checklists
 from localpair.net.agent.connection import PEER_ENDED, PeerConnection
 from localpair.net.agent.counts import AgentCounts, SearchRecord
-from localpair.net.agent.dial_policy import DialPolicy
-from localpair.net.agent.dialer import Dialer, DialRunner, errno_name
+from localpair.net.agent.dials.check_lists import Checklists
+from localpair.net.agent.dials.dial_policy import DialPolicy
+from localpair.net.agent.dials.dialer import Dialer, DialRunner, errno_name
+from localpair.net.agent.dials.hole_punching import HolePuncher
 from localpair.net.agent.facts_exchange import ExchangedFacts, FactsExchange
 from localpair.net.agent.flaws import flaw_of
 from localpair.net.agent.gathering import AddressReport, SeenByPeer, acquire_addresses
-from localpair.net.agent.hole_punching import HolePuncher
 from localpair.net.agent.peers import PeerTable
 from localpair.net.agent.run_facts import FactCollector
 from localpair.net.agent.scanning import Scanner

@@ -29,7 +29,7 @@ from localpair.limits import (
 )
 from localpair.net.agent.admission import CallAdmission
 from localpair.net.agent.announcer import Announcer, Clock
-from localpair.net.agent.dialer import errno_name
+from localpair.net.agent.dials.dialer import errno_name
 from localpair.net.agent.gathering import CallOutcome
 from localpair.net.host.naming import describe
 from localpair.net.transport.stream import Frame, FrameStream

@@ -20,7 +20,7 @@ from localpair.limits import (
 )
 from localpair.net.agent.announcer import Announcer
 from localpair.net.agent.callbacks import CallbackSchedule
-from localpair.net.agent.dial_policy import DialPolicy
+from localpair.net.agent.dials.dial_policy import DialPolicy
 from localpair.net.agent.facts_exchange import FactsExchange
 from localpair.protocol.discovery import COUNTERPARTS
 from localpair.protocol.discovery_events import Carrier, FactsCame, Foreign, Gone, Heard, HearsUs, Invited

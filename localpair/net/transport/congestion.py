@@ -14,7 +14,7 @@ Two troubles, two answers:
 
 After a simultaneous open, Linux takes the time between two SYN-ACKs that cross for a round trip, and keeps it as the
 shortest one for minutes. BBR then sends as little at once as it ever does, four segments a round trip: slow, but still
-faster than what else there is. Whoever dials therefore lets a plain dial come first (``localpair.net.agent.dialer``).
+faster than what else there is. Whoever dials therefore lets a plain dial come first (``net.agent.dials.dialer``).
 """
 
 from __future__ import annotations

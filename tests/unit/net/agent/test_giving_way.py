@@ -17,9 +17,9 @@ from localpair.candidate import Candidate
 from localpair.events import Direction
 from localpair.keys import Role
 from localpair.limits import DIAL_PORTS, PAIRING_PORTS
-from localpair.net.agent import dialer
 from localpair.net.agent.connection import PeerConnection
-from localpair.net.agent.dialer import Dialer
+from localpair.net.agent.dials import dialer
+from localpair.net.agent.dials.dialer import Dialer
 from localpair.net.transport.listener import Listener
 from localpair.net.transport.sockets import open_sockets
 from localpair.net.transport.stream import FrameStream

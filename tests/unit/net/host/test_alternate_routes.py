@@ -15,9 +15,9 @@ from localpair.causes.recorder import FactRecorder
 from localpair.keys import Role
 from localpair.limits import FAR_ALTERNATE_ROUTES
 from localpair.net.agent.callbacks import CallbackSchedule
-from localpair.net.agent.check_lists import Checklists
-from localpair.net.agent.dial_policy import DialPolicy
-from localpair.net.agent.hole_punching import HolePuncher
+from localpair.net.agent.dials.check_lists import Checklists
+from localpair.net.agent.dials.dial_policy import DialPolicy
+from localpair.net.agent.dials.hole_punching import HolePuncher
 from localpair.net.agent.peers import PeerTable
 from localpair.net.host import alternate_routes as module
 from localpair.net.host.alternate_routes import alternates

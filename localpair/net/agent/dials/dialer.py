@@ -19,10 +19,10 @@ from localpair.events import Attempt, Direction, Flaw, Phase
 from localpair.keys import Role
 from localpair.limits import CANDIDATES, FAR_GIVES_WAY_S, GIVE_WAY_S
 from localpair.net.agent.announcer import Clock
-from localpair.net.agent.check_lists import Checklists
 from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
+from localpair.net.agent.dials.check_lists import Checklists
+from localpair.net.agent.dials.hole_punching import HolePuncher
 from localpair.net.agent.flaws import flaw_of
-from localpair.net.agent.hole_punching import HolePuncher
 from localpair.net.host.naming import describe
 from localpair.net.transport.stream import FrameStream
 from localpair.net.transport.tcp import Contexts, Responder, connect, exchange_preambles, start_tls

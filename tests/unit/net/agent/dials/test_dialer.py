@@ -17,7 +17,7 @@ import pytest
 from localpair.candidate import Candidate
 from localpair.events import Attempt, Flaw, Phase
 from localpair.keys import Role
-from localpair.net.agent import dialer
+from localpair.net.agent.dials import dialer
 from localpair.net.transport.tcp import Responder, exchange_preambles, respond_as_stranger
 from localpair.pairing.no_path import describe
 from localpair.protocol.checklist import DialOutcome

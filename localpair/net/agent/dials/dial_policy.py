@@ -20,8 +20,8 @@ from localpair.limits import (
     SIMULTANEOUS_AFTER_S,
 )
 from localpair.net.agent.announcer import Announcer, Clock
-from localpair.net.agent.check_lists import Checklists
-from localpair.net.agent.hole_punching import HolePuncher
+from localpair.net.agent.dials.check_lists import Checklists
+from localpair.net.agent.dials.hole_punching import HolePuncher
 from localpair.protocol.discovery_events import Carrier, Heard, Invited
 from localpair.ranking import scope_of
 from localpair.wire.beacon import Part

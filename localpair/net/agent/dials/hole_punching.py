@@ -17,7 +17,7 @@ from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
 from localpair.limits import PEER_ADDRESSES
 from localpair.net.agent.announcer import Announcer, Clock
-from localpair.net.agent.simultaneous_open import SimultaneousOpen
+from localpair.net.agent.dials.simultaneous_open import SimultaneousOpen
 from localpair.protocol.discovery_events import BeaconSource, Invited
 from localpair.protocol.rate_limits import Bucket
 from localpair.protocol.rendezvous import Fire, Meeting, new_budget
