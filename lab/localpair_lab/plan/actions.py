@@ -34,7 +34,7 @@ class FileContent:
 
 @dataclass(frozen=True, slots=True)
 class OutputWords:
-    """What the lines of a program mean. ``events``: each event's name and the phrase (``model.phrases``) of its lines.
+    """What the lines of a program mean. ``events``: each event's name and the phrase (``words.phrases``) of its lines.
     ``json``: a line of stdout that is a JSON object with ``event`` is that event. ``port`` with its protocol: the event
     ``ready`` is that something listens there.
     """
