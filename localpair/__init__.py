@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     )
     from localpair.terms import Existing, NameConflict, Resolver, Terms
     from localpair.trace import tracing
-    from localpair.transfer.housekeeping import KeptPart, kept_parts, overdue_parts, remove_parts
+    from localpair.transfer.folder.housekeeping import KeptPart, kept_parts, overdue_parts, remove_parts
     from localpair.transfer.preview import preview_files
     from localpair.trust.file import DeviceRecord, DeviceState
     from localpair.trust.store import TrustStore
@@ -101,7 +101,7 @@ _WHERE = {
     "localpair.settings": "ApprovalRequest Approver Chooser ReceiveApprover ReceiveRequest Settings",
     "localpair.terms": "NameConflict Existing Resolver Terms",
     "localpair.trace": "tracing",
-    "localpair.transfer.housekeeping": "KeptPart kept_parts overdue_parts remove_parts",
+    "localpair.transfer.folder.housekeeping": "KeptPart kept_parts overdue_parts remove_parts",
     "localpair.transfer.preview": "preview_files",
     "localpair.trust.store": "TrustStore",
     "localpair.trust.file": "DeviceRecord DeviceState",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from localpair.pairing.listen import Listening
     from localpair.selection import PlannedEntry, Selection
     from localpair.settings import Approver, Chooser
-    from localpair.transfer.housekeeping import KeptPart
+    from localpair.transfer.folder.housekeeping import KeptPart
     from localpair.trust import store as trust
     from localpair.wire.offer import Offer
 

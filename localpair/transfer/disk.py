@@ -16,7 +16,7 @@ from typing import TypeAlias
 from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
 from localpair.protocol.receiver import FileBegun, FileChecked
 from localpair.terms import Existing, NameConflict
-from localpair.transfer.inbox import Inbox, PartFile, is_disk_full
+from localpair.transfer.folder.inbox import Inbox, PartFile, is_disk_full
 from localpair.wire.filekey import FileKey
 
 

@@ -32,7 +32,7 @@ from localpair.protocol.receiver import (
 from localpair.terms import Existing, Resolver, Terms, keep_both
 from localpair.trace import TRACE
 from localpair.transfer.channel import SessionChannel
-from localpair.transfer.inbox import Inbox
+from localpair.transfer.folder.inbox import Inbox
 from localpair.transfer.progress import Failures, ProgressMeter
 from localpair.transfer.writer import Compared, LeftAlone, NotStored, Outcome, Stored, Storing
 from localpair.wire.filekey import Kept

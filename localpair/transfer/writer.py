@@ -32,7 +32,7 @@ from localpair.transfer.disk import (
     Outcome,
     Stored,
 )
-from localpair.transfer.inbox import Inbox
+from localpair.transfer.folder.inbox import Inbox
 from localpair.transfer.workers import Workers
 from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.payload import Partial

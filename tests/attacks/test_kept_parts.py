@@ -13,8 +13,8 @@ from localpair.limits import KEPT_LEAST_BYTES, KEPT_S
 from localpair.protocol.receiver import PartAsked, Receiver
 from localpair.protocol.sender import EntrySettled, Sender
 from localpair.terms import USUAL
-from localpair.transfer.inbox import Inbox
-from localpair.transfer.kept import overdue
+from localpair.transfer.folder.inbox import Inbox
+from localpair.transfer.folder.kept import overdue
 from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.payload import Accept, Ask, Begin, Kind, Result, Settled, Start
 

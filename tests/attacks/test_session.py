@@ -17,7 +17,7 @@ from localpair.errors import TransferError
 from localpair.events import Event, Receipt, Unchanged
 from localpair.limits import FRAME_BYTES
 from localpair.net.transport.stream import Frame, FrameStream
-from localpair.transfer import directory_handle
+from localpair.transfer.folder import directory_handle
 from localpair.wire.framing import encode_frame
 from localpair.wire.payload import (
     DATA,

@@ -23,7 +23,7 @@ from localpair.errors import TransferError
 from localpair.limits import SMALL_FILE_BYTES
 from localpair.net.transport.stream import open_stream
 from localpair.net.transport.tls import server_context
-from localpair.transfer import placing
+from localpair.transfer.folder import placing
 from streams import certificate, new_session, run
 
 KILLS = int(os.environ.get("LOCALPAIR_KILLS", "12"))

@@ -20,7 +20,7 @@ from localpair.errors import AnswerError, Refusal, RefusedError
 from localpair.selection import EVERYTHING, Selection
 from localpair.settings import ReceiveRequest
 from localpair.terms import Existing, NameConflict, Terms
-from localpair.transfer.housekeeping import kept_parts, overdue_parts, remove_parts
+from localpair.transfer.folder.housekeeping import kept_parts, overdue_parts, remove_parts
 from localpair.transfer.preview import preview_files
 from localpair.trust.store import TrustStore
 

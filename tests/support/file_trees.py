@@ -18,7 +18,7 @@ from localpair.limits import SMALL_FILE_BYTES
 from localpair.protocol.filenames import PART_PREFIX
 from localpair.session import Session
 from localpair.transfer import reader
-from localpair.transfer.kept import KeptPart, kept_parts
+from localpair.transfer.folder.kept import KeptPart, kept_parts
 from localpair.transfer.walk import SourceEntry
 from streams import Net, session_pair, until
 

@@ -46,7 +46,7 @@ from localpair.protocol.rendezvous import Fire, Meeting
 from localpair.protocol.sender import Sender
 from localpair.qr import read_image, write_image
 from localpair.terms import USUAL
-from localpair.transfer.placing import Spot, read_note
+from localpair.transfer.folder.placing import Spot, read_note
 from localpair.trust.file import Document, StoredRecord, dump, parse
 from localpair.visible import escaped
 from localpair.wire.beacon import BeaconKind, Part, Rendezvous, RendezvousStep

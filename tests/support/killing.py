@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from localpair.protocol.filenames import PART_PREFIX
-from localpair.transfer import placing
-from localpair.transfer.inbox import Inbox
-from localpair.transfer.kept import is_kept_name
-from localpair.transfer.parts import is_part_name
+from localpair.transfer.folder import placing
+from localpair.transfer.folder.inbox import Inbox
+from localpair.transfer.folder.kept import is_kept_name
+from localpair.transfer.folder.parts import is_part_name
 
 CALLS = (
     "open",

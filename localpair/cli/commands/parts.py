@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from localpair.cli.context import Context
     from localpair.cli.options.devices import Devices
-    from localpair.transfer.housekeeping import KeptPart
+    from localpair.transfer.folder.housekeeping import KeptPart
     from localpair.trust.store import DeviceRecord, TrustStore
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import localpair.transfer.inbox
+import localpair.transfer.folder.inbox
 from file_trees import TREE, half_way, harvest, kept_in, named, pair, plant, transfer
 from localpair.errors import TransferError
 from streams import run, until
@@ -62,7 +62,7 @@ def test_cancelling_while_the_disk_hangs_is_quick(
 
     async def main() -> None:
         async with pair() as (one, other):
-            monkeypatch.setattr(localpair.transfer.inbox.os, "fsync", fsync)
+            monkeypatch.setattr(localpair.transfer.folder.inbox.os, "fsync", fsync)
             receiving = asyncio.create_task(other.receive_files(target))
             sending = asyncio.create_task(one.send_files([plant(source) / "big.bin"]))
             await until(hanging.is_set)

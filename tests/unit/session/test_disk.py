@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import localpair.transfer.inbox
+import localpair.transfer.folder.inbox
 from file_trees import BIG, TREE, harvest, named, pair, plant, transfer
 from localpair.errors import LocalError, TransferError
-from localpair.transfer.inbox import PartFile
+from localpair.transfer.folder.inbox import PartFile
 from streams import run, until
 
 
@@ -53,7 +53,7 @@ def test_a_full_disk_ends_the_batch_on_both_sides(
 
     async def main() -> None:
         folder = plant(source)
-        monkeypatch.setattr(localpair.transfer.inbox.os, call, full)
+        monkeypatch.setattr(localpair.transfer.folder.inbox.os, call, full)
         async with pair() as (one, other):
             sent, received = await asyncio.gather(
                 one.send_files([folder / name]), other.receive_files(target), return_exceptions=True
@@ -76,7 +76,7 @@ def test_a_full_disk_ends_the_batch_on_both_sides(
 def test_a_file_larger_than_the_disk_is_refused_at_once(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(localpair.transfer.inbox.Inbox, "has_room", lambda self, size: size < BIG)
+    monkeypatch.setattr(localpair.transfer.folder.inbox.Inbox, "has_room", lambda self, size: size < BIG)
 
     async def main() -> None:
         async with pair() as (one, other):
@@ -95,7 +95,7 @@ def test_a_file_larger_than_the_disk_is_refused_at_once(
 def test_a_refused_file_is_not_sent_to_its_end(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(localpair.transfer.inbox.Inbox, "has_room", lambda self, size: size < 1 << 30)
+    monkeypatch.setattr(localpair.transfer.folder.inbox.Inbox, "has_room", lambda self, size: size < 1 << 30)
 
     async def main() -> None:
         folder = plant(source)

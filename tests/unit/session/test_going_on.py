@@ -17,7 +17,7 @@ from localpair.events import Event, Peer, Progress, Received, Resumed
 from localpair.limits import KEPT_LEAST_BYTES
 from localpair.net.transport.stream import FrameStream
 from localpair.session import Session
-from localpair.transfer.inbox import PartFile
+from localpair.transfer.folder.inbox import PartFile
 from localpair.transfer.workers import Conveyor
 from streams import WAY, Net, run, until
 

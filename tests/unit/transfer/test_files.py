@@ -18,10 +18,10 @@ from localpair.errors import LocalError
 from localpair.limits import PATH_DEPTH
 from localpair.protocol.filenames import PART_PREFIX
 from localpair.selection import EVERYTHING, Links, Selection
-from localpair.transfer import directory_handle as folders
-from localpair.transfer import parts, placing
-from localpair.transfer.directory_handle import _HandleFolder, _PathFolder
-from localpair.transfer.inbox import Inbox, is_disk_full
+from localpair.transfer.folder import directory_handle as folders
+from localpair.transfer.folder import parts, placing
+from localpair.transfer.folder.directory_handle import _HandleFolder, _PathFolder
+from localpair.transfer.folder.inbox import Inbox, is_disk_full
 from localpair.transfer.preview import preview_files
 from localpair.transfer.walk import LeftOut, SourceEntry, count, offered, top_sources, walk
 from localpair.wire.payload import Kind
@@ -32,7 +32,7 @@ MTIME_NS = 1_600_000_000_123_456_789
 @pytest.fixture(params=[_HandleFolder, _PathFolder], ids=["handles", "paths"])
 def inbox(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
     """An inbox on both ways of using a folder; the second is what Windows gets."""
-    monkeypatch.setattr("localpair.transfer.inbox.open_folder", request.param)
+    monkeypatch.setattr("localpair.transfer.folder.inbox.open_folder", request.param)
     target = tmp_path / "target"
     target.mkdir()
     made = Inbox(target)
@@ -392,7 +392,7 @@ def test_nobody_else_reads_a_part_and_a_whole_file_has_the_mode_of_the_umask(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mask: int, mode: int
 ) -> None:
     for open_it in (_HandleFolder, _PathFolder):
-        monkeypatch.setattr("localpair.transfer.inbox.open_folder", open_it)
+        monkeypatch.setattr("localpair.transfer.folder.inbox.open_folder", open_it)
         before = os.umask(mask)
         try:
             inbox = Inbox(tmp_path)

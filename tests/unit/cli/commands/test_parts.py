@@ -12,7 +12,7 @@ from cli_fakes import Api
 from cli_typing import _json
 from localpair.cli import main
 from localpair.limits import KEPT_LEAST_BYTES, KEPT_S, RECEIVING_FOLDERS
-from localpair.transfer.inbox import Inbox
+from localpair.transfer.folder.inbox import Inbox
 from localpair.trust.store import DeviceRecord, TrustStore
 from localpair.wire.filekey import FileKey
 
@@ -87,7 +87,7 @@ def test_old_parts_go_when_they_are_listed(
     api: Api, folders: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = time.time() + KEPT_S + 60
-    monkeypatch.setattr("localpair.transfer.housekeeping.time.time", lambda: later)
+    monkeypatch.setattr("localpair.transfer.folder.housekeeping.time.time", lambda: later)
     assert main(["devices", "parts", "--json"], api) == 0
     assert [line["state"] for line in _json(capsys)[:2]] == ["removed", "removed"]
     assert [len(list(folder.iterdir())) for folder in folders] == [0, 0]

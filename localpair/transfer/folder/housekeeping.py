@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from localpair.errors import LocalError
-from localpair.transfer.directory_handle import open_folder
-from localpair.transfer.inbox import remove_kept
-from localpair.transfer.kept import KeptPart, overdue
-from localpair.transfer.kept import kept_parts as standing
+from localpair.transfer.folder.directory_handle import open_folder
+from localpair.transfer.folder.inbox import remove_kept
+from localpair.transfer.folder.kept import KeptPart, overdue
+from localpair.transfer.folder.kept import kept_parts as standing
 
 __all__ = ["KeptPart", "kept_parts", "overdue_parts", "remove_parts"]
 

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
-from localpair.transfer.kept import KeptPart, has_mark, is_kept_name, kept_parts, set_mark
-from localpair.transfer.parts import (
+from localpair.transfer.folder.kept import KeptPart, has_mark, is_kept_name, kept_parts, set_mark
+from localpair.transfer.folder.parts import (
     PART_MODE,
     NewFile,
     hold,
@@ -28,7 +28,7 @@ from localpair.transfer.parts import (
     take,
     try_new_file,
 )
-from localpair.transfer.placing import NOTE_SUFFIX, Placer, Spot, link, note_of, read_note, rename
+from localpair.transfer.folder.placing import NOTE_SUFFIX, Placer, Spot, link, note_of, read_note, rename
 
 # Windows has none of these, and no handle of this kind is opened there.
 _CLOEXEC: Final[int] = getattr(os, "O_CLOEXEC", 0)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import localpair.transfer.parts
+import localpair.transfer.folder.parts
 from file_trees import kept_in
 from localpair.limits import KEPT_BYTES, KEPT_LEAST_BYTES, KEPT_PARTS, KEPT_S
-from localpair.transfer.inbox import Inbox
-from localpair.transfer.kept import KeptPart, is_kept_name, kept_name, overdue, sender_mark
+from localpair.transfer.folder.inbox import Inbox
+from localpair.transfer.folder.kept import KeptPart, is_kept_name, kept_name, overdue, sender_mark
 from localpair.wire.filekey import PATH_BYTES, FileKey, Kept
 
 DATA = bytes(range(256)) * (KEPT_LEAST_BYTES // 256)
@@ -122,7 +122,9 @@ def test_a_part_under_way_is_taken_and_removed_by_nobody_else(
     assert other.name != mine.name
     assert os.fstat(mine.fd).st_size == len(DATA)
     other.let_go()
-    monkeypatch.setattr("localpair.transfer.inbox.time.time", lambda: time.time_ns() / 1e9 + 2 * KEPT_S)
+    monkeypatch.setattr(
+        "localpair.transfer.folder.inbox.time.time", lambda: time.time_ns() / 1e9 + 2 * KEPT_S
+    )
     third = Inbox(tmp_path, "a")
     assert third.removed == []
     mine.let_go()
@@ -168,7 +170,7 @@ def test_others_cannot_read_a_part_whose_process_died_as_it_was_named(tmp_path: 
     inbox = Inbox(tmp_path, "a")
     part = inbox.found(KEY)
     assert part is not None
-    assert stat.S_IMODE(path.stat().st_mode) == localpair.transfer.parts.PART_MODE
+    assert stat.S_IMODE(path.stat().st_mode) == localpair.transfer.folder.parts.PART_MODE
     part.let_go()
     inbox.close()
 
@@ -186,7 +188,7 @@ def test_a_whole_part_is_as_young_as_its_last_change_whatever_its_file_says(tmp_
 def test_old_parts_of_any_device_go_and_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     leave(tmp_path, sender="b")
     later = time.time() + KEPT_S + 5
-    monkeypatch.setattr("localpair.transfer.inbox.time.time", lambda: later)
+    monkeypatch.setattr("localpair.transfer.folder.inbox.time.time", lambda: later)
     inbox = Inbox(tmp_path, "a")
     assert [(part.shown, part.bytes) for part in inbox.removed] == [("film", len(DATA))]
     inbox.close()

@@ -23,7 +23,7 @@ from functools import cache
 from typing import Final, Protocol, TypeAlias
 
 from localpair.limits import NAME_BYTES, PATH_DEPTH
-from localpair.transfer.parts import is_own
+from localpair.transfer.folder.parts import is_own
 
 NOTE_SUFFIX: Final = ".claim"
 _NOTE_BYTES: Final = (NAME_BYTES + 1) * PATH_DEPTH  # the longest path

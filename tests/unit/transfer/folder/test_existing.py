@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import localpair.transfer.existing
+import localpair.transfer.folder.existing
 from localpair.terms import Existing
-from localpair.transfer.inbox import Inbox
+from localpair.transfer.folder.inbox import Inbox
 
 
 def put(inbox: Inbox, name: str, data: bytes) -> str:
@@ -32,7 +32,7 @@ def let_its_clock_go_on(inbox: Inbox) -> None:
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after so many names that the first ones are not known by heart any more."""
-    monkeypatch.setattr(localpair.transfer.existing, "NAMES_KEPT", 0)
+    monkeypatch.setattr(localpair.transfer.folder.existing, "NAMES_KEPT", 0)
 
 
 @pytest.mark.usefixtures("forgetful")

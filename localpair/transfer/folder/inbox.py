@@ -21,9 +21,9 @@ from localpair.errors import LocalError
 from localpair.limits import CHUNK_BYTES, FOLDERS_KEPT, FREE_NAMES, KEPT_LEAST_BYTES
 from localpair.protocol.filenames import numbered
 from localpair.terms import Existing
-from localpair.transfer.directory_handle import Folder, IsWanted, open_folder
-from localpair.transfer.existing import Standing
-from localpair.transfer.kept import KeptPart, kept_name, overdue, sender_mark
+from localpair.transfer.folder.directory_handle import Folder, IsWanted, open_folder
+from localpair.transfer.folder.existing import Standing
+from localpair.transfer.folder.kept import KeptPart, kept_name, overdue, sender_mark
 from localpair.wire.filekey import FileKey, Kept
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})

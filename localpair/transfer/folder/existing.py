@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from localpair.limits import NAMES_KEPT
 from localpair.protocol.filenames import numbered
 from localpair.terms import Existing
-from localpair.transfer.directory_handle import Folder, IsWanted
+from localpair.transfer.folder.directory_handle import Folder, IsWanted
 
 _NUMBERED = 16  # "name (n)" compared with a file that may be there already
 

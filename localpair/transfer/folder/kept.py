@@ -22,7 +22,7 @@ from typing import Final
 
 from localpair.limits import KEPT_BYTES, KEPT_PARTS, KEPT_S, KEPT_SHOWN_BYTES
 from localpair.protocol.filenames import PART_PREFIX
-from localpair.transfer.parts import is_own
+from localpair.transfer.folder.parts import is_own
 from localpair.wire.filekey import PATH_BYTES, FileKey
 
 KEPT_SUFFIX: Final = ".kept"
