@@ -22,8 +22,8 @@ from localpair.events import Event, Path, Peer, Receipt, Reconnected
 from localpair.limits import ATTACH_S, CLOSE_S, FIRST_WORD_S, FRAME_BYTES, RESUME_S
 from localpair.net.transport.receive_buffer import Piece
 from localpair.net.transport.stream import FrameStream
-from localpair.protocol.filenames import stored_name
-from localpair.protocol.receiver import Counted
+from localpair.protocol.transfer.filenames import stored_name
+from localpair.protocol.transfer.receiver import Counted
 from localpair.selection import EVERYTHING, Selection
 from localpair.settings import ReceiveApprover, ReceiveRequest
 from localpair.terms import USUAL, Resolver, Terms, keep_both

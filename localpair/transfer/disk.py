@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
-from localpair.protocol.receiver import FileBegun, FileChecked
+from localpair.protocol.transfer.receiver import FileBegun, FileChecked
 from localpair.terms import Existing, NameConflict
 from localpair.transfer.folder.inbox import Inbox, PartFile, is_disk_full
 from localpair.wire.filekey import FileKey

@@ -12,8 +12,8 @@ from localpair.errors import LocalError, LocalpairError, Refusal, RefusedError, 
 from localpair.events import Event, Receipt, Received, Resumed, Skipped, Unchanged
 from localpair.limits import APPROVAL_S, COUNT_S, TOP_NAMES
 from localpair.net.transport.receive_buffer import Piece
-from localpair.protocol.filenames import stored
-from localpair.protocol.receiver import (
+from localpair.protocol.transfer.filenames import stored
+from localpair.protocol.transfer.receiver import (
     BatchCancelled,
     BatchExceeded,
     BatchFinished,

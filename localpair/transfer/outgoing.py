@@ -10,7 +10,7 @@ from pathlib import Path
 from localpair.errors import LocalError, LocalpairError, TransferError
 from localpair.events import Event
 from localpair.limits import READ_END_S
-from localpair.protocol.sender import CheckSettled, EntrySettled, PartTold, Sender, StoppedByReceiver
+from localpair.protocol.transfer.sender import CheckSettled, EntrySettled, PartTold, Sender, StoppedByReceiver
 from localpair.selection import EVERYTHING, Selection
 from localpair.trace import TRACE
 from localpair.transfer.batch import Batch, Counter, complaint

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from localpair.errors import LocalError
 from localpair.limits import PATH_DEPTH
-from localpair.protocol.filenames import PART_PREFIX, name_key, numbered
+from localpair.protocol.transfer.filenames import PART_PREFIX, name_key, numbered
 from localpair.selection import EVERYTHING, Links, Selection
 from localpair.wire.payload import Kind
 

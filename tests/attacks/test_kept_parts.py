@@ -10,8 +10,8 @@ import pytest
 from file_trees import kept_in
 from localpair.errors import WireError
 from localpair.limits import KEPT_LEAST_BYTES, KEPT_S
-from localpair.protocol.receiver import PartAsked, Receiver
-from localpair.protocol.sender import EntrySettled, Sender
+from localpair.protocol.transfer.receiver import PartAsked, Receiver
+from localpair.protocol.transfer.sender import EntrySettled, Sender
 from localpair.terms import USUAL
 from localpair.transfer.folder.inbox import Inbox
 from localpair.transfer.folder.kept import overdue

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from localpair.limits import KEPT_LEAST_BYTES
-from localpair.protocol.filenames import PART_PREFIX
+from localpair.protocol.transfer.filenames import PART_PREFIX
 from netns import lan
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from file_trees import Tree, harvest, kept_in, named, pair, parts_in, plant, tra
 from localpair.errors import TransferError
 from localpair.net.transport.stream import open_stream
 from localpair.net.transport.tls import server_context
-from localpair.protocol.filenames import PART_PREFIX
+from localpair.protocol.transfer.filenames import PART_PREFIX
 from localpair.session import Session
 from streams import certificate, new_session, run, until
 

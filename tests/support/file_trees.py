@@ -15,7 +15,7 @@ import pytest
 
 from localpair.events import Receipt
 from localpair.limits import SMALL_FILE_BYTES
-from localpair.protocol.filenames import PART_PREFIX
+from localpair.protocol.transfer.filenames import PART_PREFIX
 from localpair.session import Session
 from localpair.transfer import reader
 from localpair.transfer.folder.kept import KeptPart, kept_parts

@@ -27,7 +27,6 @@ from localpair.limits import BEACON_BYTES, FRAME_BYTES, LABEL_BYTES, NAME_BYTES,
 from localpair.net.host.linux import netlink
 from localpair.net.host.linux import rtnetlink as rt
 from localpair.net.host.linux.policy_rules import parse_rule
-from localpair.protocol import filenames
 from localpair.protocol.discovery import Discovery, Self
 from localpair.protocol.discovery_events import BeaconSource, Carrier
 from localpair.protocol.handshake import (
@@ -41,9 +40,10 @@ from localpair.protocol.handshake import (
 )
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.protocol.messages import MessageQueue
-from localpair.protocol.receiver import FileChecked, FileEnded, FolderBegun, PartAsked, Receiver
 from localpair.protocol.rendezvous import Fire, Meeting
-from localpair.protocol.sender import Sender
+from localpair.protocol.transfer import filenames
+from localpair.protocol.transfer.receiver import FileChecked, FileEnded, FolderBegun, PartAsked, Receiver
+from localpair.protocol.transfer.sender import Sender
 from localpair.qr import read_image, write_image
 from localpair.terms import USUAL
 from localpair.transfer.folder.placing import Spot, read_note

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from localpair.protocol.filenames import PART_PREFIX
+from localpair.protocol.transfer.filenames import PART_PREFIX
 from localpair.transfer.folder import placing
 from localpair.transfer.folder.inbox import Inbox
 from localpair.transfer.folder.kept import is_kept_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from localpair.protocol.receiver import (
+from localpair.protocol.transfer.receiver import (
     BatchCancelled,
     BatchFinished,
     EntryFailed,
@@ -15,7 +15,7 @@ from localpair.protocol.receiver import (
     FolderBegun,
     Receiver,
 )
-from localpair.protocol.sender import BatchDone, EntrySettled, Sender, StoppedByReceiver
+from localpair.protocol.transfer.sender import BatchDone, EntrySettled, Sender, StoppedByReceiver
 from localpair.terms import USUAL
 from localpair.wire.framing import Frame
 from localpair.wire.payload import (

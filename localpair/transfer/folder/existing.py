@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 
 from localpair.limits import NAMES_KEPT
-from localpair.protocol.filenames import numbered
+from localpair.protocol.transfer.filenames import numbered
 from localpair.terms import Existing
 from localpair.transfer.folder.directory_handle import Folder, IsWanted
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from localpair.errors import LocalError
 from localpair.limits import CHUNK_BYTES, FOLDERS_KEPT, FREE_NAMES, KEPT_LEAST_BYTES
-from localpair.protocol.filenames import numbered
+from localpair.protocol.transfer.filenames import numbered
 from localpair.terms import Existing
 from localpair.transfer.folder.directory_handle import Folder, IsWanted, open_folder
 from localpair.transfer.folder.existing import Standing

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from localpair.limits import KEPT_BYTES, KEPT_PARTS, KEPT_S, KEPT_SHOWN_BYTES
-from localpair.protocol.filenames import PART_PREFIX
+from localpair.protocol.transfer.filenames import PART_PREFIX
 from localpair.transfer.folder.parts import is_own
 from localpair.wire.filekey import PATH_BYTES, FileKey
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from localpair.limits import STALE_PART_S
-from localpair.protocol.filenames import PART_PREFIX
+from localpair.protocol.transfer.filenames import PART_PREFIX
 
 PART_SUFFIX: Final = ".part"
 PART_MODE: Final = 0o600  # nobody else reads what is not whole, nor what may never get a name

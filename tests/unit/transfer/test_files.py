@@ -16,7 +16,7 @@ import pytest
 
 from localpair.errors import LocalError
 from localpair.limits import PATH_DEPTH
-from localpair.protocol.filenames import PART_PREFIX
+from localpair.protocol.transfer.filenames import PART_PREFIX
 from localpair.selection import EVERYTHING, Links, Selection
 from localpair.transfer.folder import directory_handle as folders
 from localpair.transfer.folder import parts, placing

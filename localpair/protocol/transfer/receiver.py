@@ -25,7 +25,7 @@ from localpair.limits import (
     TOP_NAMES,
     UNSETTLED_ENTRIES,
 )
-from localpair.protocol.filenames import NameTree, shown_path
+from localpair.protocol.transfer.filenames import NameTree, shown_path
 from localpair.terms import Terms
 from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.payload import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from localpair.protocol.sender import Accepted, Sender
+from localpair.protocol.transfer.sender import Accepted, Sender
 from localpair.terms import USUAL
 from localpair.wire.payload import (
     Accept,

@@ -10,15 +10,15 @@ from localpair.errors import WireError
 from localpair.limits import (
     UNSETTLED_ENTRIES,
 )
-from localpair.protocol.filenames import safe_name
-from localpair.protocol.receiver import (
+from localpair.protocol.transfer.filenames import safe_name
+from localpair.protocol.transfer.receiver import (
     EntryFailed,
     FileBegun,
     FileDropped,
     FolderBegun,
     Receiver,
 )
-from localpair.protocol.sender import EntrySettled, Sender
+from localpair.protocol.transfer.sender import EntrySettled, Sender
 from localpair.terms import USUAL
 from localpair.wire.payload import (
     Abandon,

@@ -6,8 +6,8 @@ import pytest
 
 from localpair.errors import WireError
 from localpair.limits import KEPT_LEAST_BYTES
-from localpair.protocol.receiver import FileBegun, PartAsked, Receiver
-from localpair.protocol.sender import PartTold, Sender
+from localpair.protocol.transfer.receiver import FileBegun, PartAsked, Receiver
+from localpair.protocol.transfer.sender import PartTold, Sender
 from localpair.terms import USUAL
 from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.payload import (

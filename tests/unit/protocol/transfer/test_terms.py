@@ -6,8 +6,8 @@ import pytest
 
 from localpair.errors import WireError
 from localpair.limits import GROWN_BYTES
-from localpair.protocol.receiver import BatchExceeded, Counted, EntryFailed, FolderBegun, Receiver
-from localpair.protocol.sender import Sender, StoppedByReceiver
+from localpair.protocol.transfer.receiver import BatchExceeded, Counted, EntryFailed, FolderBegun, Receiver
+from localpair.protocol.transfer.sender import Sender, StoppedByReceiver
 from localpair.terms import USUAL, Terms
 from localpair.wire.framing import Frame
 from localpair.wire.payload import (

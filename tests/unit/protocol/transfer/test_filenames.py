@@ -13,7 +13,14 @@ from localpair.limits import (
     NAMES_KEPT,
     PATH_DEPTH,
 )
-from localpair.protocol.filenames import PART_PREFIX, NameTree, harmless_name, name_key, numbered, safe_name
+from localpair.protocol.transfer.filenames import (
+    PART_PREFIX,
+    NameTree,
+    harmless_name,
+    name_key,
+    numbered,
+    safe_name,
+)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../x", "a\0b", "a/"])

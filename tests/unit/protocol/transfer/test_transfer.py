@@ -12,7 +12,7 @@ from localpair.errors import WireError
 from localpair.limits import (
     UNSETTLED_ENTRIES,
 )
-from localpair.protocol.sender import Sender
+from localpair.protocol.transfer.sender import Sender
 from localpair.terms import USUAL
 from localpair.wire.payload import (
     Accept,
