@@ -24,8 +24,8 @@ from localpair.net.agent.agent import Agent
 from localpair.net.agent.wanted import Wanted
 from localpair.net.host.interfaces import Interfaces
 from localpair.pairing.approval import Agreed
+from localpair.pairing.failure.verdict import ending_of, explained, judged_run
 from localpair.pairing.reconnect import Reconnector
-from localpair.pairing.verdict import ending_of, explained, judged_run
 from localpair.protocol.keyring import Keyring
 from localpair.session import Session
 from localpair.settings import Settings

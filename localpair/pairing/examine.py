@@ -21,8 +21,8 @@ from localpair.limits import DISCOVERY_VERDICT_S
 from localpair.net.agent.agent import Agent
 from localpair.net.agent.wanted import Wanted
 from localpair.pairing.discover import serving
+from localpair.pairing.failure.verdict import judged_run
 from localpair.pairing.offered import call_issuer, read_offer_facts
-from localpair.pairing.verdict import judged_run
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.trace import TRACE
 from localpair.wire.beacon import Part

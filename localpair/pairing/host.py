@@ -39,7 +39,7 @@ from localpair.pairing.approval import (
 )
 from localpair.pairing.attempt import Pairing
 from localpair.pairing.deadline import Deadline
-from localpair.pairing.no_path import no_path
+from localpair.pairing.failure.no_path import no_path
 from localpair.protocol.keyring import OFFER
 from localpair.ranking import select_for_offer
 from localpair.settings import Approver, Chooser, Settings

@@ -18,8 +18,8 @@ from localpair.net.agent.connection import PeerConnection
 from localpair.net.agent.wanted import Wanted
 from localpair.pairing.answer_code import answer_codes
 from localpair.pairing.approval import Agreed, Agreement, abandon, is_same_device
+from localpair.pairing.failure.other_keys import OtherKeys
 from localpair.pairing.offered import call_issuer, read_offer_facts
-from localpair.pairing.other_keys import OtherKeys
 from localpair.pairing.seek import Seeking
 from localpair.protocol.keyring import OFFER
 from localpair.settings import Approver, Settings

@@ -10,7 +10,7 @@ from localpair.errors import LocalpairError, PeerEndedError
 from localpair.net.agent.agent import Agent
 from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
 from localpair.pairing.attempt import Pairing
-from localpair.pairing.no_path import no_path
+from localpair.pairing.failure.no_path import no_path
 from localpair.protocol.handshake import Nominated
 from localpair.protocol.keyring import OFFER
 

@@ -8,7 +8,7 @@ from localpair.causes.vocabulary import Confidence
 from localpair.cli.output.json_fields import verdict_fields
 from localpair.cli.output.results import NetworkVerdict
 from localpair.cli.terminal.text import printable
-from localpair.pairing.verdict import CLAIMED
+from localpair.pairing.failure.verdict import CLAIMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

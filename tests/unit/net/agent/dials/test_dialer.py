@@ -19,7 +19,7 @@ from localpair.events import Attempt, Flaw, Phase
 from localpair.keys import Role
 from localpair.net.agent.dials import dialer
 from localpair.net.transport.tcp import Responder, exchange_preambles, respond_as_stranger
-from localpair.pairing.no_path import describe
+from localpair.pairing.failure.no_path import describe
 from localpair.protocol.checklist import DialOutcome
 from localpair.wire.messages import NO_LOCALPAIR, CallKind, Preamble
 from netns import lan

@@ -15,7 +15,7 @@ from localpair.errors import UnreachableError
 from localpair.events import Attempt, Direction, Phase
 from localpair.net.agent.counts import SearchRecord
 from localpair.net.host.naming import describe as describe_error
-from localpair.pairing.no_path import describe, no_path
+from localpair.pairing.failure.no_path import describe, no_path
 from localpair.wire.beacon import Part
 from localpair.wire.messages import NO_LOCALPAIR
 

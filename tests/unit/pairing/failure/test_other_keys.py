@@ -10,7 +10,7 @@ import pytest
 from localpair.candidate import Candidate
 from localpair.events import Attempt, Direction, Flaw, Phase
 from localpair.limits import OTHER_KEY_S
-from localpair.pairing.other_keys import OtherKeys
+from localpair.pairing.failure.other_keys import OtherKeys
 
 ONE, OTHER = (ip_address(f"192.168.1.{last}") for last in (10, 11))
 
