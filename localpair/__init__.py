@@ -12,6 +12,17 @@ from localpair._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from localpair.candidate import Candidate, Evidence, Origin
+    from localpair.choices.rules import Acceptance, DeviceRule
+    from localpair.choices.selection import Links, PlannedEntry, Selection
+    from localpair.choices.settings import (
+        ApprovalRequest,
+        Approver,
+        Chooser,
+        ReceiveApprover,
+        ReceiveRequest,
+        Settings,
+    )
+    from localpair.choices.terms import Existing, NameConflict, Resolver, Terms
     from localpair.diagnosis import Report, diagnose
     from localpair.errors import (
         AnswerError,
@@ -62,18 +73,7 @@ if TYPE_CHECKING:
     from localpair.pairing.discover import acquire_addresses, discover
     from localpair.pairing.host import Hosting
     from localpair.pairing.listen import Listening
-    from localpair.rules import Acceptance, DeviceRule
-    from localpair.selection import Links, PlannedEntry, Selection
     from localpair.session import Session
-    from localpair.settings import (
-        ApprovalRequest,
-        Approver,
-        Chooser,
-        ReceiveApprover,
-        ReceiveRequest,
-        Settings,
-    )
-    from localpair.terms import Existing, NameConflict, Resolver, Terms
     from localpair.trace import tracing
     from localpair.transfer.folder.housekeeping import KeptPart, kept_parts, overdue_parts, remove_parts
     from localpair.transfer.preview import preview_files
@@ -95,11 +95,11 @@ _WHERE = {
     "localpair.net.agent.gathering": "AddressReport",
     "localpair.pairing.attempt": "Pairing",
     "localpair.pairing.api": "host join listen reach",
-    "localpair.rules": "Acceptance DeviceRule",
-    "localpair.selection": "Links PlannedEntry Selection",
+    "localpair.choices.rules": "Acceptance DeviceRule",
+    "localpair.choices.selection": "Links PlannedEntry Selection",
     "localpair.session": "Session",
-    "localpair.settings": "ApprovalRequest Approver Chooser ReceiveApprover ReceiveRequest Settings",
-    "localpair.terms": "NameConflict Existing Resolver Terms",
+    "localpair.choices.settings": "ApprovalRequest Approver Chooser ReceiveApprover ReceiveRequest Settings",
+    "localpair.choices.terms": "NameConflict Existing Resolver Terms",
     "localpair.trace": "tracing",
     "localpair.transfer.folder.housekeeping": "KeptPart kept_parts overdue_parts remove_parts",
     "localpair.transfer.preview": "preview_files",

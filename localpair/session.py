@@ -17,6 +17,9 @@ from pathlib import Path as FilePath
 from types import TracebackType
 from typing import Self, TypeAlias
 
+from localpair.choices.selection import EVERYTHING, Selection
+from localpair.choices.settings import ReceiveApprover, ReceiveRequest
+from localpair.choices.terms import USUAL, Resolver, Terms, keep_both
 from localpair.errors import LocalpairError, RemoteError, TransferError, UsageError
 from localpair.events import Event, Path, Peer, Receipt, Reconnected
 from localpair.limits import ATTACH_S, CLOSE_S, FIRST_WORD_S, FRAME_BYTES, RESUME_S
@@ -24,9 +27,6 @@ from localpair.net.transport.receive_buffer import Piece
 from localpair.net.transport.stream import FrameStream
 from localpair.protocol.transfer.filenames import stored_name
 from localpair.protocol.transfer.receiver import Counted
-from localpair.selection import EVERYTHING, Selection
-from localpair.settings import ReceiveApprover, ReceiveRequest
-from localpair.terms import USUAL, Resolver, Terms, keep_both
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.incoming import Incoming
 from localpair.transfer.messages import MessageChannel

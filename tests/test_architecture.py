@@ -19,11 +19,21 @@ PACKAGE = Path(localpair.__file__).parent
 # From the bottom up; see Ladder. Only the command line uses the package's own face, which hands on what is public.
 LAYERS = (
     ("_version", "address", "aliases", "errors", "limits", "visible"),
-    ("candidate", "causes.vocabulary", "keys", "labels", "marks", "qr", "rules", "selection", "terms"),
+    (
+        "candidate",
+        "causes.vocabulary",
+        "choices.rules",
+        "choices.selection",
+        "choices.terms",
+        "keys",
+        "labels",
+        "marks",
+        "qr",
+    ),
     ("events", "ranking", "trust"),
     ("neighbourhood", "wire"),
     ("causes",),
-    ("protocol", "settings"),
+    ("choices.settings", "protocol"),
     ("trace",),  # above everything that decides, which therefore cannot write to it
     ("net.host",),
     ("net.transport",),

@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from localpair import settings
+    from localpair.choices import settings
+    from localpair.choices.selection import PlannedEntry, Selection
+    from localpair.choices.settings import Approver, Chooser
     from localpair.diagnosis.record import Finding, Report
     from localpair.events import AddressAttempt, Event
     from localpair.net.agent.gathering import AddressReport
     from localpair.pairing.attempt import Pairing
     from localpair.pairing.host import Hosting
     from localpair.pairing.listen import Listening
-    from localpair.selection import PlannedEntry, Selection
-    from localpair.settings import Approver, Chooser
     from localpair.transfer.folder.housekeeping import KeptPart
     from localpair.trust import store as trust
     from localpair.wire.offer import Offer

@@ -7,22 +7,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from localpair.choices.rules import NO_RULE, Acceptance
+from localpair.choices.terms import Existing
 from localpair.cli import files
 from localpair.cli.terminal.screen import device
 from localpair.cli.terminal.text import printable
 from localpair.errors import LocalpairError, Refusal, RefusedError
-from localpair.rules import NO_RULE, Acceptance
-from localpair.terms import Existing
 from localpair.trust.file import DeviceState
 
 if TYPE_CHECKING:
+    from localpair.choices.rules import DeviceRule
+    from localpair.choices.terms import Terms
     from localpair.cli.context import Context
     from localpair.cli.terminal.messages import Talk
     from localpair.cli.terminal.prompts import Prompts
     from localpair.events import Peer
-    from localpair.rules import DeviceRule
     from localpair.session import Session
-    from localpair.terms import Terms
     from localpair.trust.store import TrustStore
 
 _REFUSED: Final = "a rule there refuses what this device sends"

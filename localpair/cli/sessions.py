@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
+from localpair.choices.selection import EVERYTHING
 from localpair.cli.output import results
 from localpair.cli.output.failures import explain
 from localpair.cli.receiving import receive_unless_declined
@@ -21,17 +22,16 @@ from localpair.events import (
     Skipped,
     Unchanged,
 )
-from localpair.selection import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
+    from localpair.choices.selection import Selection
     from localpair.cli.output.output import Output
     from localpair.cli.receiving import Inbound
     from localpair.events import Event
     from localpair.pairing.attempt import Pairing
-    from localpair.selection import Selection
     from localpair.session import Session
 
 _GOODBYE_S: Final = 0.2

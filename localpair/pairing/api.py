@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from localpair.choices.settings import Approver, Chooser, Settings, nobody
 from localpair.pairing.attempt import Pairing
 from localpair.pairing.host import Hosting
 from localpair.pairing.join import Joining
 from localpair.pairing.listen import Listening
 from localpair.pairing.reach import Reaching
-from localpair.settings import Approver, Chooser, Settings, nobody
 from localpair.trust.store import TrustStore
 from localpair.wire.offer import Offer
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from localpair.candidate import Candidate, Evidence, Origin
+from localpair.choices.settings import ApprovalRequest, Approver
 from localpair.errors import Refusal, RefusedError, RemoteError
 from localpair.events import CodeShown, Direction, Peer, PeerGone
 from localpair.keys import HASH_BYTES, Purpose, Role, SharedSecret, random_bytes
@@ -27,7 +28,6 @@ from localpair.protocol.handshake import (
     Verified,
 )
 from localpair.protocol.handshake_states import State
-from localpair.settings import ApprovalRequest, Approver
 from localpair.trust.store import DeviceRecord, TrustStore
 
 _log = logging.getLogger("localpair.pairing")

@@ -16,6 +16,7 @@ from localpair.causes.facts import Ending, OfferFacts
 from localpair.causes.judge import judge
 from localpair.causes.vocabulary import RunVerdict
 from localpair.causes.waiting import SteadyVerdict, progress
+from localpair.choices.settings import Settings
 from localpair.errors import LocalpairError, PeerEndedError, StateError, UnreachableError
 from localpair.events import Event, Judged, Paired, PeerFound, Progress, Waiting
 from localpair.keys import DeviceIdentity, Role
@@ -28,7 +29,6 @@ from localpair.pairing.failure.verdict import ending_of, explained, judged_run
 from localpair.pairing.reconnect import Reconnector
 from localpair.protocol.keyring import Keyring
 from localpair.session import Session
-from localpair.settings import Settings
 from localpair.trace import TRACE
 from localpair.trust.store import DeviceState, TrustStore
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from localpair.address import unscoped
 from localpair.candidate import Candidate
 from localpair.causes.facts import OfferFacts
+from localpair.choices.settings import Approver, Chooser, Settings
 from localpair.errors import AnswerError, PeerEndedError, Refusal, RefusedError, RemoteError, UnreachableError
 from localpair.events import NearbyPeer, OfferIssued
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
@@ -42,7 +43,6 @@ from localpair.pairing.deadline import Deadline
 from localpair.pairing.failure.no_path import no_path
 from localpair.protocol.keyring import OFFER
 from localpair.ranking import select_for_offer
-from localpair.settings import Approver, Chooser, Settings
 from localpair.trust.store import TrustStore
 from localpair.wire.answer import Answer
 from localpair.wire.beacon import Part

@@ -9,6 +9,7 @@ from typing import Any
 from localpair.candidate import Candidate
 from localpair.causes.facts import OfferFacts
 from localpair.causes.waiting import is_beyond_help
+from localpair.choices.settings import Approver, Settings
 from localpair.errors import LocalpairError, PeerEndedError, Refusal, RefusedError
 from localpair.events import AnswerIssued
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
@@ -22,7 +23,6 @@ from localpair.pairing.failure.other_keys import OtherKeys
 from localpair.pairing.offered import call_issuer, read_offer_facts
 from localpair.pairing.seek import Seeking
 from localpair.protocol.keyring import OFFER
-from localpair.settings import Approver, Settings
 from localpair.trust.store import TrustStore
 from localpair.wire.beacon import Part
 from localpair.wire.offer import INSTANCE_BYTES, Offer, fit_label

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from localpair.choices.settings import Settings
 from localpair.errors import LocalpairError, Refusal, UnreachableError
 from localpair.events import Paired, Peer
 from localpair.keys import Purpose, Role, SharedSecret
@@ -20,7 +21,6 @@ from localpair.pairing.attempt import Pairing
 from localpair.pairing.reconnect import SessionConnection
 from localpair.protocol.handshake import Verified
 from localpair.session import Session
-from localpair.settings import Settings
 from localpair.trace import TRACE
 from localpair.trust.store import DeviceRecord, DeviceState, TrustStore
 from localpair.wire.beacon import Part

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from localpair.choices.settings import Settings
 from localpair.errors import Refusal, RefusedError
 from localpair.events import Peer
 from localpair.keys import Purpose, Role, SharedSecret
@@ -14,7 +15,6 @@ from localpair.net.agent.connection import PeerConnection
 from localpair.net.agent.wanted import Wanted
 from localpair.pairing.approval import Agreed, meet_again
 from localpair.pairing.seek import Seeking
-from localpair.settings import Settings
 from localpair.trust.store import DeviceRecord, DeviceState, TrustStore
 from localpair.wire.beacon import Part
 

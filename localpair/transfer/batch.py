@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from localpair.choices.selection import EVERYTHING, Selection
 from localpair.errors import LocalError
 from localpair.events import Event, Resumed, Sent, Skipped, Unchanged
 from localpair.limits import STORE_END_S, TOP_NAMES
 from localpair.protocol.transfer.sender import Sender
-from localpair.selection import EVERYTHING, Selection
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.progress import Failures, ProgressMeter
 from localpair.transfer.reader import (

@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from localpair.choices.terms import Existing, NameConflict
 from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
 from localpair.protocol.transfer.receiver import FileBegun, FileChecked
-from localpair.terms import Existing, NameConflict
 from localpair.transfer.folder.inbox import Inbox, PartFile, is_disk_full
 from localpair.wire.filekey import FileKey
 

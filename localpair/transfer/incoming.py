@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from localpair.choices.terms import Existing, Resolver, Terms, keep_both
 from localpair.errors import LocalError, LocalpairError, Refusal, RefusedError, TransferError
 from localpair.events import Event, Receipt, Received, Resumed, Skipped, Unchanged
 from localpair.limits import APPROVAL_S, COUNT_S, TOP_NAMES
@@ -29,7 +30,6 @@ from localpair.protocol.transfer.receiver import (
     ReceiveEvent,
     Receiver,
 )
-from localpair.terms import Existing, Resolver, Terms, keep_both
 from localpair.trace import TRACE
 from localpair.transfer.channel import SessionChannel
 from localpair.transfer.folder.inbox import Inbox

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from localpair.choices.selection import EVERYTHING, Selection
 from localpair.errors import LocalError, LocalpairError, TransferError
 from localpair.events import Event
 from localpair.limits import READ_END_S
 from localpair.protocol.transfer.sender import CheckSettled, EntrySettled, PartTold, Sender, StoppedByReceiver
-from localpair.selection import EVERYTHING, Selection
 from localpair.trace import TRACE
 from localpair.transfer.batch import Batch, Counter, complaint
 from localpair.transfer.channel import SessionChannel

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from localpair.choices.selection import EVERYTHING, PlannedEntry, Selection
 from localpair.errors import WireError
 from localpair.protocol.transfer.filenames import NameTree
-from localpair.selection import EVERYTHING, PlannedEntry, Selection
 from localpair.transfer.walk import LeftOut, SourceEntry, top_sources, walk
 from localpair.wire.payload import Kind
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from localpair.choices.selection import EVERYTHING, Links, Selection
 from localpair.errors import LocalError
 from localpair.limits import PATH_DEPTH
 from localpair.protocol.transfer.filenames import PART_PREFIX, name_key, numbered
-from localpair.selection import EVERYTHING, Links, Selection
 from localpair.wire.payload import Kind
 
 

@@ -18,10 +18,10 @@ from concurrent.futures import CancelledError, Future
 from functools import partial
 from typing import Final, TypeVar
 
+from localpair.choices.terms import Existing, NameConflict, Resolver, keep_both
 from localpair.limits import APPROVAL_S, STORE_END_S, STORING_AHEAD
 from localpair.net.transport.receive_buffer import Piece
 from localpair.protocol.transfer.receiver import FileBegun, FileChecked
-from localpair.terms import Existing, NameConflict, Resolver, keep_both
 from localpair.transfer.disk import (
     Compared,
     Disk,

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.address import AddressClass, normalise, unscoped, why_never_dialled
 from localpair.candidate import Candidate, Origin
+from localpair.choices.rules import NO_RULE, Acceptance, DeviceRule
 from localpair.errors import StateError
 from localpair.keys import Role, device_id
 from localpair.labels import clean_label
 from localpair.limits import REMEMBERED_ADDRESSES, TRUST_BYTES
 from localpair.marks import NOTHING_HEARD, Marks
-from localpair.rules import NO_RULE, Acceptance, DeviceRule
 from localpair.trust.state_folder import (
     locked,
     make_folder,

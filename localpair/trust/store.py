@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localpair.candidate import Candidate
+    from localpair.choices.rules import DeviceRule
     from localpair.marks import Marks
-    from localpair.rules import DeviceRule
 
 __all__ = ["DeviceRecord", "DeviceState", "Role", "TrustStore"]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from file_trees import kept_in
+from localpair.choices.terms import USUAL
 from localpair.errors import WireError
 from localpair.limits import KEPT_LEAST_BYTES, KEPT_S
 from localpair.protocol.transfer.receiver import PartAsked, Receiver
 from localpair.protocol.transfer.sender import EntrySettled, Sender
-from localpair.terms import USUAL
 from localpair.transfer.folder.inbox import Inbox
 from localpair.transfer.folder.kept import overdue
 from localpair.wire.filekey import FileKey, Kept

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import localpair
+from localpair.choices.settings import nobody
 from localpair.errors import Refusal, RefusedError, UnreachableError
 from localpair.labels import general_name
 from localpair.protocol.discovery import Discovery
-from localpair.settings import nobody
 from localpair.trace import TRACE
 from secret_forms import forms
 

@@ -16,10 +16,10 @@ import places
 from localpair import events
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.causes.vocabulary import RunVerdict
+from localpair.choices.selection import EVERYTHING, Selection
+from localpair.choices.settings import ReceiveRequest
+from localpair.choices.terms import Existing, NameConflict, Terms
 from localpair.errors import AnswerError, Refusal, RefusedError
-from localpair.selection import EVERYTHING, Selection
-from localpair.settings import ReceiveRequest
-from localpair.terms import Existing, NameConflict, Terms
 from localpair.transfer.folder.housekeeping import kept_parts, overdue_parts, remove_parts
 from localpair.transfer.preview import preview_files
 from localpair.trust.store import TrustStore
@@ -37,8 +37,8 @@ __all__ = [
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from localpair.settings import ReceiveApprover
-    from localpair.terms import Resolver
+    from localpair.choices.settings import ReceiveApprover
+    from localpair.choices.terms import Resolver
 
 VECTORS = json.loads((places.VECTORS / "offers.json").read_text("utf-8"))
 TYPICAL = next(vector["text"] for vector in VECTORS["offers"] if vector["name"] == "typical")

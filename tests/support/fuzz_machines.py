@@ -20,6 +20,7 @@ from typing import Final
 from fuzz_wire import BEACONS, HERE, PEERS_SECRET, SECRET, sealed, text_of
 from fuzzing import Subject, Unstable, stable
 from localpair.candidate import Candidate
+from localpair.choices.terms import USUAL
 from localpair.errors import OfferError, RefusedError, WireError
 from localpair.keys import DeviceIdentity, Role
 from localpair.labels import clean_label
@@ -45,7 +46,6 @@ from localpair.protocol.transfer import filenames
 from localpair.protocol.transfer.receiver import FileChecked, FileEnded, FolderBegun, PartAsked, Receiver
 from localpair.protocol.transfer.sender import Sender
 from localpair.qr import read_image, write_image
-from localpair.terms import USUAL
 from localpair.transfer.folder.placing import Spot, read_note
 from localpair.trust.file import Document, StoredRecord, dump, parse
 from localpair.visible import escaped

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+from localpair.choices.terms import USUAL
 from localpair.protocol.transfer.receiver import (
     BatchCancelled,
     BatchFinished,
@@ -16,7 +17,6 @@ from localpair.protocol.transfer.receiver import (
     Receiver,
 )
 from localpair.protocol.transfer.sender import BatchDone, EntrySettled, Sender, StoppedByReceiver
-from localpair.terms import USUAL
 from localpair.wire.framing import Frame
 from localpair.wire.payload import (
     Abandon,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from localpair.choices.rules import NO_RULE
 from localpair.cli.commands import parts
 from localpair.cli.files import prepare_folder
 from localpair.cli.options.devices import RuleOptions
 from localpair.cli.output import results
 from localpair.cli.terminal.screen import rule_words
 from localpair.cli.terminal.text import printable
-from localpair.rules import NO_RULE
 
 if TYPE_CHECKING:
     from localpair.cli.context import Context

@@ -17,13 +17,13 @@ from localpair.wire.answer import PREFIX
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from localpair.choices.settings import Settings
     from localpair.cli.context import Context
     from localpair.cli.options.host import Host
     from localpair.cli.options.pairing import PairOptions
     from localpair.cli.output.output import Output
     from localpair.events import OfferIssued
     from localpair.pairing.host import Hosting
-    from localpair.settings import Settings
 
 
 async def run(command: Host, context: Context) -> None:

@@ -12,10 +12,10 @@ from localpair.cli.sessions import pair_and_carry
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from localpair.choices.selection import PlannedEntry
     from localpair.cli.context import Context
     from localpair.cli.options.send import Send
     from localpair.cli.output.output import Output
-    from localpair.selection import PlannedEntry
 
 
 async def run(command: Send, context: Context) -> None:

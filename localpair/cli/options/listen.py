@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from localpair.choices.terms import USUAL, Terms
 from localpair.cli.command import Command
 from localpair.cli.options import shared
-from localpair.terms import USUAL, Terms
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localpair.choices.selection import EVERYTHING, Selection
+from localpair.choices.terms import USUAL, Terms
 from localpair.cli.options import shared, types
-from localpair.selection import EVERYTHING, Selection
-from localpair.terms import USUAL, Terms
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from localpair.choices.selection import EVERYTHING, Selection
 from localpair.cli.command import Command
 from localpair.cli.options import shared
 from localpair.limits import ATTEMPT_S
-from localpair.selection import EVERYTHING, Selection
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

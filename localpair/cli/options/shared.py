@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localpair.choices.selection import EVERYTHING, Links, Selection
+from localpair.choices.terms import USUAL, Existing, Terms
 from localpair.cli.options import types
 from localpair.errors import UsageError
-from localpair.selection import EVERYTHING, Links, Selection
-from localpair.terms import USUAL, Existing, Terms
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

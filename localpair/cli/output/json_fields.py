@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from localpair import events
+from localpair.choices.selection import PlannedEntry
 from localpair.cli.output import results
-from localpair.selection import PlannedEntry
 
 if TYPE_CHECKING:
     from localpair.candidate import Candidate

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from localpair.choices.rules import NO_RULE
+from localpair.choices.selection import PlannedEntry
 from localpair.events import Event
 from localpair.limits import FAILURES_NAMED
-from localpair.rules import NO_RULE
-from localpair.selection import PlannedEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path as FilePath
 
     from localpair.candidate import Candidate
+    from localpair.choices.rules import DeviceRule
+    from localpair.choices.settings import ReceiveRequest
+    from localpair.choices.terms import NameConflict
     from localpair.diagnosis.record import Finding
     from localpair.errors import AnswerError
     from localpair.events import Path, Peer, Received, Sent
-    from localpair.rules import DeviceRule
-    from localpair.settings import ReceiveRequest
-    from localpair.terms import NameConflict
 
 FILES_SHOWN: Final = 20  # of one session; more are counted
 

@@ -6,16 +6,16 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from localpair.choices.terms import Existing
 from localpair.cli.output import results
 from localpair.cli.terminal.text import printable, size
-from localpair.terms import Existing
 
 if TYPE_CHECKING:
     import asyncio
 
+    from localpair.choices.terms import NameConflict
     from localpair.cli.output.output import Output
     from localpair.cli.terminal.keyboard import Keyboard
-    from localpair.terms import NameConflict
 
 _QUESTION: Final = "Keep the old one, take the new one, or store both? [o/n/B]"
 _ALL: Final = "o!, n! and b! hold for all that follow."

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from localpair.choices.settings import ApprovalRequest, ReceiveRequest
     from localpair.cli.output.output import Output
     from localpair.cli.terminal.keyboard import Keyboard
     from localpair.events import NearbyPeer
-    from localpair.settings import ApprovalRequest, ReceiveRequest
 
 _GIVING: Final = frozenset({"gives", "both"})
 _YES: Final = frozenset({"y", "yes"})

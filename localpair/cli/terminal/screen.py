@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from localpair import events
 from localpair.causes.vocabulary import Confidence
+from localpair.choices.rules import NO_RULE, Acceptance
+from localpair.choices.selection import PlannedEntry
 from localpair.cli.output import results
 from localpair.cli.terminal.text import count, printable, seconds, size, table, wrapped
-from localpair.rules import NO_RULE, Acceptance
-from localpair.selection import PlannedEntry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from localpair.causes.vocabulary import Explanation, RunVerdict
+    from localpair.choices.rules import DeviceRule
     from localpair.cli.terminal.messages import Talk
     from localpair.cli.terminal.progress import Bars
     from localpair.cli.terminal.status_line import StatusLine
-    from localpair.rules import DeviceRule
 
 
 class Screen:

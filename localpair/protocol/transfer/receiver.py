@@ -15,6 +15,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from localpair.choices.terms import Terms
 from localpair.errors import WireError
 from localpair.limits import (
     GROWN_BYTES,
@@ -26,7 +27,6 @@ from localpair.limits import (
     UNSETTLED_ENTRIES,
 )
 from localpair.protocol.transfer.filenames import NameTree, shown_path
-from localpair.terms import Terms
 from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.payload import (
     NO_SHA256,

@@ -6,9 +6,9 @@ import os
 import stat
 from collections.abc import Sequence
 
+from localpair.choices.terms import Existing
 from localpair.limits import NAMES_KEPT
 from localpair.protocol.transfer.filenames import numbered
-from localpair.terms import Existing
 from localpair.transfer.folder.directory_handle import Folder, IsWanted
 
 _NUMBERED = 16  # "name (n)" compared with a file that may be there already

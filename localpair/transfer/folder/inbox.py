@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from localpair.choices.terms import Existing
 from localpair.errors import LocalError
 from localpair.limits import CHUNK_BYTES, FOLDERS_KEPT, FREE_NAMES, KEPT_LEAST_BYTES
 from localpair.protocol.transfer.filenames import numbered
-from localpair.terms import Existing
 from localpair.transfer.folder.directory_handle import Folder, IsWanted, open_folder
 from localpair.transfer.folder.existing import Standing
 from localpair.transfer.folder.kept import KeptPart, kept_name, overdue, sender_mark

@@ -9,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli_fakes import TYPICAL
+from localpair.choices.rules import Acceptance
+from localpair.choices.selection import Links, Selection
+from localpair.choices.terms import Existing, Terms
 from localpair.cli import main
 from localpair.cli.arguments import COMMANDS, parse
 from localpair.cli.command import Command
@@ -22,9 +25,6 @@ from localpair.cli.options.listen import Listen
 from localpair.cli.options.pairing import PairOptions
 from localpair.cli.options.send import Send
 from localpair.errors import UsageError
-from localpair.rules import Acceptance
-from localpair.selection import Links, Selection
-from localpair.terms import Existing, Terms
 
 _ALL = "--flow post --offer-addresses none --name Kitchen --port 4000 --timeout 2.5 --send a --send b --receive d"
 _ALL_OPTIONS = PairOptions(

@@ -10,10 +10,10 @@ import pytest
 
 import localpair.transfer.incoming
 from file_trees import TREE, harvest, pair, plant, transfer
+from localpair.choices.settings import ReceiveRequest
+from localpair.choices.terms import USUAL, Terms
 from localpair.errors import Refusal, RefusedError, TransferError, UnreachableError
 from localpair.session import Session
-from localpair.settings import ReceiveRequest
-from localpair.terms import USUAL, Terms
 from streams import Net, run, until
 
 SIZE = sum(len(data) for data in TREE.values() if data is not None)

@@ -10,10 +10,10 @@ import pytest
 
 import localpair.transfer.writer
 from file_trees import Tree, harvest, named, pair, parts_in, plant, transfer
+from localpair.choices.terms import Existing, NameConflict, Resolver, Terms
 from localpair.errors import TransferError
 from localpair.events import Event, Progress, Received, Sent, Skipped, Unchanged
 from localpair.limits import SMALL_FILE_BYTES
-from localpair.terms import Existing, NameConflict, Resolver, Terms
 from streams import Net, run, until
 
 LARGE = SMALL_FILE_BYTES + 7

@@ -12,10 +12,10 @@ import pytest
 
 import localpair.transfer.reader
 from file_trees import TREE, Tree, harvest, pair, plant, refuse_to_open, transfer
+from localpair.choices.selection import Selection
 from localpair.errors import LocalError, TransferError
 from localpair.events import Event, Progress, Receipt, Received, Sent, Skipped
 from localpair.limits import PROGRESS_S, RECEIPT_FILES
-from localpair.selection import Selection
 from streams import Net, run
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from file_trees import Tree, harvest, pair, plant, transfer
-from localpair.terms import Terms
+from localpair.choices.terms import Terms
 from streams import run
 
 HIDDEN: Tree = {

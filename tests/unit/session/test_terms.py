@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from file_trees import BIG, TREE, harvest, pair, parts_in, plant, transfer
+from localpair.choices.terms import Terms
 from localpair.errors import TransferError
-from localpair.terms import Terms
 from streams import run
 
 

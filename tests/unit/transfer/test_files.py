@@ -14,10 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from localpair.choices.selection import EVERYTHING, Links, Selection
 from localpair.errors import LocalError
 from localpair.limits import PATH_DEPTH
 from localpair.protocol.transfer.filenames import PART_PREFIX
-from localpair.selection import EVERYTHING, Links, Selection
 from localpair.transfer.folder import directory_handle as folders
 from localpair.transfer.folder import parts, placing
 from localpair.transfer.folder.directory_handle import _HandleFolder, _PathFolder

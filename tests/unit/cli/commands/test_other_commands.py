@@ -19,6 +19,7 @@ from cli_fakes import (
 )
 from localpair import events
 from localpair.candidate import Evidence
+from localpair.choices.selection import Selection
 from localpair.cli import main
 from localpair.diagnosis.record import Finding, Report, Status
 from localpair.diagnosis.text import to_text
@@ -26,7 +27,6 @@ from localpair.errors import (
     TransferError,
 )
 from localpair.net.agent.gathering import AddressReport
-from localpair.selection import Selection
 from localpair.trust.store import DeviceRecord, DeviceState, TrustStore
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import pytest
 from cli_fakes import PEER, TYPICAL, Api, Session
 from cli_typing import RECEIVED, Typist, _json
 from localpair import events
+from localpair.choices.rules import Acceptance, DeviceRule
+from localpair.choices.settings import ReceiveRequest
+from localpair.choices.terms import Existing, NameConflict, Terms
 from localpair.cli import main
-from localpair.rules import Acceptance, DeviceRule
-from localpair.settings import ReceiveRequest
-from localpair.terms import Existing, NameConflict, Terms
 from localpair.trust.store import DeviceRecord, TrustStore
 
 SENT = events.Sent("a.txt", 5, "ab" * 32)

@@ -10,9 +10,9 @@ import pytest
 from cli_fakes import PEER, TYPICAL, Api, Session
 from cli_typing import RECEIVED, Typist, _json
 from localpair import events
+from localpair.choices.rules import NO_RULE, Acceptance, DeviceRule
+from localpair.choices.terms import Terms
 from localpair.cli import main
-from localpair.rules import NO_RULE, Acceptance, DeviceRule
-from localpair.terms import Terms
 from localpair.trust.store import DeviceRecord, TrustStore
 
 SENT = events.Sent("a.txt", 5, "ab" * 32)

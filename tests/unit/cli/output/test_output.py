@@ -21,6 +21,10 @@ from localpair import events
 from localpair.candidate import Evidence
 from localpair.causes.judge import judge
 from localpair.causes.vocabulary import Cause, Confidence, Explanation, Place
+from localpair.choices.rules import DeviceRule
+from localpair.choices.selection import PlannedEntry
+from localpair.choices.settings import ReceiveRequest
+from localpair.choices.terms import NameConflict
 from localpair.cli.output import results
 from localpair.cli.output.failures import explain
 from localpair.cli.output.json_fields import of_item
@@ -41,10 +45,6 @@ from localpair.errors import (
     UsageError,
     WireError,
 )
-from localpair.rules import DeviceRule
-from localpair.selection import PlannedEntry
-from localpair.settings import ReceiveRequest
-from localpair.terms import NameConflict
 from run_facts import joiner
 
 DOCUMENT = places.DOCS / "cli.md"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from localpair.choices.terms import USUAL
 from localpair.errors import WireError
 from localpair.limits import KEPT_LEAST_BYTES
 from localpair.protocol.transfer.receiver import FileBegun, PartAsked, Receiver
 from localpair.protocol.transfer.sender import PartTold, Sender
-from localpair.terms import USUAL
 from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.payload import (
     Accept,

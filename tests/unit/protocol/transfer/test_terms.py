@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from localpair.choices.terms import USUAL, Terms
 from localpair.errors import WireError
 from localpair.limits import GROWN_BYTES
 from localpair.protocol.transfer.receiver import BatchExceeded, Counted, EntryFailed, FolderBegun, Receiver
 from localpair.protocol.transfer.sender import Sender, StoppedByReceiver
-from localpair.terms import USUAL, Terms
 from localpair.wire.framing import Frame
 from localpair.wire.payload import (
     Begin,

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from localpair.choices.terms import USUAL
 from localpair.errors import WireError
 from localpair.limits import (
     UNSETTLED_ENTRIES,
 )
 from localpair.protocol.transfer.sender import Sender
-from localpair.terms import USUAL
 from localpair.wire.payload import (
     Accept,
     Begin,

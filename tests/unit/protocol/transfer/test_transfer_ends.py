@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from localpair.choices.terms import USUAL
 from localpair.protocol.transfer.sender import Accepted, Sender
-from localpair.terms import USUAL
 from localpair.wire.payload import (
     Accept,
     Cancel,

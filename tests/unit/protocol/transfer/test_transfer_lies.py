@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localpair.choices.terms import USUAL
 from localpair.errors import WireError
 from localpair.limits import (
     UNSETTLED_ENTRIES,
@@ -19,7 +20,6 @@ from localpair.protocol.transfer.receiver import (
     Receiver,
 )
 from localpair.protocol.transfer.sender import EntrySettled, Sender
-from localpair.terms import USUAL
 from localpair.wire.payload import (
     Abandon,
     Accept,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import localpair.transfer.folder.existing
-from localpair.terms import Existing
+from localpair.choices.terms import Existing
 from localpair.transfer.folder.inbox import Inbox
 
 

@@ -6,8 +6,8 @@ import unicodedata
 
 import pytest
 
+from localpair.choices.selection import EVERYTHING, Selection
 from localpair.errors import UsageError
-from localpair.selection import EVERYTHING, Selection
 
 
 def fits(pattern: str, path: str) -> bool:

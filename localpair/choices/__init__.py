@@ -1,0 +1,1 @@
+"""What a person or a program chooses: settings, terms, what is sent, and rules for a device."""
