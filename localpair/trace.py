@@ -20,8 +20,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from localpair._version import __version__
-from localpair.aliases import alias
 from localpair.errors import LocalError
+from localpair.names.aliases import alias
 from localpair.protocol.discovery_events import Foreign, Gone, Heard, HearsUs, Invited
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from localpair.address import normalise
 from localpair.causes.facts import FORMAT, RunFacts
 from localpair.errors import WireError
 from localpair.limits import FACTS_ROWS
-from localpair.visible import escaped
+from localpair.names.visible import escaped
 
 _TEXT_CHARS: Final = 64
 _NUMBER_MAX: Final = 1 << 53  # what every reader of JSON keeps exactly

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from localpair.errors import UsageError
 from localpair.events import NearbyPeer, Path, Peer
-from localpair.labels import clean_label
 from localpair.limits import LABEL_BYTES, OFFER_LIFETIME_MAX_S, OFFER_LIFETIME_S
+from localpair.names.labels import clean_label
 
 
 @dataclass(frozen=True, slots=True)

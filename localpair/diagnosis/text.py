@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from localpair.diagnosis.record import Status
-from localpair.visible import escaped
+from localpair.names.visible import escaped
 
 if TYPE_CHECKING:
     from localpair.diagnosis.facts import Facts, Json

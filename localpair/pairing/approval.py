@@ -14,8 +14,8 @@ from localpair.choices.settings import ApprovalRequest, Approver
 from localpair.errors import Refusal, RefusedError, RemoteError
 from localpair.events import CodeShown, Direction, Peer, PeerGone
 from localpair.keys import HASH_BYTES, Purpose, Role, SharedSecret, random_bytes
-from localpair.labels import better_label, clean_label
 from localpair.limits import ANSWER_S, APPROVAL_S, HANDSHAKE_S, LOWEST_DIALLED_PORT, RACE_S
+from localpair.names.labels import better_label, clean_label
 from localpair.net.agent.connection import PeerConnection
 from localpair.protocol.handshake import (
     ApprovalNeeded,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from localpair.errors import Refusal, WireError
 from localpair.keys import BEACON_NONCE_BYTES, BEACON_TAG_BYTES, SharedSecret, digest
-from localpair.marks import NOTHING_HEARD, Marks, raised
 from localpair.protocol.replays import marks_of
 from localpair.protocol.short_code import CodeExchange
+from localpair.trust.marks import NOTHING_HEARD, Marks, raised
 from localpair.wire.beacon import Beacon, Envelope, Mode
 
 OFFER = "offer"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from localpair.limits import DOUBTED_S, PEERS
-from localpair.marks import Marks, raised
+from localpair.trust.marks import Marks, raised
 from localpair.wire.beacon import Beacon, Part
 
 PARTS: Final = (Part.HOST, Part.JOIN, Part.LISTEN, Part.SEND)

@@ -25,9 +25,9 @@ from localpair.candidate import Candidate, Origin
 from localpair.choices.rules import NO_RULE, Acceptance, DeviceRule
 from localpair.errors import StateError
 from localpair.keys import Role, device_id
-from localpair.labels import clean_label
 from localpair.limits import REMEMBERED_ADDRESSES, TRUST_BYTES
-from localpair.marks import NOTHING_HEARD, Marks
+from localpair.names.labels import clean_label
+from localpair.trust.marks import NOTHING_HEARD, Marks
 from localpair.trust.state_folder import (
     locked,
     make_folder,
@@ -61,7 +61,7 @@ class DeviceRecord:
 
     ``public_key`` and ``pair_key`` have 32 bytes; ``role`` is this side's own part in the pairing; ``label`` is the
     peer's claim and ``alias`` the name given here. ``addresses`` are the last good ones, newest first, without
-    scope. ``heard`` tells how far its beacons were heard (``localpair.marks``). ``rule`` says what happens to files
+    scope. ``heard`` tells how far its beacons were heard (``trust.marks``). ``rule`` says what happens to files
     that it sends. ``created`` and ``last_seen`` are wall-clock seconds for people (0: never); nothing is decided by
     them. Raises ValueError where the parts do not fit together.
     """

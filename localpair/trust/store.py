@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.errors import Refusal, RefusedError, StateError, UsageError
 from localpair.keys import DeviceIdentity, Role
-from localpair.labels import better_label, clean_label
-from localpair.marks import raised
+from localpair.names.labels import better_label, clean_label
 from localpair.trust.file import DeviceRecord, DeviceState, Document, TrustFile, remembered
 from localpair.trust.folders import known_folders, note_folder
+from localpair.trust.marks import raised
 from localpair.trust.offers import earlier_offers, note_offer
 from localpair.trust.state_folder import (
     create_private,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from localpair.candidate import Candidate
     from localpair.choices.rules import DeviceRule
-    from localpair.marks import Marks
+    from localpair.trust.marks import Marks
 
 __all__ = ["DeviceRecord", "DeviceState", "Role", "TrustStore"]
 

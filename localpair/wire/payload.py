@@ -11,8 +11,8 @@ from enum import IntEnum
 from typing import ClassVar, Final, Self, TypeAlias, TypeVar
 
 from localpair.errors import WireError
-from localpair.labels import clean_label
 from localpair.limits import REASON_BYTES
+from localpair.names.labels import clean_label
 from localpair.wire.codec import Reader, Writer
 from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.framing import Frame

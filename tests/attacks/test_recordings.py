@@ -9,10 +9,10 @@ import pytest
 
 import localpair
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret, device_id
-from localpair.marks import NOTHING_HEARD, Marks
 from localpair.protocol.discovery_events import BeaconSource, BeaconTarget, Carrier, Heard, Transmit
 from localpair.protocol.keyring import Keyring
 from localpair.protocol.replays import PARTS
+from localpair.trust.marks import NOTHING_HEARD, Marks
 from localpair.wire.beacon import BEACON_HEARS, Beacon, BeaconKind, Envelope, Part
 from virtual_lan import UDP_PORT, Device, VirtualLan, only_unicast
 

@@ -14,7 +14,7 @@ import pytest
 import localpair
 from localpair.choices.settings import nobody
 from localpair.errors import Refusal, RefusedError, UnreachableError
-from localpair.labels import general_name
+from localpair.names.labels import general_name
 from localpair.protocol.discovery import Discovery
 from localpair.trace import TRACE
 from secret_forms import forms

@@ -23,8 +23,9 @@ from localpair.candidate import Candidate
 from localpair.choices.terms import USUAL
 from localpair.errors import OfferError, RefusedError, WireError
 from localpair.keys import DeviceIdentity, Role
-from localpair.labels import clean_label
 from localpair.limits import BEACON_BYTES, FRAME_BYTES, LABEL_BYTES, NAME_BYTES, SHOWN_PATH_BYTES, TRUST_BYTES
+from localpair.names.labels import clean_label
+from localpair.names.visible import escaped
 from localpair.net.host.linux import netlink
 from localpair.net.host.linux import rtnetlink as rt
 from localpair.net.host.linux.policy_rules import parse_rule
@@ -48,7 +49,6 @@ from localpair.protocol.transfer.sender import Sender
 from localpair.qr import read_image, write_image
 from localpair.transfer.folder.placing import Spot, read_note
 from localpair.trust.file import Document, StoredRecord, dump, parse
-from localpair.visible import escaped
 from localpair.wire.beacon import BeaconKind, Part, Rendezvous, RendezvousStep
 from localpair.wire.filekey import Kept
 from localpair.wire.framing import Frame, FrameDecoder, Slice, encode_frame, frame_header

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final, TextIO
 
-from localpair.visible import escaped
+from localpair.names.visible import escaped
 
 _NARROWEST: Final = 20  # columns; a terminal that says less does not know
 _SIZES: Final = ("bytes", "kB", "MB", "GB", "TB")

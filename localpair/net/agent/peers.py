@@ -9,15 +9,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from localpair.address import IPAddress, unscoped
-from localpair.aliases import alias
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.causes.facts import ForeignKind
 from localpair.events import Event, NearbyPeer, OwnAddressSeen, PeerEnded, PeerFound, SealedHeard
-from localpair.labels import clean_label
 from localpair.limits import (
     PEER_ADDRESSES,
     PEERS,
 )
+from localpair.names.aliases import alias
+from localpair.names.labels import clean_label
 from localpair.net.agent.announcer import Announcer
 from localpair.net.agent.callbacks import CallbackSchedule
 from localpair.net.agent.dials.dial_policy import DialPolicy

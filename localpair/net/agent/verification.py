@@ -13,8 +13,8 @@ from localpair.causes.facts import Whose
 from localpair.errors import PeerEndedError, Refusal, RefusedError, WireError
 from localpair.events import Direction
 from localpair.keys import Role, certificate_fingerprint, check_pin, random_bytes
-from localpair.labels import general_name
 from localpair.limits import CANDIDATES, FAREWELL_S, FRAME_PREAUTH_BYTES, HANDSHAKE_S
+from localpair.names.labels import general_name
 from localpair.net.agent.announcer import Announcer, Clock
 from localpair.net.agent.connection import ConnectionDeclinedError, PeerConnection
 from localpair.net.agent.counts import AgentCounts

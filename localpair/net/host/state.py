@@ -23,10 +23,10 @@ from localpair.causes.facts import (
     RouteFacts,
 )
 from localpair.limits import FACTS_ROWS
+from localpair.names.visible import escaped
 from localpair.net.host.files import read_text
 from localpair.net.host.routes import NoRoute
 from localpair.net.host.routing import route_to
-from localpair.visible import escaped
 
 if TYPE_CHECKING:
     from localpair.net.host.interfaces import Interfaces

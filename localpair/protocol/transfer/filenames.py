@@ -13,7 +13,7 @@ from typing import Final
 
 from localpair.errors import WireError
 from localpair.limits import FAILURES_NAMED, FOLDERS_KEPT, NAME_BYTES, NAMES_KEPT, SHOWN_PATH_BYTES
-from localpair.visible import belongs, escaped, in_context, is_ignorable
+from localpair.names.visible import belongs, escaped, in_context, is_ignorable
 
 PART_PREFIX: Final = ".localpair-"
 """Names of files under way begin so; no received name may."""

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localpair.errors import StateError
-from localpair.labels import better_label, clean_label, general_name
 from localpair.limits import TRUST_BYTES
+from localpair.names.labels import better_label, clean_label, general_name
 from localpair.trust.file import Document, dump, parse
 from localpair.trust.store import DeviceState, TrustStore
 from trust_files import POSIX

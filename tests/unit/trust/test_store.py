@@ -16,11 +16,11 @@ from localpair.candidate import Candidate, Origin
 from localpair.choices.rules import NO_RULE, Acceptance, DeviceRule
 from localpair.errors import Refusal, RefusedError, UsageError
 from localpair.keys import Role
-from localpair.labels import clean_label
 from localpair.limits import LABEL_BYTES, REMEMBERED_ADDRESSES
+from localpair.names.labels import clean_label
+from localpair.names.visible import in_context, is_hidden
 from localpair.trust import file as trust_file
 from localpair.trust.store import DeviceState, TrustStore
-from localpair.visible import in_context, is_hidden
 from trust_records import paired, record
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import places
 from localpair.errors import WireError
-from localpair.labels import clean_label
 from localpair.limits import FRAME_BYTES, NAME_WIRE_BYTES, PATH_DEPTH, REASON_BYTES, UNSETTLED_ENTRIES
+from localpair.names.labels import clean_label
 from localpair.wire.filekey import PATH_BYTES, FileKey, Kept
 from localpair.wire.framing import Frame
 from localpair.wire.payload import (

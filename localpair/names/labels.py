@@ -11,7 +11,7 @@ import unicodedata
 from typing import Final
 
 from localpair.limits import LABEL_BYTES
-from localpair.visible import belongs, in_context, is_hidden
+from localpair.names.visible import belongs, in_context, is_hidden
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from localpair.cli.terminal.text import printable
 from localpair.diagnosis.text import harmless
-from localpair.labels import clean_label
+from localpair.names.labels import clean_label
+from localpair.names.visible import escaped, is_ignorable
 from localpair.protocol.transfer.filenames import safe_name, shown_path
-from localpair.visible import escaped, is_ignorable
 
 # DerivedCoreProperties.txt, Default_Ignorable_Code_Point, as Unicode 16 has it.
 DEFAULT_IGNORABLE = (

@@ -1,0 +1,1 @@
+"""What devices are called on screens, and what a screen shows of a text that came from elsewhere."""
