@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import json
 import re
+import time
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from localpair_lab import plan as p
 from localpair_lab.errors import LabError
 from localpair_lab.fabric import steps
+from localpair_lab.fabric.compiler.leases import lease_of
 from localpair_lab.fabric.compiler.network import compiler
 from localpair_lab.fabric.compiler.selection import is_kept, keeps_order
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     Prober: TypeAlias = Callable[[Plan], Sequence[Probe]]
 
 STEPS_FILE = "fabric.sh"
+_LOOK_S = 0.02  # between two looks at a lease
+_LATE_S = 5.0  # how late a client may renew
 _PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -128,8 +132,23 @@ class Wiring:
             await client.ask({"do": "capture", "folder": self._captures, "ports": ports})
             wanted = wanted[len(made) :]
         await _apply(wanted, client)
+        if isinstance(change, p.ChangeLease):
+            await self._lease(change, client)
         links = _links_after(change)
         await client.ask({"do": "settle", "links": links, "places": [place for place, _ in links]})
+
+    async def _lease(self, change: p.ChangeLease, client: FabricClient) -> None:
+        """Wait until the client has what the server gave it, or has lost what it had. Raises ``LabError``."""
+        interface = self._plan.interface(change.port)
+        leases = self._plan.segment(interface.segment).leases
+        wanted = lease_of(interface, change.addresses)
+        deadline = time.monotonic() + _LATE_S + (leases.seconds if leases else 0)
+        while (held := (await client.ask({"do": "leases"}))["held"][change.port]) != wanted:
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"{change.port} has {held or 'no address'} and should have {wanted or 'none'} by now"
+                )
+            await asyncio.sleep(_LOOK_S)
 
     def _tapped(self, node: str, interface: p.NodeInterface) -> tuple[str, str]:
         """Where a port is captured: at the fabric's end of its cable, or inside where there is none."""

@@ -14,6 +14,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from localpair_lab.fabric.services import AdvertisePrefixes, LeaseClient, LeaseServer, UpdateLease
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -284,20 +286,35 @@ class DeleteLink:
 @dataclass(frozen=True, slots=True)
 class Address:
     """``address`` with its prefix length on a link, without duplicate detection; ``peer`` for point to
-    point.
+    point. It goes after ``lifetime_s``, unless that is 0.
     """
 
     place: str
     link: str
     address: str
     peer: str = ""
+    lifetime_s: int = 0
 
     @property
     def text(self) -> str:
         peer = f" peer {self.peer}" if self.peer else ""
         four = "" if peer or int(self.address.partition("/")[2]) > 30 else " brd +"
         extra = " nodad" if ":" in self.address else four
+        extra += f" valid_lft {self.lifetime_s} preferred_lft {self.lifetime_s}" if self.lifetime_s else ""
         return f"ip -n {_word(self.place)} addr add {self.address}{peer}{extra} dev {_word(self.link)}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAddress:
+    """One address goes from a link."""
+
+    place: str
+    link: str
+    address: str
+
+    @property
+    def text(self) -> str:
+        return f"ip -n {_word(self.place)} addr del {self.address} dev {_word(self.link)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,12 +456,17 @@ Step: TypeAlias = (
     | LinkOptions
     | DeleteLink
     | Address
+    | DeleteAddress
     | FlushAddresses
     | AddRoute
     | AddPolicyRule
     | Sysctl
     | Ruleset
     | Burst
+    | LeaseServer
+    | LeaseClient
+    | UpdateLease
+    | AdvertisePrefixes
 )
 
 _KINDS: Final[dict[str, type[Step]]] = {
@@ -452,7 +474,8 @@ _KINDS: Final[dict[str, type[Step]]] = {
     for kind in (
         Namespace, Bridge, SetQuerier, Veth, Tunnel, TakeLink, Wire, ImpairWire, AttachPort, PortPolicy, SetLinkState,
         LinkOptions,
-        DeleteLink, Address, FlushAddresses, AddRoute, AddPolicyRule, Sysctl, Ruleset, Burst,
+        DeleteLink, Address, DeleteAddress, FlushAddresses, AddRoute, AddPolicyRule, Sysctl, Ruleset, Burst,
+        LeaseServer, LeaseClient, UpdateLease, AdvertisePrefixes,
     )
 }  # fmt: skip
 

@@ -20,7 +20,7 @@ from localpair_lab.oracle.judge import holds_addresses
 from localpair_lab.oracle.special import is_special, is_within, widened
 from localpair_lab.oracle.states import states
 from localpair_lab.plan.actions import Action
-from localpair_lab.plan.changes import CreateInterface, Readdress, Roam, SetLink
+from localpair_lab.plan.changes import ChangeLease, CreateInterface, Readdress, Roam, SetLink, SetPrefixes
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Node, NodeInterface
 from localpair_lab.timeline import ActionRecord, Record
@@ -31,6 +31,7 @@ LOCAL = (*SWEPT, *map(ip_network, ("100.64.0.0/10", "fc00::/7", "fe80::/10")))
 NOBODY = tuple(
     map(ip_network, ("0.0.0.0/32", "127.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/127", "ff00::/8"))
 )
+DHCP = (68, 67)  # of the machine that holds a lease
 NOTICES = 3  # of one change of a device's network: the link, its addresses, its routes
 NO_REFUSALS = (
     None,
@@ -225,10 +226,15 @@ def _changes(plan: Plan, node: str) -> int:
     changes = [
         event.change
         for event in plan.events
-        if isinstance(event.change, SetLink | Readdress | Roam | CreateInterface)
+        if isinstance(event.change, SetLink | Readdress | ChangeLease | Roam | CreateInterface)
         or event.change.do == "delete-interface"
     ]
-    return sum(getattr(one, "node", getattr(one, "port", "")).partition("/")[0] == node for one in changes)
+    hosts = [interface.segment for interface in plan.node(node).interfaces if interface.autoconf]
+    prefixes = [event.change for event in plan.events if isinstance(event.change, SetPrefixes)]
+    own: int = sum(
+        getattr(one, "node", getattr(one, "port", "")).partition("/")[0] == node for one in changes
+    )
+    return own + sum(one.segment in hosts for one in prefixes)
 
 
 def _first_bursts(action: Action, told: ActionRecord) -> int:
@@ -320,7 +326,7 @@ class _Watch:
     def _datagram(self, one: CapturedPacket, address: str) -> None:
         packet = one.packet
         if packet.source_port not in self.of.ports:
-            if self.of.alone:
+            if self.of.alone and (packet.source_port, packet.destination_port) != DHCP:
                 self._fault("send datagrams from its own ports only", one, address)
         elif packet.cast == "multicast":
             self._multicast(one, address)

@@ -7,10 +7,12 @@ from datetime import UTC, date, datetime
 
 from localpair_lab.loading.conflicts import Conflict, check_port, check_ports, known
 from localpair_lab.loading.problems import Where
+from localpair_lab.loading.validate_leases import check_lease_event, check_server
 from localpair_lab.loading.validate_machines import check_machines
+from localpair_lab.loading.validate_prefixes import check_advertised, check_prefix_event
 from localpair_lab.loading.validate_programs import check_expected_files, check_program, events_of
 from localpair_lab.model.actions import Act
-from localpair_lab.model.events import Move, Renumber
+from localpair_lab.model.events import LeaseChange, Move, Renumber
 from localpair_lab.model.interface_names import named_interfaces, speaks_ipv6
 from localpair_lab.model.moments import ACTION_EVENTS, Moment
 from localpair_lab.model.programs import ProgramAct
@@ -55,6 +57,10 @@ def _check_networks(scenario: Scenario) -> Iterator[Conflict]:
         where: Where = ("networks", name)
         if not 68 <= network.mtu <= 65535:
             yield Conflict((*where, "mtu"), f"{network.mtu} is no MTU; 68 to 65535")
+        if network.dhcp is not None:
+            yield from check_server(scenario, (*where, "dhcp"), name, network.dhcp)
+        if network.advertised is not None:
+            yield from check_advertised(scenario, (*where, "advertised"), name, network.advertised)
         if network.kind == "lan" and network.hub:
             yield Conflict((*where, "hub"), "only a network of `kind: tunnel` has a hub")
         if network.kind == "tunnel" and not network.hub:
@@ -157,7 +163,9 @@ def _check_events(scenario: Scenario) -> Iterator[Conflict]:
         seen.append(event.id or "")
         if hasattr(event, "interface"):
             yield from check_port(scenario, (*where, "interface"), event.interface)
-        if isinstance(event, Renumber | Move):
+        yield from check_lease_event(scenario, where, event)
+        yield from check_prefix_event(scenario, where, event)
+        if isinstance(event, Renumber | Move | LeaseChange):
             yield from _check_new_addresses(scenario, (*where, "ip"), event)
         if hasattr(event, "device"):
             yield from known((*where, "device"), "device", event.device, scenario.machines())
@@ -166,7 +174,9 @@ def _check_events(scenario: Scenario) -> Iterator[Conflict]:
                 yield from known((*where, key), "network", getattr(event, key), scenario.networks)
 
 
-def _check_new_addresses(scenario: Scenario, where: Where, event: Renumber | Move) -> Iterator[Conflict]:
+def _check_new_addresses(
+    scenario: Scenario, where: Where, event: Renumber | Move | LeaseChange
+) -> Iterator[Conflict]:
     device, _, name = event.interface.partition("/")
     found = named_interfaces(scenario.machines()[device]) if device in scenario.machines() else []
     for called, spec in found:

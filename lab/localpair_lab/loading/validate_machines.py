@@ -7,6 +7,8 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 from localpair_lab.loading.conflicts import Conflict, known
 from localpair_lab.loading.problems import Where
+from localpair_lab.loading.validate_leases import check_client
+from localpair_lab.loading.validate_prefixes import check_host
 from localpair_lab.model.interface_names import interface_names
 from localpair_lab.model.kernel_names import interface_of
 from localpair_lab.model.machines import Machine, NetworkInterface
@@ -110,6 +112,10 @@ def _check_interface(scenario: Scenario, where: Where, interface: NetworkInterfa
         return
     yield from known(where, "network", interface.network, scenario.networks)
     network = scenario.networks.get(interface.network)
+    if network is not None and interface.dhcp:
+        yield from check_client((*where, "dhcp"), interface, network)
+    if network is not None and interface.ipv6 == "autoconf":
+        yield from check_host((*where, "ipv6"), interface, network)
     for number, host in enumerate(interface.ip if network is not None else ()):
         yield from _check_address((*where, "ip", number), host, network.ip if network else ())
 

@@ -10,7 +10,7 @@ from localpair_lab.model.common import Many, Model, Packets, Port
 from localpair_lab.model.machines import Firewall
 from localpair_lab.model.moments import Moment
 from localpair_lab.model.networks import Drop, Multicast
-from localpair_lab.model.values import Address, Count, Duration, Host, Name, Offset, Percent, Rate
+from localpair_lab.model.values import Address, Count, Duration, Host, Name, Offset, Percent, Prefix, Rate
 
 
 class Impair(Packets):
@@ -54,6 +54,17 @@ class Renumber(_ScenarioEvent):
     do: Literal["readdress"]
     interface: Port
     ip: Many[Host]
+    gateway: Many[Address] = ()
+
+
+class LeaseChange(_ScenarioEvent):
+    """The DHCP server has another address for the interface (``lease``), which it takes when it renews; or none any
+    more (``no-lease``): then its address goes when the lease has run out, and ``ip``, if any, takes its place.
+    """
+
+    do: Literal["lease", "no-lease"]
+    interface: Port
+    ip: Many[Host] = ()
     gateway: Many[Address] = ()
 
 
@@ -102,6 +113,14 @@ class Policy(_ScenarioEvent):
     drops: Many[Drop] = ()
 
 
+class Advertise(_ScenarioEvent):
+    """The network's router advertises these prefixes from now on, and the earlier ones as deprecated."""
+
+    do: Literal["advertise"]
+    network: Name
+    prefixes: Many[Prefix]
+
+
 class Guard(_ScenarioEvent):
     """The machine's firewall becomes another one, whole."""
 
@@ -119,6 +138,17 @@ class Degrade(_ScenarioEvent):
 
 
 ScenarioEvent: TypeAlias = Annotated[
-    Cable | Switch | Renumber | Plug | Move | Process | Clock | Policy | Guard | Degrade,
+    Cable
+    | Switch
+    | Renumber
+    | LeaseChange
+    | Plug
+    | Move
+    | Process
+    | Clock
+    | Policy
+    | Advertise
+    | Guard
+    | Degrade,
     Field(discriminator="do"),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from localpair_lab.model.machines import Machine, NetworkInterface
 from localpair_lab.model.networks import Network
 
@@ -26,9 +28,16 @@ def interface_names(machine: Machine) -> list[str]:
 def speaks_ipv6(spec: NetworkInterface, network: Network) -> bool:
     """Whether the interface has IPv6 on its network: no later address of its own switches it on."""
     if spec.ipv6:
-        return spec.ipv6 == "link-local"
+        return spec.ipv6 != "off"
     given = network.ipv6 == "link-local" or any(":" in text for text in (*network.ip, *spec.ip))
     return network.kind == "lan" and given
+
+
+def interface_of_port(machines: Mapping[str, Machine], port: str) -> NetworkInterface | None:
+    """The interface that ``device`` or ``device/interface`` means; None where there is none."""
+    device, _, name = port.partition("/")
+    found = named_interfaces(machines[device]) if device in machines else []
+    return next((entry for called, entry in found if called == (name or found[0][0])), None)
 
 
 def named_interfaces(machine: Machine) -> list[tuple[str, NetworkInterface]]:

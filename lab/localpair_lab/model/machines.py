@@ -31,7 +31,9 @@ from localpair_lab.model.words.verdicts import Verdict
 class NetworkInterface(Model):
     """One interface: on a ``network``, or a container ``bridge`` inside the device.
 
-    ``conflict``: another one on the network has an address of it, too, and that is meant.
+    ``conflict``: another one on the network has an address of it, too, and that is meant. ``dhcp``: its IPv4 address
+    is what the network's DHCP server has for it. ``ipv6`` ``autoconf``: it makes its addresses of the prefixes that a
+    router advertises.
     """
 
     short_key = "ip"
@@ -39,10 +41,11 @@ class NetworkInterface(Model):
     bridge: InterfaceName | None = None
     name: InterfaceName | None = None
     ip: Many[Host] = ()
-    ipv6: Literal["", "off", "link-local"] = ""
+    ipv6: Literal["", "off", "link-local", "autoconf"] = ""
     mtu: Mtu | None = None
     mac: Mac | None = None
     conflict: Flag = False
+    dhcp: Flag = False
     neighbour: Address | None = None
     present: Flag = True
     up: Flag = True

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import GetJsonSchemaHandler, model_validator
 
 from localpair_lab.model.common import Many, Model, Packets, Port
-from localpair_lab.model.values import Address, Duration, Flag, Mtu, Percent, Prefix
+from localpair_lab.model.values import Address, Duration, Flag, Mtu, Name, Percent, Prefix
 
 
 class Drop(Packets):
@@ -61,6 +61,26 @@ class Snooping(Model):
     reports_lost_from: Many[Port] = ()
 
 
+class Dhcp(Model):
+    """The machine that hands out IPv4 addresses on a network, and for how long. Who gets which stands at the
+    interfaces that have ``dhcp``.
+    """
+
+    short_key = "server"
+    server: Name
+    lease: Duration = 3600.0
+
+
+class RouterAdvertisements(Model):
+    """The router that announces itself and its prefixes on a network; without ``prefixes``, the network's own IPv6
+    ones.
+    """
+
+    short_key = "by"
+    by: Name
+    prefixes: Many[Prefix] = ()
+
+
 class Network(Model):
     """One LAN. ``ip`` names its subnets; IPv6 exists only where a subnet or ``ipv6: link-local`` asks for
     it.
@@ -76,5 +96,7 @@ class Network(Model):
     isolation: Literal["none", "clients"] | tuple[Port, ...] = "none"
     snooping: Snooping | None = None
     drops: Many[Drop] = ()
+    dhcp: Dhcp | None = None
+    advertised: RouterAdvertisements | None = None
     hub: Many[Address] = ()
     hub_forwards: Flag = True

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from localpair_lab.plan.build.addressing import autoconfigured
 from localpair_lab.plan.changes import (
     Change,
+    ChangeLease,
     CreateInterface,
     DeleteInterface,
     Readdress,
@@ -14,6 +16,7 @@ from localpair_lab.plan.changes import (
     SetChains,
     SetImpairments,
     SetLink,
+    SetPrefixes,
     SetSegment,
 )
 from localpair_lab.plan.model import Plan
@@ -38,6 +41,8 @@ def after(plan: Plan, change: Change) -> Plan:
     match change:
         case SetSegment():
             return _set_segment(plan, change)
+        case SetPrefixes():
+            return _set_prefixes(plan, change)
         case SetChains():
             return _with_node(plan, dataclasses.replace(plan.node(change.node), chains=change.chains))
         case SetImpairments():
@@ -50,13 +55,13 @@ def after(plan: Plan, change: Change) -> Plan:
             return _with_node(
                 plan, dataclasses.replace(node, interfaces=(*others, change.interface), routes=routes)
             )
-        case SetLink() | Readdress() | DeleteInterface() | Roam():
+        case SetLink() | Readdress() | ChangeLease() | DeleteInterface() | Roam():
             return _change_interface(plan, change)
         case _:
             return plan
 
 
-def _change_interface(plan: Plan, change: SetLink | Readdress | DeleteInterface | Roam) -> Plan:
+def _change_interface(plan: Plan, change: SetLink | Readdress | ChangeLease | DeleteInterface | Roam) -> Plan:
     interface = plan.interface(change.port)
     match change:
         case SetLink(level="cable"):
@@ -66,7 +71,7 @@ def _change_interface(plan: Plan, change: SetLink | Readdress | DeleteInterface 
             return _with_interface(plan, change.port, changed, change.routes if change.up else None)
         case DeleteInterface():
             return _with_interface(plan, change.port, dataclasses.replace(interface, present=False))
-        case Readdress():
+        case Readdress() | ChangeLease():
             changed = dataclasses.replace(interface, addresses=change.addresses)
             return _with_interface(plan, change.port, changed, change.routes)
         case Roam():
@@ -92,6 +97,17 @@ def _routes(node: Node, interface: str, routes: tuple[NodeRoute, ...]) -> tuple[
 def _with_node(plan: Plan, node: Node) -> Plan:
     nodes = tuple(node if entry.name == node.name else entry for entry in plan.nodes)
     return dataclasses.replace(plan, nodes=nodes)
+
+
+def _set_prefixes(plan: Plan, change: SetPrefixes) -> Plan:
+    """New addresses come; those of deprecated prefixes stay, and are the last choice."""
+    for port in plan.ports(change.segment):
+        interface = plan.interface(port)
+        if interface.autoconf:
+            new = tuple(autoconfigured(prefix, interface.mac) for prefix in change.prefixes)
+            addresses = (*new, *(address for address in interface.addresses if address not in new))
+            plan = _with_interface(plan, port, dataclasses.replace(interface, addresses=addresses))
+    return plan
 
 
 def _set_segment(plan: Plan, change: SetSegment) -> Plan:

@@ -44,6 +44,20 @@ class Readdress:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeLease:
+    """The DHCP server's address for the port becomes the IPv4 one of ``addresses``, which its client takes when it
+    renews. Not ``granted``: the server answers it no more, and once the lease has run out, ``addresses`` are what it
+    has. Then ``routes`` (of this interface) are put back.
+    """
+
+    port: str
+    addresses: tuple[str, ...]
+    routes: tuple[NodeRoute, ...] = ()
+    granted: bool = True
+    do: Literal["change-lease"] = "change-lease"
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteInterface:
     """The interface vanishes from the node, as a USB adapter that is pulled."""
 
@@ -107,6 +121,18 @@ class SetSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class SetPrefixes:
+    """The segment's router advertises ``prefixes`` from now on, and ``deprecated`` as such: hosts keep addresses of
+    these, and prefer others.
+    """
+
+    segment: str
+    prefixes: tuple[str, ...]
+    deprecated: tuple[str, ...] = ()
+    do: Literal["set-prefixes"] = "set-prefixes"
+
+
+@dataclass(frozen=True, slots=True)
 class SetChains:
     """The node's firewall becomes these chains, whole; connections already tracked stay tracked."""
 
@@ -127,12 +153,14 @@ class SetImpairments:
 Change: TypeAlias = (
     SetLink
     | Readdress
+    | ChangeLease
     | DeleteInterface
     | CreateInterface
     | Roam
     | SignalNode
     | SetClock
     | SetSegment
+    | SetPrefixes
     | SetChains
     | SetImpairments
 )

@@ -107,6 +107,7 @@ class NodeRoute:
 
     ``interface`` empty only for blackholes. ``source`` is the preferred source address. ``on_link`` allows
     a gateway outside every subnet. Routes of connected subnets are made by the kernel and are not listed.
+    ``learned``: the kernel makes it of what a router advertises.
     """
 
     destination: str
@@ -117,6 +118,7 @@ class NodeRoute:
     source: str = ""
     kind: Literal["unicast", "blackhole", "unreachable", "multicast"] = "unicast"
     on_link: bool = False
+    learned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,8 @@ class NodeInterface:
     made only by a ``CreateInterface`` change. ``up`` False: exists, administratively down, with its
     addresses. ``carrier`` False on a segment: the network's side is down (NO-CARRIER). ``multicast`` False:
     flag MULTICAST is cleared. ``temporary`` names addresses of ``addresses`` to be marked as RFC 8981
-    temporary (soft).
+    temporary (soft). ``leased``: its IPv4 address is held by a lease, from the ``leases`` of its segment.
+    ``autoconf``: it has an address, besides, of each prefix that is ``advertised`` on its segment.
     """
 
     name: str
@@ -187,6 +190,8 @@ class NodeInterface:
     neighbour: str = ""
     flags: PortFlags = PortFlags()
     temporary: tuple[str, ...] = ()
+    leased: bool = False
+    autoconf: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +271,24 @@ class SegmentRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Leases:
+    """The DHCP server of a segment: it stands behind the port ``server`` and gives each leased interface the address
+    that the plan has for it, for ``seconds``.
+    """
+
+    server: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Advertised:
+    """The router behind the port ``router`` announces itself and the /64 ``prefixes`` on a segment."""
+
+    router: str
+    prefixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One Ethernet, switch or Wi-Fi: all interfaces that name it share it.
 
@@ -282,6 +305,8 @@ class Segment:
     query_interval_s: float = 0.0
     membership_s: float = 0.0
     rules: tuple[SegmentRule, ...] = ()
+    leases: Leases | None = None
+    advertised: Advertised | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ def unplayable(plan: Plan) -> list[Missing]:
     reasons += [f"event {event.id}" for event in plan.events if not isinstance(event.change, _ANYWHERE)]
     for segment in plan.segments:
         odd = [rule for rule in segment.rules if not _is_whole_filter(rule)]
+        reasons += [f"a DHCP server on {segment.name}"] if segment.leases else []
+        reasons += [f"router advertisements on {segment.name}"] if segment.advertised else []
         reasons += [f"rules or snooping of {segment.name}"] if odd or segment.snooping else []
         has_ipv6 = any(plan.interface(port).link_local for port in plan.ports(segment.name))
         reasons += [f"a filter on {segment.name} beside IPv6"] if segment.rules and has_ipv6 else []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair_lab import plan as p
 from localpair_lab.fabric import steps
-from localpair_lab.fabric.compiler import nftables
+from localpair_lab.fabric.compiler import leases, nftables, prefixes
 from localpair_lab.fabric.compiler.names import Names, names, stub_port
 from localpair_lab.fabric.compiler.selection import is_kept, needs_single_packets
 from localpair_lab.fabric.steps import FABRIC
@@ -59,6 +59,11 @@ class Compiler:
             yield from self._segment(number, segment)
         for node in self.plan.nodes:
             yield from self._node(node)
+        yield from prefixes.routers(self.plan)
+        yield from leases.servers(self.plan)
+        for node in self.plan.nodes:
+            for interface in node.interfaces:
+                yield from leases.client(node.name, interface, node.routes)
 
     def begin(self) -> Iterator[Step]:
         """What starts when the network stands and the canary has passed."""
@@ -96,8 +101,11 @@ class Compiler:
         for number, interface in enumerate(node.interfaces):
             if interface.present:
                 yield from self._interface(node, interface, _FIRST_INDEX + number)
+        leased = {interface.name for interface in node.interfaces if interface.leased}
+        given = [route for route in node.routes if route.interface in leased and ":" not in route.destination]
         yield from self._routes(
-            node.name, [r for r in node.routes if not r.interface or r.interface in working]
+            node.name,
+            [r for r in node.routes if (not r.interface or r.interface in working) and r not in given],
         )
         for rule in node.routing_rules:
             yield steps.AddPolicyRule(node.name, **dataclasses.asdict(rule))
@@ -127,7 +135,13 @@ class Compiler:
             yield steps.SetLinkState(node.name, interface.name, up=interface.up)
         peers = dict(interface.peers)
         for address in interface.addresses:
-            yield steps.Address(node.name, interface.name, address, peers.get(address, ""))
+            if not self._comes_by_itself(interface, address):
+                yield steps.Address(node.name, interface.name, address, peers.get(address, ""))
+
+    def _comes_by_itself(self, interface: NodeInterface, address: str) -> bool:
+        """Whether another machine gives the interface its address."""
+        leased = leases.is_leased(interface, address)
+        return leased or prefixes.is_autoconfigured(self.plan, interface, address)
 
     def _plug(self, node: str, interface: NodeInterface, index: int) -> Iterator[Step]:
         port = f"{node}/{interface.name}"
@@ -201,11 +215,17 @@ class Compiler:
                 yield from self._interface(
                     self.plan.node(change.node), change.interface, self._later_index(change)
                 )
-                yield from self._routes(change.node, change.routes)
+                mine = [r for r in change.routes if not leases.is_leased(change.interface, r.destination)]
+                yield from self._routes(change.node, mine)
+                yield from leases.client(change.node, change.interface, change.routes)
+            case p.ChangeLease():
+                yield leases.change(self.plan, change)
             case p.Roam():
                 yield from self._roam(change)
             case p.SetSegment():
                 yield from self._set_segment(change)
+            case p.SetPrefixes():
+                yield from prefixes.change(self.plan, change)
             case p.SetChains():
                 yield steps.Ruleset(change.node, nftables.FILTER, nftables.firewall(change.chains))
             case p.SetImpairments():
@@ -275,7 +295,10 @@ class Compiler:
 
     def _routes(self, node: str, routes: Iterable[NodeRoute]) -> Iterator[Step]:
         for route in routes:
+            if route.learned:
+                continue
             fields = dataclasses.asdict(route)
+            del fields["learned"]
             yield steps.AddRoute(node, link=fields.pop("interface"), **fields)
 
 

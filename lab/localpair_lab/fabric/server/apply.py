@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from localpair_lab.fabric import steps
+from localpair_lab.fabric.server.advertising import Advertising
+from localpair_lab.fabric.server.leasing import Leasing
+from localpair_lab.fabric.services import AdvertisePrefixes, LeaseClient, LeaseServer, UpdateLease
 from localpair_lab.fabric.system import addresses, channel, children, links, tools
 from localpair_lab.fabric.traffic import impairment, rest, tunnel
 
@@ -33,6 +36,7 @@ _NETWORK_STEPS: Final[dict[type[steps.Step], Callable[[Places, Any], None]]] = {
     steps.LinkOptions: links.set_link_options,
     steps.DeleteLink: links.delete_link,
     steps.Address: addresses.add_address,
+    steps.DeleteAddress: addresses.delete_address,
     steps.FlushAddresses: addresses.flush_addresses,
     steps.AddRoute: addresses.add_route,
     steps.AddPolicyRule: addresses.add_rule,
@@ -80,6 +84,8 @@ class Applier:
         self._impairments: dict[str, list[dict[str, Any]]] = {}
         self._tunnels: list[socket.socket] = []
         self._bursts: dict[tuple[str, str, str], _Burst] = {}
+        self.leases = Leasing(places)
+        self._advertising = Advertising(places)
 
     def apply(self, step: steps.Step) -> None:
         """Carry out one step. Raises ``OSError`` as the kernel says."""
@@ -103,6 +109,10 @@ class Applier:
                 self._impair(step.port)
             case steps.Tunnel():
                 self._start_tunnel(step)
+            case LeaseServer() | LeaseClient() | UpdateLease():
+                self.leases.apply(step)
+            case AdvertisePrefixes():
+                self._advertising.apply(step)
             case _:
                 raise OSError(f"no hand for {step}")
 

@@ -136,6 +136,7 @@ class Server:
             "capture": lambda: self.recorder.begin(message),
             "stop-capture": self.recorder.stop,
             "look": self.recorder.look,
+            "leases": lambda: {"held": self.applier.leases.held()},
             "probe": lambda: {"trials": features.run()},
             "release": self._release,
             "end": dict,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # linux/if_addr.h, linux/rtnetlink.h, linux/fib_rules.h
 _ADDRESS: Final = struct.Struct("=BBBBI")
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_TIMES = 1, 2, 4, 6
 _WITHOUT_DETECTION: Final = 0x02
 _TENTATIVE: Final = 0x40
 _RTA_DESTINATION, _RTA_LINK, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_SOURCE, _RTA_TABLE = 1, 4, 5, 6, 7, 15
@@ -41,7 +41,22 @@ def add_address(places: Places, step: steps.Address) -> None:
     if family == socket.AF_INET and int(length) < 31 and not step.peer:
         host_bits = (1 << (32 - int(length))) - 1
         body += attribute(_IFA_BROADCAST, struct.pack("!I", struct.unpack("!I", local)[0] | host_bits))
+    if step.lifetime_s:
+        body += attribute(_IFA_TIMES, struct.pack("=IIII", step.lifetime_s, step.lifetime_s, 0, 0))
     channel.call(netlink.NEW_ADDRESS, body, netlink.CREATE | netlink.REPLACE, what=step.text)
+
+
+def delete_address(places: Places, step: steps.DeleteAddress) -> None:
+    """One address; one that has gone already is no error."""
+    text, _, length = step.address.partition("/")
+    family, local = numeric(text)
+    channel = places.channel(step.place)
+    body = _ADDRESS.pack(family, int(length), 0, 0, channel.index(step.link)) + attribute(_IFA_LOCAL, local)
+    try:
+        channel.call(netlink.DELETE_ADDRESS, body, what=step.text)
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
 
 
 def flush_addresses(places: Places, step: steps.FlushAddresses) -> None:
@@ -75,6 +90,18 @@ def tentative(places: Places, place: str) -> set[str]:
             found = dict(attributes(body[_ADDRESS.size :]))
             waiting.add(socket.inet_ntop(socket.AF_INET6, found[_IFA_ADDRESS]))
     return waiting
+
+
+def assigned(places: Places, place: str) -> set[str]:
+    """The IPv6 addresses of a place that can be used."""
+    found = set()
+    for _, body in places.channel(place).dump(
+        netlink.GET_ADDRESS, _ADDRESS.pack(socket.AF_INET6, 0, 0, 0, 0)
+    ):
+        if not _ADDRESS.unpack_from(body)[2] & _TENTATIVE:
+            parts = dict(attributes(body[_ADDRESS.size :]))
+            found.add(socket.inet_ntop(socket.AF_INET6, parts[_IFA_ADDRESS]))
+    return found
 
 
 def add_route(places: Places, step: steps.AddRoute) -> None:

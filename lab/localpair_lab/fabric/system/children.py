@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,19 @@ def fork(work: Callable[[], None], *, what: str) -> int:
         sys.stderr.write(f"fabric, {what}: {type(error).__name__}: {error}\n")
     finally:
         os._exit(status)
+
+
+def fork_with_control(work: Callable[[socket.socket], None], *, what: str) -> tuple[int, socket.socket]:
+    """Run ``work`` in such a child, with one end of a channel. Returns its process id and the other end."""
+    ours, theirs = socket.socketpair()
+
+    def begin() -> None:
+        ours.close()
+        work(theirs)
+
+    pid = fork(begin, what=what)
+    theirs.close()
+    return pid, ours
 
 
 def fork_first_of_own(work: Callable[[], None]) -> int:

@@ -19,6 +19,12 @@ def link_local(mac: str) -> str:
     return f"{IPv6Address(bytes((0xFE, 0x80, 0, 0, 0, 0, 0, 0)) + eui)}/64"
 
 
+def autoconfigured(prefix: str, mac: str) -> str:
+    """The address that a host makes of an advertised /64 and its MAC, with its length (RFC 4862, 5.5.3)."""
+    bits = int(IPv6Address(link_local(mac).partition("/")[0])) & ((1 << 64) - 1)
+    return f"{IPv6Address(int(IPv6Network(prefix).network_address) | bits)}/64"
+
+
 def place_host(host: str, prefixes: tuple[str, ...], position: int, *, router: bool) -> list[str]:
     """``host`` of a scenario as full addresses: with its length from the network, or one per prefix for
     ``auto``.

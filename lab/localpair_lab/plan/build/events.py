@@ -6,11 +6,13 @@ import dataclasses
 from collections.abc import Iterator
 
 from localpair_lab.model.events import (
+    Advertise,
     Cable,
     Clock,
     Degrade,
     Guard,
     Impair,
+    LeaseChange,
     Move,
     Plug,
     Policy,
@@ -21,13 +23,14 @@ from localpair_lab.model.events import (
 )
 from localpair_lab.model.moments import Moment
 from localpair_lab.model.scenario import Scenario
-from localpair_lab.plan.build.addressing import holds, place_host
+from localpair_lab.plan.build.addressing import family_of, holds, place_host
 from localpair_lab.plan.build.firewalls import plan_chains
-from localpair_lab.plan.build.networks import match_of, port_flags, segment_rules
+from localpair_lab.plan.build.networks import advertised_prefixes, match_of, port_flags, segment_rules
 from localpair_lab.plan.build.ports import Ports
 from localpair_lab.plan.build.routing import gateway_routes
 from localpair_lab.plan.changes import (
     Change,
+    ChangeLease,
     CreateInterface,
     DeleteInterface,
     Event,
@@ -37,6 +40,7 @@ from localpair_lab.plan.changes import (
     SetClock,
     SetImpairments,
     SetLink,
+    SetPrefixes,
     SetSegment,
     SignalNode,
     When,
@@ -105,7 +109,8 @@ def _text(event: ScenarioEvent) -> str:
     subject = getattr(event, "interface", None) or getattr(event, "device", None)
     subject = subject or getattr(event, "network", "")
     target = f" to {event.to}" if isinstance(event, Move) else ""
-    hosts = f" to {', '.join(event.ip)}" if isinstance(event, Renumber) else ""
+    hosts = f" to {', '.join(event.ip)}" if isinstance(event, Renumber | LeaseChange) and event.ip else ""
+    hosts += f": {', '.join(event.prefixes)}" if isinstance(event, Advertise) else ""
     offset = f" to {event.offset / 3600:+g} h" if isinstance(event, Clock) else ""
     return f"{event.do} {subject}{target}{hosts}{offset}"
 
@@ -118,6 +123,8 @@ def _change(stage: EventContext, event: ScenarioEvent) -> Change:
             return SetClock(event.device, event.offset)
         case Policy():
             return _policy(stage, event)
+        case Advertise():
+            return _advertise(stage, event)
         case Guard():
             return SetChains(event.device, plan_chains(event.firewall))
         case Degrade():
@@ -127,7 +134,7 @@ def _change(stage: EventContext, event: ScenarioEvent) -> Change:
 
 
 def _change_interface(
-    stage: EventContext, event: Cable | Switch | Renumber | Plug | Move, port: str
+    stage: EventContext, event: Cable | Switch | Renumber | LeaseChange | Plug | Move, port: str
 ) -> Change:
     match event:
         case Cable():
@@ -138,10 +145,20 @@ def _change_interface(
         case Renumber():
             addresses = _addresses(stage, event.ip, stage.ports.networks[port], port)
             return Readdress(port, addresses, _routes(stage, port, addresses, event.gateway))
+        case LeaseChange():
+            return _lease(stage, event, port)
         case Plug():
             return _plug(stage, event, port)
         case Move():
             return _move(stage, event, port)
+
+
+def _lease(stage: EventContext, event: LeaseChange, port: str) -> ChangeLease:
+    """What is no lease stays as it is."""
+    kept = tuple(address for address in stage.interface(port).addresses if family_of(address) == "ipv6")
+    addresses = (*_addresses(stage, event.ip, stage.ports.networks[port], port), *kept)
+    routes = _routes(stage, port, addresses, event.gateway)
+    return ChangeLease(port, addresses, routes, granted=event.do == "lease")
 
 
 def _plug(stage: EventContext, plug: Plug, port: str) -> Change:
@@ -189,6 +206,18 @@ def _policy(stage: EventContext, policy: Policy) -> SetSegment:
     )
     snooping = stage.scenario.networks[policy.network].snooping
     return SetSegment(policy.network, rules, flags, querier=snooping is not None and snooping.querier)
+
+
+def _advertise(stage: EventContext, event: Advertise) -> SetPrefixes:
+    """Every prefix that was ever advertised before is deprecated."""
+    earlier = [*advertised_prefixes(stage.scenario.networks[event.network])]
+    for other in stage.scenario.events:
+        if other is event:
+            break
+        if isinstance(other, Advertise) and other.network == event.network:
+            earlier.extend(other.prefixes)
+    deprecated = [prefix for prefix in dict.fromkeys(earlier) if prefix not in event.prefixes]
+    return SetPrefixes(event.network, event.prefixes, tuple(deprecated))
 
 
 def _degrade(stage: EventContext, degrade: Degrade) -> SetImpairments:

@@ -8,8 +8,8 @@ from ipaddress import ip_interface
 from localpair_lab.model.interface_names import speaks_ipv6
 from localpair_lab.model.machines import NetworkInterface
 from localpair_lab.model.networks import Network
-from localpair_lab.plan.build.addressing import link_local, make_mac, place_host
-from localpair_lab.plan.build.networks import port_flags
+from localpair_lab.plan.build.addressing import autoconfigured, link_local, make_mac, place_host
+from localpair_lab.plan.build.networks import advertised_prefixes, port_flags
 from localpair_lab.plan.build.site import Site
 from localpair_lab.plan.topology import NodeInterface, PortFlags
 
@@ -29,6 +29,7 @@ def plan_interface(site: Site, owner: str, number: int, name: str, entry: Networ
         for host in entry.ip
         for address in place_host(host, network.ip, position, router=owner in site.scenario.routers)
     )
+    addresses += _autoconfigured(entry, network, mac)
     planned = NodeInterface(
         name=name,
         mac=mac,
@@ -41,6 +42,8 @@ def plan_interface(site: Site, owner: str, number: int, name: str, entry: Networ
         carrier=entry.carrier,
         multicast=entry.multicast,
         temporary=_temporary(entry, addresses),
+        leased=entry.dhcp,
+        autoconf=entry.ipv6 == "autoconf",
     )
     if network.kind == "tunnel":
         members = [port for port, on in site.ports.networks.items() if on == entry.network]
@@ -50,6 +53,12 @@ def plan_interface(site: Site, owner: str, number: int, name: str, entry: Networ
         _flags(site, f"{owner}/{name}", network), broadcast_flood=entry.hears_broadcast
     )
     return dataclasses.replace(planned, flags=flags)
+
+
+def _autoconfigured(entry: NetworkInterface, network: Network, mac: str) -> tuple[str, ...]:
+    if entry.ipv6 != "autoconf" or network.advertised is None:
+        return ()
+    return tuple(autoconfigured(prefix, mac) for prefix in advertised_prefixes(network))
 
 
 def _flags(site: Site, port: str, network: Network) -> PortFlags:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from localpair_lab.model.interface_names import named_interfaces
 from localpair_lab.model.machines import Device, Forwarder, Helper, Machine
 from localpair_lab.model.scenario import Scenario
+from localpair_lab.plan.build.addressing import link_local, make_mac
 from localpair_lab.plan.build.firewalls import (
     RouterSide,
     plan_chains,
@@ -19,7 +21,9 @@ from localpair_lab.plan.build.ports import Ports
 from localpair_lab.plan.build.routing import plan_routes, plan_routing_rule, plan_sysctls
 from localpair_lab.plan.build.site import Site
 from localpair_lab.plan.build.tunnel_hubs import plan_hubs
-from localpair_lab.plan.topology import NeededPackage, Node, Program, Role
+from localpair_lab.plan.topology import NeededPackage, Node, NodeInterface, NodeRoute, Program, Role
+
+LEARNED_METRIC = 1024  # the kernel's, of routes that it has from advertisements
 
 
 def plan_nodes(scenario: Scenario, ports: Ports) -> tuple[Node, ...]:
@@ -73,13 +77,26 @@ def _machine(site: Site, name: str, machine: Machine, role: Role) -> Node:
         name=name,
         role=role,
         interfaces=interfaces,
-        routes=tuple(plan_routes(machine, interfaces)),
+        routes=(*plan_routes(machine, interfaces), *learned_routes(site, interfaces)),
         routing_rules=tuple(plan_routing_rule(policy) for policy in machine.routing_policy),
         sysctls=plan_sysctls(machine, interfaces, forwards=False),
         chains=plan_chains(machine.firewall),
         programs=tuple(_program(number, helper) for number, helper in enumerate(machine.run)),
         hosts_file=_hosts_file(name, machine),
     )
+
+
+def learned_routes(site: Site, interfaces: tuple[NodeInterface, ...]) -> Iterator[NodeRoute]:
+    """The default routes that a machine has from what routers advertise."""
+    for interface in interfaces:
+        network = site.scenario.networks.get(interface.segment)
+        if interface.autoconf and network is not None and network.advertised is not None:
+            router = network.advertised.by
+            named = named_interfaces(site.scenario.machines()[router])
+            at = next(n for n, (_, entry) in enumerate(named) if entry.network == interface.segment)
+            mac = named[at][1].mac or make_mac(site.positions[router], at)
+            via = link_local(mac).partition("/")[0]
+            yield NodeRoute("::/0", interface.name, via=via, metric=LEARNED_METRIC, learned=True)
 
 
 def _hosts_file(name: str, machine: Machine) -> str:

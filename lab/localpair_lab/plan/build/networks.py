@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from localpair_lab.model.common import Packets
 from localpair_lab.model.networks import Drop, Multicast, Network, Snooping
 from localpair_lab.plan.build.ports import Ports
-from localpair_lab.plan.topology import Match, PortFlags, Segment, SegmentRule
+from localpair_lab.plan.topology import Advertised, Leases, Match, PortFlags, Segment, SegmentRule
 
 MULTICAST = Match(cast="multicast")
 BROADCAST = Match(cast="broadcast")
@@ -23,7 +23,8 @@ def plan_segments(networks: Mapping[str, Network], ports: Ports) -> tuple[Segmen
 
 def _segment(name: str, network: Network, ports: Ports) -> Segment:
     rules = tuple(segment_rules(network.multicast, network.broadcast, network.drops, ports))
-    segment = Segment(name=name, mtu=network.mtu, rules=rules)
+    segment = Segment(name=name, mtu=network.mtu, rules=rules, leases=_leases(name, network, ports))
+    segment = dataclasses.replace(segment, advertised=_advertised(name, network, ports))
     if network.snooping is None:
         return segment
     return dataclasses.replace(
@@ -34,6 +35,32 @@ def _segment(name: str, network: Network, ports: Ports) -> Segment:
         membership_s=network.snooping.membership,
         rules=(*_snooping_rules(network.snooping, ports), *rules),
     )
+
+
+def advertised_prefixes(network: Network) -> tuple[str, ...]:
+    """The prefixes that a router advertises on the network from the start."""
+    if network.advertised is None:
+        return ()
+    return network.advertised.prefixes or tuple(prefix for prefix in network.ip if ":" in prefix)
+
+
+def _advertised(name: str, network: Network, ports: Ports) -> Advertised | None:
+    if network.advertised is None:
+        return None
+    return Advertised(_port_of(network.advertised.by, name, ports), advertised_prefixes(network))
+
+
+def _port_of(machine: str, network: str, ports: Ports) -> str:
+    """The machine's first port on the network."""
+    return next(
+        port for port, on in ports.networks.items() if on == network and port.startswith(f"{machine}/")
+    )
+
+
+def _leases(name: str, network: Network, ports: Ports) -> Leases | None:
+    if network.dhcp is None:
+        return None
+    return Leases(_port_of(network.dhcp.server, name, ports), network.dhcp.lease)
 
 
 def segment_rules(

@@ -105,6 +105,9 @@ def plan_sysctls(
         settings[key_of("ipv4", interface.name, "rp_filter")] = "0"
         # A router's word that a host is on the link would open ways that no route shows.
         settings |= {key_of(family, interface.name, "accept_redirects"): "0" for family in FAMILIES}
+        if interface.autoconf:
+            own = {"accept_ra": "2", "autoconf": "1", "use_tempaddr": "0"}
+            settings |= {key_of("ipv6", interface.name, key): value for key, value in own.items()}
         settings[key_of("ipv6", interface.name, "disable_ipv6")] = "0" if _speaks_ipv6(interface) else "1"
     return tuple((settings | machine.sysctls).items())
 
