@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from localpair_lab.cli import generate, inspect, maintenance
+from localpair_lab.cli import generate, inspect, maintenance, standing
 from localpair_lab.cli import run as play
 from localpair_lab.cli.compare import compare
 from localpair_lab.cli.demo import demo
@@ -105,7 +105,7 @@ def _add_playing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     showing.add_argument("scenario", nargs="?", default="flow/showcase")
     showing.add_argument("--cell", default="")
     showing.add_argument("--engine", choices=registry.wanted(), default="auto")
-    holding = _add(commands, "up", play.up, "build a scenario's network and hold it")
+    holding = _add(commands, "up", standing.up, "build a scenario's network and hold it")
     _add_scenario(holding)
     comparing = _add(commands, "compare", compare, "play scenarios with several programs, as a table")
     comparing.add_argument("scenarios", nargs="+", help=SCENARIOS_HELP.partition(";")[0])
@@ -125,13 +125,13 @@ def _positive(text: str) -> int:
 
 
 def _add_standing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    entering = _add(commands, "shell", play.shell, "a shell in a device of the network that stands")
+    entering = _add(commands, "shell", standing.shell, "a shell in a device of the network that stands")
     entering.add_argument("device")
     entering.add_argument("command", nargs=argparse.REMAINDER)
-    capturing = _add(commands, "capture", play.capture, "the captures of the network that stands")
+    capturing = _add(commands, "capture", standing.capture, "the captures of the network that stands")
     capturing.add_argument("port", nargs="?", help="such as alice/eth0")
     capturing.add_argument("-o", "--output", metavar="FILE")
-    _add(commands, "down", play.down, "take the network down that stands")
+    _add(commands, "down", standing.down, "take the network down that stands")
 
 
 def _add_generating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
