@@ -130,7 +130,8 @@ def _add_standing(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     entering.add_argument("command", nargs=argparse.REMAINDER)
     capturing = _add(commands, "capture", standing.capture, "the captures of the network that stands")
     capturing.add_argument("port", nargs="?", help="such as alice/eth0")
-    capturing.add_argument("-o", "--output", metavar="FILE")
+    capturing.add_argument("--follow", action="store_true", help="its packets on stdout, while they come")
+    capturing.add_argument("-o", "--output", metavar="FILE", help="where to write it (alice-eth0.pcapng)")
     _add(commands, "down", standing.down, "take the network down that stands")
 
 

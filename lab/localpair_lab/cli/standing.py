@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import io
-import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from localpair_lab.cli.output import complain, out, talk
 from localpair_lab.cli.selection import chosen
-from localpair_lab.engines.base import Running
 from localpair_lab.engines.registry import engine_names, make_engine
 from localpair_lab.errors import LabError
-from localpair_lab.paths import ARTIFACTS
+from localpair_lab.run import standing as state
+from localpair_lab.run.standing import StandingNetwork, standing
 
-STANDING = ARTIFACTS / "up.json"
 DOWN_S = 20.0
 FETCH_S = 30.0
-TERMINAL, PIPES = "terminal", "pipes"
+FOLLOW_MS = 200  # how often it is asked whether the network, and whoever reads the capture, are still there
 SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")  # the caller's own may not be there
 
 
@@ -37,9 +37,9 @@ def up(options: argparse.Namespace) -> int:
     missing = engine.supports(cell.plan)
     if missing:
         raise LabError(f"{missing[0].capability}: {missing[0].reason}", hint=missing[0].mend)
-    if _standing() is not None:
+    if standing() is not None:
         raise LabError("a network stands already", hint="localpair-lab down")
-    folder = ARTIFACTS / "up"
+    folder = state.folder()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
@@ -49,95 +49,77 @@ def up(options: argparse.Namespace) -> int:
             asyncio.get_running_loop().add_signal_handler(number, over.set)
         running = await engine.up(cell.plan, folder)
         try:
-            _announce(cell.title, running, [node.name for node in cell.plan.nodes])
+            _say_standing(state.announce(cell.title, running, cell.plan))
             await over.wait()
         finally:
             try:
                 await running.collect()
                 await running.down()
             finally:
-                STANDING.unlink(missing_ok=True)  # last: `down` waits for it
+                state.withdraw()
 
     asyncio.run(hold())
     _say_gone()
     return 0
 
 
+def _say_standing(network: StandingNetwork) -> None:
+    talk(f"{network.title} stands; Ctrl-C takes it down")
+    for command in network.commands():
+        talk(f"  {command}")
+
+
 def _say_gone() -> None:
-    talk(f"the network is gone; its captures are in {ARTIFACTS / 'up' / 'captures'}")
+    talk(f"the network is gone; its captures are in {state.folder() / 'captures'}")
 
 
-def _announce(title: str, running: Running, nodes: list[str]) -> None:
-    doors = {}
-    for node in nodes:
-        try:
-            doors[node] = {
-                TERMINAL: running.enter(node, terminal=True),
-                PIPES: running.enter(node, terminal=False),
-            }
-        except LabError:
-            continue  # routers are kept inside the fabric, where nobody enters
-    standing = {
-        "title": title,
-        "pid": os.getpid(),
-        "folder": str(running.folder),
-        "enter": doors,
-        "captures": running.captures(),
-    }
-    STANDING.write_text(json.dumps(standing, indent=2), encoding="utf-8")
-    talk(f"{title} stands; Ctrl-C takes it down")
-    for node in doors:
-        talk(f"  localpair-lab shell {node}")
-
-
-def _standing() -> dict[str, Any] | None:
-    """What ``up`` wrote, if its process still lives."""
-    try:
-        standing: dict[str, Any] = json.loads(STANDING.read_text(encoding="utf-8"))
-        os.kill(int(standing["pid"]), 0)
-    except (OSError, ValueError, KeyError):
-        return None
-    return standing
-
-
-def _required() -> dict[str, Any]:
-    standing = _standing()
-    if standing is None:
+def _required() -> StandingNetwork:
+    found = standing()
+    if found is None:
         raise LabError("no network stands", hint="localpair-lab up SCENARIO, in another terminal")
-    return standing
+    return found
 
 
 def shell(options: argparse.Namespace) -> int:
     """A shell, or a command, in a device of the network that stands."""
-    doors = _required()["enter"]
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    network = _required()
+    doors = network.terminals if is_terminal else network.pipes
     if options.device not in doors:
         raise LabError(f"there is no device {options.device!r}", hint=f"there is {', '.join(doors)}")
-    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    words = [*doors[options.device][TERMINAL if is_terminal else PIPES], *(options.command or SHELL)]
+    words = [*doors[options.device], *(options.command or SHELL)]
     os.execvp(words[0], words)  # noqa: S606 - it is what the person asked for
 
 
+# --- Captures ---
+
+
 def capture(options: argparse.Namespace) -> int:
-    """Where the captures of the network that stands are; ``-o`` copies one."""
-    found = _fetched(_required())
+    """The captures of the network that stands: where they are, one of them as it is, or one of them while it grows."""
+    network = _required()
+    found = _fetched(network)
     if not options.port:
+        if options.follow:
+            raise LabError("--follow needs a port", hint=f"there is {', '.join(network.ports)}")
         for path in found:
             out(str(path))
         return 0
     fitting = [path for path in found if path.stem == options.port.replace("/", ".")]
     if not fitting:
         raise LabError(f"there is no capture of {options.port!r}", hint="localpair-lab capture lists them")
+    if options.follow:
+        return _follow(network, options.port, options.output)
     written = options.output or f"{options.port.replace('/', '-')}.pcapng"
     shutil.copyfile(fitting[0], written)
     talk(f"wrote {written}")
     return 0
 
 
-def _fetched(standing: dict[str, Any]) -> list[Path]:
+def _fetched(network: StandingNetwork) -> list[Path]:
     """The captures as they are now, brought here from where the fabric writes them."""
-    folder = Path(standing["folder"])
-    if command := standing["captures"]:
-        done = subprocess.run(command, capture_output=True, timeout=FETCH_S, check=False)
+    folder = Path(network.folder)
+    if network.captures:
+        done = subprocess.run(network.captures, capture_output=True, timeout=FETCH_S, check=False)
         if done.returncode:
             raise LabError(f"the captures cannot be read: {done.stderr.decode(errors='replace').strip()}")
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
@@ -145,18 +127,50 @@ def _fetched(standing: dict[str, Any]) -> list[Path]:
     return sorted((folder / "captures").glob("*.pcapng"))
 
 
+def _follow(network: StandingNetwork, port: str, output: str | None) -> int:
+    """Pass the capture on until the network is gone, or whoever reads it."""
+    with _followed_into(output, port) as target:
+        readers = select.poll()
+        readers.register(target, 0)  # told without being asked for: nobody reads any more
+        follower = subprocess.Popen([*network.following, port], stdin=subprocess.PIPE, stdout=target)
+        try:
+            while follower.poll() is None and network.lives and not readers.poll(FOLLOW_MS):
+                pass
+        finally:
+            with contextlib.suppress(subprocess.TimeoutExpired, BrokenPipeError):
+                follower.communicate(timeout=FOLLOW_MS / 100)  # ends its stdin; the last packets come
+            follower.kill()
+            follower.wait()
+    return 0
+
+
+@contextlib.contextmanager
+def _followed_into(output: str | None, port: str) -> Iterator[int]:
+    """The descriptor that packets go to. Raises LabError for a person's terminal."""
+    if output:
+        with Path(output).open("wb") as file:
+            yield file.fileno()
+    elif sys.stdout.isatty():
+        raise LabError(
+            "packets are nothing to read on a terminal",
+            hint=f"localpair-lab capture {port} --follow | wireshark -k -i -   or -o FILE",
+        )
+    else:
+        yield sys.stdout.fileno()
+
+
 def down(options: argparse.Namespace) -> int:
     """End the network that stands; nothing else is touched."""
     del options
-    standing = _standing()
-    if standing is None:
+    network = standing()
+    if network is None:
         talk("no network stands")
         return 0
-    os.kill(int(standing["pid"]), signal.SIGTERM)
+    os.kill(network.pid, signal.SIGTERM)
     end = time.monotonic() + DOWN_S
-    while _standing() is not None and time.monotonic() < end:
+    while network.lives and time.monotonic() < end:
         time.sleep(0.05)
-    if _standing() is not None:
+    if network.lives:
         return complain(LabError("it does not end", hint="localpair-lab gc removes what is left when it has"))
-    _say_gone()
+    talk(f"the network is gone; its captures are in {Path(network.folder) / 'captures'}")
     return 0

@@ -104,6 +104,10 @@ class Running(Protocol):
         """End the captures: ``folder/captures`` holds all of them, complete, when this returns. May be called twice."""
         ...
 
+    async def capture_again(self) -> None:
+        """After ``captured``: capture the ports that are there, into further files of ``captures/``."""
+        ...
+
     async def collect(self) -> None:
         """Bring captures, logs, and the state of every node into ``folder``. Errors are written there,
         never raised.
@@ -121,6 +125,12 @@ class Running(Protocol):
     def captures(self) -> list[str]:
         """A command that writes the captures so far to stdout, a tar archive of ``captures/``; no words at all where
         they are in ``folder`` as they grow.
+        """
+        ...
+
+    def following(self) -> list[str]:
+        """A command that, with a port such as ``alice/eth0`` as its last word, writes its capture to stdout while it
+        grows, until its stdin ends.
         """
         ...
 

@@ -3,7 +3,7 @@
 ``serve SOCKET [guest]``: the fabric of Compose, with its door for devices at SOCKET.
 ``join SOCKET NODE``: a device that waits for it.
 ``ask``: requests on stdin, answers on stdout, one JSON object a line. ``captures FOLDER``: its captures so far
-as a tar archive on stdout.
+as a tar archive on stdout. ``follow FOLDER PORT``: one of them while it grows.
 
 ``-I``: no variable of the environment and no package beside the lab has a say in what is run here.
 """

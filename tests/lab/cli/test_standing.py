@@ -72,7 +72,10 @@ class Stand:
     def frames(self) -> int:
         """How many frames the capture of alice's port has, as a person gets it."""
         self.said("capture", "alice/eth0", "-o", "a.pcapng")
-        return len(list(packets((self.folder / "a.pcapng").read_bytes())))
+        return self.frames_of("a.pcapng")
+
+    def frames_of(self, name: str) -> int:
+        return len(list(packets((self.folder / name).read_bytes())))
 
     def end(self) -> None:
         self.up.terminate()
@@ -109,6 +112,55 @@ def test_a_standing_network_is_entered_and_captured(stand: Stand) -> None:
     assert "lab/artifacts/up/captures" in stand.lab("down").stderr
     kept = stand.folder / "lab/artifacts/up/captures/alice.eth0.pcapng"
     assert len(list(packets(kept.read_bytes()))) >= while_standing
+
+
+def test_a_capture_is_followed_until_its_reader_has_gone(stand: Stand) -> None:
+    following = subprocess.Popen(
+        [*LAB, "capture", "alice/eth0", "--follow"], cwd=stand.folder, env=stand.environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert following.stdout is not None
+    try:
+        came = b""
+        stand.lab("shell", "alice", "localpair", "host", "--timeout", "1", "--json")
+        while not list(packets(came)):
+            more = os.read(following.stdout.fileno(), 1 << 16)
+            assert more, "it ended before the first packet"
+            came += more
+        following.stdout.close()
+        assert following.wait(PATIENCE_S) == 0
+    finally:
+        following.kill()
+        following.wait()
+
+
+def test_following_ends_with_the_network(stand: Stand) -> None:
+    stand.lab("shell", "alice", "localpair", "host", "--timeout", "1", "--json")
+    words = [*LAB, "capture", "alice/eth0", "--follow", "-o", "a.pcapng"]
+    following = subprocess.Popen(words, cwd=stand.folder, env=stand.environment, stdin=subprocess.DEVNULL)
+    try:
+        while not (stand.folder / "a.pcapng").exists() or stand.frames_of("a.pcapng") == 0:
+            assert following.poll() is None
+        stand.said("down")
+        assert following.wait(PATIENCE_S) == 0
+    finally:
+        following.kill()
+        following.wait()
+    assert "no network stands" in stand.lab("capture", "alice/eth0", "--follow").stderr
+
+
+def test_packets_are_not_written_to_a_terminal(stand: Stand) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            [*LAB, "capture", "alice/eth0", "--follow"], cwd=stand.folder, env=stand.environment, stdin=theirs,
+            stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 3
+    assert "hint: localpair-lab capture alice/eth0 --follow | wireshark" in done.stderr
 
 
 def test_a_shell_has_a_terminal_where_the_person_has_one(stand: Stand) -> None:

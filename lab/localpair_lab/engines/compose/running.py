@@ -252,6 +252,10 @@ class ComposeRunning:
         """See ``Running``."""
         return [*self._exec(), self._container(FABRIC), *FABRIC_PROGRAM, "captures", CAPTURES]
 
+    def following(self) -> list[str]:
+        """See ``Running``."""
+        return [*self._exec("-i"), self._container(FABRIC), *FABRIC_PROGRAM, "follow", CAPTURES]
+
     def _exec(self, *options: str) -> list[str]:
         return ["docker", "--host", self._host.address, "exec", *options]
 
@@ -260,6 +264,12 @@ class ComposeRunning:
         if self._client is not None:
             await self._client.ask({"do": "stop-capture"})
             await asyncio.to_thread(self._bring_captures)
+
+    async def capture_again(self) -> None:
+        """See ``Running``."""
+        if self._client is not None:
+            self._has_captures = False
+            await self._client.ask({"do": "capture-again"})
 
     def _bring_captures(self) -> None:
         if self._has_captures:

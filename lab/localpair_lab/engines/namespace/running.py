@@ -36,6 +36,9 @@ _INSIDE = paths.PACKAGE / "inside.py"
 _SANDBOX = paths.PACKAGE / "fabric" / "system" / "sandbox.py"
 
 
+_FABRIC = paths.PACKAGE / "fabric" / "__main__.py"
+
+
 _ENTRANCE = paths.PACKAGE / "fabric" / "system" / "entrance.py"
 
 
@@ -171,9 +174,17 @@ class NamespaceRunning:
         """See ``Running``."""
         return []
 
+    def following(self) -> list[str]:
+        """See ``Running``."""
+        return [*_own(_FABRIC), "follow", str(self._folder / "captures")]
+
     async def captured(self) -> None:
         """See ``Running``."""
         await self._fabric.ask({"do": "stop-capture"})
+
+    async def capture_again(self) -> None:
+        """See ``Running``."""
+        await self._fabric.ask({"do": "capture-again"})
 
     async def collect(self) -> None:
         """See ``Running``."""

@@ -12,6 +12,7 @@ import base64
 import io
 import json
 import os
+import select
 import signal
 import socket
 import stat
@@ -27,7 +28,7 @@ from localpair_lab.fabric.server.server import Server
 from localpair_lab.fabric.steps import FABRIC
 from localpair_lab.fabric.system import channel, clock, namespaces, processor
 from localpair_lab.fabric.system.isolation import confinement
-from localpair_lab.fabric.traffic import tunnel
+from localpair_lab.fabric.traffic import follow, tunnel
 
 PROJECT: Final = "LOCALPAIR_LAB_PROJECT"
 STARTED: Final = "[lab] the program has started"
@@ -38,6 +39,7 @@ _NODE_SOCKET: Final = Path("/run/node.sock")
 _WRITES_TO: Final = ("/captures", "/run", "/proc/sys/net", str(tunnel.DEVICE), os.devnull)
 _PATIENCE_S: Final = 60.0
 _PAUSE_S: Final = 0.01
+_FOLLOW_MS: Final = 50  # how often a capture that is followed is looked at
 
 
 def main(word: str, rest: list[str]) -> int:
@@ -52,6 +54,8 @@ def main(word: str, rest: list[str]) -> int:
         return tell(rest[0])
     if word == "captures":
         return pack_captures(Path(rest[0]))
+    if word == "follow":
+        return follow_capture(Path(rest[0]), rest[1])
     found = {"run": run, "try": try_everything}.get(word)
     if found is None:
         sys.stderr.write(f"no such program of the fabric: {word}\n")
@@ -171,6 +175,26 @@ def pack_captures(folder: Path) -> int:
             entry = tarfile.TarInfo(f"{folder.name}/{path.name}")
             entry.size, entry.mode = len(data), 0o644
             archive.addfile(entry, io.BytesIO(data))
+    return 0
+
+
+def follow_capture(folder: Path, port: str) -> int:
+    """Write a port's capture to stdout while it grows, until stdin ends or nobody reads any more."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    watched = select.poll()
+    watched.register(sys.stdin, select.POLLIN)
+
+    def goes_on() -> bool:
+        return not watched.poll(_FOLLOW_MS) or os.read(sys.stdin.fileno(), 4096) != b""
+
+    def write(data: bytes) -> None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    try:
+        follow.follow(folder, port, write, goes_on)
+    except BrokenPipeError:
+        os._exit(0)  # without flushing to nobody
     return 0
 
 

@@ -135,6 +135,7 @@ class Server:
             "settle": lambda: settle(self.places, message),
             "capture": lambda: self.recorder.begin(message),
             "stop-capture": self.recorder.stop,
+            "capture-again": self.recorder.again,
             "look": self.recorder.look,
             "leases": lambda: {"held": self.applier.leases.held()},
             "probe": lambda: {"trials": features.run()},

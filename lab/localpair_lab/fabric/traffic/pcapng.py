@@ -88,6 +88,27 @@ def packets(data: bytes) -> Iterator[Captured]:
         at += length
 
 
+def whole_bytes(data: bytes) -> int:
+    """How much of the beginning of a file is whole blocks."""
+    return max((end for _, end in _blocks(data)), default=0)
+
+
+def header_bytes(data: bytes) -> int:
+    """How long that is which stands before a file's first packet; 0 while it is not whole."""
+    return next((end for kind, end in _blocks(data) if kind == _INTERFACE), 0)
+
+
+def _blocks(data: bytes) -> Iterator[tuple[int, int]]:
+    """Each whole block's kind, and where it ends."""
+    at = 0
+    while at + 12 <= len(data):
+        kind, length = struct.unpack_from("<II", data, at)
+        if length < 12 or at + length > len(data):
+            return
+        at += length
+        yield kind, at
+
+
 def _captured(data: bytes, at: int, name: str, *, bare: bool) -> Captured:
     _, high, low, kept, _ = struct.unpack_from("<IIIII", data, at)
     frame = data[at + 20 : at + 20 + kept]

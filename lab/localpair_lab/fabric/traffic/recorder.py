@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 from pathlib import Path
@@ -34,16 +35,32 @@ class Recorder:
         self._places = places
         self._control: socket.socket | None = None
         self._process = 0
+        self._folder = ""
+        self._ports: dict[str, tuple[str, str]] = {}
 
     def begin(self, message: dict[str, Any]) -> dict[str, Any]:
         """Capture ``ports`` (name of the port -> its place and the link there) into files of ``folder``."""
-        control = self._control or self._start(Path(message["folder"]))
+        self._folder = message["folder"]
+        control = self._control or self._start(Path(self._folder))
         for port, (place, link) in message["ports"].items():
-            with self._places.inside(place):
-                tap = capture.open_tap(socket.if_indextoname(self._places.channel(place).index(link)))
-            channel.ask(control, {"do": "tap", "port": port, "inner": place != FABRIC}, [tap.fileno()])
-            tap.close()
+            self._tap(control, port, place, link)
+            self._ports[port] = (place, link)
         return {}
+
+    def again(self) -> dict[str, Any]:
+        """After ``stop``: capture what there still is of the ports, into further files."""
+        if self._control is None and self._folder:
+            control = self._start(Path(self._folder))
+            for port, (place, link) in self._ports.items():
+                with contextlib.suppress(OSError, KeyError):  # an interface that is gone
+                    self._tap(control, port, place, link)
+        return {}
+
+    def _tap(self, control: socket.socket, port: str, place: str, link: str) -> None:
+        with self._places.inside(place):
+            tap = capture.open_tap(socket.if_indextoname(self._places.channel(place).index(link)))
+        channel.ask(control, {"do": "tap", "port": port, "inner": place != FABRIC}, [tap.fileno()])
+        tap.close()
 
     def stop(self) -> dict[str, Any]:
         """Write everything out; the files are complete when this returns."""
