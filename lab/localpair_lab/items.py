@@ -5,8 +5,6 @@ Loaded by ``plugin`` when the first scenario file is met, since sessions without
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
@@ -29,6 +27,7 @@ from localpair_lab.loading.cases import PlannedCell, other_product, planned
 from localpair_lab.loading.problems import ScenarioError
 from localpair_lab.loading.products import load_product
 from localpair_lab.report.failure import failure_report
+from localpair_lab.run.pause import hold
 from localpair_lab.run.pool import PlayedCase, PlaySetting, Pool, Task, broken, default_jobs, perform
 from localpair_lab.run.runner import unsupported
 
@@ -189,12 +188,18 @@ class ScenarioItem(pytest.Item):
         try:
             if self.ahead is not None:
                 return self.ahead.result()
-            pause = _pause if self.config.getoption("--lab-pause") else None
+            pause = self._pause if self.config.getoption("--lab-pause") else None
             return self._lacking() or perform(task, _engine(task.setting), pause)
         except LabError as error:
             return broken(task.setting, error)
         except BrokenExecutor as error:
             return broken(task.setting, LabError(f"a process of the lab's is gone: {error}"))
+
+    async def _pause(self, running: Running, outcome: Outcome) -> None:
+        def interrupted() -> None:
+            self.session.shouldfail = "Ctrl-C, while a failed network stood"
+
+        await hold(self.cell, running, outcome, interrupted)
 
     def _lacking(self) -> PlayedCase | None:
         """The verdict, where none but the engine needs to be asked."""
@@ -288,12 +293,3 @@ def _pages(config: pytest.Config, place: Path) -> Path | None:
     """A place in the folder of pages; None where nobody wants any."""
     folder = config.getoption("--lab-html")
     return Path(config.invocation_params.dir, str(folder), place) if folder else None
-
-
-async def _pause(running: Running, outcome: Outcome) -> None:
-    """Wait for a person, with the network still there."""
-    told = f"\nthe network stands; artifacts in {running.folder}\n"
-    told += "".join(f"  {failure}\n" for failure in outcome.failures)
-    sys.stderr.write(f"{told}press Enter to take it down ")
-    sys.stderr.flush()
-    await asyncio.to_thread(sys.stdin.readline)

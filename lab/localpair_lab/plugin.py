@@ -67,8 +67,9 @@ def _add_choosing(group: pytest.OptionGroup) -> None:
 def _add_keeping(group: pytest.OptionGroup) -> None:
     group.addoption("--lab-keep", action="store_true", help="keep the artifacts of passed scenarios, too")
     group.addoption(
-        "--lab-pause", choices=["on-fail"], help="stop before the network is taken down; needs -s"
-    )
+        "--lab-pause", choices=["on-fail"],
+        help="leave a failed network to `localpair-lab shell` and `capture` until Ctrl-C; needs -s",
+    )  # fmt: skip
     group.addoption(
         "--lab-pcap", choices=["always", "fail", "never"], default="fail", help="which captures to keep"
     )
@@ -98,6 +99,11 @@ def pytest_configure(config: pytest.Config) -> None:
             import_module("localpair_lab.report.results_page").rows_of(Path(page).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise pytest.UsageError(f"--lab-table {page}: {error}") from None
+    if config.getoption("--lab-pause"):
+        if config.getoption("capture") != "no":
+            raise pytest.UsageError("--lab-pause: what it says does not reach you: add -s")
+        if config.getoption("numprocesses", None):
+            raise pytest.UsageError("--lab-pause: one play at a time can stand: leave -n out")
     for name, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     for engine in registry.kinds():
