@@ -107,7 +107,7 @@ class Record:
 
     def write(self, folder: Path) -> None:
         """``timeline.txt`` for people, ``timeline.jsonl`` for programs, the captures' clock, a log for each action."""
-        (folder / CLOCK).write_text(json.dumps({"began_ns": self.began_ns}), encoding="utf-8")
+        write_clock(folder, self.began_ns)
         ordered = sorted(self.timeline, key=lambda entry: entry.at)
         _write_lines(folder / "timeline.txt", ordered)
         lines = (
@@ -123,6 +123,11 @@ def read_timeline(folder: Path) -> tuple[TimelineEntry, ...]:
     path = folder / _ENTRIES
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else ()
     return tuple(TimelineEntry(**json.loads(line)) for line in lines)
+
+
+def write_clock(folder: Path, began_ns: int) -> None:
+    """For those who hold captures beside the timeline."""
+    (folder / CLOCK).write_text(json.dumps({"began_ns": began_ns}), encoding="utf-8")
 
 
 def _write_lines(path: Path, lines: Iterable[object]) -> None:

@@ -86,6 +86,10 @@ class Tab:
 
     def open(self, page: Path, *, width: int = 1280, dark: bool = False) -> None:
         """Show the file, and wait until it has loaded."""
+        self.open_address(page.as_uri(), width=width, dark=dark)
+
+    def open_address(self, address: str, *, width: int = 1280, dark: bool = False) -> None:
+        """Show what is there, and wait until it has loaded."""
         self.ask(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
         )
@@ -94,7 +98,7 @@ class Tab:
         self.complaints.clear()
         self.requests.clear()
         self.loaded = False
-        self.ask("Page.navigate", url=page.as_uri())
+        self.ask("Page.navigate", url=address)
         while not self.loaded:
             self._next()
 

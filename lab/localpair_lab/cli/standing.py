@@ -17,8 +17,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from localpair_lab import timeline
 from localpair_lab.cli.output import complain, out, talk
 from localpair_lab.cli.selection import chosen
+from localpair_lab.cli.watch import LivePage, served
 from localpair_lab.engines.registry import engine_names, make_engine
 from localpair_lab.errors import LabError
 from localpair_lab.run import standing as state
@@ -48,9 +50,13 @@ def up(options: argparse.Namespace) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, over.set)
         running = await engine.up(cell.plan, folder)
+        timeline.write_clock(folder, time.time_ns())
         try:
-            _say_standing(state.announce(cell.title, running, cell.plan))
-            await over.wait()
+            network = state.announce(cell.title, running, cell.plan)
+            page = LivePage(cell, engine.name, folder, lambda: _fetched(network))
+            with served(page, options.port) if options.watch else contextlib.nullcontext("") as address:
+                _say_standing(network, address)
+                await over.wait()
         finally:
             try:
                 await running.collect()
@@ -63,8 +69,10 @@ def up(options: argparse.Namespace) -> int:
     return 0
 
 
-def _say_standing(network: StandingNetwork) -> None:
+def _say_standing(network: StandingNetwork, address: str) -> None:
     talk(f"{network.title} stands; Ctrl-C takes it down")
+    if address:
+        talk(f"  its page, live: {address}")
     for command in network.commands():
         talk(f"  {command}")
 

@@ -103,10 +103,19 @@ def _next(cell: PlannedCell, outcome: Outcome, root: Path) -> Iterator[str]:
 
 def again(cell: PlannedCell, engine: str, root: Path) -> str:
     """The one command that plays this cell again."""
-    chosen = f" --cell {cell.cell.name}" if cell.cell.name else ""
-    file = library_name(cell.loaded.path) or nearby(cell.loaded.path, root)
     played_by = f" --product {cell.plan.product}" if other_product(cell.plan) else ""
-    return f"localpair-lab run {file}{chosen}{played_by} --engine {engine} --keep"
+    return f"localpair-lab run {_named(cell, root)}{played_by} --engine {engine} --keep"
+
+
+def held_again(cell: PlannedCell, engine: str, root: Path) -> str:
+    """The one command that holds this cell's network again, to be looked at."""
+    return f"localpair-lab up {_named(cell, root)} --engine {engine} --watch"
+
+
+def _named(cell: PlannedCell, root: Path) -> str:
+    """The words of a command that mean this cell."""
+    chosen = f" --cell {cell.cell.name}" if cell.cell.name else ""
+    return f"{library_name(cell.loaded.path) or nearby(cell.loaded.path, root)}{chosen}"
 
 
 def _short(text: str) -> str:

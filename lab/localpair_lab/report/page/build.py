@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from localpair_lab.judge.expectations import split_address
-from localpair_lab.judge.verdict import Outcome
+from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.loading.problems import nearby
 from localpair_lab.oracle.judge import judged_pairs
 from localpair_lab.oracle.tcp import Way
 from localpair_lab.oracle.words import grouped_ways, state_words, way_words
-from localpair_lab.report.failure import again
+from localpair_lab.report.failure import again, held_again
 from localpair_lab.report.page.model import (
     CauseFound,
     FailedExpectation,
@@ -25,6 +25,7 @@ from localpair_lab.report.page.model import (
 from localpair_lab.report.page.record import RunRecord
 from localpair_lab.report.page.rows import json_event, timeline_rows
 
+STANDS = "stands"
 _MOST_WAYS = 8
 _EVERY_FAILURE = 40
 
@@ -55,6 +56,14 @@ def run_page(cell: PlannedCell, outcome: Outcome, record: RunRecord, root: Path)
         command=again(cell, outcome.engine, root),
         prefixes={name: ", ".join(network.ip) for name, network in cell.scenario.networks.items()},
     )
+
+
+def standing_page(cell: PlannedCell, engine: str, record: RunRecord, root: Path) -> RunPage:
+    """The page of a network that stands, with what has come so far: nothing is played there, and nothing judged."""
+    page = run_page(cell, Outcome(Verdict.PASSED, engine), record, root)
+    facts = (("engine", engine), ("packets", f"{len(record.frames)} at all ports"))
+    command = held_again(cell, engine, root)
+    return replace(page, verdict=STANDS, facts=facts, command=command, happened=())
 
 
 def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:

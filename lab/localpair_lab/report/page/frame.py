@@ -13,15 +13,24 @@ from localpair_lab.report.page.markup import Markup, text
 _FILES = "files"
 
 
-def framed(title: str, body: Markup, *, styles: Sequence[str], script: str, extra: str = "") -> str:
-    """A whole page of these files of ``files/``; ``extra`` is more style."""
+def framed(
+    title: str,
+    body: Markup,
+    *,
+    styles: Sequence[str],
+    scripts: Sequence[str],
+    extra: str = "",
+    asks: bool = False,
+) -> str:
+    """A whole page of these files of ``files/``; ``extra`` is more style. ``asks``: it may ask where it came from."""
     css = "\n".join([*map(_file, ("common.css", *styles)), extra])
-    program = _file(script)
+    program = "\n".join(map(_file, scripts))
     policy = "; ".join([
         "default-src 'none'",
         "img-src data:",
         f"style-src '{_hash(css)}'",
         f"script-src '{_hash(program)}'",
+        *(["connect-src 'self'"] if asks else []),
         "base-uri 'none'",
         "form-action 'none'",
     ])  # fmt: skip

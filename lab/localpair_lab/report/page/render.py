@@ -32,20 +32,23 @@ _MANY_LANES = 5
 _MOST_LANES = 24
 
 
-def run_html(page: RunPage) -> str:
-    """The whole file."""
-    body = joined([*_sections(page)], "\n")
+def run_html(page: RunPage, *, live: bool = False) -> str:
+    """The whole file; ``live``: for a network that stands, it asks its server again and again for what has come."""
+    body = joined([*_sections(page, live=live)], "\n")
     return framed(
         f"{page.title}: {page.verdict}",
         body,
         styles=["page.css"],
-        script="page.js",
+        scripts=["page.js", "live.js"] if live else ["page.js"],
+        asks=live,
         extra=style() + laning(_MOST_LANES),
     )
 
 
-def _sections(page: RunPage) -> Iterator[Markup]:
+def _sections(page: RunPage, *, live: bool) -> Iterator[Markup]:
     yield _header(page)
+    if live:
+        yield tag("p", id="live", class_="soft", role="status")
     if page.failures or page.reason:
         yield _why(page)
     if page.causes:

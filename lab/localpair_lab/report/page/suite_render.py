@@ -17,7 +17,7 @@ def suite_html(page: SuitePage) -> str:
     """The whole file."""
     words = ", ".join(f"{count} {word}" for word, count in page.words)
     body = joined([_header(page, words), _filters(page), _grid(page), _end(page)], "\n")
-    return framed(f"The lab: {words}", body, styles=["index.css"], script="index.js")
+    return framed(f"The lab: {words}", body, styles=["index.css"], scripts=["index.js"])
 
 
 def _header(page: SuitePage, words: str) -> Markup:

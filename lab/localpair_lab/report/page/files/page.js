@@ -1,9 +1,9 @@
 // The replay: a slider over the timeline's rows, which the drawing follows. Without scripts the page is whole, but still.
 "use strict";
 (() => {
-  const rows = [...document.querySelectorAll(".row")];
   const slider = document.getElementById("moment");
-  if (!slider || !rows.length) return;
+  if (!slider) return;
+  let rows = [];
   const play = document.getElementById("play");
   const clock = document.getElementById("clock");
   const told = document.getElementById("told");
@@ -11,7 +11,7 @@
   const drawings = [...document.querySelectorAll(".state")];
   const wires = [...document.querySelectorAll(".wire")];
   const machines = [...document.querySelectorAll("[data-node]")];
-  let passed = rows.length;
+  let passed = 0;
   let timer = 0;
 
   const isShown = (row) => row.getClientRects().length > 0;
@@ -91,7 +91,19 @@
     timer = setTimeout(tick, Math.min(700, Math.max(60, gap)));
   }
 
-  slider.max = rows.length;
+  // The rows as they stand in the document now. At the end of them, the slider stays there, with what has come since.
+  function load() {
+    const isAtEnd = passed >= rows.length;
+    rows = [...document.querySelectorAll(".row")];
+    slider.max = rows.length;
+    passed = Math.min(passed, rows.length);
+    rows.forEach((row, number) => row.classList.toggle("later", number >= passed));
+    document.querySelector(".replay").hidden = !rows.length;
+    if (!rows.length) return false;
+    show(isAtEnd ? rows.length : passed);
+    return isAtEnd;
+  }
+
   slider.addEventListener("input", () => {
     pause();
     const wanted = Number(slider.value);
@@ -104,7 +116,10 @@
     play.textContent = "Pause";
     tick();
   });
-  rows.forEach((row, number) => row.addEventListener("click", () => { pause(); show(number + 1); }));
-  document.querySelector(".replay").hidden = false;
-  show(rows.length);
+  timeline.addEventListener("click", (event) => {
+    const number = rows.indexOf(event.target.closest(".row"));
+    if (number >= 0) { pause(); show(number + 1); }
+  });
+  document.addEventListener("rows-changed", () => { if (load()) reveal(rows[passed - 1]); });
+  load();
 })();
