@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from localpair.causes.codec import FactsError, from_dict, to_dict
+from localpair.causes.codec import FactsError, to_dict
 from localpair.causes.judge import judge
-from localpair.causes.report_code import PREFIX, parse
+from localpair.causes.report_code import parse
+from localpair.causes.reports import REPORT_BYTES, is_code, read_report
 from localpair.causes.telling import masked
 from localpair.cli.output.explained import show_verdict
 from localpair.cli.terminal.text import printable
 from localpair.errors import UsageError
-from localpair.limits import FACTS_BYTES
 
 if TYPE_CHECKING:
     from localpair.causes.facts import RunFacts
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from localpair.cli.options.diagnose import Diagnose
 
 _WHOSE: Final = ("this device", "the other device")
-_FILE_BYTES: Final = 4 * FACTS_BYTES  # a whole diagnosis, or the events of a run, with the facts in it
 _INPUT_LINES: Final = 10_000  # that are searched for a code
 
 
@@ -50,7 +47,7 @@ async def _facts(place: str, number: int, context: Context) -> RunFacts:
     try:
         if place == "-":
             return await _asked(whose, context)
-        if PREFIX in place.upper():
+        if is_code(place):
             return parse(place)
         return _in_file(Path(place))
     except FactsError as error:
@@ -70,7 +67,7 @@ async def _asked(whose: str, context: Context) -> RunFacts:
         line = await keyboard.line()
         if line is None:
             break
-        if PREFIX in line.upper():
+        if is_code(line):
             return parse(line)
     raise FactsError("standard input holds no report code")
 
@@ -78,26 +75,9 @@ async def _asked(whose: str, context: Context) -> RunFacts:
 def _in_file(path: Path) -> RunFacts:
     try:
         with path.open("rb") as file:
-            raw = file.read(_FILE_BYTES + 1)
+            raw = file.read(REPORT_BYTES + 1)
     except OSError as error:
         raise FactsError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    if len(raw) > _FILE_BYTES:
-        raise FactsError(f"it has more than {_FILE_BYTES} bytes")
-    text = raw.decode(errors="replace")
-    found = [facts for piece in (text, *text.splitlines()) if (facts := _record_in(piece)) is not None]
-    return from_dict(found[-1]) if found else parse(text)
-
-
-def _record_in(text: str) -> object | None:
-    """The facts in a report or in an event, which are JSON; None where there are none."""
-    if '"facts"' not in text and '"run"' not in text:
-        return None
-    try:
-        found: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, Mapping):
-        return None
-    run, facts = found.get("run"), found.get("facts")
-    record: object = run if isinstance(run, Mapping) else facts
-    return record if isinstance(record, Mapping) and "role" in record else None
+    if len(raw) > REPORT_BYTES:
+        raise FactsError(f"it has more than {REPORT_BYTES} bytes")
+    return read_report(raw.decode(errors="replace")).facts
