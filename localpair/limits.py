@@ -276,6 +276,7 @@ STALE_PART_S: Final = 86_400.0  # part files are removed by lock; by age only wh
 
 # --- Facts about a run -----------------------------------------------------------------------------------------
 FACTS_ROWS: Final = 64  # of one table: an offer has six addresses, a peer eight, and a host few interfaces
+FACTS_ADDRESSES: Final = 256  # of all interfaces, and as many routers: a verdict compares each with each
 CALLS_TOLD: Final = 64  # failed calls of which a person, or a program, is told; a flood has no end
 FACTS_BYTES: Final = 256 * 1024  # as JSON: all tables full are a third of it
 FACTS_COMPACT_BYTES: Final = 576  # as beacons carry it: three of them; a plain host's takes 130, one beacon

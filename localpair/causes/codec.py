@@ -8,7 +8,7 @@ raises `FactsError`, whatever it is, and names the field.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
@@ -16,9 +16,9 @@ from types import NoneType, UnionType
 from typing import Any, Final, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from localpair.address import normalise
-from localpair.causes.facts import FORMAT, RunFacts
+from localpair.causes.facts import FORMAT, LinkFacts, RunFacts
 from localpair.errors import WireError
-from localpair.limits import FACTS_ROWS
+from localpair.limits import FACTS_ADDRESSES, FACTS_ROWS
 from localpair.names.visible import escaped
 
 _TEXT_CHARS: Final = 64
@@ -46,7 +46,16 @@ def from_dict(found: object) -> RunFacts:
             "facts of another version", hint="Use the same version of localpair on both devices."
         )
     facts: RunFacts = _record(RunFacts, found, "facts")
+    if not fits(facts.links or ()):
+        raise FactsError(f"facts.links have more than {FACTS_ADDRESSES} addresses")
     return facts
+
+
+def fits(links: Iterable[LinkFacts]) -> bool:
+    """Whether these interfaces have no more addresses, and no more routers, than a verdict can compare."""
+    rows = tuple(links)
+    addresses = sum(len(one.addresses) for one in rows)
+    return max(addresses, sum(len(one.gateways or ()) for one in rows)) <= FACTS_ADDRESSES
 
 
 def _plain(value: object) -> Any:

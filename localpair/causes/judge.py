@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from localpair.causes import rules_both, rules_own, rules_path, rules_peer, rules_word
@@ -63,7 +63,9 @@ class _Looking:
 
     def look(self, tier: Tier) -> list[Explanation]:
         """What the rules of a tier find."""
-        found = [one for rule in RULES if rule.tier is tier for one in self._ask(rule)]
+        found = [
+            _weighed(one, rule, self.view) for rule in RULES if rule.tier is tier for one in self._ask(rule)
+        ]
         return [explain(one, self.view) for one in found]
 
     def _ask(self, rule: CauseRule) -> list[Conclusion]:
@@ -75,6 +77,12 @@ class _Looking:
             self.untold.append(Untold(rule.causes, (str(missing),)))
             self.is_blind |= rule.tier < Tier.BOTH
             return []
+
+
+def _weighed(found: Conclusion, rule: CauseRule, view: View) -> Conclusion:
+    """``found``, no surer than it may be: what the other device alone says of the reader's own may be a lie."""
+    is_hearsay = view.mirrored and not rule.needs_there and found.device is Place.THERE
+    return replace(found, confidence=Confidence.LIKELY) if is_hearsay else found
 
 
 def _of_tier(tier: Tier, looks: list[_Looking]) -> list[Explanation]:

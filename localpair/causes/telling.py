@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from localpair.address import unscoped
 from localpair.candidate import InterfaceKind, Origin
+from localpair.causes.codec import FactsError
 from localpair.causes.compact import OUTCOMES, WORDS, encode, named
+from localpair.causes.facts import Ending
 from localpair.causes.packing import MAC_BYTES, MASKED
 from localpair.causes.view import is_inner, lan_links, seeks, to_the_network, usable_links
 from localpair.events import Direction
@@ -65,14 +67,29 @@ def told(facts: RunFacts) -> RunFacts:
 def packed(facts: RunFacts, limit: int) -> bytes:
     """The same in ``limit`` bytes; where they do not suffice, with tables that are unknown."""
     found = told(facts)
-    data = encode(found)
     for name in _EXPENDABLE:
-        if len(data) <= limit:
-            break
+        data = _fitting(found, limit)
+        if data is not None:
+            return data
         unknown: dict[str, Any] = {name: None}
         found = replace(found, **unknown)
-        data = encode(found)
-    return data
+    return encode(found)
+
+
+def _fitting(facts: RunFacts, limit: int) -> bytes | None:
+    try:
+        data = encode(facts)
+    except FactsError:  # strangers chose more addresses than a record can name
+        return None
+    return data if len(data) <= limit else None
+
+
+def believed(claimed: RunFacts) -> RunFacts:
+    """Of a record that another device told of itself, or that somebody handed over, what a verdict may use: that a pair
+    stands is known here or nowhere, and no port that somebody names is opened.
+    """
+    ending = Ending.RUNNING if claimed.ending is Ending.PAIRED else claimed.ending
+    return masked(replace(claimed, ending=ending, tcp_port=0))
 
 
 # --- One of several ---

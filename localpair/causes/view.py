@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from ipaddress import ip_network
 from typing import Final, TypeVar
 
 from localpair.address import DIALLABLE_CLASSES, SPECIAL_CLASSES, AddressClass, IPAddress, classify
@@ -116,7 +115,7 @@ def holds(link: LinkFacts, address: IPAddress) -> bool:
     return any(
         one.prefix > 0
         and one.address.version == address.version
-        and address in ip_network(f"{one.address}/{one.prefix}", strict=False)
+        and (int(one.address) ^ int(address)) >> (one.address.max_prefixlen - one.prefix) == 0
         for one in link.addresses
     )
 

@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
 from attack_sides import SECRET, THEIR_SECRET, beacon, peers
-from localpair.causes.codec import to_dict
+from cause_cases import CASES
+from localpair.causes.codec import FactsError, from_dict, to_dict
 from localpair.causes.compact import decode
+from localpair.causes.facts import (
+    AddressFacts,
+    CallFacts,
+    CallReach,
+    Ending,
+    ForeignFacts,
+    ForeignKind,
+    GatewayFacts,
+    IcmpFacts,
+    LinkFacts,
+    RunFacts,
+    RunRole,
+)
+from localpair.causes.judge import judge
+from localpair.causes.report_code import code_of, parse
+from localpair.causes.telling import believed, packed
+from localpair.causes.vocabulary import Confidence, Place
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
-from localpair.limits import FACTS_BEACONS
+from localpair.limits import FACTS_ADDRESSES, FACTS_BEACONS, FACTS_COMPACT_BYTES, FACTS_ROWS
 from localpair.net.agent import facts_exchange
 from localpair.net.agent.agent import Agent
+from localpair.net.host.state import within
 from localpair.protocol.discovery_events import BeaconSource, Carrier
 from localpair.protocol.keyring import OFFER, Keyring
 from localpair.wire.beacon import BeaconKind, FactsPart, Part
+from run_facts import dropping_host, host, joiner, stuck_joiner
 from virtual_lan import VirtualLan
 
 BOB_S = bytes(range(100, 116))
@@ -108,3 +130,71 @@ def test_whoever_repeats_a_beacon_does_not_get_the_facts() -> None:
             host.discovery.receive(datagram, place, Carrier.MULTICAST, sequence + late)
             (peer,) = host.discovery.counterparts()
             assert str(peer.address) == AT_ALICE
+
+
+# --- what the other device tells
+
+
+RECORDS = [facts for case in CASES for facts in (case.mine, case.theirs) if facts is not None]
+
+
+@pytest.mark.parametrize("role", list(RunRole))
+def test_nothing_is_certain_of_this_device_because_the_other_one_says_so(role: RunRole) -> None:
+    """This side has seen nothing at all: whatever is said of it comes from the other device alone."""
+    told = [one for theirs in RECORDS for one in judge(RunFacts(role=role), theirs).explanations]
+    of_this_device = [one for one in told if one.device is Place.HERE]
+    assert of_this_device, "no record accuses this device: nothing was tried"
+    assert [one for one in of_this_device if one.confidence is Confidence.CERTAIN] == []
+
+
+def test_a_device_that_says_that_a_pair_stands_hides_no_cause() -> None:
+    liar = parse(code_of(replace(stuck_joiner(), ending=Ending.PAIRED, tcp_port=3389)))
+    assert liar.ending is Ending.PAIRED
+    honest = judge(dropping_host(), believed(stuck_joiner()))
+    assert honest.explanations
+    assert judge(dropping_host(), believed(liar)) == honest
+
+
+def _crowded(first: int, count: int) -> RunFacts:
+    """A record with as many addresses as a reader takes, on ``count`` interfaces."""
+    each = FACTS_ADDRESSES // count
+    links = tuple(
+        LinkFacts(
+            at + 2, f"eth{at}", carrier=True, mac=f"02:00:00:00:{first:02x}:{at:02x}",
+            addresses=tuple(AddressFacts(ip_address(f"10.{first}.{at}.{one + 1}"), 30) for one in range(each)),
+            gateways=tuple(GatewayFacts(ip_address(f"10.{first}.{at}.{one + 1}")) for one in range(each)),
+        )
+        for at in range(count)
+    )  # fmt: skip
+    side = joiner() if first % 2 else host()
+    return replace(side, links=links)
+
+
+@pytest.mark.parametrize("count", [4, 64])
+def test_the_largest_records_are_judged_in_a_moment(count: int) -> None:
+    mine, theirs = (from_dict(to_dict(_crowded(first, count))) for first in (1, 2))
+    before = time.process_time()
+    judge(mine, theirs)
+    assert time.process_time() - before < 2
+
+
+def test_a_record_with_more_addresses_than_can_be_compared_is_refused_and_never_made() -> None:
+    most = _crowded(1, 64)
+    (*_, last) = most.links or ()
+    larger = (*(most.links or ())[1:], replace(last, addresses=(last.addresses[0],) * FACTS_ROWS))
+    with pytest.raises(FactsError, match="addresses"):
+        from_dict(to_dict(replace(most, links=larger)))
+    assert within(most.links or ()) == most.links
+    assert within(larger) == larger[:-1]
+
+
+def test_strangers_of_ever_new_addresses_do_not_keep_the_facts_from_being_told() -> None:
+    """A record names at most 255 addresses. Datagrams, calls and errors of strangers alone bring 256."""
+    fd = [[ip_address(f"fd00::{block:x}:{one:x}") for one in range(FACTS_ROWS)] for block in range(4)]
+    flooded = host(
+        foreign=tuple(ForeignFacts(one, ForeignKind.STRANGER) for one in fd[0]),
+        calls=tuple(CallFacts(one, CallReach.STRANGER) for one in fd[1]),
+        icmp=tuple(IcmpFacts(*both, "EHOSTUNREACH") for both in zip(fd[2], fd[3], strict=True)),
+    )
+    assert decode(packed(flooded, FACTS_COMPACT_BYTES)).links
+    assert parse(code_of(flooded)).links

@@ -10,7 +10,7 @@ from localpair.causes.codec import FactsError, to_dict
 from localpair.causes.judge import judge
 from localpair.causes.report_code import parse
 from localpair.causes.reports import REPORT_BYTES, is_code, read_report
-from localpair.causes.telling import masked
+from localpair.causes.telling import believed, masked
 from localpair.cli.output.explained import show_verdict
 from localpair.cli.terminal.text import printable
 from localpair.errors import UsageError
@@ -28,18 +28,15 @@ async def run(command: Diagnose, context: Context) -> None:
     """Judge two reports. Raises UsageError where one cannot be read."""
     named = command.merge or ()
     mine, theirs = [await _facts(place, number, context) for number, place in _places(named)]
-    verdict = judge(_claimed(mine), _claimed(theirs))
+    verdict = judge(
+        replace(masked(mine), tcp_port=0), believed(theirs)
+    )  # no port that a file names is opened
     show_verdict(verdict, context.output, {"facts": to_dict(mine), "claimed": to_dict(theirs)})
 
 
 def _places(named: tuple[str, ...]) -> list[tuple[int, str]]:
     """Both places in order; what is not named is asked for."""
     return list(enumerate((*named, "-", "-")[: len(_WHOSE)]))
-
-
-def _claimed(facts: RunFacts) -> RunFacts:
-    """A record that somebody handed over. A port in it is nobody's word: the usual ones are named in commands."""
-    return masked(replace(facts, tcp_port=0))
 
 
 async def _facts(place: str, number: int, context: Context) -> RunFacts:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.address import IPAddress, unscoped
 from localpair.candidate import Interface, InterfaceKind
+from localpair.causes.codec import fits
 from localpair.causes.facts import (
     AddressFacts,
     GatewayFacts,
@@ -69,7 +70,7 @@ class NetworkState:
     def links(self) -> tuple[LinkFacts, ...]:
         """The interfaces; those with addresses or routers first, where there are very many."""
         ordered = sorted(self.interfaces.interfaces, key=lambda one: not (one.addresses or one.gateway))
-        return tuple(self._link(one) for one in ordered[:FACTS_ROWS])
+        return within(tuple(self._link(one) for one in ordered[:FACTS_ROWS]))
 
     def neighbours(self) -> tuple[NeighbourFacts, ...] | None:
         """Those whose hardware address is known; of very many those that have answered lately."""
@@ -135,6 +136,13 @@ class NetworkState:
             state=self.state_of(hop, answer.index),
             mac=entry.mac if entry is not None else None,
         )
+
+
+def within(rows: tuple[LinkFacts, ...]) -> tuple[LinkFacts, ...]:
+    """The same interfaces, without the last ones where there is more than a verdict can compare."""
+    while not fits(rows):
+        rows = rows[:-1]
+    return rows
 
 
 def read_state(interfaces: Interfaces) -> NetworkState:

@@ -142,3 +142,12 @@ def test_a_report_of_an_unknown_network_is_judged_all_the_same(
     apart = host(links=(link("192.168.77.20", "02:00:00:00:00:14", router=None),))
     assert execute(merge(code_of(silent_joiner()), code_of(apart)), api) == 6
     assert "most likely either" in capsys.readouterr().out
+
+
+def test_a_report_that_says_that_a_pair_stands_hides_no_cause(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    liar = code_of(replace(stuck_joiner(), ending=Ending.PAIRED))
+    assert execute(merge(MINE, liar), api) == 6
+    assert "firewall" in capsys.readouterr().out
+    assert execute(merge(code_of(replace(dropping_host(), ending=Ending.PAIRED)), THEIRS), api) == 0
