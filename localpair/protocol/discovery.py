@@ -249,8 +249,8 @@ class Discovery:
             return None
         else:
             if beacon.instance != self._me.instance:
-                self._take(beacon, secret, source, carrier, now)
-                return BeaconOpened(secret, COUNTERPARTS.get(self._me.part) is beacon.part)
+                is_heeded = self._take(beacon, secret, source, carrier, now)
+                return BeaconOpened(secret, COUNTERPARTS.get(self._me.part) is beacon.part, is_heeded)
         return None
 
     def _is_possible(self, source: IPAddress) -> bool:
@@ -393,29 +393,29 @@ class Discovery:
 
     def _take(
         self, beacon: Beacon, secret: str | None, source: BeaconSource, carrier: Carrier, now: float
-    ) -> None:
+    ) -> bool:
+        """Take what a beacon says; whether that is anything. What may be a recording says nothing."""
         place = (unscoped(source.address), source.scope)
         peer = self._peers.get(beacon.instance)
         if peer is not None and not self._is_news(peer, beacon, secret, now):
-            return
+            return False
         known = peer is not None and peer.secret == secret
         if not (known or beacon.kind is BeaconKind.GOODBYE or self._is_live(beacon, secret, carrier, now)):
-            return
+            return False
         if secret is not None:
             self.keyring.note_heard(secret, beacon)
         if beacon.kind is BeaconKind.GOODBYE:
-            self._take_goodbye(peer, beacon, secret, place)
-            return
+            return self._take_goodbye(peer, beacon, secret, place)
         if beacon.kind is BeaconKind.FACTS:
             if known and secret is not None and beacon.facts is not None:
                 self._events.append(FactsCame(beacon.instance, secret, beacon.facts))
-            return
+            return known
         if peer is not None and peer.secret != secret:
             peer = None  # it holds a secret of ours now, or another one: everything about it is to be learnt anew
         first = peer is None
         if peer is None:
             if secret is None and not self._newcomers.take(now):
-                return  # anybody can make up instances; an honest one is heard again with its next beat
+                return False  # anybody can make up instances; an honest one is heard again with its next beat
             peer = self._remember(beacon, secret, place, now)
         changed = first or self._moved(peer.beacon, beacon)
         fresh = first or beacon.sequence > peer.beacon.sequence
@@ -433,19 +433,23 @@ class Discovery:
         here = source.local is not None and source.local not in peer.answered_from
         if beacon.kind is BeaconKind.ANNOUNCE and (first or here) and carrier is not Carrier.TCP:
             self._answer(peer, source, now)
+        return True
 
     def _take_goodbye(
         self, peer: _HeardPeer | None, beacon: Beacon, secret: str | None, place: tuple[IPAddress, int]
-    ) -> None:
+    ) -> bool:
         """A goodbye is the last word of a run, so that a recorded one is true as well, and ends no other run. It counts
         from where the peer was seen; that of our offer's issuer, which no other run can seal, from anywhere, also where
-        it is the first word that is heard.
+        it is the first word that is heard. Whether it counts.
         """
         of_issuer = secret == OFFER and (self._me.part, beacon.part) == (Part.JOIN, Part.HOST)
         if peer is not None and (of_issuer or place in peer.sources):
             self._forget(beacon.instance, Gone(beacon.instance, said_goodbye=True, secret=secret))
         elif peer is None and of_issuer:
             self._events.append(Gone(beacon.instance, said_goodbye=True, secret=secret))
+        else:
+            return False
+        return True
 
     def _is_of_pair(self, name: str | None) -> bool:
         return name is not None and self.keyring[name].purpose is Purpose.PAIR

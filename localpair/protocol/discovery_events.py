@@ -73,11 +73,13 @@ class BeaconSource:
 @dataclass(frozen=True, slots=True)
 class BeaconOpened:
     """A beacon of another instance was for us: sealed with the secret of this name, or open (None). ``is_counterpart``:
-    it does what we look for, and is no other one that looks for the same.
+    it does what we look for, and is no other one that looks for the same. ``is_heeded``: it is no recording, as far as
+    can be told.
     """
 
     secret: str | None
     is_counterpart: bool = False
+    is_heeded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

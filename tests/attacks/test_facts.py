@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from attack_sides import SECRET, THEIR_SECRET, beacon, peers
+from attack_sides import SECRET, THEIR_SECRET, beacon, feed, peers
 from cause_cases import CASES
 from localpair.causes.codec import FactsError, from_dict, to_dict
 from localpair.causes.compact import decode
@@ -198,3 +198,62 @@ def test_strangers_of_ever_new_addresses_do_not_keep_the_facts_from_being_told()
     )
     assert decode(packed(flooded, FACTS_COMPACT_BYTES)).links
     assert parse(code_of(flooded)).links
+
+
+# --- goodbyes
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_goodbye_that_anybody_can_forge_is_no_fact(sealed: bool) -> None:
+    """In flow post a joiner hears hosts in open beacons: neither what they say nor where it comes from is proven."""
+    theirs = Keyring([(OFFER, THEIR_SECRET)]) if sealed else Keyring()
+
+    async def run() -> None:
+        async with peers(rings()[0] if sealed else Keyring(), Role.JOINER, Part.JOIN, []) as agent:
+            for sequence, kind in ((1, BeaconKind.ANNOUNCE), (2, BeaconKind.GOODBYE)):
+                said = beacon(ALICE, sequence, part=Part.HOST, kind=kind)
+                feed(agent, theirs.seal(OFFER if sealed else None, said, random_bytes(12)), AT_ALICE)
+                agent.peers.step(None)  # type: ignore[arg-type]
+                heard_of = ALICE in agent.peers.nearby
+                assert heard_of == (kind is BeaconKind.ANNOUNCE)
+            told = agent.announcer.recorder.fill(RunFacts(role=RunRole.JOIN))
+            assert told.peer is not None
+            assert told.peer.goodbye == sealed
+
+    asyncio.run(run())
+
+
+# --- recordings
+
+
+def test_whoever_replays_what_it_recorded_adds_nothing_to_the_facts() -> None:
+    """Neither in the run that was recorded, from wherever it pleases, nor when that device is long gone."""
+    now = 0.0
+
+    def receive(agent: Agent, datagram: bytes, source: str, at: float) -> None:
+        place = BeaconSource(ip_address(source), 5000)
+        opened = agent.announcer.discovery.receive(datagram, place, Carrier.UNICAST, now + at)
+        agent.announcer.note_heard(opened, place, Carrier.UNICAST)
+
+    async def run() -> None:
+        nonlocal now
+        pairs = [SharedSecret(bytes(32), Purpose.PAIR, role) for role in (Role.ISSUER, Role.JOINER)]
+        ours, theirs = (Keyring([("bob", pair)]) for pair in pairs)
+        beats = [
+            theirs.seal("bob", beacon(BOB, number, part=Part.SEND, run=7), random_bytes(12))
+            for number in (1, 2)
+        ]
+        async with peers(ours, Role.ISSUER, Part.LISTEN, []) as agent:
+            now = agent.clock()
+            for number, beat in enumerate(beats):
+                receive(agent, beat, AT_BOB, number)
+            receive(agent, beats[1], AT_ALICE, 2.5)
+            receive(agent, beats[0], AT_ALICE, 2.5)
+            (voice,) = agent.announcer.recorder.fill(RunFacts(role=RunRole.LISTEN)).heard or ()
+            assert (str(voice.source), voice.count) == (AT_BOB, 2)
+        async with peers(ours, Role.ISSUER, Part.LISTEN, []) as agent:
+            now = agent.clock()
+            receive(agent, beats[1], AT_ALICE, 0)
+            assert not agent.announcer.recorder.has_heard
+
+    asyncio.run(run())

@@ -155,8 +155,8 @@ class Announcer:
         self._changed()
 
     def note_heard(self, opened: BeaconOpened | None, source: BeaconSource, carrier: Carrier) -> None:
-        """Record a beacon of the other device, which holds a secret of ours."""
-        if opened is not None and opened.secret is not None and opened.is_counterpart:
+        """Record a beacon of the other device, which holds a secret of ours. A recording tells nothing of it."""
+        if opened is not None and opened.secret is not None and opened.is_counterpart and opened.is_heeded:
             name = CarrierName(carrier.value)
             self.recorder.heard(name, source.interface, source.address, self._clock())
 

@@ -81,7 +81,7 @@ class PeerTable:
                 case Gone(instance, said_goodbye, secret):
                     if said_goodbye and secret == OFFER:
                         self.note_ended(instance)
-                    self._note_gone(self.nearby.pop(instance, None), said_goodbye)
+                    self._note_gone(self.nearby.pop(instance, None), said_goodbye and secret is not None)
                     self._noticed.set()
                     if said_goodbye or self._policy.forgets_when_silent(instance):
                         self._policy.ended(instance)
@@ -198,7 +198,7 @@ class PeerTable:
         return tuple(best[: 2 * PEER_ADDRESSES])
 
     def _note_gone(self, peer: NearbyPeer | None, said_goodbye: bool) -> None:
-        """Keep that the other device said goodbye, unless another run of it is heard."""
+        """Keep that the other device said goodbye, as only it can, unless another run of it is heard."""
         wanted = COUNTERPARTS.get(self._part)
         others = any(one.role == wanted for one in self.nearby.values())
         if peer is not None and peer.role == wanted and said_goodbye and not others:
