@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -40,8 +41,7 @@ class Advertising:
             time.sleep(_PAUSE_S)
 
     def _start(self, step: AdvertisePrefixes) -> None:
-        with self._places.inside(step.place):
-            router = advertising.open_router(step.link, step.source)
+        router = self._opened(step)
         announced = advertising.Announced(step.mac, step.prefixes, step.deprecated)
         what = f"router advertisements of {step.place}"
         _, control = children.fork_with_control(
@@ -49,6 +49,18 @@ class Advertising:
         )
         self._routers[step.place, step.link] = control
         router.close()
+
+    def _opened(self, step: AdvertisePrefixes) -> socket.socket:
+        """The router's socket, once the kernel has made the link-local address that it speaks from."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                with self._places.inside(step.place):
+                    return advertising.open_router(step.link, step.source)
+            except OSError as error:
+                if error.errno != errno.EADDRNOTAVAIL or time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE_S)
 
     def _has(self, place: str, address: str) -> bool:
         return address.partition("/")[0] in addresses.assigned(self._places, place)

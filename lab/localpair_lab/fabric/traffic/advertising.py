@@ -67,7 +67,11 @@ def open_router(link: str, source: str) -> socket.socket:
     router.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
     member = socket.inet_pton(socket.AF_INET6, ALL_ROUTERS) + struct.pack("=I", index)
     router.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
-    router.bind((source, 0, 0, index))
+    try:
+        router.bind((source, 0, 0, index))
+    except OSError:
+        router.close()
+        raise
     router.setblocking(False)
     return router
 
