@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import TypeAlias
 from localpair.choices.terms import Existing, NameConflict
 from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
 from localpair.protocol.transfer.receiver import FileBegun, FileChecked
+from localpair.transfer.checksum import new_checksum
 from localpair.transfer.folder.inbox import Inbox, PartFile, is_disk_full
 from localpair.wire.filekey import FileKey
 
@@ -67,7 +67,7 @@ class FoundPart:
     def __init__(self, key: FileKey) -> None:
         self.key = key
         self.part: PartFile | None = None
-        self.hash = hashlib.sha256()
+        self.hash = new_checksum()
         self.dropped = False
 
     @property
@@ -85,7 +85,7 @@ class FileUnderWay:
         self.begun = begun
         self.small = begun.size <= SMALL_FILE_BYTES
         self.data = bytearray()
-        self.hash = hashlib.sha256()
+        self.hash = new_checksum()
         self.part: PartFile | None = None
         self.failed = False
         self.flushed = 0  # bytes that the disk has been asked to take in

@@ -7,7 +7,6 @@ thousand of them do not cost ten thousand changes of thread. A file that changes
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import queue
 import stat
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from localpair.limits import CHUNK_BYTES, SMALL_FILE_BYTES, STORE_END_S
+from localpair.transfer.checksum import Checksum, checksum_of, new_checksum
 from localpair.transfer.walk import LeftOut, SourceEntry
 from localpair.transfer.workers import Conveyor, Workers
 from localpair.wire.filekey import FileKey
@@ -257,7 +257,7 @@ class FileReader:
             return
         self._put(Unreadable("it changed while it was read") if changed else Read(checksum.digest()))
 
-    def _prefix(self, fd: int, source: SourceEntry, status: os.stat_result) -> tuple[hashlib._Hash, int]:
+    def _prefix(self, fd: int, source: SourceEntry, status: os.stat_result) -> tuple[Checksum, int]:
         """Where to go on: behind what the peer has, if our bytes there are the same, else at the start."""
         if self._partial is not None:
             offset, theirs = self._partial.offset, self._partial.sha256
@@ -269,15 +269,15 @@ class FileReader:
             if offset != self._kept[key]:
                 checksum = None
         else:
-            return hashlib.sha256(), 0
+            return new_checksum(), 0
         if checksum is not None and checksum.digest() == theirs:
             return checksum, offset
         os.lseek(fd, 0, os.SEEK_SET)
-        return hashlib.sha256(), 0
+        return new_checksum(), 0
 
-    def _sum(self, fd: int, size: int, count: int) -> hashlib._Hash | None:
+    def _sum(self, fd: int, size: int, count: int) -> Checksum | None:
         """The checksum of the first ``count`` bytes; None where there are not as many. Raises Stopped."""
-        checksum = hashlib.sha256()
+        checksum = new_checksum()
         left = count
         while count <= size and left and (chunk := os.read(fd, min(CHUNK_BYTES, left))):
             if self._stopping:
@@ -329,7 +329,7 @@ def _read_small(fd: int, source: SourceEntry, status: os.stat_result) -> Whole:
             return Whole(_unreadable(source, OSError(0, "it changed while it was read")))
     except OSError as error:
         return Whole(_unreadable(source, error))
-    return Whole(source, len(data), status.st_mtime_ns, data, hashlib.sha256(data).digest())
+    return Whole(source, len(data), status.st_mtime_ns, data, checksum_of(data))
 
 
 def _changed(fd: int, before: os.stat_result) -> bool:

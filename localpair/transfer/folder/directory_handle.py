@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import shutil
 import stat
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+from localpair.transfer.checksum import new_checksum
 from localpair.transfer.folder.kept import KeptPart, has_mark, is_kept_name, kept_parts, set_mark
 from localpair.transfer.folder.parts import (
     PART_MODE,
@@ -397,7 +397,7 @@ def _digest(fd: int, size: int, is_wanted: IsWanted) -> bytes | None:
     with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
-        checksum, count = hashlib.sha256(), 0
+        checksum, count = new_checksum(), 0
         while is_wanted() and count <= size and (block := file.read(_COMPARED_BYTES)):
             checksum.update(block)
             count += len(block)
