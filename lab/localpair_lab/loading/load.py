@@ -15,13 +15,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from localpair_lab.loading.conflicts import Conflict
+from localpair_lab.loading.checks.conflicts import Conflict
+from localpair_lab.loading.checks.programs import check_given_files
+from localpair_lab.loading.checks.scenario import check
 from localpair_lab.loading.matrix import cells
 from localpair_lab.loading.messages import problem_message
 from localpair_lab.loading.problems import Mark, Problem, ScenarioError, Where, written
 from localpair_lab.loading.recovery import leave_out, once, original
-from localpair_lab.loading.validate import check
-from localpair_lab.loading.validate_programs import check_given_files
 from localpair_lab.loading.yaml_tree import Branch, data, follow, given_names, place, read_tree, value_place
 from localpair_lab.model.scenario import Scenario
 

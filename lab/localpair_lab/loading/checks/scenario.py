@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 
-from localpair_lab.loading.conflicts import Conflict, check_port, check_ports, known
+from localpair_lab.loading.checks.conflicts import Conflict, check_port, check_ports, known
+from localpair_lab.loading.checks.leases import check_lease_event, check_server
+from localpair_lab.loading.checks.machines import check_machines
+from localpair_lab.loading.checks.prefixes import check_advertised, check_prefix_event
+from localpair_lab.loading.checks.programs import check_expected_files, check_program, events_of
 from localpair_lab.loading.problems import Where
-from localpair_lab.loading.validate_leases import check_lease_event, check_server
-from localpair_lab.loading.validate_machines import check_machines
-from localpair_lab.loading.validate_prefixes import check_advertised, check_prefix_event
-from localpair_lab.loading.validate_programs import check_expected_files, check_program, events_of
 from localpair_lab.model.actions import Act
 from localpair_lab.model.events import LeaseChange, Move, Renumber
 from localpair_lab.model.interface_names import named_interfaces, speaks_ipv6

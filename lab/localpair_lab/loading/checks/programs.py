@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from localpair_lab.loading.conflicts import Conflict, known
+from localpair_lab.loading.checks.conflicts import Conflict, known
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.expectations import Expect, FileWanted, PacketsHeard
 from localpair_lab.model.programs import GivenFile, ProgramAct, ReadyWhen

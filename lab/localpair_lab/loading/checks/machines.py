@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_interface, ip_network
 
-from localpair_lab.loading.conflicts import Conflict, known
+from localpair_lab.loading.checks.conflicts import Conflict, known
+from localpair_lab.loading.checks.leases import check_client
+from localpair_lab.loading.checks.prefixes import check_host
 from localpair_lab.loading.problems import Where
-from localpair_lab.loading.validate_leases import check_client
-from localpair_lab.loading.validate_prefixes import check_host
 from localpair_lab.model.interface_names import interface_names
 from localpair_lab.model.kernel_names import interface_of
 from localpair_lab.model.machines import Machine, NetworkInterface

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from localpair_lab.loading.conflicts import Conflict, known
+from localpair_lab.loading.checks.conflicts import Conflict, known
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.events import LeaseChange, Move, Renumber, ScenarioEvent
 from localpair_lab.model.interface_names import interface_of_port

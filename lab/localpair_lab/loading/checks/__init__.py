@@ -1,0 +1,1 @@
+"""What a scenario file says that cannot be: each check yields conflicts, with where they stand."""
