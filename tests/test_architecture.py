@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import localpair
-from import_graph import Ladder, arrows, circles, class_names, imported
+from import_graph import Ladder, arrows, circles, class_names, flat_modules, imported
 
 PACKAGE = Path(localpair.__file__).parent
 
@@ -45,6 +45,8 @@ LAYERS = (
     ("cli",),
     ("__main__",),
 )
+FLAT_MODULES = 16  # in one package: see docs/decisions
+LARGER = {"localpair.causes"}  # its rules by place and its records are still to be parted
 PURE = (
     "protocol",
     "wire",
@@ -107,6 +109,11 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 def test_no_class_name_stands_for_two_things() -> None:
     assert [name for name, times in class_names(PACKAGE).items() if times > 1] == []
+
+
+def test_no_package_has_more_modules_than_a_person_overlooks() -> None:
+    beyond = {name for name, count in flat_modules(PACKAGE).items() if count > FLAT_MODULES}
+    assert beyond == LARGER
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from import_graph import Ladder, arrows, circles, class_names, reachable
+from import_graph import Ladder, arrows, circles, class_names, flat_modules, reachable
 
 LAYERS = (("ground",), ("rooms.left", "rooms.right"), ("",), ("roof",))
 
@@ -70,3 +70,7 @@ def test_a_class_of_one_name_is_counted_wherever_it_stands(package: Path) -> Non
     (package / "ground.py").write_text("class Wall:\n    class Brick:\n        pass\n")
     (package / "roof.py").write_text("def f():\n    class Brick:\n        pass\n")
     assert class_names(package) == {"Wall": 1, "Brick": 2}
+
+
+def test_modules_count_in_the_package_that_holds_them(package: Path) -> None:
+    assert flat_modules(package) == {"house": 2, "house.rooms": 2}

@@ -9,7 +9,7 @@ from pathlib import Path
 import localpair_lab
 
 import localpair
-from import_graph import Ladder, arrows, circles, class_names, imported, modules, reachable
+from import_graph import Ladder, arrows, circles, class_names, flat_modules, imported, modules, reachable
 
 PACKAGE = Path(localpair_lab.__file__).parent
 
@@ -36,6 +36,7 @@ LAYERS = (
     ("plugin",),
     ("__main__",),
 )
+FLAT_MODULES = 16  # in one package: see docs/decisions
 # Programs that run inside a container or a node, where no package is installed.
 INSIDE = (
     "decoy",
@@ -53,6 +54,10 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 def test_imports_point_down() -> None:
     assert Ladder(PACKAGE, LAYERS).faults() == []
+
+
+def test_no_package_has_more_modules_than_a_person_overlooks() -> None:
+    assert {name: count for name, count in flat_modules(PACKAGE).items() if count > FLAT_MODULES} == {}
 
 
 def test_what_runs_inside_a_node_needs_nothing_but_the_standard_library() -> None:

@@ -53,6 +53,14 @@ def class_names(*packages: Path) -> Counter[str]:
     return Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
 
 
+def flat_modules(package: Path) -> dict[str, int]:
+    """How many modules lie directly in each package, its own face not counted."""
+    faces = [path.parent for path in package.rglob("__init__.py")]
+    return {
+        ".".join(face.relative_to(package.parent).parts): len(list(face.glob("*.py"))) - 1 for face in faces
+    }
+
+
 def circles(graph: Mapping[str, set[str]]) -> list[set[str]]:
     """The largest sets of modules in which each one imports every other, directly or through others."""
     reached = {name: _reached(graph, name) for name in graph}
