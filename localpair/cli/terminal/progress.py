@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from typing import TYPE_CHECKING, Final, TextIO
 
 from localpair.cli.terminal.text import printable, size
@@ -13,22 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.progress import Progress as Display
-    from rich.progress import TaskID
+    from rich.progress import Task, TaskID
+    from rich.text import Text
 
     from localpair.events import Progress
 
 _PATIENCE_S: Final = 1.0  # what ends sooner needs no bar
 _FRAME_S: Final = 0.1
 _LINE_S: Final = 5.0  # between two lines where no bar can be drawn
+_STALL_S: Final = 3.0  # without a byte: what a rate would say is not true any more
 _VERBS: Final = {"send": "Sending", "receive": "Receiving"}
 
 
 class Bars:
     """One bar for each direction. ``run`` is a task that sleeps until there is something to show."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock = stream, clock
         self._latest: dict[str, Progress] = {}
+        self._moved: dict[str, float] = {}  # direction: when the last byte came
         self._begun = asyncio.Event()
         self._display: Display | None = None
         self._bars: dict[str, TaskID] = {}
@@ -36,6 +40,9 @@ class Bars:
 
     def update(self, item: Progress) -> None:
         """Take note of progress; drawing is left to ``run``."""
+        before = self._latest.get(item.direction)
+        if before is None or before.bytes != item.bytes:
+            self._moved[item.direction] = self._clock()
         self._latest[item.direction] = item
         self._begun.set()
 
@@ -104,27 +111,55 @@ class Bars:
         if item.direction not in self._bars:
             self._bars[item.direction] = display.add_task("", total=item.total)
         said = f"{_VERBS.get(item.direction, item.direction)} {printable(item.file, 40)}"
-        display.update(self._bars[item.direction], description=said, total=item.total, completed=item.bytes)
+        display.update(
+            self._bars[item.direction],
+            description=said,
+            total=item.total,
+            completed=item.bytes,
+            stalled=self._stalled(item),
+        )
 
     async def _tell(self) -> None:
         while self._latest:
             for item in self._latest.values():
                 of = f" of {size(item.total)}" if item.total is not None else ""
-                self._stream.write(f"{_VERBS.get(item.direction, item.direction)}: {size(item.bytes)}{of}\n")
+                stalled = self._stalled(item)
+                more = f", {stalled}" if stalled else ""
+                verb = _VERBS.get(item.direction, item.direction)
+                self._stream.write(f"{verb}: {size(item.bytes)}{of}{more}\n")
             self._stream.flush()
             await asyncio.sleep(_LINE_S)
+
+    def _stalled(self, item: Progress) -> str:
+        """For how long no byte has come, if that is long; empty otherwise, and where none is left to come."""
+        still = self._clock() - self._moved[item.direction]
+        return "" if still < _STALL_S or item.bytes == item.total else f"stalled for {still:.0f} s"
 
 
 def _make_display(stream: TextIO) -> Display:
     from rich import progress
     from rich.console import Console
+    from rich.text import Text
+
+    class Speed(progress.TransferSpeedColumn):
+        """The rate, or for how long nothing has come."""
+
+        def render(self, task: Task) -> Text:
+            stalled = task.fields.get("stalled")
+            return Text(stalled, style="progress.remaining") if stalled else super().render(task)
+
+    class Remaining(progress.TimeRemainingColumn):
+        """The time that is left, unless nothing comes."""
+
+        def render(self, task: Task) -> Text:
+            return Text() if task.fields.get("stalled") else super().render(task)
 
     return progress.Progress(
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(),
+        Speed(),
+        Remaining(),
         console=Console(file=stream),
         auto_refresh=False,
         transient=True,

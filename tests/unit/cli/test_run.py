@@ -106,3 +106,49 @@ def test_a_long_transfer_shows_a_bar_and_a_short_one_does_not(monkeypatch: pytes
     assert "5.0/10.0 MB" in re.sub(r"\x1b\[[0-9;]*m", "", drawn)
     assert asyncio.run(show(io.StringIO(), 0.0)) == "Sending: 5.0 MB of 10.0 MB\n"
     assert asyncio.run(show(Terminal(), 60.0)) == ""
+
+
+@pytest.mark.parametrize("draws", [True, False])
+def test_a_transfer_that_stands_still_shows_no_rate(*, draws: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+    import re
+
+    from localpair.cli.terminal import progress
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return draws
+
+    now = 0.0
+
+    async def show() -> list[str]:
+        stream, shown = Screen(), list[str]()
+        bars = progress.Bars(stream, lambda: now)
+        running = asyncio.create_task(bars.run())
+
+        async def shows(bytes_: int, at: float) -> None:
+            nonlocal now
+            now = at
+            bars.update(events.Progress("receive", "a.txt", bytes_, 10_000_000))
+            stream.truncate(0)
+            async with asyncio.timeout(20):
+                while "MB" not in stream.getvalue():  # noqa: ASYNC110 - a terminal sends no events
+                    await asyncio.sleep(0.01)
+            shown.append(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", stream.getvalue()))
+
+        await shows(5_000_000, 0.0)
+        await shows(5_000_000, 12.0)
+        await shows(6_000_000, 13.0)
+        await shows(10_000_000, 14.0)
+        await shows(10_000_000, 60.0)  # all has come: the disk is behind
+        bars.end()
+        running.cancel()
+        return shown
+
+    monkeypatch.setattr(progress, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(progress, "_LINE_S", 0.01)
+    monkeypatch.setenv("TERM", "xterm")
+    moving, still, *others = asyncio.run(show())
+    assert "stalled" not in "".join([moving, *others])
+    assert "stalled for 12 s" in still
+    assert "/s" not in still
