@@ -92,11 +92,14 @@ class NearbyPeer:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Listening on TCP ``tcp_port`` and UDP ``udp_port``; ``addresses`` are one's own candidates, best first."""
+    """Listening on TCP ``tcp_port`` and UDP ``udp_port``; ``addresses`` are one's own candidates, best first.
+    ``called``, in flow post: what others are shown for this device, the announced name or else its alias.
+    """
 
     tcp_port: int
     udp_port: int
     addresses: tuple[Candidate, ...]
+    called: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,8 +92,8 @@ ReceiveApprover: TypeAlias = Callable[[ReceiveRequest], Awaitable[bool]]
 """Asks the person whether to take what a device wants to send. False declines; so does every exception."""
 
 Chooser: TypeAlias = Callable[[Sequence[NearbyPeer]], Awaitable[NearbyPeer | None]]
-"""Flow post, on the host: called with the peers heard so far whenever they change, cancelled and called again then.
-None keeps looking."""
+"""Flow post, on the host: called with the devices heard so far, and cancelled and called again where others are near.
+What is learnt meanwhile about the one that is chosen, such as another address, counts. None keeps looking."""
 
 
 async def nobody(_: ApprovalRequest) -> bool:

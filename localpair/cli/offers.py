@@ -75,7 +75,7 @@ def source(command: Join | Diagnose, context: Context) -> OfferSource:
     if command.stdin:
         return OfferSource(lambda: _from_input(context.keyboard), limit)
     if context.keyboard.interactive:
-        return OfferSource(lambda: _from_prompt(context))
+        return OfferSource(lambda: _from_prompt(context, chosen_first=post))
     raise UsageError(
         "there is no offer to read: standard input is no terminal",
         hint="Pipe the offer to `localpair join -`, set LOCALPAIR_OFFER, or use --image FILE.",
@@ -117,9 +117,12 @@ async def _from_input(keyboard: Keyboard) -> Offer:
     )
 
 
-async def _from_prompt(context: Context) -> Offer:
+async def _from_prompt(context: Context, *, chosen_first: bool) -> Offer:
     talk = context.output.talk
-    talk.note("Paste the offer that the other device shows. It may be seen here: it works only once.")
+    if chosen_first:
+        talk.note("Choose this device on the other one, which shows an offer then. Paste that here.")
+    else:
+        talk.note("Paste the offer that the other device shows. It may be seen here: it works only once.")
     for left in reversed(range(_TRIES)):
         text = await _pasted(context.keyboard)
         try:

@@ -8,6 +8,7 @@ import time
 from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -18,9 +19,10 @@ from localpair.causes.vocabulary import RunVerdict
 from localpair.causes.waiting import SteadyVerdict, progress
 from localpair.choices.settings import Settings
 from localpair.errors import LocalpairError, PeerEndedError, StateError, UnreachableError
-from localpair.events import Event, Judged, Paired, PeerFound, Progress, Waiting
+from localpair.events import Event, Judged, Paired, PeerFound, Progress, Ready, Waiting
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import REVOCATION_S, WAITING_LOOK_S, WAITING_SHARE
+from localpair.names.aliases import alias
 from localpair.net.agent.agent import Agent
 from localpair.net.agent.wanted import Wanted
 from localpair.net.host.interfaces import Interfaces
@@ -31,6 +33,7 @@ from localpair.protocol.keyring import Keyring
 from localpair.session import Session
 from localpair.trace import TRACE
 from localpair.trust.store import DeviceState, TrustStore
+from localpair.wire.offer import fit_label
 
 _log = logging.getLogger("localpair.pairing")
 _QUEUED_EVENTS = 4096  # progress is dropped beyond it: nobody is listening
@@ -191,6 +194,13 @@ class Pairing:
             self._store.note_heard({name: self._keyring.heard(name) for name in self._keyring})
         except StateError as error:
             _log.warning("what was heard of paired devices cannot be kept: %s", error)
+
+    def _ready(self, agent: Agent) -> Ready:
+        """Where this side listens, and what others are shown for it."""
+        if self._settings.flow != "post":
+            return agent.ready()
+        announced = fit_label(self._settings.name) if self._settings.announce_name else ""
+        return replace(agent.ready(), called=announced or alias(agent.instance))
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, PeerFound):

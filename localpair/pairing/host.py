@@ -48,6 +48,7 @@ from localpair.wire.answer import Answer
 from localpair.wire.beacon import Part
 from localpair.wire.offer import INSTANCE_BYTES, Offer, OfferedAddress, fit_label
 
+_FIRST = asyncio.FIRST_COMPLETED
 _VOID_OFFERS = 4  # earlier ones whose answer codes are still told from typing errors
 
 
@@ -138,7 +139,7 @@ class Hosting(Pairing):
         agent = self._new_agent(wanted)
         await self._start(agent, group)
         await self._find_own_addresses(agent)
-        self._emit(agent.ready())
+        self._emit(self._ready(agent))
         agreed = await self._pair(agent)
         self._become_session(agent, Role.ISSUER, agreed, group)
 
@@ -431,19 +432,34 @@ class Hosting(Pairing):
         if self._choose is None:
             raise RefusedError(Refusal.NOT_APPROVED, "flow post needs somebody to choose the device")
         while True:
-            near = [peer for peer in agent.nearby() if peer.role == Part.JOIN]
-            changed = asyncio.create_task(agent.wait_for_peers())
+            near = _joining(agent)
             choice = asyncio.ensure_future(self._choose(near)) if near else None
-            waiting = {changed} if choice is None else {changed, choice}
+            others = asyncio.create_task(_others_near(agent, near))
             try:
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({others} if choice is None else {others, choice}, return_when=_FIRST)
                 picked = choice.result() if choice is not None and choice.done() else None
                 if picked is not None:
-                    return picked
-                await changed
+                    return next(
+                        (peer for peer in _joining(agent) if peer.instance == picked.instance), picked
+                    )
+                await others
             finally:
-                for task in waiting:
-                    task.cancel()
+                others.cancel()
+                if choice is not None:
+                    choice.cancel()
+
+
+def _joining(agent: Agent) -> list[NearbyPeer]:
+    return [peer for peer in agent.nearby() if peer.role == Part.JOIN]
+
+
+async def _others_near(agent: Agent, shown: Sequence[NearbyPeer]) -> None:
+    """Wait until other devices look for an offer than were ``shown``. More addresses of one make no other device: the
+    person who is asked would only be asked again.
+    """
+    known = {(peer.instance, peer.label) for peer in shown}
+    while {(peer.instance, peer.label) for peer in _joining(agent)} == known:
+        await agent.wait_for_peers()
 
 
 def _answers(text: str, secret: SharedSecret) -> bool:

@@ -47,7 +47,7 @@ class Joining(Seeking):
             offer = await self._read_offer()
         agent = self._agent_for(identity, run, offer)
         await self._start(agent, group)
-        self._emit(agent.ready())
+        self._emit(self._ready(agent))
         if offer is None:
             offer = await self._read_offer()
         self._check_made_for_us(agent, offer)

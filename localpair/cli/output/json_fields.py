@@ -266,7 +266,8 @@ def _of_pairing(
     match item:
         case events.Ready():
             ports = {"tcp": item.tcp_port, "udp": item.udp_port}
-            return "ready", {"ports": ports, "addresses": [of_candidate(own) for own in item.addresses]}
+            own = [of_candidate(one) for one in item.addresses]
+            return "ready", {"ports": ports, "addresses": own, "called": item.called}
         case events.OfferIssued():
             return "offer", {"offer": item.text, "expires_in": item.expires_in}
         case events.AnswerIssued():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from localpair.cli.output.results import RunFailure
 
 _MESSAGE_CHARS = 4000  # an error may list every address that was tried
+_CLEAR = "\r\x1b[2K"
 _BOLD, _RED, _YELLOW, _CYAN, _RESET = "\x1b[1m", "\x1b[1;31m", "\x1b[33m", "\x1b[36m", "\x1b[0m"
 
 
@@ -33,6 +34,8 @@ class Talk:
         self._stream = stream
         self.pause: Callable[[], Callable[[], None]] = lambda: lambda: None
         self._coloured = _takes_colour(stream)
+        # A question moves down where its line can be rewritten, so that it does not look asked twice.
+        self._above = _CLEAR if stream.isatty() and os.environ.get("TERM") != "dumb" else "\n"
         self._question = ""  # whose answer is awaited
         self._resume: Callable[[], None] = lambda: None
 
@@ -84,7 +87,7 @@ class Talk:
 
     def _line(self, text: str) -> None:
         resume = self.pause()
-        above = "\n" if self._question else ""
+        above = self._above if self._question else ""
         self._write(f"{above}{text}\n{self._question}")
         resume()
 

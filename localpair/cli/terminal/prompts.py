@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.cli.output import results
 from localpair.cli.terminal.conflicts import ConflictQuestions
-from localpair.cli.terminal.screen import device, nearby
+from localpair.cli.terminal.screen import device, nearby, nearby_name
 from localpair.cli.terminal.text import count, printable, size
 from localpair.errors import Refusal, RefusedError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from localpair.choices.settings import ApprovalRequest, ReceiveRequest
     from localpair.cli.output.output import Output
     from localpair.cli.terminal.keyboard import Keyboard
-    from localpair.events import NearbyPeer
+    from localpair.events import NearbyPeer, Peer
 
 _GIVING: Final = frozenset({"gives", "both"})
 _YES: Final = frozenset({"y", "yes"})
@@ -38,6 +38,7 @@ class Prompts:
         self._keyboard = keyboard
         self._output = output
         self._assume_yes = assume_yes
+        self._chosen = ""  # what the device was called that a person chose
         self._turn = asyncio.Lock()  # several devices may send at once, and one question is asked at a time
 
     def require_person(self, *, gives: bool) -> None:
@@ -114,7 +115,9 @@ class Prompts:
                 raise RefusedError(Refusal.CANCELLED, "no device was chosen")
             chosen = answer.strip()
             if chosen.isascii() and chosen.isdigit() and 1 <= int(chosen) <= len(joining):
-                return joining[int(chosen) - 1]
+                peer = joining[int(chosen) - 1]
+                self._chosen = nearby_name(peer)
+                return peer
 
     def _only_one(self, joining: list[NearbyPeer]) -> NearbyPeer | None:
         """Without a person the one device that looks for an offer is meant; the offer confirms it or fails."""
@@ -129,9 +132,14 @@ class Prompts:
     def _announce(self, request: ApprovalRequest) -> None:
         self._output.show(results.ApprovalAsked(request.peer, request.code, request.direction, request.path))
         talk = self._output.talk
-        talk.note(f"The other device is {device(request.peer)}, at {request.path.remote}.")
+        talk.note(f"The other device is {self._named(request.peer)}, at {request.path.remote}.")
         talk.note(f"Code: {talk.strong(request.code)}   The other screen must show the same.")
         talk.note(_DIRECTIONS.get(request.direction, ""))
+
+    def _named(self, peer: Peer) -> str:
+        """The device with its name, and with the one under which it was chosen where that is another one."""
+        name, label = device(peer), printable(peer.label, 40)
+        return name if self._chosen in {"", label} else f"{self._chosen}, whose name is {name}"
 
 
 def _contents(request: ReceiveRequest) -> str:

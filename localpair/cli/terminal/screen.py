@@ -61,6 +61,8 @@ class Screen:
             case events.Ready():
                 own = ", ".join(str(candidate.address) for candidate in item.addresses)
                 self._talk.note(f"Listening on port {item.tcp_port} at {own or 'no address yet'}.")
+                if item.called:
+                    self._talk.note(f"Other devices are shown this one as {printable(item.called, 40)}.")
             case events.CodeShown():
                 found = f"Found {device(item.peer)}; it has to agree. If it asks, answer there."
                 self._talk.note(f"{device(item.peer)} is here again." if item.again else found)
@@ -70,7 +72,7 @@ class Screen:
             case events.PeerGone():
                 self._talk.note(f"{device(item.peer)} has gone. Waiting for it to come back.")
             case events.PeerEnded():
-                self._tell(f"{printable(item.alias, 40)}, which had read the offer, has ended. Waiting on.")
+                self._tell("The device that had read the offer has ended. Waiting on.")
             case results.AnswerTaken():
                 self._show_answer(item)
             case events.CallFailed():
@@ -144,7 +146,7 @@ class Screen:
         if self._listing:
             self._lines([nearby(item.peer)])
         else:
-            self._tell(f"Heard {nearby(item.peer)}.")
+            self._tell(f"Heard {_heard(item.peer)}.")
 
     def _tell(self, text: str) -> None:
         """What has happened meanwhile. A code on the screen must not scroll away for it."""
@@ -179,10 +181,24 @@ def _explained(told: Explanation) -> str:
 
 
 def nearby(peer: events.NearbyPeer) -> str:
-    """A device that was heard, in a few words."""
-    label = f" ({printable(peer.label, 40)})" if peer.label else ""
-    where = ", ".join(str(candidate.address) for candidate in peer.addresses[:3]) or "an unknown address"
-    return f"{printable(peer.alias, 40)}{label}, {_ROLES.get(peer.role, 'near')}, at {where}"
+    """A device that was heard, in a few words, to be told from others."""
+    return f"{nearby_name(peer)}, {_ROLES.get(peer.role, 'near')}, at {_where(peer)}"
+
+
+def nearby_name(peer: events.NearbyPeer) -> str:
+    """What a device that has proven nothing is called: the name that it announces, else two words."""
+    return printable(peer.label or peer.alias, 40)
+
+
+def _heard(peer: events.NearbyPeer) -> str:
+    """The same where the device is soon told with the name that it proves: two names would look like two devices."""
+    who = f"{printable(peer.label, 40)}, which" if peer.label else "a device that"
+    return f"{who} {_ROLES.get(peer.role, 'is near')}, at {_where(peer)}"
+
+
+def _where(peer: events.NearbyPeer) -> str:
+    found = dict.fromkeys(str(candidate.address) for candidate in peer.addresses)  # one for each interface
+    return ", ".join(list(found)[:3]) or "an unknown address"
 
 
 _CALLS: Final = {
@@ -197,7 +213,7 @@ _CALLS: Final = {
     "no-localpair": "Something that is no localpair opened a connection here",
 }
 _ROLES: Final = {
-    "host": "shows an offer",
+    "host": "makes an offer",
     "join": "looks for an offer",
     "listen": "listens",
     "send": "sends",

@@ -11,6 +11,7 @@ from cli_fakes import (
     NEARBY,
     Api,
     Pairing,
+    Request,
 )
 from localpair.cli import main
 
@@ -49,6 +50,27 @@ def test_a_device_is_chosen_by_its_number(
     said = capsys.readouterr().err
     assert "  1  amber falcon" in said
     assert "blue wren" not in said
+
+
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        ("", "The other device is amber falcon, whose name is Anna's laptop (3f2a-9c11-07de), at"),
+        ("Anna's laptop", "The other device is Anna's laptop (3f2a-9c11-07de), at"),
+    ],
+)
+def test_the_chosen_device_is_asked_about_by_the_name_in_the_list(
+    label: str,
+    told: str,
+    api: Api,
+    terminal: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Typist(terminal, monkeypatch, "1\n", "y\n")
+    api.pairing.nearby, api.pairing.request = [replace(NEARBY, label=label)], Request()
+    assert main(["host", "--flow", "post"], api) == 0
+    assert told in capsys.readouterr().err
 
 
 def test_the_end_of_the_terminal_chooses_nothing(

@@ -31,6 +31,7 @@ from localpair.cli.output.json_fields import of_item
 from localpair.cli.output.jsonl import JsonLines
 from localpair.cli.output.output import Output
 from localpair.cli.terminal.messages import Talk
+from localpair.cli.terminal.screen import nearby
 from localpair.cli.terminal.text import count, printable, seconds, size, table
 from localpair.diagnosis.record import Finding, Status
 from localpair.errors import (
@@ -133,6 +134,7 @@ def test_the_fields_that_scripts_rely_on() -> None:
                     "reasons": [],
                 }
             ],
+            "called": "",
         },
     )
     assert of_item(PAIRED) == (
@@ -266,8 +268,24 @@ def test_a_device_without_a_name_is_called_by_its_id() -> None:
 
 def test_nearby_devices_are_talk_while_pairing_and_the_result_of_discover() -> None:
     found = events.PeerFound(NEARBY)
-    assert _shown(found) == ("", "Heard amber falcon, looks for an offer, at 192.168.1.7.\n")
+    assert _shown(found) == ("", "Heard a device that looks for an offer, at 192.168.1.7.\n")
     assert _shown(found, listing=True) == ("amber falcon, looks for an offer, at 192.168.1.7\n", "")
+    named = events.PeerFound(replace(NEARBY, label="kitchen", role="host"))
+    assert _shown(named) == ("", "Heard kitchen, which makes an offer, at 192.168.1.7.\n")
+    assert _shown(named, listing=True) == ("kitchen, makes an offer, at 192.168.1.7\n", "")
+
+
+def test_an_address_that_is_heard_on_several_interfaces_is_listed_once() -> None:
+    (own,) = NEARBY.addresses
+    others = (replace(own, interface="eth1"), replace(own, address=ip_address("192.168.1.8")))
+    assert nearby(replace(NEARBY, addresses=(own, *others))).endswith(", at 192.168.1.7, 192.168.1.8")
+
+
+def test_a_device_says_what_others_are_shown_for_it() -> None:
+    assert _shown(replace(READY, called="calm\x1botter"))[1].splitlines()[1:] == [
+        "Other devices are shown this one as calm\\x1botter."
+    ]
+    assert len(_shown(READY)[1].splitlines()) == 1
 
 
 def test_many_files_are_counted() -> None:
@@ -406,3 +424,14 @@ def test_what_is_said_while_a_question_is_open_stands_above_it() -> None:
     talk.answered(typed=False)
     talk.note("Others are near.")
     assert stream.getvalue().endswith("Which one? \nOthers are near.\n")
+
+
+def test_a_question_moves_down_on_a_terminal_and_does_not_look_asked_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = _Terminal()
+    talk = Talk(stream)
+    talk.ask("Offer:")
+    talk.note("Heard somebody.")
+    assert stream.getvalue() == "Offer: \r\x1b[2KHeard somebody.\nOffer: "
