@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _CRC_BYTES: Final = 4
-# Mail, chats and terminals put these into long words; nobody can be asked to remove invisible ones.
-_IGNORED: Final = re.compile("[\\s>\\-\u00ad\u200b\u2010\u2011\u2060\ufeff]+")
+# Mail, chats and terminals put these into long words; nobody can be asked to remove invisible ones. A text beside its
+# QR code in a terminal is copied with the blocks (U+2580 to U+259F) that the code is drawn with.
+_IGNORED: Final = re.compile("[\\s\u2580-\u259f>\\-\u00ad\u200b\u2010\u2011\u2060\ufeff]+")
 _TOKEN: Final = re.compile("[A-Z2-7]+", re.IGNORECASE | re.ASCII)
 
 

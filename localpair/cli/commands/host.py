@@ -103,12 +103,14 @@ class ShownOffer:
             talk.note("That offer works no more. A new one:")
         self._is_first = False
         self._codes.write(offer.text)
-        talk.note(
+        said = (
             "Read the code with the other device, or run `localpair join` there and paste the text. "
             f"It works once, for {offer.expires_in:.0f} s."
         )
-        self._output.show(offer)
-        self._codes.draw(offer.text)
+        if not self._codes.draw_with(offer.text, said):
+            talk.note(said)
+            self._output.show(offer)
+            self._codes.draw(offer.text)
 
 
 class TypedAnswers:

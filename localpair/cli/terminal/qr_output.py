@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from localpair.cli.terminal.text import printable
 
 if TYPE_CHECKING:
     from localpair.cli.output.output import Output
+
+_GAP: Final = "  "
+_NARROWEST: Final = 24  # columns in which a sentence reads well
 
 
 class Codes:
@@ -30,6 +34,28 @@ class Codes:
         write_image(text, Path(self._where))
         self._output.talk.note(f"The code is in {printable(self._where)}.")
 
+    def draw_with(self, text: str, said: str) -> bool:
+        """Draw the code of ``text`` with what is ``said`` and the text beside it, where the terminal is too low for one
+        above the other, and wide enough. Whether that was done.
+        """
+        if self._where != "terminal" or self._output.json or not sys.stdout.isatty():
+            return False
+        from localpair.qr import colour_wanted, render_terminal
+
+        rows = render_terminal(text, colour=colour_wanted()).split("\n")
+        wide = len(render_terminal(text, colour=False).partition("\n")[0])
+        columns, lines = _size()
+        beside = _column(said, text, columns - wide - len(_GAP))
+        above = len(textwrap.wrap(said, columns)) + -(-len(text) // columns)
+        fits = above + len(rows) + 1 <= lines
+        if fits or not 0 < len(beside) <= len(rows) or not self._output.can_show("".join(rows)):
+            return False
+        beside += [""] * (len(rows) - len(beside))
+        self._show(
+            "\n".join((row + _GAP + line).rstrip() for row, line in zip(rows, beside, strict=True)), lines
+        )
+        return True
+
     def draw(self, text: str) -> None:
         """Draw the code of ``text`` in the terminal, if that is wanted."""
         if self._where != "terminal":
@@ -43,11 +69,22 @@ class Codes:
                 "this terminal is too narrow for the code: make it wider, use --qr FILE, or the text"
             )
         elif self._output.can_show(drawing):
-            self._output.status.keeps_code = True
-            self._output.status.room = max(1, min(3, lines - drawing.count("\n") - 1))
-            self._output.draw(drawing)
+            self._show(drawing, lines)
         else:
             self._output.talk.warning("this terminal cannot draw the code: use --qr FILE, or the text")
+
+    def _show(self, drawing: str, lines: int) -> None:
+        self._output.status.keeps_code = True
+        self._output.status.room = max(1, min(3, lines - drawing.count("\n") - 1))
+        self._output.draw(drawing)
+
+
+def _column(said: str, text: str, width: int) -> list[str]:
+    """A sentence and a long text in so many columns; nothing where they are too few."""
+    if width < _NARROWEST:
+        return []
+    letters = [text[start : start + width] for start in range(0, len(text), width)]
+    return [*textwrap.wrap(said, width, break_on_hyphens=False), "", *letters]
 
 
 def _size() -> tuple[int, int]:

@@ -158,6 +158,7 @@ def test_every_lost_and_every_swapped_character_is_refused() -> None:
         lambda text: "\n".join(text[i : i + 40] for i in range(0, len(text), 40)),
         lambda text: "\n".join("> " + text[i : i + 40] for i in range(0, len(text), 40)),
         lambda text: "-".join(text[i : i + 4] for i in range(0, len(text), 4)),
+        lambda text: "\n\u2580\u2588 \u2584  ".join(text[i : i + 33] for i in range(0, len(text), 33)),
         lambda text: "\u00ad\u200b".join(text[i : i + 9] for i in range(0, len(text), 9)),
         lambda text: f"\ufeff{text}\ufeff",
     ],

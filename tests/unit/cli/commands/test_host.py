@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,7 @@ from cli_fakes import (
 )
 from localpair import events
 from localpair.cli import main
+from localpair.cli.terminal import qr_output
 from localpair.errors import (
     LocalError,
     Refusal,
@@ -28,12 +32,15 @@ from localpair.errors import (
     TransferError,
     UnreachableError,
 )
+from localpair.limits import OFFER_SHOWN_BYTES
 from localpair.qr import read_image
+from localpair.wire.offer_text import unwrap, wrap
 
 if TYPE_CHECKING:
     pass
 from cli_typing import RECEIVED, _json
 
+LARGEST_SHOWN = wrap(bytes(OFFER_SHOWN_BYTES - 4))
 SENT = events.Sent("a.txt", 5, "ab" * 32)
 
 
@@ -83,6 +90,35 @@ def test_the_offer_is_told_as_text_and_the_code_where_it_is_wanted(
     assert "█" in said.err
     assert main(["host", "--qr", str(tmp_path / "offer.png")], api) == 0
     assert read_image(tmp_path / "offer.png") == TYPICAL
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("offer", [TYPICAL, LARGEST_SHOWN])
+@pytest.mark.parametrize(("size", "is_beside"), [((80, 24), True), ((80, 40), False), ((60, 24), False)])
+def test_all_of_an_offer_is_on_the_screen(
+    size: tuple[int, int], is_beside: bool, offer: str, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qr_output, "_size", lambda: size)
+    monkeypatch.setattr(sys, "stdout", out := _Terminal())
+    monkeypatch.setattr(sys, "stderr", err := io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    api.pairing.stream = (READY, replace(OFFER, text=offer))
+    api.pairing.error = RefusedError(Refusal.CANCELLED, "the end")
+    assert main(["host"], api) == 4
+    lines = out.getvalue().splitlines()
+    assert ("Read the code" in out.getvalue()) is is_beside
+    assert ("Read the code" in err.getvalue()) is not is_beside
+    assert all(len(line) <= size[0] or line == offer for line in lines)
+    if is_beside:
+        assert len(lines) < size[1], "the last line is for what is going on"
+        start, end = out.getvalue().index("LP:"), out.getvalue().index(offer[-6:]) + 6
+        assert wrap(unwrap(out.getvalue()[start:end])) == offer, "as it is copied, with the code beside it"
+    else:
+        assert lines[0] == offer
 
 
 def test_a_code_that_cannot_be_written_ends_the_run(
