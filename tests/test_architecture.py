@@ -18,7 +18,7 @@ PACKAGE = Path(localpair.__file__).parent
 
 # From the bottom up; see Ladder. Only the command line uses the package's own face, which hands on what is public.
 LAYERS = (
-    ("_version", "address", "errors", "limits", "names.aliases", "names.visible"),
+    ("_version", "address", "errors", "limits", "names.aliases", "names.units", "names.visible"),
     (
         "candidate",
         "causes.vocabulary",

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from localpair.choices.terms import Existing, NameConflict
 from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
+from localpair.names import units
 from localpair.protocol.transfer.receiver import FileBegun, FileChecked
 from localpair.transfer.checksum import new_checksum
 from localpair.transfer.folder.inbox import Inbox, PartFile, is_disk_full
@@ -294,8 +295,12 @@ class Disk:
             self._parts.discard(part)
 
     def _require_room(self, size: int) -> None:
-        if not self._inbox.has_room(size):
-            raise OSError(errno.EFBIG, f"there is no room for {size} bytes on the disk")
+        free = self._inbox.room()
+        if free is not None and size > free:
+            raise OSError(
+                errno.EFBIG,
+                f"there is no room for {units.size(size)}: the disk has {units.size(free)} left",
+            )
 
     @contextlib.contextmanager
     def _failing(self, number: int, file: FileUnderWay | None = None) -> Iterator[None]:

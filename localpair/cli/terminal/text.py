@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Final, TextIO
 
+from localpair.names.units import size as size  # one of the words of this module
 from localpair.names.visible import escaped
 
 _NARROWEST: Final = 20  # columns; a terminal that says less does not know
-_SIZES: Final = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def printable(text: str, limit: int = 200) -> str:
@@ -19,18 +19,6 @@ def printable(text: str, limit: int = 200) -> str:
     """
     shown = escaped(text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
-
-
-def size(count: int) -> str:
-    """A number of bytes, such as ``1.2 MB`` (powers of 1000, as disks are sold)."""
-    value = float(count)
-    for unit in _SIZES:
-        if value < 999.95 or unit == _SIZES[-1]:
-            break
-        value /= 1000
-    if unit == "bytes":
-        return "1 byte" if count == 1 else f"{count} bytes"
-    return f"{value:.1f} {unit}"
 
 
 def seconds(ms: float) -> str:

@@ -243,10 +243,9 @@ class Inbox:
         found.stood = part.bytes
         return found
 
-    def has_room(self, size: int) -> bool:
-        """Whether ``size`` more bytes fit, as far as the system knows: where it does not, trying tells."""
-        free = self._folder.free()
-        return free is None or size <= free
+    def room(self) -> int | None:
+        """How many more bytes fit, None where the system does not know: trying tells."""
+        return self._folder.free()
 
     def make(self, parts: tuple[str, ...]) -> Path:
         """Make the folder that the batch calls ``parts``, and those above it; its real path. Raises OSError."""

@@ -12,6 +12,7 @@ import pytest
 import localpair.transfer.folder.inbox
 from file_trees import BIG, TREE, harvest, named, pair, plant, transfer
 from localpair.errors import LocalError, TransferError
+from localpair.names.units import size
 from localpair.transfer.folder.inbox import PartFile
 from streams import run, until
 
@@ -76,7 +77,7 @@ def test_a_full_disk_ends_the_batch_on_both_sides(
 def test_a_file_larger_than_the_disk_is_refused_at_once(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(localpair.transfer.folder.inbox.Inbox, "has_room", lambda self, size: size < BIG)
+    monkeypatch.setattr(localpair.transfer.folder.inbox.Inbox, "room", lambda self: BIG - 1)
 
     async def main() -> None:
         async with pair() as (one, other):
@@ -86,7 +87,7 @@ def test_a_file_larger_than_the_disk_is_refused_at_once(
         for outcome in outcomes:
             assert isinstance(outcome, TransferError)
             assert "big.bin" in outcome.message
-            assert "no room" in outcome.message
+            assert f"no room for {size(BIG)}: the disk has {size(BIG - 1)} left" in outcome.message
         assert harvest(target) == {name: data for name, data in TREE.items() if name != "d/big.bin"}
 
     run(main())
@@ -95,7 +96,7 @@ def test_a_file_larger_than_the_disk_is_refused_at_once(
 def test_a_refused_file_is_not_sent_to_its_end(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(localpair.transfer.folder.inbox.Inbox, "has_room", lambda self, size: size < 1 << 30)
+    monkeypatch.setattr(localpair.transfer.folder.inbox.Inbox, "room", lambda self: 1 << 30)
 
     async def main() -> None:
         folder = plant(source)

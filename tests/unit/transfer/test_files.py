@@ -328,17 +328,17 @@ def test_contents_that_cannot_be_flushed_are_lost_where_flushing_failed_and_not_
 def test_a_file_system_that_tells_of_no_blocks_may_have_room(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for usage, room in (((0, 0, 0), True), ((100, 100, 0), False), ((100, 50, 50), True)):
+    for usage, room in (((0, 0, 0), None), ((100, 100, 0), 0), ((100, 50, 50), 50)):
         monkeypatch.setattr(
             shutil, "disk_usage", lambda _, usage=usage: SimpleNamespace(total=usage[0], free=usage[2])
         )
-        assert inbox.has_room(50) is room
+        assert inbox.room() == room
 
     def refuse_to_tell(_: object) -> None:
         raise OSError(errno.ENOSYS, "not here")
 
     monkeypatch.setattr(shutil, "disk_usage", refuse_to_tell)
-    assert inbox.has_room(50)
+    assert inbox.room() is None
 
 
 # --- part files of killed processes
