@@ -60,13 +60,16 @@ class Settings:
 class ApprovalRequest:
     """What a person has to know before agreeing. ``code`` stands on the other screen too, if it is the same pair.
 
-    ``direction`` is seen from here: ``gives``, ``takes``, ``both`` or ``none``.
+    ``direction`` is seen from here: ``gives``, ``takes``, ``both`` or ``none``. ``peer_gives`` and ``peer_takes``: what
+    the other side is there for.
     """
 
     peer: Peer
     code: str
     direction: str
     path: Path
+    peer_gives: bool = True
+    peer_takes: bool = True
 
 
 Approver: TypeAlias = Callable[[ApprovalRequest], Awaitable[bool]]

@@ -147,7 +147,10 @@ class Agreement:
     async def _ask(self, connection: PeerConnection, peer: Verified, code: str) -> None:
         shown = self._shown(peer)
         if shown not in self._approved:
-            request = ApprovalRequest(shown, code, direction(self._gives, self._takes), connection.path())
+            request = ApprovalRequest(
+                shown, code, direction(self._gives, self._takes), connection.path(),
+                peer.peer_gives, peer.peer_takes,
+            )  # fmt: skip
             agreed, lost = await self._answer_over(connection, request)
             if not agreed:
                 await connection.refuse(Refusal.NOT_APPROVED)

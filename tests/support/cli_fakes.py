@@ -81,6 +81,8 @@ class Request:
     code: str = "483 920"
     direction: str = "gives"
     path: events.Path = PATH
+    peer_gives: bool = False
+    peer_takes: bool = True
 
 
 class Session:

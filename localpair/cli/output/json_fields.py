@@ -157,6 +157,7 @@ def _of_approval(item: results.ApprovalAsked | events.CodeShown, *, asked: bool)
         "path": _of_path(item.path),
         "asked": asked,
         "again": isinstance(item, events.CodeShown) and item.again,
+        "peer_takes": item.peer_takes if isinstance(item, results.ApprovalAsked) else None,
     }
 
 

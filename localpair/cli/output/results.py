@@ -62,6 +62,7 @@ class ApprovalAsked:
     code: str
     direction: str  # gives | takes | both | none, seen from this side
     path: Path
+    peer_takes: bool = True  # else nothing can be sent to it
 
 
 @dataclass(frozen=True, slots=True)

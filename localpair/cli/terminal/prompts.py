@@ -76,7 +76,8 @@ class Prompts:
             return True
         if not self._keyboard.interactive:
             return False
-        question = "Send to this device?" if request.direction in _GIVING else "Pair with this device?"
+        gives = request.direction in _GIVING and request.peer_takes
+        question = "Send to this device?" if gives else "Pair with this device?"
         return await self._is_yes(f"{question} [y/N]")
 
     @property
@@ -130,11 +131,21 @@ class Prompts:
         return joining[0] if len(joining) == 1 else None
 
     def _announce(self, request: ApprovalRequest) -> None:
-        self._output.show(results.ApprovalAsked(request.peer, request.code, request.direction, request.path))
+        self._output.show(
+            results.ApprovalAsked(
+                request.peer, request.code, request.direction, request.path, request.peer_takes
+            )
+        )
         talk = self._output.talk
         talk.note(f"The other device is {self._named(request.peer)}, at {request.path.remote}.")
         talk.note(f"Code: {talk.strong(request.code)}   The other screen must show the same.")
-        talk.note(_DIRECTIONS.get(request.direction, ""))
+        if request.direction in _GIVING and not request.peer_takes:
+            talk.warning(
+                "nothing can be sent: the other device was started without --receive. "
+                "A yes pairs the two, for `localpair send` later; after a no, start both again."
+            )
+        else:
+            talk.note(_DIRECTIONS.get(request.direction, ""))
 
     def _named(self, peer: Peer) -> str:
         """The device with its name, and with the one under which it was chosen where that is another one."""

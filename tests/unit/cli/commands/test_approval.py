@@ -61,6 +61,26 @@ def test_the_person_who_gives_is_asked(
     assert "It will receive what you send." in said
 
 
+def test_the_person_is_told_beforehand_where_nothing_can_be_sent(
+    api: Api, file: Path, terminal: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typist = Typist(terminal, monkeypatch, "n\n")
+    api.pairing.request = Request(peer_takes=False)
+    assert main(["host", "--send", str(file)], api) == 0
+    assert typist.asked == ["Pair with this device? [y/N]"]
+    said = capsys.readouterr().err.partition("Pair with this device?")[0]
+    assert "warning: nothing can be sent: the other device was started without --receive." in said
+    assert "It will receive what you send." not in said
+
+
+def test_a_program_is_told_beforehand_where_nothing_can_be_sent(
+    api: Api, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.pairing.request = Request(peer_takes=False)
+    assert main(["host", "--send", str(file), "--yes", "--json"], api) == 0
+    assert next(line for line in _json(capsys) if line["event"] == "approval")["peer_takes"] is False
+
+
 def test_a_slip_of_the_finger_is_asked_about_again(
     api: Api, file: Path, terminal: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
