@@ -20,6 +20,7 @@ TOOLS = {
     "lab": ("--runs", "1", "--marker", "none", "--devices", "2", "--engine", "namespace"),
     "memory": ("--runs", "1", "--settle", "1", "--flood", "1", "--entries", "12000"),
     "pairing": ("--runs", "1"),
+    "rebuild": ("--only", "found/same-address-on-both"),
     "rungs": ("--runs", "1", "--only", "flat"),
     "startup": ("--runs", "1", "--modules", "1"),
     "transfer": ("--runs", "1", "--size", "4", "--small", "10"),

@@ -32,6 +32,7 @@ LAYERS = (
     ("report",),
     ("run",),
     ("generate",),
+    ("rebuild",),
     ("cli", "items"),
     ("plugin",),
     ("__main__",),

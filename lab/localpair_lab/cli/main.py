@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from localpair_lab.cli import generate, inspect, maintenance, standing
+from localpair_lab.cli import generate, inspect, maintenance, rebuild, standing
 from localpair_lab.cli import run as play
 from localpair_lab.cli.compare import compare
 from localpair_lab.cli.demo import demo
@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     _add_playing(commands)
     _add_standing(commands)
     _add_generating(commands)
+    _add_rebuilding(commands)
     _add(commands, "doctor", maintenance.doctor, "what this machine can play, and what mends each gap")
     collect = _add(commands, "gc", maintenance.gc, "remove what dead labs have left behind")
     collect.add_argument("--docker-host", action="append", default=[], metavar="URL")
@@ -158,6 +159,21 @@ def _add_generating(commands: argparse._SubParsersAction[argparse.ArgumentParser
     making.add_argument("--shrink", action="store_true", help="make what disagrees as small as it can be")
     making.add_argument("--write", action="store_true", help="write the files and play nothing")
     making.add_argument("--out", type=Path, default=generate.FOLDER, metavar="DIR", help="where files go")
+
+
+def _add_rebuilding(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    building = _add(commands, "from-report", rebuild.from_report, "build a scenario from devices' reports")
+    building.add_argument(
+        "reports", nargs="+", metavar="report",
+        help="a code (LR:...), a file of `localpair diagnose --output`, or the events of a run with --json",
+    )  # fmt: skip
+    building.add_argument("-o", "--output", required=True, metavar="FILE", help="the scenario file to write")
+    reducing = _add(
+        commands, "minimise", rebuild.minimise, "leave out what a scenario's failure does not need"
+    )
+    _add_scenario(reducing)
+    reducing.add_argument("-o", "--output", metavar="FILE", help="where to write it (stdout)")
+    reducing.add_argument("--jobs", type=positive, default=4, metavar="N", help="how many plays at once (4)")
 
 
 def _add_scenario(command: argparse.ArgumentParser) -> None:

@@ -8,7 +8,10 @@ import yaml  # type: ignore[import-untyped, unused-ignore]
 
 WIDTH = 110
 LINE = 90  # the longest mapping or list that is written on one line
-PARTS = (("lab", "summary", "references", "markers", "seed"), ("networks", "routers", "devices", "decoys"))
+PARTS = (
+    ("lab", "summary", "references", "markers", "seed", "matrix"),
+    ("networks", "routers", "devices", "decoys"),
+)
 SCHEMA = "# yaml-language-server: $schema=../../scenario.schema.json\n"
 
 
