@@ -62,6 +62,7 @@ def own_key_met(view: View) -> Iterator[Conclusion]:
     failed = [one for one in dials(view.here) if one.flaw is Flaw.REFUSED]
     calls = [one for one in known(view.here.calls, "calls") if one.why == Refusal.SELF]
     places = {one.address for one in failed} | {one.source for one in calls}
+    places = places or {one.source for one in heard(view.here)}
     if any(place not in own for place in places):
         yield certain(Cause.CLONED_IDENTITY, Place.BETWEEN, "another device proved this very device's key")
     elif places:
@@ -93,7 +94,7 @@ RULES: Final = (
         own_key_met,
         Tier.WORD,
         (Cause.CLONED_IDENTITY, Cause.OWN_OFFER),
-        ("refusals", "links", "attempts", "calls"),
+        ("refusals", "links", "attempts", "calls", "heard"),
     ),
     CauseRule(
         old_offer_shown, Tier.WORD, (Cause.STALE_OFFER, Cause.WRONG_IDENTITY), ("refusals", "calls", "heard")
