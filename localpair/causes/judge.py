@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from localpair.causes import rules_both, rules_own, rules_path, rules_peer, rules_word
+from localpair.causes import rules_both, rules_conflict, rules_own, rules_path, rules_peer, rules_word
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier
 from localpair.causes.facts import Ending
 from localpair.causes.notes import remarks
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 RULES: Final[tuple[CauseRule, ...]] = (
     *rules_word.RULES,
     *rules_own.RULES,
+    *rules_conflict.RULES,
     *rules_peer.RULES,
     *rules_both.RULES,
     *rules_path.RULES,

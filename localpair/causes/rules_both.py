@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from localpair.candidate import InterfaceKind
 from localpair.causes.conclusions import BOTH_TRANSPORTS, CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CarrierName, DialTime, NeighbourState, Transport
+from localpair.causes.subnets import routers_agree, shared, telling
 from localpair.causes.view import (
     Reach,
     View,
@@ -23,7 +24,6 @@ from localpair.causes.view import (
     dials,
     facts_there,
     heard,
-    holds,
     is_proxied,
     is_thinned,
     known,
@@ -35,40 +35,11 @@ from localpair.causes.view import (
 from localpair.causes.vocabulary import Cause, Place
 
 if TYPE_CHECKING:
-    from localpair.address import IPAddress
-    from localpair.causes.facts import LinkFacts, RunFacts
+    from localpair.causes.facts import RunFacts
 
 
 def _none_met(view: View) -> bool:
     return not was_met(view.here) and not was_met(facts_there(view))
-
-
-def _shared(view: View) -> list[tuple[LinkFacts, LinkFacts]]:
-    """The pairs of links, one of each side, that lie in one subnet by both masks. Link-local IPv6 tells nothing: every
-    link has the same.
-    """
-    return [
-        (mine, theirs)
-        for mine in usable_links(view.here)
-        for theirs in usable_links(facts_there(view))
-        if any(holds(mine, address) for address in _telling(theirs))
-        and any(holds(theirs, address) for address in _telling(mine))
-    ]
-
-
-def _telling(link: LinkFacts) -> list[IPAddress]:
-    every = (one.address for one in link.addresses)
-    return [address for address in every if address.version == 4 or not address.is_link_local]
-
-
-def _routers_agree(mine: LinkFacts, theirs: LinkFacts) -> bool | None:
-    """Whether two links of one subnet lead to the same router; None where one's is not known by its hardware."""
-    ours = {one.address: one.mac for one in known(mine.gateways, "gateways") if one.mac}
-    other = {one.address: one.mac for one in known(theirs.gateways, "gateways") if one.mac}
-    both = ours.keys() & other.keys()
-    if not both:
-        return None
-    return any(ours[address] == other[address] for address in both)
 
 
 # --- Networks ---
@@ -86,8 +57,8 @@ def no_common_family(view: View) -> Iterator[Conclusion]:
 def other_subnets(view: View) -> Iterator[Conclusion]:
     """No subnet is shared: either nothing leads across, or a router between does not."""
     here, there = view.here, facts_there(view)
-    told = [{one.version for link in usable_links(side) for one in _telling(link)} for side in (here, there)]
-    if _shared(view) or not told[0] & told[1] or heard(here) or heard(there) or not _none_met(view):
+    told = [{one.version for link in usable_links(side) for one in telling(link)} for side in (here, there)]
+    if shared(view) or not told[0] & told[1] or heard(here) or heard(there) or not _none_met(view):
         return
     found = _ways_there(view)
     if not found and _ways_there(View(there, here)):
@@ -106,16 +77,16 @@ def other_subnets(view: View) -> Iterator[Conclusion]:
 def same_numbers(view: View) -> Iterator[Conclusion]:
     """In one subnet by its numbers, and neither's question for the hardware address is answered."""
     here, there = view.here, facts_there(view)
-    pairs = _shared(view)
+    pairs = shared(view)
     if not pairs or heard(here) or heard(there) or not _none_met(view):
         return
     found = _ways_there(view)
     if not found or any(way.reach is not Reach.SILENT for way in found):
         return
-    if _has_found(there, here):
+    if _has_found(there, here, found):
         return
     evidence = f"{view.me} gets no answer for the hardware address of {found[0].address}"
-    answers = [_routers_agree(mine, theirs) for mine, theirs in pairs]
+    answers = [routers_agree(mine, theirs) for mine, theirs in pairs]
     if any(answers):
         yield certain(Cause.CLIENT_ISOLATION, Place.BETWEEN, evidence, "both reach the same router")
     elif None in answers:
@@ -129,24 +100,27 @@ def one_way_questions(view: View) -> Iterator[Conclusion]:
     """This side gets no answer for the hardware address, and the other one has this side's."""
     here, there = view.here, facts_there(view)
     silent = [way for way in _ways_there(view) if way.reach is Reach.SILENT]
-    if silent and _none_met(view) and _has_found(there, here):
+    if silent and _none_met(view) and _has_found(there, here, silent):
         evidence = (
             f"{view.me} gets no answer for the hardware address of {view.peer}, which has that of {view.me}"
         )
         yield certain(Cause.ARP_ONE_WAY, Place.BETWEEN, evidence)
 
 
-def _has_found(there: RunFacts, here: RunFacts) -> bool:
-    """Whether the other side has the true hardware address of one of this side's."""
+def _has_found(there: RunFacts, here: RunFacts, silent: list[WayThere]) -> bool:
+    """Whether the other side has the true hardware address of one of this side's, by the questions of the version of IP
+    that get no answer here.
+    """
     macs = {link.mac for link in usable_links(here) if link.mac}
-    own = callable_addresses(here)
+    versions = {way.address.version for way in silent}
+    own = {address for address in callable_addresses(here) if address.version in versions}
     return any(one.address in own and one.mac in macs for one in known(there.neighbours, "neighbours"))
 
 
 def router_stands_in(view: View) -> Iterator[Conclusion]:
     """Each side has the router's hardware address for the other one, and nothing gets through."""
     here, there = view.here, facts_there(view)
-    if not _shared(view) or not _none_met(view) or heard(here) or heard(there):
+    if not shared(view) or not _none_met(view) or heard(here) or heard(there):
         return
     found = _ways_there(view)
     if found and all(way.reach is Reach.PROXIED for way in found):
@@ -289,7 +263,7 @@ def nothing_carried(view: View) -> Iterator[Conclusion]:
     """In one subnet, no address known, and neither hears what the other one sends to all."""
     here, there = view.here, facts_there(view)
     quiet = not heard(here) and not heard(there) and _none_met(view)
-    if not _shared(view) or not quiet or [way for way in ways(here) if way.reach > Reach.UNASKED]:
+    if not shared(view) or not quiet or [way for way in ways(here) if way.reach > Reach.UNASKED]:
         return
     if any(way.reach > Reach.UNASKED for way in _ways_there(View(there, here))):
         return

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from localpair.address import SPECIAL_CLASSES, classify
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, likely
-from localpair.causes.facts import NeighbourState, RunRole, Transport
+from localpair.causes.facts import CarrierName, NeighbourState, RunRole, Transport
 from localpair.causes.view import (
     UNANSWERED,
     Reach,
@@ -95,6 +96,11 @@ def beyond_the_link(view: View) -> Iterator[Conclusion]:
     if found[0].reach is Reach.NO_WAY:
         evidence = f"{view.me} has no route to {places}"
         yield likely(Cause.WRONG_NETWORK, Place.BETWEEN, evidence)
+    elif all(classify(way.address) in SPECIAL_CLASSES for way in found) and not tried:
+        evidence = (
+            f"{places}: in none of {view.me}'s networks, and such an address is called in an own one only"
+        )
+        yield likely(Cause.WRONG_NETWORK, Place.BETWEEN, evidence)
     elif tried and not any(way.ended_with("ECONNREFUSED") or _is_tunnelled(here, way) for way in tried):
         evidence = f"{places}: in none of {view.me}'s networks, and nothing comes back from there"
         yield likely((Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND), Place.THERE, evidence)
@@ -159,7 +165,10 @@ def heard_and_not_reached(view: View) -> Iterator[Conclusion]:
     rejects = [one for one in failed if one.errno == "ECONNREFUSED" or _is_rejected(one.errno, one.hop)]
     evidence = f"{view.peer} is heard at {voices[0].source}, and its calls and {view.me}'s fail"
     lost = () if _are_dense(voices) else (Cause.LOSSY_PATH,)
-    near = (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN)
+    single = any(one.carrier is CarrierName.UNICAST for one in voices)
+    # Groups alone: perhaps it may send nothing else, not even an answer to a call.
+    mute = () if single else (Cause.EGRESS_FILTER,)
+    near = (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, *mute)
     causes = (*(near if on_link else (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND)), *lost)
     yield Conclusion(
         causes,
@@ -173,7 +182,7 @@ def heard_and_not_reached(view: View) -> Iterator[Conclusion]:
 
 def dropped_unheard(view: View) -> Iterator[Conclusion]:
     """A host heard nobody, and its own kernel has dropped packets addressed to it alone: they may be the other
-    device's, or that one never sent any.
+    device's, or that one never sent any. A kernel also drops whatever comes from its own address.
     """
     here = view.here
     known(here.counters, "counters")
@@ -182,7 +191,8 @@ def dropped_unheard(view: View) -> Iterator[Conclusion]:
     dropped = _dropped_here(here)
     if dropped * _BEAT_S >= here.lasted_s and dropped:
         evidence = f"the kernel of {view.me} dropped {dropped} packets addressed to it alone"
-        yield likely((Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT), Place.HERE, evidence)
+        causes = (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.ADDRESS_CONFLICT)
+        yield likely(causes, Place.HERE, evidence)
 
 
 def _dropped_here(facts: RunFacts) -> int:
@@ -263,7 +273,13 @@ RULES: Final = (
     CauseRule(
         heard_and_not_reached,
         Tier.PATH,
-        (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, Cause.WRONG_NETWORK, Cause.LOSSY_PATH),
+        (
+            Cause.FIREWALL_INBOUND,
+            Cause.FILTER_IN_BETWEEN,
+            Cause.WRONG_NETWORK,
+            Cause.EGRESS_FILTER,
+            Cause.LOSSY_PATH,
+        ),
         ("links", "attempts", "calls", "heard"),
         uses=("counters",),
     ),
@@ -271,8 +287,8 @@ RULES: Final = (
     CauseRule(
         dropped_unheard,
         Tier.PATH,
-        (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT),
-        ("counters", "attempts", "calls", "heard"),
+        (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.ADDRESS_CONFLICT),
+        ("links", "counters", "attempts", "calls", "heard"),
     ),
     CauseRule(stalled, Tier.PATH, (Cause.MTU_BLACK_HOLE, Cause.LOSSY_PATH), ("attempts",)),
     CauseRule(

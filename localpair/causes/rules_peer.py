@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
-from localpair.causes.facts import ForeignKind, RunRole
+from localpair.causes.facts import Ending, ForeignKind, RunRole
 from localpair.causes.view import (
     UNANSWERED,
     Reach,
     called_by_holder,
     dials,
+    facts_there,
     heard,
     known,
     own_addresses,
@@ -41,6 +42,18 @@ def ended(view: View) -> Iterator[Conclusion]:
     here = view.here
     if seeks(here) and known(here.peer, "peer").goodbye and not _was_stuck(here):
         yield certain(Cause.HOST_ENDED, Place.THERE, f"{view.peer} said goodbye")
+
+
+def ended_before(view: View) -> Iterator[Conclusion]:
+    """Nobody listens where the host was, and its run was over when this one began."""
+    here, there = view.here, facts_there(view)
+    began = known(here.clock_s, "clock_s") - here.lasted_s
+    over = known(there.clock_s, "clock_s") <= began and there.ending is not Ending.RUNNING
+    refusing = [way for way in ways(here) if way.ended_with("ECONNREFUSED")]
+    if seeks(here) and over and refusing and not heard(here) and not was_met(here):
+        evidence = f"{refusing[0].address} answered that nobody listens there"
+        told = f"by the clocks of both, the run of {view.peer} was over before that of {view.me} began"
+        yield likely(Cause.HOST_ENDED, Place.THERE, evidence, told)
 
 
 def _was_stuck(facts: RunFacts) -> bool:
@@ -165,9 +178,11 @@ def _still_open(attempts: tuple[AttemptFacts, ...]) -> bool:
     return any(one.phase is not Phase.CONNECT for one in attempts)
 
 
+_UNMET: Final = ("links", "routes", "attempts", "calls", "heard")
 _ANSWERED: Final = ("attempts", "heard")
 RULES: Final = (
-    CauseRule(ended, Tier.PEER, (Cause.HOST_ENDED,), ("peer", "attempts", "calls", "heard")),
+    CauseRule(ended, Tier.PEER, (Cause.HOST_ENDED,), ("peer", "links", "attempts", "calls", "heard")),
+    CauseRule(ended_before, Tier.PEER, (Cause.HOST_ENDED,), (*_UNMET, "clock_s"), ("clock_s",)),
     CauseRule(
         other_version,
         Tier.PEER,
@@ -187,6 +202,6 @@ RULES: Final = (
         nobody_listens,
         Tier.PATH,
         (Cause.HOST_ENDED, Cause.OFFER_USED, Cause.FIREWALL_INBOUND),
-        ("links", "routes", "attempts", "calls", "heard"),
+        _UNMET,
     ),
 )

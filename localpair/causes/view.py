@@ -243,10 +243,17 @@ def dials(facts: RunFacts) -> list[AttemptFacts]:
 
 
 def was_met(facts: RunFacts) -> bool:
-    """Whether anything at all stood over TCP, in either direction. Needs attempts, calls."""
-    dialled = any(one.phase not in (Phase.BIND, Phase.CONNECT) for one in known(facts.attempts, "attempts"))
-    called = any(one.reach is not CallReach.ACCEPTED for one in known(facts.calls, "calls"))
-    return dialled or called
+    """Whether anything at all stood over TCP, in either direction, and not with this host itself, which has the other
+    device's address where the two are in conflict. Needs links, attempts, calls.
+    """
+    own = own_addresses(facts)
+    dialled = {one.address for one in known(facts.attempts, "attempts") if _has_stood(one)}
+    called = {one.source for one in known(facts.calls, "calls") if one.reach is not CallReach.ACCEPTED}
+    return bool((dialled | called) - own)
+
+
+def _has_stood(one: AttemptFacts) -> bool:
+    return one.phase not in (Phase.BIND, Phase.CONNECT)
 
 
 def called_by_holder(facts: RunFacts) -> bool:

@@ -35,6 +35,7 @@ class Cause(StrEnum):
     SEPARATE_NETWORKS = (
         "separate-networks"  # a further router's network lies between, which knows no way back
     )
+    ADDRESS_CONFLICT = "address-conflict"  # both have one network address, or one hardware address
     NO_COMMON_FAMILY = "no-common-family"  # one has IPv4 alone, the other IPv6 alone
     CLIENT_ISOLATION = "client-isolation"  # the network keeps its devices apart
     FILTER_IN_BETWEEN = "filter-in-between"  # something between two devices of one subnet drops packets

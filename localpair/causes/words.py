@@ -34,6 +34,7 @@ _PHRASES: Final[Mapping[Cause, str]] = {
     Cause.WRONG_NETWORK: "the two devices are not on the same network, and nothing leads across",
     Cause.DIFFERENT_NETWORKS: "the two devices are on two different networks",
     Cause.SEPARATE_NETWORKS: "a further router lies between the two devices, and does not know the way",
+    Cause.ADDRESS_CONFLICT: "another device has the same network address, or the same hardware address{on_subject}",
     Cause.NO_COMMON_FAMILY: "one of the two devices has IPv4 only and the other one IPv6 only",
     Cause.CLIENT_ISOLATION: "this network does not let devices talk to each other (client isolation)",
     Cause.FILTER_IN_BETWEEN: "something between the two devices {keeps} {ports}: a switch, an access point or a router",
@@ -88,6 +89,8 @@ _HINTS: Final[Mapping[Cause, str]] = {
     Cause.WRONG_NETWORK: _SAME_NETWORK,
     Cause.DIFFERENT_NETWORKS: _SAME_NETWORK,
     Cause.SEPARATE_NETWORKS: "connect both devices to the same router, or a cable between the two",
+    Cause.ADDRESS_CONFLICT: "give one of the two devices another address: have it ask the router for one, or in a "
+    "copied virtual machine make a new hardware address",
     Cause.NO_COMMON_FAMILY: "switch on the version of IP that is off on one of them, or use another network",
     Cause.CLIENT_ISOLATION: _KEPT_APART,
     Cause.FILTER_IN_BETWEEN: "look for a firewall in the switch, access point or router, and allow {ports}; or "
@@ -128,6 +131,9 @@ _STEPS: Final[Mapping[tuple[Cause, Cause], str]] = {
     (Cause.PEER_ABSENT, Cause.MULTICAST_FILTERED): (
         "see whether the other device is awake, shows its offer and has the same network's name; if so, host there "
         "again with `--offer-addresses all`, so that the offer says where it is"
+    ),
+    (Cause.ADDRESS_CONFLICT, Cause.DIFFERENT_NETWORKS): (
+        "compare the network's name on both devices; where it is the same, give one of them another address"
     ),
     (Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS): "compare the network's name on both devices",
     (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS): "compare the network's name on both devices",

@@ -88,6 +88,7 @@ BROADER: Final[Mapping[Cause, frozenset[Cause]]] = {
     Cause.NO_COMMON_FAMILY: frozenset({Cause.WRONG_NETWORK}),
     Cause.CLIENT_ISOLATION: frozenset({Cause.PROXY_ARP}),
     Cause.ARP_ONE_WAY: frozenset({Cause.CLIENT_ISOLATION}),
+    Cause.ADDRESS_CONFLICT: frozenset({Cause.CLIENT_ISOLATION}),
 }
 """For each cause what a side that sees less may rightly say instead: a device whose cable is out is absent for all
 others, and what a router blocks is another network. Neither is as near, and neither is wrong.
@@ -100,6 +101,15 @@ def _tunnel(**more: Any) -> LinkFacts:
 
 
 _V6 = link("fd12::20", BOB_MAC, prefix=64, router=None)
+_DERIVED = "fe80::ff:fe00:a"  # of ALICE_MAC
+_SPECIAL = "198.18.5.20"  # of a block for benchmarks
+_BOB6 = "fd12::20"
+_BY_TWO = (route(BOB, mac=BOB_MAC), route(_BOB6, NeighbourState.SILENT))
+_ALICES = (AddressFacts(ip_address(ALICE), 24), AddressFacts(ip_address("fd12::10"), 64))
+_SAME = joiner(
+    offer=OfferFacts((ip_address(ALICE),), lifetime_s=120, age_s=20),
+    routes=(route(ALICE, NeighbourState.ABSENT, index=1),),
+)
 _GUEST = GatewayFacts(ip_address(ROUTER), NeighbourState.ANSWERS, OTHER_MAC)
 _REFUSED = (sent(CarrierName.MULTICAST, errno="EPERM"), sent(CarrierName.UNICAST, BOB, "EPERM"))
 _FAR_HOST = host(
@@ -221,6 +231,13 @@ CASES = [
         stuck_joiner(heard=(voice(BOB),), peer=PeerFacts(goodbye=True)),
     ),
     Case("said goodbye", Cause.HOST_ENDED, silent_joiner(peer=PeerFacts(goodbye=True)), None, True),
+    Case(
+        "ended before the other one began",
+        Cause.HOST_ENDED,
+        stuck_joiner("ECONNREFUSED"),
+        host(clock_s=1_800_000_000 - 20),
+        True,
+    ),
     Case("ended without a word", Cause.HOST_ENDED, stuck_joiner("ECONNREFUSED")),
     Case("another version answers", Cause.VERSION_MISMATCH, _met(Flaw.VERSION, Phase.PREAMBLE), None, True),
     Case(
@@ -241,6 +258,40 @@ CASES = [
         "forgotten",
         Cause.FORGOTTEN_OR_REVOKED,
         replace(_met(Flaw.STRANGER, Phase.HELLO), role=RunRole.SEND),
+    ),
+    # What is there twice
+    Case(
+        "one hardware address",
+        Cause.ADDRESS_CONFLICT,
+        stuck_joiner(routes=(route(BOB, mac=ALICE_MAC),)),
+        None,
+        True,
+    ),
+    Case(
+        "one link-local address, made of the hardware's",
+        Cause.ADDRESS_CONFLICT,
+        with_link(
+            stuck_joiner(heard=(voice(BOB),), routes=(route(BOB), route(_DERIVED, index=1))),
+            addresses=(AddressFacts(ip_address(ALICE), 24), AddressFacts(ip_address(_DERIVED), 64)),
+        ),
+        None,
+        True,
+    ),
+    Case(
+        "one hardware address, both",
+        Cause.ADDRESS_CONFLICT,
+        silent_joiner(),
+        with_link(host(), mac=ALICE_MAC),
+        True,
+    ),
+    Case("the offered address is this device's own", Cause.ADDRESS_CONFLICT, _SAME),
+    Case("one address, both", Cause.ADDRESS_CONFLICT, _SAME, host(links=(LO, link(ALICE, BOB_MAC))), True),
+    Case(
+        "one address in two networks, both",
+        Cause.DIFFERENT_NETWORKS,
+        _SAME,
+        host(links=(LO, link(ALICE, BOB_MAC, router=_GUEST))),
+        True,
     ),
     # Refusals
     Case("offer replaced", Cause.STALE_OFFER, _refusal(Refusal.EXPIRED), None, True),
@@ -263,6 +314,17 @@ CASES = [
         Cause.CLONED_IDENTITY,
         stuck_joiner(
             attempts=(dial(BOB, "", Phase.HELLO, flaw=Flaw.REFUSED),),
+            refusals=(RefusalFacts(Refusal.SELF, Whose.OURS),),
+        ),
+        None,
+        True,
+    ),
+    Case(
+        "a copy of this device that was heard alone",
+        Cause.CLONED_IDENTITY,
+        stuck_joiner(
+            attempts=(),
+            heard=(voice(BOB, CarrierName.UNICAST, 3),),
             refusals=(RefusalFacts(Refusal.SELF, Whose.OURS),),
         ),
         None,
@@ -345,6 +407,16 @@ CASES = [
         True,
     ),
     Case(
+        "questions of one version of IP, and answers of another",
+        Cause.FILTER_IN_BETWEEN,
+        with_link(stuck_joiner(routes=_BY_TWO, attempts=(dial(BOB), dial(_BOB6))), addresses=_ALICES),
+        with_link(
+            host(neighbours=(NeighbourFacts(ip_address(ALICE), 2, NeighbourState.KNOWN, ALICE_MAC),)),
+            addresses=(AddressFacts(ip_address(BOB), 24), AddressFacts(ip_address(_BOB6), 64)),
+        ),
+        True,
+    ),
+    Case(
         "the router answers both",
         Cause.CLIENT_ISOLATION,
         stuck_joiner(routes=(route(BOB, mac=ROUTER_MAC),)),
@@ -394,6 +466,14 @@ CASES = [
         None,
         True,
     ),
+    Case(
+        "an address that is called in an own network only",
+        Cause.WRONG_NETWORK,
+        joiner(routes=(route(_SPECIAL, mac=ROUTER_MAC, gateway=ip_address(ROUTER)),)),
+        None,
+        True,
+    ),
+    Case("heard by groups alone", Cause.EGRESS_FILTER, stuck_joiner(heard=(voice(BOB),))),
     Case(
         "no groups, both",
         Cause.MULTICAST_FILTERED,

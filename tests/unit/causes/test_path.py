@@ -51,7 +51,9 @@ from run_facts import (
     with_link,
 )
 
-MET = (CallFacts(ip_address(BOB), CallReach.KNOWN, "ECONNRESET"),)
+MET, CALLED = ((CallFacts(ip_address(one), CallReach.KNOWN, "ECONNRESET"),) for one in (BOB, ALICE))
+SINGLE = voice(BOB, CarrierName.UNICAST, count=1)
+KEPT_OUT = {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN}
 
 
 # --- The path from one side ---
@@ -123,24 +125,33 @@ def test_whoever_is_heard_and_not_reached_is_kept_out_or_refused(
 ) -> None:
     (found,) = judge(stuck_joiner(attempts=(dial(BOB, errno, hop=hop),), heard=(voice(BOB),))).explanations
     assert found.cause is Cause.FIREWALL_INBOUND
-    assert ("refuses" in found.sentence) is rejects
+    assert ("firewall on the other device refuses" in found.sentence) is rejects
 
 
 @pytest.mark.parametrize(
     ("voices", "causes"),
     [
-        ((voice(BOB, count=14),), {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN}),
-        ((voice(BOB, count=13),), {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, Cause.LOSSY_PATH}),
-        ((voice(BOB, count=4),), {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, Cause.LOSSY_PATH}),
+        ((voice(BOB, count=14), SINGLE), KEPT_OUT),
+        ((voice(BOB, count=13), SINGLE), KEPT_OUT | {Cause.LOSSY_PATH}),
+        ((voice(BOB, count=3), SINGLE), KEPT_OUT | {Cause.LOSSY_PATH}),
+        ((voice(BOB, count=14),), KEPT_OUT | {Cause.EGRESS_FILTER}),
+        ((voice(BOB, count=4),), KEPT_OUT | {Cause.EGRESS_FILTER, Cause.LOSSY_PATH}),
         ((voice(BOB, count=3),), {Cause.LOSSY_PATH, Cause.FIREWALL_INBOUND}),
-        (
-            (voice(BOB, count=1, last_s=9),),
-            {Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, Cause.LOSSY_PATH},
-        ),
+        ((voice(BOB, count=1, last_s=9),), KEPT_OUT | {Cause.EGRESS_FILTER, Cause.LOSSY_PATH}),
         ((voice(BOB, count=1, last_s=10),), {Cause.LOSSY_PATH, Cause.FIREWALL_INBOUND}),
         ((voice(FAR),), {Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND}),
     ],
-    ids=["dense", "less", "as the slowest", "thin", "too short", "long enough", "not on the link"],
+    ids=[
+        "dense",
+        "less",
+        "as the slowest",
+        "dense, by groups alone",
+        "as the slowest, by groups alone",
+        "thin",
+        "too short",
+        "long enough",
+        "not on the link",
+    ],
 )
 def test_beacons_that_came_tell_how_many_were_lost(voices: Any, causes: set[Cause]) -> None:
     assert judge(stuck_joiner(heard=voices)).causes == causes
@@ -164,8 +175,9 @@ def test_a_host_that_heard_nobody_has_dropped_as_much_as_somebody_would_send(
 ) -> None:
     counters = (CounterFacts(4, 100, 8, 8, 0), CounterFacts(6, 0, 0, 0, 0))
     facts = host(counters=counters, lasted_s=lasted_s)
-    assert (judge(facts).causes == {Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT}) is is_told
-    for change in ({"role": RunRole.LISTEN}, {"heard": (voice(ALICE),)}, {"calls": MET}):
+    told = {Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.ADDRESS_CONFLICT}
+    assert (judge(facts).causes == told) is is_told
+    for change in ({"role": RunRole.LISTEN}, {"heard": (voice(ALICE),)}, {"calls": CALLED}):
         assert not judge(replace(facts, **change)).causes
 
 
@@ -191,7 +203,7 @@ def test_large_packets_vanish_where_every_connection_stalls(attempts: Any, is_st
         (2, 1, {}, False),
         (3, 2, {}, False),
         (3, 0, {}, False),
-        (3, 1, {"calls": MET}, False),
+        (3, 1, {"calls": CALLED}, False),
     ],
 )
 def test_a_reverse_path_filter_is_told_by_what_it_dropped(

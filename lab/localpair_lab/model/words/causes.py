@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 CauseName: TypeAlias = Literal[
     "no-usable-address", "interface-down", "no-carrier", "port-in-use", "os-permission", "egress-filter",
     "vpn-steals-prefix", "vpn-default-route", "reverse-path-filter", "bridge-netfilter", "firewall-inbound",
-    "peer-absent", "wrong-network", "different-networks", "separate-networks", "no-common-family",
+    "peer-absent", "wrong-network", "different-networks", "separate-networks", "address-conflict", "no-common-family",
     "client-isolation", "filter-in-between", "router-blocks", "nat-one-way", "proxy-arp", "arp-one-way",
     "multicast-filtered", "multicast-pruned", "mtu-black-hole", "lossy-path", "intercepted", "host-ended",
     "stale-offer", "offer-used", "offer-expired", "offer-made-for-another", "own-offer", "secret-rejected",
