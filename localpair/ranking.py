@@ -20,6 +20,7 @@ from localpair.candidate import (
     InterfaceKind,
     Origin,
 )
+from localpair.endpoint import scope_of
 from localpair.limits import ANSWER_CODE_ADDRESSES, OFFER_CANDIDATES, OFFER_SHOWN_BYTES
 
 _LAN_CLASSES: Final = frozenset({AddressClass.PRIVATE, AddressClass.UNIQUE_LOCAL})
@@ -120,12 +121,6 @@ def order_own(candidates: Iterable[Candidate], interfaces: Sequence[Interface]) 
     ranked = [(rank_own(one, by_name.get(one.interface or "")), one) for one in candidates]
     ranked.sort(key=lambda pair: pair[0])
     return tuple(replace(one, reasons=rank.reasons) for rank, one in ranked)
-
-
-def scope_of(address: IPAddress, index: int) -> int:
-    """The scope with which ``address`` of the interface ``index`` has to be used: the index, or 0 for none."""
-    link_local = Candidate(address).cls is AddressClass.LINK_LOCAL
-    return index if link_local and address.version == 6 else 0
 
 
 def rank_own(candidate: Candidate, interface: Interface | None) -> Rank:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from localpair.address import AddressClass, classify
 from localpair.candidate import Interface, InterfaceAddress
 from localpair.diagnosis.evidence import outcome, word
+from localpair.endpoint import scope_of
 from localpair.limits import DISCOVERY_PORT, PAIRING_PORTS, SELF_CALLS
 from localpair.net.host.read import read_interfaces
 from localpair.net.netcheck.lacking import lacking_families, lacking_versions
@@ -21,7 +22,6 @@ from localpair.net.netcheck.port_holders import (
     try_port,
 )
 from localpair.net.netcheck.self_listener import SelfListener
-from localpair.ranking import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

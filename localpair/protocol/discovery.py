@@ -395,7 +395,7 @@ class Discovery:
         self, beacon: Beacon, secret: str | None, source: BeaconSource, carrier: Carrier, now: float
     ) -> bool:
         """Take what a beacon says; whether that is anything. What may be a recording says nothing."""
-        place = (unscoped(source.address), source.scope)
+        place = (source.address, source.scope)
         peer = self._peers.get(beacon.instance)
         if peer is not None and not self._is_news(peer, beacon, secret, now):
             return False
@@ -532,7 +532,7 @@ class Discovery:
             if key in peer.told or len(peer.told) >= 2 * PEER_ADDRESSES:
                 continue
             peer.told.add(key)
-            event = HearsUs(beacon.instance, peer.secret, address, carrier, unscoped(source.address), called)
+            event = HearsUs(beacon.instance, peer.secret, address, carrier, source.address, called)
             self._events.append(event)
 
     def _answer(self, peer: _HeardPeer, source: BeaconSource, now: float) -> None:
@@ -544,7 +544,7 @@ class Discovery:
         forged = source.port < LOWEST_DIALLED_PORT
         if self._next_beat is None or forged or not self._answers.take(now):
             return
-        seen = Seen(unscoped(source.address), source.port)
+        seen = Seen(source.address, source.port)
         beacon = replace(self._beacon(BeaconKind.ANSWER), seen=seen)
         datagram = self._sealed(beacon, peer.secret, to=peer.beacon.instance)
         if source.local is not None and len(peer.answered_from) < PEER_ADDRESSES:

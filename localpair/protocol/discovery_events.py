@@ -8,6 +8,8 @@ from ipaddress import IPv4Address
 from typing import TypeAlias
 
 from localpair.address import IPAddress
+from localpair.candidate import Candidate, Evidence, Origin
+from localpair.endpoint import Endpoint
 from localpair.wire.beacon import FactsPart, Part, Rendezvous
 
 
@@ -57,16 +59,11 @@ class Transmit:
 
 
 @dataclass(frozen=True, slots=True)
-class BeaconSource:
-    """Where a beacon came from, as the socket says it. ``interface`` is the one it arrived on, by index, or 0;
-    ``scope`` is the same where the address means nothing without it. ``local`` is our own address that it was sent to,
-    where that is known and no group or broadcast.
+class BeaconSource(Endpoint):
+    """Where a beacon came from, as the socket says it. ``local`` is our own address that it was sent to, where that is
+    known and no group or broadcast.
     """
 
-    address: IPAddress
-    port: int
-    scope: int = 0
-    interface: int = 0
     local: IPv4Address | None = None
 
 
@@ -100,6 +97,18 @@ class Heard:
     carrier: Carrier
     first: bool
     answers: bool = False  # it answered a beacon of ours: ours arrived before one of its own did
+
+    def candidate(self, port: int, evidence: Evidence = Evidence.ASSIGNED, dial_from: int = 0) -> Candidate:
+        """The place where it was seen, to be dialled at that port."""
+        return Candidate(
+            self.source.address,
+            port,
+            scope=self.source.scope,
+            origin=Origin.BEACON_SOURCE,
+            evidence=evidence,
+            via=self.carrier.value,
+            dial_from=dial_from,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from localpair.address import IPAddress, unscoped
 from localpair.candidate import Candidate, Evidence
+from localpair.endpoint import scope_of
 from localpair.errors import LocalpairError, WireError
 from localpair.events import AddressAttempt, Event
 from localpair.keys import Role, certificate_fingerprint, random_bytes
@@ -36,7 +37,6 @@ from localpair.net.transport.stream import Frame, FrameStream
 from localpair.net.transport.tcp import Contexts, call, remote_address
 from localpair.protocol.discovery_events import BeaconOpened, BeaconSource, Carrier, Heard
 from localpair.protocol.rate_limits import PerSource
-from localpair.ranking import scope_of
 from localpair.wire.beacon import BeaconKind, Seen
 from localpair.wire.messages import CallKind, CarriedBeacon, SelfAnswer, SelfCall, decode_message
 
@@ -179,10 +179,9 @@ class CallbackSchedule:
     def plan(self, event: Heard) -> None:
         """Call the peer back where it was seen, and nowhere that it merely claims to be."""
         source = event.source
-        scope = scope_of(source.address, source.scope)
-        key = (unscoped(source.address), event.tcp_port)
+        key = (source.address, event.tcp_port)
         own = self._announcer.interfaces.is_own(source.address)
-        probe = Candidate(unscoped(source.address), event.tcp_port)
+        probe = Candidate(source.address, event.tcp_port)
         now = self._checker.clock()
         if own or key in self._called or not self._announcer.interfaces.near.may_dial(probe):
             return
@@ -191,7 +190,7 @@ class CallbackSchedule:
         self._called[key] = None
         while len(self._called) > PEERS:
             self._called.popitem(last=False)
-        self._calls.append(_Callback(now + CONFIRM_AFTER_S, event.secret, key[0], event.tcp_port, scope))
+        self._calls.append(_Callback(now + CONFIRM_AFTER_S, event.secret, *key, source.scope))
 
     def step(self, group: asyncio.TaskGroup) -> None:
         """Start the confirmations whose time has come."""

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from localpair.address import LOCAL_CLASSES, SPECIAL_CLASSES, IPAddress, classify, unscoped
 from localpair.candidate import Candidate, Evidence, Interface, InterfaceAddress, Origin
+from localpair.endpoint import scope_of
 from localpair.errors import LocalpairError
 from localpair.events import AddressAttempt, OwnAddressSeen
 from localpair.limits import SELF_CALL_S, SELF_CALLS, STAGE_THREE_S
@@ -25,7 +26,7 @@ from localpair.net.host.interfaces import Interfaces
 from localpair.net.host.naming import describe
 from localpair.net.host.routes import NoRoute, RouteAnswer, owns, preferred_source
 from localpair.net.host.routing import outbound_destinations
-from localpair.ranking import is_tunnel, order_own, own_candidates, scope_of, why_not_offered
+from localpair.ranking import is_tunnel, order_own, own_candidates, why_not_offered
 
 CONFIRMED, FAILED, DROPPED = "confirmed", "failed", "dropped"
 

@@ -25,7 +25,6 @@ from localpair.net.agent.facts_exchange import FactsExchange
 from localpair.protocol.discovery import COUNTERPARTS
 from localpair.protocol.discovery_events import Carrier, FactsCame, Foreign, Gone, Heard, HearsUs, Invited
 from localpair.protocol.keyring import OFFER
-from localpair.ranking import scope_of
 from localpair.trace import TRACE
 from localpair.wire.beacon import Part
 
@@ -183,10 +182,7 @@ class PeerTable:
         via = event.carrier.value
         over_tcp = event.carrier is Carrier.TCP
         evidence = Evidence.DIALLED_OVER_TCP if over_tcp else Evidence.SEEN_OVER_UDP
-        source = Candidate(
-            unscoped(event.source.address), event.tcp_port, origin=Origin.BEACON_SOURCE, evidence=evidence, via=via,
-            scope=scope_of(event.source.address, event.source.scope),
-        )  # fmt: skip
+        source = event.candidate(event.tcp_port, evidence)
         claims = [
             Candidate(claim, event.tcp_port, origin=Origin.BEACON_CLAIM, via=via)
             for claim in event.claims

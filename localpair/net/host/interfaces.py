@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 from localpair.address import AddressClass, IPAddress, classify, subnet_hosts, unscoped
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
+from localpair.endpoint import scope_of
 from localpair.neighbourhood import Neighbourhood
-from localpair.ranking import links_to, scope_of
+from localpair.ranking import links_to
 
 
 @dataclass(frozen=True, slots=True)

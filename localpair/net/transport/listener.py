@@ -15,8 +15,9 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from localpair.address import IPAddress, normalise
+from localpair.address import IPAddress
 from localpair.causes.facts import CallReach
+from localpair.endpoint import plain_address
 from localpair.errors import LocalpairError, SameRoleError
 from localpair.keys import Role
 from localpair.limits import (
@@ -122,7 +123,7 @@ class Listener:
                 await self._out_of_descriptors(error)
                 continue
             for one, host in calls:
-                guest = _AcceptedCall(one, normalise(host.partition("%")[0]), self._now())
+                guest = _AcceptedCall(one, plain_address(host), self._now())
                 self._dismiss(self._waiting.admit(guest, guest.address))
                 self._unheard.append(guest)
             self._arrived.set()

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TypeAlias
 
-from localpair.address import IPAddress, normalise
+from localpair.address import IPAddress
+from localpair.endpoint import plain_address
 from localpair.errors import ForeignVersionError, WireError
 from localpair.keys import Role, SessionCertificate, random_bytes
 from localpair.limits import CONNECT_TIMEOUT_S, IDENTIFY_S
@@ -242,12 +243,12 @@ async def call(
 
 def remote_address(stream: FrameStream) -> IPAddress:
     """The peer's address as the socket says it, without scope."""
-    return normalise(stream.remote[0].partition("%")[0])
+    return plain_address(stream.remote[0])
 
 
 def local_address(stream: FrameStream) -> IPAddress:
     """Our address as the socket says it, without scope."""
-    return normalise(stream.local[0].partition("%")[0])
+    return plain_address(stream.local[0])
 
 
 def is_stranded(stream: FrameStream, interfaces: Interfaces) -> bool:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from ipaddress import IPv4Address, ip_address
 
-from localpair.address import IPAddress, normalise
+from localpair.address import IPAddress
+from localpair.endpoint import plain_address, scope_of
 from localpair.limits import DATAGRAM_BYTES, DATAGRAM_RESERVE_BYTES
 from localpair.net.transport.memberships import Memberships
 from localpair.net.transport.sockets import Sockets
@@ -202,12 +203,11 @@ def _source(
 ) -> BeaconSource | None:
     """The sender. A scope comes from the interface the packet arrived on (``index``), never from the wire."""
     try:
-        sender = normalise(address[0].partition("%")[0])
+        sender = plain_address(address[0])
     except ValueError:
         return None
     scope = address[3] if len(address) == 4 else 0
-    link_local = sender.version == 6 and sender.is_link_local
-    return BeaconSource(sender, address[1], (scope or index) if link_local else 0, index, local)
+    return BeaconSource(sender, address[1], scope_of(sender, scope or index), index, local)
 
 
 def _send(one: socket.socket, transmit: Transmit) -> None:

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from localpair.address import AddressClass, IPAddress, classify, unscoped
-from localpair.candidate import Candidate, Evidence, Origin
+from localpair.address import AddressClass, IPAddress, classify
+from localpair.candidate import Candidate, Evidence
 from localpair.limits import (
     CANDIDATES,
     FAR_ALTERNATE_AFTER_S,
@@ -23,7 +23,6 @@ from localpair.net.agent.announcer import Announcer, Clock
 from localpair.net.agent.dials.check_lists import Checklists
 from localpair.net.agent.dials.hole_punching import HolePuncher
 from localpair.protocol.discovery_events import Carrier, Heard, Invited
-from localpair.ranking import scope_of
 from localpair.wire.beacon import Part
 
 _COUNTERPART = {Part.HOST: Part.JOIN, Part.JOIN: Part.HOST, Part.LISTEN: Part.SEND, Part.SEND: Part.LISTEN}
@@ -89,10 +88,7 @@ class DialPolicy:
         first = self._part in (Part.JOIN, Part.SEND) or event.answers
         delay = 0.0 if first else REVERSE_DIAL_AFTER_S
         self._dial(event.instance, secret, candidates, delay)
-        seen = Candidate(
-            unscoped(event.source.address), event.tcp_port, origin=Origin.BEACON_SOURCE, via=event.carrier.value,
-            evidence=Evidence.SEEN_OVER_UDP, scope=scope_of(event.source.address, event.source.scope),
-        )  # fmt: skip
+        seen = event.candidate(event.tcp_port, Evidence.SEEN_OVER_UDP)
         self._dial_back(event, secret, seen, delay)
         self._open_simultaneously(event, secret)
 
@@ -177,11 +173,7 @@ class DialPolicy:
             or self._announcer.interfaces.is_own(source.address)
         ):
             return
-        scope = scope_of(source.address, source.scope)
-        candidate = Candidate(
-            unscoped(source.address), event.dial_port, scope=scope, origin=Origin.BEACON_SOURCE,
-            via=event.carrier.value, dial_from=own_port,
-        )  # fmt: skip
+        candidate = event.candidate(event.dial_port, dial_from=own_port)
         delay = SIMULTANEOUS_AFTER_S
         if self._part not in (Part.JOIN, Part.SEND):
             delay = PUNCH_SECOND_S if event.answers else PUNCH_FIRST_S

@@ -11,8 +11,9 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 
-from localpair.address import IPAddress, normalise
+from localpair.address import IPAddress
 from localpair.candidate import Candidate
+from localpair.endpoint import plain_address
 from localpair.limits import SIMULTANEOUS_OPEN_S, SIMULTANEOUS_SECOND_S
 from localpair.net.transport.tcp import accept, new_dial, ready, target_of
 
@@ -133,7 +134,7 @@ class SimultaneousOpen:
                 while True:
                     one, host = await accept(listening)
                     self._dials.append(one)
-                    if normalise(host.partition("%")[0]) == self.candidate.address:
+                    if plain_address(host) == self.candidate.address:
                         return one
                     one.close()
         except TimeoutError:
