@@ -110,12 +110,15 @@ class Session:
         terms: Terms = USUAL,
         approve: ReceiveApprover | None = None,
         resolve: Resolver = keep_both,
+        turn: asyncio.Lock | None = None,
     ) -> Receipt:
         """Receive one ``send_files`` of the peer into ``directory``, which must exist, on these terms.
 
         ``approve`` is asked before anything is taken, and raises RefusedError by saying no; without it everything is
         taken. What comes then may not be much more than what it was told. ``resolve`` decides for each file whose name
-        is taken, where the terms say ``Existing.ASK``; where it takes more than a minute, both are kept.
+        is taken, where the terms say ``Existing.ASK``; where it takes more than a minute, both are kept. ``turn`` is
+        held while one of the two is asked: sessions that ask one person share it, and each question has its whole
+        minute.
 
         Returns what arrived, which is nothing where the peer ended the session without sending. Raises
         TransferError that names what did not arrive, LocalError where the folder or the disk is at fault.
@@ -124,7 +127,7 @@ class Session:
         """
         self.start()
         ask = None if approve is None else partial(self._ask, approve, terms)
-        return await self._supervisor.incoming.receive(directory, terms, ask, resolve)
+        return await self._supervisor.incoming.receive(directory, terms, ask, resolve, turn)
 
     async def files_offered(self) -> bool:
         """Wait until the peer calls ``send_files``: what is to become of them can be decided now.

@@ -62,7 +62,8 @@ class Inbound:
                 f"A rule stores what {device(session.peer)} sends in {printable(str(folder))}, unasked."
             )
         ask = None if unasked else partial(self.prompts.receive, folder)
-        await session.receive_files(folder, self._bounded(rule), ask, self.prompts.conflicts().resolve)
+        resolve = self.prompts.conflicts().resolve
+        await session.receive_files(folder, self._bounded(rule), ask, resolve, self.prompts.turn)
 
     def _rule(self, peer: Peer) -> DeviceRule:
         """Read once something is offered, and anew each time: a rule that is changed while `listen` runs holds for the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -72,9 +73,10 @@ class _Reception:
         tell: Callable[[Kept, bytes], None],
         meter: ProgressMeter,
         resolve: Resolver,
+        turn: asyncio.Lock,
     ) -> None:
         self.inbox = inbox
-        self.storing = Storing(inbox, report, tell, resolve)
+        self.storing = Storing(inbox, report, tell, resolve, turn)
         self.meter = meter
         self.receipt = Receipt()
         self.failures = Failures()
@@ -139,14 +141,16 @@ class Incoming:
         terms: Terms,
         ask: Agree | None = None,
         resolve: Resolver = keep_both,
+        turn: asyncio.Lock | None = None,
     ) -> Receipt:
-        """Receive the next batch into ``directory``, on these terms, once ``ask`` says yes.
+        """Receive the next batch into ``directory``, on these terms, once ``ask`` says yes, when it is its ``turn``.
 
         Returns what arrived, or nothing where the peer ended the session without a batch. Raises LocalError where
         the folder cannot be used, TransferError where something did not arrive, RefusedError where the answer was no.
         """
+        turn = turn or asyncio.Lock()
         async with self._turn:
-            approved = await self._agree(terms, ask) if ask is not None else None
+            approved = await self._agree(terms, ask, turn) if ask is not None else None
             if self._error is not None:
                 raise self._error
             if self._ended:
@@ -154,7 +158,7 @@ class Incoming:
             inbox = await _open(directory, self._sender, terms.existing)
             self._say_removed(inbox)
             meter = ProgressMeter("receive", self._emit, self._clock)
-            reception = self._reception = _Reception(inbox, self._stored, self._told, meter, resolve)
+            reception = self._reception = _Reception(inbox, self._stored, self._told, meter, resolve, turn)
             try:
                 await self._run(reception, terms, approved)
             finally:
@@ -247,7 +251,7 @@ class Incoming:
 
     # --- one batch
 
-    async def _agree(self, terms: Terms, ask: Agree) -> Counted | None:
+    async def _agree(self, terms: Terms, ask: Agree, turn: asyncio.Lock) -> Counted | None:
         """Wait for a batch and have somebody asked about it; what was known of it then.
 
         Raises RefusedError where the answer is no, and TransferError where the sender takes it back meanwhile.
@@ -262,7 +266,7 @@ class Incoming:
         counted = self._receiver.counted
         if self._ended or (counted is not None and terms.excess(counted.files, counted.size)):
             return counted  # nobody needs to be asked about what ends anyway
-        agreed = await self._answer(ask, counted, number)
+        agreed = await self._answer(partial(ask, counted), number, turn)
         if not self._offers(number):
             reason = self._receiver.reason or "it has gone"
             raise self._error or TransferError(f"the sender ended the transfer: {reason}")
@@ -276,9 +280,9 @@ class Incoming:
             )
         return counted
 
-    async def _answer(self, ask: Agree, counted: Counted | None, number: int) -> bool:
+    async def _answer(self, ask: Callable[[], Awaitable[bool]], number: int, turn: asyncio.Lock) -> bool:
         """What ``ask`` says; no where nobody answers, or where the batch is gone before."""
-        asking = asyncio.ensure_future(asyncio.wait_for(ask(counted), APPROVAL_S))
+        asking = asyncio.create_task(_in_turn(ask, turn))
         asking.add_done_callback(lambda _: self._changed.set())
         try:
             await self._until(lambda: asking.done() or not self._offers(number))
@@ -438,6 +442,12 @@ class Incoming:
             )
         else:
             self._receiver.fail(outcome.id, outcome.reason)
+
+
+async def _in_turn(ask: Callable[[], Awaitable[bool]], turn: asyncio.Lock) -> bool:
+    """The answer of a person who may be asked about other things first: the minute begins with this question."""
+    async with turn, asyncio.timeout(APPROVAL_S):
+        return await ask()
 
 
 async def _open(directory: Path, sender: str, existing: Existing) -> Inbox:

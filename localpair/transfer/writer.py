@@ -46,7 +46,8 @@ _Argument = TypeVar("_Argument")
 
 class Storing:
     """Stores one batch. ``report`` is called on the loop with outcomes that have become final, a group at a time;
-    ``tell`` with the part that ``look`` has found, and its checksum. ``resolve`` decides about names that are taken.
+    ``tell`` with the part that ``look`` has found, and its checksum. ``resolve`` decides about names that are taken,
+    when it is its ``turn``.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Storing:
         report: Callable[[Sequence[Outcome]], None],
         tell: Callable[[Kept, bytes], None] = lambda kept, sha256: None,
         resolve: Resolver = keep_both,
+        turn: asyncio.Lock | None = None,
     ) -> None:
-        self._threads = _Threads(inbox, self._collect, self._synced, self._looked, resolve)
+        questions = _Questions(asyncio.get_running_loop(), resolve, turn or asyncio.Lock())
+        self._threads = _Threads(inbox, self._collect, self._synced, self._looked, questions)
         self._report = report
         self._tell_part = tell
         self._file: FileUnderWay | None = None
@@ -226,10 +229,10 @@ class _Threads:
         done: Callable[[Outcome], None],
         synced: Callable[[list[Stored]], None],
         looked: Callable[[FoundPart], None],
-        resolve: Resolver,
+        questions: _Questions,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._questions = _Questions(self._loop, resolve)
+        self._questions = questions
         self._done = done
         self._synced = synced
         self._looked = looked
@@ -334,10 +337,10 @@ class _Threads:
 class _Questions:
     """Threads wait here for what the event loop decides. What is not answered before the end is stored beside."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, resolve: Resolver) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, resolve: Resolver, turn: asyncio.Lock) -> None:
         self._loop = loop
         self._resolve = resolve
-        self._turn = asyncio.Lock()
+        self._turn = turn
         self._lock = threading.Lock()
         self._open: set[Future[Existing]] = set()
         self._ended = False

@@ -112,12 +112,20 @@ class Session:
         await self._carry()
 
     async def receive_files(
-        self, directory: Path, terms: Terms, approve: ReceiveApprover | None, resolve: Resolver
+        self,
+        directory: Path,
+        terms: Terms,
+        approve: ReceiveApprover | None,
+        resolve: Resolver,
+        turn: asyncio.Lock,
     ) -> events.Receipt:
         self.received_into, self.terms, self.asked = directory, terms, approve is not None
-        if approve is not None and not await approve(self.request):
-            raise RefusedError(Refusal.NOT_APPROVED, "not accepted")
-        self.resolved = list(await asyncio.gather(*map(resolve, self.conflicts)))
+        async with turn:
+            if approve is not None and not await approve(self.request):
+                raise RefusedError(Refusal.NOT_APPROVED, "not accepted")
+        for conflict in self.conflicts:
+            async with turn:
+                self.resolved.append(await resolve(conflict))
         await self._carry()
         return events.Receipt()
 

@@ -11,8 +11,6 @@ from localpair.cli.output import results
 from localpair.cli.terminal.text import printable, size
 
 if TYPE_CHECKING:
-    import asyncio
-
     from localpair.choices.terms import NameConflict
     from localpair.cli.output.output import Output
     from localpair.cli.terminal.keyboard import Keyboard
@@ -28,24 +26,22 @@ _ANSWERS: Final = {
 
 
 class ConflictQuestions:
-    """Asks about one transfer. ``turn`` is the lock of all questions: one is asked at a time."""
+    """Asks about one transfer, one question at a time."""
 
-    def __init__(self, keyboard: Keyboard, output: Output, turn: asyncio.Lock) -> None:
+    def __init__(self, keyboard: Keyboard, output: Output) -> None:
         self._keyboard = keyboard
         self._output = output
-        self._turn = turn
         self._for_all: Existing | None = None
 
     async def resolve(self, conflict: NameConflict) -> Existing:
         """What becomes of a file whose name is taken."""
-        async with self._turn:
-            if self._for_all is not None:
-                return self._for_all
-            resume = self._output.talk.pause()
-            try:
-                return await self._ask(conflict)
-            finally:
-                resume()
+        if self._for_all is not None:
+            return self._for_all
+        resume = self._output.talk.pause()
+        try:
+            return await self._ask(conflict)
+        finally:
+            resume()
 
     async def _ask(self, conflict: NameConflict) -> Existing:
         self._output.show(results.ConflictAsked(conflict))

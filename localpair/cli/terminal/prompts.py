@@ -32,14 +32,17 @@ _DIRECTIONS: Final = {
 
 
 class Prompts:
-    """Asks at the keyboard. With ``assume_yes`` nothing is asked; without a person the answer is no."""
+    """Asks at the keyboard. With ``assume_yes`` nothing is asked; without a person the answer is no.
+
+    Several devices may send at once: whoever asks about what they send holds ``turn``.
+    """
 
     def __init__(self, keyboard: Keyboard, output: Output, *, assume_yes: bool) -> None:
         self._keyboard = keyboard
         self._output = output
         self._assume_yes = assume_yes
         self._chosen = ""  # what the device was called that a person chose
-        self._turn = asyncio.Lock()  # several devices may send at once, and one question is asked at a time
+        self.turn = asyncio.Lock()
 
     def require_person(self, *, gives: bool) -> None:
         """Raise `RefusedError` where data is to be given away, or else stored, and nobody could be asked."""
@@ -67,7 +70,7 @@ class Prompts:
 
     def conflicts(self) -> ConflictQuestions:
         """The questions about one transfer's files whose names are taken."""
-        return ConflictQuestions(self._keyboard, self._output, self._turn)
+        return ConflictQuestions(self._keyboard, self._output)
 
     async def approve(self, request: ApprovalRequest) -> bool:
         """Whether this side agrees to the pair, and to giving its data away if there is any."""
@@ -88,10 +91,9 @@ class Prompts:
     async def receive(self, folder: Path, request: ReceiveRequest) -> bool:
         """Whether to store in ``folder`` what a device wants to send. Raises `RefusedError` where nobody can say."""
         self.require_person(gives=False)
-        async with self._turn:
-            self._output.show(results.ReceiveAsked(request, folder))
-            self._output.talk.note(f"{device(request.peer)} wants to send {_contents(request)}.")
-            return await self._is_yes(f"Store in {printable(str(folder))}? [y/N]")
+        self._output.show(results.ReceiveAsked(request, folder))
+        self._output.talk.note(f"{device(request.peer)} wants to send {_contents(request)}.")
+        return await self._is_yes(f"Store in {printable(str(folder))}? [y/N]")
 
     async def _is_yes(self, question: str) -> bool:
         """Ask until the answer is one: a slip of the finger must not use an offer up. The end of input is a no."""
