@@ -30,6 +30,7 @@ from localpair_lab.report.failure import failure_report
 from localpair_lab.run.pause import hold
 from localpair_lab.run.pool import PlayedCase, PlaySetting, Pool, Task, broken, default_jobs, perform
 from localpair_lab.run.runner import unsupported
+from localpair_lab.visible_text import lines
 
 TOLD_NAMES = "lab_engines"
 _NAMES = pytest.StashKey[list[str]]()
@@ -263,7 +264,7 @@ class ScenarioItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The lab's own words for its verdicts; pytest's for everything else."""
         if isinstance(excinfo.value, VerdictError):
-            return failure_report(self.cell, excinfo.value.outcome, self.config.rootpath)
+            return lines(failure_report(self.cell, excinfo.value.outcome, self.config.rootpath))
         return super().repr_failure(excinfo)
 
 

@@ -15,7 +15,7 @@ PACKAGE = Path(localpair_lab.__file__).parent
 
 # From the bottom up; see Ladder. What a scenario means is known without any engine, and a fabric knows no scenario.
 LAYERS = (
-    ("decoy", "errors", "inside", "model", "numbers", "paths", "timeline"),
+    ("decoy", "errors", "inside", "model", "numbers", "paths", "timeline", "visible_text"),
     ("plan", "verdicts"),
     ("fabric.services",),
     ("fabric.steps", "loading", "oracle"),

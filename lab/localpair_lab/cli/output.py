@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from localpair_lab.errors import LabError
+from localpair_lab.visible_text import lines
 
 GREEN, RED, DIM = "32", "31", "2"
+_PAINT = re.compile(r"(\033\[(?:0|1|2|31|32)m)")
 
 
 def out(text: str = "") -> None:
     """A line of data."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{_harmless(text)}\n")
 
 
 def talk(text: str) -> None:
     """A line for the person."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{_harmless(text)}\n")
     sys.stderr.flush()
+
+
+def _harmless(text: str) -> str:
+    """``text``, which may hold words of a stranger's scenario, with nothing but our own colours in it."""
+    return "".join(part if number % 2 else lines(part) for number, part in enumerate(_PAINT.split(text)))
 
 
 def painted(text: str, colour: str) -> str:

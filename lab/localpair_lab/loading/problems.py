@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeAlias
 
+from localpair_lab.visible_text import printable
+
 Step: TypeAlias = str | int
 Where: TypeAlias = tuple[Step, ...]
 """A place in a scenario: keys and list positions from the top."""
@@ -40,7 +42,7 @@ class Problem:
         place = f"{nearby(self.file, root)}:{self.line}:{self.column}: "
         where = f"{self.where}: " if self.where else ""
         meant = f" (did you mean {self.meant}?)" if self.meant else ""
-        return f"{place}{where}{self.message}{meant}"
+        return printable(f"{place}{where}{self.message}{meant}")
 
 
 def nearby(path: Path, root: Path) -> str:

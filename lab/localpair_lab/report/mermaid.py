@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Node
 from localpair_lab.report.describe import machine_notes, network_notes
+from localpair_lab.visible_text import markup
 
 
 def mermaid(plan: Plan, prefixes: dict[str, str]) -> str:
@@ -28,7 +28,7 @@ def mermaid(plan: Plan, prefixes: dict[str, str]) -> str:
 
 def _edges(node: Node) -> Iterator[str]:
     for entry in node.interfaces:
-        label = " ".join([escape(entry.name), *(address.partition("/")[0] for address in entry.addresses)])
+        label = " ".join([markup(entry.name), *(address.partition("/")[0] for address in entry.addresses)])
         if entry.kind == "segment":
             yield f'{_id(node.name)} ---|"{label}"| net_{_id(entry.segment)}'
         elif entry.kind == "tunnel" and node.role != "hub":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,14 +42,3 @@ def _nested(flat: dict[str, str]) -> dict[str, Any]:
             inner = inner.setdefault(key, {})
         inner[last] = value
     return made
-
-
-def printable(text: str) -> str:
-    """The text with everything escaped that a terminal acts on, or that shows nothing."""
-    if text.isprintable():
-        return text
-    return "".join(one if _is_shown(one) else ascii(one)[1:-1] for one in text)
-
-
-def _is_shown(one: str) -> bool:
-    return one.isprintable() or one == "\t" or unicodedata.category(one) == "Zs"

@@ -21,10 +21,10 @@ from localpair_lab.plan.changes import Event, SetClock
 from localpair_lab.plan.model import Plan
 from localpair_lab.run import traces
 from localpair_lab.run.load_pressure import Pressure
-from localpair_lab.run.output import printable
 from localpair_lab.run.process import GRACE_S, ProcessMonitor
 from localpair_lab.run.signals import NeverError, Signals
 from localpair_lab.timeline import ActionRecord, Record
+from localpair_lab.visible_text import printable
 
 HELPER_READY_S = 10.0
 CHECKSUMS_S = 20.0

@@ -10,9 +10,10 @@ from typing import Any
 from localpair_lab.engines.base import EngineProcess, OutputLine
 from localpair_lab.plan.actions import Action
 from localpair_lab.plan.changes import When
-from localpair_lab.run.output import MOST_CHARACTERS, json_event, named_events, printable
+from localpair_lab.run.output import MOST_CHARACTERS, json_event, named_events
 from localpair_lab.run.signals import NeverError, Signals
 from localpair_lab.timeline import ActionRecord, Record, SaidLine, SeenEvent, shown
+from localpair_lab.visible_text import printable
 
 DRAIN_S = 1.0
 GRACE_S = 2.0  # from the interrupt to the kill

@@ -11,7 +11,8 @@ import pytest
 from localpair_lab.judge.verdict import Outcome, Verdict
 from localpair_lab.plan.model import Plan
 from localpair_lab.report.failure import failure_report
-from localpair_lab.run import output, process
+from localpair_lab.run import process
+from localpair_lab.visible_text import printable
 
 from lab_fake import TWO_DEVICES, FakeEngine, FakeRunning, played
 
@@ -180,4 +181,4 @@ def test_packets_are_counted_where_they_come_in(cell_of: CellOf, tmp_path: Path)
 
 
 def test_a_text_with_nothing_to_escape_is_left_alone() -> None:
-    assert output.printable("grüße\t日本") == "grüße\t日本"
+    assert printable("grüße\t日本") == "grüße\t日本"

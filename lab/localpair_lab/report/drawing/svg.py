@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from importlib.resources import files
 
 from localpair_lab.plan.model import Plan
@@ -19,6 +18,7 @@ from localpair_lab.report.drawing.layout import (
     laid_out,
 )
 from localpair_lab.report.drawing.ordering import arranged
+from localpair_lab.visible_text import markup
 
 MARGIN = 24
 COLOURS = 6
@@ -49,7 +49,7 @@ def document(plan: Plan, title: str, summary: str, prefixes: Mapping[str, str], 
     )
     parts = [
         f"<svg xmlns='http://www.w3.org/2000/svg' {size} class='drawing alone' role='img'>",
-        f"<title>{escape(title)}</title><desc>{escape(summary)}</desc>",
+        f"<title>{markup(title)}</title><desc>{markup(summary)}</desc>",
         f"<style>{style()}</style>",
         f"<rect class='page' x='{-MARGIN}' y='0' width='{width + 2 * MARGIN}' height='{height}' rx='14'/>",
         *_above(above),
@@ -76,7 +76,7 @@ def inline(drawn: Layout, label: str) -> str:
     around = 6
     box = f"{-around} {-around} {drawn.width + 2 * around} {drawn.height + 2 * around}"
     size = f"width='{drawn.width + 2 * around}' height='{drawn.height + 2 * around}'"
-    head = f"<svg class='drawing' role='img' aria-label='{escape(label)}' {size} viewBox='{box}'>"
+    head = f"<svg class='drawing' role='img' aria-label='{markup(label)}' {size} viewBox='{box}'>"
     return "\n".join([head, *_elements(drawn), "</svg>"])
 
 
@@ -97,8 +97,8 @@ def _wire(wire: DrawnWire) -> str:
     path = f"M{wire.x0} {wire.y0}C{middle} {wire.y0} {middle} {wire.y1} {wire.x1} {wire.y1}"
     state = "" if wire.is_live else " dead"
     return (
-        f"<path class='wire n{wire.colour % COLOURS}{state}' data-port='{escape(wire.port)}' "
-        f"data-network='{escape(wire.network)}' d='{path}'/>"
+        f"<path class='wire n{wire.colour % COLOURS}{state}' data-port='{markup(wire.port)}' "
+        f"data-network='{markup(wire.network)}' d='{path}'/>"
     )
 
 
@@ -112,7 +112,7 @@ def _box(box: Box) -> Iterator[str]:
     colour = f" n{box.colour % COLOURS}" if network else ""
     what = "data-band" if network else "data-node"
     place = f"x='{box.x}' y='{box.y}' width='{box.width}' height='{box.height}' rx='{14 if network else 8}'"
-    yield f"<g class='{'band' if network else 'machine'} {box.kind}{colour}' {what}='{escape(box.name)}'>"
+    yield f"<g class='{'band' if network else 'machine'} {box.kind}{colour}' {what}='{markup(box.name)}'>"
     yield f"<rect {place}/>"
     for line in box.lines:
         yield _text(line)
@@ -121,10 +121,10 @@ def _box(box: Box) -> Iterator[str]:
 
 def _text(line: TextLine) -> str:
     rest = (
-        f"<tspan class='{line.rest_kind}' dx='{SPACE}' font-size='12'>{escape(line.rest)}</tspan>"
+        f"<tspan class='{line.rest_kind}' dx='{SPACE}' font-size='12'>{markup(line.rest)}</tspan>"
         if line.rest
         else ""
     )
     place = f"x='{line.x}' y='{line.y}' font-size='{line.size}'"
     place += f" data-most='{line.most}'" if line.most else ""
-    return f"<text class='{line.kind}' {place}>{escape(line.text)}{rest}</text>"
+    return f"<text class='{line.kind}' {place}>{markup(line.text)}{rest}</text>"

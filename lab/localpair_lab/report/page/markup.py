@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from typing import TypeAlias
+
+from localpair_lab.visible_text import markup
 
 
 class Markup(str):
@@ -15,13 +16,11 @@ class Markup(str):
 
 Content: TypeAlias = "str | Markup | Iterable[str | Markup]"
 _VOID = frozenset({"input", "br", "hr", "meta", "link"})
-_UNFIT = (*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(0xD800, 0xE000))
-_UNFIT_AS = dict.fromkeys(_UNFIT, "\N{REPLACEMENT CHARACTER}")
 
 
 def text(value: str) -> Markup:
-    """Words as they are to be read; characters that no page can hold, as one that stands for them."""
-    return value if isinstance(value, Markup) else Markup(escape(value.translate(_UNFIT_AS)))
+    """Words as they are to be read; characters that no page can hold, or that nobody sees, are written as escapes."""
+    return value if isinstance(value, Markup) else Markup(markup(value))
 
 
 def joined(parts: Content, between: str = "") -> Markup:
