@@ -25,6 +25,7 @@ from collections.abc import Callable
 DISCOVERY_PORT = 46820
 GROUPS = ("224.0.0.171", "239.255.70.171")
 DATAGRAM = 2048
+TLS_HANDSHAKE = b"\x16"  # the first byte of a TLS client
 REMEMBERED = 512  # datagrams a relay knows again
 
 # Nobody trusts this key: it stands for "some other TLS server".
@@ -122,6 +123,24 @@ def stranger() -> Callable[[socket.socket], None]:
             say("tls")
             while session.recv(65536):
                 pass
+
+    return answer
+
+
+def portal() -> Callable[[socket.socket], None]:
+    """Ask for a login: a page for who speaks first and no TLS, a session with a key of its own for the others."""
+    answer_tls = stranger()
+    page = (
+        b"HTTP/1.1 302 Found\r\nLocation: http://login.lan/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+
+    def answer(caller: socket.socket) -> None:
+        first = caller.recv(1, socket.MSG_PEEK)
+        if first == TLS_HANDSHAKE:
+            answer_tls(caller)
+        elif first:
+            caller.recv(65536)
+            caller.sendall(page)
 
     return answer
 
@@ -240,7 +259,8 @@ def main() -> None:
     """Play one part."""
     parser = argparse.ArgumentParser()
     parser.add_argument(
-        "kind", choices=["tcp-silent", "tcp-garbage", "tls-stranger", "squat", "noise", "crowd", "relay"]
+        "kind",
+        choices=["tcp-silent", "tcp-garbage", "tls-stranger", "portal", "squat", "noise", "crowd", "relay"],
     )
     parser.add_argument("--ports", default="46821-46829")
     parser.add_argument("--rate", type=int, default=20)
@@ -253,6 +273,7 @@ def main() -> None:
         "tcp-silent": lambda: serve(ports, silent),
         "tcp-garbage": lambda: serve(ports, garbage),
         "tls-stranger": lambda: serve(ports, stranger()),
+        "portal": lambda: serve(ports, portal()),
         "squat": lambda: squat(ports, options.protocol),
         "noise": lambda: noise(options.rate),
         "crowd": lambda: crowd(options.count),

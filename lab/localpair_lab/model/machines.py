@@ -184,6 +184,13 @@ class OneWay(Model):
     to: Name
 
 
+class Portal(Model):
+    """A captive portal: every TCP connection from the network ``on`` for somebody else ends here, at a login page."""
+
+    short_key = "on"
+    on: Name
+
+
 class Forwarder(Machine):
     """A machine that may forward between its networks, and what it does to the packets then."""
 
@@ -191,6 +198,7 @@ class Forwarder(Machine):
     nat: Many[Nat] = ()
     publish: Many[Publish] = ()
     one_way: Many[OneWay] = ()
+    portal: Many[Portal] = ()
 
 
 class Device(Forwarder):

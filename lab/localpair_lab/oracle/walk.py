@@ -108,6 +108,8 @@ def walk(
         reason = _arrive(walker, plan.interface(port))
         if reason or _is_own(walker.node, walker.packet.destination, interface_in):
             return walker.end(reason or _accept(walker, interface_in), interface_in)
+        if _is_caught(walker, interface_in):
+            return walker.end("portal")
         if not _forwards(walker.node, walker.packet):
             return walker.end("not-forwarded")
         hook = "through"
@@ -260,6 +262,13 @@ def _accept(walker: _Walker, interface_in: str) -> str:
     state = walker.state_at(walker.node.name)
     verdict = judge(walker.node, "in", walker.packet, state, interface_in=interface_in)
     return "" if VERDICTS[verdict].passes else filtered("in", verdict)
+
+
+def _is_caught(walker: _Walker, interface_in: str) -> bool:
+    """Whether a captive portal takes the connection that the packet begins."""
+    is_first = walker.packet.protocol == "tcp" and walker.state_at(walker.node.name) == "new"
+    fits = is_first and walker.packet.family == "ipv4"
+    return fits and any(caught.interface_in == interface_in for caught in walker.node.caught)
 
 
 def _forwards(node: Node, packet: Packet) -> bool:

@@ -26,6 +26,7 @@ from localpair_lab.plan.model import PLAN_VERSION, PRODUCT_HOME, Plan, as_json
 from localpair_lab.plan.topology import (
     Advertised,
     Cast,
+    CaughtConnections,
     Chain,
     Family,
     Impairment,
@@ -56,6 +57,7 @@ __all__ = [
     "Action",
     "Advertised",
     "Cast",
+    "CaughtConnections",
     "Chain",
     "Change",
     "ChangeLease",

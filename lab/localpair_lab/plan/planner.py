@@ -86,7 +86,7 @@ def _node_needs(nodes: tuple[Node, ...]) -> Iterator[str]:
     for node in nodes:
         if node.chains:
             yield "firewall"
-        if node.source_nat or node.port_forwards:
+        if node.source_nat or node.port_forwards or node.caught:
             yield "nat"
         if node.routing_rules or any(route.table != 254 for route in node.routes):
             yield "policy-routing"

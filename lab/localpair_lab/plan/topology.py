@@ -101,6 +101,18 @@ class PortForward:
 
 
 @dataclass(frozen=True, slots=True)
+class CaughtConnections:
+    """TCP connections over IPv4 that come in by ``interface_in`` and are for none of the addresses ``spared`` end at
+    ``address`` and ``port``, the node's own.
+    """
+
+    interface_in: str
+    address: str
+    port: int
+    spared: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeRoute:
     """One route of a node. ``via`` empty: on link. ``table`` 254 is the main table. ``kind`` ``blackhole``
     swallows silently.
@@ -241,6 +253,7 @@ class Node:
     chains: tuple[Chain, ...] = ()
     source_nat: tuple[SourceNat, ...] = ()
     port_forwards: tuple[PortForward, ...] = ()
+    caught: tuple[CaughtConnections, ...] = ()
     programs: tuple[Program, ...] = ()
     hosts_file: str = ""
     resolver: str = ""

@@ -308,6 +308,44 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
             "bob has no IPv6 to begin with",
         ),
         ("outcome: paired, within: 3s", "", "it expects nothing"),
+        ("lan: 192.168.1.20", "lan: {ip: 192.168.1.20, dhcp: true}", "nobody hands out addresses on lan"),
+        ("lan: 192.168.1.0/24", "lan: {ip: 192.168.1.0/24, dhcp: gw}", "there is no machine 'gw'"),
+        (
+            "lan: 192.168.1.0/24",
+            "lan: {ip: 192.168.1.0/24, dhcp: {server: alice, lease: 500ms}}",
+            "a lease is of whole seconds, and no shorter than 2s",
+        ),
+        (
+            "lan: 192.168.1.0/24",
+            "lan: {ip: 192.168.1.0/24, dhcp: alice, broadcast: drop}",
+            "no client finds the server where the network drops broadcasts",
+        ),
+        (
+            "pair: {",
+            "events: [{at: 1s, do: lease, interface: bob, ip: 192.168.1.77}]\npair: {",
+            "bob has no lease; give it `dhcp: true`",
+        ),
+        ("lan: 192.168.1.20", "lan: {ip: [], ipv6: autoconf}", "nobody advertises prefixes on lan"),
+        (
+            "lan: 192.168.1.0/24",
+            "lan: {ip: 192.168.1.0/24, advertised: alice}",
+            "lan has no IPv6 prefix; write `prefixes`, or one among its `ip`",
+        ),
+        (
+            "lan: 192.168.1.0/24",
+            'lan: {ip: 192.168.1.0/24, advertised: {by: alice, prefixes: "fd12::/48"}}',
+            "hosts make addresses of IPv6 prefixes of 64 bits only, not of fd12::/48",
+        ),
+        (
+            "pair: {",
+            'events: [{at: 1s, do: advertise, network: lan, prefixes: "fd12::/64"}]\npair: {',
+            "nobody advertises on lan; give it `advertised: {by: ...}`",
+        ),
+        (
+            "alice: {on: {lan: 192.168.1.10}}",
+            "alice: {on: {lan: {ip: [], ipv6: link-local}}, portal: lan}",
+            "a portal needs an IPv4 address of its own on lan",
+        ),
         (
             "bob: {",
             "bob: {sysctls: {kernel.core_pattern: x}, ",

@@ -95,7 +95,7 @@ class Compiler:
                 yield steps.Sysctl(node.name, key, value)
         if node.chains:
             yield steps.Ruleset(node.name, nftables.FILTER, nftables.firewall(node.chains))
-        if node.source_nat or node.port_forwards:
+        if node.source_nat or node.port_forwards or node.caught:
             yield steps.Ruleset(node.name, nftables.NAT, nftables.translation(node))
         working = {interface.name for interface in node.interfaces if interface.present and interface.up}
         for number, interface in enumerate(node.interfaces):

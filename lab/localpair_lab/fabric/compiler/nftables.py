@@ -13,7 +13,15 @@ from localpair_lab.verdicts import VERDICTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from localpair_lab.plan.topology import Chain, Match, Node, PortForward, SegmentRule, SourceNat
+    from localpair_lab.plan.topology import (
+        CaughtConnections,
+        Chain,
+        Match,
+        Node,
+        PortForward,
+        SegmentRule,
+        SourceNat,
+    )
 
 FILTER: Final = "inet lab"
 NAT: Final = "inet lab_nat"
@@ -177,6 +185,7 @@ def translation(node: Node) -> str:
     """A router's address translation as one table."""
     lines = ["chain prerouting {", "  type nat hook prerouting priority dstnat;"]
     lines += [f"  {_forward(forward)}" for forward in node.port_forwards]
+    lines += [f"  {_catch(caught)}" for caught in node.caught]
     lines += ["}", "chain postrouting {", "  type nat hook postrouting priority srcnat;"]
     lines += [f"  {line}" for nat in node.source_nat for line in _masquerade(nat)]
     return _table(NAT, [*lines, "}"])
@@ -187,6 +196,12 @@ def _forward(forward: PortForward) -> str:
     nfproto = "ipv6" if family == "ip6" else "ipv4"
     head = f'meta nfproto {nfproto} iifname "{forward.interface_in}" {forward.protocol} dport {forward.port}'
     return f"{head} dnat {family} to {target}:{forward.to_port}"
+
+
+def _catch(caught: CaughtConnections) -> str:
+    spared = ", ".join(caught.spared)
+    head = f'meta nfproto ipv4 iifname "{caught.interface_in}" ip daddr != {{ {spared} }} meta l4proto tcp'
+    return f"{head} dnat ip to {caught.address}:{caught.port}"
 
 
 def _masquerade(nat: SourceNat) -> list[str]:

@@ -11,7 +11,7 @@ from localpair_lab.loading.checks.prefixes import check_host
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.interface_names import interface_names
 from localpair_lab.model.kernel_names import interface_of
-from localpair_lab.model.machines import Machine, NetworkInterface
+from localpair_lab.model.machines import Forwarder, Machine, NetworkInterface
 from localpair_lab.model.scenario import Scenario
 
 RESERVED = ("fabric", "lab")
@@ -30,9 +30,22 @@ def check_machines(scenario: Scenario) -> Iterator[Conflict]:
                 yield Conflict((group, name), f"{name!r} is a name that the lab keeps for itself")
             yield from _check_machine(scenario, (group, name), machine)
         for name, machine in getattr(scenario, group).items() if group != "decoys" else ():
-            for key in ("nat", "publish", "one_way"):
+            yield from _check_portals(scenario, (group, name, "portal"), machine)
+            for key in ("nat", "publish", "one_way", "portal"):
                 yield from _check_crossings(scenario, (group, name, key), getattr(machine, key))
     yield from _check_twins(scenario)
+
+
+def _check_portals(scenario: Scenario, where: Where, machine: Forwarder) -> Iterator[Conflict]:
+    for number, portal in enumerate(machine.portal):
+        on = [entry for entry in machine.all_interfaces() if entry.network == portal.on]
+        network = scenario.networks.get(portal.on)
+        hosts = [host for entry in on[:1] for host in entry.ip]
+        auto = "auto" in hosts and network is not None and any(":" not in prefix for prefix in network.ip)
+        if network is not None and not auto and not any(":" not in host and host != "auto" for host in hosts):
+            yield Conflict(
+                (*where, number, "on"), f"a portal needs an IPv4 address of its own on {portal.on}"
+            )
 
 
 def _check_crossings(scenario: Scenario, where: Where, entries: Iterable[object]) -> Iterator[Conflict]:

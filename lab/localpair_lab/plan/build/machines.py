@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from localpair_lab.model.interface_names import named_interfaces
 from localpair_lab.model.machines import Device, Forwarder, Helper, Machine
@@ -21,8 +21,18 @@ from localpair_lab.plan.build.ports import Ports
 from localpair_lab.plan.build.routing import plan_routes, plan_routing_rule, plan_sysctls
 from localpair_lab.plan.build.site import Site
 from localpair_lab.plan.build.tunnel_hubs import plan_hubs
-from localpair_lab.plan.topology import NeededPackage, Node, NodeInterface, NodeRoute, Program, Role
+from localpair_lab.plan.topology import (
+    CaughtConnections,
+    NeededPackage,
+    Node,
+    NodeInterface,
+    NodeRoute,
+    Program,
+    Role,
+)
 
+PORTAL_PORT = 8080
+PORTAL = Program("portal", ("@decoy", "portal", "--ports", f"{PORTAL_PORT}-{PORTAL_PORT}"))
 LEARNED_METRIC = 1024  # the kernel's, of routes that it has from advertisements
 
 
@@ -59,13 +69,28 @@ def _forwarder(site: Site, name: str, machine: Forwarder, role: Role) -> Node:
         for planned, (_, entry) in zip(node.interfaces, named_interfaces(machine), strict=True)
         if entry.network is not None
     }
+    caught = tuple(plan_portals(machine, node.interfaces, sides))
     return dataclasses.replace(
         node,
+        caught=caught,
+        programs=(*node.programs, *((PORTAL,) if caught else ())),
         sysctls=plan_sysctls(machine, node.interfaces, forwards=machine.forwards),
         chains=plan_router_chains(machine, sides),
         source_nat=plan_nat(machine, sides),
         port_forwards=plan_forwards(machine, sides),
     )
+
+
+def plan_portals(
+    machine: Forwarder, interfaces: tuple[NodeInterface, ...], sides: Mapping[str, RouterSide]
+) -> Iterator[CaughtConnections]:
+    """What a captive portal takes for itself."""
+    own = [text.partition("/")[0] for one in interfaces for text in one.addresses if ":" not in text]
+    for portal in machine.portal:
+        name = sides[portal.on].interface
+        at = next(one for one in interfaces if one.name == name)
+        address = next(text.partition("/")[0] for text in at.addresses if ":" not in text)
+        yield CaughtConnections(name, address, PORTAL_PORT, tuple(own))
 
 
 def _machine(site: Site, name: str, machine: Machine, role: Role) -> Node:
