@@ -127,7 +127,10 @@ def opens(
         return _failed(there, address)
     by = there.by if echoed else ""
     back = _answer(plan, there, lambda node: "established" if node in there.visited else "invalid", met, by)
-    return _both(there, back, dialer, address)
+    found = _both(there, back, dialer, address)
+    if protocol == "udp" or found.answer is Delivery.NO:
+        return found
+    return _going_on(plan, found, (there, back), bound=scope, direct=direct, met=met)
 
 
 def meets(
@@ -164,7 +167,34 @@ def meets(
 
     first_back = walk(plan, second, there.arrived.reply(), lambda _: "new", bound=bound[1], acquainted=met)
     timed = _is_refused(before) and _is_refused(first_back)
-    return replace(_both(there, _answer(plan, there, coming, met, bound[1]), first, address), timed=timed)
+    back = _answer(plan, there, coming, met, bound[1])
+    found = replace(_both(there, back, first, address), timed=timed)
+    if found.answer is not Delivery.NO:
+        found = _going_on(plan, found, (there, back), bound=scope, met=met)
+    if found.answer is not Delivery.NO:
+        found = _going_on(plan, found, (back, there), bound=bound[1], met=met)
+    return found
+
+
+def _going_on(
+    plan: Plan, found: Opening, ways: tuple[Walk, Walk], *, bound: str, direct: bool = False, met: Met
+) -> Opening:
+    """``found``, unless what follows the first segments never arrives: where the two ways differ, a router that saw
+    segments of one side only takes the next one for invalid.
+    """
+    there, back = ways
+    one_sided = set(there.visited) - set(back.visited)
+    if not one_sided or there.translations or there.arrived is None:
+        return found
+
+    def state_at(node: str) -> State:
+        return "invalid" if node in one_sided else "established"
+
+    segment = replace(there.arrived, syn=False)
+    further = walk(plan, there.visited[0], segment, state_at, bound=bound, direct=direct, acquainted=met)
+    if further.answer is not Delivery.NO and further.at == there.at:
+        return found
+    return replace(found, answer=Delivery.NO, reason=f"later-{further.reason or 'astray'}", at=further.at)
 
 
 def _sets_out(
