@@ -1,4 +1,4 @@
-"""Steps about what a network's machines do for each other: hand out addresses and hold them, advertise prefixes.
+"""Steps about what a network's machines do for each other: hand out addresses, advertise prefixes, take over.
 
 Each is carried out by a program of the fabric's own that speaks the real protocol in the machine's network.
 """
@@ -87,3 +87,18 @@ class AdvertisePrefixes:
         old = f", deprecated {' '.join(self.deprecated)}" if self.deprecated else ""
         said = f"# in {self.place}, a program advertises {' '.join(self.prefixes) or 'no prefix'}{old} on {self.link}"
         return "\n".join([said, *(f"# {place} makes {address} of it" for place, address in self.hosts)])
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceAddress:
+    """A gratuitous ARP: everybody on the link's network learns that ``address`` is at ``mac`` now."""
+
+    place: str
+    link: str
+    address: str
+    mac: str
+
+    @property
+    def text(self) -> str:
+        place, link = shlex.quote(self.place), shlex.quote(self.link)
+        return f"# in {place}, {link} tells its neighbours that {self.address} is at {self.mac}"

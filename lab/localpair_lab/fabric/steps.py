@@ -14,7 +14,13 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from localpair_lab.fabric.services import AdvertisePrefixes, LeaseClient, LeaseServer, UpdateLease
+from localpair_lab.fabric.services import (
+    AdvertisePrefixes,
+    AnnounceAddress,
+    LeaseClient,
+    LeaseServer,
+    UpdateLease,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -467,6 +473,7 @@ Step: TypeAlias = (
     | LeaseClient
     | UpdateLease
     | AdvertisePrefixes
+    | AnnounceAddress
 )
 
 _KINDS: Final[dict[str, type[Step]]] = {
@@ -475,7 +482,7 @@ _KINDS: Final[dict[str, type[Step]]] = {
         Namespace, Bridge, SetQuerier, Veth, Tunnel, TakeLink, Wire, ImpairWire, AttachPort, PortPolicy, SetLinkState,
         LinkOptions,
         DeleteLink, Address, DeleteAddress, FlushAddresses, AddRoute, AddPolicyRule, Sysctl, Ruleset, Burst,
-        LeaseServer, LeaseClient, UpdateLease, AdvertisePrefixes,
+        LeaseServer, LeaseClient, UpdateLease, AdvertisePrefixes, AnnounceAddress,
     )
 }  # fmt: skip
 

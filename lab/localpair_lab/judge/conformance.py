@@ -20,7 +20,15 @@ from localpair_lab.oracle.judge import holds_addresses
 from localpair_lab.oracle.special import is_special, is_within, widened
 from localpair_lab.oracle.states import states
 from localpair_lab.plan.actions import Action
-from localpair_lab.plan.changes import ChangeLease, CreateInterface, Readdress, Roam, SetLink, SetPrefixes
+from localpair_lab.plan.changes import (
+    ChangeLease,
+    CreateInterface,
+    MoveAddress,
+    Readdress,
+    Roam,
+    SetLink,
+    SetPrefixes,
+)
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Node, NodeInterface
 from localpair_lab.timeline import ActionRecord, Record
@@ -234,7 +242,9 @@ def _changes(plan: Plan, node: str) -> int:
     own: int = sum(
         getattr(one, "node", getattr(one, "port", "")).partition("/")[0] == node for one in changes
     )
-    return own + sum(one.segment in hosts for one in prefixes)
+    moves = [event.change for event in plan.events if isinstance(event.change, MoveAddress)]
+    taken = sum(port.partition("/")[0] == node for one in moves for port in (one.port, one.holder))
+    return own + taken + sum(one.segment in hosts for one in prefixes)
 
 
 def _first_bursts(action: Action, told: ActionRecord) -> int:

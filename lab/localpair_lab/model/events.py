@@ -68,6 +68,16 @@ class LeaseChange(_ScenarioEvent):
     gateway: Many[Address] = ()
 
 
+class TakeOver(_ScenarioEvent):
+    """The interface takes an address from whoever has it on its network, and says so there, as the spare of two routers
+    does (VRRP).
+    """
+
+    do: Literal["take-over"]
+    interface: Port
+    ip: Address
+
+
 class Plug(_ScenarioEvent):
     """The interface vanishes (``unplug``) or appears (``plug-in``) with a new kernel index, as a USB
     adapter.
@@ -142,6 +152,7 @@ ScenarioEvent: TypeAlias = Annotated[
     | Switch
     | Renumber
     | LeaseChange
+    | TakeOver
     | Plug
     | Move
     | Process

@@ -11,6 +11,7 @@ from localpair_lab.plan.changes import (
     ChangeLease,
     CreateInterface,
     DeleteInterface,
+    MoveAddress,
     Readdress,
     Roam,
     SetChains,
@@ -41,6 +42,8 @@ def after(plan: Plan, change: Change) -> Plan:
     match change:
         case SetSegment():
             return _set_segment(plan, change)
+        case MoveAddress():
+            return _move_address(plan, change)
         case SetPrefixes():
             return _set_prefixes(plan, change)
         case SetChains():
@@ -97,6 +100,14 @@ def _routes(node: Node, interface: str, routes: tuple[NodeRoute, ...]) -> tuple[
 def _with_node(plan: Plan, node: Node) -> Plan:
     nodes = tuple(node if entry.name == node.name else entry for entry in plan.nodes)
     return dataclasses.replace(plan, nodes=nodes)
+
+
+def _move_address(plan: Plan, change: MoveAddress) -> Plan:
+    before, after = plan.interface(change.holder), plan.interface(change.port)
+    left = tuple(address for address in before.addresses if address != change.address)
+    plan = _with_interface(plan, change.holder, dataclasses.replace(before, addresses=left))
+    taken = dataclasses.replace(after, addresses=(*after.addresses, change.address))
+    return _with_interface(plan, change.port, taken)
 
 
 def _set_prefixes(plan: Plan, change: SetPrefixes) -> Plan:

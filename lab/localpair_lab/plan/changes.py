@@ -58,6 +58,18 @@ class ChangeLease:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveAddress:
+    """``address`` goes from the port ``holder`` and comes to ``port``, which announces it (gratuitous ARP). Both are on
+    one segment.
+    """
+
+    port: str
+    holder: str
+    address: str
+    do: Literal["move-address"] = "move-address"
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteInterface:
     """The interface vanishes from the node, as a USB adapter that is pulled."""
 
@@ -154,6 +166,7 @@ Change: TypeAlias = (
     SetLink
     | Readdress
     | ChangeLease
+    | MoveAddress
     | DeleteInterface
     | CreateInterface
     | Roam

@@ -325,6 +325,16 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
             "events: [{at: 1s, do: lease, interface: bob, ip: 192.168.1.77}]\npair: {",
             "bob has no lease; give it `dhcp: true`",
         ),
+        (
+            "pair: {",
+            "events: [{at: 1s, do: take-over, interface: bob, ip: 192.168.1.99}]\npair: {",
+            "nobody on lan has 192.168.1.99, so nobody can lose it",
+        ),
+        (
+            "pair: {",
+            "events: [{at: 1s, do: take-over, interface: bob, ip: 192.168.1.10}]\npair: {",
+            "192.168.1.10 is its holder's own address; write one of its own before it",
+        ),
         ("lan: 192.168.1.20", "lan: {ip: [], ipv6: autoconf}", "nobody advertises prefixes on lan"),
         (
             "lan: 192.168.1.0/24",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from localpair_lab import plan as p
-from localpair_lab.fabric import steps
+from localpair_lab.fabric import services, steps
 from localpair_lab.fabric.compiler import leases, nftables, prefixes
 from localpair_lab.fabric.compiler.names import Names, names, stub_port
 from localpair_lab.fabric.compiler.selection import is_kept, needs_single_packets
@@ -218,6 +218,8 @@ class Compiler:
                 mine = [r for r in change.routes if not leases.is_leased(change.interface, r.destination)]
                 yield from self._routes(change.node, mine)
                 yield from leases.client(change.node, change.interface, change.routes)
+            case p.MoveAddress():
+                yield from self._move_address(change)
             case p.ChangeLease():
                 yield leases.change(self.plan, change)
             case p.Roam():
@@ -237,6 +239,14 @@ class Compiler:
         for address in addresses:
             yield steps.Address(node, name, address)
         yield from self._routes(node, routes)
+
+    def _move_address(self, change: p.MoveAddress) -> Iterator[Step]:
+        before, _, old_link = change.holder.partition("/")
+        after, _, link = change.port.partition("/")
+        yield steps.DeleteAddress(before, old_link, change.address)
+        yield steps.Address(after, link, change.address)
+        bare, mac = change.address.partition("/")[0], self.plan.interface(change.port).mac
+        yield services.AnnounceAddress(after, link, bare, mac)
 
     def _roam(self, change: p.Roam) -> Iterator[Step]:
         outer, link = self.names.outer(change.port), self.names.port(change.port)

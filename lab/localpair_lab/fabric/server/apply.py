@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from localpair_lab.fabric import steps
 from localpair_lab.fabric.server.advertising import Advertising
 from localpair_lab.fabric.server.leasing import Leasing
-from localpair_lab.fabric.services import AdvertisePrefixes, LeaseClient, LeaseServer, UpdateLease
+from localpair_lab.fabric.services import (
+    AdvertisePrefixes,
+    AnnounceAddress,
+    LeaseClient,
+    LeaseServer,
+    UpdateLease,
+)
 from localpair_lab.fabric.system import addresses, channel, children, links, tools
 from localpair_lab.fabric.traffic import impairment, rest, tunnel
 
@@ -37,6 +43,7 @@ _NETWORK_STEPS: Final[dict[type[steps.Step], Callable[[Places, Any], None]]] = {
     steps.DeleteLink: links.delete_link,
     steps.Address: addresses.add_address,
     steps.DeleteAddress: addresses.delete_address,
+    AnnounceAddress: addresses.announce_address,
     steps.FlushAddresses: addresses.flush_addresses,
     steps.AddRoute: addresses.add_route,
     steps.AddPolicyRule: addresses.add_rule,

@@ -12,6 +12,7 @@ from localpair_lab.fabric.system.netlink import attribute, attributes, numeric
 
 if TYPE_CHECKING:
     from localpair_lab.fabric import steps
+    from localpair_lab.fabric.services import AnnounceAddress
     from localpair_lab.fabric.system.netlink import Channel
     from localpair_lab.fabric.system.places import Places
 
@@ -27,6 +28,9 @@ _ON_LINK: Final = 4
 _STATIC: Final = 4
 _FRA_DESTINATION, _FRA_SOURCE, _FRA_PRIORITY, _FRA_MARK, _FRA_SUPPRESS, _FRA_TABLE = 1, 2, 6, 10, 14, 15
 _TO_TABLE: Final = 1
+_ARP, _IPV4 = 0x0806, 0x0800
+_ARP_QUESTION, _ARP_ANSWER = 1, 2
+_ALL_STATIONS: Final = b"\xff" * 6
 _INVERT: Final = 2
 
 
@@ -90,6 +94,15 @@ def tentative(places: Places, place: str) -> set[str]:
             found = dict(attributes(body[_ADDRESS.size :]))
             waiting.add(socket.inet_ntop(socket.AF_INET6, found[_IFA_ADDRESS]))
     return waiting
+
+
+def announce_address(places: Places, step: AnnounceAddress) -> None:
+    """Say twice, as a question and as an answer, whose the address is: some hosts mind only one of the two."""
+    own, mac = socket.inet_aton(step.address), netlink.hardware(step.mac)
+    with places.inside(step.place), socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as link:
+        for kind, target in ((_ARP_QUESTION, bytes(6)), (_ARP_ANSWER, mac)):
+            body = struct.pack("!HHBBH6s4s6s4s", 1, _IPV4, 6, 4, kind, mac, own, target, own)
+            link.sendto(body, (step.link, _ARP, 0, 0, _ALL_STATIONS))
 
 
 def assigned(places: Places, place: str) -> set[str]:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from localpair_lab.loading.checks.conflicts import Conflict, check_port, check_ports, known
 from localpair_lab.loading.checks.leases import check_lease_event, check_server
 from localpair_lab.loading.checks.machines import check_machines
+from localpair_lab.loading.checks.moves import check_take_over
 from localpair_lab.loading.checks.prefixes import check_advertised, check_prefix_event
 from localpair_lab.loading.checks.programs import check_expected_files, check_program, events_of
 from localpair_lab.loading.problems import Where
@@ -165,6 +166,7 @@ def _check_events(scenario: Scenario) -> Iterator[Conflict]:
             yield from check_port(scenario, (*where, "interface"), event.interface)
         yield from check_lease_event(scenario, where, event)
         yield from check_prefix_event(scenario, where, event)
+        yield from check_take_over(scenario, where, event)
         if isinstance(event, Renumber | Move | LeaseChange):
             yield from _check_new_addresses(scenario, (*where, "ip"), event)
         if hasattr(event, "device"):

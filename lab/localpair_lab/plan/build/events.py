@@ -20,6 +20,7 @@ from localpair_lab.model.events import (
     Renumber,
     ScenarioEvent,
     Switch,
+    TakeOver,
 )
 from localpair_lab.model.moments import Moment
 from localpair_lab.model.scenario import Scenario
@@ -34,6 +35,7 @@ from localpair_lab.plan.changes import (
     CreateInterface,
     DeleteInterface,
     Event,
+    MoveAddress,
     Readdress,
     Roam,
     SetChains,
@@ -110,6 +112,7 @@ def _text(event: ScenarioEvent) -> str:
     subject = subject or getattr(event, "network", "")
     target = f" to {event.to}" if isinstance(event, Move) else ""
     hosts = f" to {', '.join(event.ip)}" if isinstance(event, Renumber | LeaseChange) and event.ip else ""
+    hosts += f": {event.ip}" if isinstance(event, TakeOver) else ""
     hosts += f": {', '.join(event.prefixes)}" if isinstance(event, Advertise) else ""
     offset = f" to {event.offset / 3600:+g} h" if isinstance(event, Clock) else ""
     return f"{event.do} {subject}{target}{hosts}{offset}"
@@ -134,7 +137,7 @@ def _change(stage: EventContext, event: ScenarioEvent) -> Change:
 
 
 def _change_interface(
-    stage: EventContext, event: Cable | Switch | Renumber | LeaseChange | Plug | Move, port: str
+    stage: EventContext, event: Cable | Switch | Renumber | LeaseChange | TakeOver | Plug | Move, port: str
 ) -> Change:
     match event:
         case Cable():
@@ -147,6 +150,8 @@ def _change_interface(
             return Readdress(port, addresses, _routes(stage, port, addresses, event.gateway))
         case LeaseChange():
             return _lease(stage, event, port)
+        case TakeOver():
+            return _take_over(stage, event, port)
         case Plug():
             return _plug(stage, event, port)
         case Move():
@@ -159,6 +164,24 @@ def _lease(stage: EventContext, event: LeaseChange, port: str) -> ChangeLease:
     addresses = (*_addresses(stage, event.ip, stage.ports.networks[port], port), *kept)
     routes = _routes(stage, port, addresses, event.gateway)
     return ChangeLease(port, addresses, routes, granted=event.do == "lease")
+
+
+def _take_over(stage: EventContext, event: TakeOver, port: str) -> MoveAddress:
+    """From whoever took it last, else from whoever has it at first."""
+    network = stage.ports.networks[port]
+    (address,) = _addresses(stage, (event.ip,), network, port)
+    members = [other for other, on in stage.ports.networks.items() if on == network]
+    holder = next(other for other in members if address in stage.interface(other).addresses)
+    for earlier in stage.scenario.events:
+        if earlier is event:
+            break
+        if (
+            isinstance(earlier, TakeOver)
+            and earlier.ip == event.ip
+            and stage.ports.one(earlier.interface) in members
+        ):
+            holder = stage.ports.one(earlier.interface)
+    return MoveAddress(port, holder, address)
 
 
 def _plug(stage: EventContext, plug: Plug, port: str) -> Change:
