@@ -1,16 +1,25 @@
-"""What localpair says of why: its causes and notes against those that a scenario names."""
+"""What localpair says of why: its causes and notes against those that a scenario names, of one side and of both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
 
 from localpair_lab.judge.verdict import Failure
 from localpair_lab.loading.problems import Where
-from localpair_lab.model.expectations import Expect
-from localpair_lab.timeline import ActionRecord
+from localpair_lab.model.expectations import Expect, MergedWanted
+from localpair_lab.plan.model import Plan
+from localpair_lab.timeline import ActionRecord, Record
 
 ANY = "any"
+_MERGE: Final = ("-P", "-m", "localpair", "diagnose", "--json", "--merge")
+_MERGE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +37,13 @@ class Told:
 
 def explanations(action: ActionRecord) -> tuple[Told, ...]:
     """Every explanation that the action's run ended with."""
-    return tuple(
-        Told(tuple(one["causes"]), one["confidence"], one["text"], tuple(one["evidence"]))
-        for event in action.events("verdict")
-        for one in event.fields.get("causes", ())
-    )
+    return tuple(_told(event.fields for event in action.events("verdict")))
+
+
+def _told(verdicts: Iterable[dict[str, Any]]) -> Iterator[Told]:
+    for fields in verdicts:
+        for one in fields.get("causes", ()):
+            yield Told(tuple(one["causes"]), one["confidence"], one["text"], tuple(one["evidence"]))
 
 
 def notes(action: ActionRecord) -> tuple[str, ...]:
@@ -42,20 +53,65 @@ def notes(action: ActionRecord) -> tuple[str, ...]:
 
 def check_causes(expect: Expect, action: ActionRecord, where: Where) -> Iterator[Failure]:
     """The failures of `cause`, `not_cause`, `confidence`, `note` and `not_note`."""
-    told = explanations(action)
+    yield from _check_told(expect, explanations(action), action.id, where)
+    yield from _check_notes(expect, action, where)
+
+
+def _check_told(
+    expect: Expect | MergedWanted, told: tuple[Told, ...], who: str, where: Where
+) -> Iterator[Failure]:
     came = "; ".join(map(str, told)) or "it names no cause"
-    evidence = tuple(f"{action.id}: {piece}" for one in told for piece in one.evidence)
+    evidence = tuple(f"{who}: {piece}" for one in told for piece in one.evidence)
     named = {cause for one in told for cause in one.causes}
     if expect.cause and not (told and all(set(one.causes) & set(expect.cause) for one in told)):
-        wanted = f"{action.id} should name {' or '.join(expect.cause)}, and nothing that lies elsewhere"
+        wanted = f"{who} should name {' or '.join(expect.cause)}, and nothing that lies elsewhere"
         yield Failure((*where, "cause"), wanted, came, evidence)
     for unwanted in expect.not_cause:
         if named if unwanted == ANY else unwanted in named:
-            yield Failure((*where, "not_cause"), f"{action.id} should not name {unwanted}", came, evidence)
+            yield Failure((*where, "not_cause"), f"{who} should not name {unwanted}", came, evidence)
     if expect.confidence and not (told and told[0].confidence == expect.confidence):
-        wanted = f"{action.id} should be {expect.confidence} of the cause that it names first"
+        wanted = f"{who} should be {expect.confidence} of the cause that it names first"
         yield Failure((*where, "confidence"), wanted, came, evidence)
-    yield from _check_notes(expect, action, where)
+
+
+# --- Both sides' reports ---
+
+
+def check_merged(
+    plan: Plan, record: Record, wanted: MergedWanted, action: ActionRecord, where: Where
+) -> Iterator[Failure]:
+    """The failures of ``merged``: what the reports of the action and of its partner come to together."""
+    partner = partner_of(plan, record, action)
+    mine, theirs = report(action), report(partner) if partner is not None else None
+    if mine is None or theirs is None:
+        yield Failure(where, f"{action.id} and its partner should both leave a report", "one is missing")
+        return
+    yield from _check_told(wanted, merged(mine, theirs), f"the merged report of {action.id}", where)
+
+
+def partner_of(plan: Plan, record: Record, action: ActionRecord) -> ActionRecord | None:
+    """The host whose offer the action reads, else the first action that reads its offer."""
+    read = [one.offer_from for one in plan.actions if one.id == action.id and one.offer_from]
+    readers = [one.id for one in plan.actions if one.offer_from == action.id]
+    return next((record.actions[name] for name in (*read, *readers) if name in record.actions), None)
+
+
+def report(action: ActionRecord) -> dict[str, Any] | None:
+    """The facts that the action's run ended with; None where it told none."""
+    found = [event.fields.get("facts") for event in action.events("verdict")]
+    return next((one for one in reversed(found) if isinstance(one, dict)), None)
+
+
+def merged(*reports: dict[str, Any]) -> tuple[Told, ...]:
+    """What ``localpair diagnose --merge`` says of two reports."""
+    with TemporaryDirectory() as folder:
+        files = [Path(folder, f"{number}.json") for number, _ in enumerate(reports)]
+        for file, one in zip(files, reports, strict=True):
+            file.write_text(json.dumps({"facts": one}), encoding="utf-8")
+        command = [sys.executable, *_MERGE, *map(str, files)]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=_MERGE_S, check=False)
+    events = [json.loads(line) for line in ran.stdout.splitlines()]
+    return tuple(_told(event for event in events if event.get("event") == "verdict"))
 
 
 def _check_notes(expect: Expect, action: ActionRecord, where: Where) -> Iterator[Failure]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localpair_lab.judge.causes import check_causes
+from localpair_lab.judge.causes import check_causes, check_merged
 from localpair_lab.judge.invariants import check_invariants
 from localpair_lab.judge.programs import check_files, check_heard, check_lines, evidence, said_at
 from localpair_lab.judge.verdict import Failure
@@ -75,6 +75,8 @@ def _check_action(
     yield from _peers(plan, expect, action, where)
     yield from _verdicts(expect, action, where)
     yield from check_causes(expect, action, where)
+    if expect.merged is not None:
+        yield from check_merged(plan, record, expect.merged, action, (*where, "merged"))
     for number, observed in enumerate(expect.event):
         yield from _observed(observed, action, (*where, "event", number))
     yield from check_lines(expect, action, where)

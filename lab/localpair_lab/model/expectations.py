@@ -59,6 +59,14 @@ class PacketsHeard(Packets):
     times: Times = Times(least=1)
 
 
+class MergedWanted(Model):
+    """What ``localpair diagnose --merge`` names of the action's report and its partner's, its own first."""
+
+    cause: Many[CauseName] = ()
+    not_cause: Many[CauseName | AnyName] = ()
+    confidence: Literal["", "certain"] = ""
+
+
 class Expect(Model):
     """What must come of one or several actions. Everything written must hold of each of them, or, with
     ``exactly``, of so many of them and of no other.
@@ -84,6 +92,7 @@ class Expect(Model):
     cause: Many[CauseName] = ()
     not_cause: Many[CauseName | AnyName] = ()
     confidence: Literal["", "certain"] = ""
+    merged: MergedWanted | None = None
     note: Many[NoteName] = ()
     not_note: Many[NoteName | AnyName] = ()
     event: Many[Observed] = ()

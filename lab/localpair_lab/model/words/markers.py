@@ -17,6 +17,7 @@ MARKERS = {
     "hostile": "somebody on the network means harm",
     "noise": "other traffic, other devices, squatters",
     "slow": "takes more than ten seconds",
+    "faults": "one thing is broken, and its cause is named",
     "found": "shrunk from a generated topology",
 }
 """Every marker a scenario may carry, with its meaning; pytest knows them by the same names."""
