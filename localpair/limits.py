@@ -27,6 +27,7 @@ OFFER_LIFETIME_S: Final = (
 OFFER_LIFETIME_MAX_S: Final = 300.0
 OFFER_CANDIDATES: Final = 6  # with the fields around them they fit a QR code of 49x49 modules
 OFFER_LABEL_BYTES: Final = 12  # UTF-8; a hint for the person, never an identity
+TEXT_BYTES: Final = 64 * 1024  # of a text that is shown on the other screen; more is a file
 OFFER_TEXT_CHARS: Final = 600  # longer input is no offer; nothing is parsed
 OFFER_RENEWAL_S: Final = 10.0  # between replacements: nobody must outrun the person who scans
 QR_IMAGE_BYTES: Final = 64 * 1024 * 1024  # of a picture's file; a photo of that many pixels has half as many

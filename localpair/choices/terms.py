@@ -65,6 +65,8 @@ class Terms:
 
     def excess(self, files: int, size: int) -> str:
         """Why so much may not come; empty where it may."""
+        if files > self.files == 1:
+            return "it brings more than one file"
         if files > self.files:
             return f"it brings more than {self.files} files and folders"
         if size > self.size:

@@ -26,6 +26,11 @@ class Command:
         return True
 
     @property
+    def writes_payload(self) -> bool:
+        """Whether what is received goes to standard output, which has no place for anything else then."""
+        return False
+
+    @property
     def lists_devices(self) -> bool:
         """Whether the devices that are near are its result, and no talk."""
         return False

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from localpair.cli.options.piped import STANDARD
 from localpair.cli.terminal.text import printable
 from localpair.errors import LocalError, UsageError
 
@@ -29,6 +30,9 @@ def sendable(paths: Iterable[Path], talk: Talk) -> tuple[Path, ...]:
     """
     found: dict[Path, Path] = {}
     for path in paths:
+        if path == STANDARD:
+            found.setdefault(path, path)
+            continue
         _check_readable(path)
         real = path.parent.resolve() / path.name if path.is_symlink() else path.resolve()
         if real in found:

@@ -43,8 +43,9 @@ def execute(command: Command, api: Api | None = None, missing: frozenset[str] = 
     ``missing`` names the streams that were closed from the start.
     """
     _escape_what_cannot_be_shown()
-    needed = command.json or command.needs_output
-    output = Output(sys.stdout, sys.stderr, json=command.json, listing=command.lists_devices, needed=needed)
+    needed = command.json or command.needs_output or command.writes_payload
+    shown = sys.stderr if command.writes_payload else sys.stdout
+    output = Output(shown, sys.stderr, json=command.json, listing=command.lists_devices, needed=needed)
     if "stdout" in missing:
         output.close()
         if output.lost is not None:

@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from localpair.choices.selection import EVERYTHING
+from localpair.cli import texts
 from localpair.cli.output import results
 from localpair.cli.output.failures import explain
 from localpair.cli.receiving import receive_unless_declined
@@ -46,6 +47,7 @@ async def pair_and_carry(
     send: Sequence[Path] = (),
     selection: Selection = EVERYTHING,
     receive: Inbound | None = None,
+    text: str | None = None,
     on_offer: Callable[[OfferIssued], None] | None = None,
     on_answer: Callable[[AnswerIssued], None] | None = None,
     on_report: Callable[[str], None] | None = None,
@@ -60,7 +62,7 @@ async def pair_and_carry(
             await asyncio.wait({watching}, timeout=_LAST_EVENTS_S)
             raise
         await watch.until_paired(session)
-        await carry(session, output, send=send, selection=selection, receive=receive)
+        await carry(session, output, send=send, selection=selection, receive=receive, text=text)
         watching.cancel()
 
 
@@ -126,6 +128,7 @@ async def carry(
     send: Sequence[Path] = (),
     selection: Selection = EVERYTHING,
     receive: Inbound | None = None,
+    text: str | None = None,
 ) -> None:
     """Send and receive, both at once, and close the session; its end is shown in any case.
 
@@ -137,9 +140,10 @@ async def carry(
     session.start()  # even with nothing to carry: the other side is to hear a goodbye
     failure: results.RunFailure | None = None
     try:
-        await _exchange(session, send if session.peer_takes else (), selection, receive)
+        taken = session.peer_takes
+        await _exchange(session, send if taken else (), selection, receive, text if taken else None)
         await session.close()
-        _check_taken(session, send, receive)
+        _check_taken(session, receive, gives=bool(send) or text is not None)
     except BaseException as error:
         failure = _INTERRUPTED if isinstance(error, asyncio.CancelledError) else explain(error)
         await _close_soon(session)
@@ -158,13 +162,13 @@ async def _close_soon(session: Session) -> None:
 
 
 async def _exchange(
-    session: Session, send: Sequence[Path], selection: Selection, receive: Inbound | None
+    session: Session, send: Sequence[Path], selection: Selection, receive: Inbound | None, text: str | None
 ) -> None:
     declined: list[RefusedError] = []
     try:
         async with asyncio.TaskGroup() as tasks:
-            if send:
-                tasks.create_task(session.send_files(send, selection))
+            if send or text is not None:
+                tasks.create_task(_give(session, send, selection, text))
             if receive is not None:
                 tasks.create_task(receive_unless_declined(session, receive, declined))
     except* (UnreachableError, RemoteError, ConnectionError) as group:
@@ -175,8 +179,16 @@ async def _exchange(
         raise declined[0]
 
 
-def _check_taken(session: Session, send: Sequence[Path], receive: Inbound | None) -> None:
-    if send and not session.peer_takes:
+async def _give(session: Session, send: Sequence[Path], selection: Selection, text: str | None) -> None:
+    """The text first: it may say what the files are."""
+    if text is not None:
+        await texts.send(session, text)
+    if send:
+        await session.send_files(send, selection)
+
+
+def _check_taken(session: Session, receive: Inbound | None, *, gives: bool) -> None:
+    if gives and not session.peer_takes:
         raise TransferError(
             "nothing was sent: the other device was started without --receive",
             hint="The two are paired. Run `localpair listen` there and `localpair send` here.",

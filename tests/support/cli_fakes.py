@@ -102,6 +102,9 @@ class Session:
         self.started = self.closed = 0
         self.peer_gives, self.peer_takes = False, True
         self.offers = True
+        self.incoming_messages: list[bytes] = []
+        self.outgoing_messages: list[bytes] = []
+        self.stores: dict[str, bytes] = {}  # what comes, by its path
         self.on_event: Callable[[events.Event], None] = lambda _: None
 
     def start(self) -> None:
@@ -109,6 +112,7 @@ class Session:
 
     async def send_files(self, paths: Sequence[Path], selection: Selection = EVERYTHING) -> None:
         self.sent, self.selection = list(paths), selection
+        self.sent_bytes = {path.name: path.read_bytes() for path in paths if path.is_file()}
         await self._carry()
 
     async def receive_files(
@@ -126,11 +130,24 @@ class Session:
         for conflict in self.conflicts:
             async with turn:
                 self.resolved.append(await resolve(conflict))
+        for name, data in self.stores.items():
+            (directory / name).write_bytes(data)
         await self._carry()
         return events.Receipt()
 
     async def files_offered(self) -> bool:
+        while len(self.outgoing_messages) < len(self.incoming_messages):  # noqa: ASYNC110 - each text has an answer
+            await asyncio.sleep(0.01)
         return self.offers
+
+    async def send_message(self, data: bytes) -> None:
+        self.outgoing_messages.append(data)
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        for message in self.incoming_messages:
+            yield message
+        if not self.incoming_messages:
+            await asyncio.Event().wait()
 
     async def decline_files(self, reason: str) -> bool:
         self.declined.append(reason)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from localpair.cli import files
+from localpair.cli import files, pipes
+from localpair.cli.options.piped import STANDARD
 from localpair.cli.output import results
 from localpair.cli.receiving import Inbound, inbound
 from localpair.cli.sessions import pair_and_carry
@@ -43,14 +44,15 @@ async def run(command: Host, context: Context) -> None:
 
     def show(offer: OfferIssued) -> None:
         offers.show(offer)
-        answers.listen()
+        if STANDARD not in send:
+            answers.listen()
 
-    async with opening as hosting:
+    async with pipes.spooled(send, options.piped) as paths, opening as hosting:
         answers.open(hosting)
         await pair_and_carry(
             hosting,
             context.output,
-            send=send,
+            send=paths,
             selection=options.selection,
             receive=receive,
             on_offer=show,
@@ -67,7 +69,7 @@ def prepare(
     send = files.sendable(options.send, context.output.talk)
     receive = None
     if options.receive is not None:
-        receive = inbound(options.receive, options.terms, context, prompts)
+        receive = inbound(options.receive, options.terms, context, prompts, to_clipboard=options.to_clipboard)
     if options.send:
         prompts.require_person(gives=True)
     return send, receive

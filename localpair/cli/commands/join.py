@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localpair.cli import offers
+from localpair.cli import offers, pipes
 from localpair.cli.commands.host import prepare, settings
 from localpair.cli.sessions import pair_and_carry
 from localpair.cli.terminal.prompts import Prompts
@@ -28,16 +28,14 @@ async def run(command: Join, context: Context) -> None:
     offer = source if options.flow == "post" else _considered(await source, command, context)
     codes = Codes(options.qr, context.output)
     show = ShownAnswer(codes, context.output)
-    async with context.api.join(
-        offer,
-        settings(options, context),
-        store=context.api.TrustStore(),
-        approve=prompts.approve,
-    ) as joining:
+    opening = context.api.join(
+        offer, settings(options, context), store=context.api.TrustStore(), approve=prompts.approve
+    )
+    async with pipes.spooled(send, options.piped) as paths, opening as joining:
         await pair_and_carry(
             joining,
             context.output,
-            send=send,
+            send=paths,
             selection=options.selection,
             receive=receive,
             on_answer=show.show,

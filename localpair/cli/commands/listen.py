@@ -26,7 +26,7 @@ async def run(command: Listen, context: Context) -> None:
     UnreachableError where one device was waited for and none came.
     """
     prompts = Prompts(context.keyboard, context.output, assume_yes=command.yes)
-    receive = inbound(command.receive, command.terms, context, prompts)
+    receive = inbound(command.receive, command.terms, context, prompts, to_clipboard=command.to_clipboard)
     settings = context.api.Settings(port=command.port, takes=True)
     async with (
         context.api.listen(settings, store=context.api.TrustStore()) as listening,

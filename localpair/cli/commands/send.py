@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from localpair.cli import files
+from localpair.cli import files, pipes
 from localpair.cli.output import results
 from localpair.cli.sessions import pair_and_carry
+from localpair.limits import TEXT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,12 +24,23 @@ async def run(command: Send, context: Context) -> None:
     paths = files.sendable(command.paths, context.output.talk)
     store = context.api.TrustStore()
     record = store.get(command.device)
-    if command.dry_run:
-        await _preview(context.api.preview_files(paths, command.selection), context.output)
-        return
-    settings = context.api.Settings(timeout=command.timeout, port=command.port, gives=True)
-    async with context.api.reach(record.device_id, settings, store=store) as reaching:
-        await pair_and_carry(reaching, context.output, send=paths, selection=command.selection)
+    text = await _text(command)
+    async with pipes.spooled(paths, command.piped) as found:
+        if command.dry_run:
+            await _preview(context.api.preview_files(found, command.selection), context.output)
+            return
+        settings = context.api.Settings(timeout=command.timeout, port=command.port, gives=True)
+        async with context.api.reach(record.device_id, settings, store=store) as reaching:
+            await pair_and_carry(reaching, context.output, send=found, selection=command.selection, text=text)
+
+
+async def _text(command: Send) -> str | None:
+    """What is to be shown on the other screen. Raises UsageError for what is no text, or too long for one."""
+    if command.text == "-":
+        return await pipes.read_text(TEXT_BYTES)
+    if command.text is not None:
+        pipes.as_text(command.text.encode("utf-8", "surrogateescape"), TEXT_BYTES)
+    return command.text
 
 
 async def _preview(entries: Iterable[PlannedEntry], output: Output) -> None:

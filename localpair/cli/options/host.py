@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.cli.command import Command
 from localpair.cli.options import pairing
+from localpair.cli.options.piped import STANDARD
 from localpair.limits import OFFER_LIFETIME_S
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ class Host(Command):
     def needs_output(self) -> bool:
         """The offer is shown there, unless it is in a picture."""
         return self.options.qr in {None, "terminal", "none"}
+
+    @property
+    def writes_payload(self) -> bool:
+        """Whether standard output takes the place of a folder."""
+        return self.options.receive == STANDARD
 
 
 def add_options(parser: ArgumentParser) -> None:

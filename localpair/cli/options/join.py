@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.cli.command import Command
 from localpair.cli.options import pairing, shared
+from localpair.cli.options.piped import STANDARD
+from localpair.errors import UsageError
 from localpair.limits import ATTEMPT_S
 
 if TYPE_CHECKING:
@@ -42,6 +44,11 @@ class Join(Command):
         """Whether it pairs shows in what comes of it."""
         return False
 
+    @property
+    def writes_payload(self) -> bool:
+        """Whether standard output takes the place of a folder."""
+        return self.options.receive == STANDARD
+
 
 def add_options(parser: ArgumentParser) -> None:
     """Declare the options."""
@@ -57,4 +64,9 @@ def build(given: Namespace) -> Join:
     """The command with the options that were given. Raises UsageError for what does not go together."""
     hint = "Run `localpair join` and paste the offer, or pipe it to `localpair join -`."
     stdin = shared.reads_stdin(given, hint)
+    if stdin and STANDARD in given.send:
+        raise UsageError(
+            "standard input is the offer or a file",
+            hint="Give the offer in LOCALPAIR_OFFER, or with --image.",
+        )
     return Join(pairing.build(given), stdin, given.image, json=given.json)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from localpair.choices.terms import USUAL, Terms
 from localpair.cli.command import Command
 from localpair.cli.options import shared
+from localpair.cli.options.piped import STANDARD, add_to_clipboard, check_output
+from localpair.errors import UsageError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -20,6 +22,7 @@ Before anything is stored a person is asked, unless --yes is given.
 examples:
   localpair listen --receive ~/Downloads
   localpair listen --yes --once --timeout 60
+  localpair listen --yes --once --receive - | psql shop
 """
 
 
@@ -33,11 +36,17 @@ class Listen(Command):
     port: int = 0
     terms: Terms = USUAL
     yes: bool = False
+    to_clipboard: bool = False
 
     @property
     def needs_output(self) -> bool:
         """What comes is stored."""
         return False
+
+    @property
+    def writes_payload(self) -> bool:
+        """Whether standard output takes the place of a folder."""
+        return self.receive == STANDARD
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -47,8 +56,10 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="DIR",
         type=Path,
         default=Path(),
-        help="store what comes in DIR (default: the current folder)",
+        help="store what comes in DIR (default: the current folder); - writes one file to standard output, with "
+        "--once",
     )
+    add_to_clipboard(parser)
     shared.add_terms(parser)
     parser.add_argument("--once", action="store_true", help="end after the first device has come and gone")
     shared.add_yes(parser)
@@ -59,6 +70,12 @@ def add_options(parser: ArgumentParser) -> None:
 
 def build(given: Namespace) -> Listen:
     """The command with the options that were given. Raises UsageError for what does not go together."""
+    check_output(given)
+    if given.receive == STANDARD and not given.once:
+        raise UsageError(
+            "listen --receive - takes one transfer only: nothing would part the next one from it",
+            hint="Add --once.",
+        )
     return Listen(
         given.receive,
         given.timeout,
@@ -66,5 +83,6 @@ def build(given: Namespace) -> Listen:
         given.port,
         shared.terms(given),
         given.yes,
+        given.to_clipboard,
         json=given.json,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from localpair.choices.selection import EVERYTHING, Selection
 from localpair.choices.terms import USUAL, Terms
 from localpair.cli.options import shared, types
+from localpair.cli.options.piped import NOT_NAMED, Piped, add_piped, add_to_clipboard, check_output, piped
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -34,6 +35,8 @@ class PairOptions:
     yes: bool = False
     terms: Terms = USUAL
     selection: Selection = EVERYTHING
+    piped: Piped = NOT_NAMED
+    to_clipboard: bool = False
 
 
 def add_options(parser: ArgumentParser, wait: str) -> None:
@@ -58,15 +61,18 @@ def add_options(parser: ArgumentParser, wait: str) -> None:
         type=Path,
         action="append",
         default=[],
-        help="a file or folder to send once paired; may be given several times",
+        help="a file or folder to send once paired, - for standard input; may be given several times",
     )
+    add_piped(parser)
     shared.add_selection(parser)
     parser.add_argument(
         "--receive",
         metavar="DIR",
         type=Path,
-        help="store what the other device sends in DIR (localpair-received in it, if it holds hidden files)",
+        help="store what the other device sends in DIR (localpair-received in it, if it holds hidden files); - writes "
+        "one file to standard output",
     )
+    add_to_clipboard(parser)
     shared.add_terms(parser)
     shared.add_yes(parser)
     shared.add_json(parser)
@@ -92,6 +98,7 @@ def add_offer_options(parser: ArgumentParser, *, are_shown: bool) -> None:
 
 def build(given: Namespace) -> PairOptions:
     """The value of all of them. Raises UsageError for what does not go together."""
+    check_output(given)
     return PairOptions(
         flow=given.flow,
         offer_addresses=given.offer_addresses,
@@ -104,4 +111,6 @@ def build(given: Namespace) -> PairOptions:
         yes=given.yes,
         terms=shared.terms(given),
         selection=shared.selection(given),
+        piped=piped(given, given.send),
+        to_clipboard=given.to_clipboard,
     )

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from localpair.choices.selection import EVERYTHING, Selection
 from localpair.cli.command import Command
 from localpair.cli.options import shared
+from localpair.cli.options.piped import NOT_NAMED, STANDARD, Piped, add_piped, piped
+from localpair.errors import UsageError
 from localpair.limits import ATTEMPT_S
 
 if TYPE_CHECKING:
@@ -16,12 +18,14 @@ if TYPE_CHECKING:
 
 HELP: Final = """\
 Finds a paired device again, wherever it is on the network now, and sends it
-files and folders. It must run `localpair listen`.
+files, folders, a text, or what is piped in. It must run `localpair listen`.
 
 examples:
   localpair send kitchen report.pdf photos/
   localpair send kitchen project --exclude .git --exclude '*.o'
   localpair send kitchen project --dry-run     shows what that would send
+  localpair send kitchen --text "the door code is on the table"
+  pg_dump shop | localpair send kitchen - --as shop.sql
 """
 
 
@@ -29,7 +33,8 @@ examples:
 class Send(Command):
     """Find a paired device again and send to it. ``timeout`` in seconds.
 
-    With ``dry_run`` nobody is called: what would be sent is shown.
+    With ``dry_run`` nobody is called: what would be sent is shown. ``text`` is shown there, before the files; a hyphen
+    stands for what standard input holds.
     """
 
     device: str
@@ -38,6 +43,8 @@ class Send(Command):
     port: int = 0
     selection: Selection = EVERYTHING
     dry_run: bool = False
+    text: str | None = None
+    piped: Piped = NOT_NAMED
 
     @property
     def needs_output(self) -> bool:
@@ -48,7 +55,17 @@ class Send(Command):
 def add_options(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("device", metavar="DEVICE", help="its name, its id, or the beginning of its id")
-    parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a file or folder")
+    parser.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        type=Path,
+        help="a file or folder, or - for what standard input holds",
+    )
+    parser.add_argument(
+        "--text", metavar="TEXT", help="show TEXT on the other screen; - reads it from standard input"
+    )
+    add_piped(parser)
     shared.add_selection(parser)
     parser.add_argument(
         "--dry-run",
@@ -61,7 +78,16 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def build(given: Namespace) -> Send:
-    """The command with the options that were given. Raises UsageError for a pattern that is none."""
+    """The command with the options that were given. Raises UsageError for a pattern that is none, and for what does
+    not go together.
+    """
+    if not given.paths and given.text is None:
+        raise UsageError(
+            "there is nothing to send: no PATH and no --text",
+            hint="`localpair send --help` shows what it takes.",
+        )
+    if given.text == "-" and STANDARD in given.paths:
+        raise UsageError("standard input is one text or one file", hint="Leave out one of the hyphens.")
     return Send(
         given.device,
         tuple(given.paths),
@@ -69,5 +95,7 @@ def build(given: Namespace) -> Send:
         given.port,
         shared.selection(given),
         given.dry_run,
+        given.text,
+        piped(given, given.paths),
         json=given.json,
     )

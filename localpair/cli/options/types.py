@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from localpair.limits import LABEL_BYTES, LOWEST_DIALLED_PORT, PATH_DEPTH
+from localpair.limits import LABEL_BYTES, LOWEST_DIALLED_PORT, NAME_BYTES, PATH_DEPTH
 
 _SIZE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?) ?([kmgt]?)(i?)(?:b|bytes)?", re.IGNORECASE)
 _TIMEOUT_MAX_S: Final = 7 * 86400.0  # a longer wait is a slip of the finger
@@ -60,6 +60,13 @@ def folder(word: str) -> Path:
     if not word.strip():  # a variable of the shell that is not set
         raise argparse.ArgumentTypeError("no folder is named")
     return Path(word)
+
+
+def file_name(word: str) -> str:
+    """The name of a file, without any folder."""
+    if word in {"", ".", ".."} or "/" in word or "\0" in word or len(word.encode()) > NAME_BYTES:
+        raise argparse.ArgumentTypeError(f"{word!r} is no name of a file")
+    return word
 
 
 def label(word: str) -> str:

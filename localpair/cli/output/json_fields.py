@@ -27,7 +27,11 @@ def of_item(item: results.Item) -> tuple[str, Fields]:
         ):
             return _of_command_line(item)
         case (
-            results.ApprovalAsked() | results.ReceiveAsked() | results.ConflictAsked() | results.AnswerTaken()
+            results.ApprovalAsked()
+            | results.ReceiveAsked()
+            | results.TextReceived()
+            | results.ConflictAsked()
+            | results.AnswerTaken()
         ):
             return _of_prompt(item)
         case (
@@ -94,7 +98,11 @@ def _of_path(path: events.Path) -> Fields:
 
 
 def _of_prompt(
-    item: results.ApprovalAsked | results.ReceiveAsked | results.ConflictAsked | results.AnswerTaken,
+    item: results.ApprovalAsked
+    | results.ReceiveAsked
+    | results.TextReceived
+    | results.ConflictAsked
+    | results.AnswerTaken,
 ) -> tuple[str, Fields]:
     match item:
         case results.ApprovalAsked():
@@ -108,6 +116,9 @@ def _of_prompt(
                 "more": request.more,
                 "folder": str(folder),
             }
+        case results.TextReceived():
+            shown = {"text": item.text, "in_clipboard": item.in_clipboard}
+            return "text", {"peer": _of_peer(item.peer), **shown}
         case results.ConflictAsked(conflict):
             return "conflict", {
                 "path": str(conflict.path),

@@ -74,6 +74,15 @@ class ReceiveAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class TextReceived:
+    """A text that a device has sent, to be shown. ``in_clipboard``: it was put there, and is not shown."""
+
+    peer: Peer
+    text: str
+    in_clipboard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ConflictAsked:
     """The person is asked what becomes of a file whose name is taken."""
 
@@ -189,6 +198,7 @@ Fact: TypeAlias = (
     | Checked
     | ApprovalAsked
     | ReceiveAsked
+    | TextReceived
     | ConflictAsked
     | AnswerTaken
     | NetworkVerdict

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from localpair.cli.options.piped import STANDARD
 from localpair.cli.output import results
 from localpair.cli.terminal.conflicts import ConflictQuestions
 from localpair.cli.terminal.screen import device, nearby, nearby_name
@@ -93,7 +94,16 @@ class Prompts:
         self.require_person(gives=False)
         self._output.show(results.ReceiveAsked(request, folder))
         self._output.talk.note(f"{device(request.peer)} wants to send {_contents(request)}.")
+        if folder == STANDARD:
+            return await self._is_yes("Write it to standard output? [y/N]")
         return await self._is_yes(f"Store in {printable(str(folder))}? [y/N]")
+
+    async def receive_text(self, peer: Peer, letters: int) -> bool:
+        """Whether to take a text of so many letters. Raises `RefusedError` where nobody can say."""
+        self.require_person(gives=False)
+        async with self.turn:
+            self._output.talk.note(f"{device(peer)} wants to send a text, {count(letters, 'letter')}.")
+            return await self._is_yes("Show it? [y/N]")
 
     async def _is_yes(self, question: str) -> bool:
         """Ask until the answer is one: a slip of the finger must not use an offer up. The end of input is a no."""

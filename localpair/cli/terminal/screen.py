@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from localpair.cli.terminal.status_line import StatusLine
 
 
+_TEXT_CHARS: Final = 1 << 20  # more than a text can have
+
+
 class Screen:
     """Shows items to a person. Raises BrokenPipeError where standard output is gone.
 
@@ -85,6 +88,8 @@ class Screen:
                 self._talk.note(
                     f"Going on with {printable(item.file)}: {size(item.bytes)} of it {there} already."
                 )
+            case results.TextReceived():
+                self._show_text(item)
             case events.Reconnected():
                 self._talk.note(f"The connection broke; it goes on over {item.path.remote}.")
             case events.Paired() | results.NetworkVerdict():
@@ -128,6 +133,14 @@ class Screen:
     def _show_notes(self, verdict: RunVerdict) -> None:
         for one in verdict.notes:
             self._talk.note(f"note: {printable(one.sentence, 1000)}")
+
+    def _show_text(self, item: results.TextReceived) -> None:
+        """Every line by itself: what could move the cursor is escaped, and nothing is cut."""
+        if item.in_clipboard:
+            self._talk.note(f"A text of {device(item.peer)} is in the clipboard.")
+            return
+        self._talk.note(f"A text of {device(item.peer)}:")
+        self._lines([printable(line.expandtabs(), _TEXT_CHARS) for line in item.text.split("\n")])
 
     def _show_report(self, code: str) -> None:
         """What this side saw, for a person to carry to the other one."""

@@ -78,6 +78,7 @@ ITEMS: list[results.Item] = [
     results.TrustedDevice("3f2a", "kitchen", "Anna", "paired", 1.0, 0.0, DeviceRule()),
     results.Checked(Finding("interfaces", Status.OK, 0.0, 1.0, "3 up", {"count": 3})),
     results.ApprovalAsked(PEER, "483 920", "gives", PATH),
+    results.TextReceived(PEER, "hello\n"),
     results.ReceiveAsked(ReceiveRequest(PEER, 3, 5, ("a.txt",), 2), Path("in")),
     events.CodeShown(PEER, "483 920", "gives", PATH, again=True),
     events.PeerGone(PEER),
