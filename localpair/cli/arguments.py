@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import re
 from typing import TYPE_CHECKING, Final, NoReturn, cast
@@ -11,7 +12,7 @@ from localpair.cli.options.shared import page
 from localpair.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from localpair.cli.command import Command, OptionsModule
 
@@ -42,9 +43,12 @@ COMMANDS: Final = {
     "devices": "list, rename, forget or revoke paired devices, and set rules for them",
     "send": "send files to a paired device that listens",
     "listen": "receive what paired devices send",
+    "completion": "print completion for a shell, or the manual page",
 }
 """The commands, each with a module in `localpair.cli.options`, and what the list of them says of each."""
 
+_NO_CHOICE: Final = re.compile(r"invalid choice: '([^']*)' \((?:choose from )?(.*)\)")
+_UNKNOWN: Final = re.compile(r"unrecognized arguments: (?:.* )?(--[^ =]+)")
 _OFFER: Final = re.compile(r"\bLP:[A-Z2-7]{8}", re.IGNORECASE)
 
 
@@ -56,8 +60,40 @@ def parse(words: Sequence[str]) -> Command:
             hint="That offer is spoilt, so ask for a new one. Then run `localpair join` and paste it, pipe it to "
             "`localpair join -`, set LOCALPAIR_OFFER, or use --image FILE.",
         )
-    given = _parser(words).parse_args(words)
+    parser = _parser(words)
+    try:
+        given = parser.parse_args(words)
+    except UsageError as error:
+        meant = _meant(error.message, parser)
+        if not meant:
+            raise
+        raise UsageError(error.message, hint=f"Did you mean `{meant}`? {error.hint}") from None
     return _options(given.command).build(given)
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """Knows every command with all its options."""
+    return _parser(list(COMMANDS))
+
+
+def _meant(message: str, parser: argparse.ArgumentParser) -> str:
+    """The word that a mistyped command, option or choice is closest to; empty where none is close."""
+    if (choice := _NO_CHOICE.search(message)) is not None:
+        typed, known = choice[1], re.findall(r"[\w-]+", choice[2])
+    elif (unknown := _UNKNOWN.search(message)) is not None:
+        typed, known = unknown[1], list(_option_names(parser))
+    else:
+        return ""
+    return next(iter(difflib.get_close_matches(typed, known, 1)), "")
+
+
+def _option_names(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """The options that are known to ``parser`` and those below it, as far as their help shows them."""
+    from localpair.cli import tree
+
+    for node in tree.read(parser).walk():
+        for option in node.options:
+            yield from option.names
 
 
 def _options(name: str) -> OptionsModule:
