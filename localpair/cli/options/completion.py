@@ -15,7 +15,7 @@ Prints what makes a shell complete the commands, options, files and paired
 devices, or the manual page.
 
 examples:
-  localpair completion bash > ~/.local/share/bash-completion/completions/localpair
+  source <(localpair completion bash)                  in ~/.bashrc
   localpair completion zsh > ~/.zfunc/_localpair       with ~/.zfunc in $fpath
   localpair completion fish > ~/.config/fish/completions/localpair.fish
   localpair completion man > ~/.local/share/man/man1/localpair.1
