@@ -31,7 +31,8 @@ exit codes: 0 done, 1 a fault of this device, 2 wrong usage or an unreadable
 offer, 3 no path to the other device, 4 refused, 5 paired but the transfer
 failed, 6 diagnose found a cause, 130 interrupted.
 environment: LOCALPAIR_HOME (where keys and devices are kept), LOCALPAIR_OFFER
-(read by join), NO_COLOR, LOCALPAIR_DEBUG=1 (a log on standard error),
+(read by join), LOCALPAIR_CONFIG (a file of options, or none), NO_COLOR,
+LOCALPAIR_DEBUG=1 (a log on standard error),
 LOCALPAIR_TRACE=FILE (what happens on the network, a JSON line each).
 """
 COMMANDS: Final = {
@@ -43,6 +44,7 @@ COMMANDS: Final = {
     "devices": "list, rename, forget or revoke paired devices, and set rules for them",
     "send": "send files to a paired device that listens",
     "listen": "receive what paired devices send",
+    "config": "show what the configuration file says",
     "completion": "print completion for a shell, or the manual page",
 }
 """The commands, each with a module in `localpair.cli.options`, and what the list of them says of each."""
@@ -61,14 +63,38 @@ def parse(words: Sequence[str]) -> Command:
             "`localpair join -`, set LOCALPAIR_OFFER, or use --image FILE.",
         )
     parser = _parser(words)
+    configured = _configured(words, parser)
     try:
-        given = parser.parse_args(words)
+        given = parser.parse_args([*words[:1], *configured, *words[1:]])
     except UsageError as error:
         meant = _meant(error.message, parser)
         if not meant:
             raise
         raise UsageError(error.message, hint=f"Did you mean `{meant}`? {error.hint}") from None
     return _options(given.command).build(given)
+
+
+def _configured(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """What the configuration file adds to the command in ``words``. Raises UsageError, also for a value in it that the
+    command does not take.
+    """
+    if not words or words[0] not in COMMANDS or {"-h", "--help"} & set(words):
+        return []
+    from localpair.cli import config
+
+    tables = config.read()
+    if not tables:
+        return []
+    from localpair.cli import tree
+
+    found = config.words(tables, tree.read(whole_parser()), words[0])
+    for word in found:
+        try:
+            parser.parse_known_args([words[0], word])
+        except UsageError as error:
+            if f"argument {word.partition('=')[0]}" in error.message:
+                raise UsageError(f"{config.path()}: {error.message}", hint=error.hint) from None
+    return found
 
 
 def whole_parser() -> argparse.ArgumentParser:
