@@ -24,6 +24,7 @@ class Codes:
         default = "terminal" if not output.json and sys.stdout.isatty() else "none"
         self._where = default if wanted is None else wanted
         self._output = output
+        self._above = 0  # lines of talk about the code that are to stay on the screen with it
 
     def write(self, text: str) -> None:
         """Write the code of ``text`` into the picture, if that is wanted. Raises LocalError where that fails."""
@@ -48,6 +49,7 @@ class Codes:
         beside = _column(said, text, columns - wide - len(_GAP))
         above = len(textwrap.wrap(said, columns)) + -(-len(text) // columns)
         fits = above + len(rows) + 1 <= lines
+        self._above = above if fits else 0
         if fits or not 0 < len(beside) <= len(rows) or not self._output.can_show("".join(rows)):
             return False
         beside += [""] * (len(rows) - len(beside))
@@ -75,7 +77,7 @@ class Codes:
 
     def _show(self, drawing: str, lines: int) -> None:
         self._output.status.keeps_code = True
-        self._output.status.room = max(1, min(3, lines - drawing.count("\n") - 1))
+        self._output.status.room = max(1, min(3, lines - drawing.count("\n") - 1 - self._above))
         self._output.draw(drawing)
 
 

@@ -23,6 +23,7 @@ from cli_fakes import (
 )
 from localpair import events
 from localpair.cli import main
+from localpair.cli.output.output import Output
 from localpair.cli.terminal import qr_output
 from localpair.errors import (
     LocalError,
@@ -119,6 +120,20 @@ def test_all_of_an_offer_is_on_the_screen(
         assert wrap(unwrap(out.getvalue()[start:end])) == offer, "as it is copied, with the code beside it"
     else:
         assert lines[0] == offer
+
+
+@pytest.mark.parametrize(("lines", "room"), [(26, 1), (27, 2), (30, 3)])
+def test_what_is_going_on_pushes_nothing_of_the_offer_off_the_screen(
+    lines: int, room: int, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qr_output, "_size", lambda: (80, lines))
+    monkeypatch.setattr(sys, "stdout", out := _Terminal())
+    monkeypatch.setenv("NO_COLOR", "1")
+    output = Output(out, io.StringIO(), json=False)
+    codes = qr_output.Codes(None, output)
+    assert not codes.draw_with(TYPICAL, "x " * 60)  # two lines, two of text, 21 of the code
+    codes.draw(TYPICAL)
+    assert output.status.room == room
 
 
 def test_a_code_that_cannot_be_written_ends_the_run(
