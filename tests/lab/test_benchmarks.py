@@ -14,6 +14,7 @@ import places
 
 TOOLS = {
     "discovery": ("--runs", "1", "--devices", "2", "--beacons", "10"),
+    "fabric_steps": ("--runs", "1", "flow/flat"),
     "flood": ("--rates", "20", "--sources", "1", "--delays", "0", "--kinds", "tls", "--runs", "1"),
     "fuzz": ("--inputs", "50"),
     "kills": ("--kills", "6"),
