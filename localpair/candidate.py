@@ -61,7 +61,7 @@ class InterfaceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InterfaceAddress:
-    """One address of an interface, without scope; ``prefix`` in bits."""
+    """One address of an interface; ``prefix`` in bits. A scope that the address comes with is left out."""
 
     address: IPAddress
     prefix: int
@@ -69,6 +69,9 @@ class InterfaceAddress:
     deprecated: bool = False
     temporary: bool = False  # RFC 8981 privacy address
     peer: IPAddress | None = None  # the other end of a point-to-point link
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "address", unscoped(self.address))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +95,12 @@ class Interface:
 class Candidate:
     """An address at which a device, ours or the peer's, might be reached.
 
-    ``address`` carries no scope; ``scope`` is the interface index on *this* host through which a link-local
-    address is meant, or 0. ``port`` is TCP; 0 where none is known. ``via`` names what made it known: ``offer``,
-    ``answer``, ``multicast``, ``broadcast``, ``unicast``, ``tcp`` or ``remembered``. ``dial_from`` is our own fixed
-    port for a simultaneous open, and 0 for an ordinary dial. ``bind_to`` is the index of the interface that the dial
-    is bound to where the routing table would lead elsewhere, and 0 where it decides. ``local`` is our own address that
-    the dial comes from, None where the interface's decides.
+    ``address`` carries no scope: one that it comes with is left out. ``scope`` is the interface index on *this* host
+    through which a link-local address is meant, or 0. ``port`` is TCP; 0 where none is known. ``via`` names what made
+    it known: ``offer``, ``answer``, ``multicast``, ``broadcast``, ``unicast``, ``tcp`` or ``remembered``. ``dial_from``
+    is our own fixed port for a simultaneous open, and 0 for an ordinary dial. ``bind_to`` is the index of the interface
+    that the dial is bound to where the routing table would lead elsewhere, and 0 where it decides. ``local`` is our own
+    address that the dial comes from, None where the interface's decides.
     """
 
     address: IPAddress
@@ -113,6 +116,9 @@ class Candidate:
     bind_to: int = 0
     local: IPAddress | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "address", unscoped(self.address))
+
     @property
     def cls(self) -> AddressClass:
         """The address's class."""
@@ -123,7 +129,7 @@ class Candidate:
         """What makes two candidates the same target by the same way: address, scope, port, and what it is bound to:
         interface and own address.
         """
-        return (unscoped(self.address), self.scope, self.port, self.bind_to, self.local)
+        return (self.address, self.scope, self.port, self.bind_to, self.local)
 
     def __str__(self) -> str:
         host = f"[{self.address}]" if self.address.version == 6 else str(self.address)

@@ -64,7 +64,7 @@ def _subnets(interface: Interface) -> Iterator[Subnet]:
     for details in interface.addresses:
         if details.prefix == 0:
             continue  # a mask that holds everything tells nothing of a link
-        subnet = ip_network((unscoped(details.address), details.prefix), strict=False)
+        subnet = ip_network((details.address, details.prefix), strict=False)
         yield next((site for site in _SITES if subnet.version == 6 and subnet.subnet_of(site)), subnet)
 
 

@@ -156,12 +156,12 @@ def select_for_offer(
     for key in (_by_family, _by_interface, _by_itself):
         seen = {key(candidates[place]) for place in chosen}
         for place, candidate in enumerate(candidates):
-            fresh = key(candidate) not in seen and unscoped(candidate.address) not in taken
+            fresh = key(candidate) not in seen and candidate.address not in taken
             size = 1 + candidate.address.max_prefixlen // 8
             if fresh and len(chosen) < limit and size <= room:
                 room -= size
                 chosen.add(place)
-                taken.add(unscoped(candidate.address))
+                taken.add(candidate.address)
                 seen.add(key(candidate))
     return tuple(candidates[place] for place in sorted(chosen))
 
@@ -179,11 +179,11 @@ def select_for_answer(
     four times as long, stands there only where nothing else does.
     """
     by_name = {interface.name: interface for interface in interfaces}
-    routed = [one for one in candidates if unscoped(one.address) in towards_peer]
+    routed = [one for one in candidates if one.address in towards_peer]
     plain = [one for one in candidates if _is_ordinary(one, by_name.get(one.interface or ""))]
     of4 = [one for one in plain if one.address.version == 4]
     chosen = [*routed, *of4] or plain or list(candidates)
-    best = list(dict.fromkeys(unscoped(one.address) for one in chosen))[:limit]
+    best = list(dict.fromkeys(one.address for one in chosen))[:limit]
     return tuple(sorted(best, key=lambda address: address.version))
 
 
@@ -332,11 +332,11 @@ def rank_peers(
     ``preference`` holds addresses as their owner ranked them, best first: it knows its own interfaces, and decides
     between candidates that look alike from here. Own addresses are flagged and come last, unless ``same_host``.
     """
-    own = frozenset(unscoped(one.address) for interface in interfaces for one in interface.addresses)
+    own = frozenset(one.address for interface in interfaces for one in interface.addresses)
     places = {unscoped(address): place for place, address in reversed(list(enumerate(preference)))}
     ranked = []
     for candidate in candidates:
-        address = unscoped(candidate.address)
+        address = candidate.address
         mine = address in own
         rank = _rank_peer(candidate, interfaces, mine and not same_host, places.get(address, len(preference)))
         ranked.append(RankedPeer(replace(candidate, reasons=rank.reasons), rank, mine))

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from localpair.address import unscoped
 from localpair.candidate import Candidate
 from localpair.causes.facts import OfferFacts
 from localpair.choices.settings import Approver, Chooser, Settings
@@ -424,7 +423,7 @@ class Hosting(Pairing):
         self._made_for = bytes.fromhex(peer.instance)[:INSTANCE_BYTES]
         source = next(sources_towards(peer.addresses), None)
         for candidate in agent.own_candidates():
-            if unscoped(candidate.address) == source:
+            if candidate.address == source:
                 self._only = candidate
                 agent.pair_only_at(source)
 

@@ -170,7 +170,7 @@ class Checklist:
         return True
 
     def _is_idle(self, entry: _ChecklistEntry) -> bool:
-        held = not self.same_host and unscoped(entry.candidate.address) in self._own
+        held = not self.same_host and entry.candidate.address in self._own
         return not (entry.running or entry.hopeless or held)
 
     def _room(self, *, timed: bool) -> int:

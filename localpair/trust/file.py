@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from localpair.address import AddressClass, normalise, unscoped, why_never_dialled
+from localpair.address import AddressClass, normalise, why_never_dialled
 from localpair.candidate import Candidate, Origin
 from localpair.choices.rules import NO_RULE, Acceptance, DeviceRule
 from localpair.errors import StateError
@@ -103,7 +103,7 @@ def remembered(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     for candidate in candidates:
         usable = candidate.cls is AddressClass.LOOPBACK or not why_never_dialled(candidate.address)
         if usable and 0 <= candidate.port <= 0xFFFF:
-            plain = Candidate(unscoped(candidate.address), candidate.port, origin=Origin.REMEMBERED)
+            plain = Candidate(candidate.address, candidate.port, origin=Origin.REMEMBERED)
             kept.setdefault((plain.address, plain.port), plain)
     return tuple(kept.values())[:REMEMBERED_ADDRESSES]
 

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from localpair.candidate import Candidate, InterfaceAddress
 from localpair.endpoint import Endpoint, plain_address, scope_of
 
 
@@ -38,3 +39,10 @@ def test_an_endpoint_takes_no_address_with_a_scope_of_its_own() -> None:
     assert Endpoint(ip_address("fe80::1"), 4000, 3).scope == 3
     with pytest.raises(ValueError, match="carries a scope"):
         Endpoint(ip_address("fe80::1%3"), 4000)
+
+
+def test_a_candidate_and_an_address_of_an_interface_leave_a_scope_out() -> None:
+    plain, scoped = ip_address("fe80::1"), ip_address("fe80::1%eth0")
+    assert Candidate(scoped, 4000, scope=3) == Candidate(plain, 4000, scope=3)
+    assert str(Candidate(scoped, 4000)) == "[fe80::1]:4000"
+    assert InterfaceAddress(scoped, 64).address == plain

@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from localpair.address import IPAddress, unscoped
+from localpair.address import IPAddress
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.causes.facts import Whose
 from localpair.errors import PeerEndedError, Refusal, RefusedError, WireError
@@ -121,7 +121,7 @@ class PeerVerifier:
         if connection.verified is not None:
             self._peers.met(connection.verified.instance)
         if connection.verified is not None and self._announcer.learn(
-            unscoped(connection.verified.called), 0, Evidence.AUTHENTICATED, Origin.TCP_SOURCE
+            connection.verified.called, 0, Evidence.AUTHENTICATED, Origin.TCP_SOURCE
         ):
             _log.debug("the peer reached us at %s", connection.verified.called)
 

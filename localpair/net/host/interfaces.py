@@ -58,7 +58,7 @@ class Interfaces:
         own = (details.address for one in ordered for details in one.addresses)
         object.__setattr__(self, "interfaces", ordered)
         object.__setattr__(self, "by_index", MappingProxyType({one.index: one for one in ordered}))
-        object.__setattr__(self, "own_addresses", frozenset(map(unscoped, own)))
+        object.__setattr__(self, "own_addresses", frozenset(own))
         object.__setattr__(self, "near", Neighbourhood.of(ordered))
 
     def owner(self, address: IPAddress, scope: int = 0) -> Interface | None:

@@ -108,7 +108,7 @@ class NetworkState:
             point_to_point=one.point_to_point,
             mtu=one.mtu,
             addresses=tuple(
-                AddressFacts(unscoped(details.address), details.prefix, details.tentative)
+                AddressFacts(details.address, details.prefix, details.tentative)
                 for details in one.addresses[:FACTS_ROWS]
             ),
             gateways=None if tables is None else tuple(

@@ -31,7 +31,7 @@ class OtherKeys:
         answers: dict[IPAddress, set[Flaw | None]] = {}
         for attempt in attempts:
             if not attempt.candidate.dial_from:
-                answers.setdefault(unscoped(attempt.candidate.address), set()).add(_answer(attempt))
+                answers.setdefault(attempt.candidate.address, set()).add(_answer(attempt))
         called = self._offered - {unscoped(one) for one in not_called}
         strangers = [place for place in called if answers.get(place) and None not in answers[place]]
         has_key = any(Flaw.OTHER_KEY in answers[place] for place in strangers)
