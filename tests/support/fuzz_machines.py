@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import struct
 import tempfile
 from collections.abc import Callable
@@ -47,10 +48,12 @@ from localpair.protocol.transfer import filenames
 from localpair.protocol.transfer.receiver import FileChecked, FileEnded, FolderBegun, PartAsked, Receiver
 from localpair.protocol.transfer.sender import Sender
 from localpair.qr import read_image, write_image
+from localpair.transfer.folder.housekeeping import kept_parts
+from localpair.transfer.folder.kept import kept_name, sender_mark
 from localpair.transfer.folder.placing import Spot, read_note
 from localpair.trust.file import Document, StoredRecord, dump, parse
 from localpair.wire.beacon import BeaconKind, Part, Rendezvous, RendezvousStep
-from localpair.wire.filekey import Kept
+from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.framing import Frame, FrameDecoder, Slice, encode_frame, frame_header
 from localpair.wire.offer import Offer
 from localpair.wire.payload import (
@@ -374,6 +377,24 @@ def take_note(data: bytes) -> None:
         raise Unstable("a note that leads out of its folder")
 
 
+def take_part_name(data: bytes) -> None:
+    """What a kept part in a receiving folder, which others may write to, is called."""
+    name = data.replace(b"/", b"_").replace(b"\0", b"_")[:255]
+    if name in (b"", b".", b".."):
+        return
+    folder = Path(_scratch().name) / "kept"
+    folder.mkdir(exist_ok=True)
+    path = folder / os.fsdecode(name)
+    path.touch()
+    try:
+        found = [Kept(part.key, part.bytes) for part in kept_parts(folder)]
+    finally:
+        path.unlink()
+    accept = Accept(1, tuple(found))
+    if decode_payload(Frame(Accept.TYPE, accept.encode())) != accept:
+        raise Unstable("a sender reads another part than the one that is here")
+
+
 def take_picture(data: bytes) -> None:
     """A picture of an offer, from anybody."""
     path = Path(_scratch().name) / "picture.png"
@@ -465,6 +486,12 @@ _NAMES: Final = tuple(
 )
 
 
+_PARTS: Final = tuple(
+    os.fsencode(kept_name(sender_mark("aaaa-bbbb"), FileKey.of(("film",), size, mtime), "film.mkv"))
+    for size, mtime in ((5_000_000, 1_600_000_000_000_000_000), ((1 << 64) - 1, (1 << 64) - 1))
+)
+
+
 def machine_subjects() -> list[Subject]:
     """All of them."""
     bodies, pictures = _kernel(), _pictures()
@@ -484,6 +511,7 @@ def machine_subjects() -> list[Subject]:
         Subject("label", take_label, _NAMES, (), _SIGNS, share=_SLOW),
         Subject("text on a screen", take_screen, _NAMES, (), _SIGNS, share=_SLOW),
         Subject("trust store", take_trust, _stores(), malformed, _JSON, TRUST_BYTES // 64, _SLOW),
+        Subject("kept part's name", take_part_name, _PARTS, (), (b"-", b"g", b".kept", b"\xff", b"\n"), 255, _SLOW),
         Subject("note of a claim", take_note, (b"d/inner.bin", b"plain.txt"), (), (b"/", b".."), 512, _SLOW),
         *(
             [Subject("picture", take_picture, pictures, (OfferError,), limit=8192, share=_VERY_SLOW)]

@@ -14,6 +14,7 @@ from fuzzing import Subject, Unstable, stable
 from localpair.causes import compact, report_code
 from localpair.causes.codec import FactsError, from_dict, to_dict
 from localpair.causes.facts import RunFacts
+from localpair.causes.reports import read_report
 from localpair.causes.telling import packed
 from localpair.errors import AnswerError, OfferError, WireError
 from localpair.keys import BEACON_NONCE_BYTES, Purpose, Role, SharedSecret
@@ -303,6 +304,14 @@ def take_facts_json(data: bytes) -> None:
     stable(from_dict(found), _facts_json, lambda text: from_dict(json.loads(text)))
 
 
+def take_report(data: bytes) -> None:
+    """A file that a person hands over as a device's report."""
+    report = read_report(text_of(data))
+    for facts in (report.facts, report.claimed):
+        if facts is not None:
+            stable(facts, _facts_json, lambda text: from_dict(json.loads(text)))
+
+
 def _facts_json(facts: RunFacts) -> bytes:
     return json.dumps(to_dict(facts)).encode()
 
@@ -344,6 +353,13 @@ _MARKS: Final = (
 )
 
 
+def _handed_over() -> tuple[bytes, ...]:
+    """A report in each form that a file may have."""
+    one, other = map(_facts_json, _RUNS[:2])
+    events = b'{"event": "ready"}\n{"event": "explained", "facts": %b, "claimed": %b}\n'
+    return b'{"run": %b}' % one, events % (one, other), b"my code is " + _REPORTS[0]
+
+
 def wire_subjects() -> list[Subject]:
     """All of them."""
     wire = (WireError,)
@@ -366,6 +382,8 @@ def wire_subjects() -> list[Subject]:
         Subject("report code, as pasted", take_report_code, _REPORTS, (FactsError,), (*_TYPED, b"LR:"),
                 2 * REPORT_CODE_CHARS, _SLOW),
         Subject("report code, under its check", take_report_body, _FACTS, (FactsError,), _MARKS, 400, _SLOW),
+        Subject("report, handed over", take_report, _handed_over(), (FactsError,),
+                (b'"facts"', b'"run"', b"LR:", b"null", b"[", b"\n", b'"role"', b'"\\ud800"'), 64 * 1024, _SLOW),
         Subject("preamble", take_preamble, _PREAMBLES, wire, (b"LPAI",), 16),
         Subject("claims", take_claims, (CLAIMS.encode(),), wire, _MARKS),
         Subject("frames", take_stream, tuple(b"\x04" + b"".join(_FRAMES[at:]) for at in range(3)), (), _FRAMES),
