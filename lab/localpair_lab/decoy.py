@@ -24,6 +24,8 @@ from collections.abc import Callable
 
 DISCOVERY_PORT = 46820
 GROUPS = ("224.0.0.171", "239.255.70.171")
+MDNS_PORT = 5353
+MDNS_GROUPS = ("224.0.0.251",)
 DATAGRAM = 2048
 TLS_HANDSHAKE = b"\x16"  # the first byte of a TLS client
 REMEMBERED = 512  # datagrams a relay knows again
@@ -209,27 +211,27 @@ def beacon(instance: bytes, sequence: int, port: int) -> bytes:
     return b"LP\x01\x00" + nonce + tag + body.ljust(280, b"\0") + bytes(16)
 
 
-def group_socket(index: int) -> socket.socket:
+def group_socket(index: int, groups: tuple[str, ...], port: int) -> socket.socket:
     """A socket that hears the groups on one interface and sends there."""
     ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     ear.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, socket.if_indextoname(index).encode())
-    ear.bind(("", DISCOVERY_PORT))
+    ear.bind(("", port))
     pinned = struct.pack("4s4si", bytes(4), bytes(4), index)
     ear.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, pinned)
     ear.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
-    for group in GROUPS:
+    for group in groups:
         member = struct.pack("4s4si", socket.inet_aton(group), bytes(4), index)
         ear.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
     return ear
 
 
-def relay() -> None:
+def relay(groups: tuple[str, ...], port: int) -> None:
     """Repeat what is heard on one interface to the groups of all others, as mDNS reflectors do.
 
     The source address becomes the relay's own. A datagram just repeated is not repeated again.
     """
-    ears = [group_socket(index) for index, _ in interfaces()]
+    ears = [group_socket(index, groups, port) for index, _ in interfaces()]
     seen: dict[bytes, float] = {}
     say("ready")
     while True:
@@ -242,15 +244,15 @@ def relay() -> None:
             seen[data] = now
             if len(seen) > REMEMBERED:
                 seen.pop(next(iter(seen)))
-            repeat(data, [other for other in ears if other is not ear])
+            repeat(data, [other for other in ears if other is not ear], groups, port)
 
 
-def repeat(data: bytes, others: list[socket.socket]) -> None:
+def repeat(data: bytes, others: list[socket.socket], groups: tuple[str, ...], port: int) -> None:
     """Send ``data`` to every group on the other sides."""
     for other in others:
-        for group in GROUPS:
+        for group in groups:
             try:
-                other.sendto(data, (group, DISCOVERY_PORT))
+                other.sendto(data, (group, port))
             except OSError:
                 continue
 
@@ -260,7 +262,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument(
         "kind",
-        choices=["tcp-silent", "tcp-garbage", "tls-stranger", "portal", "squat", "noise", "crowd", "relay"],
+        choices=[
+            "tcp-silent",
+            "tcp-garbage",
+            "tls-stranger",
+            "portal",
+            "squat",
+            "noise",
+            "crowd",
+            "relay",
+            "mdns-reflector",
+        ],
     )
     parser.add_argument("--ports", default="46821-46829")
     parser.add_argument("--rate", type=int, default=20)
@@ -277,7 +289,8 @@ def main() -> None:
         "squat": lambda: squat(ports, options.protocol),
         "noise": lambda: noise(options.rate),
         "crowd": lambda: crowd(options.count),
-        "relay": relay,
+        "relay": lambda: relay(GROUPS, DISCOVERY_PORT),
+        "mdns-reflector": lambda: relay(MDNS_GROUPS, MDNS_PORT),
     }
     try:
         parts[options.kind]()

@@ -112,11 +112,14 @@ class Helper(Model):
 
     ``tcp-silent`` accepts and says nothing; ``tcp-garbage`` answers nonsense; ``tls-stranger`` finishes TLS
     with a key of its own; ``squat`` holds a port, TCP and UDP; ``noise`` announces foreign things;
-    ``crowd`` announces ``count`` further devices; ``relay`` repeats multicast between the host's networks.
+    ``crowd`` announces ``count`` further devices; ``relay`` repeats multicast between the host's networks;
+    ``mdns-reflector`` repeats that of mDNS alone, as routers' own do.
     """
 
     short_key = "run"
-    run: Literal["tcp-silent", "tcp-garbage", "tls-stranger", "squat", "noise", "crowd", "relay"]
+    run: Literal[
+        "tcp-silent", "tcp-garbage", "tls-stranger", "squat", "noise", "crowd", "relay", "mdns-reflector"
+    ]
     port: Ports = (46821, 46829)
     rate: Count = 20
     count: Count = 50
