@@ -163,6 +163,14 @@ def test_packets_are_not_written_to_a_terminal(stand: Stand) -> None:
     assert "hint: localpair-lab capture alice/eth0 --follow | wireshark" in done.stderr
 
 
+@pytest.mark.parametrize("stand", ENGINES[1:], indirect=True)
+def test_a_container_has_the_tools_that_people_reach_for(stand: Stand) -> None:
+    tools = ("ip", "ping", "tcpdump", "curl", "nc")
+    asked = f"for tool in {' '.join(tools)}; do command -v $tool; done"
+    assert len(stand.said("shell", "alice", "sh", "-c", asked).split()) == len(tools)
+    assert " 0% packet loss" in stand.said("shell", "alice", "ping", "-c", "1", "192.168.1.20")
+
+
 def test_a_shell_has_a_terminal_where_the_person_has_one(stand: Stand) -> None:
     assert stand.lab("shell", "alice", "tty").stdout.strip() == "not a tty"
     ours, theirs = pty.openpty()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "localpair-lab"
 LATEST: Final = f"{NAME}:latest"  # what projects rendered without an engine at hand name
-LOCAL_BASE: Final = "localpair-lab-base:latest"
+LOCAL_BASE: Final = "localpair-lab-base:2"  # the number grows with what make-base puts into it
 REGISTRY_BASE: Final = "python:3.12-slim"
 WHEELS: Final = paths.BUILD / "wheels"
 _PULL_S: Final = 10
