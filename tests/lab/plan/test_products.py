@@ -90,6 +90,14 @@ def test_what_it_does_not_do_is_told(tmp_path: Path, right: str, wrong: str, sai
         assert said in told(outcome)
 
 
+def test_a_peer_whose_address_is_none_is_on_no_network(tmp_path: Path) -> None:
+    adapter = ADAPTER.replace("{host_address}:1", "somebody").replace("path.remote]", "path.network]")
+    text = TWO_DEVICES + PAIR.replace("remote: 192.168.1.20", "network: lan")
+    outcome = played(cell(tmp_path, text, adapter), FakeEngine(), tmp_path)
+    assert outcome.verdict is Verdict.FAILED
+    assert "the path of host should have network lan" in told(outcome)
+
+
 def test_an_attempt_that_never_ends_has_failed_and_is_no_fault_of_the_run(tmp_path: Path) -> None:
     adapter = (
         ADAPTER.replace("sleep 0.2", "exec sleep 30")
