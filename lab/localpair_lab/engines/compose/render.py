@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 BASE: Final = paths.COMPOSE / "base.yaml"
 _HEAD: Final = """\
-# {scenario} [{cell}], rendered from {source}. By hand:
+# {title}, rendered from {source}. By hand:
 #   docker compose -f {file} up -d
-#   docker compose -f {file} exec {node} localpair ...   (or: sh; its variables are in plan.json)
+#   docker compose -f {file} exec {node} sh                    a shell in a device
+#   docker compose -f {file} exec {node} localpair diagnose    or a command
 #   docker compose -f {file} down -v -t 0
 """
 
@@ -89,5 +90,6 @@ def as_text(plan: Plan, rendered: Mapping[str, Any], file: str) -> str:
     """The project as the text of a Compose file, with a note for its reader."""
     node = next((node.name for node in held_nodes(plan)), FABRIC)
     source = ascii(plan.source)[1:-1]  # a folder's name may hold a line feed, and this is a comment
-    head = _HEAD.format(scenario=plan.scenario, cell=plan.cell, source=source, file=file, node=node)
+    title = f"{plan.scenario} [{plan.cell}]" if plan.cell else plan.scenario
+    head = _HEAD.format(title=title, source=source, file=file, node=node)
     return head + yaml.safe_dump(dict(rendered), sort_keys=False, width=120, allow_unicode=True)

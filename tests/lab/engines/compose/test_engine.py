@@ -75,6 +75,14 @@ def test_a_project_is_whole_and_stable() -> None:
     assert as_text(whole, made, FILE).startswith("# test [cell], rendered from tests/support/lab_plans.py")
 
 
+def test_what_a_project_advises_can_be_typed_as_it_stands() -> None:
+    whole = dataclasses.replace(plans.plan(plans.alice(), plans.bob()), cell="")
+    head = [line for line in as_text(whole, {}, FILE).splitlines() if line.startswith("#")]
+    assert head[0].startswith("# test, rendered from ")
+    assert "#   docker compose -f compose.yaml exec alice localpair diagnose    or a command" in head
+    assert "..." not in "".join(head)
+
+
 def test_projects_travel_in_an_environment_variable() -> None:
     whole = plans.plan(*(plans.device(f"d{n}", plans.ethernet(n, f"10.0.0.{n}/24")) for n in range(1, 60)))
     project = Wiring(whole, [], "/captures").project()
