@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -111,14 +112,23 @@ def _add_playing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     holding.add_argument("--watch", action="store_true", help="serve its page live, on loopback")
     holding.add_argument("--port", type=natural, default=0, help="where --watch serves it (a free one)")
     comparing = _add(commands, "compare", compare, "play scenarios with several programs, as a table")
-    comparing.add_argument("scenarios", nargs="+", help=SCENARIOS_HELP.partition(";")[0])
-    comparing.add_argument("--product", action="append", metavar="ADAPTER", help=PRODUCT_HELP)
+    comparing.add_argument("scenarios", nargs="*", help=SCENARIOS_HELP)
+    comparing.add_argument(
+        "--product", action="append", metavar="ADAPTER", help=f"{PRODUCT_HELP}; none: all of the library"
+    )
     comparing.add_argument("--repeat", type=_positive, default=3, metavar="N", help="play each N times (3)")
     comparing.add_argument("-o", "--output", metavar="FILE", help="where to write the table (stdout)")
+    comparing.add_argument("--html", metavar="FILE", help="a page with a heat map, too")
+    comparing.add_argument("--cells", choices=["one", "all"], default="one", help="of each matrix (one)")
+    comparing.add_argument(
+        "--jobs", type=_positive, metavar="N", help="play N at once (what the machine carries)"
+    )
+    comparing.set_defaults(words=list(sys.argv[1:]))
     for one in (running, holding, comparing):
         one.add_argument("--engine", choices=registry.wanted(), default="auto")
         for option in registry.options():
             one.add_argument(f"--{option.name}", **option.as_argument())
+    comparing.set_defaults(engine="namespace")  # where the programs of this machine are
 
 
 def _positive(text: str) -> int:

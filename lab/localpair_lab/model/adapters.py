@@ -83,7 +83,8 @@ def _filled(word: str, values: Mapping[str, str]) -> str:
 class Adapter(Model):
     """A program's words. ``events: json``: it tells its events as localpair does. ``expects`` are the expectations of
     scenarios that its events can answer; all others are left out. ``ignores`` are values that mean nothing to it.
-    ``patience`` bounds an attempt that the scenario gives no ``timeout``.
+    ``patience`` bounds an attempt that the scenario gives no ``timeout``. ``version`` is a command that says which one
+    it is.
     """
 
     adapter: Literal["1"]
@@ -98,6 +99,7 @@ class Adapter(Model):
     expects: Literal["all"] | Many[Text] = ("outcome",)
     ignores: Many[Value] = ()
     patience: Duration = 20.0
+    version: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
