@@ -85,7 +85,7 @@ def _configured(words: Sequence[str], parser: argparse.ArgumentParser) -> list[s
     tables = config.read()
     if not tables:
         return []
-    from localpair.cli import tree
+    from localpair.cli.shell import tree
 
     found = config.words(tables, tree.read(whole_parser()), words[0])
     for word in found:
@@ -115,7 +115,7 @@ def _meant(message: str, parser: argparse.ArgumentParser) -> str:
 
 def _option_names(parser: argparse.ArgumentParser) -> Iterator[str]:
     """The options that are known to ``parser`` and those below it, as far as their help shows them."""
-    from localpair.cli import tree
+    from localpair.cli.shell import tree
 
     for node in tree.read(parser).walk():
         for option in node.options:

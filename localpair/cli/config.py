@@ -15,7 +15,7 @@ from localpair.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from localpair.cli.tree import Node, Option
+    from localpair.cli.shell.tree import CommandNode, Option
 
 VARIABLE: Final = "LOCALPAIR_CONFIG"
 _EVERY: Final = "all"
@@ -59,7 +59,7 @@ def read() -> dict[str, Any]:
         raise UsageError(f"{file} is no TOML: {error}", hint=_hint()) from None
 
 
-def words(tables: Mapping[str, Any], root: Node, command: str) -> list[str]:
+def words(tables: Mapping[str, Any], root: CommandNode, command: str) -> list[str]:
     """What ``tables`` say for ``command``, as words of a command line. Raises UsageError for an unknown table or
     option, and for a value of the wrong kind.
     """
@@ -84,7 +84,7 @@ def words(tables: Mapping[str, Any], root: Node, command: str) -> list[str]:
     return found
 
 
-def _options(node: Node) -> dict[str, Option]:
+def _options(node: CommandNode) -> dict[str, Option]:
     return {
         option.names[-1].removeprefix("--"): option
         for option in node.options

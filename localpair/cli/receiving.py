@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.choices.rules import NO_RULE, Acceptance
 from localpair.choices.terms import Existing
-from localpair.cli import clipboard, files, pipes
+from localpair.cli import files
 from localpair.cli.options.piped import STANDARD
+from localpair.cli.streams import clipboard, pipes
+from localpair.cli.streams.text_taker import TextTaker
 from localpair.cli.terminal.screen import device
 from localpair.cli.terminal.text import printable
-from localpair.cli.text_taker import TextTaker
 from localpair.errors import LocalpairError, Refusal, RefusedError, TransferError
 from localpair.trust.file import DeviceState
 

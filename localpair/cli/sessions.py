@@ -7,10 +7,10 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from localpair.choices.selection import EVERYTHING
-from localpair.cli import texts
 from localpair.cli.output import results
 from localpair.cli.output.failures import explain
 from localpair.cli.receiving import receive_unless_declined
+from localpair.cli.streams import texts
 from localpair.errors import LocalpairError, RefusedError, RemoteError, TransferError, UnreachableError
 from localpair.events import (
     AnswerIssued,

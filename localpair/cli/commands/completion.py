@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from localpair._version import __version__
-from localpair.cli import completions, manual, tree
 from localpair.cli.arguments import whole_parser
+from localpair.cli.shell import completions, manual, tree
 
 if TYPE_CHECKING:
     from localpair.cli.context import Context

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from localpair.cli import config, tree
+from localpair.cli import config
 from localpair.cli.arguments import COMMANDS, whole_parser
+from localpair.cli.shell import tree
 from localpair.cli.terminal.text import printable
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localpair.cli import offers, pipes
+from localpair.cli import offers
 from localpair.cli.commands.host import prepare, settings
 from localpair.cli.sessions import pair_and_carry
+from localpair.cli.streams import pipes
 from localpair.cli.terminal.prompts import Prompts
 from localpair.cli.terminal.qr_output import Codes
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from localpair.cli import files, pipes
+from localpair.cli import files
 from localpair.cli.output import results
 from localpair.cli.sessions import pair_and_carry
+from localpair.cli.streams import pipes
 from localpair.limits import TEXT_BYTES
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from localpair.cli.tree import Node, Option, Value
+    from localpair.cli.shell.tree import CommandNode, Option, Value
 
 # The names of paired devices, a line each; one that holds a quotation mark or a backslash is left out.
 _DEVICES: Final = (
@@ -17,7 +17,7 @@ _DEVICES: Final = (
 )
 
 
-def bash(root: Node) -> str:
+def bash(root: CommandNode) -> str:
     """For bash 3.2 and newer."""
     return _BASH % {
         "devices": _DEVICES,
@@ -46,15 +46,15 @@ def bash(root: Node) -> str:
     }
 
 
-def _at(node: Node, name: str) -> str:
+def _at(node: CommandNode, name: str) -> str:
     return f'"{" ".join(node.path)}:{name}"'
 
 
-def _taking(root: Node) -> Iterable[tuple[Node, Option]]:
+def _taking(root: CommandNode) -> Iterable[tuple[CommandNode, Option]]:
     return ((node, option) for node in root.walk() for option in node.options if option.value is not None)
 
 
-def _words(node: Node) -> list[str]:
+def _words(node: CommandNode) -> list[str]:
     return [child.path[-1] for child in node.children] + [
         name for option in node.options for name in option.names
     ]
@@ -111,13 +111,13 @@ complete -F _localpair localpair
 """
 
 
-def zsh(root: Node) -> str:
+def zsh(root: CommandNode) -> str:
     """For zsh, as a file ``_localpair`` on its ``fpath``."""
     functions = "\n".join(_zsh_function(node) for node in root.walk())
     return _ZSH % {"devices": _DEVICES, "functions": functions}
 
 
-def _zsh_function(node: Node) -> str:
+def _zsh_function(node: CommandNode) -> str:
     lines = [f"    {_zsh_option(option)} \\" for option in node.options]
     if node.children:
         lines += ["    '1: :->word' \\", "    '*:: :->rest' && return"]
@@ -133,7 +133,7 @@ def _zsh_function(node: Node) -> str:
     return f"{begin}{body}\n{_zsh_children(node)}}}"
 
 
-def _zsh_children(node: Node) -> str:
+def _zsh_children(node: CommandNode) -> str:
     if not node.children:
         return ""
     words = " ".join(f"'{child.path[-1]}:{_zsh_text(child.summary)}'" for child in node.children)
@@ -181,7 +181,7 @@ fi
 """
 
 
-def fish(root: Node) -> str:
+def fish(root: CommandNode) -> str:
     """For fish."""
     lines = [
         "# fish completion for localpair; made by `localpair completion fish`",
@@ -195,7 +195,7 @@ def fish(root: Node) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _fish_node(node: Node) -> list[str]:
+def _fish_node(node: CommandNode) -> list[str]:
     seen = [f"__fish_seen_subcommand_from {word}" for word in node.path]
     inside = "; and ".join(seen) if seen else "true"
     lines = []

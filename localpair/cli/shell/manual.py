@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from localpair.cli.tree import Node, Option
+    from localpair.cli.shell.tree import CommandNode, Option
 
 
-def page(root: Node, version: str) -> str:
+def page(root: CommandNode, version: str) -> str:
     """The page in roff."""
     description, _, rest = root.description.partition("\n\n")
     lines = [
@@ -36,7 +36,7 @@ def page(root: Node, version: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _command(node: Node) -> list[str]:
+def _command(node: CommandNode) -> list[str]:
     lines = [f'.SS "localpair {" ".join(node.path)}"', _sentence(node.summary), ".PP", _text(node.usage)]
     lines += _paragraphs(node.description)
     lines += _options(node.options)

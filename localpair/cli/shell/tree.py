@@ -34,7 +34,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class CommandNode:
     """A command, or an action of one; ``path`` is its words, none for the program itself."""
 
     path: tuple[str, ...]
@@ -44,20 +44,20 @@ class Node:
     usage: str
     options: tuple[Option, ...]
     values: tuple[Value, ...]
-    children: tuple[Node, ...]
+    children: tuple[CommandNode, ...]
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[CommandNode]:
         """This one and all below it."""
         yield self
         for child in self.children:
             yield from child.walk()
 
 
-def read(parser: argparse.ArgumentParser, path: tuple[str, ...] = (), summary: str = "") -> Node:
+def read(parser: argparse.ArgumentParser, path: tuple[str, ...] = (), summary: str = "") -> CommandNode:
     """The tree of ``parser``. What its help hides is not in it."""
     options: list[Option] = []
     values: list[Value] = []
-    children: list[Node] = []
+    children: list[CommandNode] = []
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to tell what a parser takes
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - the same
             children = list(_children(action, path))
@@ -71,7 +71,7 @@ def read(parser: argparse.ArgumentParser, path: tuple[str, ...] = (), summary: s
             values.append(_value(action))
     usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
     examples = (parser.epilog or "").removeprefix("examples:\n").rstrip()
-    return Node(
+    return CommandNode(
         path, summary, (parser.description or "").strip(), examples, usage,
         tuple(options), tuple(values), tuple(children),
     )  # fmt: skip
@@ -80,7 +80,7 @@ def read(parser: argparse.ArgumentParser, path: tuple[str, ...] = (), summary: s
 def _children(
     action: argparse._SubParsersAction[argparse.ArgumentParser],
     path: tuple[str, ...],
-) -> Iterator[Node]:
+) -> Iterator[CommandNode]:
     summaries = {one.dest: one.help or "" for one in action._choices_actions}  # noqa: SLF001 - the same
     for name, parser in action.choices.items():
         yield read(parser, (*path, name), summaries.get(name, ""))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from localpair.choices.rules import Acceptance
-from localpair.cli import clipboard, pipes, texts
 from localpair.cli.output import results
+from localpair.cli.streams import clipboard, pipes, texts
 from localpair.errors import LocalpairError, Refusal, RefusedError
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localpair.cli import main, tree
+from localpair.cli import main
 from localpair.cli.arguments import whole_parser
 from localpair.cli.commands.completion import text
+from localpair.cli.shell import tree
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,8 @@ import pytest
 from cli_fakes import PEER, Api, Pairing, Session
 from cli_typing import Typist, _json
 from localpair.choices.rules import Acceptance, DeviceRule
-from localpair.cli import main, texts
+from localpair.cli import main
+from localpair.cli.streams import texts
 from localpair.errors import TransferError
 from localpair.trust.store import DeviceRecord, TrustStore
 

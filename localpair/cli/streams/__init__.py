@@ -1,0 +1,1 @@
+"""Texts and pipes: what goes out without a folder, and what comes in without one."""
