@@ -77,6 +77,14 @@ def test_the_page_is_made_anew_where_packets_came(watched: Watched) -> None:
     assert later != version
 
 
+def test_of_many_packets_the_last_are_shown(watched: Watched) -> None:
+    for number in range(1200):
+        watched.sends(f"word {number} of hers".encode())
+    _, _, html = watched.asks()
+    assert "1200 at all ports" in html
+    assert "Not shown: 500 earlier packets<" in html
+
+
 @pytest.mark.parametrize("host", ["attacker.example", "127.0.0.1", "127.0.0.1:1"])
 def test_pages_from_elsewhere_read_nothing(watched: Watched, host: str) -> None:
     assert watched.asks(Host=host) == (403, "", "")

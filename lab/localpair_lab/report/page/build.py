@@ -23,7 +23,7 @@ from localpair_lab.report.page.model import (
     SourceLine,
 )
 from localpair_lab.report.page.record import RunRecord
-from localpair_lab.report.page.rows import json_event, timeline_rows
+from localpair_lab.report.page.rows import MOST_PACKETS, json_event, timeline_rows
 
 STANDS = "stands"
 _MOST_WAYS = 8
@@ -60,10 +60,14 @@ def run_page(cell: PlannedCell, outcome: Outcome, record: RunRecord, root: Path)
 
 def standing_page(cell: PlannedCell, engine: str, record: RunRecord, root: Path) -> RunPage:
     """The page of a network that stands, with what has come so far: nothing is played there, and nothing judged."""
-    page = run_page(cell, Outcome(Verdict.PASSED, engine), record, root)
+    # The last ones are what a person waits for, and a page holds so many.
+    latest = replace(record, frames=record.frames[-MOST_PACKETS:])
+    page = run_page(cell, Outcome(Verdict.PASSED, engine), latest, root)
+    earlier = len(record.frames) - len(latest.frames)
+    left_out = (*((f"{earlier} earlier packets",) if earlier else ()), *page.left_out)
     facts = (("engine", engine), ("packets", f"{len(record.frames)} at all ports"))
     command = held_again(cell, engine, root)
-    return replace(page, verdict=STANDS, facts=facts, command=command, happened=())
+    return replace(page, verdict=STANDS, facts=facts, command=command, happened=(), left_out=left_out)
 
 
 def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
