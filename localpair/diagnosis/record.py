@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from localpair.causes.codec import from_dict, to_dict
+from localpair.causes.pseudonyms import key_of, pseudonymous
 from localpair.diagnosis.facts import Facts, Json
 from localpair.diagnosis.redaction import Redactor
 
@@ -69,6 +71,7 @@ class Report:
     findings: tuple[Finding, ...]
     interrupted: bool = False
     redacted: bool = False
+    pseudonymous: bool = False
 
     @property
     def ok(self) -> bool:
@@ -87,7 +90,7 @@ class Report:
 
     def _of_discovery(self, name: str) -> Json:
         found = [finding.facts.get(name) for finding in self.findings if finding.name == "discovery"]
-        return found[0] if found and not self.redacted else None
+        return found[0] if found and (self.pseudonymous or not self.redacted) else None
 
     def finding(self, name: str) -> Finding:
         """The finding of the check ``name``. KeyError where the series had none."""
@@ -118,10 +121,11 @@ class Report:
         """The report as JSON text, ASCII only, so that no name in it can do anything to a screen."""
         return json.dumps(self.to_dict(redact=redact), indent=indent)
 
-    def redact(self, redactor: Redactor | None = None) -> Report:
+    def redact(self, redactor: Redactor | None = None, *, secret: bytes = b"") -> Report:
         """A copy in which the host parts of addresses, MAC addresses, and names of people and hosts are masked.
 
-        One and the same address has one and the same mask throughout the report.
+        One and the same address has one and the same mask throughout the report. With the offer's ``secret``, the facts
+        of the run are in it under pseudonyms that the other device's report has as well; else they are left out.
         """
         mask = redactor or Redactor.of_this_host(finding.facts for finding in self.findings)
         findings = (
@@ -133,4 +137,17 @@ class Report:
             )
             for finding in self.findings
         )
-        return replace(self, findings=tuple(findings), redacted=True)
+        told = {name: _pseudonymous(getattr(self, name), secret) for name in ("run", "claimed")}
+        masked = (
+            replace(one, facts={**one.facts, **told}) if secret and one.name == "discovery" else one
+            for one in findings
+        )
+        return replace(self, findings=tuple(masked), redacted=True, pseudonymous=bool(secret))
+
+
+def _pseudonymous(found: Json, secret: bytes) -> Json:
+    """Facts under pseudonyms; None where there are none, or where they would tell of impossible addresses."""
+    if found is None or not secret:
+        return None
+    facts = pseudonymous(from_dict(found), key_of(secret))
+    return None if facts is None else to_dict(facts)

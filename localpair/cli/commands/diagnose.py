@@ -42,7 +42,7 @@ async def run(command: Diagnose, context: Context) -> None:
     report = await context.api.diagnose(deadline=command.timeout, on_finding=show, offer=offer)
     verdict = _cause(report)
     if command.redact:
-        report = report.redact()
+        report = report.redact(secret=offer.secret if offer is not None else b"")
     if later:
         output.show_all([results.Checked(finding) for finding in report.findings])
     if not output.json:

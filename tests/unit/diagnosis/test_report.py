@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localpair.address import normalise
+from localpair.causes.codec import to_dict
+from localpair.causes.judge import judge
+from localpair.causes.reports import read_report
+from localpair.causes.telling import masked
 from localpair.diagnosis import (
     Finding,
     Report,
@@ -21,6 +26,7 @@ from localpair.diagnosis.evidence import plain
 from localpair.diagnosis.redaction import Redactor
 from localpair.diagnosis.text import to_text
 from localpair.net.host.routes import NOBODYS_ADDRESSES
+from run_facts import ALICE, BOB, ROUTER, host, joiner
 
 
 def report_of(**facts: Any) -> Report:
@@ -152,3 +158,18 @@ def test_names_of_people_and_hosts_are_masked(monkeypatch: pytest.MonkeyPatch, t
     assert str(shown["folder"]).startswith("~")
     assert shown["note"] == "on (host) by (user)"
     assert shown["other"] == "banastasian"
+
+
+def test_masked_reports_of_one_meeting_keep_their_facts_under_the_same_pseudonyms() -> None:
+    mine, theirs = joiner(), host()
+    facts = {"run": to_dict(masked(mine)), "claimed": to_dict(masked(theirs))}
+    finding = Finding("discovery", Status.FAILED, 0.0, 1.0, "not reached", facts)
+    whole = Report("id", "1", "2024-01-01T00:00:00+00:00", 5.0, (finding,))
+    shown = whole.redact(secret=b"an offer's secret")
+    assert not [place for place in (ALICE, BOB, ROUTER) if place in shown.to_json()]
+    mine_there, theirs_there = read_report(shown.to_json()).facts, read_report(shown.to_json()).claimed
+    assert theirs_there is not None
+    assert judge(mine_there, theirs_there).causes == judge(masked(mine), masked(theirs)).causes
+    other = replace(whole, findings=(replace(finding, facts={"run": facts["claimed"], "claimed": None}),))
+    assert read_report(other.redact(secret=b"an offer's secret").to_json()).facts == theirs_there
+    assert whole.redact().run is None, "without an offer no key is shared, and nothing would fit together"
