@@ -186,10 +186,13 @@ def unanswered(scene: Scene, place: FaultPlace) -> bool:
             other = next(one for one in _both(scene) if one != device)
             ends = {"frames_from": scene.port(other, lan), "frames_to": scene.port(device, lan)}
             found, silent = _answered(scene.topology.facts[device])
-            if 4 in silent or not found:
+            if not silent:
+                continue
+            if 4 in silent:
                 scene.drop(lan, place.cells, **ends)
-            elif 6 in silent:
-                scene.drop(lan, place.cells, **ends, family="ipv6")
+            else:
+                mute = not scene.topology.facts[other].heard
+                scene.drop(lan, place.cells, **({} if mute else ends), family="ipv6")
             for version in found - silent:
                 scene.drop(lan, place.cells, family=f"ipv{version}")
     return bool(scene.topology.shared)
