@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from localpair.choices.rules import NO_RULE, Acceptance
 from localpair.choices.terms import Existing
 from localpair.cli import files
+from localpair.cli.hook import Arrival
 from localpair.cli.options.piped import STANDARD
 from localpair.cli.streams import clipboard, pipes
 from localpair.cli.streams.text_taker import TextTaker
@@ -43,6 +44,7 @@ class Inbound:
     store: TrustStore
     output: Output
     to_clipboard: bool = False
+    arrived: list[Arrival] = field(default_factory=list)  # whole transfers that nothing was done about yet
 
     def refuses(self, peer: Peer) -> bool:
         """Whether a rule refuses whatever ``peer`` sends."""
@@ -97,7 +99,9 @@ class Inbound:
                 f"A rule stores what {device(session.peer)} sends in {printable(str(folder))}, unasked."
             )
         ask = None if unasked else partial(self.prompts.receive, folder)
-        await session.receive_files(folder, terms, ask, resolve, self.prompts.turn)
+        receipt = await session.receive_files(folder, terms, ask, resolve, self.prompts.turn)
+        if receipt.files:
+            self.arrived.append(Arrival(session.peer, receipt, folder))
 
     def _rule(self, peer: Peer) -> DeviceRule:
         """Read once something is offered, and anew each time: a rule that is changed while `listen` runs holds for the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from localpair.cli import hook
 from localpair.cli.output.failures import explain
 from localpair.cli.receiving import Inbound, inbound
 from localpair.cli.sessions import EventWatch, carry
@@ -25,6 +26,7 @@ async def run(command: Listen, context: Context) -> None:
     """Receive until the time is up, or until one device has come and gone. Raises LocalError for a taken port, and
     UnreachableError where one device was waited for and none came.
     """
+    program = None if command.on_receive is None else hook.require_program(command.on_receive)
     prompts = Prompts(context.keyboard, context.output, assume_yes=command.yes)
     receive = inbound(command.receive, command.terms, context, prompts, to_clipboard=command.to_clipboard)
     settings = context.api.Settings(port=command.port, takes=True)
@@ -34,7 +36,7 @@ async def run(command: Listen, context: Context) -> None:
     ):
         watch = EventWatch(context.output)
         watching = tasks.create_task(watch.run(listening.events()))
-        reception = _Receiver(context.output, receive)
+        reception = _Receiver(context.output, receive, program)
         try:
             await _serve(listening, command, reception, watch)
         except UnreachableError as error:
@@ -47,12 +49,16 @@ async def run(command: Listen, context: Context) -> None:
 class _Receiver:
     """Receives from one device after another, or from several at once."""
 
-    def __init__(self, output: Output, receive: Inbound) -> None:
-        self._output, self._receive = output, receive
+    def __init__(self, output: Output, receive: Inbound, program: str | None) -> None:
+        self._output, self._receive, self._program = output, receive, program
 
     async def receive(self, session: Session) -> None:
         """Store what one device sends. Raises what the library raises."""
         await carry(session, self._output, receive=self._receive)
+        while self._receive.arrived:
+            arrival = self._receive.arrived.pop(0)
+            if self._program is not None:  # the sender waits no longer
+                await hook.run(self._program, arrival, self._output.talk)
 
     def refuses(self, session: Session) -> bool:
         """Whether a rule refuses whatever comes: such a device is not the one that is waited for."""

@@ -37,6 +37,7 @@ class Listen(Command):
     terms: Terms = USUAL
     yes: bool = False
     to_clipboard: bool = False
+    on_receive: str | None = None
 
     @property
     def needs_output(self) -> bool:
@@ -60,6 +61,11 @@ def add_options(parser: ArgumentParser) -> None:
         "--once",
     )
     add_to_clipboard(parser)
+    parser.add_argument(
+        "--on-receive",
+        metavar="PROGRAM",
+        help="start PROGRAM after each transfer; its environment says what came from whom (docs/cli.md)",
+    )
     shared.add_terms(parser)
     parser.add_argument("--once", action="store_true", help="end after the first device has come and gone")
     shared.add_yes(parser)
@@ -71,6 +77,10 @@ def add_options(parser: ArgumentParser) -> None:
 def build(given: Namespace) -> Listen:
     """The command with the options that were given. Raises UsageError for what does not go together."""
     check_output(given)
+    if given.receive == STANDARD and given.on_receive is not None:
+        raise UsageError(
+            "--receive - leaves no file that --on-receive could be told of", hint="Leave one of the two out."
+        )
     if given.receive == STANDARD and not given.once:
         raise UsageError(
             "listen --receive - takes one transfer only: nothing would part the next one from it",
@@ -84,5 +94,6 @@ def build(given: Namespace) -> Listen:
         shared.terms(given),
         given.yes,
         given.to_clipboard,
+        given.on_receive,
         json=given.json,
     )
