@@ -16,6 +16,7 @@ from localpair.causes.view import (
     UNANSWERED,
     Reach,
     by_index,
+    callable_addresses,
     counted,
     dials,
     gateways,
@@ -25,6 +26,7 @@ from localpair.causes.view import (
     links_to,
     nearest,
     seeks,
+    stalls,
     usable_links,
     was_met,
 )
@@ -32,7 +34,7 @@ from localpair.causes.vocabulary import Cause, Confidence, Place
 from localpair.events import Phase
 
 if TYPE_CHECKING:
-    from localpair.causes.facts import HeardFacts, RunFacts
+    from localpair.causes.facts import CounterFacts, HeardFacts, RunFacts
     from localpair.causes.view import View, WayThere
 
 _NOBODY: Final = (Cause.PEER_ABSENT, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
@@ -199,8 +201,14 @@ def _dropped_here(facts: RunFacts) -> int:
     """Packets for this host alone that its own kernel dropped, where there are more than strays. Where the other device
     is heard these are its calls: they arrived, and a filter of this host kept them out.
     """
-    dropped = max((one.singly - (one.reverse_path or 0) for one in facts.counters or ()), default=0)
+    dropped = max((one.singly - (one.reverse_path or 0) for one in _counters(facts)), default=0)
     return dropped if dropped >= _MANY else 0
+
+
+def _counters(facts: RunFacts) -> list[CounterFacts]:
+    """Those of the versions of IP that this device has: broadcasts of the other one are dropped by every kernel."""
+    versions = {one.version for one in callable_addresses(facts)}
+    return [one for one in facts.counters or () if one.version in versions]
 
 
 def _is_rejected(errno: str, hop: NeighbourState | None) -> bool:
@@ -234,11 +242,8 @@ def _are_dense(voices: list[HeardFacts]) -> bool:
 
 def stalled(view: View) -> Iterator[Conclusion]:
     """Connections stand and exchange short words, and what follows, in full packets, never comes."""
-    tls = [
-        one for one in dials(view.here) if one.phase in (Phase.TLS, Phase.HELLO) and one.errno == "ETIMEDOUT"
-    ]
-    further = (Phase.PROOF, Phase.NOMINATION, Phase.APPROVAL, Phase.COMMIT)
-    if sum(one.count for one in tls) >= 2 and not any(one.phase in further for one in dials(view.here)):
+    tls = stalls(view.here)
+    if tls:
         evidence = f"{tls[0].address} is reached, and TLS never ends"
         yield likely((Cause.MTU_BLACK_HOLE, Cause.LOSSY_PATH), Place.BETWEEN, evidence)
 

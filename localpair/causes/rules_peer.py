@@ -15,8 +15,8 @@ from localpair.causes.view import (
     facts_there,
     heard,
     known,
-    own_addresses,
     seeks,
+    stalls,
     was_met,
     ways,
 )
@@ -37,7 +37,7 @@ _CUT: Final = frozenset({"ECONNRESET", "EPIPE", "ECONNABORTED", "ENOTCONN", "ESH
 
 def ended(view: View) -> Iterator[Conclusion]:
     """The host has said goodbye, sealed with the secret that only it and the readers of its offer have. Where it was
-    heard until then, and calls failed for seconds, they are the cause: its time was merely up first.
+    heard until then, and calls failed or stalled for seconds, they are the cause: its time was merely up first.
     """
     here = view.here
     if seeks(here) and known(here.peer, "peer").goodbye and not _was_stuck(here):
@@ -58,7 +58,7 @@ def ended_before(view: View) -> Iterator[Conclusion]:
 
 def _was_stuck(facts: RunFacts) -> bool:
     lost = [one for one in dials(facts) if one.phase is Phase.CONNECT and one.errno in UNANSWERED]
-    return bool(lost and heard(facts)) and not was_met(facts)
+    return (bool(lost and heard(facts)) and not was_met(facts)) or bool(stalls(facts))
 
 
 def other_version(view: View) -> Iterator[Conclusion]:
@@ -109,10 +109,6 @@ def other_key(view: View) -> Iterator[Conclusion]:
         return
     place = met[0].address
     evidence = f"a localpair at {place} has another key than the offer promises"
-    issuer = view.there
-    if issuer is not None and issuer.links and issuer.role is RunRole.HOST and place in own_addresses(issuer):
-        yield certain(Cause.STALE_OFFER, Place.THERE, evidence, f"{place} is the address of {view.peer}")
-        return
     yield likely((Cause.WRONG_IDENTITY, Cause.STALE_OFFER), Place.THERE, evidence, subject=str(place))
 
 
@@ -190,7 +186,7 @@ RULES: Final = (
         ("attempts", "heard", "foreign", "routes", "calls"),
     ),
     CauseRule(same_role, Tier.PEER, (Cause.SAME_ROLE,), _ANSWERED),
-    CauseRule(other_key, Tier.PEER, (Cause.STALE_OFFER, Cause.WRONG_IDENTITY), _ANSWERED, uses=("links",)),
+    CauseRule(other_key, Tier.PEER, (Cause.STALE_OFFER, Cause.WRONG_IDENTITY), _ANSWERED),
     CauseRule(stranger_answers, Tier.PEER, (Cause.FORGOTTEN_OR_REVOKED, Cause.WRONG_IDENTITY), _ANSWERED),
     CauseRule(
         something_else,

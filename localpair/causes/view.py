@@ -14,6 +14,7 @@ from localpair.causes.facts import (
     CallReach,
     CarrierName,
     CounterFacts,
+    DialTime,
     GatewayFacts,
     HeardFacts,
     LinkFacts,
@@ -24,7 +25,7 @@ from localpair.causes.facts import (
     SentFacts,
 )
 from localpair.causes.vocabulary import Place
-from localpair.events import Phase
+from localpair.events import Flaw, Phase
 
 _Known = TypeVar("_Known")
 _USABLE: Final = DIALLABLE_CLASSES | SPECIAL_CLASSES
@@ -254,6 +255,17 @@ def was_met(facts: RunFacts) -> bool:
 
 def _has_stood(one: AttemptFacts) -> bool:
     return one.phase not in (Phase.BIND, Phase.CONNECT)
+
+
+def stalls(facts: RunFacts) -> list[AttemptFacts]:
+    """The dials whose connections stood, exchanged short words, and got no full packet. Needs attempts."""
+    short = [
+        one for one in dials(facts) if one.phase in (Phase.TLS, Phase.HELLO) and one.took is DialTime.LATE
+    ]
+    further = (Phase.PROOF, Phase.NOMINATION, Phase.APPROVAL, Phase.COMMIT)
+    stalled = [one for one in short if one.errno in ("", "ETIMEDOUT") and one.flaw is Flaw.NONE]
+    is_passed = any(one.phase in further for one in dials(facts))
+    return stalled if sum(one.count for one in stalled) >= 2 and not is_passed else []
 
 
 def called_by_holder(facts: RunFacts) -> bool:

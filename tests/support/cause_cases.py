@@ -248,7 +248,9 @@ CASES = [
         True,
     ),
     Case("another key", Cause.STALE_OFFER, _met(Flaw.OTHER_KEY, Phase.PIN)),
-    Case("another key of the same host", Cause.STALE_OFFER, _met(Flaw.OTHER_KEY, Phase.PIN), host(), True),
+    Case(
+        "a stranger at the number of the host", Cause.WRONG_IDENTITY, _met(Flaw.OTHER_KEY, Phase.PIN), host()
+    ),
     Case("the issuer's later run", Cause.STALE_OFFER, _met(Flaw.LATER_RUN, Phase.PIN), None, True),
     Case("somebody else's key", Cause.WRONG_IDENTITY, _met(Flaw.OTHER_KEY, Phase.PIN)),
     Case("a login page", Cause.INTERCEPTED, _met(Flaw.NO_LOCALPAIR, Phase.PREAMBLE), None, True),
@@ -372,6 +374,11 @@ CASES = [
     ),
     Case("firewall, silent", Cause.FIREWALL_INBOUND, stuck_joiner()),
     Case("the router answers", Cause.PROXY_ARP, stuck_joiner(routes=(route(BOB, mac=ROUTER_MAC),))),
+    Case(
+        "large packets vanish, and it said goodbye in the end",
+        Cause.MTU_BLACK_HOLE,
+        _met(Flaw.NONE, Phase.TLS, "", heard=(voice(BOB),), peer=PeerFacts(goodbye=True)),
+    ),
     Case("large packets vanish", Cause.MTU_BLACK_HOLE, _met(Flaw.NONE, Phase.TLS, "ETIMEDOUT")),
     Case("heavy loss", Cause.LOSSY_PATH, stuck_joiner(heard=(voice(BOB, count=2, last_s=18),))),
     Case(

@@ -169,6 +169,13 @@ def test_a_kernel_that_dropped_calls_blames_its_own_filter(singly: int, is_here:
     assert len(judge(replace(facts, heard=(voice(FAR),))).causes) > 1, "and not where it is not on the link"
 
 
+def test_broadcasts_of_a_version_that_this_device_lacks_are_no_filters_work() -> None:
+    dropped = (CounterFacts(4, 100, 30, 28, 0), CounterFacts(6, 90, 0, 0, 0))
+    assert not judge(
+        with_link(host(counters=dropped), addresses=(AddressFacts(ip_address("fd12::20"), 64),))
+    ).causes
+
+
 @pytest.mark.parametrize(("lasted_s", "is_told"), [(40, True), (41, False)])
 def test_a_host_that_heard_nobody_has_dropped_as_much_as_somebody_would_send(
     lasted_s: int, is_told: bool
@@ -186,11 +193,13 @@ def test_a_host_that_heard_nobody_has_dropped_as_much_as_somebody_would_send(
     [
         ((dial(BOB, phase=Phase.TLS, count=2),), True),
         ((dial(BOB, phase=Phase.TLS, count=1), dial(BOB, phase=Phase.HELLO, count=1)), True),
+        ((dial(BOB, "", Phase.TLS, count=2),), True),
+        ((dial(BOB, "", Phase.TLS, count=2, took=DialTime.AT_ONCE),), False),
         ((dial(BOB, phase=Phase.TLS, count=1),), False),
         ((dial(BOB, "ECONNRESET", Phase.TLS, count=2),), False),
         ((dial(BOB, phase=Phase.TLS, count=2), dial(BOB, phase=Phase.PROOF)), False),
     ],
-    ids=["twice", "in two phases", "once", "cut", "further once"],
+    ids=["twice", "in two phases", "by our own limit", "failed at once", "once", "cut", "further once"],
 )
 def test_large_packets_vanish_where_every_connection_stalls(attempts: Any, is_stalled: bool) -> None:
     assert (Cause.MTU_BLACK_HOLE in judge(stuck_joiner(attempts=attempts)).causes) is is_stalled
