@@ -58,7 +58,7 @@ def ended_before(view: View) -> Iterator[Conclusion]:
 
 def _was_stuck(facts: RunFacts) -> bool:
     lost = [one for one in dials(facts) if one.phase is Phase.CONNECT and one.errno in UNANSWERED]
-    return (bool(lost and heard(facts)) and not was_met(facts)) or bool(stalls(facts))
+    return (bool(lost and heard(facts)) and not was_met(facts)) or bool(stalls(facts, least=1))
 
 
 def other_version(view: View) -> Iterator[Conclusion]:

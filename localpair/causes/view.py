@@ -257,15 +257,17 @@ def _has_stood(one: AttemptFacts) -> bool:
     return one.phase not in (Phase.BIND, Phase.CONNECT)
 
 
-def stalls(facts: RunFacts) -> list[AttemptFacts]:
-    """The dials whose connections stood, exchanged short words, and got no full packet. Needs attempts."""
+def stalls(facts: RunFacts, least: int = 2) -> list[AttemptFacts]:
+    """The dials whose connections stood, exchanged short words, and got no full packet, where they are at least so
+    many. Needs attempts.
+    """
     short = [
         one for one in dials(facts) if one.phase in (Phase.TLS, Phase.HELLO) and one.took is DialTime.LATE
     ]
     further = (Phase.PROOF, Phase.NOMINATION, Phase.APPROVAL, Phase.COMMIT)
     stalled = [one for one in short if one.errno in ("", "ETIMEDOUT") and one.flaw is Flaw.NONE]
     is_passed = any(one.phase in further for one in dials(facts))
-    return stalled if sum(one.count for one in stalled) >= 2 and not is_passed else []
+    return stalled if sum(one.count for one in stalled) >= least and not is_passed else []
 
 
 def called_by_holder(facts: RunFacts) -> bool:

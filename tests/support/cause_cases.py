@@ -103,6 +103,7 @@ def _tunnel(**more: Any) -> LinkFacts:
 _V6 = link("fd12::20", BOB_MAC, prefix=64, router=None)
 _DERIVED = "fe80::ff:fe00:a"  # of ALICE_MAC
 _SPECIAL = "198.18.5.20"  # of a block for benchmarks
+_ONE_STALL = (dial(BOB, "", Phase.TLS, count=1),)
 _BOB6 = "fd12::20"
 _BY_TWO = (route(BOB, mac=BOB_MAC), route(_BOB6, NeighbourState.SILENT))
 _ALICES = (AddressFacts(ip_address(ALICE), 24), AddressFacts(ip_address("fd12::10"), 64))
@@ -378,6 +379,14 @@ CASES = [
         "large packets vanish, and it said goodbye in the end",
         Cause.MTU_BLACK_HOLE,
         _met(Flaw.NONE, Phase.TLS, "", heard=(voice(BOB),), peer=PeerFacts(goodbye=True)),
+    ),
+    Case(
+        "one stall before the goodbye, and more over there",
+        Cause.MTU_BLACK_HOLE,
+        _met(
+            Flaw.NONE, Phase.TLS, "", heard=(voice(BOB),), peer=PeerFacts(goodbye=True), attempts=_ONE_STALL
+        ),
+        host(attempts=(dial(ALICE, "", Phase.TLS),), heard=(voice(ALICE),)),
     ),
     Case("large packets vanish", Cause.MTU_BLACK_HOLE, _met(Flaw.NONE, Phase.TLS, "ETIMEDOUT")),
     Case("heavy loss", Cause.LOSSY_PATH, stuck_joiner(heard=(voice(BOB, count=2, last_s=18),))),
