@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -17,6 +18,7 @@ OPTIONS = {
     "crashReportingEnabled": "false", "autoUpgradeIntervalH": "0", "startBrowser": "false",
     "reconnectionIntervalS": "5",
 }  # fmt: skip
+GRACE_S = 2.0  # so that the other side has seen the connection, too
 _headers: dict[str, str] = {}
 
 
@@ -66,11 +68,9 @@ def main(side: str, other: str) -> None:
         accept(other)
     address = until(connected)
     meet.say(f"paired with {address}")
-    while daemon.poll() is None:
-        try:
-            daemon.wait()
-        except KeyboardInterrupt:
-            daemon.terminate()
+    time.sleep(GRACE_S)
+    daemon.terminate()
+    daemon.wait()
 
 
 if __name__ == "__main__":

@@ -100,7 +100,9 @@ def test_few_wires_cross_in_the_whole_library() -> None:
         arranged(machines(cell.plan), networks(cell.plan, subnets(cell)), sides=2).crossings for cell in CELLS
     ]
     assert max(crossings) <= 1
-    assert sum(crossings) <= 0.02 * len(CELLS), "two routers between the same two networks cross, and little else"
+    assert sum(crossings) <= 0.02 * len(CELLS), (
+        "two routers between the same two networks cross, and little else"
+    )
 
 
 def test_a_wire_through_a_box_is_noticed() -> None:
