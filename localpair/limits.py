@@ -67,6 +67,7 @@ PEERS: Final = 64  # remembered; the least recently seen goes
 PEER_ADDRESSES: Final = 8  # kept for each peer
 NEWCOMERS_REFILL_S: Final = 0.05  # one more stranger's hint heeded after so long, beyond PEERS at once
 SAME_BEAT_S: Final = 1.0  # one beat arrives over several carriers and interfaces; later copies are replays
+LATE_COPY_S: Final = 3.0  # a copy that comes behind the next beat still shows that the peer was heard
 SECRETS_PER_BEAT: Final = 4  # who has more pairs announces to them in turn, so that its beat costs the same
 MEMBERSHIP_SOCKETS: Final = 32  # besides those that hear: Linux takes 20 memberships each, and a card needs 2
 TARGETS: Final = 32  # addresses that get unicast beacons besides the groups

@@ -28,6 +28,7 @@ from localpair.limits import (
     BEACON_SLOW_AFTER_S,
     BEACON_SLOW_BEAT_S,
     DISCOVERY_PORT,
+    LATE_COPY_S,
     LOWEST_DIALLED_PORT,
     NEWCOMERS_REFILL_S,
     PEER_ADDRESSES,
@@ -398,7 +399,7 @@ class Discovery:
         place = (source.address, source.scope)
         peer = self._peers.get(beacon.instance)
         if peer is not None and not self._is_news(peer, beacon, secret, now):
-            return False
+            return self._is_late_copy(peer, secret, place, now)
         known = peer is not None and peer.secret == secret
         if not (known or beacon.kind is BeaconKind.GOODBYE or self._is_live(beacon, secret, carrier, now)):
             return False
@@ -481,6 +482,15 @@ class Discovery:
         return beacon.sequence > peer.beacon.sequence or (
             beacon.sequence == peer.beacon.sequence and now - peer.beat_at <= SAME_BEAT_S
         )
+
+    def _is_late_copy(
+        self, peer: _HeardPeer, secret: str | None, place: tuple[IPAddress, int], now: float
+    ) -> bool:
+        """Whether what is no news has arrived from the peer all the same: on a busy device the next beat overtakes
+        copies of this one. What comes from elsewhere, or long after the last beat, may be a recording.
+        """
+        own = secret is not None and secret == peer.secret and place in peer.sources
+        return own and now - peer.beat_at <= LATE_COPY_S
 
     def _moved(self, old: Beacon, new: Beacon) -> bool:
         return new.sequence > old.sequence and (new.addresses, new.tcp_port) != (old.addresses, old.tcp_port)

@@ -226,6 +226,22 @@ def test_a_goodbye_that_anybody_can_forge_is_no_fact(sealed: bool) -> None:
 # --- recordings
 
 
+def test_a_copy_that_the_next_beat_has_overtaken_was_heard_all_the_same() -> None:
+    lan = VirtualLan()
+    host = lan.add(Keyring([(OFFER, SECRET)]), Part.HOST)
+    theirs = Keyring([(OFFER, THEIR_SECRET)])
+    beats = [theirs.seal(OFFER, beacon(ALICE, number), bytes([number] * 12)) for number in (1, 2, 3)]
+    heeded = []
+    for number, source, at in (
+        (0, AT_ALICE, 1.0), (2, AT_ALICE, 2.0), (1, AT_ALICE, 2.5), (1, AT_BOB, 2.5), (1, AT_ALICE, 9.0),
+    ):  # fmt: skip
+        place = BeaconSource(ip_address(source), 5000)
+        opened = host.discovery.receive(beats[number], place, Carrier.UNICAST, at)
+        assert opened is not None
+        heeded.append(opened.is_heeded)
+    assert heeded == [True, True, True, False, False]
+
+
 def test_whoever_replays_what_it_recorded_adds_nothing_to_the_facts() -> None:
     """Neither in the run that was recorded, from wherever it pleases, nor when that device is long gone."""
     now = 0.0
