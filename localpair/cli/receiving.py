@@ -13,8 +13,8 @@ from localpair.choices.terms import Existing
 from localpair.cli import files
 from localpair.cli.hook import Arrival
 from localpair.cli.options.piped import STANDARD
-from localpair.cli.streams import clipboard, pipes
-from localpair.cli.streams.text_taker import TextTaker
+from localpair.cli.piping import clipboard, pipes
+from localpair.cli.piping.text_taker import TextTaker
 from localpair.cli.terminal.screen import device
 from localpair.cli.terminal.text import printable
 from localpair.errors import LocalpairError, Refusal, RefusedError, TransferError

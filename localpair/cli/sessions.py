@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from localpair.choices.selection import EVERYTHING
 from localpair.cli.output import results
 from localpair.cli.output.failures import explain
+from localpair.cli.piping import texts
 from localpair.cli.receiving import receive_unless_declined
-from localpair.cli.streams import texts
 from localpair.errors import LocalpairError, RefusedError, RemoteError, TransferError, UnreachableError
 from localpair.events import (
     AnswerIssued,

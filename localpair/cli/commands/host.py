@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from localpair.cli import files
 from localpair.cli.options.piped import STANDARD
 from localpair.cli.output import results
+from localpair.cli.piping import pipes
 from localpair.cli.receiving import Inbound, inbound
 from localpair.cli.sessions import pair_and_carry
-from localpair.cli.streams import pipes
 from localpair.cli.terminal.prompts import Prompts
 from localpair.cli.terminal.qr_output import Codes
 from localpair.errors import AnswerError

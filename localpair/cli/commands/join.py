@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from localpair.cli import offers
 from localpair.cli.commands.host import prepare, settings
+from localpair.cli.piping import pipes
 from localpair.cli.sessions import pair_and_carry
-from localpair.cli.streams import pipes
 from localpair.cli.terminal.prompts import Prompts
 from localpair.cli.terminal.qr_output import Codes
 

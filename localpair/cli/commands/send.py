@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from localpair.cli import files
 from localpair.cli.output import results
+from localpair.cli.piping import pipes
 from localpair.cli.sessions import pair_and_carry
-from localpair.cli.streams import pipes
 from localpair.limits import TEXT_BYTES
 
 if TYPE_CHECKING:

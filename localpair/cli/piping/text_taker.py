@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from localpair.choices.rules import Acceptance
 from localpair.cli.output import results
-from localpair.cli.streams import clipboard, pipes, texts
+from localpair.cli.piping import clipboard, pipes, texts
 from localpair.errors import LocalpairError, Refusal, RefusedError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from cli_fakes import PEER, Api, Pairing, Session
 from cli_typing import Typist, _json
 from localpair.choices.rules import Acceptance, DeviceRule
 from localpair.cli import main
-from localpair.cli.streams import texts
+from localpair.cli.piping import texts
 from localpair.errors import TransferError
 from localpair.trust.store import DeviceRecord, TrustStore
 
