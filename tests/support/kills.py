@@ -334,7 +334,7 @@ def _wrong_stores(folders: dict[str, Path]) -> list[str]:
     if kept["host"] is None or kept["host"] != kept["join"] or kept["host"][0] is not DeviceState.PAIRED:
         wrong.append("the two are no pair after the next meeting")
     for one, folder in folders.items():
-        left = {path.name for path in folder.iterdir()} - {"lock", "trust.json", "device.key"}
+        left = {path.name for path in folder.iterdir()} - {"lock", "trust.json", "device.key", "offers.json"}
         wrong += [f"left behind at {one}: {name}" for name in left]
     return wrong
 
