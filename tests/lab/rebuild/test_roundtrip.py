@@ -14,7 +14,6 @@ from localpair_lab.rebuild.roundtrip import RoundTrip, round_trip
 
 CELLS = {
     "change/issuer-killed": "",
-    "firewall/bridge-filter": "both",
     "firewall/kill-switch": "lan-of-join",
     "firewall/sends-refused": "join",
     "found/gateway-beyond-the-mask": "",
