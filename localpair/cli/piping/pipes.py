@@ -26,7 +26,7 @@ from localpair.protocol.transfer.filenames import PART_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-    from typing import BinaryIO
+    from typing import IO
 
     from localpair.cli.options.piped import Piped
     from localpair.cli.output.output import Output
@@ -145,7 +145,7 @@ def _standard_input() -> int:
         raise UsageError("there is no standard input to read", hint="Pipe something in.") from None
 
 
-async def _read_all(source: int, kept: BinaryIO, limit: int | None = None) -> int:
+async def _read_all(source: int, kept: IO[bytes], limit: int | None = None) -> int:
     """Copy a descriptor to its end, or to somewhat more than ``limit`` bytes; how many came. Raises LocalError."""
 
     def work() -> int:
