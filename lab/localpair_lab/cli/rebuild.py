@@ -16,11 +16,12 @@ from localpair_lab.errors import LabError
 from localpair_lab.generate.yaml_writer import SCHEMA, as_text
 from localpair_lab.loading.cases import PlannedCell
 from localpair_lab.loading.load import FILE_NAME, scenario_name
+from localpair_lab.loading.reduction import Document
 from localpair_lab.loading.yaml_tree import data
 from localpair_lab.paths import SCENARIOS
 from localpair_lab.rebuild.build import rebuilt
 from localpair_lab.rebuild.evidence import read
-from localpair_lab.rebuild.minimise import Document, minimised
+from localpair_lab.rebuild.minimise import minimised
 from localpair_lab.rebuild.plays import PlayedScenario, play_cell, play_texts
 
 
