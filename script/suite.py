@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +27,7 @@ SKIPPED = 77  # a step's exit status: it could not be tried, and its last line s
 NOTHING_COLLECTED = 5
 WORKERS_FOR_A_CORE = 2  # a test waits for half of its time and more
 MOST_NAMED = 12  # failures of one step in the summary
+ROOM = 4 << 30  # bytes: transfers, environments made for a test, recorded packets, and some more
 FAILURE = re.compile(r"(FAILED|ERROR) \S+")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -223,6 +226,11 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
+def _write_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        write(line)
+
+
 def heading(text: str) -> None:
     """The line between two steps."""
     write(f"\n--- {text} ".ljust(80, "-"))
@@ -241,6 +249,14 @@ def told(results: Iterable[Result], seconds: float) -> Iterator[str]:
     yield f"{'all' if not bad else ', '.join(bad)}: {'FAILED' if bad else 'passed'} in {duration(seconds)}"
 
 
+def little_room() -> Iterator[str]:
+    """A line for each place where the steps may come to find no room left: their failures would not say so."""
+    for place in (Path(tempfile.gettempdir()), ROOT):
+        free = shutil.disk_usage(place).free
+        if free < ROOM:
+            yield f"hint: {free >> 20} MiB are free in {place}: the steps want {ROOM >> 20}"
+
+
 def duration(seconds: float) -> str:
     """``3 s`` or ``2 min 05 s``."""
     minutes, rest = divmod(round(seconds), 60)
@@ -257,13 +273,14 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     started = time.monotonic()
     suite = Suite(steps(options))
+    _write_all(little_room())
     try:
         suite.run()
     except KeyboardInterrupt:
         write("\ninterrupted")
     heading("summary")
-    for line in told(suite.ordered(), time.monotonic() - started):
-        write(line)
+    _write_all(little_room())
+    _write_all(told(suite.ordered(), time.monotonic() - started))
     complete = len(suite.results) == len(suite.steps)
     return 0 if complete and all(result.word != "FAILED" for result in suite.results.values()) else 1
 

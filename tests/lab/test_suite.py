@@ -61,6 +61,20 @@ def test_the_suite_passes_where_nothing_failed(
     assert "all: passed in" in capsys.readouterr().out
 
 
+def test_little_room_is_told_before_the_steps_and_beside_what_failed(
+    suite: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(suite, "steps", lambda _: [suite.Step("a", says("FAILED a.py::b - no", 1))])
+    monkeypatch.setattr(suite, "ROOM", 1 << 62)
+    suite.main([])
+    before, after = capsys.readouterr().out.split("--- a ")
+    assert "MiB are free in" in before
+    assert "MiB are free in" in after
+    monkeypatch.setattr(suite, "ROOM", 0)
+    suite.main([])
+    assert "are free in" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "cells", "topologies"), [([], "theme", "100 topologies"), (["--all"], "one", "300 topologies")]
 )
