@@ -97,7 +97,7 @@ def _base(host: DockerHost) -> str:
         except docker.errors.ImageNotFound:
             continue
         return name
-    if _run(host, ["docker", "pull", "--quiet", REGISTRY_BASE], _PULL_S):
+    if _run(host, ["docker", "pull", "--quiet", REGISTRY_BASE], _PULL_S, silent=True):
         return REGISTRY_BASE
     if not _run(host, [str(paths.COMPOSE / "make-base"), LOCAL_BASE], _MAKE_S):
         raise LabError(
@@ -107,10 +107,16 @@ def _base(host: DockerHost) -> str:
     return LOCAL_BASE
 
 
-def _run(host: DockerHost, command: list[str], limit_s: float) -> bool:
+def _run(host: DockerHost, command: list[str], limit_s: float, *, silent: bool = False) -> bool:
+    """Whether it ended well. ``silent``: that it fails is no news, and what it says helps nobody."""
     try:
         done = subprocess.run(
-            command, env=host.environment(), timeout=limit_s, check=False, stdout=subprocess.DEVNULL
+            command,
+            env=host.environment(),
+            timeout=limit_s,
+            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if silent else None,
         )
     except subprocess.TimeoutExpired:
         return False
