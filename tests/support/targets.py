@@ -58,7 +58,7 @@ def _mount(*words: object) -> str:
 def _image(folder: Path) -> Path:
     path = folder / "below" / "image"
     with path.open("wb") as file:
-        file.truncate(64 * MIB)
+        file.truncate(320 * MIB)  # sparse; the least that mkfs.xfs takes
     return path
 
 
