@@ -165,7 +165,12 @@ def barred(scene: Scene, place: FaultPlace) -> bool:
 
 
 def filtered(scene: Scene, place: FaultPlace, *, both: bool = False, every: bool = False) -> bool:
-    """Something on the network drops calls of a device, and beacons where none arrived."""
+    """Something on the network drops calls of a device, and beacons where none arrived; what either sends where neither
+    heard the other, and all of IPv6 where no question for a hardware address is answered in it alone.
+    """
+    both = both or all(
+        facts.heard is not None and not heard(facts) for facts in scene.topology.facts.values()
+    )
     for lan in scene.topology.shared:
         for device in _both(scene) if both else place.devices:
             other = next(one for one in _both(scene) if one != device)
@@ -174,6 +179,8 @@ def filtered(scene: Scene, place: FaultPlace, *, both: bool = False, every: bool
             heard_there = not every and facts.heard is not None and bool(heard(facts))
             for protocol in ("tcp",) if heard_there else ("tcp", "udp"):
                 scene.drop(lan, place.cells, **ends, protocol=protocol)
+            if both and _answered(scene.topology.facts[device])[1] == {6}:
+                scene.drop(lan, place.cells, **ends, family="ipv6")
     return bool(scene.topology.shared)
 
 

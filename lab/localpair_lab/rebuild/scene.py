@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Final
 
 from localpair.address import IPAddress
-from localpair.causes.facts import CarrierName, LinkFacts, RunFacts, SentFacts
+from localpair.causes.facts import CarrierName, DialTime, LinkFacts, RunFacts, SentFacts
 from localpair.causes.view import FORBIDDEN, is_tunnel, to_the_network
 from localpair_lab.rebuild.topology import (
     VPN,
@@ -145,7 +145,18 @@ def _refused(facts: RunFacts) -> Iterator[Entry]:
         subnet for address in (forbidden | dialled) - passed if address for subnet in _subnets(facts, address)
     }
     for subnet in sorted(subnets):
-        yield {"do": "drop", "destination": subnet}
+        yield {"do": _refusal(facts, subnet), "destination": subnet}
+
+
+def _refusal(facts: RunFacts, subnet: str) -> str:
+    """What the filter does with dials: one that answers them ends them at once."""
+    block = ip_network(subnet)
+    ends = {
+        one.errno if one.took is DialTime.AT_ONCE else ""
+        for one in facts.attempts or ()
+        if one.outcome == "failed" and not one.opening and one.address in block
+    }
+    return "reject-host" if ends == {"EHOSTUNREACH"} else "drop"
 
 
 def _by_cast(rows: list[SentFacts]) -> Mapping[str, list[SentFacts]]:

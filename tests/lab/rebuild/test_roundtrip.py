@@ -14,6 +14,7 @@ from localpair_lab.rebuild.roundtrip import RoundTrip, round_trip
 
 CELLS = {
     "change/issuer-killed": "",
+    "firewall/bridge-filter": "both",
     "firewall/kill-switch": "lan-of-join",
     "firewall/sends-refused": "join",
     "found/gateway-beyond-the-mask": "",
@@ -26,6 +27,9 @@ CELLS = {
     "multicast/neighbour-discovery-lost": "ipv6",
     "routed/both-closed-vlans-answer": "all-false",
     "routed/vlans-one-way": "host",
+}
+UNLIKE = {
+    "routed/vlans-one-way [host]",  # that a router lies between is in no report, and its first twin has none
 }
 AT_ONCE = 4
 LEAST_ALIKE = 0.5  # of the ways in which dials end: how soon one is refused differs from run to run
@@ -58,5 +62,4 @@ async def round_trips(folder: Path) -> list[RoundTrip]:
 def test_a_dozen_failures_end_in_the_same_way_when_rebuilt_from_their_reports(tmp_path: Path) -> None:
     made = asyncio.run(round_trips(tmp_path))
     assert {one.title: one.differences for one in made if one.differences} == {}
-    unlike = [one.title for one in made if one.same_signature < LEAST_ALIKE]
-    assert len(unlike) * 3 <= len(made), unlike  # twins make the same verdict with dials that end otherwise
+    assert {one.title for one in made if one.same_signature < LEAST_ALIKE} <= UNLIKE
