@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum, StrEnum
 
 from localpair.address import AddressClass, IPAddress, classify, unscoped
+from localpair.dataclass import dataclass
 
 
 class Evidence(IntEnum):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from localpair.address import AddressClass, IPAddress, classify, normalise, unscoped
+from localpair.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

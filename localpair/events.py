@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path as FilePath
 from typing import TypeAlias
@@ -11,6 +11,7 @@ from typing import TypeAlias
 from localpair.address import IPAddress
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.causes.vocabulary import Explanation, RunVerdict
+from localpair.dataclass import dataclass
 from localpair.limits import RECEIPT_FILES
 
 

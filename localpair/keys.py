@@ -24,7 +24,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from localpair.dataclass import dataclass
 from localpair.errors import Refusal, RefusedError, StateError, WireError
 from localpair.limits import ANSWER_CODE_CHECK_BYTES, EARLIER_OFFERS, KEY_HASH_BYTES
 

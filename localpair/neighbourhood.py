@@ -8,11 +8,11 @@ a packet that names one is up to no good, or comes from another network.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from localpair.address import SPECIAL_CLASSES, classify, unscoped, why_never_dialled
+from localpair.dataclass import dataclass
 from localpair.limits import LOWEST_DIALLED_PORT
 from localpair.ranking import is_lan
 

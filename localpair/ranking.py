@@ -8,7 +8,7 @@ addresses that cannot be of use to a peer are named by ``why_not_offered``.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, NamedTuple
 
 from localpair.address import DIALLABLE_CLASSES, SPECIAL_CLASSES, AddressClass, IPAddress, unscoped
@@ -20,6 +20,7 @@ from localpair.candidate import (
     InterfaceKind,
     Origin,
 )
+from localpair.dataclass import dataclass
 from localpair.endpoint import scope_of
 from localpair.limits import ANSWER_CODE_ADDRESSES, OFFER_CANDIDATES, OFFER_SHOWN_BYTES
 

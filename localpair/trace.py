@@ -15,11 +15,11 @@ import stat
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from localpair._version import __version__
+from localpair.dataclass import dataclass
 from localpair.errors import LocalError
 from localpair.names.aliases import alias
 from localpair.protocol.discovery_events import Foreign, Gone, Heard, HearsUs, Invited

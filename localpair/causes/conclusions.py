@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from localpair.causes.facts import Transport
 from localpair.causes.vocabulary import Cause, Confidence, Place
+from localpair.dataclass import dataclass
 
 if TYPE_CHECKING:
     from localpair.causes.view import View

@@ -8,12 +8,12 @@ field holds a secret, a key, or a text that another device chose.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from localpair.address import IPAddress
 from localpair.candidate import InterfaceKind, Origin
+from localpair.dataclass import dataclass
 from localpair.errors import Refusal
 from localpair.events import Direction, Flaw, Phase
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 
 from localpair.causes import rules_both, rules_conflict, rules_own, rules_path, rules_peer, rules_word
@@ -12,6 +12,7 @@ from localpair.causes.notes import remarks
 from localpair.causes.view import UnknownFactError, View
 from localpair.causes.vocabulary import Cause, Confidence, Place, Remark, RunNote, RunVerdict, Untold
 from localpair.causes.words import explain
+from localpair.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

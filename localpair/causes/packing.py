@@ -8,13 +8,14 @@ place.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any, Final, NamedTuple
 
 from localpair.address import IPAddress, unscoped
 from localpair.causes.codec import FactsError
+from localpair.dataclass import dataclass
 from localpair.limits import FACTS_ROWS
 from localpair.wire.codec import Reader, Writer
 

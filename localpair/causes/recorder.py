@@ -6,7 +6,7 @@ It has no clock: the caller gives the time.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Generic, Protocol, TypeVar
 
 from localpair.address import IPAddress, unscoped
@@ -27,6 +27,7 @@ from localpair.causes.facts import (
     SentFacts,
     Whose,
 )
+from localpair.dataclass import dataclass
 from localpair.errors import Refusal
 from localpair.events import Attempt
 from localpair.limits import FACTS_ROWS

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from localpair.causes.codec import from_dict
 from localpair.causes.report_code import PREFIX, parse
+from localpair.dataclass import dataclass
 from localpair.limits import FACTS_BYTES
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, TypeVar
 
@@ -25,6 +24,7 @@ from localpair.causes.facts import (
     SentFacts,
 )
 from localpair.causes.vocabulary import Place
+from localpair.dataclass import dataclass
 from localpair.events import Flaw, Phase
 
 _Known = TypeVar("_Known")

@@ -6,8 +6,10 @@ seen besides. Where no fact tells two causes apart, a verdict names both and the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from localpair.dataclass import dataclass
 
 
 class Cause(StrEnum):

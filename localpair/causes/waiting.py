@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localpair.causes.facts import NeighbourState, RunRole
@@ -16,6 +15,7 @@ from localpair.causes.view import (
     seeks,
 )
 from localpair.causes.vocabulary import Cause, Place
+from localpair.dataclass import dataclass
 from localpair.limits import STEADY_S
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from localpair.dataclass import dataclass
 from localpair.errors import UsageError
 from localpair.events import NearbyPeer, Path, Peer
 from localpair.limits import LABEL_BYTES, OFFER_LIFETIME_MAX_S, OFFER_LIFETIME_S

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from localpair.dataclass import dataclass
 from localpair.errors import UsageError
 from localpair.limits import MAX_BATCH_BYTES, MAX_ENTRIES, PATH_DEPTH
 

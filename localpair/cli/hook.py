@@ -10,10 +10,10 @@ import os
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localpair.cli.terminal.text import printable
+from localpair.dataclass import dataclass
 from localpair.errors import UsageError
 
 if TYPE_CHECKING:

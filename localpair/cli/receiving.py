@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +17,7 @@ from localpair.cli.piping import clipboard, pipes
 from localpair.cli.piping.text_taker import TextTaker
 from localpair.cli.terminal.screen import device
 from localpair.cli.terminal.text import printable
+from localpair.dataclass import dataclass
 from localpair.errors import LocalpairError, Refusal, RefusedError, TransferError
 from localpair.trust.file import DeviceState
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
 from localpair.candidate import Candidate, Origin
+from localpair.dataclass import dataclass
 from localpair.trust.state_folder import state_path
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
+from localpair.dataclass import dataclass
 from localpair.diagnosis.record import Status
 from localpair.errors import LocalpairError
 

@@ -13,11 +13,11 @@ import secrets
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from localpair._version import __version__
+from localpair.dataclass import dataclass
 from localpair.diagnosis.evidence import CheckNotes, failure
 from localpair.diagnosis.record import Finding, Report, Status
 from localpair.errors import LocalpairError

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from localpair.candidate import Candidate, Evidence, Origin
 from localpair.choices.settings import ApprovalRequest, Approver
+from localpair.dataclass import dataclass
 from localpair.errors import Refusal, RefusedError, RemoteError
 from localpair.events import CodeShown, Direction, Peer, PeerGone
 from localpair.keys import HASH_BYTES, Purpose, Role, SharedSecret, random_bytes

@@ -6,11 +6,11 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from localpair.candidate import Candidate
 from localpair.causes.facts import OfferFacts
 from localpair.choices.settings import Approver, Chooser, Settings
+from localpair.dataclass import dataclass
 from localpair.errors import AnswerError, PeerEndedError, Refusal, RefusedError, RemoteError, UnreachableError
 from localpair.events import NearbyPeer, OfferIssued
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from localpair.choices.settings import Settings
+from localpair.dataclass import dataclass
 from localpair.errors import LocalpairError, Refusal, UnreachableError
 from localpair.events import Paired, Peer
 from localpair.keys import Purpose, Role, SharedSecret

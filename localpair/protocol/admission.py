@@ -12,8 +12,9 @@ peer is, the handshake inside TLS finds out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from localpair.dataclass import dataclass
 from localpair.keys import MAC_BYTES, SharedSecret
 from localpair.wire.messages import Preamble
 

@@ -9,12 +9,13 @@ ports stand outside the queue: the other side dials at the same time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TypeAlias
 
 from localpair.address import AddressClass, IPAddress, unscoped
 from localpair.candidate import Candidate
+from localpair.dataclass import dataclass
 from localpair.limits import (
     CANDIDATES,
     LOWEST_DIALLED_PORT,

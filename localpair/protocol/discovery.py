@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from ipaddress import IPv4Address
 from itertools import islice
 from typing import Final
 
 from localpair.address import AddressClass, IPAddress, classify, unscoped
+from localpair.dataclass import dataclass
 from localpair.errors import ForeignVersionError, WireError
 from localpair.keys import Purpose
 from localpair.limits import (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import TypeAlias
 
 from localpair.address import IPAddress
 from localpair.candidate import Candidate, Evidence, Origin
+from localpair.dataclass import dataclass
 from localpair.endpoint import Endpoint
 from localpair.wire.beacon import FactsPart, Part, Rendezvous
 

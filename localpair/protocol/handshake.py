@@ -25,10 +25,11 @@ from __future__ import annotations
 
 import hmac
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from localpair.address import IPAddress
+from localpair.dataclass import dataclass
 from localpair.errors import Refusal, RefusedError, SameRoleError, WireError
 from localpair.keys import (
     MAC_BYTES,

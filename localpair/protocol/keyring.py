@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
+from localpair.dataclass import dataclass
 from localpair.errors import Refusal, WireError
 from localpair.keys import BEACON_NONCE_BYTES, BEACON_TAG_BYTES, SharedSecret, digest
 from localpair.protocol.replays import marks_of

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
+from localpair.dataclass import dataclass
 from localpair.limits import (
     LOWEST_DIALLED_PORT,
     RENDEZVOUS_ANSWER_S,

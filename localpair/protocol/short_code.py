@@ -17,8 +17,8 @@ Sources: RFC 6189, 4.4.1 (ZRTP's hash commitment); Bluetooth Core, Vol 2, Part H
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 
+from localpair.dataclass import dataclass
 from localpair.errors import Refusal, RefusedError
 from localpair.keys import HASH_BYTES, digest
 

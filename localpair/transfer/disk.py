@@ -7,12 +7,12 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from localpair.choices.terms import Existing, NameConflict
+from localpair.dataclass import dataclass
 from localpair.limits import FLUSH_BYTES, SMALL_FILE_BYTES
 from localpair.names import units
 from localpair.protocol.transfer.receiver import FileBegun, FileChecked

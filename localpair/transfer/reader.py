@@ -12,9 +12,10 @@ import queue
 import stat
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 
+from localpair.dataclass import dataclass
 from localpair.limits import CHUNK_BYTES, SMALL_FILE_BYTES, STORE_END_S
 from localpair.transfer.checksum import Checksum, checksum_of, new_checksum
 from localpair.transfer.walk import LeftOut, SourceEntry

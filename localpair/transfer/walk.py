@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from localpair.choices.selection import EVERYTHING, Links, Selection
+from localpair.dataclass import dataclass
 from localpair.errors import LocalError
 from localpair.limits import PATH_DEPTH
 from localpair.protocol.transfer.filenames import PART_PREFIX, name_key, numbered

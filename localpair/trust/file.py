@@ -16,13 +16,14 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from localpair.address import AddressClass, normalise, why_never_dialled
 from localpair.candidate import Candidate, Origin
 from localpair.choices.rules import NO_RULE, Acceptance, DeviceRule
+from localpair.dataclass import dataclass
 from localpair.errors import StateError
 from localpair.keys import Role, device_id
 from localpair.limits import REMEMBERED_ADDRESSES, TRUST_BYTES

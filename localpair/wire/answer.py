@@ -14,11 +14,12 @@ it to that offer and catches typing errors; it proves nothing else, and decides 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final
 
 from localpair.address import why_never_dialled
+from localpair.dataclass import dataclass
 from localpair.errors import AnswerError, WireError
 from localpair.limits import (
     ANSWER_CODE_ADDRESSES,

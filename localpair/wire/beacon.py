@@ -11,10 +11,10 @@ and the body stands in clear: an anonymous hint. Equal sizes mean that no answer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from localpair.address import IPAddress
+from localpair.dataclass import dataclass
 from localpair.errors import ForeignVersionError, WireError
 from localpair.keys import BEACON_NONCE_BYTES, BEACON_TAG_BYTES, SEAL_OVERHEAD_BYTES
 from localpair.limits import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Final, Self
 
+from localpair.dataclass import dataclass
 from localpair.wire.codec import Reader, Writer
 
 PATH_BYTES: Final = 12

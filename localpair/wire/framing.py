@@ -8,9 +8,10 @@ buffer, which is how a file passes through without being copied.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from localpair.dataclass import dataclass
 from localpair.errors import WireError
 
 HEADER_BYTES: Final = 5

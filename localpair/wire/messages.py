@@ -6,11 +6,12 @@ follows the known ones is ignored, except where a message says otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import ClassVar, Final, TypeAlias
 
 from localpair.address import IPAddress
+from localpair.dataclass import dataclass
 from localpair.errors import ForeignVersionError, NoLocalpairError, Refusal, WireError
 from localpair.keys import HASH_BYTES, MAC_BYTES, Role
 from localpair.limits import LABEL_BYTES, SELF_CODE_BYTES

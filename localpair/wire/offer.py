@@ -13,11 +13,12 @@ higher type or a higher version says that passing over would be wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from localpair.address import subnet_hosts, unscoped, why_never_dialled
+from localpair.dataclass import dataclass
 from localpair.errors import OfferError, WireError
 from localpair.limits import (
     DIAL_PORTS,

@@ -6,10 +6,11 @@ known ones is ignored. ``Data`` frames (`DATA`) have no body but the file's byte
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import ClassVar, Final, Self, TypeAlias, TypeVar
 
+from localpair.dataclass import dataclass
 from localpair.errors import WireError
 from localpair.limits import REASON_BYTES
 from localpair.names.labels import clean_label

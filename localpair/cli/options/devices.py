@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from localpair.choices.rules import Acceptance
 from localpair.cli.command import Command
 from localpair.cli.options import shared, types
+from localpair.dataclass import dataclass
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from localpair.cli.command import Command
 from localpair.cli.options import shared
+from localpair.dataclass import dataclass
 from localpair.limits import DISCOVERY_VERDICT_S
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from localpair.cli.command import Command
 from localpair.cli.options import pairing, shared
 from localpair.cli.options.piped import STANDARD
+from localpair.dataclass import dataclass
 from localpair.errors import UsageError
 from localpair.limits import ATTEMPT_S
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +9,7 @@ from localpair.choices.terms import USUAL, Terms
 from localpair.cli.command import Command
 from localpair.cli.options import shared
 from localpair.cli.options.piped import STANDARD, add_to_clipboard, check_output
+from localpair.dataclass import dataclass
 from localpair.errors import UsageError
 
 if TYPE_CHECKING:

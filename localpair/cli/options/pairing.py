@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from localpair.choices.selection import EVERYTHING, Selection
 from localpair.choices.terms import USUAL, Terms
 from localpair.cli.options import shared, types
 from localpair.cli.options.piped import NOT_NAMED, Piped, add_piped, add_to_clipboard, check_output, piped
+from localpair.dataclass import dataclass
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from localpair.cli.options import types
+from localpair.dataclass import dataclass
 from localpair.errors import UsageError
 
 if TYPE_CHECKING:

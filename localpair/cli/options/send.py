@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +9,7 @@ from localpair.choices.selection import EVERYTHING, Selection
 from localpair.cli.command import Command
 from localpair.cli.options import shared
 from localpair.cli.options.piped import NOT_NAMED, STANDARD, Piped, add_piped, piped
+from localpair.dataclass import dataclass
 from localpair.errors import UsageError
 from localpair.limits import ATTEMPT_S
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from localpair.choices.rules import NO_RULE
 from localpair.choices.selection import PlannedEntry
+from localpair.dataclass import dataclass
 from localpair.events import Event
 from localpair.limits import FAILURES_NAMED
 

@@ -5,8 +5,9 @@ made of, so that neither can say anything else than ``--help``.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from localpair.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from localpair.dataclass import dataclass
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.net.transport.tcp import Responder, respond_as_stranger
 from localpair.protocol.admission import RESPONSE_NONCE_BYTES, Call, respond

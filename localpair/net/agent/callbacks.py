@@ -12,10 +12,10 @@ import hmac
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from localpair.address import IPAddress, unscoped
 from localpair.candidate import Candidate, Evidence
+from localpair.dataclass import dataclass
 from localpair.endpoint import scope_of
 from localpair.errors import LocalpairError, WireError
 from localpair.events import AddressAttempt, Event

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from localpair.candidate import Candidate
+from localpair.dataclass import dataclass
 from localpair.errors import LocalpairError, PeerEndedError, Refusal, RefusedError
 from localpair.events import Attempt, Direction, Path, Phase
 from localpair.keys import Role

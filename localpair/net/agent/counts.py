@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from localpair.address import IPAddress
+from localpair.dataclass import dataclass
 from localpair.errors import RefusedError
 from localpair.events import Attempt
 from localpair.wire.beacon import Part

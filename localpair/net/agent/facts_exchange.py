@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from localpair.causes.codec import FactsError
 from localpair.causes.compact import decode
 from localpair.causes.facts import Ending, RunFacts
 from localpair.causes.telling import concerning, packed
+from localpair.dataclass import dataclass
 from localpair.keys import random_bytes
 from localpair.limits import (
     FACTS_AFTER_S,

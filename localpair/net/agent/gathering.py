@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from localpair.address import LOCAL_CLASSES, SPECIAL_CLASSES, IPAddress, classify, unscoped
 from localpair.candidate import Candidate, Evidence, Interface, InterfaceAddress, Origin
+from localpair.dataclass import dataclass
 from localpair.endpoint import scope_of
 from localpair.errors import LocalpairError
 from localpair.events import AddressAttempt, OwnAddressSeen

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from localpair.dataclass import dataclass
 from localpair.keys import DeviceIdentity, Role
 from localpair.wire.beacon import Part
 

@@ -5,7 +5,7 @@ It asks this network namespace, while /sys shows the one that it was mounted in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from localpair.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
 from localpair.address import AddressClass, IPAddress, classify, subnet_hosts, unscoped
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
+from localpair.dataclass import dataclass
 from localpair.endpoint import scope_of
 from localpair.neighbourhood import Neighbourhood
 from localpair.ranking import links_to

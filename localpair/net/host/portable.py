@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 
 from localpair.address import AddressClass, IPAddress, classify, normalise, unscoped
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
+from localpair.dataclass import dataclass
 from localpair.net.host.interfaces import Interfaces, SkippedSource
 from localpair.net.host.naming import describe, in_order, kind_of_name
 from localpair.net.host.routes import OUTBOUND_DESTINATIONS, Route, preferred_source

@@ -10,12 +10,12 @@ import errno
 import os
 import socket
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from localpair.address import AddressClass, IPAddress, classify, normalise, unscoped
 from localpair.candidate import Candidate
+from localpair.dataclass import dataclass
 from localpair.limits import DISCOVERY_PORT
 
 if TYPE_CHECKING:

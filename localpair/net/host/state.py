@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +23,7 @@ from localpair.causes.facts import (
     NeighbourState,
     RouteFacts,
 )
+from localpair.dataclass import dataclass
 from localpair.limits import FACTS_ROWS
 from localpair.names.visible import escaped
 from localpair.net.host.files import read_text

@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from dataclasses import dataclass
 from typing import Final
 
+from localpair.dataclass import dataclass
 from localpair.net.netcheck.timed import attempt
 
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Address
 from typing import Final
 
 from localpair.address import IPAddress
 from localpair.candidate import Interface
+from localpair.dataclass import dataclass
 from localpair.limits import BEACON_BYTES, DISCOVERY_PORT, PEERS
 from localpair.net.transport.sockets import open_sockets
 from localpair.net.transport.udp import Datagrams

@@ -6,9 +6,9 @@ import errno
 import socket
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from localpair.dataclass import dataclass
 from localpair.limits import DISCOVERY_PORT
 from localpair.net.netcheck.lacking import lacking_versions
 from localpair.net.netcheck.timed import TimedCall, attempt

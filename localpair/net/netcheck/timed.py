@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import ParamSpec
+
+from localpair.dataclass import dataclass
 
 _Arguments = ParamSpec("_Arguments")
 

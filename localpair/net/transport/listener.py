@@ -13,10 +13,10 @@ import logging
 import random
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from localpair.address import IPAddress
 from localpair.causes.facts import CallReach
+from localpair.dataclass import dataclass
 from localpair.endpoint import plain_address
 from localpair.errors import LocalpairError, SameRoleError
 from localpair.keys import Role

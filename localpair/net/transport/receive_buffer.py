@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Final
 
+from localpair.dataclass import dataclass
 from localpair.limits import FRAME_PREAUTH_BYTES, RECEIVE_BLOCK_BYTES, RECEIVE_BLOCKS
 from localpair.wire.framing import Frame, FrameDecoder, Slice
 

@@ -7,9 +7,10 @@ import socket
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from localpair.address import IPAddress
+from localpair.dataclass import dataclass
 from localpair.errors import LocalError
 from localpair.limits import (
     DATAGRAM_SEND_BYTES,

@@ -12,10 +12,10 @@ session.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from localpair.choices.terms import Terms
+from localpair.dataclass import dataclass
 from localpair.errors import WireError
 from localpair.limits import (
     GROWN_BYTES,

@@ -11,10 +11,10 @@ receiver stands. It knows no files: whoever drives it reads them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from localpair.dataclass import dataclass
 from localpair.errors import WireError
 from localpair.limits import UNSETTLED_ENTRIES
 from localpair.wire.filekey import FileKey

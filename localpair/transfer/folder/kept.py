@@ -17,9 +17,9 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from localpair.dataclass import dataclass
 from localpair.limits import KEPT_BYTES, KEPT_PARTS, KEPT_S, KEPT_SHOWN_BYTES
 from localpair.protocol.transfer.filenames import PART_PREFIX
 from localpair.transfer.folder.parts import is_own

@@ -19,11 +19,11 @@ import stat
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from localpair.dataclass import dataclass
 from localpair.limits import STALE_PART_S
 from localpair.protocol.transfer.filenames import PART_PREFIX
 

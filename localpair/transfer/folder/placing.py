@@ -18,10 +18,10 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Final, Protocol, TypeAlias
 
+from localpair.dataclass import dataclass
 from localpair.limits import NAME_BYTES, PATH_DEPTH
 from localpair.transfer.folder.parts import is_own
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from localpair.address import AddressClass, IPAddress, classify
 from localpair.candidate import Candidate, Evidence
+from localpair.dataclass import dataclass
 from localpair.limits import (
     CANDIDATES,
     FAR_ALTERNATE_AFTER_S,

@@ -9,11 +9,11 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from localpair.address import IPAddress
 from localpair.candidate import Candidate
+from localpair.dataclass import dataclass
 from localpair.errors import LocalpairError, RefusedError, SameRoleError
 from localpair.events import Attempt, Direction, Flaw, Phase
 from localpair.keys import Role

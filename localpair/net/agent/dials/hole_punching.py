@@ -9,10 +9,11 @@ import errno
 import socket
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from localpair.address import IPAddress
 from localpair.candidate import Candidate
+from localpair.dataclass import dataclass
 from localpair.events import Attempt, Direction, Phase
 from localpair.keys import Role
 from localpair.limits import PEER_ADDRESSES

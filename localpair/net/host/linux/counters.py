@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from localpair.causes.facts import CounterFacts
+from localpair.dataclass import dataclass
 from localpair.net.host.files import read_text
 
 # Packets that arrived and were not delivered for a reason of their own: malformed, for others, to be passed on.

@@ -11,11 +11,12 @@ import socket
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias, TypeVar
 
 from localpair.address import IPAddress
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
+from localpair.dataclass import dataclass
 from localpair.limits import NETLINK_MESSAGES, NETLINK_TIMEOUT_S
 from localpair.net.host.interfaces import Interfaces, Neighbour, SkippedSource
 from localpair.net.host.linux import rtnetlink as rt

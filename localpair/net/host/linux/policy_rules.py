@@ -9,10 +9,10 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Final, TypeAlias
 
+from localpair.dataclass import dataclass
 from localpair.limits import NETLINK_TIMEOUT_S
 from localpair.net.host.linux import rtnetlink as rt
 

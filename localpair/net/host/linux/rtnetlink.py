@@ -9,12 +9,12 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from localpair.address import IPAddress
 from localpair.candidate import InterfaceAddress, InterfaceKind
+from localpair.dataclass import dataclass
 from localpair.net.host.naming import kind_of_name
 
 ERROR, DONE, OVERRUN = 2, 3, 4
