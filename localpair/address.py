@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TypeAlias
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING, TypeAlias
 
-from netaddr import IPNetwork, IPSet
+if TYPE_CHECKING:
+    from netaddr import IPNetwork
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -52,28 +53,32 @@ SPECIAL_CLASSES = frozenset({AddressClass.BENCHMARKING, AddressClass.DOCUMENTATI
 # They answer on every cloud host, to any caller, with credentials.
 _METADATA = frozenset({IPv4Address("169.254.169.254"), IPv6Address("fd00:ec2::254")})
 
-# The first set that holds the address decides, so the narrow ones stand first.
-_TABLE: tuple[tuple[AddressClass, IPSet], ...] = (
-    (AddressClass.UNSPECIFIED, IPSet(["0.0.0.0/32", "::/128"])),
-    (AddressClass.BROADCAST, IPSet(["255.255.255.255/32"])),
-    (AddressClass.LOOPBACK, IPSet(["127.0.0.0/8", "::1/128"])),
-    (AddressClass.MULTICAST, IPSet(["224.0.0.0/4", "ff00::/8"])),
-    (AddressClass.LINK_LOCAL, IPSet(["169.254.0.0/16", "fe80::/10"])),
-    (AddressClass.PRIVATE, IPSet(["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"])),
-    (AddressClass.UNIQUE_LOCAL, IPSet(["fc00::/7"])),
-    (AddressClass.CGNAT, IPSet(["100.64.0.0/10"])),
-    (AddressClass.BENCHMARKING, IPSet(["198.18.0.0/15", "2001:2::/48"])),
+# The first row that holds the address decides, so the narrow ones stand first.
+_TABLE: tuple[tuple[AddressClass, tuple[str, ...]], ...] = (
+    (AddressClass.UNSPECIFIED, ("0.0.0.0/32", "::/128")),
+    (AddressClass.BROADCAST, ("255.255.255.255/32",)),
+    (AddressClass.LOOPBACK, ("127.0.0.0/8", "::1/128")),
+    (AddressClass.MULTICAST, ("224.0.0.0/4", "ff00::/8")),
+    (AddressClass.LINK_LOCAL, ("169.254.0.0/16", "fe80::/10")),
+    (AddressClass.PRIVATE, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")),
+    (AddressClass.UNIQUE_LOCAL, ("fc00::/7",)),
+    (AddressClass.CGNAT, ("100.64.0.0/10",)),
+    (AddressClass.BENCHMARKING, ("198.18.0.0/15", "2001:2::/48")),
     (
         AddressClass.DOCUMENTATION,
-        IPSet(["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20"]),
+        ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20"),
     ),
     (
         AddressClass.RESERVED,
-        IPSet(["0.0.0.0/8", "192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4", "100::/64", "5f00::/16",
-               "64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "2002::/16", "::/8", "fec0::/10"]),
+        ("0.0.0.0/8", "192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4", "100::/64", "5f00::/16",
+               "64:ff9b::/96", "64:ff9b:1::/48", "2001::/23", "2002::/16", "::/8", "fec0::/10"),
     ),
 )  # fmt: skip
-_RANGES = tuple((cls, net.version, net.first, net.last) for cls, nets in _TABLE for net in nets.iter_cidrs())
+_RANGES = tuple(
+    (cls, net.version, int(net.network_address), int(net.broadcast_address))
+    for cls, blocks in _TABLE
+    for net in map(ip_network, blocks)
+)
 
 
 @lru_cache(maxsize=4096)
@@ -109,9 +114,17 @@ def normalise(text: str) -> IPAddress:
     return address
 
 
-def subnet_hosts(address: IPAddress, prefix: int) -> IPNetwork:
+def subnet_of(address: IPAddress, prefix: int) -> IPv4Network | IPv6Network:
     """The subnet of ``address`` by its real mask; network and broadcast follow from it, never from digits."""
-    return IPNetwork(f"{unscoped(address)}/{prefix}").cidr
+    kind = IPv4Network if address.version == 4 else IPv6Network
+    return kind((int(address), prefix), strict=False)
+
+
+def subnet_hosts(address: IPAddress, prefix: int) -> IPNetwork:
+    """The same, where hosts are counted through. Imports netaddr, which most runs do without."""
+    from netaddr import IPNetwork
+
+    return IPNetwork(str(subnet_of(address, prefix)))
 
 
 def unscoped(address: IPAddress) -> IPAddress:

@@ -217,6 +217,14 @@ def test_importing_the_package_is_cheap() -> None:
     assert not {"asyncio", "ssl", "cryptography", "netaddr", *HEAVY} & set(done.stdout.split())
 
 
+def test_joining_does_without_what_few_runs_need() -> None:
+    """The imports are most of the time until `localpair join` has its first word."""
+    code = "import sys, localpair, localpair.cli.commands.join; localpair.join; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "localpair.net.agent.agent" in done.stdout.split()
+    assert not {"netaddr", "localpair.diagnosis", *HEAVY} & set(done.stdout.split())
+
+
 def test_values_are_made_by_the_quick_decorator() -> None:
     """``dataclasses.dataclass`` would take twice the time that all other imports of `localpair join` need."""
     slow = [

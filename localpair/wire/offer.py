@@ -17,7 +17,7 @@ from dataclasses import field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from localpair.address import subnet_hosts, unscoped, why_never_dialled
+from localpair.address import subnet_of, unscoped, why_never_dialled
 from localpair.dataclass import dataclass
 from localpair.errors import OfferError, WireError
 from localpair.limits import (
@@ -224,8 +224,8 @@ def _why_not(offered: OfferedAddress) -> str:
     if reason:
         return reason
     if address.version == 4 and prefix <= 30:
-        subnet = subnet_hosts(address, prefix)
-        if int(address) in (subnet.first, subnet.last):
+        subnet = subnet_of(address, prefix)
+        if address in (subnet.network_address, subnet.broadcast_address):
             return f"it names the subnet {subnet} and no device"
     return ""
 

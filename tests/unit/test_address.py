@@ -17,6 +17,7 @@ from localpair.address import (
     classify,
     normalise,
     subnet_hosts,
+    subnet_of,
     unscoped,
 )
 
@@ -132,6 +133,9 @@ def test_only_literal_addresses_are_read_and_no_name_is_resolved(
 
 
 def test_network_and_broadcast_follow_from_the_mask() -> None:
+    block = subnet_of(ip_address("10.20.3.0"), 16)
+    assert (str(block), str(block.broadcast_address)) == ("10.20.0.0/16", "10.20.255.255")
+    assert str(subnet_of(ip_address("fe80::1%eth0"), 64)) == "fe80::/64"
     subnet = subnet_hosts(ip_address("10.20.3.0"), 16)
     assert str(subnet) == "10.20.0.0/16"
     assert str(subnet.broadcast) == "10.20.255.255"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from types import MappingProxyType
 
-from localpair.address import AddressClass, IPAddress, classify, subnet_hosts, unscoped
+from localpair.address import AddressClass, IPAddress, classify, subnet_of, unscoped
 from localpair.candidate import Interface, InterfaceAddress, InterfaceKind
 from localpair.dataclass import dataclass
 from localpair.endpoint import scope_of
@@ -128,7 +128,7 @@ def _broadcast(details: InterfaceAddress) -> IPAddress | None:
     usable = classify(details.address) not in (AddressClass.LOOPBACK, AddressClass.UNSPECIFIED)
     if details.address.version != 4 or details.prefix > 30 or details.prefix == 0 or not usable:
         return None
-    return type(details.address)(subnet_hosts(details.address, details.prefix).last)
+    return subnet_of(details.address, details.prefix).broadcast_address
 
 
 def _why_unused(interface: Interface) -> str:
