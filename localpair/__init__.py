@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from localpair.session import Session
     from localpair.trace import tracing
     from localpair.transfer.folder.housekeeping import KeptPart, kept_parts, overdue_parts, remove_parts
+    from localpair.transfer.pace import Pace
     from localpair.transfer.preview import preview_files
     from localpair.trust.file import DeviceRecord, DeviceState
     from localpair.trust.store import TrustStore
@@ -102,6 +103,7 @@ _WHERE = {
     "localpair.choices.terms": "NameConflict Existing Resolver Terms",
     "localpair.trace": "tracing",
     "localpair.transfer.folder.housekeeping": "KeptPart kept_parts overdue_parts remove_parts",
+    "localpair.transfer.pace": "Pace",
     "localpair.transfer.preview": "preview_files",
     "localpair.trust.store": "TrustStore",
     "localpair.trust.file": "DeviceRecord DeviceState",
@@ -141,6 +143,7 @@ __all__ = [
     "OfferIssued",
     "Origin",
     "OwnAddressSeen",
+    "Pace",
     "Paired",
     "Pairing",
     "Path",

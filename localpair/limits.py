@@ -254,6 +254,11 @@ UNSETTLED_ENTRIES: Final = 1024  # files sent and not yet confirmed as stored; a
 NOTES_AHEAD: Final = 64  # messages sent that the peer's application has not taken
 NOTES_AHEAD_BYTES: Final = 4 * 1024 * 1024  # the same in bytes; the receiver keeps no more than this
 PROGRESS_S: Final = 0.1  # between two progress events of one direction
+# Where the rate is limited. A receiver that takes less lets the sender's kernel wait for a window: one block after the
+# other has to be free well within USER_TIMEOUT_S.
+RATE_LEAST: Final = 16_000  # bytes a second
+RATE_BURST_S: Final = 0.1  # what was not used in this time may be caught up
+RATE_PIECES: Final = 8  # in a second: what is read and sent at once
 SMALL_FILE_BYTES: Final = (
     64 * 1024
 )  # received in memory and written by one of several threads, since each is flushed

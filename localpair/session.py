@@ -31,6 +31,7 @@ from localpair.transfer.channel import SessionChannel
 from localpair.transfer.incoming import Incoming
 from localpair.transfer.messages import MessageChannel
 from localpair.transfer.outgoing import Outgoing
+from localpair.transfer.pace import Pace
 from localpair.wire.payload import (
     TOKEN_BYTES,
     Accept,
@@ -94,6 +95,10 @@ class Session:
     def start(self) -> None:
         """Begin to serve the connection; a second call does nothing."""
         self._supervisor.start()
+
+    def limit(self, pace: Pace) -> None:
+        """Carry files no faster than ``pace`` says, from now on."""
+        self._supervisor.limit(pace)
 
     async def send_files(self, paths: Sequence[FilePath], selection: Selection = EVERYTHING) -> None:
         """Send files and folders, as far as they are selected; returns once the peer has stored all of them durably.
@@ -192,6 +197,7 @@ class _Supervisor:
         self.incoming = Incoming(self._link, self._emit, clock, session.peer.device_id)
         self.messages = MessageChannel(self._link)
         self.ended = asyncio.Event()
+        self._pace: Pace | None = None
         self._task: asyncio.Task[None] | None = None
         self._replacement: asyncio.Queue[FrameStream] = asyncio.Queue()
         self._own = os.urandom(TOKEN_BYTES)
@@ -203,6 +209,9 @@ class _Supervisor:
     def start(self) -> None:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="localpair-session")
+
+    def limit(self, pace: Pace) -> None:
+        self._pace = self.outgoing.pace = pace
 
     def replace(self, stream: FrameStream) -> None:
         self._replacement.put_nowait(stream)
@@ -316,7 +325,11 @@ class _Supervisor:
         watch = asyncio.create_task(self._link.watch(), name="localpair-watch")
         try:
             while not self._parted:
-                self._dispatch(await self._link.receive())
+                part = await self._link.receive()
+                count = len(part.data) if isinstance(part, Piece) else 0
+                self._dispatch(part)
+                if self._pace is not None and count:
+                    await self._pace.received(count)
                 if self.incoming.crowded:
                     await self.incoming.room()
                 if self._link.flooded:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from localpair.pairing.host import Hosting
     from localpair.pairing.listen import Listening
     from localpair.transfer.folder.housekeeping import KeptPart
+    from localpair.transfer.pace import Pace
     from localpair.trust import store as trust
     from localpair.wire.offer import Offer
 
@@ -30,6 +31,8 @@ class Api(Protocol):
     def Settings(self) -> Callable[..., settings.Settings]: ...  # noqa: N802 - a class over there
     @property
     def TrustStore(self) -> Callable[[], trust.TrustStore]: ...  # noqa: N802
+    @property
+    def Pace(self) -> Callable[[int], Pace]: ...  # noqa: N802
     def host(
         self, settings: settings.Settings, *, store: trust.TrustStore, approve: Approver, choose: Chooser
     ) -> AbstractAsyncContextManager[Hosting]: ...

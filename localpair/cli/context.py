@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from localpair.cli.api import Api
     from localpair.cli.output.output import Output
     from localpair.cli.terminal.keyboard import Keyboard
+    from localpair.transfer.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +20,7 @@ class Context:
     api: Api
     output: Output
     keyboard: Keyboard
+
+    def pace(self, rate: int) -> Pace | None:
+        """What keeps the run to ``rate`` bytes a second; None for 0, which is no limit."""
+        return self.api.Pace(rate) if rate else None

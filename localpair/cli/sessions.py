@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from localpair.events import Event
     from localpair.pairing.attempt import Pairing
     from localpair.session import Session
+    from localpair.transfer.pace import Pace
 
 _GOODBYE_S: Final = 0.2
 _INTERRUPTED: Final = results.RunFailure("interrupted", "interrupted", None, 130)
@@ -48,6 +49,7 @@ async def pair_and_carry(
     selection: Selection = EVERYTHING,
     receive: Inbound | None = None,
     text: str | None = None,
+    pace: Pace | None = None,
     on_offer: Callable[[OfferIssued], None] | None = None,
     on_answer: Callable[[AnswerIssued], None] | None = None,
     on_report: Callable[[str], None] | None = None,
@@ -62,7 +64,7 @@ async def pair_and_carry(
             await asyncio.wait({watching}, timeout=_LAST_EVENTS_S)
             raise
         await watch.until_paired(session)
-        await carry(session, output, send=send, selection=selection, receive=receive, text=text)
+        await carry(session, output, send=send, selection=selection, receive=receive, text=text, pace=pace)
         watching.cancel()
 
 
@@ -129,6 +131,7 @@ async def carry(
     selection: Selection = EVERYTHING,
     receive: Inbound | None = None,
     text: str | None = None,
+    pace: Pace | None = None,
 ) -> None:
     """Send and receive, both at once, and close the session; its end is shown in any case.
 
@@ -137,6 +140,8 @@ async def carry(
     """
     carried = CarriedCount(output)
     session.on_event = carried.show
+    if pace is not None:
+        session.limit(pace)
     session.start()  # even with nothing to carry: the other side is to hear a goodbye
     failure: results.RunFailure | None = None
     try:

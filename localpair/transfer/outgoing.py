@@ -10,13 +10,14 @@ from pathlib import Path
 from localpair.choices.selection import EVERYTHING, Selection
 from localpair.errors import LocalError, LocalpairError, TransferError
 from localpair.events import Event
-from localpair.limits import READ_END_S
+from localpair.limits import CHUNK_BYTES, READ_END_S
 from localpair.protocol.transfer.sender import CheckSettled, EntrySettled, PartTold, Sender, StoppedByReceiver
 from localpair.trace import TRACE
 from localpair.transfer.batch import Batch, Counter, complaint
 from localpair.transfer.channel import SessionChannel
+from localpair.transfer.pace import Pace
 from localpair.transfer.progress import ProgressMeter
-from localpair.transfer.reader import Asking, Checking, Exhausted, FileOpened, FileReader, Same, Whole
+from localpair.transfer.reader import Asking, Checking, Chunk, Exhausted, FileOpened, FileReader, Same, Whole
 from localpair.transfer.walk import top_sources
 from localpair.wire.payload import Accept, Attach, Closed, Have, Partial, SendPhase, Settled, StopBatch
 
@@ -29,6 +30,7 @@ class Outgoing:
     def __init__(
         self, link: SessionChannel, emit: Callable[[Event], None], clock: Callable[[], float]
     ) -> None:
+        self.pace: Pace | None = None
         self._link = link
         self._emit = emit
         self._clock = clock
@@ -119,7 +121,8 @@ class Outgoing:
         connection = self._connection
         batch.rewind()
         sender = self._sender
-        reader = FileReader(batch.backlog, self._partial, sender.kept, compares=sender.compares)
+        chunk = CHUNK_BYTES if self.pace is None else self.pace.chunk
+        reader = FileReader(batch.backlog, self._partial, sender.kept, compares=sender.compares, chunk=chunk)
         self._partial = None
         complete = False
         try:
@@ -148,6 +151,8 @@ class Outgoing:
                 self._told.clear()
                 batch.send(item)
                 await self._link.drain()
+                if self.pace is not None and isinstance(item, Chunk | Whole):
+                    await self.pace.sent(len(item.data))
                 if isinstance(item, Asking):
                     told = await self._answer(connection)
                     reader.answer(told.offset, told.sha256)

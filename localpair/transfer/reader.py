@@ -147,7 +147,8 @@ class Backlog:
 
 class FileReader:
     """Reads a backlog's entries ahead. ``partial`` is how far the peer has the first of them in this session; ``kept``
-    how far it has others since an earlier one. Where it ``compares``, whole ones may be there.
+    how far it has others since an earlier one. Where it ``compares``, whole ones may be there. ``chunk``: as many bytes
+    are read at once.
     """
 
     def __init__(
@@ -157,8 +158,10 @@ class FileReader:
         kept: Mapping[FileKey, int] | None = None,
         *,
         compares: bool = False,
+        chunk: int = CHUNK_BYTES,
     ) -> None:
         self._backlog = backlog
+        self._chunk = chunk
         self._partial = partial
         self._kept = kept or {}
         self._compares = compares
@@ -245,7 +248,7 @@ class FileReader:
         checksum, offset = self._prefix(fd, source, status)
         self._put(FileOpened(source, status.st_size, status.st_mtime_ns, offset), last=True)
         try:
-            while chunk := os.read(fd, min(CHUNK_BYTES, status.st_size - offset)):
+            while chunk := os.read(fd, min(self._chunk, status.st_size - offset)):
                 checksum.update(chunk)
                 offset += len(chunk)
                 self._put(Chunk(chunk), last=True)

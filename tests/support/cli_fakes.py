@@ -21,6 +21,7 @@ from localpair.choices.settings import ReceiveRequest
 from localpair.choices.terms import Existing, NameConflict, Terms
 from localpair.errors import AnswerError, Refusal, RefusedError
 from localpair.transfer.folder.housekeeping import kept_parts, overdue_parts, remove_parts
+from localpair.transfer.pace import Pace
 from localpair.transfer.preview import preview_files
 from localpair.trust.store import TrustStore
 
@@ -101,11 +102,15 @@ class Session:
         self.asked = False
         self.started = self.closed = 0
         self.peer_gives, self.peer_takes = False, True
+        self.pace: Pace | None = None
         self.offers = True
         self.incoming_messages: list[bytes] = []
         self.outgoing_messages: list[bytes] = []
         self.stores: dict[str, bytes] = {}  # what comes, by its path
         self.on_event: Callable[[events.Event], None] = lambda _: None
+
+    def limit(self, pace: Pace) -> None:
+        self.pace = pace
 
     def start(self) -> None:
         self.started += 1
@@ -238,6 +243,7 @@ class Api:
     nobody_came: asyncio.Event = field(default_factory=asyncio.Event)
 
     Settings = Settings
+    Pace = Pace
 
     def TrustStore(self) -> TrustStore:  # noqa: N802 - a class over there
         return TrustStore(self.home)

@@ -56,6 +56,7 @@ async def run(command: Host, context: Context) -> None:
             send=paths,
             selection=options.selection,
             receive=receive,
+            pace=context.pace(options.limit_rate),
             on_offer=show,
             on_report=codes.draw,
         )

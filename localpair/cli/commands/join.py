@@ -39,6 +39,7 @@ async def run(command: Join, context: Context) -> None:
             send=paths,
             selection=options.selection,
             receive=receive,
+            pace=context.pace(options.limit_rate),
             on_answer=show.show,
             on_report=codes.draw,
         )

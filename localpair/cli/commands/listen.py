@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from localpair.cli.output.output import Output
     from localpair.pairing.listen import Listening
     from localpair.session import Session
+    from localpair.transfer.pace import Pace
 
 
 async def run(command: Listen, context: Context) -> None:
@@ -36,7 +37,7 @@ async def run(command: Listen, context: Context) -> None:
     ):
         watch = EventWatch(context.output)
         watching = tasks.create_task(watch.run(listening.events()))
-        reception = _Receiver(context.output, receive, program)
+        reception = _Receiver(context.output, receive, program, context.pace(command.limit_rate))
         try:
             await _serve(listening, command, reception, watch)
         except UnreachableError as error:
@@ -49,12 +50,12 @@ async def run(command: Listen, context: Context) -> None:
 class _Receiver:
     """Receives from one device after another, or from several at once."""
 
-    def __init__(self, output: Output, receive: Inbound, program: str | None) -> None:
-        self._output, self._receive, self._program = output, receive, program
+    def __init__(self, output: Output, receive: Inbound, program: str | None, pace: Pace | None) -> None:
+        self._output, self._receive, self._program, self._pace = output, receive, program, pace
 
     async def receive(self, session: Session) -> None:
         """Store what one device sends. Raises what the library raises."""
-        await carry(session, self._output, receive=self._receive)
+        await carry(session, self._output, receive=self._receive, pace=self._pace)
         while self._receive.arrived:
             arrival = self._receive.arrived.pop(0)
             if self._program is not None:  # the sender waits no longer

@@ -32,7 +32,10 @@ async def run(command: Send, context: Context) -> None:
             return
         settings = context.api.Settings(timeout=command.timeout, port=command.port, gives=True)
         async with context.api.reach(record.device_id, settings, store=store) as reaching:
-            await pair_and_carry(reaching, context.output, send=found, selection=command.selection, text=text)
+            await pair_and_carry(
+                reaching, context.output, send=found, selection=command.selection, text=text,
+                pace=context.pace(command.limit_rate),
+            )  # fmt: skip
 
 
 async def _text(command: Send) -> str | None:

@@ -28,7 +28,9 @@ examples:
 
 @dataclass(frozen=True, slots=True)
 class Listen(Command):
-    """Take what paired devices send. ``timeout`` in seconds; None: until interrupted."""
+    """Take what paired devices send. ``timeout`` in seconds; None: until interrupted. ``limit_rate`` in bytes a second;
+    0: no limit.
+    """
 
     receive: Path
     timeout: float | None = None
@@ -38,6 +40,7 @@ class Listen(Command):
     yes: bool = False
     to_clipboard: bool = False
     on_receive: str | None = None
+    limit_rate: int = 0
 
     @property
     def needs_output(self) -> bool:
@@ -67,6 +70,7 @@ def add_options(parser: ArgumentParser) -> None:
         help="start PROGRAM after each transfer; its environment says what came from whom (docs/cli.md)",
     )
     shared.add_terms(parser)
+    shared.add_rate(parser)
     parser.add_argument("--once", action="store_true", help="end after the first device has come and gone")
     shared.add_yes(parser)
     shared.add_port(parser)
@@ -95,5 +99,6 @@ def build(given: Namespace) -> Listen:
         given.yes,
         given.to_clipboard,
         given.on_receive,
+        given.limit_rate,
         json=given.json,
     )

@@ -37,6 +37,7 @@ class PairOptions:
     selection: Selection = EVERYTHING
     piped: Piped = NOT_NAMED
     to_clipboard: bool = False
+    limit_rate: int = 0  # bytes a second; 0: no limit
 
 
 def add_options(parser: ArgumentParser, wait: str) -> None:
@@ -74,6 +75,7 @@ def add_options(parser: ArgumentParser, wait: str) -> None:
     )
     add_to_clipboard(parser)
     shared.add_terms(parser)
+    shared.add_rate(parser)
     shared.add_yes(parser)
     shared.add_json(parser)
 
@@ -113,4 +115,5 @@ def build(given: Namespace) -> PairOptions:
         selection=shared.selection(given),
         piped=piped(given, given.send),
         to_clipboard=given.to_clipboard,
+        limit_rate=given.limit_rate,
     )

@@ -31,7 +31,7 @@ examples:
 
 @dataclass(frozen=True, slots=True)
 class Send(Command):
-    """Find a paired device again and send to it. ``timeout`` in seconds.
+    """Find a paired device again and send to it. ``timeout`` in seconds, ``limit_rate`` in bytes a second; 0: no limit.
 
     With ``dry_run`` nobody is called: what would be sent is shown. ``text`` is shown there, before the files; a hyphen
     stands for what standard input holds.
@@ -45,6 +45,7 @@ class Send(Command):
     dry_run: bool = False
     text: str | None = None
     piped: Piped = NOT_NAMED
+    limit_rate: int = 0
 
     @property
     def needs_output(self) -> bool:
@@ -72,6 +73,7 @@ def add_options(parser: ArgumentParser) -> None:
         action="store_true",
         help="only show what would be sent, left out and renamed; no device is called",
     )
+    shared.add_rate(parser)
     shared.add_port(parser)
     shared.add_timeout(parser, ATTEMPT_S)
     shared.add_json(parser)
@@ -97,5 +99,6 @@ def build(given: Namespace) -> Send:
         given.dry_run,
         given.text,
         piped(given, given.paths),
+        given.limit_rate,
         json=given.json,
     )

@@ -61,6 +61,18 @@ def add_port(parser: ArgumentParser) -> None:
     )
 
 
+def add_rate(parser: ArgumentParser) -> None:
+    """``--limit-rate``."""
+    parser.add_argument(
+        "--limit-rate",
+        metavar="RATE",
+        type=types.rate,
+        default=0,
+        help="carry at most RATE bytes of files a second each way, such as 500K, 2M or 1.5MiB, at least 16K "
+        "(default: no limit)",
+    )
+
+
 def add_yes(parser: ArgumentParser) -> None:
     """``--yes``."""
     parser.add_argument(

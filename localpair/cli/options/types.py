@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from localpair.limits import LABEL_BYTES, LOWEST_DIALLED_PORT, NAME_BYTES, PATH_DEPTH
+from localpair.limits import LABEL_BYTES, LOWEST_DIALLED_PORT, NAME_BYTES, PATH_DEPTH, RATE_LEAST
 
 _SIZE: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?) ?([kmgt]?)(i?)(?:b|bytes)?", re.IGNORECASE)
 _TIMEOUT_MAX_S: Final = 7 * 86400.0  # a longer wait is a slip of the finger
@@ -53,6 +53,16 @@ def size(word: str) -> int:
         raise argparse.ArgumentTypeError(f"{word!r} is no size such as 500M or 1.5 GB")
     amount, unit, binary = found.groups()
     return int(float(amount) * (1024 if binary else 1000) ** " kmgt".index(unit.lower() or " "))
+
+
+def rate(word: str) -> int:
+    """Bytes a second, in the words of `size`; 0 for no limit."""
+    value = size(word)
+    if 0 < value < RATE_LEAST:
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is {value} bytes a second; at least {RATE_LEAST // 1000}K are possible"
+        )
+    return value
 
 
 def folder(word: str) -> Path:
