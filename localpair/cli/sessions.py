@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from localpair.choices.selection import EVERYTHING
 from localpair.cli.output import results
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localpair.choices.selection import Selection
-    from localpair.cli.output.output import Output
     from localpair.cli.receiving import Inbound
-    from localpair.events import Event
+    from localpair.events import Event, Peer
     from localpair.pairing.attempt import Pairing
     from localpair.session import Session
     from localpair.transfer.pace import Pace
@@ -41,9 +40,16 @@ _INTERRUPTED: Final = results.RunFailure("interrupted", "interrupted", None, 130
 _LAST_EVENTS_S: Final = 0.2  # for events that explain a failure and are still on their way
 
 
+class Shown(Protocol):
+    """Where what happens is shown: the output of the run, or the part of it that belongs to one device."""
+
+    def show(self, item: results.Item) -> None:
+        """Show one item."""
+
+
 async def pair_and_carry(
     pairing: Pairing,
-    output: Output,
+    output: Shown,
     *,
     send: Sequence[Path] = (),
     selection: Selection = EVERYTHING,
@@ -73,7 +79,7 @@ class EventWatch:
 
     def __init__(
         self,
-        output: Output,
+        output: Shown,
         on_offer: Callable[[OfferIssued], None] | None = None,
         on_answer: Callable[[AnswerIssued], None] | None = None,
         on_report: Callable[[str], None] | None = None,
@@ -125,7 +131,7 @@ class EventWatch:
 
 async def carry(
     session: Session,
-    output: Output,
+    output: Shown,
     *,
     send: Sequence[Path] = (),
     selection: Selection = EVERYTHING,
@@ -138,7 +144,7 @@ async def carry(
     What one side wants to send and the other one does not take fails the same way on both, after all the rest.
     Raises TransferError where the other side or the way to it failed, LocalError where this side did.
     """
-    carried = CarriedCount(output)
+    carried = CarriedCount(output, session.peer)
     session.on_event = carried.show
     if pace is not None:
         session.limit(pace)
@@ -208,8 +214,8 @@ def _check_taken(session: Session, receive: Inbound | None, *, gives: bool) -> N
 class CarriedCount:
     """Shows what a session carries and keeps count."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, output: Shown, peer: Peer) -> None:
+        self._output, self._peer = output, peer
         self._sent = self._received = results.Carried()
         self._unchanged = 0
         self._skipped: dict[str, results.NotCarried] = {}
@@ -227,7 +233,7 @@ class CarriedCount:
             self._skipped[event.reason] = earlier.and_one(event.file)
         elif isinstance(event, Received):
             self._received = self._received.and_one(event)
-        self._output.show(event)
+        self._output.show(results.About(self._peer, event))
 
     def closed(self, session: Session, failure: results.RunFailure | None) -> results.SessionClosed:
         """All that came of it."""

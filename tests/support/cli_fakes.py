@@ -89,8 +89,13 @@ class Request:
 class Session:
     """Sends and receives what its script says."""
 
-    def __init__(self, payload: Sequence[events.Event] = (), error: BaseException | None = None) -> None:
-        self.peer, self.path = PEER, PATH
+    def __init__(
+        self,
+        payload: Sequence[events.Event] = (),
+        error: BaseException | None = None,
+        peer: events.Peer = PEER,
+    ) -> None:
+        self.peer, self.path = peer, PATH
         self.payload, self.error = payload, error
         self.sent: list[Path] = []
         self.received_into: Path | None = None
@@ -232,6 +237,7 @@ class Api:
 
     home: Path
     pairing: Pairing = field(default_factory=Pairing)
+    pairings: dict[str, Pairing] = field(default_factory=dict)  # by the device that is reached
     listened: Sequence[Session] = ()
     heard: Sequence[events.Event] = ()
     report: Any = None
@@ -263,14 +269,17 @@ class Api:
 
     def reach(self, device_id: str, settings: Settings, *, store: Any) -> Any:
         self.reached = device_id
-        return self._open("reach", settings, None)
+        return self._open("reach", settings, None, self.pairings.get(device_id))
 
     @asynccontextmanager
-    async def _open(self, name: str, settings: Settings, approve: Any) -> AsyncIterator[Pairing]:
+    async def _open(
+        self, name: str, settings: Settings, approve: Any, pairing: Pairing | None = None
+    ) -> AsyncIterator[Pairing]:
         self.calls.append(name)
         self.settings = settings
-        self.pairing.approve = approve
-        yield self.pairing
+        pairing = pairing or self.pairing
+        pairing.approve = approve
+        yield pairing
         self.calls.append("closed")
 
     @asynccontextmanager

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 HELP: Final = """\
 Finds a paired device again, wherever it is on the network now, and sends it
 files, folders, a text, or what is piped in. It must run `localpair listen`.
+With --to several devices get the same; one that fails does not hold up others.
 
 examples:
   localpair send kitchen report.pdf photos/
   localpair send kitchen project --exclude .git --exclude '*.o'
+  localpair send kitchen report.pdf --to study --to attic
   localpair send kitchen project --dry-run     shows what that would send
   localpair send kitchen --text "the door code is on the table"
   pg_dump shop | localpair send kitchen - --as shop.sql
@@ -31,13 +33,13 @@ examples:
 
 @dataclass(frozen=True, slots=True)
 class Send(Command):
-    """Find a paired device again and send to it. ``timeout`` in seconds, ``limit_rate`` in bytes a second; 0: no limit.
+    """Find paired devices again and send to them. ``timeout`` in seconds, ``limit_rate`` in bytes a second (0: none).
 
     With ``dry_run`` nobody is called: what would be sent is shown. ``text`` is shown there, before the files; a hyphen
     stands for what standard input holds.
     """
 
-    device: str
+    devices: tuple[str, ...]
     paths: tuple[Path, ...]
     timeout: float
     port: int = 0
@@ -66,6 +68,13 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--text", metavar="TEXT", help="show TEXT on the other screen; - reads it from standard input"
     )
+    parser.add_argument(
+        "--to",
+        metavar="DEVICE",
+        action="append",
+        default=[],
+        help="a device that gets the same; may be given several times",
+    )
     add_piped(parser)
     shared.add_selection(parser)
     parser.add_argument(
@@ -91,7 +100,7 @@ def build(given: Namespace) -> Send:
     if given.text == "-" and STANDARD in given.paths:
         raise UsageError("standard input is one text or one file", hint="Leave out one of the hyphens.")
     return Send(
-        given.device,
+        (given.device, *given.to),
         tuple(given.paths),
         given.timeout,
         given.port,

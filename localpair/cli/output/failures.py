@@ -12,6 +12,15 @@ from localpair.cli.output.results import RunFailure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
+class RunFailedError(errors.LocalpairError):
+    """Ends a run with a failure that was put together before."""
+
+    def __init__(self, failure: RunFailure) -> None:
+        super().__init__(failure.message, hint=failure.hint)
+        self.failure = failure
+
+
 # The first class that fits decides, so the narrow ones stand first.
 _REASONS: Final[tuple[tuple[type[errors.LocalpairError], str], ...]] = (
     (errors.StateError, "state"),
@@ -31,6 +40,8 @@ def explain(error: BaseException) -> RunFailure:
     """``error`` as a failure. Of a group, the first error that localpair raised on purpose counts."""
     leaves = list(_leaves(error))
     for leaf in leaves:
+        if isinstance(leaf, RunFailedError):
+            return leaf.failure
         if isinstance(leaf, errors.LocalpairError):
             return RunFailure(_reason(leaf), leaf.message, leaf.hint, leaf.exit_code, leaf.why)
     if isinstance(leaves[0], OSError):

@@ -18,6 +18,12 @@ Fields: TypeAlias = dict[str, object]
 def of_item(item: results.Item) -> tuple[str, Fields]:
     """The name of the event of ``item`` and its fields, without ``event`` and ``t``."""
     match item:
+        case results.About(peer, about, _):
+            name, fields = of_item(about)
+            return name, {**fields, "device_id": peer.device_id}
+        case results.Delivered(peer, failure):
+            failed = None if failure is None else of_failure(failure)
+            return "delivered", {"device_id": peer.device_id, "name": peer.label, "failure": failed}
         case (
             results.TrustedDevice()
             | results.ListedPart()

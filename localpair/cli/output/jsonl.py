@@ -6,12 +6,10 @@ import json
 from typing import TYPE_CHECKING, Final, TextIO
 
 from localpair import events
-from localpair.cli.output import json_fields
+from localpair.cli.output import json_fields, results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from localpair.cli.output import results
 
 _PROGRESS_GAP_S: Final = 0.1  # ten lines a second and direction are enough for any bar
 
@@ -25,11 +23,12 @@ class JsonLines:
     def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
         self._stream = stream
         self._clock = clock
-        self._shown: dict[str, tuple[float, str]] = {}  # direction: when, which file
+        self._shown: dict[tuple[str, str], tuple[float, str]] = {}  # device and direction: when, which file
 
     def show(self, item: results.Item) -> None:
         """Write one event; progress that comes too often is left out."""
-        if not isinstance(item, events.Progress) or self._is_due(item):
+        device, told = (item.peer.device_id, item.item) if isinstance(item, results.About) else ("", item)
+        if not isinstance(told, events.Progress) or self._is_due(device, told):
             self._write(*json_fields.of_item(item))
 
     def show_all(self, items: Sequence[results.Item]) -> None:
@@ -50,11 +49,11 @@ class JsonLines:
         self._stream.write(line + "\n")
         self._stream.flush()
 
-    def _is_due(self, item: events.Progress) -> bool:
-        now = self._clock()
-        last, file = self._shown.get(item.direction, (0.0, ""))
+    def _is_due(self, device: str, item: events.Progress) -> bool:
+        now, which = self._clock(), (device, item.direction)
+        last, file = self._shown.get(which, (0.0, ""))
         ended = item.file == file and item.bytes == item.total
         if now - last < _PROGRESS_GAP_S and not ended:
             return False
-        self._shown[item.direction] = (now, item.file)
+        self._shown[which] = (now, item.file)
         return True

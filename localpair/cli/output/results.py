@@ -157,6 +157,23 @@ class SessionClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """What has become of one of several devices: all arrived there, or why not."""
+
+    peer: Peer
+    failure: RunFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Something that happens with one device. It is ``named`` on a screen where there are several."""
+
+    peer: Peer
+    item: Event | Fact
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkVerdict:
     """What a look at the network comes to. ``verdict`` is a stable word, ``text`` a sentence for people."""
 
@@ -206,5 +223,6 @@ Fact: TypeAlias = (
     | PlannedEntry
     | PlanMade
     | SessionClosed
+    | Delivered
 )
-Item: TypeAlias = Event | Fact
+Item: TypeAlias = Event | Fact | About

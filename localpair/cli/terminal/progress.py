@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
 from localpair.cli.terminal.text import printable, size
@@ -24,31 +25,54 @@ _FRAME_S: Final = 0.1
 _LINE_S: Final = 5.0  # between two lines where no bar can be drawn
 _STALL_S: Final = 3.0  # without a byte: what a rate would say is not true any more
 _VERBS: Final = {"send": "Sending", "receive": "Receiving"}
+_TOWARDS: Final = {"send": "to", "receive": "from"}
+_NAME_CHARS: Final = 14  # of a device, beside a bar
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What one bar is about. ``name``: of the device, empty where it needs none."""
+
+    device: str
+    direction: str
+    name: str
+
+    def words(self, chars: int) -> str:
+        verb = _VERBS.get(self.direction, self.direction)
+        if not self.name:
+            return verb
+        return f"{verb} {_TOWARDS.get(self.direction, '')} {printable(self.name, chars)}"
 
 
 class Bars:
-    """One bar for each direction. ``run`` is a task that sleeps until there is something to show."""
+    """One bar for each device and direction. ``run`` is a task that sleeps until there is something to show."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._clock = stream, clock
-        self._latest: dict[str, Progress] = {}
-        self._moved: dict[str, float] = {}  # direction: when the last byte came
+        self._latest: dict[_Line, Progress] = {}
+        self._moved: dict[_Line, float] = {}  # when the last byte came
         self._begun = asyncio.Event()
         self._display: Display | None = None
-        self._bars: dict[str, TaskID] = {}
+        self._bars: dict[_Line, TaskID] = {}
         self._paused = 0
 
-    def update(self, item: Progress) -> None:
-        """Take note of progress; drawing is left to ``run``."""
-        before = self._latest.get(item.direction)
+    def update(self, item: Progress, device: str = "", name: str = "") -> None:
+        """Take note of progress; drawing is left to ``run``. ``name`` is shown, where several devices are at work."""
+        line = _Line(device, item.direction, name)
+        before = self._latest.get(line)
         if before is None or before.bytes != item.bytes:
-            self._moved[item.direction] = self._clock()
-        self._latest[item.direction] = item
+            self._moved[line] = self._clock()
+        self._latest[line] = item
         self._begun.set()
 
-    def end(self) -> None:
-        """Remove the bars: the work is over."""
-        self._latest.clear()
+    def end(self, device: str | None = None) -> None:
+        """Remove the bars of one device, or all: the work is over."""
+        for line in [one for one in self._latest if device in {None, one.device}]:
+            del self._latest[line]
+            if line in self._bars and self._display is not None:
+                self._display.remove_task(self._bars.pop(line))
+        if self._latest:
+            return
         self._begun.clear()
         if self._display is not None:
             with contextlib.suppress(OSError, ValueError):
@@ -101,38 +125,37 @@ class Bars:
         if not self._paused:
             display.start()
         while self._latest:
-            for item in self._latest.values():
-                self._draw_one(display, item)
+            for line, item in self._latest.items():
+                self._draw_one(display, line, item)
             if not self._paused:
                 display.refresh()
             await asyncio.sleep(_FRAME_S)
 
-    def _draw_one(self, display: Display, item: Progress) -> None:
-        if item.direction not in self._bars:
-            self._bars[item.direction] = display.add_task("", total=item.total)
-        said = f"{_VERBS.get(item.direction, item.direction)} {printable(item.file, 40)}"
+    def _draw_one(self, display: Display, line: _Line, item: Progress) -> None:
+        if line not in self._bars:
+            self._bars[line] = display.add_task("", total=item.total)
+        said = f"{line.words(_NAME_CHARS)} {printable(item.file, 20 if line.name else 40)}"
         display.update(
-            self._bars[item.direction],
+            self._bars[line],
             description=said,
             total=item.total,
             completed=item.bytes,
-            stalled=self._stalled(item),
+            stalled=self._stalled(line, item),
         )
 
     async def _tell(self) -> None:
         while self._latest:
-            for item in self._latest.values():
+            for line, item in self._latest.items():
                 of = f" of {size(item.total)}" if item.total is not None else ""
-                stalled = self._stalled(item)
+                stalled = self._stalled(line, item)
                 more = f", {stalled}" if stalled else ""
-                verb = _VERBS.get(item.direction, item.direction)
-                self._stream.write(f"{verb}: {size(item.bytes)}{of}{more}\n")
+                self._stream.write(f"{line.words(40)}: {size(item.bytes)}{of}{more}\n")
             self._stream.flush()
             await asyncio.sleep(_LINE_S)
 
-    def _stalled(self, item: Progress) -> str:
+    def _stalled(self, line: _Line, item: Progress) -> str:
         """For how long no byte has come, if that is long; empty otherwise, and where none is left to come."""
-        still = self._clock() - self._moved[item.direction]
+        still = self._clock() - self._moved[line]
         return "" if still < _STALL_S or item.bytes == item.total else f"stalled for {still:.0f} s"
 
 

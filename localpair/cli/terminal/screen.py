@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -40,23 +41,27 @@ class Screen:
         self._listing = listing
         self._heard: set[str] = set()
         self._called: set[str] = set()
+        self._waiting: dict[str, str] = {}  # what is told of each of several devices that are sought
 
-    def show(self, item: results.Item) -> None:
-        """Show one item, or keep it for the end."""
+    def show(self, item: results.Item, whose: events.Peer | None = None) -> None:
+        """Show one item, or keep it for the end. ``whose`` of several devices it is: it is named then."""
+        if isinstance(item, results.About):
+            self._show_about(item)
+            return
         if isinstance(item, events.CodeShown | events.Paired | events.Judged):
-            self._status.end()
+            self._end_waiting(whose)
         match item:
             case events.Waiting():
-                self._show_waiting(item)
-            case events.Progress():
-                self._bars.update(item)
+                self._show_waiting(item, whose)
             case PlannedEntry():
                 self._lines([_planned(item)])
             case results.PlanMade():
                 self._lines(_plan(item))
             case results.SessionClosed():
-                self._bars.end()
-                self._lines(_closed(item))
+                self._bars.end(item.peer.device_id)
+                self._lines(_closed(item, named=whose is not None))
+            case results.Delivered():
+                self._show_delivered(item)
             case events.PeerFound():
                 self._show_nearby(item)
             case results.Checked():
@@ -110,6 +115,24 @@ class Screen:
     def failed(self, _: results.RunFailure) -> None:
         """End the run: the error is talk, and said by the caller."""
         self._bars.end()
+
+    def _show_about(self, item: results.About) -> None:
+        whose = item.peer if item.named else None
+        told = item.item
+        if isinstance(told, events.Progress):
+            self._bars.update(told, item.peer.device_id, item.peer.label if item.named else "")
+        elif isinstance(told, events.Ready) and item.named:
+            pass  # each search listens on a port of its own, and nobody needs to know them
+        else:
+            if isinstance(told, events.Judged) and whose and (told.verdict.notes or told.report):
+                self._talk.note(f"About {device(whose)}:")
+            self.show(told, whose)
+
+    def _show_delivered(self, item: results.Delivered) -> None:
+        self._end_waiting(item.peer)
+        if item.failure is not None:
+            said = f"{printable(item.peer.label, 64)}: {item.failure.message}"
+            self._talk.failure(replace(item.failure, message=said))
 
     def _show_answer(self, item: results.AnswerTaken) -> None:
         if item.problem is not None:
@@ -168,10 +191,22 @@ class Screen:
         else:
             self._talk.note(text)
 
-    def _show_waiting(self, item: events.Waiting) -> None:
+    def _end_waiting(self, whose: events.Peer | None) -> None:
+        """It is met, or given up; where others are sought still, the line tells of one of those."""
+        if whose is not None:
+            self._waiting.pop(whose.device_id, None)
+            if self._waiting:
+                self._status.show(next(iter(self._waiting.values())))
+                return
+        self._status.end()
+
+    def _show_waiting(self, item: events.Waiting, whose: events.Peer | None) -> None:
         told = item.explanation
         explained = "" if told is None else _explained(told)
-        if self._status.draws:
+        if self._status.draws and whose is not None:
+            self._waiting[whose.device_id] = f"{printable(whose.label, 24)}: {explained or item.text}"
+            self._status.show(next(iter(self._waiting.values())), item.left_s)
+        elif self._status.draws:
             self._status.show(explained or item.text, item.left_s)
         elif explained and explained != self._explained:
             self._explained = explained
@@ -253,17 +288,20 @@ def device(peer: events.Peer) -> str:
     return f"{label} ({identity})" if label and label != identity else identity
 
 
-def _closed(item: results.SessionClosed) -> list[str]:
+def _closed(item: results.SessionClosed, *, named: bool) -> list[str]:
     lines: list[str] = []
-    for verb, carried in (("Sent", item.sent), ("Received", item.received)):
+    who = device(item.peer)
+    for verb, carried, other in (("Sent", item.sent, "to"), ("Received", item.received, "from")):
         if not carried.files:
             continue
-        lines.append(f"{verb} {count(carried.files, 'file')}, {size(carried.bytes)}:")
+        whom = f", {other} {who}" if named else ""
+        lines.append(f"{verb} {count(carried.files, 'file')}, {size(carried.bytes)}{whom}:")
         lines += [f"  {printable(path)}" for path in carried.first]
         if carried.files > len(carried.first):
             lines.append(f"  and {carried.files - len(carried.first)} more")
     if item.unchanged:
-        lines.append(f"{count(item.unchanged, 'file')} already there, and not sent again.")
+        there = f"already there ({who})" if named else "already there"
+        lines.append(f"{count(item.unchanged, 'file')} {there}, and not sent again.")
     for why, left in item.skipped.items():
         lines.append(_left_out(why, left.count).removesuffix(".") + ":")
         lines += [f"  {printable(path)}" for path in left.first]
