@@ -62,7 +62,9 @@ def execute(command: Command, api: Api | None = None, missing: frozenset[str] = 
     try:
         with Interruption(output.failed) as interruption, asyncio.Runner() as runner:
             output.on_lost = lambda: interruption.stop(CLOSED, output.lost)
-            code = runner.run(_main(command, api, output, interruption, sees="stderr" not in missing))
+            # Imports before the loop runs: they take a tenth of a second, during which it could do nothing else.
+            work = _runner(command)
+            code = runner.run(_main(work, command, api, output, interruption, sees="stderr" not in missing))
     finally:
         logging.getLogger().removeHandler(handler)
         if trace is not None:
@@ -87,7 +89,13 @@ def _followed_trace() -> Trace | None:
 
 
 async def _main(
-    command: Command, api: Api | None, output: Output, interruption: Interruption, *, sees: bool
+    work: RunnerModule,
+    command: Command,
+    api: Api | None,
+    output: Output,
+    interruption: Interruption,
+    *,
+    sees: bool,
 ) -> int:
     """``sees``: a person sees the questions."""
     interruption.attach()
@@ -95,7 +103,7 @@ async def _main(
     failure: RunFailure | None
     try:
         keyboard = standard_input(output.talk, sees=sees)
-        await _runner(command).run(command, Context(api or installed(), output, keyboard))
+        await work.run(command, Context(api or installed(), output, keyboard))
         failure = output.lost or interruption.failure()  # a report is finished in spite of an interruption
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the last stop of every error
         if debugging():
