@@ -11,6 +11,7 @@ from localpair.cli.terminal.conflicts import ConflictQuestions
 from localpair.cli.terminal.screen import device, nearby, nearby_name
 from localpair.cli.terminal.text import count, printable, size
 from localpair.errors import Refusal, RefusedError
+from localpair.limits import APPROVAL_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,11 +100,16 @@ class Prompts:
         return await self._is_yes(f"Store in {printable(str(folder))}? [y/N]")
 
     async def receive_text(self, peer: Peer, letters: int) -> bool:
-        """Whether to take a text of so many letters. Raises `RefusedError` where nobody can say."""
+        """Whether to take a text of so many letters: no where nobody says so within a minute. Raises `RefusedError`
+        where nobody can say.
+        """
         self.require_person(gives=False)
-        async with self.turn:
-            self._output.talk.note(f"{device(peer)} wants to send a text, {count(letters, 'letter')}.")
-            return await self._is_yes("Show it? [y/N]")
+        try:
+            async with self.turn, asyncio.timeout(APPROVAL_S):
+                self._output.talk.note(f"{device(peer)} wants to send a text, {count(letters, 'letter')}.")
+                return await self._is_yes("Show it? [y/N]")
+        except TimeoutError:
+            return False
 
     async def _is_yes(self, question: str) -> bool:
         """Ask until the answer is one: a slip of the finger must not use an offer up. The end of input is a no."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import localpair.cli.terminal.prompts
 from cli_fakes import PEER, Api, Pairing, Session
 from cli_typing import Typist, _json
 from localpair.choices.rules import Acceptance, DeviceRule
@@ -252,6 +253,19 @@ def test_a_person_is_asked_about_a_text(
     assert typist.asked == ["Show it? [y/N]"]
     assert ("door code" in capsys.readouterr().out) is taken
     assert [_taken(message) for message in session.outgoing_messages] == [taken]
+
+
+def test_a_text_that_nobody_answers_to_is_refused(
+    api: Api, terminal: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(localpair.cli.terminal.prompts, "APPROVAL_S", 0.05)
+    typist = Typist(terminal, monkeypatch)
+    session = _incoming()
+    api.listened = [session]
+    assert main(["listen", "--once"], api) == 4
+    assert typist.asked == ["Show it? [y/N]"]
+    assert "door code" not in capsys.readouterr().out
+    assert [_taken(message) for message in session.outgoing_messages] == [False]
 
 
 def test_a_rule_refuses_texts_too(api: Api, paired: DeviceRecord, monkeypatch: pytest.MonkeyPatch) -> None:
