@@ -55,7 +55,9 @@ from localpair.wire.payload import (
 
 _log = logging.getLogger(__name__)
 _MORE = "What has arrived stays. `--max-files` and `--max-size` allow more."
-_CHANGED = "names that are hidden, or that programs act on, got an underscore (--allow-hidden keeps them): %s"
+_HIDDEN = "names that are hidden, or that programs act on, got an underscore (--allow-hidden keeps them): %s"
+_UNSAFE = "names that not every system can store, or means the same by, were changed: %s"
+_COMPOSED = "names with decomposed letters were stored composed (Unicode NFC): %s"
 _REMOVED = "the first %d of %d bytes of %s, whose rest never came, were removed from %s: too old, or too much"
 _DOUBT = "what is stored in %s may not survive a power cut: it cannot be flushed (%s)"
 
@@ -333,10 +335,16 @@ class Incoming:
         """Say once what a person may not expect."""
         if inbox.doubt:
             _log.warning(_DOUBT, inbox.path, inbox.doubt)
-        changed, first = self._receiver.changed_names
-        if changed:
-            more = f" and {changed - len(first)} more" if changed > len(first) else ""
-            _log.warning(_CHANGED, ", ".join(first) + more)
+        names = self._receiver.names
+        for said, changed in (
+            (_HIDDEN, names.hidden),
+            (_UNSAFE, names.unsafe),
+            (_COMPOSED, names.decomposed),
+        ):
+            if changed.count:
+                left = changed.count - len(changed.first)
+                more = f" and {left} more" if left else ""
+                _log.warning(said, ", ".join(changed.first) + more)
 
     def _say_removed(self, inbox: Inbox) -> None:
         for part in inbox.removed:

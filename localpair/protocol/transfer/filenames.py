@@ -109,6 +109,22 @@ def stored(name: str, *, allow_hidden: bool) -> str:
     return safe if allow_hidden else harmless_name(safe)
 
 
+class ChangedNames:
+    """Names that were stored as others: how many, and the first of those others, fit to be shown."""
+
+    __slots__ = ("count", "first")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[str] = []
+
+    def add(self, name: str) -> None:
+        """One more, which is called ``name`` here."""
+        self.count += 1
+        if self.count <= FAILURES_NAMED:
+            self.first.append(shown_path((name,)))
+
+
 class NameTree:
     """Gives every entry of one batch a safe path of its own, also on a file system that takes "A" and "a" for one.
 
@@ -118,8 +134,9 @@ class NameTree:
     """
 
     def __init__(self, *, allow_hidden: bool) -> None:
-        self.changed = 0  # names that came hidden or that programs act on, and were given others
-        self.changed_first: list[str] = []
+        self.hidden = ChangedNames()  # those that came hidden, or that programs act on
+        self.unsafe = ChangedNames()  # those that some system cannot store, or takes for something else
+        self.decomposed = ChangedNames()  # those that look the same: Unicode has two forms of them
         self._allow_hidden = allow_hidden
         self._folders: OrderedDict[int, tuple[str, ...]] = OrderedDict()
         self._taken: OrderedDict[int, int] = (
@@ -159,9 +176,10 @@ class NameTree:
         safe = safe_name(name)
         harmless = safe if self._allow_hidden else harmless_name(safe)
         if harmless != safe:
-            self.changed += 1
-            if self.changed <= FAILURES_NAMED:
-                self.changed_first.append(shown_path((harmless,)))
+            self.hidden.add(harmless)
+        elif safe != name:
+            is_same = safe == unicodedata.normalize("NFC", name)
+            (self.decomposed if is_same else self.unsafe).add(safe)
         return harmless
 
     def _claim(self, parent: tuple[str, ...], name: str) -> str:

@@ -296,9 +296,9 @@ class Receiver:
             self._end(message)
 
     @property
-    def changed_names(self) -> tuple[int, list[str]]:
-        """How many names of this batch were hidden or special and got others, and the first of the new ones."""
-        return self._names.changed, self._names.changed_first
+    def names(self) -> NameTree:
+        """What the entries of this batch are called here, and which of them were given other names."""
+        return self._names
 
     def data(self, count: int) -> bool:
         """``count`` bytes of the open file have arrived: whether to store them. Raises WireError where none is open."""

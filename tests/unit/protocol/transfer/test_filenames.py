@@ -147,8 +147,8 @@ def test_a_name_tree_counts_the_names_it_changed_and_knows_the_first_by_heart() 
     tree = NameTree(allow_hidden=False)
     for number in range(100):
         tree.file((".git", f".{number}"))
-    assert tree.changed == 101
-    assert tree.changed_first == ["_.git", "_.0", "_.1", "_.2", "_.3"]
+    assert tree.hidden.count == 101
+    assert tree.hidden.first == ["_.git", "_.0", "_.1", "_.2", "_.3"]
 
 
 def test_long_names_keep_their_suffix() -> None:
