@@ -63,7 +63,8 @@ def parse(words: Sequence[str]) -> Command:
             "`localpair join -`, set LOCALPAIR_OFFER, or use --image FILE.",
         )
     parser = _parser(words)
-    configured = _configured(words, parser)
+    words, back = _without_negations(words)
+    configured = [word for word in _configured(words, parser) if word not in back]
     try:
         given = parser.parse_args([*words[:1], *configured, *words[1:]])
     except UsageError as error:
@@ -72,6 +73,18 @@ def parse(words: Sequence[str]) -> Command:
             raise
         raise UsageError(error.message, hint=f"Did you mean `{meant}`? {error.hint}") from None
     return _options(given.command).build(given)
+
+
+def _without_negations(words: Sequence[str]) -> tuple[Sequence[str], frozenset[str]]:
+    """``words`` without those such as ``--no-yes``, and the switches that these take back from the configuration."""
+    if not any(word.startswith("--no-") for word in words):
+        return words, frozenset()
+    from localpair.cli import config
+    from localpair.cli.shell import tree
+
+    back = config.taken_back(words, tree.read(whole_parser()))
+    gone = {config.negated(switch) for switch in back}
+    return [word for word in words if word not in gone], back
 
 
 def _configured(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from localpair.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from localpair.cli.shell.tree import CommandNode, Option
 
@@ -75,13 +75,31 @@ def words(tables: Mapping[str, Any], root: CommandNode, command: str) -> list[st
     mine = _options(node)
     others = {key for one in known.values() for key in _options(one)}
     found: list[str] = []
+    switches: dict[str, bool] = {}  # the command's own table counts, also where it says false
     for name in (_EVERY, command):
         for key, value in tables.get(name, {}).items():
-            if key in mine:
+            if key in mine and mine[key].value is None:
+                switches[key] = _switch(key, value)
+            elif key in mine:
                 found += _of_one(mine[key], key, value)
             elif name == command or key not in others:
                 raise UsageError(f"{path()}: [{name}] has no option {key}", hint=_hint())
-    return found
+    return found + [mine[key].names[-1] for key, is_on in switches.items() if is_on]
+
+
+def taken_back(words: Sequence[str], root: CommandNode) -> frozenset[str]:
+    """The switches that the command line in ``words`` takes back: ``--yes`` for ``--no-yes``."""
+    node = next((one for one in root.children if words and one.path[0] == words[0]), None)
+    if node is None or words[0] in _WITHOUT:
+        return frozenset()
+    switches = {option.names[-1] for option in _options(node).values() if option.value is None}
+    typed = words[: words.index("--")] if "--" in words else words
+    return frozenset(switch for switch in switches if negated(switch) in typed)
+
+
+def negated(switch: str) -> str:
+    """The word that takes a switch back."""
+    return f"--no-{switch.removeprefix('--')}"
 
 
 def _options(node: CommandNode) -> dict[str, Option]:
@@ -92,16 +110,18 @@ def _options(node: CommandNode) -> dict[str, Option]:
     }
 
 
+def _switch(key: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{path()}: {key} is true or false", hint=_hint())
+    return value
+
+
 def _of_one(option: Option, key: str, value: object) -> Iterator[str]:
     name = option.names[-1]
-    if option.value is None:
-        if not isinstance(value, bool):
-            raise UsageError(f"{path()}: {key} is true or false", hint=_hint())
-        return iter([name] if value else [])
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(one, str | int | float) and not isinstance(one, bool) for one in values):
         raise UsageError(f"{path()}: {key} is a text, a number, or a list of them", hint=_hint())
-    is_path = option.value.kind in {"file", "folder"}
+    is_path = option.value is not None and option.value.kind in {"file", "folder"}
     return iter([f"{name}={Path(str(one)).expanduser() if is_path else one}" for one in values])
 
 

@@ -14,7 +14,8 @@ HELP: Final = """\
 Shows which configuration file is read, and what it adds to each command. The
 file is TOML, with a table for each command and one called all; its keys are
 the long options. The command line counts before the command's table, that one
-before all, and all before what is usual. LOCALPAIR_CONFIG names another file.
+before all, and all before what is usual: --no-yes takes yes = true back.
+LOCALPAIR_CONFIG names another file, or none.
 
 examples:
   [all]

@@ -101,3 +101,30 @@ def test_what_the_file_adds_is_shown(
     file = configured('[listen]\nreceive = "/tmp/a b"\nyes = true\n')
     assert main(["config"], api) == 0
     assert capsys.readouterr().out == f"{file}\nlocalpair listen '--receive=/tmp/a b' --yes\n"
+
+
+def test_a_switch_is_taken_back_on_the_command_line_and_in_the_commands_own_table(
+    configured: Callable[[str], Path],
+) -> None:
+    configured("[all]\nyes = true\nonce = true\n[listen]\nonce = false\n")
+    listen = parse(["listen"])
+    assert isinstance(listen, Listen)
+    assert (listen.yes, listen.once) == (True, False)
+    asking = parse(["listen", "--no-yes", "--existing", "ask", "--once"])
+    assert isinstance(asking, Listen)
+    assert (asking.yes, asking.once) == (False, True)
+    host = parse(["host", "--no-yes"])
+    assert isinstance(host, Host)
+    assert not host.options.yes
+
+
+@pytest.mark.parametrize("words", ["listen --no-port", "listen --no-such", "devices --no-json", "--no-json"])
+def test_only_a_switch_of_the_command_can_be_taken_back(words: str) -> None:
+    with pytest.raises(UsageError):
+        parse(words.split())
+
+
+def test_a_file_may_be_called_like_a_switch_that_is_taken_back() -> None:
+    send = parse(["send", "kitchen", "--no-dry-run", "--", "--no-json"])
+    assert isinstance(send, Send)
+    assert send.paths == (Path("--no-json"),)
