@@ -17,7 +17,7 @@ PACKAGE = Path(localpair_lab.__file__).parent
 LAYERS = (
     ("decoy", "errors", "inside", "model", "numbers", "paths", "timeline", "visible_text"),
     ("plan", "verdicts"),
-    ("fabric.services",),
+    ("fabric.carriers", "fabric.services"),
     ("fabric.steps", "loading", "oracle"),
     ("fabric.compiler", "fabric.system"),
     ("fabric.traffic",),

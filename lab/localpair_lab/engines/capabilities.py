@@ -30,6 +30,7 @@ RESTS_ON: Final[dict[str, tuple[str, ...]]] = {
     "filter": ("segment-rules",),
     "policy-routing": ("policy-routing",),
     "bbr": ("bbr",),
+    "trunk": ("wire",),
     "isolation": ("isolation",),
     "tunnel-device": ("tunnel-device",),
     "clock": ("clock",),

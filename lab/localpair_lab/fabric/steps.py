@@ -14,6 +14,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from localpair_lab.fabric.carriers import CarryTrunk
 from localpair_lab.fabric.services import (
     AdvertisePrefixes,
     AnnounceAddress,
@@ -474,6 +475,7 @@ Step: TypeAlias = (
     | UpdateLease
     | AdvertisePrefixes
     | AnnounceAddress
+    | CarryTrunk
 )
 
 _KINDS: Final[dict[str, type[Step]]] = {
@@ -482,7 +484,7 @@ _KINDS: Final[dict[str, type[Step]]] = {
         Namespace, Bridge, SetQuerier, Veth, Tunnel, TakeLink, Wire, ImpairWire, AttachPort, PortPolicy, SetLinkState,
         LinkOptions,
         DeleteLink, Address, DeleteAddress, FlushAddresses, AddRoute, AddPolicyRule, Sysctl, Ruleset, Burst,
-        LeaseServer, LeaseClient, UpdateLease, AdvertisePrefixes, AnnounceAddress,
+        LeaseServer, LeaseClient, UpdateLease, AdvertisePrefixes, AnnounceAddress, CarryTrunk,
     )
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ from localpair_lab.model.values import (
     Prefix,
     Sysctl,
     Target,
+    VlanTag,
 )
 from localpair_lab.model.words.variables import Variable
 from localpair_lab.model.words.verdicts import Verdict
@@ -126,6 +127,20 @@ class Helper(Model):
     protocol: Literal["both", "tcp", "udp"] = "both"
 
 
+class Trunk(Model):
+    """One cable to a switch that carries several networks, by the tags of IEEE 802.1Q: ``carries`` says which tag the
+    machine has for each of its networks, ``switch`` which the switch's port has for each of its own.
+    """
+
+    carries: dict[Name, VlanTag]
+    switch: dict[Name, VlanTag] | None = None
+
+    def network_behind(self, network: str) -> str:
+        """The network that the switch takes the machine's frames for; empty: none, it drops them."""
+        switch = self.carries if self.switch is None else self.switch
+        return next((name for name, tag in switch.items() if tag == self.carries[network]), "")
+
+
 def _one_interface(network: str, spec: object) -> object:
     if isinstance(spec, dict):
         return {"network": network, **spec}
@@ -148,6 +163,7 @@ class Machine(Model):
     firewall: Firewall = Firewall()
     sysctls: dict[Sysctl, str] = Field(default_factory=dict)
     run: Many[Helper] = ()
+    trunk: Trunk | None = None
     hosts_file: Many[Text] = ()
 
     @model_validator(mode="before")

@@ -25,6 +25,7 @@ _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2*
 MOST_BYTES = 2**30
 MOST_SECONDS = 100 * 366 * 86_400.0
 MTUS = (68, 65_535)  # RFC 791, 3.2
+HIGHEST_VLAN = 4094  # IEEE 802.1Q, 9.6
 MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]{0,199}")
 PACKAGE = re.compile(r"(?:(?:pip|npm):)?[A-Za-z0-9@][A-Za-z0-9@._/+-]{0,99}")
@@ -119,6 +120,16 @@ def read_mtu(value: object) -> int:
     if not MTUS[0] <= size <= MTUS[1]:
         raise ValueError(f"{size} is no MTU; write one from {MTUS[0]} to {MTUS[1]}")
     return size
+
+
+def read_tag(value: object) -> int:
+    """The number of a VLAN, 1 to 4094, or ``untagged``, which is 0 in the model."""
+    if value == "untagged":
+        return 0
+    tag = read_count(value)
+    if not 1 <= tag <= HIGHEST_VLAN:
+        raise ValueError(f"{tag} is no VLAN; write a number from 1 to {HIGHEST_VLAN}, or untagged")
+    return tag
 
 
 def read_prefix(value: object) -> str:
@@ -255,7 +266,7 @@ def _text(value: object, wanted: str) -> str:
     raise ValueError(f"{wanted} is expected here")
 
 
-def _typed(reader: Any, example: str, what: str, kind: str = "string") -> Any:
+def _typed(reader: Any, example: str, what: str, kind: str | list[str] = "string") -> Any:
     schema = {"type": kind, "description": what, "examples": [example]}
     return BeforeValidator(reader), WithJsonSchema(schema)
 
@@ -292,6 +303,9 @@ PackageName: TypeAlias = Annotated[
 ]
 Flag: TypeAlias = Annotated[bool, BeforeValidator(read_flag), WithJsonSchema({"type": "boolean"})]
 Count: TypeAlias = Annotated[int, BeforeValidator(read_count), WithJsonSchema({"type": "integer"})]
+VlanTag: TypeAlias = Annotated[
+    int, *_typed(read_tag, "20", "The number of a VLAN, or untagged.", ["integer", "string"])
+]
 Mtu: TypeAlias = Annotated[int, BeforeValidator(read_mtu), WithJsonSchema({"type": "integer"})]
 Ports: TypeAlias = Annotated[
     tuple[int, int],

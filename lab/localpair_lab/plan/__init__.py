@@ -49,6 +49,7 @@ from localpair_lab.plan.topology import (
     SegmentRule,
     SourceNat,
     State,
+    TrunkTags,
 )
 
 __all__ = [
@@ -97,6 +98,7 @@ __all__ = [
     "SignalNode",
     "SourceNat",
     "State",
+    "TrunkTags",
     "Verdict",
     "When",
     "as_json",

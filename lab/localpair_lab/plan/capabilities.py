@@ -13,6 +13,7 @@ CAPABILITIES = {
     "filter": "switches that drop some packets",
     "policy-routing": "routing rules and further tables",
     "bbr": "the congestion control that bears losses, open to every program",
+    "trunk": "frames under the tags of VLANs, put on and taken off by the lab",
     "isolation": "ports that do not exchange frames",
     "tunnel-device": "a real point-to-point device",
     "clock": "a shifted wall clock",

@@ -10,7 +10,7 @@ from localpair_lab.model.scenario import Scenario
 from localpair_lab.plan.build.actions import plan_actions
 from localpair_lab.plan.build.events import EventContext, plan_events, plan_impairments
 from localpair_lab.plan.build.machines import plan_nodes
-from localpair_lab.plan.build.networks import plan_segments
+from localpair_lab.plan.build.networks import lonely_segments, plan_segments
 from localpair_lab.plan.build.ports import all_ports
 from localpair_lab.plan.build.products import fitted
 from localpair_lab.plan.changes import (
@@ -34,6 +34,7 @@ def make_plan(scenario: Scenario, product: Product, *, name: str, cell: str = ""
     nodes = plan_nodes(scenario, ports)
     events = tuple(plan_events(EventContext(scenario, ports, {node.name: node for node in nodes})))
     segments = plan_segments(scenario.networks, ports)
+    segments += tuple(lonely_segments(nodes, segments))
     impairments = tuple(plan_impairments(scenario.impair, ports))
     plan = Plan(
         scenario=name,
@@ -90,6 +91,8 @@ def _node_needs(nodes: tuple[Node, ...]) -> Iterator[str]:
             yield "nat"
         if node.routing_rules or any(route.table != 254 for route in node.routes):
             yield "policy-routing"
+        if node.trunk is not None:
+            yield "trunk"
         if node.clock_offset_s:
             yield "clock"
         if "netlink" in node.sandbox:

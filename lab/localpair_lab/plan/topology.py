@@ -113,6 +113,17 @@ class CaughtConnections:
 
 
 @dataclass(frozen=True, slots=True)
+class TrunkTags:
+    """One cable between a node and its switch that carries the frames of several interfaces, each under its tag (0:
+    untagged). ``tags`` are the node's, by interface; ``switch`` says at the port of which interface a tag leaves the
+    cable at the other end. Frames under any other tag are dropped, there as here.
+    """
+
+    tags: tuple[tuple[str, int], ...]
+    switch: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeRoute:
     """One route of a node. ``via`` empty: on link. ``table`` 254 is the main table. ``kind`` ``blackhole``
     swallows silently.
@@ -254,6 +265,7 @@ class Node:
     source_nat: tuple[SourceNat, ...] = ()
     port_forwards: tuple[PortForward, ...] = ()
     caught: tuple[CaughtConnections, ...] = ()
+    trunk: TrunkTags | None = None
     programs: tuple[Program, ...] = ()
     hosts_file: str = ""
     resolver: str = ""

@@ -358,6 +358,27 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
         ),
         (
             "bob: {",
+            "bob: {trunk: {carries: {lan: 0}}, ",
+            "0 is no VLAN; write a number from 1 to 4094, or untagged",
+        ),
+        ("bob: {", "bob: {trunk: {carries: {lna: 10}}, ", "there is no network 'lna' (did you mean lan?)"),
+        (
+            "bob: {",
+            "bob: {trunk: {carries: {lan: 10}, switch: {lan: 10, lna: 10}}, ",
+            "two networks are VLAN 10; one end of a cable cannot tell them apart",
+        ),
+        (
+            "192.168.1.20}}",
+            "192.168.1.20}, trunk: {carries: {lan: 10}}}\nevents: [{at: 1s, do: unplug, interface: bob}]",
+            "bob is on a trunk, where only its cable and its switch (`interface-down`) change",
+        ),
+        (
+            "192.168.1.20}}",
+            "192.168.1.20}, trunk: {carries: {lan: 10}}}\nimpair: [{at: bob, loss: 20%}]",
+            "bob is on a trunk; impair the interfaces beyond it, or write `drops` at the network",
+        ),
+        (
+            "bob: {",
             "bob: {sysctls: {kernel.core_pattern: x}, ",
             "'kernel.core_pattern' is no setting of a network",
         ),

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from localpair_lab.fabric.compiler.selection import every_port, wired_ports
+from localpair_lab.fabric.compiler.selection import every_port, trunked_ports, wired_ports
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -42,6 +42,11 @@ class Names:
         """The far end of a wire, whose peer is the bridge's port."""
         return f"w{self._number(port)}-in"
 
+    def trunk(self, node: str) -> tuple[str, str]:
+        """The two ends of a node's trunk, the node's own and the switch's."""
+        number = min(self._number(port) for port in self.ports if port.startswith(f"{node}/"))
+        return f"trunk{number}", f"trunk{number}-sw"
+
     def stub(self, port: str) -> str:
         """The namespace behind a container bridge."""
         return f"behind-{port.replace('/', '.')}"
@@ -56,7 +61,7 @@ def names(plan: Plan) -> Names:
     return Names(
         bridges=_fitting("br", bridges, [f"br-{name}" for name in bridges]),
         ports=_fitting("port", every_port(plan), [port.replace("/", ".") for port in every_port(plan)]),
-        wired=wired_ports(plan),
+        wired=wired_ports(plan) | trunked_ports(plan),
     )
 
 

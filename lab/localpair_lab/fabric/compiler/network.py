@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from localpair_lab import plan as p
 from localpair_lab.fabric import services, steps
+from localpair_lab.fabric.carriers import CarryTrunk
 from localpair_lab.fabric.compiler import leases, nftables, prefixes
 from localpair_lab.fabric.compiler.names import Names, names, stub_port
-from localpair_lab.fabric.compiler.selection import is_kept, needs_single_packets
+from localpair_lab.fabric.compiler.selection import is_kept, needs_single_packets, trunked_ports
 from localpair_lab.fabric.steps import FABRIC
 from localpair_lab.model.kernel_names import interface_of, key_of
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _FIRST_INDEX: Final = 10  # of a node's interfaces; below may be devices that the kernel makes by itself
 _LATER_INDEX: Final = 100  # of what appears during the run
 _STUB_INDEX: Final = 1000
+_TAGGED_MTU: Final = 65_535  # a trunk bounds nothing: networks have MTUs of their own
 _OWN_SETTINGS: Final = (("ipv6", "accept_dad", "0"), ("ipv6", "keep_addr_on_down", "1"))
 _FABRIC_SETTINGS: Final = (
     ("net.ipv4.ip_forward", "0", False),
@@ -101,6 +103,7 @@ class Compiler:
         for number, interface in enumerate(node.interfaces):
             if interface.present:
                 yield from self._interface(node, interface, _FIRST_INDEX + number)
+        yield from self._trunk(node)
         leased = {interface.name for interface in node.interfaces if interface.leased}
         given = [route for route in node.routes if route.interface in leased and ":" not in route.destination]
         yield from self._routes(
@@ -109,6 +112,23 @@ class Compiler:
         )
         for rule in node.routing_rules:
             yield steps.AddPolicyRule(node.name, **dataclasses.asdict(rule))
+
+    def _trunk(self, node: Node) -> Iterator[Step]:
+        if node.trunk is None:
+            return
+        near, far = self.names.trunk(node.name)
+        yield steps.Veth(FABRIC, near, FABRIC, far, mtu=_TAGGED_MTU, peer_mtu=_TAGGED_MTU)
+        yield steps.SetLinkState(FABRIC, near, up=True)
+        yield steps.SetLinkState(FABRIC, far, up=True)
+        outer = {name: self.names.outer(f"{node.name}/{name}") for name, _ in node.trunk.tags}
+        inner = {name: self.names.inner(f"{node.name}/{name}") for name, _ in node.trunk.tags}
+        yield CarryTrunk(
+            FABRIC,
+            near,
+            far,
+            tuple((tag, outer[name]) for name, tag in node.trunk.tags),
+            tuple((tag, inner[name]) for tag, name in node.trunk.switch),
+        )
 
     # --- interfaces
 
@@ -164,7 +184,8 @@ class Compiler:
             yield steps.Veth(FABRIC, self.names.inner(port), FABRIC, link, mtu=mtu, peer_mtu=mtu)
             yield steps.SetLinkState(FABRIC, self.names.inner(port), up=True)
             yield steps.SetLinkState(FABRIC, link, up=True)
-            yield steps.Wire(port, outer, self.names.inner(port), self.plan.seed)
+            if port not in trunked_ports(self.plan):
+                yield steps.Wire(port, outer, self.names.inner(port), self.plan.seed)
         yield self._attach(link, interface.segment)
         if interface.flags != p.PortFlags():
             yield self._policy(port, interface.flags)

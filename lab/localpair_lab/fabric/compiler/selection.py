@@ -37,10 +37,17 @@ def wired_ports(plan: Plan) -> frozenset[str]:
     return frozenset(later | {impairment.port for impairment in plan.impairments})
 
 
+def trunked_ports(plan: Plan) -> frozenset[str]:
+    """The ports whose frames go over a trunk."""
+    return frozenset(
+        f"{node.name}/{name}" for node in plan.nodes if node.trunk is not None for name, _ in node.trunk.tags
+    )
+
+
 def needs_single_packets(plan: Plan) -> bool:
     """Whether any length or count of packets matters, so that nodes must not send in bulk."""
     lengths = any(match.larger_than for match in _matches(plan)) or _has_long_packets(plan)
-    return bool(wired_ports(plan)) or lengths
+    return bool(wired_ports(plan) or trunked_ports(plan)) or lengths
 
 
 def keeps_order(plan: Plan) -> bool:

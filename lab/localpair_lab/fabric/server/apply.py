@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from localpair_lab.fabric import steps
+from localpair_lab.fabric.carriers import CarryTrunk
 from localpair_lab.fabric.server.advertising import Advertising
+from localpair_lab.fabric.server.carrying import Carrying
 from localpair_lab.fabric.server.leasing import Leasing
 from localpair_lab.fabric.services import (
     AdvertisePrefixes,
@@ -93,6 +95,7 @@ class Applier:
         self._bursts: dict[tuple[str, str, str], _Burst] = {}
         self.leases = Leasing(places)
         self._advertising = Advertising(places)
+        self._carrying = Carrying(places)
 
     def apply(self, step: steps.Step) -> None:
         """Carry out one step. Raises ``OSError`` as the kernel says."""
@@ -118,6 +121,8 @@ class Applier:
                 self._start_tunnel(step)
             case LeaseServer() | LeaseClient() | UpdateLease():
                 self.leases.apply(step)
+            case CarryTrunk():
+                self._carrying.apply(step)
             case AdvertisePrefixes():
                 self._advertising.apply(step)
             case _:
@@ -169,7 +174,9 @@ class Applier:
 
     def rest(self) -> None:
         """Wait until nothing is on its way through wires and tunnels. Raises ``TimeoutError``."""
-        rest.wait([*(control for _, control in self._wires.values()), *self._tunnels])
+        rest.wait(
+            [*(control for _, control in self._wires.values()), *self._tunnels, *self._carrying.controls]
+        )
 
     def seconds_to_next(self) -> float | None:
         """How long until a timer wants to run; None without timers."""

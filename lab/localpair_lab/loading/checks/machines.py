@@ -8,6 +8,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from localpair_lab.loading.checks.conflicts import Conflict, known
 from localpair_lab.loading.checks.leases import check_client
 from localpair_lab.loading.checks.prefixes import check_host
+from localpair_lab.loading.checks.trunks import check_trunk
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.interface_names import interface_names
 from localpair_lab.model.kernel_names import interface_of
@@ -81,6 +82,7 @@ def _check_machine(scenario: Scenario, where: Where, machine: Machine) -> Iterat
             yield from known((*where, "routes", number, "on"), "interface", route.on, names)
         if route.on is None and route.via is None and route.kind == "unicast":
             yield Conflict((*where, "routes", number), "a route needs `via`, `on` or both")
+    yield from check_trunk(scenario, where, machine)
     for key in machine.sysctls:
         if (name := interface_of(key)) and name != "lo":
             yield from known((*where, "sysctls", key), "interface", name, names)

@@ -11,6 +11,7 @@ from localpair_lab.loading.checks.machines import check_machines
 from localpair_lab.loading.checks.moves import check_take_over
 from localpair_lab.loading.checks.prefixes import check_advertised, check_prefix_event
 from localpair_lab.loading.checks.programs import check_expected_files, check_program, events_of
+from localpair_lab.loading.checks.trunks import check_trunk_event, on_trunk
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.actions import Act
 from localpair_lab.model.events import LeaseChange, Move, Renumber
@@ -167,6 +168,7 @@ def _check_events(scenario: Scenario) -> Iterator[Conflict]:
         yield from check_lease_event(scenario, where, event)
         yield from check_prefix_event(scenario, where, event)
         yield from check_take_over(scenario, where, event)
+        yield from check_trunk_event(scenario, where, event)
         if isinstance(event, Renumber | Move | LeaseChange):
             yield from _check_new_addresses(scenario, (*where, "ip"), event)
         if hasattr(event, "device"):
@@ -196,6 +198,10 @@ def _check_new_addresses(
 def _check_impairments(scenario: Scenario) -> Iterator[Conflict]:
     for number, impair in enumerate(scenario.impair):
         yield from check_ports(scenario, ("impair", number, "at"), impair.at)
+        for index, port in enumerate(impair.at):
+            if on_trunk(scenario, port):
+                advice = "impair the interfaces beyond it, or write `drops` at the network"
+                yield Conflict(("impair", number, "at", index), f"{port} is on a trunk; {advice}")
 
 
 def _check_expectations(scenario: Scenario) -> Iterator[Conflict]:

@@ -9,7 +9,7 @@ from localpair_lab.model.interface_names import speaks_ipv6
 from localpair_lab.model.machines import NetworkInterface
 from localpair_lab.model.networks import Network
 from localpair_lab.plan.build.addressing import autoconfigured, link_local, make_mac, place_host
-from localpair_lab.plan.build.networks import advertised_prefixes, port_flags
+from localpair_lab.plan.build.networks import advertised_prefixes, dead_end, port_flags
 from localpair_lab.plan.build.site import Site
 from localpair_lab.plan.topology import NodeInterface, PortFlags
 
@@ -30,10 +30,11 @@ def plan_interface(site: Site, owner: str, number: int, name: str, entry: Networ
         for address in place_host(host, network.ip, position, router=owner in site.scenario.routers)
     )
     addresses += _autoconfigured(entry, network, mac)
+    reached = site.ports.networks[f"{owner}/{name}"]
     planned = NodeInterface(
         name=name,
         mac=mac,
-        segment=entry.network,
+        segment=reached or dead_end(owner, name),
         addresses=addresses,
         link_local=link_local(mac) if speaks_ipv6(entry, network) else "",
         mtu=entry.mtu or network.mtu,
@@ -49,8 +50,9 @@ def plan_interface(site: Site, owner: str, number: int, name: str, entry: Networ
         members = [port for port, on in site.ports.networks.items() if on == entry.network]
         far_end = f"{entry.network}-hub/m{members.index(f'{owner}/{name}')}"
         return dataclasses.replace(planned, kind="tunnel", segment="", far_end=far_end, multicast=False)
+    around = site.scenario.networks[reached] if reached else Network()
     flags = dataclasses.replace(
-        _flags(site, f"{owner}/{name}", network), broadcast_flood=entry.hears_broadcast
+        _flags(site, f"{owner}/{name}", around), broadcast_flood=entry.hears_broadcast
     )
     return dataclasses.replace(planned, flags=flags)
 

@@ -29,6 +29,7 @@ from localpair_lab.plan.topology import (
     NodeRoute,
     Program,
     Role,
+    TrunkTags,
 )
 
 PORTAL_PORT = 8080
@@ -106,8 +107,23 @@ def _machine(site: Site, name: str, machine: Machine, role: Role) -> Node:
         routing_rules=tuple(plan_routing_rule(policy) for policy in machine.routing_policy),
         sysctls=plan_sysctls(machine, interfaces, forwards=False),
         chains=plan_chains(machine.firewall),
+        trunk=_trunk(machine),
         programs=tuple(_program(number, helper) for number, helper in enumerate(machine.run)),
         hosts_file=_hosts_file(name, machine),
+    )
+
+
+def _trunk(machine: Machine) -> TrunkTags | None:
+    """Which tags the machine's interfaces have, and which the switch has where they arrive."""
+    if machine.trunk is None:
+        return None
+    trunk = machine.trunk
+    carried = [
+        (name, on) for name, entry in named_interfaces(machine) if (on := entry.network) in trunk.carries
+    ]
+    return TrunkTags(
+        tags=tuple((name, trunk.carries[on]) for name, on in carried),
+        switch=tuple((trunk.carries[on], name) for name, on in carried if trunk.network_behind(on)),
     )
 
 

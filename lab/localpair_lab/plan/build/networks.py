@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from localpair_lab.model.common import Packets
 from localpair_lab.model.networks import Drop, Multicast, Network, Snooping
 from localpair_lab.plan.build.ports import Ports
-from localpair_lab.plan.topology import Advertised, Leases, Match, PortFlags, Segment, SegmentRule
+from localpair_lab.plan.topology import Advertised, Leases, Match, Node, PortFlags, Segment, SegmentRule
 
 MULTICAST = Match(cast="multicast")
 BROADCAST = Match(cast="broadcast")
@@ -19,6 +19,20 @@ def plan_segments(networks: Mapping[str, Network], ports: Ports) -> tuple[Segmen
     return tuple(
         _segment(name, network, ports) for name, network in networks.items() if network.kind == "lan"
     )
+
+
+def dead_end(owner: str, interface: str) -> str:
+    """The segment of an interface whose tag the switch does not have: nobody else is there."""
+    return f"{owner}-{interface}-alone"
+
+
+def lonely_segments(nodes: Iterable[Node], segments: Iterable[Segment]) -> Iterator[Segment]:
+    """The segments of the interfaces whose tags no switch has."""
+    there = {segment.name for segment in segments}
+    for node in nodes:
+        for interface in node.interfaces:
+            if interface.kind == "segment" and interface.segment not in there:
+                yield Segment(interface.segment, mtu=interface.mtu)
 
 
 def _segment(name: str, network: Network, ports: Ports) -> Segment:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from localpair_lab.model.interface_names import named_interfaces
+from localpair_lab.model.machines import Machine, NetworkInterface
 from localpair_lab.model.scenario import Scenario
 
 
@@ -33,10 +34,17 @@ class Ports:
         return port.partition("/")[0] not in self.routers
 
 
+def network_reached(machine: Machine, interface: NetworkInterface) -> str:
+    """The network that the interface is on in truth: on a trunk, the one that the switch has for its tag."""
+    network = interface.network or ""
+    trunk = machine.trunk
+    return trunk.network_behind(network) if trunk is not None and network in trunk.carries else network
+
+
 def all_ports(scenario: Scenario) -> Ports:
     """The ports of every machine in the scenario."""
     networks = {
-        f"{owner}/{name}": interface.network or ""
+        f"{owner}/{name}": network_reached(machine, interface)
         for owner, machine in scenario.machines().items()
         for name, interface in named_interfaces(machine)
     }
