@@ -24,3 +24,22 @@ class CarryTrunk:
             for ports in (self.far_ports, self.near_ports)
         )
         return f"# a program carries over {self.near}: {here}; and takes at {self.far}: {there}"
+
+
+@dataclass(frozen=True, slots=True)
+class Translate:
+    """A tun device, down, with a program that gives back what leaves by it as packets of the other family: addresses of
+    ``pairs`` (IPv4, IPv6) become each other, and other IPv4 ones lie below ``prefix``.
+    """
+
+    place: str
+    link: str
+    prefix: str
+    pairs: tuple[tuple[str, str], ...]
+    mtu: int = 1500
+    index: int = 0
+
+    @property
+    def text(self) -> str:
+        known = "".join(f", {ipv4} is {ipv6}" for ipv4, ipv6 in self.pairs)
+        return f"# in {self.place}, a tun device {self.link}, with a program that translates by {self.prefix}{known}"

@@ -14,7 +14,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from localpair_lab.fabric.carriers import CarryTrunk
+from localpair_lab.fabric.carriers import CarryTrunk, Translate
 from localpair_lab.fabric.services import (
     AdvertisePrefixes,
     AnnounceAddress,
@@ -476,6 +476,7 @@ Step: TypeAlias = (
     | AdvertisePrefixes
     | AnnounceAddress
     | CarryTrunk
+    | Translate
 )
 
 _KINDS: Final[dict[str, type[Step]]] = {
@@ -484,7 +485,7 @@ _KINDS: Final[dict[str, type[Step]]] = {
         Namespace, Bridge, SetQuerier, Veth, Tunnel, TakeLink, Wire, ImpairWire, AttachPort, PortPolicy, SetLinkState,
         LinkOptions,
         DeleteLink, Address, DeleteAddress, FlushAddresses, AddRoute, AddPolicyRule, Sysctl, Ruleset, Burst,
-        LeaseServer, LeaseClient, UpdateLease, AdvertisePrefixes, AnnounceAddress, CarryTrunk,
+        LeaseServer, LeaseClient, UpdateLease, AdvertisePrefixes, AnnounceAddress, CarryTrunk, Translate,
     )
 }  # fmt: skip
 

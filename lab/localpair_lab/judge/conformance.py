@@ -113,7 +113,7 @@ def circumstances(plan: Plan, record: Record, node: Node) -> Circumstances:
         for interface in state.node(node.name).interfaces
         if _is_used(interface)
     ]
-    open_links = [text for interface in lives if interface.kind != "tunnel" for text in _addresses(interface)]
+    open_links = [text for interface in lives if not interface.has_no_link for text in _addresses(interface)]
     actions = [entry for entry in plan.actions if entry.node == node.name and entry.verb in ANNOUNCING]
     subnets = tuple({net for text in open_links if (net := ip_interface(text).network).prefixlen})
     return Circumstances(
@@ -123,13 +123,16 @@ def circumstances(plan: Plan, record: Record, node: Node) -> Circumstances:
         broadcasts=frozenset(
             str(net.broadcast_address) for net in subnets if net.version == 4 and 0 < net.prefixlen <= 30
         ),
-        tunnels=frozenset(f"{node.name}/{one.name}" for one in lives if one.kind == "tunnel"),
+        tunnels=frozenset(f"{node.name}/{one.name}" for one in lives if one.has_no_link),
         known=frozenset(_offered(plan, record) | _claimed(plan, node, subnets)),
         gateways=frozenset(route.via for state in states(plan) for route in state.node(node.name).routes),
         ports=frozenset({DISCOVERY_PORT, *traffic_limits.PAIRING_PORTS, *_told_ports(record)}),
         spans=tuple(_spans(plan, record, actions)),
         refused=frozenset(_refused(plan, record, node)),
-        alone=not node.programs and not node.source_nat and ("net.ipv4.ip_forward", "1") not in node.sysctls,
+        alone=not node.programs
+        and not any(one.kind == "translator" for one in node.interfaces)
+        and not node.source_nat
+        and ("net.ipv4.ip_forward", "1") not in node.sysctls,
     )
 
 

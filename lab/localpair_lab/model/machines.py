@@ -210,6 +210,29 @@ class Portal(Model):
     on: Name
 
 
+WELL_KNOWN_PREFIX = "64:ff9b::/96"  # RFC 6052, 2.1
+
+
+class Nat64(Model):
+    """A translator between families: hosts of the network ``source`` that have IPv6 alone reach IPv4 ones beyond the
+    network ``out`` by addresses below ``prefix`` (RFC 6146).
+    """
+
+    source: Name = Field(alias="from")
+    out: Name
+    prefix: Prefix = WELL_KNOWN_PREFIX
+
+
+class Clat(Model):
+    """The device's half of 464XLAT (RFC 6877): an interface ``clat0`` with an IPv4 address, whose packets cross the
+    network ``on`` as IPv6 to its translator.
+    """
+
+    short_key = "on"
+    on: Name
+    prefix: Prefix = WELL_KNOWN_PREFIX
+
+
 class Forwarder(Machine):
     """A machine that may forward between its networks, and what it does to the packets then."""
 
@@ -218,6 +241,7 @@ class Forwarder(Machine):
     publish: Many[Publish] = ()
     one_way: Many[OneWay] = ()
     portal: Many[Portal] = ()
+    nat64: Nat64 | None = None
 
 
 class Device(Forwarder):
@@ -232,6 +256,7 @@ class Device(Forwarder):
     clock: Offset = 0.0
     identity: Name | None = None
     sandbox: Many[Literal["netlink", "kernel-files"]] = ()
+    clat: Clat | None = None
     image: ImageName | None = None
     programs: Many[NeededProgram] = ()
 

@@ -34,14 +34,14 @@ class Stage:
 def is_local(address: str, interface: NodeInterface) -> bool:
     """Whether the address is of a class that LANs hand out, or set aside for another purpose and on a LAN."""
     if is_special(address):
-        return interface.kind != "tunnel"
+        return not interface.has_no_link
     wanted = ip_address(address)
     return any(wanted in ip_network(prefix) for prefix in LOCAL if (":" in prefix) == (":" in address))
 
 
 def is_usable(interface: NodeInterface) -> bool:
     """Whether stage 1 may take an address of it: no tunnel, and a carrier."""
-    return interface.kind != "tunnel" and is_plugged(interface)
+    return not interface.has_no_link and is_plugged(interface)
 
 
 def stage_of(node: Node) -> Stage:

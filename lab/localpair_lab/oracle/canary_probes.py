@@ -71,7 +71,7 @@ def _unicasts(plan: Plan, sender: Node, receiver: Node) -> Iterator[Probe]:
     for address, at in own_addresses(receiver).items():
         if address in mine or address.startswith("fe80:") or at.kind == "bridge":
             continue
-        for interface in _plugged(sender):
+        for interface in (*_plugged(sender), *(one for one in sender.interfaces if one.kind == "translator")):
             own = [text.partition("/")[0] for text in interface.addresses if family(text) == family(address)]
             if own:
                 source, target = f"{sender.name}/{interface.name}", f"{receiver.name}/{at.name}"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
 
 from localpair_lab.model.words.verdicts import Verdict
 from localpair_lab.oracle.parsed import ip_address, ip_network
-from localpair_lab.plan.topology import Cast, Chain, Family, Match, Node, Protocol, State
+from localpair_lab.plan.topology import AddressMap, Cast, Chain, Family, Match, Node, Protocol, State
 from localpair_lab.verdicts import VERDICTS
 
+IPV4_BITS = 32
+GROWTH = 20  # bytes: an IPv6 header has 40
 PROBE_BYTES = 100  # small enough for every link; what is larger is asked for by name
 
 
@@ -121,3 +124,32 @@ def filtered(hook: str, verdict: Verdict) -> str:
 def is_answered(reason: str) -> bool:
     """Whether a firewall has ended the walk, and its sender hears of it."""
     return any(kind.is_answered and reason.endswith(f"-{verdict}") for verdict, kind in VERDICTS.items())
+
+
+def other_family(packet: Packet, mapped: AddressMap) -> Packet | None:
+    """The packet as a translator between the families (NAT64) writes it; None where an end has no address there."""
+    to_ipv6 = packet.family == "ipv4"
+    source, destination = (
+        _other(text, mapped, to_ipv6=to_ipv6) for text in (packet.source, packet.destination)
+    )
+    if not source or not destination:
+        return None
+    return replace(
+        packet,
+        family="ipv6" if to_ipv6 else "ipv4",
+        source=source,
+        destination=destination,
+        size=packet.size + (GROWTH if to_ipv6 else -GROWTH),
+    )
+
+
+def _other(address: str, mapped: AddressMap, *, to_ipv6: bool) -> str:
+    known = dict(mapped.pairs) if to_ipv6 else {ipv6: ipv4 for ipv4, ipv6 in mapped.pairs}
+    prefix = ip_network(mapped.prefix)
+    if address in known:
+        return known[address]
+    if to_ipv6:
+        return str(IPv6Address(int(prefix.network_address) | int(ip_address(address))))
+    if ip_address(address) not in prefix:
+        return ""
+    return str(IPv4Address(int(ip_address(address)) & ((1 << IPV4_BITS) - 1)))

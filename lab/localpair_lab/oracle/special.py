@@ -51,7 +51,7 @@ def calls_by(node: Node, address: str, bound: str) -> bool:
 def subnets(interfaces: Iterable[NodeInterface]) -> Iterator[Subnet]:
     """The subnets, by their real masks, of interfaces on which neighbours can be."""
     for interface in interfaces:
-        for text in interface.addresses if interface.kind != "tunnel" and is_plugged(interface) else ():
+        for text in interface.addresses if not interface.has_no_link and is_plugged(interface) else ():
             subnet = ip_interface(text).network
             if subnet.prefixlen:
                 yield subnet

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from localpair_lab.oracle.links import carries, owners, proxies, resolves
-from localpair_lab.oracle.packet import Delivery, Packet, filtered, judge
+from localpair_lab.oracle.packet import Delivery, Packet, filtered, judge, other_family
 from localpair_lab.oracle.parsed import ip_address, ip_network
 from localpair_lab.oracle.routing import find_hop, live_interfaces, own_addresses, passes_reverse_path
 from localpair_lab.oracle.settings import forwards
@@ -150,6 +150,12 @@ def _cross(walker: _Walker, interface: NodeInterface, next_hop: str) -> tuple[st
         return interface.far_end, ""
     if interface.kind == "bridge":
         return "", "nobody-there"
+    if interface.mapped is not None:
+        translated = other_family(walker.packet, interface.mapped)
+        if translated is None:
+            return "", "untranslatable"
+        walker.packet = translated
+        return f"{walker.node.name}/{interface.name}", ""
     sender = f"{walker.node.name}/{interface.name}"
     found = [port for port in owners(walker.plan, interface.segment, next_hop) if port != sender]
     found = [port for port in found if port.partition("/")[0] != walker.node.name]

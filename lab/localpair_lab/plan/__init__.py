@@ -25,6 +25,7 @@ from localpair_lab.plan.changes import (
 )
 from localpair_lab.plan.model import PLAN_VERSION, PRODUCT_HOME, Plan, as_json
 from localpair_lab.plan.topology import (
+    AddressMap,
     Advertised,
     Cast,
     CaughtConnections,
@@ -57,6 +58,7 @@ __all__ = [
     "PLAN_VERSION",
     "PRODUCT_HOME",
     "Action",
+    "AddressMap",
     "Advertised",
     "Cast",
     "CaughtConnections",

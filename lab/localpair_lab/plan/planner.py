@@ -108,7 +108,7 @@ def _interface_needs(interface: NodeInterface) -> Iterator[str]:
         yield "ipv6"
     if interface.flags.isolated:
         yield "isolation"
-    if interface.kind == "tunnel":
+    if interface.has_no_link:
         yield "tunnel-device"
 
 

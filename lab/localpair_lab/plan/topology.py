@@ -175,6 +175,16 @@ class PortFlags:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressMap:
+    """How a translator between families writes addresses: those of ``pairs`` (IPv4, IPv6) as each other, any other IPv4
+    one below ``prefix``, of 96 bits (RFC 6052, RFC 7757). What neither names is not translated.
+    """
+
+    prefix: str
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NodeInterface:
     """One interface of a node.
 
@@ -185,6 +195,8 @@ class NodeInterface:
       one stub neighbour behind it that holds ``neighbour``; False: no port, so no carrier.
     - ``tunnel``: one end of a point-to-point link to the port ``far_end``: no ARP, no multicast, flag
       POINTOPOINT (capability ``tunnel-device``).
+    - ``translator``: what leaves by it comes back by it, into the same node, as a packet of the other family, by
+      ``mapped`` (capability ``tunnel-device``).
 
     ``addresses`` are added as they stand, in this order (the first of a family is the primary one);
     ``peers`` pairs an address of them with the far end's address for point-to-point notation.
@@ -199,7 +211,7 @@ class NodeInterface:
 
     name: str
     mac: str
-    kind: Literal["segment", "bridge", "tunnel"] = "segment"
+    kind: Literal["segment", "bridge", "tunnel", "translator"] = "segment"
     segment: str = ""
     far_end: str = ""
     addresses: tuple[str, ...] = ()
@@ -215,6 +227,12 @@ class NodeInterface:
     temporary: tuple[str, ...] = ()
     leased: bool = False
     autoconf: bool = False
+    mapped: AddressMap | None = None
+
+    @property
+    def has_no_link(self) -> bool:
+        """Whether it has no neighbours: a device with one far end."""
+        return self.kind in ("tunnel", "translator")
 
 
 @dataclass(frozen=True, slots=True)

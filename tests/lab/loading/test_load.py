@@ -367,6 +367,13 @@ def test_a_quoted_off_and_a_numeric_name_stay_text() -> None:
             "bob: {trunk: {carries: {lan: 10}, switch: {lan: 10, lna: 10}}, ",
             "two networks are VLAN 10; one end of a cable cannot tell them apart",
         ),
+        ("bob: {", "bob: {clat: lan, ", "it needs an IPv6 address of its own on lan"),
+        (
+            "bob: {",
+            "bob: {nat64: {from: lan, out: lan, prefix: fd12::/64}, ",
+            "fd12::/64 is no IPv6 prefix of 96 bits, such as 64:ff9b::/96",
+        ),
+        ("bob: {", "bob: {nat64: {from: lan, out: lan}, ", "only what forwards can translate for others"),
         (
             "192.168.1.20}}",
             "192.168.1.20}, trunk: {carries: {lan: 10}}}\nevents: [{at: 1s, do: unplug, interface: bob}]",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair_lab import plan as p
 from localpair_lab.fabric import services, steps
-from localpair_lab.fabric.carriers import CarryTrunk
+from localpair_lab.fabric.carriers import CarryTrunk, Translate
 from localpair_lab.fabric.compiler import leases, nftables, prefixes
 from localpair_lab.fabric.compiler.names import Names, names, stub_port
 from localpair_lab.fabric.compiler.selection import is_kept, needs_single_packets, trunked_ports
@@ -137,6 +137,9 @@ class Compiler:
             yield from self._plug(node.name, interface, index)
         elif interface.kind == "bridge":
             yield steps.Bridge(node.name, interface.name, mtu=interface.mtu, index=index, mac=interface.mac)
+        elif interface.mapped is not None:
+            mapped = interface.mapped
+            yield Translate(node.name, interface.name, mapped.prefix, mapped.pairs, interface.mtu, index)
         else:
             yield from self._tunnel(node.name, interface, index)
         yield from self._configure(node, interface)
@@ -148,8 +151,8 @@ class Compiler:
     def _configure(self, node: Node, interface: NodeInterface) -> Iterator[Step]:
         yield from _settings(node, interface)
         single = interface.kind == "segment" and needs_single_packets(self.plan)
-        if single or not interface.multicast or interface.kind == "tunnel":
-            speaks_arp = interface.kind != "tunnel"
+        if single or not interface.multicast or interface.has_no_link:
+            speaks_arp = not interface.has_no_link
             yield steps.LinkOptions(node.name, interface.name, speaks_arp, interface.multicast, single)
         if interface.up or interface.kind == "bridge":
             yield steps.SetLinkState(node.name, interface.name, up=interface.up)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from localpair_lab.fabric import steps
-from localpair_lab.fabric.carriers import CarryTrunk
+from localpair_lab.fabric.carriers import CarryTrunk, Translate
 from localpair_lab.fabric.server.advertising import Advertising
 from localpair_lab.fabric.server.carrying import Carrying
 from localpair_lab.fabric.server.leasing import Leasing
@@ -121,7 +121,7 @@ class Applier:
                 self._start_tunnel(step)
             case LeaseServer() | LeaseClient() | UpdateLease():
                 self.leases.apply(step)
-            case CarryTrunk():
+            case CarryTrunk() | Translate():
                 self._carrying.apply(step)
             case AdvertisePrefixes():
                 self._advertising.apply(step)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from localpair_lab.fabric.system import children
-from localpair_lab.fabric.traffic import impairment, trunk
+from localpair_lab.fabric.carriers import CarryTrunk, Translate
+from localpair_lab.fabric.system import children, links
+from localpair_lab.fabric.traffic import impairment, translation, trunk, tunnel
 
 if TYPE_CHECKING:
     import socket
 
-    from localpair_lab.fabric.carriers import CarryTrunk
     from localpair_lab.fabric.system.places import Places
 
 
@@ -21,8 +22,14 @@ class Carrying:
         self._places = places
         self.controls: list[socket.socket] = []
 
-    def apply(self, step: CarryTrunk) -> None:
+    def apply(self, step: CarryTrunk | Translate) -> None:
         """Start one. Raises ``OSError``."""
+        if isinstance(step, CarryTrunk):
+            self._carry_trunk(step)
+        else:
+            self._translate(step)
+
+    def _carry_trunk(self, step: CarryTrunk) -> None:
         with self._places.inside(step.place):
             near = trunk.TrunkEnd(trunk.open_cable(step.near), _opened(step.near_ports))
             far = trunk.TrunkEnd(trunk.open_cable(step.far), _opened(step.far_ports))
@@ -32,6 +39,18 @@ class Carrying:
         for end in (near, far):
             for one in (end.cable, *end.ports.values()):
                 one.close()
+
+    def _translate(self, step: Translate) -> None:
+        with self._places.inside(step.place):
+            device = tunnel.open_tunnel(step.link, step.index)
+        addresses = translation.FamilyMap.of(step.prefix, step.pairs)
+        what = f"translator {step.place}/{step.link}"
+        _, control = children.fork_with_control(
+            lambda theirs: translation.run(device, addresses, theirs), what=what
+        )
+        self.controls.append(control)
+        os.close(device)
+        links.set_mtu(self._places, step.place, step.link, step.mtu)
 
 
 def _opened(ports: tuple[tuple[int, str], ...]) -> dict[int, socket.socket]:

@@ -8,6 +8,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from localpair_lab.loading.checks.conflicts import Conflict, known
 from localpair_lab.loading.checks.leases import check_client
 from localpair_lab.loading.checks.prefixes import check_host
+from localpair_lab.loading.checks.translators import check_translators
 from localpair_lab.loading.checks.trunks import check_trunk
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.interface_names import interface_names
@@ -32,6 +33,7 @@ def check_machines(scenario: Scenario) -> Iterator[Conflict]:
             yield from _check_machine(scenario, (group, name), machine)
         for name, machine in getattr(scenario, group).items() if group != "decoys" else ():
             yield from _check_portals(scenario, (group, name, "portal"), machine)
+            yield from check_translators(scenario, (group, name), machine)
             for key in ("nat", "publish", "one_way", "portal"):
                 yield from _check_crossings(scenario, (group, name, key), getattr(machine, key))
     yield from _check_twins(scenario)

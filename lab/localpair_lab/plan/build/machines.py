@@ -20,6 +20,7 @@ from localpair_lab.plan.build.interfaces import plan_interface
 from localpair_lab.plan.build.ports import Ports
 from localpair_lab.plan.build.routing import plan_routes, plan_routing_rule, plan_sysctls
 from localpair_lab.plan.build.site import Site
+from localpair_lab.plan.build.translators import translator_nat, translator_of, translator_routes
 from localpair_lab.plan.build.tunnel_hubs import plan_hubs
 from localpair_lab.plan.topology import (
     CaughtConnections,
@@ -71,13 +72,17 @@ def _forwarder(site: Site, name: str, machine: Forwarder, role: Role) -> Node:
         if entry.network is not None
     }
     caught = tuple(plan_portals(machine, node.interfaces, sides))
+    translator = translator_of(site, name, machine)
+    interfaces = (*node.interfaces, translator) if translator is not None else node.interfaces
     return dataclasses.replace(
         node,
+        interfaces=interfaces,
+        routes=(*node.routes, *translator_routes(site, name, machine, node.interfaces)),
         caught=caught,
         programs=(*node.programs, *((PORTAL,) if caught else ())),
-        sysctls=plan_sysctls(machine, node.interfaces, forwards=machine.forwards),
+        sysctls=plan_sysctls(machine, interfaces, forwards=machine.forwards),
         chains=plan_router_chains(machine, sides),
-        source_nat=plan_nat(machine, sides),
+        source_nat=(*plan_nat(machine, sides), *translator_nat(machine, node.interfaces)),
         port_forwards=plan_forwards(machine, sides),
     )
 

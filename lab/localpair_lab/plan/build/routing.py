@@ -108,9 +108,13 @@ def plan_sysctls(
         if interface.autoconf:
             own = {"accept_ra": "2", "autoconf": "1", "use_tempaddr": "0"}
             settings |= {key_of("ipv6", interface.name, key): value for key, value in own.items()}
+        if interface.mapped is not None:  # what comes back from it goes on to another interface
+            settings["net.ipv6.conf.all.forwarding"] = "1"
         settings[key_of("ipv6", interface.name, "disable_ipv6")] = "0" if _speaks_ipv6(interface) else "1"
     return tuple((settings | machine.sysctls).items())
 
 
 def _speaks_ipv6(interface: NodeInterface) -> bool:
-    return bool(interface.link_local) or any(family_of(address) == "ipv6" for address in interface.addresses)
+    return bool(interface.link_local or interface.mapped) or any(
+        family_of(address) == "ipv6" for address in interface.addresses
+    )
