@@ -1,4 +1,4 @@
-"""Programs that play a part beside the devices: strangers, squatters, noise, a multicast relay.
+"""Programs that play a part beside the devices: strangers, squatters, noise, a multicast relay, a resolver.
 
     python decoy.py KIND [--ports 46821-46829] [--rate 20] [--count 50] [--protocol both|tcp|udp]
 
@@ -28,6 +28,14 @@ MDNS_PORT = 5353
 MDNS_GROUPS = ("224.0.0.251",)
 DATAGRAM = 2048
 TLS_HANDSHAKE = b"\x16"  # the first byte of a TLS client
+NAMES_PORT = 53
+PACKET_INFO = 8  # IP_PKTINFO, linux/in.h
+IPV4_BYTES, IPV6_BYTES = 4, 16
+DNS_HEADER = 12
+DNS_A, DNS_AAAA = 1, 28
+DNS_FIRST_NAME = 0xC00C  # a pointer to the question's name
+IS_ANSWER = 0x8000
+NAME_FOUND, NO_SUCH_NAME = 0x8180, 0x8183  # an answer, recursion wanted and done, and the code
 REMEMBERED = 512  # datagrams a relay knows again
 
 # Nobody trusts this key: it stands for "some other TLS server".
@@ -257,6 +265,68 @@ def repeat(data: bytes, others: list[socket.socket], groups: tuple[str, ...], po
                 continue
 
 
+def names(records: list[str], prefix: str) -> None:
+    """Answer what the addresses of names are (RFC 1035), from every address of this machine.
+
+    A record is ``NAME=ADDRESS``; the name ``*`` is any that has none. Where a name has no IPv6 address, ``prefix``
+    makes some of its IPv4 ones (RFC 6147).
+    """
+    known: dict[str, list[bytes]] = {}
+    for record in records:
+        name, _, address = record.partition("=")
+        known.setdefault(name, []).append(packed(address))
+    for addresses in known.values():
+        if prefix and not any(len(one) == IPV6_BYTES for one in addresses):
+            addresses += [packed(prefix)[:12] + one for one in addresses]
+    ears = [names_socket(family) for family in (socket.AF_INET, socket.AF_INET6)]
+    say("ready")
+    while True:
+        for ear in select.select(ears, [], [])[0]:
+            question, notes, _, caller = ear.recvmsg(DATAGRAM, 64)
+            answer = name_answer(question, known)
+            if answer:  # by the address that was asked
+                ear.sendmsg([answer], notes, 0, caller)
+
+
+def packed(address: str) -> bytes:
+    """An address as bytes."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def names_socket(family: int) -> socket.socket:
+    """A socket for questions, which tells by which address they came."""
+    ear = socket.socket(family, socket.SOCK_DGRAM)
+    if family == socket.AF_INET6:
+        ear.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        ear.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        ear.setsockopt(socket.IPPROTO_IP, PACKET_INFO, 1)
+    ear.bind(("", NAMES_PORT))
+    return ear
+
+
+def name_answer(question: bytes, known: dict[str, list[bytes]]) -> bytes:
+    """The answer to one question, empty where it is none."""
+    labels, at = [], DNS_HEADER
+    try:
+        identity, flags, questions = struct.unpack_from("!HHH", question)
+        while question[at]:
+            labels.append(question[at + 1 : at + 1 + question[at]].decode(errors="replace").lower())
+            at += 1 + question[at]
+        kind, group = struct.unpack_from("!HH", question, at + 1)
+    except (IndexError, struct.error):
+        return b""
+    if flags & IS_ANSWER or questions != 1:
+        return b""
+    addresses = known.get(".".join(labels), known.get("*"))
+    wanted = {DNS_A: IPV4_BYTES, DNS_AAAA: IPV6_BYTES}.get(kind)
+    found = [one for one in addresses or () if len(one) == wanted and group == 1]
+    head = struct.pack("!HHHHHH", identity, NAME_FOUND if addresses else NO_SUCH_NAME, 1, len(found), 0, 0)
+    records = (struct.pack("!HHHIH", DNS_FIRST_NAME, kind, 1, 60, len(one)) + one for one in found)
+    say(f"asked for {'.'.join(labels)} ({kind}): {len(found)} addresses")
+    return b"".join((head, question[DNS_HEADER : at + 5], *records))
+
+
 def main() -> None:
     """Play one part."""
     parser = argparse.ArgumentParser()
@@ -272,8 +342,11 @@ def main() -> None:
             "crowd",
             "relay",
             "mdns-reflector",
+            "names",
         ],
     )
+    parser.add_argument("--record", action="append", default=[])
+    parser.add_argument("--dns64", default="")
     parser.add_argument("--ports", default="46821-46829")
     parser.add_argument("--rate", type=int, default=20)
     parser.add_argument("--count", type=int, default=50)
@@ -291,6 +364,7 @@ def main() -> None:
         "crowd": lambda: crowd(options.count),
         "relay": lambda: relay(GROUPS, DISCOVERY_PORT),
         "mdns-reflector": lambda: relay(MDNS_GROUPS, MDNS_PORT),
+        "names": lambda: names(options.record, options.dns64),
     }
     try:
         parts[options.kind]()

@@ -14,6 +14,7 @@ from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.loading.load import scenario_name, theme_of
 from localpair_lab.loading.problems import Problem, ScenarioError, Where, written
 from localpair_lab.loading.schema import FILE, schema_text
+from localpair_lab.oracle.canary_probes import resolver_probes
 from localpair_lab.oracle.consistency import disagreements
 from localpair_lab.oracle.judge import JudgedPair, judged_pairs, stage_of
 from localpair_lab.oracle.words import grouped_ways, state_words, way_words
@@ -114,6 +115,11 @@ def _explain(cell: PlannedCell) -> None:
             stage = stage_of(node)
             gives = ", ".join(stage.addresses) or "what the peer sees"
             out(f"{node.name}: stage {stage.number} gives {gives}")
+    for probe in resolver_probes(cell.plan):
+        heard = {None: "perhaps it answers", True: "it answers", False: "no question gets there"}[
+            probe.expected
+        ]
+        out(f"{probe.source.partition('/')[0]}: asks {probe.address} for names; {heard}")
     for pair in judged_pairs(cell.plan):
         _explain_pair(pair)
 

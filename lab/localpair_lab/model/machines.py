@@ -11,6 +11,7 @@ from localpair_lab.model.programs import NeededProgram
 from localpair_lab.model.values import (
     Address,
     Count,
+    DomainName,
     Flag,
     Host,
     ImageName,
@@ -163,6 +164,7 @@ class Machine(Model):
     firewall: Firewall = Firewall()
     sysctls: dict[Sysctl, str] = Field(default_factory=dict)
     run: Many[Helper] = ()
+    names: dict[DomainName, Many[Address]] = Field(default_factory=dict)
     trunk: Trunk | None = None
     hosts_file: Many[Text] = ()
 

@@ -239,6 +239,14 @@ def read_file_name(value: object) -> str:
     return text
 
 
+def read_domain(value: object) -> str:
+    """A name that a resolver is asked for, or ``*`` for any other."""
+    text = _text(value, "a name such as bob.lan").lower()
+    if text != "*" and re.fullmatch(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63}){0,9}", text) is None:
+        raise ValueError(f"{text!r} is no name of a host; write one such as bob.lan, or * for any other")
+    return text
+
+
 def read_image(value: object) -> str:
     """The name of an image of containers, as engines take it."""
     text = _text(value, "an image such as my-app:latest")
@@ -296,6 +304,9 @@ Sysctl: TypeAlias = Annotated[
 ]
 FileName: TypeAlias = Annotated[
     str, *_typed(read_file_name, "photo.raw", "A path below the device's folder.")
+]
+DomainName: TypeAlias = Annotated[
+    str, *_typed(read_domain, "bob.lan", "The name of a host, or * for any other.")
 ]
 ImageName: TypeAlias = Annotated[str, *_typed(read_image, "my-app:latest", "An image of containers.")]
 PackageName: TypeAlias = Annotated[

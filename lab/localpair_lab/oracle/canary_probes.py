@@ -13,10 +13,12 @@ from localpair_lab.oracle.packet import Delivery, Packet, family
 from localpair_lab.oracle.routing import own_addresses
 from localpair_lab.oracle.tcp import PAIRING_PORT
 from localpair_lab.oracle.walk import StateAt, Walk, walk
+from localpair_lab.plan.build.routing import NAMES_PORT
 from localpair_lab.plan.model import Plan
 from localpair_lab.plan.probe import Probe
 from localpair_lab.plan.topology import Node, NodeInterface
 
+RESOLVER = "names"  # what the program of a machine that answers is called
 MOST_PAIRS = 60  # of nodes; beyond that the canary asks a sample, neighbours in the plan's order
 
 
@@ -26,6 +28,7 @@ def probes(plan: Plan) -> tuple[Probe, ...]:
     found = [
         probe for pair in _pairs(calm) for probe in (*_group_probes(calm, *pair), *_unicasts(calm, *pair))
     ]
+    found += resolver_probes(calm)
     return tuple(dataclasses.replace(probe, id=f"probe-{n}") for n, probe in enumerate(found, start=1))
 
 
@@ -102,6 +105,30 @@ def _unicast(
         else:
             answer = answer & back.answer & asked if back.at == origin else Delivery.NO
     return Probe("", kind, source, target, address, PAIRING_PORT, _judged(answer))
+
+
+def resolver_probes(plan: Plan) -> Iterator[Probe]:
+    """Whether the questions of each machine reach those of its resolvers that answer."""
+    answering = {
+        address: (node, at)
+        for node in plan.nodes
+        if any(program.name == RESOLVER for program in node.programs)
+        for address, at in own_addresses(node).items()
+    }
+    for node in plan.nodes:
+        for address in asked_for_names(node):
+            if address in answering and answering[address][0] is not node:
+                packet = Packet(family(address), "udp", "", address, PAIRING_PORT, NAMES_PORT)
+                there, (goal, at) = walk(plan, node.name, packet, lambda _: "new"), answering[address]
+                answer = there.answer if there.at == goal.name else Delivery.NO
+                source, target = f"{node.name}/{node.interfaces[0].name}", f"{goal.name}/{at.name}"
+                yield Probe("", "udp", source, target, address, NAMES_PORT, _judged(answer))
+
+
+def asked_for_names(node: Node) -> tuple[str, ...]:
+    """The resolvers that the node's programs ask."""
+    lines = (line.split() for line in node.resolver.splitlines())
+    return tuple(words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
 
 
 def _judged(answer: Delivery) -> bool | None:

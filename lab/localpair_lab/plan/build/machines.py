@@ -113,7 +113,10 @@ def _machine(site: Site, name: str, machine: Machine, role: Role) -> Node:
         sysctls=plan_sysctls(machine, interfaces, forwards=False),
         chains=plan_chains(machine.firewall),
         trunk=_trunk(machine),
-        programs=tuple(_program(number, helper) for number, helper in enumerate(machine.run)),
+        programs=(
+            *(_program(number, helper) for number, helper in enumerate(machine.run)),
+            *_resolvers(machine),
+        ),
         hosts_file=_hosts_file(name, machine),
     )
 
@@ -148,6 +151,15 @@ def learned_routes(site: Site, interfaces: tuple[NodeInterface, ...]) -> Iterato
 def _hosts_file(name: str, machine: Machine) -> str:
     lines = machine.hosts_file or ("127.0.0.1 localhost", "::1 localhost", f"127.0.1.1 {name}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _resolvers(machine: Machine) -> Iterator[Program]:
+    """The program that answers for the machine's names, by a translator's prefix as well."""
+    if machine.names:
+        records = (f"--record={name}={one}" for name, addresses in machine.names.items() for one in addresses)
+        nat64 = machine.nat64 if isinstance(machine, Forwarder) else None
+        prefix = nat64.prefix.partition("/")[0] if nat64 is not None else ""
+        yield Program("names", ("@decoy", "names", *records, *((f"--dns64={prefix}",) if prefix else ())))
 
 
 def _program(number: int, helper: Helper) -> Program:

@@ -10,6 +10,7 @@ from localpair_lab.model.machines import Machine, RouteEntry, RoutingPolicy
 from localpair_lab.plan.build.addressing import family_of, has_route, holds
 from localpair_lab.plan.topology import NodeInterface, NodeRoute, RoutingRule
 
+NAMES_PORT = 53  # of resolvers
 FAMILIES = ("ipv4", "ipv6")
 
 
@@ -101,6 +102,8 @@ def plan_sysctls(
         },
         "net.ipv6.icmp.ratelimit": "0",
     }
+    if machine.names:
+        settings["net.ipv4.ip_unprivileged_port_start"] = str(NAMES_PORT)
     for interface in interfaces:
         settings[key_of("ipv4", interface.name, "rp_filter")] = "0"
         # A router's word that a host is on the link would open ways that no route shows.
