@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from localpair.causes.codec import from_dict
+from localpair.causes.judge import judge
 from localpair.causes.report_code import PREFIX, parse
+from localpair.causes.telling import believed, masked
 from localpair.dataclass import dataclass
 from localpair.limits import FACTS_BYTES
 
 if TYPE_CHECKING:
     from localpair.causes.facts import RunFacts
+    from localpair.causes.vocabulary import RunVerdict
 
 REPORT_BYTES: Final = 4 * FACTS_BYTES
 """The largest file that is read: a whole diagnosis, or the events of a run, with the facts in it."""
@@ -42,6 +46,13 @@ def read_report(text: str) -> HandedReport:
         return HandedReport(parse(text))
     facts, claimed = found[-1]
     return HandedReport(from_dict(facts), None if claimed is None else from_dict(claimed))
+
+
+def judge_reports(mine: RunFacts, theirs: RunFacts) -> RunVerdict:
+    """The verdict on two devices' reports, told to whoever handed over ``mine``. A file made both of them: no port that
+    one names is opened by a hint.
+    """
+    return judge(replace(masked(mine), tcp_port=0), believed(theirs))
 
 
 def _records(text: str) -> Iterator[tuple[object, object | None]]:

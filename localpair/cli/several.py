@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from localpair.cli.output import results
@@ -12,6 +11,7 @@ from localpair.cli.output.failures import RunFailedError, explain
 from localpair.cli.terminal.messages import debugging
 from localpair.cli.terminal.screen import device
 from localpair.cli.terminal.text import count
+from localpair.dataclass import dataclass
 from localpair.events import Peer
 
 if TYPE_CHECKING:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any
 
+from localpair.causes.codec import FactsError, from_dict
+from localpair.causes.reports import judge_reports
 from localpair_lab.judge.verdict import Failure
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.expectations import Expect, MergedWanted
@@ -18,8 +15,6 @@ from localpair_lab.plan.model import Plan
 from localpair_lab.timeline import ActionRecord, Record
 
 ANY = "any"
-_MERGE: Final = ("-P", "-m", "localpair", "diagnose", "--json", "--merge")
-_MERGE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +81,12 @@ def check_merged(
     if mine is None or theirs is None:
         yield Failure(where, f"{action.id} and its partner should both leave a report", "one is missing")
         return
-    yield from _check_told(wanted, merged(mine, theirs), f"the merged report of {action.id}", where)
+    try:
+        told = merged(mine, theirs)
+    except FactsError as error:
+        yield Failure(where, f"the reports of {action.id} and its partner should be readable", error.message)
+        return
+    yield from _check_told(wanted, told, f"the merged report of {action.id}", where)
 
 
 def partner_of(plan: Plan, record: Record, action: ActionRecord) -> ActionRecord | None:
@@ -102,16 +102,14 @@ def report(action: ActionRecord) -> dict[str, Any] | None:
     return next((one for one in reversed(found) if isinstance(one, dict)), None)
 
 
-def merged(*reports: dict[str, Any]) -> tuple[Told, ...]:
-    """What ``localpair diagnose --merge`` says of two reports."""
-    with TemporaryDirectory() as folder:
-        files = [Path(folder, f"{number}.json") for number, _ in enumerate(reports)]
-        for file, one in zip(files, reports, strict=True):
-            file.write_text(json.dumps({"facts": one}), encoding="utf-8")
-        command = [sys.executable, *_MERGE, *map(str, files)]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=_MERGE_S, check=False)
-    events = [json.loads(line) for line in ran.stdout.splitlines()]
-    return tuple(_told(event for event in events if event.get("event") == "verdict"))
+def merged(mine: dict[str, Any], theirs: dict[str, Any]) -> tuple[Told, ...]:
+    """What ``localpair diagnose --merge`` says of two reports. It is reckoned here: a process of its own would take the
+    processor from the plays beside it for half a second.
+    """
+    verdict = judge_reports(from_dict(mine), from_dict(theirs))
+    return tuple(
+        Told(tuple(one.causes), one.confidence, one.sentence, one.evidence) for one in verdict.explanations
+    )
 
 
 def _check_notes(expect: Expect, action: ActionRecord, where: Where) -> Iterator[Failure]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from localpair.causes.codec import FactsError, to_dict
-from localpair.causes.judge import judge
 from localpair.causes.report_code import parse
-from localpair.causes.reports import REPORT_BYTES, is_code, read_report
-from localpair.causes.telling import believed, masked
+from localpair.causes.reports import REPORT_BYTES, is_code, judge_reports, read_report
 from localpair.cli.output.explained import show_verdict
 from localpair.cli.terminal.text import printable
 from localpair.errors import UsageError
@@ -28,10 +25,9 @@ async def run(command: Diagnose, context: Context) -> None:
     """Judge two reports. Raises UsageError where one cannot be read."""
     named = command.merge or ()
     mine, theirs = [await _facts(place, number, context) for number, place in _places(named)]
-    verdict = judge(
-        replace(masked(mine), tcp_port=0), believed(theirs)
-    )  # no port that a file names is opened
-    show_verdict(verdict, context.output, {"facts": to_dict(mine), "claimed": to_dict(theirs)})
+    show_verdict(
+        judge_reports(mine, theirs), context.output, {"facts": to_dict(mine), "claimed": to_dict(theirs)}
+    )
 
 
 def _places(named: tuple[str, ...]) -> list[tuple[int, str]]:

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
 from localpair.cli.terminal.text import printable, size
+from localpair.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

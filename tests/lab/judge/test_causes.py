@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from localpair_lab.judge.causes import causes_beside_a_pair, check_causes
+from localpair_lab.judge.causes import causes_beside_a_pair, check_causes, merged
 from localpair_lab.model.expectations import Expect
 from localpair_lab.model.words.causes import CauseName, NoteName
 from localpair_lab.timeline import ActionRecord, SeenEvent
 
+from localpair.causes.codec import to_dict
 from localpair.causes.vocabulary import Cause, RunNote
+from localpair.cli import main
+from run_facts import dropping_host, stuck_joiner
 
 HERE = ("expect", 0)
 
@@ -98,3 +104,34 @@ def test_a_cause_beside_a_pair_fails_any_run() -> None:
     assert list(causes_beside_a_pair(action(named("no-carrier")), HERE)) == []
     assert list(causes_beside_a_pair(action(notes=("lossy",), paired=True), HERE)) == []
     assert len(list(causes_beside_a_pair(action(named("no-carrier"), paired=True), HERE))) == 1
+
+
+# --- Both sides' reports ---
+
+MINE, THEIRS = to_dict(dropping_host()), to_dict(stuck_joiner())
+
+
+def test_what_two_reports_come_to_is_what_the_command_says_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / "mine.json", tmp_path / "theirs.json"]
+    for file, facts in zip(files, (MINE, THEIRS), strict=True):
+        file.write_text(json.dumps({"facts": facts}), encoding="utf-8")
+    main(["diagnose", "--json", "--merge", *map(str, files)])
+    verdict = json.loads(capsys.readouterr().out.splitlines()[0])
+    (told,) = merged(MINE, THEIRS)
+    (shown,) = verdict["causes"]
+    assert (list(told.causes), told.confidence, told.text) == (
+        shown["causes"],
+        shown["confidence"],
+        shown["text"],
+    )
+    assert list(told.evidence) == shown["evidence"]
+
+
+def test_merging_starts_no_process_beside_the_plays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    assert merged(MINE, THEIRS)[0].causes == ("firewall-inbound",)
