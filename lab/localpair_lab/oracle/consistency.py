@@ -63,8 +63,11 @@ def _pairing(
     if expect.outcome == "paired" and not possible:
         causes = ", ".join(sorted(set().union(*(judgement.causes for judgement in judged))))
         yield f"paired, and the oracle knows no way ({causes or 'no address is learnt'})"
-    if expect.outcome == "failed" and possible and not _ends_early(scenario, plan):
-        yield f"failed, and the oracle knows a way: {way_words(possible[0].ways[0])}"
+    if expect.outcome == "failed" and not _ends_early(scenario, plan) and not _keeps_large_ones(plan):
+        since = _awaited(plan, join.identity)
+        met = judge_all(plan, host.on, join.on, offered=offered, answered=answered, since=since)
+        for judgement in [one for one in met if one.possible][:1]:
+            yield f"failed, and the oracle knows a way: {way_words(judgement.ways[0])}"
     if expect.path is not None and possible:
         ways = [way for judgement in possible for way in judgement.ways]
         if not any(_fits(scenario, way, act.on, expect.path) for way in ways):
@@ -86,6 +89,17 @@ def _ends_early(scenario: Scenario, plan: Plan) -> bool:
     killed = any(getattr(event.change, "signal", "") == "kill" for event in plan.events)
     late = any(action.when.anchor == "host.ended" for action in plan.actions)
     return killed or late or any(act.stop is not None for act in scenario.acts())
+
+
+def _awaited(plan: Plan, join: str) -> str:
+    """The change that the joiner waits for: what was possible before it is of no use."""
+    anchors = {action.when.anchor.removesuffix(".done") for action in plan.actions if action.id == join}
+    return next((event.id for event in plan.events if event.id in anchors), "")
+
+
+def _keeps_large_ones(plan: Plan) -> bool:
+    """Whether a network swallows packets by their size, of which the oracle knows nothing: it asks with small ones."""
+    return any(rule.match.larger_than for segment in plan.segments for rule in segment.rules)
 
 
 def _fits(scenario: Scenario, way: Way, node: str, path: PathWanted) -> bool:

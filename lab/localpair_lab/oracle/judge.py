@@ -102,10 +102,12 @@ def _told(plan: Plan, name: str, addresses: bool | frozenset[str]) -> frozenset[
 
 
 def judge_all(
-    plan: Plan, host: str, join: str, *, offered: bool = True, answered: bool = False
+    plan: Plan, host: str, join: str, *, offered: bool = True, answered: bool = False, since: str = ""
 ) -> tuple[Judgement, ...]:
-    """The judgement for every state the network goes through."""
-    return tuple(judge(state, host, join, offered=offered, answered=answered) for state in states(plan))
+    """The judgement for every state the network goes through, or from the event ``since`` on."""
+    return tuple(
+        judge(state, host, join, offered=offered, answered=answered) for state in states(plan, since)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,17 +24,19 @@ from localpair_lab.plan.model import Plan
 from localpair_lab.plan.topology import Node, NodeInterface, NodeRoute
 
 
-def states(plan: Plan) -> Iterator[Plan]:
-    """The plan as it stands at the start and after each event, in the order of writing.
+def states(plan: Plan, since: str = "") -> Iterator[Plan]:
+    """The plan as it stands at the start and after each event, in the order of writing; or from the event ``since`` on.
 
     Processes that are killed or paused change no network; their states are left out.
     """
-    yield plan
+    if not since:
+        yield plan
+    told = not since
     for event in plan.events:
-        changed = after(plan, event.change)
-        if changed is not plan:
-            plan = changed
-            yield plan
+        changed, told = after(plan, event.change), told or event.id == since
+        if told and (changed is not plan or event.id == since):
+            yield changed
+        plan = changed
 
 
 def after(plan: Plan, change: Change) -> Plan:
