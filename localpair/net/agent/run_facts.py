@@ -40,7 +40,11 @@ class FactCollector:
         announcer = self._announcer
         recorder, state = announcer.recorder, read_state(announcer.interfaces)
         offered = [(address, 0) for address in (offer.addresses if offer is not None else ())]
-        places = [(address, _scope(address, index)) for address, index in (*offered, *recorder.places())]
+        places = [
+            (address, _scope(address, index))
+            for address, index in (*offered, *recorder.places())
+            if index or not _needs_scope(address)
+        ]
         facts = RunFacts(
             role=self._role,
             platform=host_system(),
@@ -62,4 +66,9 @@ class FactCollector:
 
 def _scope(address: IPAddress, index: int) -> int:
     """The interface matters to link-local IPv6 alone."""
-    return index if address.version == 6 and classify(address) is AddressClass.LINK_LOCAL else 0
+    return index if _needs_scope(address) else 0
+
+
+def _needs_scope(address: IPAddress) -> bool:
+    """Whether it leads nowhere without an interface: an offer names none."""
+    return address.version == 6 and classify(address) is AddressClass.LINK_LOCAL
