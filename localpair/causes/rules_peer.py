@@ -58,7 +58,17 @@ def ended_before(view: View) -> Iterator[Conclusion]:
 
 def _was_stuck(facts: RunFacts) -> bool:
     lost = [one for one in dials(facts) if one.phase is Phase.CONNECT and one.errno in UNANSWERED]
-    return (bool(lost and heard(facts)) and not was_met(facts)) or bool(stalls(facts, least=1))
+    silent = bool(lost and heard(facts)) and not was_met(facts)
+    return silent or bool(stalls(facts, least=1)) or bool(_taken_where_heard(facts))
+
+
+def _taken_where_heard(facts: RunFacts) -> list[AttemptFacts]:
+    """The dials that something else took at every address at which the other device is heard: datagrams get through to
+    it, and connections do not.
+    """
+    voices = {one.source for one in heard(facts)}
+    taken = [one for one in dials(facts) if one.flaw is Flaw.NO_LOCALPAIR and one.address in voices]
+    return taken if voices == {one.address for one in taken} else []
 
 
 def other_version(view: View) -> Iterator[Conclusion]:
@@ -134,9 +144,9 @@ def something_else(view: View) -> Iterator[Conclusion]:
     """What takes the connections says nothing of localpair, and nobody else is there."""
     here = view.here
     failed = dials(here)
-    met = [one for one in failed if _is_no_localpair(one)]
+    met = _taken_where_heard(here) if heard(here) else [one for one in failed if _is_no_localpair(one)]
     others = [one for one in failed if one.phase is not Phase.CONNECT and not _is_no_localpair(one)]
-    if not seeks(here) or not met or others or heard(here) or called_by_holder(here):
+    if not met or others or called_by_holder(here) or not (seeks(here) or heard(here)):
         return
     place = str(met[0].address)
     if any(one.flaw is Flaw.NO_LOCALPAIR for one in met):

@@ -256,6 +256,21 @@ CASES = [
     Case("somebody else's key", Cause.WRONG_IDENTITY, _met(Flaw.OTHER_KEY, Phase.PIN)),
     Case("a login page", Cause.INTERCEPTED, _met(Flaw.NO_LOCALPAIR, Phase.PREAMBLE), None, True),
     Case("a silent proxy", Cause.INTERCEPTED, _met(Flaw.NONE, Phase.PREAMBLE, "ETIMEDOUT")),
+    Case(
+        "a login page between two that hear each other",
+        Cause.INTERCEPTED,
+        _met(
+            Flaw.NO_LOCALPAIR,
+            Phase.PREAMBLE,
+            heard=(voice(BOB, CarrierName.UNICAST),),
+            peer=PeerFacts(goodbye=True),
+        ),
+        host(
+            attempts=(dial(ALICE, "", Phase.PREAMBLE, flaw=Flaw.NO_LOCALPAIR),),
+            heard=(voice(ALICE, CarrierName.UNICAST),),
+        ),
+        True,
+    ),
     Case("two hosts", Cause.SAME_ROLE, _met(Flaw.SAME_ROLE, Phase.PREAMBLE), None, True),
     Case(
         "forgotten",
