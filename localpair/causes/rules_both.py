@@ -147,7 +147,9 @@ def calls_lost(view: View) -> Iterator[Conclusion]:
     """
     found = [way for way in _ways_there(view) if way.reach is Reach.FOUND and _is_stuck(way)]
     if found and _none_met(view) and not is_thinned(view):
-        yield _where_lost(view, found)
+        told = _where_lost(view, found)
+        if Cause.FILTER_IN_BETWEEN not in told.causes or not _answers_lost(view):
+            yield told
 
 
 def _where_lost(view: View, found: list[WayThere]) -> Conclusion:
@@ -162,6 +164,13 @@ def _where_lost(view: View, found: list[WayThere]) -> Conclusion:
         told = likely((Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN), Place.THERE, evidence)
         return replace(told, transports=_transports(view), rejects=_rejects(found))
     return _own_filter(view, found) if arrived else _filter_between(view, found)
+
+
+def _answers_lost(view: View) -> bool:
+    """Whether the other side's questions for hardware addresses get no answer: what is lost then is all that this side
+    sends there, its calls too, and no filter is needed to explain that.
+    """
+    return any(one_way_questions(View(facts_there(view), view.here)))
 
 
 def _is_stuck(way: WayThere) -> bool:
@@ -308,8 +317,8 @@ RULES: Final = (
             Cause.BRIDGE_NETFILTER,
             Cause.EGRESS_FILTER,
         ),
-        (*_SEEN, "sent"),
-        (*_MET, "counters"),
+        (*_SEEN, "sent", "neighbours"),
+        (*_SEEN, "counters"),
         uses=("bridge_filter",),
     ),
     CauseRule(

@@ -87,7 +87,7 @@ BROADER: Final[Mapping[Cause, frozenset[Cause]]] = {
     Cause.NAT_ONE_WAY: frozenset({Cause.WRONG_NETWORK}),
     Cause.NO_COMMON_FAMILY: frozenset({Cause.WRONG_NETWORK}),
     Cause.CLIENT_ISOLATION: frozenset({Cause.PROXY_ARP}),
-    Cause.ARP_ONE_WAY: frozenset({Cause.CLIENT_ISOLATION}),
+    Cause.ARP_ONE_WAY: frozenset({Cause.CLIENT_ISOLATION, Cause.FILTER_IN_BETWEEN}),
     Cause.ADDRESS_CONFLICT: frozenset({Cause.CLIENT_ISOLATION}),
 }
 """For each cause what a side that sees less may rightly say instead: a device whose cable is out is absent for all
@@ -435,6 +435,18 @@ CASES = [
         Cause.ARP_ONE_WAY,
         silent_joiner(),
         host(neighbours=(NeighbourFacts(ip_address(ALICE), 2, NeighbourState.KNOWN, ALICE_MAC),)),
+        True,
+    ),
+    Case(
+        "one-way questions, and calls of the one that gets answers",
+        Cause.ARP_ONE_WAY,
+        silent_joiner(),
+        host(
+            heard=(voice(ALICE),),
+            routes=(route(ALICE, mac=ALICE_MAC),),
+            attempts=(dial(ALICE),),
+            neighbours=(NeighbourFacts(ip_address(ALICE), 2, NeighbourState.KNOWN, ALICE_MAC),),
+        ),
         True,
     ),
     Case(
