@@ -167,19 +167,27 @@ def heard_and_not_reached(view: View) -> Iterator[Conclusion]:
     rejects = [one for one in failed if one.errno == "ECONNREFUSED" or _is_rejected(one.errno, one.hop)]
     evidence = f"{view.peer} is heard at {voices[0].source}, and its calls and {view.me}'s fail"
     lost = () if _are_dense(voices) else (Cause.LOSSY_PATH,)
-    single = any(one.carrier is CarrierName.UNICAST for one in voices)
-    # Groups alone: perhaps it may send nothing else, not even an answer to a call.
-    mute = () if single else (Cause.EGRESS_FILTER,)
-    near = (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, *mute)
-    causes = (*(near if on_link else (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND)), *lost)
     yield Conclusion(
-        causes,
+        (*_keeping_out(voices, on_link=on_link), *lost),
         Place.THERE,
         Confidence.LIKELY,
         (evidence,),
         transports=(Transport.TCP,),
         rejects=bool(rejects),
     )
+
+
+def _keeping_out(voices: list[HeardFacts], *, on_link: bool) -> tuple[Cause, ...]:
+    """What may keep out calls of a device that is heard. Over groups alone: perhaps it may send nothing else, not even
+    an answer to a call; and a device of another subnet is then on the same wire, where nothing leads to its numbers.
+    """
+    single = [one for one in voices if one.carrier is CarrierName.UNICAST]
+    if on_link:
+        mute = () if single else (Cause.EGRESS_FILTER,)
+        return (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, *mute)
+    if len(single) == len(voices):
+        return (Cause.FIREWALL_INBOUND, Cause.ROUTER_BLOCKS)
+    return (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND)
 
 
 def dropped_unheard(view: View) -> Iterator[Conclusion]:
@@ -282,6 +290,7 @@ RULES: Final = (
             Cause.FIREWALL_INBOUND,
             Cause.FILTER_IN_BETWEEN,
             Cause.WRONG_NETWORK,
+            Cause.ROUTER_BLOCKS,
             Cause.EGRESS_FILTER,
             Cause.LOSSY_PATH,
         ),

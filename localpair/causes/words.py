@@ -153,6 +153,10 @@ _STEPS: Final[Mapping[tuple[Cause, Cause], str]] = {
         "allow {ports} in the firewall of both devices; if that does not help, the network itself filters: use a "
         "hotspot or a cable"
     ),
+    (Cause.FIREWALL_INBOUND, Cause.ROUTER_BLOCKS): (
+        "allow {ports} in the firewall of both devices; if that does not help, a router on the way keeps calls out: "
+        "connect both devices to the same network"
+    ),
     (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT): (
         "see whether the other device is awake and took part; if so, allow {ports} in the firewall of {who}"
     ),

@@ -388,6 +388,16 @@ CASES = [
         Cause.DIFFERENT_NETWORKS,
         joiner(routes=(no_route(FAR),), attempts=(dial(FAR, "ENETUNREACH", hop=None),), heard=(voice(FAR),)),
     ),
+    Case(
+        "heard across a router, and calls fail",
+        Cause.ROUTER_BLOCKS,
+        joiner(
+            offer=OfferFacts((ip_address(FAR),), lifetime_s=120, age_s=20),
+            routes=(route(FAR, mac=ROUTER_MAC, gateway=ip_address(ROUTER)),),
+            attempts=(dial(FAR),),
+            heard=(voice(FAR, CarrierName.UNICAST),),
+        ),
+    ),
     Case("firewall, silent", Cause.FIREWALL_INBOUND, stuck_joiner()),
     Case("the router answers", Cause.PROXY_ARP, stuck_joiner(routes=(route(BOB, mac=ROUTER_MAC),))),
     Case(
