@@ -21,7 +21,7 @@ from localpair.causes.view import (
     dials,
     gateways,
     heard,
-    is_tunnel,
+    is_tunnelled,
     known,
     links_to,
     nearest,
@@ -35,7 +35,7 @@ from localpair.events import Phase
 
 if TYPE_CHECKING:
     from localpair.causes.facts import CounterFacts, HeardFacts, RunFacts
-    from localpair.causes.view import View, WayThere
+    from localpair.causes.view import View
 
 _NOBODY: Final = (Cause.PEER_ABSENT, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
 _UNKNOWN: Final = (Cause.PEER_ABSENT, Cause.MULTICAST_FILTERED, Cause.DIFFERENT_NETWORKS)
@@ -103,7 +103,7 @@ def beyond_the_link(view: View) -> Iterator[Conclusion]:
             f"{places}: in none of {view.me}'s networks, and such an address is called in an own one only"
         )
         yield likely(Cause.WRONG_NETWORK, Place.BETWEEN, evidence)
-    elif tried and not any(way.ended_with("ECONNREFUSED") or _is_tunnelled(here, way) for way in tried):
+    elif tried and not any(way.ended_with("ECONNREFUSED") or is_tunnelled(here, way) for way in tried):
         evidence = f"{places}: in none of {view.me}'s networks, and nothing comes back from there"
         yield likely((Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND), Place.THERE, evidence)
 
@@ -112,17 +112,12 @@ def into_tunnel(view: View) -> Iterator[Conclusion]:
     """What is for the other device goes into a tunnel, since it is on no own network."""
     here = view.here
     found = nearest(here) if not heard(here) and not was_met(here) else []
-    if found and found[0].reach is Reach.ROUTED and all(_is_tunnelled(here, way) for way in found):
+    if found and found[0].reach is Reach.ROUTED and all(is_tunnelled(here, way) for way in found):
         taken = by_index(here, found[0].route.index)
         tunnel = taken.name if taken is not None else ""
         evidence = f"{found[0].address} is in no network of {view.me}, and is routed into {tunnel}"
         causes = (Cause.VPN_DEFAULT_ROUTE, Cause.WRONG_NETWORK)
         yield likely(causes, Place.HERE, evidence, subject=tunnel)
-
-
-def _is_tunnelled(facts: RunFacts, way: WayThere) -> bool:
-    taken = by_index(facts, way.route.index)
-    return taken is not None and is_tunnel(taken) and not links_to(facts, way.address)
 
 
 def found_and_silent(view: View) -> Iterator[Conclusion]:

@@ -230,6 +230,12 @@ def _reach(facts: RunFacts, route: RouteFacts) -> Reach:
     return Reach.PROXIED if is_proxied(facts, route) else Reach.FOUND
 
 
+def is_tunnelled(facts: RunFacts, way: WayThere) -> bool:
+    """Whether what is for that address goes into a tunnel, since it lies in no own network."""
+    taken = by_index(facts, way.route.index)
+    return taken is not None and is_tunnel(taken) and not links_to(facts, way.address)
+
+
 def is_proxied(facts: RunFacts, route: RouteFacts) -> bool:
     """Whether a router's hardware address was given for a neighbour that is no router."""
     if route.mac is None or route.gateway is not None:
