@@ -86,11 +86,16 @@ class _Plan:
         for cause, devices in _suspects(self.encounter):
             fit = [_Twin(cause, devices, one) for one in RECIPES.get(cause, ())]
             first = next((one for one in fit if self.can_fail([one])), None)
-            if first is None:
+            if first is None or self._is_there(first, found):
                 left_out.append(cause)
             else:
                 found.append(first)
         return found, left_out
+
+    def _is_there(self, twin: _Twin, others: list[_Twin]) -> bool:
+        """Whether one of the others makes the very same network: a cell of its own would be the same cell again."""
+        scenes = [self._scene([one], matrix=False) for one in (twin, *others)]
+        return scenes[0] in scenes[1:]
 
     def can_fail(self, twins: list[_Twin]) -> bool:
         """Whether this is a scenario, and no pair comes about in it as far as the oracle knows."""
@@ -257,8 +262,8 @@ def _comments(encounter: Encounter, twins: Sequence[Cause], left_out: Sequence[C
         )
     if left_out:
         yield (
-            "Without a cell, since in this network it would not keep them apart, or needs more than it: "
-            f"{', '.join(left_out)}."
+            "Without a cell, since in this network it would not keep them apart, would make another cell again, or "
+            f"needs more: {', '.join(left_out)}."
         )
     for action, device in NAMES.items():
         if encounter.side(action) is None:
