@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from localpair.address import SPECIAL_CLASSES, classify
 from localpair.candidate import InterfaceKind
 from localpair.causes.conclusions import BOTH_TRANSPORTS, CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CarrierName, DialTime, NeighbourState, Transport
@@ -23,9 +24,11 @@ from localpair.causes.view import (
     counted_beacons,
     dials,
     facts_there,
+    gateways,
     heard,
     is_proxied,
     is_thinned,
+    is_tunnelled,
     known,
     links,
     usable_links,
@@ -65,13 +68,34 @@ def other_subnets(view: View) -> Iterator[Conclusion]:
         return  # the other side knows where this one is, and sees more of what lies between
     evidence = f"{view.me} and {view.peer} share no network"
     if found and all(way.reach is Reach.NO_WAY for way in found):
-        yield certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, f"{view.me} has no route to it")
+        yield _no_way(view, evidence)
+    elif found and all(is_tunnelled(here, way) for way in found):
+        into = f"what is for {view.peer} goes into a tunnel of {view.me}"
+        yield likely((Cause.VPN_DEFAULT_ROUTE, Cause.DIFFERENT_NETWORKS), Place.HERE, evidence, into)
+    elif found and all(_is_never_called(way) for way in found):
+        near = f"{found[0].address} is of a block that is called in an own network only"
+        yield likely(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, near)
     elif found and _arrived(view, found):
         yield _own_filter(view, found)
     else:
         twin = (Cause.FIREWALL_INBOUND,) if found and _arrived(view, found) is None else ()
         causes = (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS, *twin)
         yield likely(causes, Place.THERE if twin else Place.BETWEEN, evidence)
+
+
+def _no_way(view: View, evidence: str) -> Conclusion:
+    """Nothing leads from here to there. Where the other side has a router, that one may lead here, as that of a network
+    behind a translating router does, or of a container.
+    """
+    told = f"{view.me} has no route to it"
+    if not gateways(facts_there(view)):
+        return certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, told)
+    back = f"{view.peer} has a router, which may lead to {view.me}"
+    return likely((Cause.DIFFERENT_NETWORKS, Cause.NAT_ONE_WAY), Place.BETWEEN, evidence, told, back)
+
+
+def _is_never_called(way: WayThere) -> bool:
+    return classify(way.address) in SPECIAL_CLASSES and not way.attempts
 
 
 def same_numbers(view: View) -> Iterator[Conclusion]:
@@ -294,7 +318,13 @@ RULES: Final = (
     CauseRule(
         other_subnets,
         Tier.BOTH,
-        (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS, Cause.FIREWALL_INBOUND),
+        (
+            Cause.DIFFERENT_NETWORKS,
+            Cause.ROUTER_BLOCKS,
+            Cause.NAT_ONE_WAY,
+            Cause.VPN_DEFAULT_ROUTE,
+            Cause.FIREWALL_INBOUND,
+        ),
         (*_SEEN, "sent"),
         (*_SEEN, "counters"),
     ),

@@ -137,6 +137,10 @@ _STEPS: Final[Mapping[tuple[Cause, Cause], str]] = {
     ),
     (Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS): "compare the network's name on both devices",
     (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS): "compare the network's name on both devices",
+    (Cause.DIFFERENT_NETWORKS, Cause.NAT_ONE_WAY): (
+        "connect both devices to the same network; where one of them is in a network or a container of its own behind "
+        "the other's, give the answer code that the joining device shows to the host"
+    ),
     (Cause.HOST_ENDED, Cause.FIREWALL_INBOUND): (
         "see whether the other device is still running `localpair listen`: if it is, its firewall refuses calls"
     ),

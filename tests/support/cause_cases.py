@@ -438,7 +438,31 @@ CASES = [
         with_link(silent_joiner(), gateways=()),
         with_link(host(), gateways=()),
     ),
-    Case("other subnets, no route", Cause.DIFFERENT_NETWORKS, _LOST, _FAR_HOST, True),
+    Case(
+        "other subnets, no route",
+        Cause.DIFFERENT_NETWORKS,
+        _LOST,
+        host(links=(LO, replace(link(FAR, BOB_MAC), gateways=()))),
+        True,
+    ),
+    Case("other subnets, no route there, and a router here", Cause.NAT_ONE_WAY, _LOST, _FAR_HOST),
+    Case(
+        "other subnets, a tunnel",
+        Cause.VPN_DEFAULT_ROUTE,
+        joiner(
+            links=(LO, link(ALICE, ALICE_MAC), _tunnel()),
+            routes=(route(FAR, None, index=3),),
+            attempts=(dial(FAR, index=3, hop=None),),
+        ),
+        _FAR_HOST,
+    ),
+    Case(
+        "other subnets, of which one is called by neighbours alone",
+        Cause.DIFFERENT_NETWORKS,
+        joiner(routes=(route(_SPECIAL, mac=ROUTER_MAC, gateway=ip_address(ROUTER)),)),
+        host(links=(LO, link(_SPECIAL, BOB_MAC))),
+        True,
+    ),
     Case("other subnets, a router", Cause.ROUTER_BLOCKS, _FAR_JOINER, _FAR_HOST),
     Case(
         "one-way questions",

@@ -273,6 +273,7 @@ RECIPES: Final[Mapping[Cause, tuple[Recipe, ...]]] = {
     Cause.NO_CARRIER: (nothing,),
     Cause.PORT_IN_USE: (nothing,),
     Cause.NO_COMMON_FAMILY: (nothing,),
+    Cause.NAT_ONE_WAY: (nothing,),
     Cause.VPN_STEALS_PREFIX: (nothing,),
     Cause.VPN_DEFAULT_ROUTE: (nothing,),
     Cause.EGRESS_FILTER: (nothing, shut_in),

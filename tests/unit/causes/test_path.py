@@ -21,7 +21,6 @@ from localpair.causes.facts import (
     NeighbourFacts,
     NeighbourState,
     OfferFacts,
-    RouteFacts,
     RunFacts,
     RunRole,
 )
@@ -43,6 +42,7 @@ from run_facts import (
     host,
     joiner,
     link,
+    no_route,
     route,
     sent,
     silent_joiner,
@@ -485,6 +485,8 @@ BEYOND: dict[str, Any] = {
     "offer": OfferFacts((ip_address(FAR),), lifetime_s=120),
 }
 
+NO_ROUTE: dict[str, Any] = {"routes": (no_route(FAR),)}
+
 
 @pytest.mark.parametrize(
     ("mine", "theirs", "causes"),
@@ -496,9 +498,14 @@ BEYOND: dict[str, Any] = {
             {"counters": (CounterFacts(4, 100, 4, 0, 0), CounterFacts(6, 0, 0))},
             {Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS, Cause.FIREWALL_INBOUND},
         ),
-        ({"routes": (RouteFacts(ip_address(FAR), "ENETUNREACH"),)}, {}, {Cause.DIFFERENT_NETWORKS}),
+        (NO_ROUTE, {}, {Cause.DIFFERENT_NETWORKS, Cause.NAT_ONE_WAY}),
+        (
+            NO_ROUTE,
+            {"links": (LO, replace(link(FAR, BOB_MAC), gateways=()))},
+            {Cause.DIFFERENT_NETWORKS},
+        ),
     ],
-    ids=["nothing came", "it all came", "something came", "no route"],
+    ids=["nothing came", "it all came", "something came", "no route", "no route, and no router there"],
 )
 def test_devices_of_two_subnets_are_kept_apart_by_what_lies_between(
     mine: dict[str, Any], theirs: dict[str, Any], causes: set[Cause]
