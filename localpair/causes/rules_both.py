@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from localpair.causes.facts import RunFacts
 
 
+_BY_CHANCE: Final = "the router of one is not the router of the other: the numbers are the same by chance"
+
+
 def _none_met(view: View) -> bool:
     return not was_met(view.here) and not was_met(facts_there(view))
 
@@ -116,8 +119,7 @@ def same_numbers(view: View) -> Iterator[Conclusion]:
     elif None in answers:
         yield likely((Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS), Place.BETWEEN, evidence)
     else:
-        told = "the router of one is not the router of the other: the numbers are the same by chance"
-        yield certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, told)
+        yield certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, _BY_CHANCE)
 
 
 def one_way_questions(view: View) -> Iterator[Conclusion]:
@@ -301,9 +303,19 @@ def nothing_carried(view: View) -> Iterator[Conclusion]:
     if any(way.reach > Reach.UNASKED for way in _ways_there(View(there, here))):
         return
     if _shouts(here) and _shouts(there) and not dials(here) and not dials(there):
-        evidence = "both sent to groups, and neither heard the other"
-        causes = (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
-        yield likely(causes, Place.BETWEEN, evidence)
+        yield _unheard(view)
+
+
+def _unheard(view: View) -> Conclusion:
+    """Their routers, where both are known, tell whether it is one network."""
+    evidence = "both sent to groups, and neither heard the other"
+    answers = [routers_agree(mine, theirs) for mine, theirs in shared(view)]
+    near = (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION)
+    if any(answers):
+        return likely(near, Place.BETWEEN, evidence, "both reach the same router")
+    if None in answers:
+        return likely((*near, Cause.DIFFERENT_NETWORKS), Place.BETWEEN, evidence)
+    return certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, _BY_CHANCE)
 
 
 def _shouts(facts: RunFacts) -> bool:

@@ -132,6 +132,10 @@ _STEPS: Final[Mapping[tuple[Cause, Cause], str]] = {
         "see whether the other device is awake, shows its offer and has the same network's name; if so, host there "
         "again with `--offer-addresses all`, so that the offer says where it is"
     ),
+    (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION): (
+        "host again with `--offer-addresses all`, so that the offer says where that device is; if that does not help, "
+        "this network keeps devices apart: use a hotspot or a cable"
+    ),
     (Cause.ADDRESS_CONFLICT, Cause.DIFFERENT_NETWORKS): (
         "compare the network's name on both devices; where it is the same, give one of them another address"
     ),

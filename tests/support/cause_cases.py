@@ -557,4 +557,11 @@ CASES = [
         joiner(offer=OfferFacts(lifetime_s=120, age_s=20)),
         host(),
     ),
+    Case(
+        "no groups in two networks, both",
+        Cause.DIFFERENT_NETWORKS,
+        joiner(offer=OfferFacts(lifetime_s=120, age_s=20)),
+        host(links=(LO, link(BOB, BOB_MAC, router=_GUEST))),
+        True,
+    ),
 ]
