@@ -144,10 +144,11 @@ def routed_elsewhere(view: View) -> Iterator[Conclusion]:
     here = view.here
     if heard(here) or was_met(here):
         return
+    refused = _refusing(here)  # a call that is refused there fails in silence
     for way in ways(here):
         on_link = [one for one in links_to(here, way.address) if not is_inner(one)]
         taken = by_index(here, way.route.index)
-        tried = {one.index for one in way.attempts if one.errno not in FORBIDDEN}
+        tried = {one.index for one in way.attempts if one.errno not in FORBIDDEN} - refused
         if not on_link or taken is None or taken in on_link or tried & {one.index for one in on_link}:
             continue
         if way.route.gateway is None and not is_tunnel(taken):
@@ -155,6 +156,14 @@ def routed_elsewhere(view: View) -> Iterator[Conclusion]:
         evidence = f"{way.address} is on {names(on_link)} of {view.me}, but is routed to {taken.name}"
         yield certain(Cause.VPN_STEALS_PREFIX, Place.HERE, evidence, subject=taken.name)
         return
+
+
+def _refusing(facts: RunFacts) -> set[int]:
+    """The interfaces by which this host lets no beacon for the other device out."""
+    rows = [row for row in to_the_network(facts) if row.address is not None]
+    return {row.index for row in rows if row.errno in FORBIDDEN} - {
+        row.index for row in rows if row.errno not in FORBIDDEN
+    }
 
 
 _OUTWARD: Final = ("links", "routes", "attempts", "calls", "heard")
@@ -174,5 +183,5 @@ RULES: Final = (
         uses=("self_calls",),
     ),
     CauseRule(link_to_peer_dead, Tier.OWN, (Cause.NO_CARRIER, Cause.INTERFACE_DOWN), _OUTWARD),
-    CauseRule(routed_elsewhere, Tier.OWN, (Cause.VPN_STEALS_PREFIX,), _OUTWARD),
+    CauseRule(routed_elsewhere, Tier.OWN, (Cause.VPN_STEALS_PREFIX,), (*_OUTWARD, "sent")),
 )

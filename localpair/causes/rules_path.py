@@ -103,6 +103,8 @@ def beyond_the_link(view: View) -> Iterator[Conclusion]:
             f"{places}: in none of {view.me}'s networks, and such an address is called in an own one only"
         )
         yield likely(Cause.WRONG_NETWORK, Place.BETWEEN, evidence)
+    elif any(links_to(here, way.address) for way in found):
+        return  # it lies in an own network, and is merely routed elsewhere
     elif tried and not any(way.ended_with("ECONNREFUSED") or is_tunnelled(here, way) for way in tried):
         evidence = f"{places}: in none of {view.me}'s networks, and nothing comes back from there"
         yield likely((Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND), Place.THERE, evidence)

@@ -217,6 +217,21 @@ CASES = [
         True,
     ),
     Case(
+        "vpn takes the subnet, and its kill switch every way around",
+        Cause.VPN_STEALS_PREFIX,
+        joiner(
+            links=(LO, link(ALICE, ALICE_MAC), _tunnel()),
+            routes=(route(BOB, None, index=3),),
+            attempts=(dial(BOB, index=3, hop=None), dial(BOB)),
+            sent=(
+                sent(CarrierName.UNICAST, BOB, "EPERM"),
+                replace(sent(CarrierName.UNICAST, BOB), index=0),
+            ),
+        ),
+        None,
+        True,
+    ),
+    Case(
         "vpn takes all",
         Cause.VPN_DEFAULT_ROUTE,
         joiner(
