@@ -301,7 +301,7 @@ RULES: Final = (
         (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.ADDRESS_CONFLICT),
         ("links", "counters", "attempts", "calls", "heard"),
     ),
-    CauseRule(stalled, Tier.PATH, (Cause.MTU_BLACK_HOLE, Cause.LOSSY_PATH), ("attempts",)),
+    CauseRule(stalled, Tier.PATH, (Cause.MTU_BLACK_HOLE, Cause.LOSSY_PATH), ("attempts", "calls")),
     CauseRule(
         reverse_path,
         Tier.PATH,

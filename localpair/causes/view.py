@@ -265,15 +265,20 @@ def _has_stood(one: AttemptFacts) -> bool:
 
 def stalls(facts: RunFacts, least: int = 2) -> list[AttemptFacts]:
     """The dials whose connections stood, exchanged short words, and got no full packet, where they are at least so
-    many. Needs attempts.
+    many, with the calls of the other device that came no further either. Needs attempts, calls.
     """
     short = [
         one for one in dials(facts) if one.phase in (Phase.TLS, Phase.HELLO) and one.took is DialTime.LATE
     ]
     further = (Phase.PROOF, Phase.NOMINATION, Phase.APPROVAL, Phase.COMMIT)
     stalled = [one for one in short if one.errno in ("", "ETIMEDOUT") and one.flaw is Flaw.NONE]
-    is_passed = any(one.phase in further for one in dials(facts))
-    return stalled if sum(one.count for one in stalled) >= least and not is_passed else []
+    calls = known(facts.calls, "calls")
+    is_passed = any(one.phase in further for one in dials(facts)) or any(
+        one.reach in (CallReach.ENCRYPTED, CallReach.VERIFIED) for one in calls
+    )
+    broken = sum(one.count for one in calls if one.reach is CallReach.KNOWN)
+    many = sum(one.count for one in stalled) + broken >= least
+    return stalled if many and not is_passed else []
 
 
 def called_by_holder(facts: RunFacts) -> bool:

@@ -428,6 +428,17 @@ CASES = [
         ),
         host(attempts=(dial(ALICE, "", Phase.TLS),), heard=(voice(ALICE),)),
     ),
+    Case(
+        "one stall, and one of the other device's",
+        Cause.MTU_BLACK_HOLE,
+        _met(
+            Flaw.NONE,
+            Phase.TLS,
+            heard=(voice(BOB),),
+            attempts=_ONE_STALL,
+            calls=(CallFacts(ip_address(BOB), CallReach.KNOWN),),
+        ),
+    ),
     Case("large packets vanish", Cause.MTU_BLACK_HOLE, _met(Flaw.NONE, Phase.TLS, "ETIMEDOUT")),
     Case("heavy loss", Cause.LOSSY_PATH, stuck_joiner(heard=(voice(BOB, count=2, last_s=18),))),
     Case(
