@@ -19,6 +19,7 @@ from localpair.causes.view import (
     Reach,
     View,
     WayThere,
+    asked_by_groups,
     callable_addresses,
     counted,
     counted_beacons,
@@ -117,7 +118,8 @@ def same_numbers(view: View) -> Iterator[Conclusion]:
     if any(answers):
         yield certain(Cause.CLIENT_ISOLATION, Place.BETWEEN, evidence, "both reach the same router")
     elif None in answers:
-        yield likely((Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS), Place.BETWEEN, evidence)
+        causes = (Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS, *asked_by_groups(found))
+        yield likely(causes, Place.BETWEEN, evidence)
     else:
         yield certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, _BY_CHANCE)
 
@@ -343,7 +345,7 @@ RULES: Final = (
     CauseRule(
         same_numbers,
         Tier.BOTH,
-        (Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS),
+        (Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS, Cause.MULTICAST_FILTERED),
         _SEEN,
         (*_MET, "neighbours"),
     ),

@@ -15,6 +15,7 @@ from localpair.causes.facts import CarrierName, NeighbourState, RunRole, Transpo
 from localpair.causes.view import (
     UNANSWERED,
     Reach,
+    asked_by_groups,
     by_index,
     callable_addresses,
     counted,
@@ -65,7 +66,7 @@ def nobody_answers(view: View) -> Iterator[Conclusion]:
     routers = [one for one in gateways(here) if one.state is NeighbourState.ANSWERS]
     if routers:
         evidence.append(f"the router {routers[0].address} answers")
-    yield likely(_NOBODY, Place.BETWEEN, *evidence)
+    yield likely((*_NOBODY, *asked_by_groups(found)), Place.BETWEEN, *evidence)
 
 
 def nobody_known(view: View) -> Iterator[Conclusion]:
@@ -264,7 +265,7 @@ def reverse_path(view: View) -> Iterator[Conclusion]:
 
 
 RULES: Final = (
-    CauseRule(nobody_answers, Tier.PATH, _NOBODY, _UNHEARD),
+    CauseRule(nobody_answers, Tier.PATH, (*_NOBODY, Cause.MULTICAST_FILTERED), _UNHEARD),
     CauseRule(
         nobody_known,
         Tier.PATH,

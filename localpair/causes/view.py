@@ -23,7 +23,7 @@ from localpair.causes.facts import (
     RunRole,
     SentFacts,
 )
-from localpair.causes.vocabulary import Place
+from localpair.causes.vocabulary import Cause, Place
 from localpair.dataclass import dataclass
 from localpair.events import Flaw, Phase
 
@@ -228,6 +228,13 @@ def _reach(facts: RunFacts, route: RouteFacts) -> Reach:
     if state is NeighbourState.SILENT:
         return Reach.SILENT
     return Reach.PROXIED if is_proxied(facts, route) else Reach.FOUND
+
+
+def asked_by_groups(found: Iterable[WayThere]) -> tuple[Cause, ...]:
+    """What also explains that nobody answers for a hardware address, where every question went to a group, as those of
+    IPv6 do: that no group gets through.
+    """
+    return (Cause.MULTICAST_FILTERED,) if all(way.address.version == 6 for way in found) else ()
 
 
 def is_tunnelled(facts: RunFacts, way: WayThere) -> bool:

@@ -387,6 +387,17 @@ CASES = [
     Case("nobody there", Cause.PEER_ABSENT, silent_joiner()),
     Case("isolated", Cause.CLIENT_ISOLATION, silent_joiner()),
     Case("another network of the same numbers", Cause.DIFFERENT_NETWORKS, silent_joiner()),
+    Case(
+        "no questions of IPv6",
+        Cause.MULTICAST_FILTERED,
+        with_link(
+            silent_joiner(
+                routes=(route(_BOB6, NeighbourState.SILENT),),
+                attempts=(dial(_BOB6, hop=NeighbourState.SILENT),),
+            ),
+            addresses=_ALICES[1:],
+        ),
+    ),
     Case("no route", Cause.WRONG_NETWORK, _LOST, None, True),
     Case("beyond a router", Cause.ROUTER_BLOCKS, _FAR_JOINER),
     Case("firewall, heard", Cause.FIREWALL_INBOUND, stuck_joiner(heard=(voice(BOB),))),
@@ -457,6 +468,19 @@ CASES = [
         silent_joiner(),
         host(links=(LO, link(BOB, BOB_MAC, router=_GUEST))),
         True,
+    ),
+    Case(
+        "no questions of IPv6, both",
+        Cause.MULTICAST_FILTERED,
+        with_link(
+            silent_joiner(
+                routes=(route(_BOB6, NeighbourState.SILENT),),
+                attempts=(dial(_BOB6, hop=NeighbourState.SILENT),),
+            ),
+            addresses=_ALICES[1:],
+            gateways=(),
+        ),
+        with_link(host(), addresses=(AddressFacts(ip_address(_BOB6), 64),), gateways=()),
     ),
     Case(
         "two networks without routers",
