@@ -86,7 +86,7 @@ class FirewallRule(Packets):
     """One rule: what to ``do`` with which packets. ``on`` is the interface they come in or go out by."""
 
     do: Verdict
-    on: InterfaceName | None = None
+    on: Literal["lo"] | InterfaceName | None = None
     state: Literal["", "new", "established", "invalid"] = ""
 
 

@@ -309,3 +309,21 @@ def test_plans_claim_whatever_the_fabric_will_do_for_them() -> None:
     assert used == {
         "tunnel-device", "filter", "nat", "firewall", "loss", "policy-routing", "isolation", "snooping",
     }  # fmt: skip
+
+
+def test_what_a_rule_says_of_loopback_comes_before_the_customary_accepts(plan_of: PlanOf) -> None:
+    rules = "{default: drop, rules: [{do: accept, port: 9}, {do: drop, on: lo}]}"
+    plan = plan_of(f"""
+networks: {{lan: 192.168.1.0/24}}
+devices:
+  alice: {{on: {{lan: 192.168.1.10}}, firewall: {{out: {rules}}}}}
+  bob: {{on: {{lan: 192.168.1.20}}}}
+pair: {{host: bob, join: alice}}
+expect: [{{of: host, outcome: failed}}]
+""")
+    (chain,) = plan.node("alice").chains
+    assert [(one.match.interface_out, one.verdict) for one in chain.rules[:2]] == [
+        ("lo", "drop"),
+        ("lo", "accept"),
+    ]
+    assert chain.rules[-1].match.destination_ports == ((9, 9),)

@@ -92,7 +92,7 @@ def _check_machine(scenario: Scenario, where: Where, machine: Machine) -> Iterat
         for number, rule in enumerate(chain.rules if chain else ()):
             if rule.on is not None:
                 spot = (*where, "firewall", key, "rules", number, "on")
-                yield from known(spot, "interface", rule.on, names)
+                yield from known(spot, "interface", rule.on, {*names, "lo"})
 
 
 def _check_gateway(scenario: Scenario, where: Where, gateway: str, machine: Machine) -> Iterator[Conflict]:

@@ -11,6 +11,7 @@ from localpair_lab.plan.build.networks import match_of
 from localpair_lab.plan.topology import Chain, Match, PortForward, Rule, SourceNat
 
 Hook = Literal["in", "out", "through"]
+LOOPBACK = "lo"
 ESTABLISHED = Rule(Match(state="established"), "accept", "answers to what went the other way")
 NEIGHBOURS = Rule(Match(protocol="nd"), "accept", "IPv6 cannot do without")
 
@@ -26,7 +27,15 @@ def plan_chains(firewall: Firewall) -> tuple[Chain, ...]:
 
 
 def _chain(hook: Hook, chain: FirewallChain) -> Chain:
-    rules = (*_prelude(hook, chain), *(_rule(hook, rule) for rule in chain.rules))
+    within = [
+        rule for rule in chain.rules if rule.on == LOOPBACK
+    ]  # else the customary accepts would hide them
+    without = [rule for rule in chain.rules if rule.on != LOOPBACK]
+    rules = (
+        *(_rule(hook, rule) for rule in within),
+        *_prelude(hook, chain),
+        *(_rule(hook, rule) for rule in without),
+    )
     return Chain(hook=hook, default=chain.default, rules=rules)
 
 
@@ -34,9 +43,9 @@ def _prelude(hook: Hook, chain: FirewallChain) -> Iterator[Rule]:
     """The customary accepts. ``out`` keeps no state unless asked: a kill switch stops answers, too."""
     stateful = chain.stateful if chain.stateful is not None else hook != "out"
     if hook == "in":
-        yield Rule(Match(interface_in="lo"), "accept", "a host reaches itself")
+        yield Rule(Match(interface_in=LOOPBACK), "accept", "a host reaches itself")
     if hook == "out":
-        yield Rule(Match(interface_out="lo"), "accept", "a host reaches itself")
+        yield Rule(Match(interface_out=LOOPBACK), "accept", "a host reaches itself")
     if stateful:
         yield ESTABLISHED
     if hook != "through":
