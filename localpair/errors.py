@@ -43,6 +43,16 @@ class LocalError(LocalpairError):
     """Our own side failed: a port that is taken, a full disk, a missing permission."""
 
 
+class PortError(LocalError):
+    """No port is to be had: the last one that was tried, and what the system said (``EADDRINUSE``)."""
+
+    def __init__(
+        self, message: str, protocol: str, port: int, errno: str, *, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.protocol, self.port, self.errno = protocol, port, errno
+
+
 class StateError(LocalError):
     """A key file or the trust store cannot be read or written. Nothing was overwritten."""
 

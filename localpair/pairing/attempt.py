@@ -18,12 +18,13 @@ from localpair.causes.judge import judge
 from localpair.causes.vocabulary import RunVerdict
 from localpair.causes.waiting import SteadyVerdict, progress
 from localpair.choices.settings import Settings
-from localpair.errors import LocalpairError, PeerEndedError, StateError, UnreachableError
+from localpair.errors import LocalpairError, PeerEndedError, PortError, StateError, UnreachableError
 from localpair.events import Event, Judged, Paired, PeerFound, Progress, Ready, Waiting
 from localpair.keys import DeviceIdentity, Role
 from localpair.limits import REVOCATION_S, WAITING_LOOK_S, WAITING_SHARE
 from localpair.names.aliases import alias
 from localpair.net.agent.agent import Agent
+from localpair.net.agent.run_facts import facts_without_port
 from localpair.net.agent.wanted import Wanted
 from localpair.net.host.interfaces import Interfaces
 from localpair.pairing.approval import Agreed
@@ -33,6 +34,7 @@ from localpair.protocol.keyring import Keyring
 from localpair.session import Session
 from localpair.trace import TRACE
 from localpair.trust.store import DeviceState, TrustStore
+from localpair.wire.beacon import Part
 from localpair.wire.offer import fit_label
 
 _log = logging.getLogger("localpair.pairing")
@@ -45,6 +47,7 @@ class Pairing:
 
     def __init__(self, settings: Settings, store: TrustStore) -> None:
         self._agent: Agent | None = None
+        self._part: Part | None = None
         self._so_far = RunVerdict()  # what the facts came to at the last look
         self._ends_at: float | None = None  # when this run gives up, where its person sees an end
         self._told_end: float | None = None
@@ -110,6 +113,7 @@ class Pairing:
         return DeviceIdentity.from_private_bytes(raw), run
 
     def _new_agent(self, wanted: Wanted) -> Agent:
+        self._part = wanted.part
         self._agent = Agent(
             wanted, self._keyring, on_event=self._emit, on_network=self._network_changed,
             offer_facts=self._offer_facts,
@@ -153,6 +157,8 @@ class Pairing:
     async def _judged(self, error: LocalpairError) -> LocalpairError:
         """The error of a run that failed, in the words of the verdict where no path was found; programs get it all."""
         agent = self._agent
+        if isinstance(error, PortError) and self._part is not None:
+            self._emit(judged_run(facts_without_port(self._part, error), None))
         if agent is None or self._result.done():
             return error
         is_there = not isinstance(error, PeerEndedError)

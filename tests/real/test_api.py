@@ -14,6 +14,7 @@ import pytest
 import localpair
 from localpair.choices.settings import nobody
 from localpair.errors import Refusal, RefusedError, UnreachableError
+from localpair.events import Judged
 from localpair.names.labels import general_name
 from localpair.protocol.discovery import Discovery
 from localpair.trace import TRACE
@@ -396,3 +397,18 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
     with socket.create_server(("0.0.0.0", 47_001)), pytest.raises(localpair.LocalError, match="47001"):
         asyncio.run(run())
+
+
+def test_a_port_that_is_taken_is_a_cause(tmp_path: Path) -> None:
+    import socket
+
+    async def run() -> list[Any]:
+        store = localpair.TrustStore(tmp_path)
+        async with localpair.host(localpair.Settings(port=47_003), store=store) as hosting:
+            return [one async for one in hosting.events() if isinstance(one, Judged)]
+
+    with socket.create_server(("0.0.0.0", 47_003)):
+        (judged,) = asyncio.run(run())
+    (told,) = judged.verdict.explanations
+    assert (told.causes, told.confidence) == (("port-in-use",), "certain")
+    assert told.sentence == "another program on this device uses TCP port 47003"

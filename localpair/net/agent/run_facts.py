@@ -6,13 +6,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from localpair.address import AddressClass, IPAddress, classify
-from localpair.causes.facts import Ending, OfferFacts, RunFacts, RunRole
+from localpair.causes.facts import Ending, OfferFacts, PortFacts, RunFacts, RunRole, Transport
 from localpair.net.host.firewalls import firewall_kinds
 from localpair.net.host.linux.counters import CounterReading, read_counters
 from localpair.net.host.state import bridge_filter, host_system, read_state
 from localpair.wire.beacon import Part
 
 if TYPE_CHECKING:
+    from localpair.errors import PortError
     from localpair.net.agent.announcer import Announcer
 
 _ROLES: Final = {
@@ -62,6 +63,19 @@ class FactCollector:
             bridge_filter=bridge_filter(),
         )
         return recorder.fill(facts)
+
+
+def facts_without_port(part: Part, error: PortError) -> RunFacts:
+    """The record of a run that ended before it began: the system gave it no port."""
+    refused = PortFacts(Transport(error.protocol), error.port, error.errno)
+    return RunFacts(
+        role=_ROLES[part],
+        platform=host_system(),
+        ending=Ending.FAILED,
+        clock_s=int(time.time()),
+        firewalls=firewall_kinds(),
+        ports=(refused,),
+    )
 
 
 def _scope(address: IPAddress, index: int) -> int:

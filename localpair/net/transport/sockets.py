@@ -11,7 +11,7 @@ from dataclasses import field
 
 from localpair.address import IPAddress
 from localpair.dataclass import dataclass
-from localpair.errors import LocalError
+from localpair.errors import LocalError, PortError
 from localpair.limits import (
     DATAGRAM_SEND_BYTES,
     DIAL_PORTS,
@@ -66,21 +66,28 @@ def open_sockets(
 ) -> Sockets:
     """Listen on ``port``, or, where it is 0, on ``prefer`` or the first number of PAIRING_PORTS that is free, or
     on any. ``only`` restricts the TCP listener to one address. ``apart``: whoever looks around and pairs with nobody
-    leaves those numbers but the last one to runs that do, and answers nobody who means one of them. Raises LocalError.
+    leaves those numbers but the last one to runs that do, and answers nobody who means one of them. Raises LocalError,
+    and PortError where the system refused a port.
     """
     notes: list[str] = []
+    refused: list[PortError] = []
     for number in _apart() if apart and not port else _numbers(port, prefer):
-        found = _try_number(number, only, notes)
+        found = _try_number(number, only, notes, refused)
         if found is not None:
             found.shared = list(_open_shared(found.notes))
             _reserve_dial_port(found)
             return found
-    if port:
-        raise LocalError(
-            f"port {port} cannot be used: {notes[-1] if notes else 'no address family'}",
-            hint="end the program that holds it, or choose another one with --port",
-        )
-    raise LocalError(f"no port can be opened: {notes[-1] if notes else 'no address family works'}")
+    raise _no_port(port, notes[-1] if notes else "no address family works", refused)
+
+
+def _no_port(port: int, why: str, refused: list[PortError]) -> LocalError:
+    """``port`` 0: any would have done."""
+    text = f"port {port} cannot be used: {why}" if port else f"no port can be opened: {why}"
+    hint = "end the program that holds it, or choose another one with --port" if port else None
+    if not refused:
+        return LocalError(text, hint=hint)
+    last = refused[-1]
+    return PortError(text, last.protocol, last.port, last.errno, hint=hint)
 
 
 def _numbers(port: int, prefer: int) -> Iterator[int]:
@@ -98,7 +105,9 @@ def _apart() -> Iterator[int]:
     yield from [0] * _TRIES_ANY_PORT
 
 
-def _try_number(number: int, only: OneAddress | None, notes: list[str]) -> Sockets | None:
+def _try_number(
+    number: int, only: OneAddress | None, notes: list[str], refused: list[PortError]
+) -> Sockets | None:
     """TCP and UDP on one number in every family that works; None where the number is taken in one of them."""
     opened = Sockets(number, number)
     for kind, sockets in ((socket.SOCK_STREAM, opened.listeners), (socket.SOCK_DGRAM, opened.unicast)):
@@ -118,6 +127,11 @@ def _try_number(number: int, only: OneAddress | None, notes: list[str]) -> Socke
                 note = f"{_name(kind)} {host} port {opened.tcp_port}: {error.strerror or error}"
                 if error.errno in (errno.EADDRINUSE, errno.EACCES):
                     notes.append(note)
+                    refused.append(
+                        PortError(
+                            note, _name(kind), opened.tcp_port, errno.errorcode.get(error.errno or 0, "")
+                        )
+                    )
                     opened.close()
                     return None
                 opened.notes.append(note)  # this family does not work here: the other one may
