@@ -145,6 +145,10 @@ _STEPS: Final[Mapping[tuple[Cause, Cause], str]] = {
         "connect both devices to the same network; where one of them is in a network or a container of its own behind "
         "the other's, give the answer code that the joining device shows to the host"
     ),
+    (Cause.MTU_BLACK_HOLE, Cause.LOSSY_PATH): (
+        "set the MTU of both devices to a smaller value, such as 1280, or less where a VPN lies between them; if that "
+        "does not help, go nearer to the access point, or use a cable"
+    ),
     (Cause.HOST_ENDED, Cause.FIREWALL_INBOUND): (
         "see whether the other device is still running `localpair listen`: if it is, its firewall refuses calls"
     ),

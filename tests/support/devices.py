@@ -24,14 +24,14 @@ class Device:
 
     def __init__(
         self, namespace: Namespace, home: Path, arguments: Sequence[str], *, stdin: str | None = None,
-        env: dict[str, str] | None = None,
+        env: dict[str, str] | None = None, wrapper: Sequence[str] = (),
     ) -> None:  # fmt: skip
         self.events: list[Event] = []
         self.arguments = list(arguments)
         self._news = threading.Condition()
         self._ended = False
         self.process = namespace.popen(
-            [sys.executable, "-m", "localpair", *arguments, "--json"],
+            [*wrapper, sys.executable, "-m", "localpair", *arguments, "--json"],
             env={"LOCALPAIR_HOME": str(home), **(env or {})},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
@@ -113,11 +113,12 @@ class Home:
 
     def __init__(self, namespace: Namespace, folder: Path) -> None:
         self.namespace, self.folder = namespace, folder
+        self.wrapper: Sequence[str] = ()  # words before each command
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, *arguments: str, stdin: str | None = None, env: dict[str, str] | None = None) -> Device:
         """Start ``localpair`` with these arguments."""
-        return Device(self.namespace, self.folder, arguments, stdin=stdin, env=env)
+        return Device(self.namespace, self.folder, arguments, stdin=stdin, env=env, wrapper=self.wrapper)
 
     def host(self, *arguments: str, yes: bool = True) -> Device:
         """Start hosting, unattended."""
