@@ -75,7 +75,9 @@ def machine_notes(plan: Plan, node: Node) -> list[str]:
         notes.append(f"translates towards {', '.join(nat.interface_out for nat in node.source_nat)}")
     routes = [route for route in node.routes if route.destination not in ("0.0.0.0/0", "::/0")]
     notes.extend(f"route {route.destination} via {route.interface or route.kind}" for route in routes)
-    notes.extend(program.name.rpartition("-")[0] for program in node.programs)
+    notes.extend(program.name.rpartition("-")[0] or program.name for program in node.programs)
+    notes.extend(_trunk_notes(node))
+    notes.extend(f"{one.name} translates by {one.mapped.prefix}" for one in node.interfaces if one.mapped)
     if node.clock_offset_s:
         notes.append(f"clock {node.clock_offset_s / 3600:+g} h")
     notes.extend(
@@ -84,6 +86,14 @@ def machine_notes(plan: Plan, node: Node) -> list[str]:
         if entry.port.partition("/")[0] == node.name
     )
     return list(dict.fromkeys(notes))
+
+
+def _trunk_notes(node: Node) -> Iterator[str]:
+    """How each interface on the machine's trunk is tagged, and where its switch knows no such tag."""
+    known = {tag for tag, _ in node.trunk.switch} if node.trunk is not None else set()
+    for name, tag in node.trunk.tags if node.trunk is not None else ():
+        words = f"tagged {tag}" if tag else "untagged"
+        yield f"trunk: {name} {words}{'' if tag in known else ', not at the switch'}"
 
 
 def _impairment(loss: float, delay: float, rate: float, direction: str) -> str:

@@ -68,8 +68,8 @@ def _port(node: Node, entry: NodeInterface) -> PortLine:
     return PortLine(
         f"{node.name}/{entry.name}",
         f"{entry.name}{state}",
-        addresses or (("no address",) if entry.kind != "bridge" else ()),
-        "" if entry.kind == "bridge" else network_of(entry),
+        addresses or (() if entry.kind in ("bridge", "translator") else ("no address",)),
+        "" if entry.kind in ("bridge", "translator") else network_of(entry),
         entry.present and entry.up and entry.carrier,
     )
 
