@@ -10,6 +10,7 @@ import asyncio
 import functools
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _ANSWER_S: Final = 10
 _WORK_S: Final = 120.0
+LEAST_COMPOSE: Final = (2, 24)  # before it, a project held no text of files (`configs`)
 INSTALL: Final = "sudo lab/compose/install-engine"
 JOIN_GROUP: Final = "sudo usermod -aG docker $USER, then log in anew"
 
@@ -108,7 +110,7 @@ def current_address() -> str:
 
 
 def has_compose() -> bool:
-    """Whether ``docker compose`` (version 2) is there. Raises ``LabError`` where it does not say so in time."""
+    """Whether a ``docker compose`` is there that is new enough. Raises ``LabError`` where it says nothing in time."""
     if shutil.which("docker") is None:
         return False
     try:
@@ -121,4 +123,5 @@ def has_compose() -> bool:
         )
     except subprocess.TimeoutExpired:
         raise LabError(f"`docker compose` said nothing for {_ANSWER_S} s", hint="try again") from None
-    return done.returncode == 0 and done.stdout.strip().lstrip("v").startswith(("2", "3", "4", "5"))
+    found = re.match(r"v?(\d+)\.(\d+)", done.stdout.strip())
+    return done.returncode == 0 and found is not None and (int(found[1]), int(found[2])) >= LEAST_COMPOSE

@@ -147,13 +147,19 @@ def _build(host: DockerHost, wheel: Path, base: str, tag: str) -> None:
 
 def _fetch_wheels(host: DockerHost, wheel: Path, base: str, folder: Path) -> None:
     """Put what the wheel needs beside it, for the base's Python and processor."""
-    said = host.client.containers.run(
-        base,
-        ["python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-        network_mode="none",
-        remove=True,
-        labels={lease.LABEL: "1"},
-    )
+    client = host.client
+    import docker
+
+    try:
+        said = client.containers.run(
+            base,
+            ["python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+            network_mode="none",
+            remove=True,
+            labels={lease.LABEL: "1"},
+        )
+    except docker.errors.DockerException as error:
+        raise LabError(f"the engine at {host.address} starts no container: {error}") from error
     machine = _MACHINES.get(str(host.client.version()["Arch"]), "x86_64")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--dest", str(folder), "--only-binary", ":all:", "--python-version", said.decode().strip()]

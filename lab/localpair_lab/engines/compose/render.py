@@ -7,6 +7,7 @@ without the lab.
 from __future__ import annotations
 
 import copy
+import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ import yaml
 
 from localpair_lab import paths
 from localpair_lab.engines.network import held_nodes
-from localpair_lab.fabric.server.container import PROJECT, packed
+from localpair_lab.fabric.server.container import PROJECT
 from localpair_lab.fabric.steps import FABRIC
 
 if TYPE_CHECKING:
@@ -53,13 +54,24 @@ def render(
     base: dict[str, Any] = yaml.safe_load(BASE.read_text())
     fabric, device = base["services"]["fabric"], base["services"]["device"]
     common = {"image": image, "pull_policy": "never", "labels": dict(labels)}
-    services = {FABRIC: {**fabric, **common, "environment": {PROJECT: _verbatim(packed(dict(project)))}}}
+    services = {FABRIC: {**fabric, **common, "configs": [{"source": "network", "target": str(PROJECT)}]}}
     for node in held_nodes(plan):
         own = {"image": images.get(node.name, image)}
         services[node.name] = {**copy.deepcopy(device), **common, **own, **machine(node)}
         services[node.name]["command"].append(node.name)
     volumes = {volume: {"labels": dict(labels)} for volume in base["volumes"]}
-    return {"name": name, "services": services, "volumes": volumes}
+    # Compose copies the text into the container: no file of this machine's is shown to an engine that may be elsewhere.
+    configs = {"network": {"content": _verbatim(as_lines(project))}}
+    return {"name": name, "services": services, "configs": configs, "volumes": volumes}
+
+
+def as_lines(project: Mapping[str, Any]) -> str:
+    """What the fabric builds as JSON that a person can read: a line for each step, probe and so on."""
+    parts = []
+    for key, value in project.items():
+        told = ",\n".join(f"  {json.dumps(one)}" for one in value) if isinstance(value, list | tuple) else ""
+        parts.append(f'"{key}": ' + (f"[\n{told}\n]" if told else json.dumps(value)))
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def rights_of_the_fabric() -> dict[str, Any]:

@@ -8,7 +8,6 @@ by a socket in the fabric's own container.
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import os
@@ -19,7 +18,6 @@ import stat
 import sys
 import tarfile
 import time
-import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +28,9 @@ from localpair_lab.fabric.system import channel, clock, namespaces, processor
 from localpair_lab.fabric.system.isolation import confinement
 from localpair_lab.fabric.traffic import follow, tunnel
 
-PROJECT: Final = "LOCALPAIR_LAB_PROJECT"
+PROJECT: Final = Path(
+    "/etc/localpair-lab.json"
+)  # in the fabric's container, where a rendered project is to be built
 STARTED: Final = "[lab] the program has started"
 START: Final = "LOCALPAIR_LAB_START"
 BY_SIGNAL: Final = 192  # exit statuses above are signals; what runs here uses none of them
@@ -64,30 +64,19 @@ def main(word: str, rest: list[str]) -> int:
 
 
 def serve(path: Path, *, is_guest: bool = False) -> int:
-    """Listen until SIGTERM, for devices at ``path``. With a project in the environment, build it for them."""
+    """Listen until SIGTERM, for devices at ``path``. Where there is a project, build it for them."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     namespaces.writable_kernel_settings()
     listener = _listen(_CONTROL)
     door = _listen(path, kind=admission.KIND, mode=0o666)  # devices run without privilege
     _make_tunnel_device()
     confinement.confine_fabric(_WRITES_TO)
-    if PROJECT in os.environ and not os.fork():
+    if PROJECT.exists() and not os.fork():
         listener.close()
         door.close()
-        return wire(unpacked(os.environ[PROJECT]))
+        return wire(json.loads(PROJECT.read_text()))
     Server(listener=listener, admission=admission.NodeAdmission(path, door), is_guest=is_guest).run()
     return 0
-
-
-def packed(project: dict[str, Any]) -> str:
-    """A project as text that fits an environment variable (Linux allows one 128 KiB)."""
-    return base64.b85encode(zlib.compress(json.dumps(project).encode(), 9)).decode()
-
-
-def unpacked(text: str) -> dict[str, Any]:
-    """What ``packed`` packed."""
-    project: dict[str, Any] = json.loads(zlib.decompress(base64.b85decode(text)))
-    return project
 
 
 def wire(project: dict[str, Any]) -> int:

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 import pytest
 from localpair_lab import plan as p
 from localpair_lab.engines.compose import docker_host, image, lease
-from localpair_lab.engines.compose.docker_host import DockerHost
+from localpair_lab.engines.compose.docker_host import DockerHost, has_compose
 from localpair_lab.engines.compose.engine import ComposeEngine, answers, write_project
 from localpair_lab.engines.compose.render import as_text, render
 from localpair_lab.engines.compose.running import FILE, ComposeRunning
 from localpair_lab.engines.network import Wiring
 from localpair_lab.errors import LabError
-from localpair_lab.fabric.server.container import PROJECT, packed, unpacked
+from localpair_lab.fabric.server.container import PROJECT
 
 import lab_plans as plans
 from lab_canaries import between, probe
@@ -71,7 +71,10 @@ def test_a_project_is_whole_and_stable() -> None:
     assert made["services"]["alice"]["volumes"] == ["lab:/run/lab:ro"]
     variables = {"LOCALPAIR_LAB_HOSTS": "1.2.3.4 $$5\n", "LOCALPAIR_LAB_RESOLVER": ""}
     assert made["services"]["alice"]["environment"] == variables, "Compose must not replace the dollar"
-    assert made["services"]["fabric"]["environment"][PROJECT].replace("$$", "$") == packed(wiring.project())
+    assert made["services"]["fabric"]["configs"] == [{"source": "network", "target": str(PROJECT)}]
+    assert json.loads(made["configs"]["network"]["content"].replace("$$", "$")) == json.loads(
+        json.dumps(wiring.project())
+    )
     assert as_text(whole, made, FILE).startswith("# test [cell], rendered from tests/support/lab_plans.py")
 
 
@@ -83,11 +86,37 @@ def test_what_a_project_advises_can_be_typed_as_it_stands() -> None:
     assert "..." not in "".join(head)
 
 
-def test_projects_travel_in_an_environment_variable() -> None:
-    whole = plans.plan(*(plans.device(f"d{n}", plans.ethernet(n, f"10.0.0.{n}/24")) for n in range(1, 60)))
-    project = Wiring(whole, [], "/captures").project()
-    assert unpacked(packed(project)) == json.loads(json.dumps(project))
-    assert len(packed(project)) < 100_000
+def test_a_person_can_read_what_a_project_builds() -> None:
+    whole = plans.plan(plans.alice(), plans.bob())
+    wiring = Wiring(whole, [], "/captures")
+    made = render(whole, name="x", image="i", labels={}, project=wiring.project())
+    steps = [
+        line for line in made["configs"]["network"]["content"].splitlines() if '"step": "Address"' in line
+    ]
+    assert ['"192.168.1.10/24"' in line for line in steps] == [True, False]
+    assert max(len(line) for line in as_text(whole, made, FILE).splitlines()) < 1000
+
+
+def test_nothing_of_this_machine_is_shown_to_an_engine_that_may_be_elsewhere() -> None:
+    whole = plans.plan(plans.alice(), plans.bob())
+    made = render(whole, name="x", image="i", labels={}, project=Wiring(whole, [], "/captures").project())
+    mounts = [volume for service in made["services"].values() for volume in service.get("volumes", [])]
+    assert {mount.partition(":")[0] for mount in mounts} == set(made["volumes"])
+    modes = {
+        service.get(key) for service in made["services"].values() for key in ("pid", "ipc", "network_mode")
+    }
+    assert modes == {None, "none"}, "no namespace of the host's"
+
+
+@pytest.mark.parametrize(
+    ("said", "fits"),
+    [("2.26.1-4", True), ("v5.0.0", True), ("2.23.3", False), ("1.29.2", False), ("", False)],
+)
+def test_compose_must_be_new_enough(monkeypatch: pytest.MonkeyPatch, said: str, fits: bool) -> None:
+    done = subprocess.CompletedProcess([], 0, stdout=f"{said}\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/docker")
+    assert has_compose() is fits
 
 
 class Reluctant(DockerHost):
