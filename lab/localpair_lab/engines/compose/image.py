@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -66,7 +67,9 @@ def product_wheel() -> Path:
     """The newest built wheel of localpair. Raises ``LabError`` if there is none."""
     found = sorted(WHEELS.glob("localpair-*.whl"), key=lambda path: path.stat().st_mtime)
     if not found:
-        raise LabError("localpair's wheel is not built", hint="run: script/bootstrap")
+        fetch = f"pip download --no-deps --dest {WHEELS} localpair=={metadata.version('localpair')}"
+        missing = "localpair's wheel is not " + ("built" if paths.CLONE else f"in {WHEELS}")
+        raise LabError(missing, hint=f"run: {'script/bootstrap' if paths.CLONE else fetch}")
     return found[-1]
 
 

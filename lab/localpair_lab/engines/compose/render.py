@@ -104,4 +104,17 @@ def as_text(plan: Plan, rendered: Mapping[str, Any], file: str) -> str:
     source = ascii(plan.source)[1:-1]  # a folder's name may hold a line feed, and this is a comment
     title = f"{plan.scenario} [{plan.cell}]" if plan.cell else plan.scenario
     head = _HEAD.format(title=title, source=source, file=file, node=node)
-    return head + yaml.safe_dump(dict(rendered), sort_keys=False, width=120, allow_unicode=True)
+    return head + yaml.dump(
+        dict(rendered), Dumper=_LineByLine, sort_keys=False, width=120, allow_unicode=True
+    )
+
+
+class _LineByLine(yaml.SafeDumper):
+    """Texts of several lines stand as such lines."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """One text."""
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_LineByLine.add_representer(str, _LineByLine.represent_text)
