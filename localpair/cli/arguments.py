@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "devices": "list, rename, forget or revoke paired devices, and set rules for them",
     "send": "send files to a paired device that listens",
     "listen": "receive what paired devices send",
+    "service": "receive in the background, at each login",
     "config": "show what the configuration file says",
     "completion": "print completion for a shell, or the manual page",
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "LOCALPAIR_CONFIG"
 _EVERY: Final = "all"
-_WITHOUT: Final = frozenset({"devices", "completion", "config"})  # what they do is said each time
+_WITHOUT: Final = frozenset({"devices", "service", "completion", "config"})  # what they do is said each time
 _NOT_HERE: Final = frozenset({"--help", "--version"})
 
 

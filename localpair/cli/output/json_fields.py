@@ -51,6 +51,13 @@ def of_item(item: results.Item) -> tuple[str, Fields]:
             return _of_payload(item)
         case PlannedEntry() | results.PlanMade():
             return _of_plan(item)
+        case results.ServiceTold(state, file, text, commands):
+            return "service", {
+                "state": state,
+                "file": str(file),
+                "text": text or None,
+                "commands": list(commands),
+            }
         case events.AddressAttempt() | events.OwnAddressSeen():
             return "address", _of_address(item)
         case events.Judged():

@@ -203,6 +203,16 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceTold:
+    """The state of the service, or what would be done about it: ``text`` of ``file``, and ``commands``."""
+
+    state: str  # installed | running | not running | not installed | removed | would be installed | would be removed
+    file: FilePath
+    text: str = ""
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerTaken:
     """An answer code was typed or read: where the other device is called now, or what is wrong with the code."""
 
@@ -223,6 +233,7 @@ Fact: TypeAlias = (
     | PlannedEntry
     | PlanMade
     | SessionClosed
+    | ServiceTold
     | Delivered
 )
 Item: TypeAlias = Event | Fact | About

@@ -278,6 +278,8 @@ def _result(item: results.Item) -> list[str]:
             return [f"Paired with {device(item.peer)} in {seconds(item.elapsed_ms)}, {how}."]
         case results.NetworkVerdict():
             return [printable(item.text, 1000)]
+        case results.ServiceTold():
+            return _service(item)
         case _:
             return []
 
@@ -308,6 +310,15 @@ def _closed(item: results.SessionClosed, *, named: bool) -> list[str]:
         if left.count > len(left.first):
             lines.append(f"  and {left.count - len(left.first)} more")
     return lines
+
+
+def _service(item: results.ServiceTold) -> list[str]:
+    path = printable(str(item.file), 400)
+    if not item.state.startswith("would"):
+        return [f"The service is {item.state} ({path})."]
+    what = "Would write" if item.text else "Would remove"
+    text = [f"  {printable(line, 1000)}".rstrip() for line in item.text.splitlines()]
+    return [f"{what} {path}", *text, "and run:", *(f"  {printable(one, 1000)}" for one in item.commands)]
 
 
 def _planned(item: PlannedEntry) -> str:

@@ -26,7 +26,7 @@ DEVICES = (
     '{"event": "done", "t": 1.0, "exit_code": 0}\n'
 )
 CASES = [
-    ("se", {"send"}),
+    ("se", {"send", "service"}),
     ("devices r", {"rename", "revoke", "rules"}),
     ("host --fl", {"--flow"}),
     ("host --flow p", {"pre", "post"}),

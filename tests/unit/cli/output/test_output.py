@@ -73,6 +73,7 @@ ITEMS: list[results.Item] = [
     results.About(PEER, events.Unchanged("send", "a.txt", 5)),
     results.About(PEER, events.Skipped("send", "a.txt", 5, "existing")),
     results.Delivered(PEER),
+    results.ServiceTold("would be installed", Path("unit"), "[Unit]", ("systemctl --user daemon-reload",)),
     results.ConflictAsked(NameConflict(Path("in/a.txt"), 5, 10**18, 7, 10**18)),
     results.ListedPart("film", 2, 5, "3f2a", "kitchen", Path("in"), 1.0, "kept"),
     events.Reconnected(PATH),
