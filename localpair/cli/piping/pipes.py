@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from localpair.cli.options.piped import STANDARD
 from localpair.cli.output.results import RunFailure
+from localpair.cli.piping import spool
 from localpair.cli.terminal.streams import READER_GONE
 from localpair.errors import LocalError, TransferError, UsageError
 from localpair.names.units import size
@@ -44,7 +45,7 @@ async def spooled(paths: Sequence[Path], piped: Piped) -> AsyncIterator[tuple[Pa
     if STANDARD not in paths:
         yield tuple(paths)
         return
-    with _private_folder() as folder:
+    with spool.private_folder() as folder:
         file = folder / piped.name
         with file.open("xb") as kept:
             count = await _read_all(_standard_input(), kept)
@@ -87,7 +88,7 @@ def require_pipe() -> None:
 @contextlib.contextmanager
 def landing() -> Iterator[Path]:
     """A private folder for one file that goes on to standard output."""
-    with _private_folder() as folder:
+    with spool.private_folder() as folder:
         yield folder
 
 
@@ -126,16 +127,6 @@ async def _write_all(write: Callable[[], object], output: Output) -> None:
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "it is closed"
         raise LocalError(f"standard output cannot be written: {reason}") from error
-
-
-@contextlib.contextmanager
-def _private_folder() -> Iterator[Path]:
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="localpair-", ignore_cleanup_errors=True)  # mode 0700
-    except OSError as error:
-        raise LocalError(f"there is no place to keep what is piped: {error.strerror}") from error
-    with folder as name:
-        yield Path(name)
 
 
 def _standard_input() -> int:
