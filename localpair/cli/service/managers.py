@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from localpair.cli.service import rendering
 from localpair.cli.service.rendering import LABEL, NAME
+from localpair.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import plistlib
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
 
+from localpair.dataclass import dataclass
 from localpair.errors import UsageError
 
 if TYPE_CHECKING:
