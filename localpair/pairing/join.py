@@ -75,6 +75,8 @@ class Joining(Seeking):
 
     def _check_made_for_us(self, agent: Agent, offer: Offer) -> None:
         if offer.made_for is not None and offer.made_for != agent.instance[:INSTANCE_BYTES]:
+            self._read = offer
+            agent.note_refusal(Refusal.OTHER_DEVICE)
             raise RefusedError(
                 Refusal.OTHER_DEVICE,
                 "this offer was made for another device",

@@ -380,10 +380,14 @@ class Agent:
         work: nobody waits for a peer that does not read. With ``secret``, its address may be tried again.
         """
         if reason is not None:
-            self.announcer.recorder.refusal(reason, Whose.OURS, proven=True)
+            self.note_refusal(reason)
             self._tell_failed(connection.candidate.address, CallReach.VERIFIED, str(reason))
         then = (lambda: self.connection_ended(connection, secret)) if secret else None
         self._farewells.refuse(connection, reason, then)
+
+    def note_refusal(self, reason: Refusal) -> None:
+        """This side has said no, and may: keep it among the facts."""
+        self.announcer.recorder.refusal(reason, Whose.OURS, proven=True)
 
     # -- serving ------------------------------------------------------------------------------------------------
 
