@@ -70,14 +70,20 @@ def nobody_answers(view: View) -> Iterator[Conclusion]:
 
 
 def nobody_known(view: View) -> Iterator[Conclusion]:
-    """The offer names no address that could be called, and nothing is heard of the device that made it."""
+    """The offer names no address that could be called, or nobody knows one of a paired device, and nothing is heard of
+    the other one.
+    """
     here = view.here
     if (
         not _is_quiet(here)
-        or here.role is not RunRole.JOIN
+        or here.role not in (RunRole.JOIN, RunRole.SEND)
         or not usable_links(here)
         or known(here.routes, "routes")
     ):
+        return
+    if here.role is RunRole.SEND:
+        evidence = "nothing was heard of the other device, and no address of it is known"
+        yield likely((_UNKNOWN[0], Cause.FORGOTTEN_OR_REVOKED, *_UNKNOWN[1:]), Place.BETWEEN, evidence)
         return
     offer = known(here.offer, "offer")
     if offer.passed_over and not offer.addresses:
@@ -269,7 +275,7 @@ RULES: Final = (
     CauseRule(
         nobody_known,
         Tier.PATH,
-        (Cause.WRONG_NETWORK, *_UNKNOWN),
+        (Cause.WRONG_NETWORK, Cause.FORGOTTEN_OR_REVOKED, *_UNKNOWN),
         (*_UNHEARD, "offer"),
     ),
     CauseRule(beyond_the_link, Tier.PATH, (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND), _UNHEARD),

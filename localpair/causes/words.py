@@ -128,6 +128,10 @@ _STEPS: Final[Mapping[tuple[Cause, Cause], str]] = {
         "see whether the other device is awake, {takes_part} and has the same network's name; if so, this network "
         "keeps devices apart: use a hotspot or a cable"
     ),
+    (Cause.PEER_ABSENT, Cause.FORGOTTEN_OR_REVOKED): (
+        "see whether the other device {takes_part}, still knows this one (`localpair devices` there) and has the same "
+        "network's name; if it does not know this one, pair again"
+    ),
     (Cause.PEER_ABSENT, Cause.MULTICAST_FILTERED): (
         "see whether the other device is awake, shows its offer and has the same network's name; if so, host there "
         "again with `--offer-addresses all`, so that the offer says where it is"

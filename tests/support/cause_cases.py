@@ -292,6 +292,11 @@ CASES = [
         Cause.FORGOTTEN_OR_REVOKED,
         replace(_met(Flaw.STRANGER, Phase.HELLO), role=RunRole.SEND),
     ),
+    Case(
+        "forgotten, and heard of no more",
+        Cause.FORGOTTEN_OR_REVOKED,
+        replace(joiner(offer=None), role=RunRole.SEND),
+    ),
     # What is there twice
     Case(
         "one hardware address",
