@@ -27,6 +27,7 @@ def test_every_capability_of_plans_is_known() -> None:
         "rate",
         "delay",
         "filter",
+        "trunk",
     }
     assert capabilities.missing(list(CAPABILITIES), {}) == []
 
