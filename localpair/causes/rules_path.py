@@ -39,7 +39,12 @@ if TYPE_CHECKING:
     from localpair.causes.view import View
 
 _NOBODY: Final = (Cause.PEER_ABSENT, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
-_UNKNOWN: Final = (Cause.PEER_ABSENT, Cause.MULTICAST_FILTERED, Cause.DIFFERENT_NETWORKS)
+_UNKNOWN: Final = (
+    Cause.PEER_ABSENT,
+    Cause.MULTICAST_FILTERED,
+    Cause.CLIENT_ISOLATION,
+    Cause.DIFFERENT_NETWORKS,
+)
 _STRAY: Final = 3  # dropped packets before a filter is blamed: a badly set neighbour makes one now and then
 _MANY: Final = (
     8  # packets for this host alone, before its filter is blamed: reports of members of groups pass for such

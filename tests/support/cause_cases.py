@@ -592,6 +592,11 @@ CASES = [
         joiner(offer=OfferFacts(lifetime_s=120, age_s=20), routes=(), attempts=()),
     ),
     Case(
+        "an offer without addresses, read by a guest",
+        Cause.CLIENT_ISOLATION,
+        joiner(offer=OfferFacts(lifetime_s=120, age_s=20), routes=(), attempts=()),
+    ),
+    Case(
         "an offer of addresses that are never called",
         Cause.WRONG_NETWORK,
         joiner(offer=OfferFacts(lifetime_s=120, age_s=20, passed_over=2), routes=(), attempts=()),

@@ -81,12 +81,21 @@ def test_what_silence_tells_is_said_of_silence_alone(facts: RunFacts, change: di
 
 
 @pytest.mark.parametrize(
-    ("role", "is_told"), [(RunRole.JOIN, True), (RunRole.SEND, False), (RunRole.DIAGNOSE, False)]
+    ("role", "evidence"),
+    [
+        (RunRole.JOIN, "the offer names no address"),
+        (RunRole.SEND, "nothing was heard"),
+        (RunRole.DIAGNOSE, None),
+    ],
 )
-def test_an_offer_without_addresses_is_blamed_only_where_one_was_read(role: RunRole, is_told: bool) -> None:
+def test_an_offer_without_addresses_is_blamed_only_where_one_was_read(
+    role: RunRole, evidence: str | None
+) -> None:
     facts = replace(joiner(offer=OfferFacts(lifetime_s=120), routes=(), attempts=()), role=role)
-    assert bool(judge(facts).causes) is is_told
-    assert not judge(replace(facts, offer=OfferFacts((ip_address(BOB),), passed_over=1))).causes
+    told = [one.evidence[0] for one in judge(facts).explanations]
+    assert [one.startswith(evidence or "?") for one in told] == [True] * (evidence is not None)
+    named = replace(facts, offer=OfferFacts((ip_address(BOB),), passed_over=1), role=RunRole.JOIN)
+    assert not judge(named).causes
 
 
 @pytest.mark.parametrize(
