@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -53,16 +54,18 @@ def _clear(place: Path, now: float) -> None:
 
 
 def _is_ours(status: os.stat_result, now: float) -> bool:
-    mine = hasattr(os, "geteuid") and status.st_uid == os.geteuid()
+    if sys.platform == "win32":
+        return False
+    mine = status.st_uid == os.geteuid()
     return mine and stat.S_ISDIR(status.st_mode) and now - status.st_mtime > _YOUNG_S
 
 
 def _lock(folder: Path, *, make: bool) -> int | None:
     """The lock of a folder; None where another process has it, and where the system has none of this kind."""
-    try:
-        import fcntl
-    except ImportError:
+    if sys.platform == "win32":
         return None
+    import fcntl
+
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0)
     lock = -1
     try:
