@@ -48,7 +48,8 @@ class Terms:
     ``files`` counts entries: files, folders, and what the sender could not read. ``size`` is in bytes, of all files
     together. ``depth`` counts the names of a path. A transfer that brings more files or bytes is stopped, and what has
     arrived by then stays; an entry that lies deeper is refused alone. Names that are hidden, or that programs act on
-    unasked, get an underscore unless ``allow_hidden``. ``existing`` says what becomes of files whose names are taken.
+    unasked, get an underscore unless ``allow_hidden``. Files are executable as they were there only with ``modes``.
+    ``existing`` says what becomes of files whose names are taken.
     """
 
     files: int = MAX_ENTRIES
@@ -56,6 +57,7 @@ class Terms:
     depth: int = PATH_DEPTH
     allow_hidden: bool = False
     existing: Existing = Existing.RENAME
+    modes: bool = False
 
     def __post_init__(self) -> None:
         if self.files < 1 or self.size < 0:

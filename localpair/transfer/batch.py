@@ -31,7 +31,7 @@ from localpair.transfer.reader import (
 )
 from localpair.transfer.walk import LeftOut, SourceEntry, count, offered, walk
 from localpair.transfer.workers import Workers
-from localpair.wire.payload import NO_SHA256, Kind, Result, Total
+from localpair.wire.payload import NO_SHA256, PLAIN, Kind, Result, Total, Traits
 
 _log = logging.getLogger(__name__)
 
@@ -109,13 +109,13 @@ class Batch:
             case Same(source, size, mtime_ns):
                 self._begin(source, size, mtime_ns, kind=Kind.SAME)
                 self._same.add(self._sender.next_id - 1)
-            case FileOpened(source, size, mtime_ns, offset):
+            case FileOpened(source, size, mtime_ns, offset, traits):
                 if offset:
                     self._emit(Resumed("send", "/".join(source.parts), offset))
-                self._begin(source, size, mtime_ns, offset)
+                self._begin(source, size, mtime_ns, offset, traits=traits)
                 self._open = source
-            case Whole(source, size, mtime_ns, data, sha256):
-                self._begin(source, size, mtime_ns)
+            case Whole(source, size, mtime_ns, data, sha256, traits):
+                self._begin(source, size, mtime_ns, traits=traits)
                 if source.kind is Kind.FILE:
                     self._data(data)
                     self._sender.end(sha256)
@@ -163,10 +163,23 @@ class Batch:
             self.backlog.want(replace(source, theirs=b"" if sha256 == NO_SHA256 else sha256))
 
     def _begin(
-        self, source: SourceEntry, size: int, mtime_ns: int, offset: int = 0, *, kind: Kind | None = None
+        self,
+        source: SourceEntry,
+        size: int,
+        mtime_ns: int,
+        offset: int = 0,
+        *,
+        kind: Kind | None = None,
+        traits: Traits = PLAIN,
     ) -> None:
         number = self._sender.begin(
-            kind or source.kind, source.parts, size, mtime_ns, offset=offset, reason=source.reason
+            kind or source.kind,
+            source.parts,
+            size,
+            mtime_ns,
+            offset=offset,
+            reason=source.reason,
+            traits=traits,
         )
         self.backlog.sent()
         self._announced[number] = source

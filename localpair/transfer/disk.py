@@ -19,6 +19,7 @@ from localpair.protocol.transfer.receiver import FileBegun, FileChecked
 from localpair.transfer.checksum import new_checksum
 from localpair.transfer.folder.inbox import Inbox, PartFile, is_disk_full
 from localpair.wire.filekey import FileKey
+from localpair.wire.payload import Traits
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,8 @@ class Disk:
         """Make a part file for a large file."""
         with self._failing(file.begun.id, file):
             if self._is_wanted(file):
-                self._require_room(file.begun.size)
+                if Traits.HOLES not in file.begun.traits:  # else it needs less, and nobody knows how much
+                    self._require_room(file.begun.size)
                 self._new_part(file)
 
     def look(self, found: FoundPart) -> None:
@@ -166,7 +168,10 @@ class Disk:
         """Go on with what was found."""
         with self._failing(file.begun.id, file):
             if self._is_wanted(file):
-                self._require_room(file.begun.size - found.size)
+                if Traits.HOLES not in file.begun.traits:
+                    self._require_room(file.begun.size - found.size)
+                elif file.part is not None:
+                    file.part.has_holes = True
 
     def release(self, found: FoundPart) -> None:
         """Let go of what was found: it stays."""
@@ -210,6 +215,7 @@ class Disk:
                     part.is_kept = False
                     raise OSError(errno.EBADMSG, "the bytes do not fit their checksum")
                 part.flush(file.begun.mtime_ns)
+                part.is_executable = Traits.EXECUTABLE in file.begun.traits
                 if not self._stopped:
                     path = self._inbox.place(part, file.begun.parts, replaces=file.replaces)
                     self._report(Stored(file.begun.id, path, part.size, digest))
@@ -283,6 +289,7 @@ class Disk:
 
     def _new_part(self, file: FileUnderWay) -> PartFile:
         file.part = self._use(self._inbox.part(file.begun.key, file.begun.parts[-1]))
+        file.part.has_holes = Traits.HOLES in file.begun.traits
         return file.part
 
     def _use(self, part: PartFile) -> PartFile:

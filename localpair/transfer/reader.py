@@ -21,7 +21,7 @@ from localpair.transfer.checksum import Checksum, checksum_of, new_checksum
 from localpair.transfer.walk import LeftOut, SourceEntry
 from localpair.transfer.workers import Conveyor, Workers
 from localpair.wire.filekey import FileKey
-from localpair.wire.payload import Kind, Partial
+from localpair.wire.payload import PLAIN, Kind, Partial, Traits
 
 _SLOTS: Final = 4  # packs between the thread and the loop: about as many chunks
 _PACK_FILES: Final = 64
@@ -35,6 +35,7 @@ class FileOpened:
     size: int
     mtime_ns: int
     offset: int = 0
+    traits: Traits = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Whole:
     mtime_ns: int = 0
     data: bytes = field(default=b"", repr=False)
     sha256: bytes = b""
+    traits: Traits = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ class FileReader:
 
     def _read_large(self, fd: int, source: SourceEntry, status: os.stat_result) -> None:
         checksum, offset = self._prefix(fd, source, status)
-        self._put(FileOpened(source, status.st_size, status.st_mtime_ns, offset), last=True)
+        self._put(FileOpened(source, status.st_size, status.st_mtime_ns, offset, _traits(status)), last=True)
         try:
             while chunk := os.read(fd, min(self._chunk, status.st_size - offset)):
                 checksum.update(chunk)
@@ -333,7 +335,15 @@ def _read_small(fd: int, source: SourceEntry, status: os.stat_result) -> Whole:
             return Whole(_unreadable(source, OSError(0, "it changed while it was read")))
     except OSError as error:
         return Whole(_unreadable(source, error))
-    return Whole(source, len(data), status.st_mtime_ns, data, checksum_of(data))
+    return Whole(source, len(data), status.st_mtime_ns, data, checksum_of(data), _traits(status))
+
+
+def _traits(status: os.stat_result) -> Traits:
+    """Whether its owner may execute it, where files have such a bit, and whether it has holes (or is compressed)."""
+    traits = Traits.EXECUTABLE if os.name != "nt" and status.st_mode & stat.S_IXUSR else PLAIN
+    blocks: int | None = getattr(status, "st_blocks", None)
+    is_short = blocks is not None and status.st_size > SMALL_FILE_BYTES and blocks * 512 < status.st_size
+    return traits | Traits.HOLES if is_short else traits
 
 
 def _changed(fd: int, before: os.stat_result) -> bool:

@@ -7,7 +7,7 @@ known ones is ignored. ``Data`` frames (`DATA`) have no body but the file's byte
 from __future__ import annotations
 
 from dataclasses import field
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import ClassVar, Final, Self, TypeAlias, TypeVar
 
 from localpair.dataclass import dataclass
@@ -329,12 +329,24 @@ class Have:
         return cls(reader.u32(), Kept.read(reader), reader.raw(SHA256_BYTES))
 
 
+class Traits(IntFlag):
+    """What a file is besides its bytes."""
+
+    EXECUTABLE = 1
+    HOLES = 2  # it takes less room than its bytes
+
+
+PLAIN: Final = Traits(0)
+ALL_TRAITS: Final = Traits.EXECUTABLE | Traits.HOLES
+_U64: Final = (1 << 64) - 1
+
+
 @dataclass(frozen=True, slots=True)
 class Begin:
     """An entry of the batch. Ids count from 0 without a gap; a file's bytes follow in DATA frames, then `End`.
 
     ``parts`` is the path below the batch's root, outermost folder first. ``offset`` is where a file goes on of which
-    the receiver has a part, else 0. ``mtime_ns`` counts from 1970 in UTC.
+    the receiver has a part, else 0. ``mtime_ns`` counts from 1970 in UTC, backwards where it is negative.
     """
 
     TYPE: ClassVar[int] = 42
@@ -345,6 +357,7 @@ class Begin:
     mtime_ns: int = 0
     offset: int = 0
     reason: str = ""
+    traits: Traits = PLAIN
 
     @property
     def key(self) -> FileKey:
@@ -356,7 +369,11 @@ class Begin:
         writer = Writer().u64(self.id).u8(self.kind).u8(len(self.parts))
         for part in self.parts:
             writer.text16(part)
-        return writer.u64(self.size).u64(self.mtime_ns).u64(self.offset).text8(clip(self.reason)).done()
+        after = max(self.mtime_ns, 0)
+        writer.u64(self.size).u64(after).u64(self.offset).text8(clip(self.reason))
+        if self.traits or self.mtime_ns < 0:
+            writer.u8(self.traits).u64(min(after - self.mtime_ns, _U64))
+        return writer.done()
 
     @classmethod
     def decode(cls, reader: Reader) -> Begin:
@@ -366,7 +383,12 @@ class Begin:
         if not parts:
             raise WireError("an entry without a name")
         size, mtime_ns, offset = reader.u64(), reader.u64(), reader.u64()
-        return cls(number, kind, parts, size, mtime_ns, offset, _reason(reader))
+        reason, traits = _reason(reader), PLAIN
+        if not reader.at_end():
+            traits = Traits(reader.u8() & ALL_TRAITS)
+            if not mtime_ns:
+                mtime_ns = -reader.u64()
+        return cls(number, kind, parts, size, mtime_ns, offset, reason, traits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,11 @@ def add_terms(parser: ArgumentParser) -> None:
         help="store hidden names and those that programs act on as they are, and in any DIR",
     )
     parser.add_argument(
+        "--modes",
+        action="store_true",
+        help="let files be executable here that are executable there",
+    )
+    parser.add_argument(
         "--existing",
         choices=[str(one) for one in Existing],
         default=str(USUAL.existing),
@@ -176,4 +181,5 @@ def terms(given: Namespace) -> Terms:
         depth=given.max_depth,
         allow_hidden=given.allow_hidden,
         existing=existing,
+        modes=given.modes,
     )

@@ -30,6 +30,7 @@ from localpair.protocol.transfer.filenames import NameTree, shown_path
 from localpair.wire.filekey import FileKey, Kept
 from localpair.wire.payload import (
     NO_SHA256,
+    PLAIN,
     Abandon,
     Accept,
     Ask,
@@ -50,6 +51,7 @@ from localpair.wire.payload import (
     Start,
     StopBatch,
     Total,
+    Traits,
 )
 
 
@@ -75,6 +77,7 @@ class FileBegun:
     mtime_ns: int
     offset: int
     key: FileKey | None  # of one that is worth keeping a part of
+    traits: Traits = PLAIN  # as far as the terms allow them
 
 
 @dataclass(frozen=True, slots=True)
@@ -504,9 +507,16 @@ class Receiver:
             self.settle([Result(message.id, reason=error.message)])
             return
         key = message.key if message.size > KEPT_LEAST_BYTES else None
+        traits = message.traits if self._terms.modes else message.traits & ~Traits.EXECUTABLE
         self.events.append(
             FileBegun(
-                message.id, self._paths[message.id], message.size, message.mtime_ns, message.offset, key
+                message.id,
+                self._paths[message.id],
+                message.size,
+                message.mtime_ns,
+                message.offset,
+                key,
+                traits,
             )
         )
 

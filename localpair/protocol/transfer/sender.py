@@ -20,6 +20,7 @@ from localpair.limits import UNSETTLED_ENTRIES
 from localpair.wire.filekey import FileKey
 from localpair.wire.payload import (
     NO_SHA256,
+    PLAIN,
     Abandon,
     Accept,
     Ask,
@@ -40,6 +41,7 @@ from localpair.wire.payload import (
     Start,
     StopBatch,
     Total,
+    Traits,
 )
 
 
@@ -148,7 +150,7 @@ class Sender:
         self.outbox.append(Ask(key))
 
     def begin(self, kind: Kind, parts: tuple[str, ...], size: int = 0, mtime_ns: int = 0, *, offset: int = 0,
-              reason: str = "") -> int:  # fmt: skip
+              reason: str = "", traits: Traits = PLAIN) -> int:  # fmt: skip
         """Announce the next entry and give its id. A file's bytes follow; folders and missing files are complete."""
         self._require(SendPhase.OPEN)
         if self._open is not None or not self.room:
@@ -159,7 +161,7 @@ class Sender:
             self._checks.add(number)
         elif kind is Kind.FILE:
             self._open, self._left = number, size - offset
-        self.outbox.append(Begin(number, kind, parts, size, max(mtime_ns, 0), offset, reason))
+        self.outbox.append(Begin(number, kind, parts, size, mtime_ns, offset, reason, traits))
         return number
 
     def data(self, count: int) -> None:

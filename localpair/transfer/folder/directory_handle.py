@@ -85,7 +85,15 @@ class Folder(Protocol):
     def is_claimed(self, name: str, sender: str) -> bool:
         """Whether that folder was made for ``sender``."""
 
-    def place(self, fd: int, part: str, parts: tuple[str, ...], over: os.stat_result | None = None) -> None:
+    def place(
+        self,
+        fd: int,
+        part: str,
+        parts: tuple[str, ...],
+        over: os.stat_result | None = None,
+        *,
+        executable: bool = False,
+    ) -> None:
         """Give the part file its final name, and the mode of any new file here.
 
         Raises FileExistsError where the name is taken. Where it is by the file ``over``, that one is replaced in one
@@ -179,8 +187,16 @@ class _HandleFolder:
         except OSError:
             return False
 
-    def place(self, fd: int, part: str, parts: tuple[str, ...], over: os.stat_result | None = None) -> None:
-        _set_mode(fd, _final_mode(self._new, over))
+    def place(
+        self,
+        fd: int,
+        part: str,
+        parts: tuple[str, ...],
+        over: os.stat_result | None = None,
+        *,
+        executable: bool = False,
+    ) -> None:
+        _set_mode(fd, _final_mode(self._new, over, executable=executable))
         try:
             self._give_name(fd, part, parts, over)
         except OSError:
@@ -345,11 +361,19 @@ class _PathFolder:
     def is_claimed(self, name: str, sender: str) -> bool:
         return False
 
-    def place(self, fd: int, part: str, parts: tuple[str, ...], over: os.stat_result | None = None) -> None:
+    def place(
+        self,
+        fd: int,
+        part: str,
+        parts: tuple[str, ...],
+        over: os.stat_result | None = None,
+        *,
+        executable: bool = False,
+    ) -> None:
         target = self._inside(parts[:-1]) / parts[-1]
         source = self._inside(()) / part
         if os.name != "nt":
-            source.chmod(_final_mode(self._new, over))
+            source.chmod(_final_mode(self._new, over, executable=executable))
         if over is not None:
             source.replace(target)
         elif os.name == "nt":
@@ -404,9 +428,10 @@ def _digest(fd: int, size: int, is_wanted: IsWanted) -> bytes | None:
     return checksum.digest() if is_wanted() and count == size else None
 
 
-def _final_mode(new: NewFile, over: os.stat_result | None) -> int:
-    """Nobody may read what replaces a file who could not read that one."""
-    return new.mode if over is None else new.mode & over.st_mode
+def _final_mode(new: NewFile, over: os.stat_result | None, *, executable: bool) -> int:
+    """Only who reads may execute, and nobody may do with what replaces a file what that one did not allow."""
+    mode = new.mode | (new.mode & 0o444) >> 2 if executable else new.mode
+    return mode if over is None else mode & over.st_mode
 
 
 def _set_mode(fd: int, mode: int) -> None:

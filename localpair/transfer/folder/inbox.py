@@ -19,7 +19,7 @@ from typing import Final
 
 from localpair.choices.terms import Existing
 from localpair.errors import LocalError
-from localpair.limits import CHUNK_BYTES, FOLDERS_KEPT, FREE_NAMES, KEPT_LEAST_BYTES
+from localpair.limits import CHUNK_BYTES, FOLDERS_KEPT, FREE_NAMES, KEPT_LEAST_BYTES, RECEIVE_BLOCK_BYTES
 from localpair.protocol.transfer.filenames import numbered
 from localpair.transfer.folder.directory_handle import Folder, IsWanted, open_folder
 from localpair.transfer.folder.existing import Standing
@@ -29,6 +29,7 @@ from localpair.wire.filekey import FileKey, Kept
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_FLUSH: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """What ``fsync`` answers where there is nothing of the kind; every other error may mean that bytes are lost."""
+_ZEROS: Final = bytes(RECEIVE_BLOCK_BYTES)
 _MTIME_MAX_NS: Final = 1 << 62  # in the year 2116; some file systems refuse more
 
 
@@ -47,6 +48,7 @@ class PartFile:
         self._doubt = doubt
         self.fd, self.name = fd, name
         self.size = 0
+        self.has_holes = self.is_executable = False
         self.is_kept = is_kept
         self.stood = 0  # bytes that were in it before; ``blocks`` counts them in ``size`` as it reads them
         self._lock = threading.Lock()
@@ -57,10 +59,25 @@ class PartFile:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append ``data``. Raises OSError."""
         view = memoryview(data)
+        if self.has_holes and self._skip(view):
+            return
         while view:
             written = os.write(self.fd, view)
             self.size += written
             view = view[written:]
+
+    def _skip(self, view: memoryview) -> bool:
+        """Whether ``view`` is nothing but zeros, and was left as a hole."""
+        if len(view) > len(_ZEROS) or bytes(view) != _ZEROS[: len(view)]:
+            return False
+        try:
+            os.ftruncate(self.fd, self.size + len(view))
+        except OSError:  # no file grows like that there
+            self.has_holes = False
+            return False
+        self.size += len(view)
+        os.lseek(self.fd, self.size, os.SEEK_SET)
+        return True
 
     def blocks(self) -> Iterator[bytes]:
         """What is in it from an earlier session; to be taken to the end, where new bytes are then written."""
@@ -90,7 +107,7 @@ class PartFile:
         """
         if self._folder.closes_first:
             self.close()
-        self._folder.place(self.fd, self.name, parts, over)
+        self._folder.place(self.fd, self.name, parts, over, executable=self.is_executable)
         self.placed = True
 
     def _flush(self, flush: Callable[[int], None]) -> None:

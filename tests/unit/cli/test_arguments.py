@@ -89,6 +89,7 @@ _ALL_OPTIONS = PairOptions(
         ("listen --limit-rate 2M", Listen(Path(), limit_rate=2_000_000)),
         ("join --limit-rate 1.5MiB", Join(PairOptions(limit_rate=3 << 19))),
         ("send kitchen a --limit-rate 0", Send(("kitchen",), (Path("a"),), 20.0)),
+        ("host --modes", Host(PairOptions(terms=Terms(modes=True)))),
         ("listen --max-files 3", Listen(Path(), terms=Terms(files=3))),
         ("listen --existing skip", Listen(Path(), terms=Terms(existing=Existing.SKIP))),
         ("host --existing ask", Host(PairOptions(terms=Terms(existing=Existing.ASK)))),
