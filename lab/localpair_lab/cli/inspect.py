@@ -15,7 +15,7 @@ from localpair_lab.loading.load import scenario_name, theme_of
 from localpair_lab.loading.problems import Problem, ScenarioError, Where, written
 from localpair_lab.loading.schema import FILE, schema_text
 from localpair_lab.oracle.canary_probes import resolver_probes
-from localpair_lab.oracle.consistency import disagreements
+from localpair_lab.oracle.consistency import disagreements, lost_gateways
 from localpair_lab.oracle.judge import JudgedPair, judged_pairs, stage_of
 from localpair_lab.oracle.words import grouped_ways, state_words, way_words
 from localpair_lab.report.describe import story
@@ -49,6 +49,7 @@ def validate(options: argparse.Namespace) -> int:
         FILE.write_text(schema_text(), encoding="utf-8")
         talk(f"wrote {FILE}")
     problems: list[Problem] = []
+    notes: dict[str, None] = {}
     paths = files(options.scenarios)
     count = 0
     for path in paths:
@@ -59,8 +60,12 @@ def validate(options: argparse.Namespace) -> int:
             continue
         count += len(cells)
         problems.extend(problem for cell in cells for problem in _impossible(path, cell))
+        found = (f"{scenario_name(path)}: {said}" for cell in cells for said in lost_gateways(cell.plan))
+        notes |= dict.fromkeys(found)
     for problem in sorted(set(problems)):
         out(problem.told(Path.cwd()))
+    for note in notes if options.scenarios else ():
+        talk(f"note: {note}")
     if problems:
         talk(f"{counted(len(set(problems)), 'problem')} in {counted(len(paths), 'file')}")
         return 1

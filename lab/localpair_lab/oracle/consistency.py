@@ -9,8 +9,13 @@ from localpair_lab.model.actions import Act
 from localpair_lab.model.expectations import Expect, PathWanted
 from localpair_lab.model.scenario import Scenario
 from localpair_lab.oracle.judge import Way, judge_all, stage_of
+from localpair_lab.oracle.routing import own_addresses
+from localpair_lab.oracle.states import states
 from localpair_lab.oracle.words import way_words
 from localpair_lab.plan.model import Plan
+
+SOONEST_S = 0.01  # of what a program says after it has started
+ENDLESS = ("host", "join")  # without a timeout they wait for longer than an action may take
 
 
 def disagreements(scenario: Scenario, plan: Plan) -> Iterator[tuple[int, str]]:
@@ -18,6 +23,15 @@ def disagreements(scenario: Scenario, plan: Plan) -> Iterator[tuple[int, str]]:
     for number, expect in enumerate(scenario.expect):
         for text, names in _disagreements(scenario, plan, expect).items():
             yield number, f"{' and '.join(names)} {text}"
+
+
+def lost_gateways(plan: Plan) -> Iterator[str]:
+    """Gateways that no machine ever has: meant, where a router is gone, and else a slip."""
+    held = {address for state in states(plan) for node in state.nodes for address in own_addresses(node)}
+    held |= {entry.neighbour for node in plan.nodes for entry in node.interfaces}
+    for node in plan.nodes:
+        for via in dict.fromkeys(route.via for route in node.routes if route.via and route.via not in held):
+            yield f"nobody has {via}, which is a gateway of {node.name}; let it be where that is meant"
 
 
 def _disagreements(scenario: Scenario, plan: Plan, expect: Expect) -> dict[str, list[str]]:
@@ -29,7 +43,12 @@ def _disagreements(scenario: Scenario, plan: Plan, expect: Expect) -> dict[str, 
             continue
         pair = _pair(acts, act)
         pairing = _pairing(scenario, plan, expect, act, pair) if pair is not None else ()
-        for text in (*_stage(plan, expect, act), *pairing):
+        own = (
+            *_stage(plan, expect, act),
+            *_offers(plan, expect, act),
+            *_in_time(scenario, plan, expect, act),
+        )
+        for text in (*own, *pairing):
             found.setdefault(text, []).append(name)
     return found
 
@@ -40,6 +59,23 @@ def _pair(acts: dict[str, Act], act: Act) -> tuple[Act, Act] | None:
         return None if acts[act.offer].on == act.on else (acts[act.offer], act)
     joiners = [other for other in acts.values() if other.offer == act.identity and other.on != act.on]
     return (act, joiners[0]) if act.do == "host" and joiners else None
+
+
+def _offers(plan: Plan, expect: Expect, act: Act) -> Iterator[str]:
+    """Addresses that the device would have to offer, and that it never has."""
+    held = {address for state in states(plan) for address in own_addresses(state.node(act.on))}
+    for address in dict.fromkeys((*expect.offers, *expect.offers_first)):
+        if address not in held:
+            yield f"with {address} among the candidates, which {act.on} never has"
+
+
+def _in_time(scenario: Scenario, plan: Plan, expect: Expect, act: Act) -> Iterator[str]:
+    """Bounds that nothing keeps: no program has begun by then, or none has ended."""
+    if expect.within is not None and expect.within < SOONEST_S:
+        yield f"within {expect.within * 1000:g}ms, and no program says anything before {SOONEST_S * 1000:g}ms"
+    endless = act.timeout is None and act.stop is None and not _ends_early(scenario, plan)
+    if expect.outcome == "failed" and act.do in ENDLESS and endless:
+        yield "failed, and without an end, such as `timeout: 20s`, it waits longer than an action may take"
 
 
 def _stage(plan: Plan, expect: Expect, act: Act) -> Iterator[str]:
@@ -68,6 +104,17 @@ def _pairing(
         met = judge_all(plan, host.on, join.on, offered=offered, answered=answered, since=since)
         for judgement in [one for one in met if one.possible][:1]:
             yield f"failed, and the oracle knows a way: {way_words(judgement.ways[0])}"
+    absent = {
+        "offer": not offered,
+        "answer": not answered,
+        "remembered": len(scenario.product_acts()) <= len(pair),
+    }
+    if (
+        expect.path is not None
+        and expect.path.carrier
+        and all(absent.get(one) for one in expect.path.carrier)
+    ):
+        yield f"by {' or '.join(expect.path.carrier)}, and nothing there tells a new peer an address"
     if expect.path is not None and possible:
         ways = [way for judgement in possible for way in judgement.ways]
         if not any(_fits(scenario, way, act.on, expect.path) for way in ways):
