@@ -66,6 +66,12 @@ class DockerHost:
         """The engine's version."""
         return str(self.client.version()["Version"])
 
+    @functools.cached_property
+    def is_podman(self) -> bool:
+        """Whether podman answers in Docker's words."""
+        parts = self.client.version().get("Components") or []
+        return any("podman" in str(part.get("Name", "")).lower() for part in parts)
+
     def environment(self) -> dict[str, str]:
         """The environment in which ``docker`` speaks to this engine."""
         own = {

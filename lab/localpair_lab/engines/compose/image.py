@@ -58,8 +58,9 @@ def _find_or_make(host: DockerHost) -> str:
     except docker.errors.ImageNotFound:
         _build(host, wheel, base, tag)
     else:
-        if LATEST not in found.tags:  # another clone of the project has made its own since
-            found.tag(LATEST)
+        # Another clone of the project may have made its own since. Podman puts `localhost/` before such names.
+        if not any(name.rpartition("/")[2] == LATEST for name in found.tags):
+            found.tag(NAME, "latest")
     return tag
 
 
@@ -141,8 +142,10 @@ def _build(host: DockerHost, wheel: Path, base: str, tag: str) -> None:
         command = ["docker", "build", "--quiet", "--network", network, "--build-arg", f"BASE={base}"]
         command += ["--label", f"{lease.LABEL}=1", "--tag", tag]
         command += ["--tag", LATEST, str(context)]
+        # Podman builds by itself what the older of docker's two ways asks for; the newer wants a builder of Docker's.
+        environment = {**host.environment(), **({"DOCKER_BUILDKIT": "0"} if host.is_podman else {})}
         done = subprocess.run(
-            command, env=host.environment(), timeout=_MAKE_S, check=False, capture_output=True, text=True
+            command, env=environment, timeout=_MAKE_S, check=False, capture_output=True, text=True
         )
         if done.returncode:
             raise LabError(f"the lab's image could not be built: {done.stderr.strip()[-2000:]}")

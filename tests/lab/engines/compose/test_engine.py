@@ -119,6 +119,22 @@ def test_compose_must_be_new_enough(monkeypatch: pytest.MonkeyPatch, said: str, 
     assert has_compose() is fits
 
 
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [([{"Name": "Podman Engine"}, {"Name": "Conmon"}], True), ([{"Name": "Engine"}], False), (None, False)],
+)
+def test_podman_is_told_from_docker(parts: object, expected: bool) -> None:
+    class Answering:
+        """An engine's own words about itself."""
+
+        def version(self) -> dict[str, object]:
+            return {"Version": "4.3.1", "Components": parts}
+
+    host = DockerHost("unix:///nowhere")
+    host.__dict__["client"] = Answering()
+    assert host.is_podman is expected
+
+
 class Reluctant(DockerHost):
     """An engine that says no to the first ``refusals`` commands."""
 
