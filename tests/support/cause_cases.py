@@ -452,7 +452,7 @@ CASES = [
             Phase.TLS,
             heard=(voice(BOB),),
             attempts=_ONE_STALL,
-            calls=(CallFacts(ip_address(BOB), CallReach.KNOWN),),
+            calls=(CallFacts(ip_address(BOB), CallReach.KNOWN, count=2),),
         ),
     ),
     Case("large packets vanish", Cause.MTU_BLACK_HOLE, _met(Flaw.NONE, Phase.TLS, "ETIMEDOUT")),
