@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _LONG_AGO_S: Final = (
     16  # the slowest beat three times, with its jitter: a device that is not heard for so long has gone
 )
+_NEAR_S: Final = 3  # two that hear each other and can, meet within one second
 # What a system says of a connection that the other side has ended, or that a limit of ours has.
 _CUT: Final = frozenset({"ECONNRESET", "EPIPE", "ECONNABORTED", "ENOTCONN", "ESHUTDOWN"})
 
@@ -59,7 +60,14 @@ def ended_before(view: View) -> Iterator[Conclusion]:
 def _was_stuck(facts: RunFacts) -> bool:
     lost = [one for one in dials(facts) if one.phase is Phase.CONNECT and one.errno in UNANSWERED]
     silent = bool(lost and heard(facts)) and not was_met(facts)
-    return silent or bool(stalls(facts, least=1)) or bool(_taken_where_heard(facts))
+    return silent or _was_long_near(facts) or bool(stalls(facts, least=1)) or bool(_taken_where_heard(facts))
+
+
+def _was_long_near(facts: RunFacts) -> bool:
+    """Whether it was heard for seconds and no connection came to anything, though none may have failed yet."""
+    voices = heard(facts)
+    span = max((one.last_s for one in voices), default=0) - min((one.first_s for one in voices), default=0)
+    return span >= _NEAR_S and not was_met(facts) and not called_by_holder(facts)
 
 
 def _taken_where_heard(facts: RunFacts) -> list[AttemptFacts]:

@@ -167,3 +167,12 @@ def test_a_stranger_that_calls_has_an_old_offer_only_where_nobody_with_the_right
     assert Cause.STALE_OFFER not in judge(host(calls=stranger, heard=(voice(ALICE),))).causes
     holder = (*stranger, CallFacts(ip_address(ALICE), CallReach.KNOWN, "ECONNRESET"))
     assert Cause.STALE_OFFER not in judge(host(calls=holder)).causes
+
+
+@pytest.mark.parametrize(("first_s", "is_cause"), [(1, False), (18, True)])
+def test_a_host_that_was_near_for_seconds_and_not_met_merely_ran_out_of_time(
+    first_s: int, is_cause: bool
+) -> None:
+    heard = (replace(voice(BOB), first_s=first_s, last_s=20),)
+    facts = stuck_joiner(attempts=(), heard=heard, peer=PeerFacts(goodbye=True))
+    assert (Cause.HOST_ENDED in judge(facts).causes) is is_cause
