@@ -13,6 +13,7 @@ from localpair_lab.engines.namespace.trials import namespaces
 import places
 
 TOOLS = {
+    "again": ("--runs", "1", "--files", "200"),
     "discovery": ("--runs", "1", "--devices", "2", "--beacons", "10"),
     "fabric_steps": ("--runs", "1", "flow/flat"),
     "flood": ("--rates", "20", "--sources", "1", "--delays", "0", "--kinds", "tls", "--runs", "1"),
