@@ -14,7 +14,7 @@ from localpair.address import SPECIAL_CLASSES, classify
 from localpair.candidate import InterfaceKind
 from localpair.causes.conclusions import BOTH_TRANSPORTS, CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CarrierName, DialTime, NeighbourState, Transport
-from localpair.causes.subnets import routers_agree, shared, telling
+from localpair.causes.subnets import one_network, shared, telling
 from localpair.causes.view import (
     Reach,
     View,
@@ -27,12 +27,18 @@ from localpair.causes.view import (
     facts_there,
     gateways,
     heard,
+    holds,
+    is_dense,
     is_proxied,
+    is_strict,
     is_thinned,
+    is_tunnel,
     is_tunnelled,
     known,
     links,
+    outer_links,
     usable_links,
+    versions_outward,
     was_met,
     ways,
 )
@@ -43,6 +49,7 @@ if TYPE_CHECKING:
 
 
 _BY_CHANCE: Final = "the router of one is not the router of the other: the numbers are the same by chance"
+_LEAST: Final = 8  # packets that a kernel has dropped, before they are taken for the other device's
 
 
 def _none_met(view: View) -> bool:
@@ -54,8 +61,7 @@ def _none_met(view: View) -> bool:
 
 def no_common_family(view: View) -> Iterator[Conclusion]:
     """Each has addresses, and none of a version that the other one has."""
-    mine = {one.version for one in callable_addresses(view.here)}
-    theirs = {one.version for one in callable_addresses(facts_there(view))}
+    mine, theirs = versions_outward(view.here), versions_outward(facts_there(view))
     if mine and theirs and not mine & theirs:
         evidence = f"{view.me} has IPv{min(mine)} only, {view.peer} IPv{min(theirs)} only"
         yield certain(Cause.NO_COMMON_FAMILY, Place.BETWEEN, evidence)
@@ -64,7 +70,9 @@ def no_common_family(view: View) -> Iterator[Conclusion]:
 def other_subnets(view: View) -> Iterator[Conclusion]:
     """No subnet is shared: either nothing leads across, or a router between does not."""
     here, there = view.here, facts_there(view)
-    told = [{one.version for link in usable_links(side) for one in telling(link)} for side in (here, there)]
+    if _share_tunnel(here, there):
+        return
+    told = [{one.version for link in outer_links(side) for one in telling(link)} for side in (here, there)]
     if shared(view) or not told[0] & told[1] or heard(here) or heard(there) or not _none_met(view):
         return
     found = _ways_there(view)
@@ -102,22 +110,27 @@ def _is_never_called(way: WayThere) -> bool:
     return classify(way.address) in SPECIAL_CLASSES and not way.attempts
 
 
+def _share_tunnel(here: RunFacts, there: RunFacts) -> bool:
+    """Whether both are in the subnet of one tunnel, as the members of an overlay are."""
+    theirs = [one.address for link in links(there) if is_tunnel(link) for one in link.addresses]
+    return any(is_tunnel(link) and holds(link, address) for link in links(here) for address in theirs)
+
+
 def same_numbers(view: View) -> Iterator[Conclusion]:
     """In one subnet by its numbers, and neither's question for the hardware address is answered."""
     here, there = view.here, facts_there(view)
-    pairs = shared(view)
-    if not pairs or heard(here) or heard(there) or not _none_met(view):
+    if not shared(view) or heard(here) or heard(there) or not _none_met(view):
         return
-    found = _ways_there(view)
+    found = [way for way in _ways_there(view) if way.reach >= Reach.UNASKED]  # those on an own link
     if not found or any(way.reach is not Reach.SILENT for way in found):
         return
     if _has_found(there, here, found):
         return
     evidence = f"{view.me} gets no answer for the hardware address of {found[0].address}"
-    answers = [routers_agree(mine, theirs) for mine, theirs in pairs]
-    if any(answers):
+    is_one = one_network(view)
+    if is_one:
         yield certain(Cause.CLIENT_ISOLATION, Place.BETWEEN, evidence, "both reach the same router")
-    elif None in answers:
+    elif is_one is None:
         causes = (Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS, *asked_by_groups(found))
         yield likely(causes, Place.BETWEEN, evidence)
     else:
@@ -129,10 +142,29 @@ def one_way_questions(view: View) -> Iterator[Conclusion]:
     here, there = view.here, facts_there(view)
     silent = [way for way in _ways_there(view) if way.reach is Reach.SILENT]
     if silent and _none_met(view) and _has_found(there, here, silent):
+        if is_strict(there) and all(way.address.version == 4 for way in silent):
+            found = _unheeded(view)
+            if found is not None:
+                yield found
+                return
         evidence = (
             f"{view.me} gets no answer for the hardware address of {view.peer}, which has that of {view.me}"
         )
-        yield certain(Cause.ARP_ONE_WAY, Place.BETWEEN, evidence)
+        if all(not heard(side) or is_dense(side) for side in (here, there)):
+            yield certain(Cause.ARP_ONE_WAY, Place.BETWEEN, evidence)
+        else:
+            yield likely((Cause.ARP_ONE_WAY, Cause.LOSSY_PATH), Place.BETWEEN, evidence)
+
+
+def _unheeded(view: View) -> Conclusion | None:
+    """A strict filter over there, if it drops what comes: Linux then answers no question for a hardware address."""
+    rows = facts_there(view).counters or ()
+    dropped = next((one.reverse_path for one in rows if one.version == 4), None)
+    if dropped is None:
+        evidence = f"the kernel of {view.peer} has a strict reverse path filter, and heeds no questions"
+        return likely((Cause.REVERSE_PATH_FILTER, Cause.ARP_ONE_WAY), Place.THERE, evidence)
+    evidence = f"the kernel of {view.peer} dropped {dropped} packets by its reverse path filter, and heeds no questions"
+    return certain(Cause.REVERSE_PATH_FILTER, Place.THERE, evidence) if dropped >= _LEAST else None
 
 
 def _has_found(there: RunFacts, here: RunFacts, silent: list[WayThere]) -> bool:
@@ -171,13 +203,19 @@ def _ways_there(view: View) -> list[WayThere]:
 
 def calls_lost(view: View) -> Iterator[Conclusion]:
     """Calls of this side, to an address that answers for its hardware, come to nothing. The kernel over there tells
-    whether they arrived: what its own filter drops has been received, and not delivered.
+    whether they arrived: what its own filter drops has been received, and not delivered. So it does beyond a router
+    that beacons have passed.
     """
-    found = [way for way in _ways_there(view) if way.reach is Reach.FOUND and _is_stuck(way)]
-    if found and _none_met(view) and not is_thinned(view):
+    stuck = [way for way in _ways_there(view) if _is_stuck(way) and not is_thinned(view)]
+    found = [way for way in stuck if way.reach is Reach.FOUND]
+    if found and _none_met(view):
         told = _where_lost(view, found)
         if Cause.FILTER_IN_BETWEEN not in told.causes or not _answers_lost(view):
             yield told
+        return
+    beyond = [way for way in stuck if way.reach is Reach.ROUTED]
+    if beyond and _none_met(view) and heard(facts_there(view)) and _arrived(view, beyond):
+        yield _own_filter(view, beyond)
 
 
 def _where_lost(view: View, found: list[WayThere]) -> Conclusion:
@@ -216,9 +254,21 @@ def _expected(view: View, found: list[WayThere], version: int) -> int:
     """
     attempts = [one for way in found if way.address.version == version for one in way.attempts]
     calls = sum(one.count * (2 if one.took is DialTime.LATE else 1) for one in attempts)
+    return calls + _beacons(view, found, version)
+
+
+def _beacons(view: View, found: list[WayThere], version: int) -> int:
+    """Beacons that have left for these addresses alone, where none of them was heard."""
+    if _is_heard_singly(facts_there(view)):
+        return 0
     places = {way.address for way in found if way.address.version == version}
-    rows = [row for row in known(view.here.sent, "sent") if row.address in places and not row.errno]
-    return calls + (0 if heard(facts_there(view)) else sum(row.count for row in rows))
+    rows = known(view.here.sent, "sent")
+    return sum(row.count for row in rows if row.address in places and not row.errno)
+
+
+def _is_heard_singly(facts: RunFacts) -> bool:
+    """Whether a beacon came that was for this device alone, and not for a group."""
+    return any(one.carrier is CarrierName.UNICAST for one in heard(facts))
 
 
 def _arrived(view: View, found: list[WayThere]) -> bool | None:
@@ -228,9 +278,9 @@ def _arrived(view: View, found: list[WayThere]) -> bool | None:
     there = facts_there(view)
     for version in {way.address.version for way in found if way.attempts}:
         counters = counted(there, version)
-        if counters.singly >= _expected(view, found, version) > 0:
+        if counters.singly >= max(_LEAST, _expected(view, found, version)):
             return True
-        if counters.undelivered >= _dialled(found, version):
+        if counters.undelivered >= _dialled(found, version) + _beacons(view, found, version):
             return None
     return False
 
@@ -241,14 +291,14 @@ def _reverse_path(view: View, found: list[WayThere]) -> bool:
     The count alone is not enough: how much should have arrived is told by the device that may want it believed."""
     there = facts_there(view)
     dropped = counted(there, 4).reverse_path
-    if dropped is None or not any(one.reverse_path == 1 for one in usable_links(there)):
+    if dropped is None or not is_strict(there):
         return False
     return 0 < _dialled(found, 4) <= dropped
 
 
 def _transports(view: View) -> tuple[Transport, ...]:
-    """What is kept out: UDP passes where the other side has heard this one."""
-    return (Transport.TCP,) if heard(facts_there(view)) else BOTH_TRANSPORTS
+    """What is kept out: UDP passes where a beacon that was for the other side alone has come."""
+    return (Transport.TCP,) if _is_heard_singly(facts_there(view)) else BOTH_TRANSPORTS
 
 
 def _rejects(found: list[WayThere]) -> bool:
@@ -311,13 +361,13 @@ def nothing_carried(view: View) -> Iterator[Conclusion]:
 def _unheard(view: View) -> Conclusion:
     """Their routers, where both are known, tell whether it is one network."""
     evidence = "both sent to groups, and neither heard the other"
-    answers = [routers_agree(mine, theirs) for mine, theirs in shared(view)]
+    is_one = one_network(view)
+    if is_one is False:
+        return certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, _BY_CHANCE)
     near = (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION)
-    if any(answers):
+    if is_one:
         return likely(near, Place.BETWEEN, evidence, "both reach the same router")
-    if None in answers:
-        return likely((*near, Cause.DIFFERENT_NETWORKS), Place.BETWEEN, evidence)
-    return certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, _BY_CHANCE)
+    return likely((*near, Cause.DIFFERENT_NETWORKS), Place.BETWEEN, evidence)
 
 
 def _shouts(facts: RunFacts) -> bool:
@@ -349,7 +399,14 @@ RULES: Final = (
         _SEEN,
         (*_MET, "neighbours"),
     ),
-    CauseRule(one_way_questions, Tier.BOTH, (Cause.ARP_ONE_WAY,), _SEEN, (*_MET, "neighbours")),
+    CauseRule(
+        one_way_questions,
+        Tier.BOTH,
+        (Cause.ARP_ONE_WAY, Cause.REVERSE_PATH_FILTER, Cause.LOSSY_PATH),
+        _SEEN,
+        (*_MET, "neighbours"),
+        uses=("counters", "peer"),
+    ),
     CauseRule(router_stands_in, Tier.BOTH, (Cause.CLIENT_ISOLATION, Cause.PROXY_ARP), _SEEN, _SEEN),
     CauseRule(
         calls_lost,

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Final
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.subnets import routers_agree, shared, telling
 from localpair.causes.view import (
+    Reach,
     by_index,
-    dials,
     facts_there,
     heard,
     is_inner,
     known,
+    outer_links,
     own_addresses,
     seeks,
-    usable_links,
+    told_own,
     was_met,
     ways,
 )
@@ -49,7 +50,7 @@ def hardware_twice(view: View) -> Iterator[Conclusion]:
             )
             return
     told = _addresses_of_peer(here)
-    for card in _outer(here):
+    for card in outer_links(here):
         twin = _derived(card) & told
         if twin and heard(here):
             evidence = f"{view.peer} has the address {min(twin)}, which {card.name} of {view.me} made of its hardware's"
@@ -59,10 +60,6 @@ def hardware_twice(view: View) -> Iterator[Conclusion]:
 
 def _one_hardware(view: View, card: LinkFacts, evidence: str) -> Conclusion:
     return certain(Cause.ADDRESS_CONFLICT, Place.BETWEEN, evidence, subject=f"{card.mac}")
-
-
-def _outer(facts: RunFacts) -> list[LinkFacts]:
-    return [one for one in usable_links(facts) if not is_inner(one)]
 
 
 def _addresses_of_peer(facts: RunFacts) -> set[IPAddress]:
@@ -80,16 +77,33 @@ def _derived(card: LinkFacts) -> set[IPAddress]:
 
 
 def address_offered_is_own(view: View) -> Iterator[Conclusion]:
-    """Every address of the other device is one of this device's own, so that nothing could be called."""
+    """An address of the other device is one of this device's own, and none of the others is on an own link."""
     here = view.here
-    if not seeks(here) or heard(here) or was_met(here) or dials(here):
+    if not seeks(here) or heard(here) or was_met(here):
         return
-    told = {one for one in _addresses_of_peer(here) if not one.is_loopback}
-    own = {one.address for link in _outer(here) for one in link.addresses}
-    if told and told <= own:
+    told = told_own(here)
+    if told and not any(way.reach >= Reach.UNASKED for way in ways(here)):
         evidence = f"{', '.join(map(str, sorted(told, key=str)))} is an address of {view.me} itself"
         causes = (Cause.ADDRESS_CONFLICT, Cause.DIFFERENT_NETWORKS, Cause.HOST_ENDED)
         yield likely(causes, Place.BETWEEN, evidence)
+
+
+def address_claimed_twice(view: View) -> Iterator[Conclusion]:
+    """The other device is heard on a link, and says that it has every address that this device has there: it drops
+    whatever comes from them.
+    """
+    here = view.here
+    claims = set(known(here.peer, "peer").claims)
+    if was_met(here):
+        return
+    for link in (by_index(here, voice.index) for voice in heard(here)):
+        own = {one for one in telling(link) if one.version == 4} if link is not None else set()
+        if own and own <= claims and link in outer_links(here):
+            evidence = (
+                f"{view.peer} is heard, and has the address {min(own, key=str)} of {view.me}, as it says"
+            )
+            yield certain(Cause.ADDRESS_CONFLICT, Place.BETWEEN, evidence)
+            return
 
 
 def address_twice(view: View) -> Iterator[Conclusion]:
@@ -97,10 +111,11 @@ def address_twice(view: View) -> Iterator[Conclusion]:
     here, there = view.here, facts_there(view)
     if view.mirrored or was_met(here) or was_met(there):
         return
+    has_no_other = _has_no_other(here, there) or _has_no_other(there, here)
     for mine, theirs in shared(view):
         twins = set(telling(mine)) & set(telling(theirs))
         is_one_card = mine.mac is not None and mine.mac == theirs.mac
-        if is_inner(mine) or is_inner(theirs) or not (is_one_card or (twins and _has_no_other(here, there))):
+        if is_inner(mine) or is_inner(theirs) or not (is_one_card or (twins and has_no_other)):
             continue
         what = "same hardware address" if is_one_card else f"address {min(twins, key=str)}"
         yield _twice(view, mine, theirs, what)
@@ -108,8 +123,8 @@ def address_twice(view: View) -> Iterator[Conclusion]:
 
 
 def _has_no_other(here: RunFacts, there: RunFacts) -> bool:
-    """Whether the other device has no address that is not also one of this device's."""
-    return {address for link in _outer(there) for address in telling(link)} <= own_addresses(here)
+    """Whether ``there`` has no address that is not also one of ``here``, which drops what seems to come from itself."""
+    return {address for link in outer_links(there) for address in telling(link)} <= own_addresses(here)
 
 
 def _twice(view: View, mine: LinkFacts, theirs: LinkFacts, what: str) -> Conclusion:
@@ -126,6 +141,7 @@ def _twice(view: View, mine: LinkFacts, theirs: LinkFacts, what: str) -> Conclus
 
 _MET: Final = ("links", "attempts", "calls", "heard")
 RULES: Final = (
+    CauseRule(address_claimed_twice, Tier.PEER, (Cause.ADDRESS_CONFLICT,), (*_MET, "peer")),
     CauseRule(hardware_twice, Tier.PEER, (Cause.ADDRESS_CONFLICT,), (*_MET, "routes")),
     CauseRule(
         address_offered_is_own,

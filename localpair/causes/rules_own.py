@@ -117,7 +117,8 @@ def _blocked(facts: RunFacts) -> list[SentFacts]:
     That a datagram to a group left proves nothing: the kernel gives this host a copy of its own, and where that
     succeeds it keeps silent about a filter that drops the other one.
     """
-    rows = list(to_the_network(facts))
+    # What could go nowhere for want of a route was not refused, and has not left either.
+    rows = [row for row in to_the_network(facts) if not row.errno or row.errno in FORBIDDEN]
     rows = [row for row in rows if row.carrier is not CarrierName.MULTICAST] or rows
     refused = [row for row in rows if row.errno in FORBIDDEN]
     if refused and len(refused) == len(rows):
@@ -125,8 +126,8 @@ def _blocked(facts: RunFacts) -> list[SentFacts]:
     single = [row for row in rows if row.carrier is CarrierName.UNICAST and row.address is not None]
     refused = [row for row in single if row.errno in FORBIDDEN]
     told = _told_addresses(facts)
-    left = {row.address for row in single if row.errno not in FORBIDDEN}
-    return refused if told and told <= {row.address for row in refused} - left else []
+    left = {row.address for row in single if not row.errno}
+    return refused if told & {row.address for row in refused} and not told & left else []
 
 
 def _told_addresses(facts: RunFacts) -> set[IPAddress]:

@@ -22,14 +22,18 @@ from localpair.causes.view import (
     dials,
     gateways,
     heard,
+    is_dense,
     is_tunnelled,
     known,
     links_to,
     nearest,
     seeks,
     stalls,
+    told_own,
     usable_links,
+    versions_outward,
     was_met,
+    ways,
 )
 from localpair.causes.vocabulary import Cause, Confidence, Place
 from localpair.events import Phase
@@ -44,6 +48,7 @@ _UNKNOWN: Final = (
     Cause.MULTICAST_FILTERED,
     Cause.CLIENT_ISOLATION,
     Cause.DIFFERENT_NETWORKS,
+    Cause.FIREWALL_INBOUND,
 )
 _STRAY: Final = 3  # dropped packets before a filter is blamed: a badly set neighbour makes one now and then
 _MANY: Final = (
@@ -105,9 +110,14 @@ def beyond_the_link(view: View) -> Iterator[Conclusion]:
     found = nearest(here) if _is_quiet(here) else []
     if not found or found[0].reach not in (Reach.NO_WAY, Reach.ROUTED) or not usable_links(here):
         return
+    if told_own(here):
+        return
     tried = [way for way in found if way.attempts]
     places = ", ".join(str(way.address) for way in found)
-    if found[0].reach is Reach.NO_WAY:
+    if not {way.address.version for way in ways(here)} & versions_outward(here):
+        evidence = f"{view.me} has no address of the version of IP of {places}"
+        yield likely(Cause.NO_COMMON_FAMILY, Place.BETWEEN, evidence)
+    elif found[0].reach is Reach.NO_WAY:
         evidence = f"{view.me} has no route to {places}"
         yield likely(Cause.WRONG_NETWORK, Place.BETWEEN, evidence)
     elif all(classify(way.address) in SPECIAL_CLASSES for way in found) and not tried:
@@ -145,7 +155,7 @@ def found_and_silent(view: View) -> Iterator[Conclusion]:
         return
     rejects = any(one.errno != "ETIMEDOUT" for way in stuck for one in way.attempts)
     evidence = f"a device has the address {stuck[0].address} and answers no call"
-    causes = (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.FILTER_IN_BETWEEN)
+    causes = (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.FILTER_IN_BETWEEN, Cause.EGRESS_FILTER)
     yield replace(likely(causes, Place.THERE, evidence), rejects=rejects)
 
 
@@ -175,7 +185,7 @@ def heard_and_not_reached(view: View) -> Iterator[Conclusion]:
         return
     rejects = [one for one in failed if one.errno == "ECONNREFUSED" or _is_rejected(one.errno, one.hop)]
     evidence = f"{view.peer} is heard at {voices[0].source}, and its calls and {view.me}'s fail"
-    lost = () if _are_dense(voices) else (Cause.LOSSY_PATH,)
+    lost = () if is_dense(here) else (Cause.LOSSY_PATH,)
     yield Conclusion(
         (*_keeping_out(voices, on_link=on_link), *lost),
         Place.THERE,
@@ -252,11 +262,6 @@ def _are_thin(voices: list[HeardFacts]) -> bool:
     return sum(one.count for one in voices) < _span(voices) // _BEAT_S
 
 
-def _are_dense(voices: list[HeardFacts]) -> bool:
-    """Whether so many came that few can have been lost: at its fastest it speaks once a second by each carrier."""
-    return any(one.count * 10 >= 7 * max(1, one.last_s - one.first_s) for one in voices)
-
-
 def stalled(view: View) -> Iterator[Conclusion]:
     """Connections stand and exchange short words, and what follows, in full packets, never comes."""
     tls = stalls(view.here)
@@ -283,12 +288,17 @@ RULES: Final = (
         (Cause.WRONG_NETWORK, Cause.FORGOTTEN_OR_REVOKED, *_UNKNOWN),
         (*_UNHEARD, "offer"),
     ),
-    CauseRule(beyond_the_link, Tier.PATH, (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND), _UNHEARD),
+    CauseRule(
+        beyond_the_link,
+        Tier.PATH,
+        (Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND, Cause.NO_COMMON_FAMILY),
+        _UNHEARD,
+    ),
     CauseRule(into_tunnel, Tier.PATH, (Cause.VPN_DEFAULT_ROUTE, Cause.WRONG_NETWORK), _UNHEARD),
     CauseRule(
         found_and_silent,
         Tier.PATH,
-        (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.FILTER_IN_BETWEEN),
+        (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.FILTER_IN_BETWEEN, Cause.EGRESS_FILTER),
         _UNHEARD,
     ),
     CauseRule(proxied, Tier.PATH, (Cause.PROXY_ARP, Cause.PEER_ABSENT), _UNHEARD),
@@ -304,7 +314,7 @@ RULES: Final = (
             Cause.LOSSY_PATH,
         ),
         ("links", "attempts", "calls", "heard"),
-        uses=("counters",),
+        uses=("counters", "peer"),
     ),
     CauseRule(thinly_heard, Tier.PATH, (Cause.LOSSY_PATH, Cause.FIREWALL_INBOUND), ("attempts", "heard")),
     CauseRule(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
-from localpair.causes.facts import Ending, ForeignKind, RunRole
+from localpair.causes.facts import CallReach, Ending, ForeignKind, RunRole
 from localpair.causes.view import (
     UNANSWERED,
     Reach,
@@ -59,8 +59,12 @@ def ended_before(view: View) -> Iterator[Conclusion]:
 
 def _was_stuck(facts: RunFacts) -> bool:
     lost = [one for one in dials(facts) if one.phase is Phase.CONNECT and one.errno in UNANSWERED]
+    # A call that showed the secret, and after which TLS never stood: the packets that follow are the first full ones.
+    calls = [one for one in known(facts.calls, "calls") if one.reach is CallReach.KNOWN and not one.why]
     silent = bool(lost and heard(facts)) and not was_met(facts)
-    return silent or _was_long_near(facts) or bool(stalls(facts, least=1)) or bool(_taken_where_heard(facts))
+    return (
+        silent or _was_long_near(facts) or bool(calls or stalls(facts, least=1) or _taken_where_heard(facts))
+    )
 
 
 def _was_long_near(facts: RunFacts) -> bool:

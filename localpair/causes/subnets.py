@@ -30,6 +30,14 @@ def telling(link: LinkFacts) -> list[IPAddress]:
     return [address for address in every if address.version == 4 or not address.is_link_local]
 
 
+def one_network(view: View) -> bool | None:
+    """Whether the subnets that both are in are one network, as their routers tell: None where they do not."""
+    answers = [routers_agree(mine, theirs) for mine, theirs in shared(view)]
+    if any(answers):
+        return True
+    return None if None in answers else False
+
+
 def routers_agree(mine: LinkFacts, theirs: LinkFacts) -> bool | None:
     """Whether two links of one subnet lead to the same router; None where one's is not known by its hardware."""
     ours = {one.address: one.mac for one in known(mine.gateways, "gateways") if one.mac}

@@ -126,6 +126,12 @@ def links_to(facts: RunFacts, address: IPAddress) -> list[LinkFacts]:
     return [one for one in usable_links(facts) if holds(one, address)]
 
 
+def told_own(facts: RunFacts) -> set[IPAddress]:
+    """The addresses of the other device that are this device's own as well, on a network of it."""
+    own = {one.address for link in outer_links(facts) for one in link.addresses}
+    return {route.destination for route in known(facts.routes, "routes")} & own
+
+
 def by_index(facts: RunFacts, index: int | None) -> LinkFacts | None:
     """The interface of that index."""
     return next((one for one in links(facts) if one.index == index), None)
@@ -145,6 +151,22 @@ def callable_addresses(facts: RunFacts) -> frozenset[IPAddress]:
 def is_inner(link: LinkFacts) -> bool:
     """Whether it most likely leads to containers or virtual machines of this host, and to no network."""
     return link.kind is InterfaceKind.BRIDGE and not link.gateways
+
+
+def outer_links(facts: RunFacts) -> list[LinkFacts]:
+    """The usable interfaces that lead to a network, as far as one can tell."""
+    return [one for one in usable_links(facts) if not is_inner(one)]
+
+
+def versions_outward(facts: RunFacts) -> set[int]:
+    """The versions of IP in which this device can be called from a network."""
+    every = (one.address for link in outer_links(facts) for one in link.addresses)
+    return {address.version for address in every if classify(address) in _USABLE}
+
+
+def is_strict(facts: RunFacts) -> bool:
+    """Whether a usable interface has the strict reverse path filter."""
+    return any(one.reverse_path == 1 for one in usable_links(facts))
 
 
 def gateways(facts: RunFacts) -> tuple[GatewayFacts, ...]:
@@ -238,9 +260,13 @@ def asked_by_groups(found: Iterable[WayThere]) -> tuple[Cause, ...]:
 
 
 def is_tunnelled(facts: RunFacts, way: WayThere) -> bool:
-    """Whether what is for that address goes into a tunnel, since it lies in no own network."""
+    """Whether what is for that address goes into a tunnel, since it lies in no own network. A tunnel's own subnet is as
+    good as a network.
+    """
     taken = by_index(facts, way.route.index)
-    return taken is not None and is_tunnel(taken) and not links_to(facts, way.address)
+    if taken is None or holds(taken, way.address):
+        return False
+    return is_tunnel(taken) and not links_to(facts, way.address)
 
 
 def is_proxied(facts: RunFacts, route: RouteFacts) -> bool:
@@ -297,6 +323,18 @@ def called_by_holder(facts: RunFacts) -> bool:
 def heard(facts: RunFacts) -> list[HeardFacts]:
     """What was heard of the other device by datagrams."""
     return [one for one in known(facts.heard, "heard") if one.carrier is not CarrierName.TCP]
+
+
+def is_dense(facts: RunFacts) -> bool:
+    """Whether so many beacons came that few can have been lost: at its fastest the other device sends one each second
+    by each carrier, until it says goodbye.
+    """
+    return any(one.count * 10 >= 7 * max(1, _until(facts, one) - one.first_s) for one in heard(facts))
+
+
+def _until(facts: RunFacts, voice: HeardFacts) -> int:
+    is_over = facts.peer is not None and facts.peer.goodbye
+    return voice.last_s if is_over else facts.lasted_s
 
 
 def seeks(facts: RunFacts) -> bool:

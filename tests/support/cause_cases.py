@@ -79,7 +79,7 @@ BROADER: Final[Mapping[Cause, frozenset[Cause]]] = {
     Cause.NO_USABLE_ADDRESS: _FROM_OUTSIDE,
     Cause.INTERFACE_DOWN: _FROM_OUTSIDE,
     Cause.NO_CARRIER: _FROM_OUTSIDE,
-    Cause.REVERSE_PATH_FILTER: frozenset({Cause.FIREWALL_INBOUND}),
+    Cause.REVERSE_PATH_FILTER: frozenset({Cause.FIREWALL_INBOUND, Cause.CLIENT_ISOLATION}),
     Cause.BRIDGE_NETFILTER: frozenset({Cause.FILTER_IN_BETWEEN}),
     Cause.DIFFERENT_NETWORKS: frozenset({Cause.WRONG_NETWORK}),
     Cause.SEPARATE_NETWORKS: frozenset({Cause.WRONG_NETWORK}),
@@ -110,6 +110,9 @@ _ALICES = (AddressFacts(ip_address(ALICE), 24), AddressFacts(ip_address("fd12::1
 _SAME = joiner(
     offer=OfferFacts((ip_address(ALICE),), lifetime_s=120, age_s=20),
     routes=(route(ALICE, NeighbourState.ABSENT, index=1),),
+)
+_CONTAINERS = LinkFacts(
+    9, "docker0", InterfaceKind.BRIDGE, addresses=(AddressFacts(ip_address("172.17.0.1"), 16),), gateways=()
 )
 _GUEST = GatewayFacts(ip_address(ROUTER), NeighbourState.ANSWERS, OTHER_MAC)
 _REFUSED = (sent(CarrierName.MULTICAST, errno="EPERM"), sent(CarrierName.UNICAST, BOB, "EPERM"))
@@ -609,6 +612,109 @@ CASES = [
         joiner(routes=(route(_SPECIAL, mac=ROUTER_MAC, gateway=ip_address(ROUTER)),)),
         None,
         True,
+    ),
+    Case(
+        "IPv4 is offered, and there is IPv6 alone",
+        Cause.NO_COMMON_FAMILY,
+        joiner(links=(LO, _V6), routes=(no_route(BOB),), attempts=(dial(BOB, "ENETUNREACH", hop=None),)),
+        None,
+        True,
+    ),
+    Case(
+        "IPv4 meets IPv6, and containers have IPv4 everywhere",
+        Cause.NO_COMMON_FAMILY,
+        _LOST,
+        host(links=(LO, _V6, _CONTAINERS)),
+        True,
+    ),
+    Case(
+        "isolated, and an address behind a router besides",
+        Cause.CLIENT_ISOLATION,
+        silent_joiner(routes=(route(BOB, NeighbourState.SILENT), no_route(FAR))),
+        with_link(host(), addresses=(AddressFacts(ip_address(BOB), 24), AddressFacts(ip_address(FAR), 24))),
+        True,
+    ),
+    Case(
+        "no groups between two networks of the same numbers",
+        Cause.DIFFERENT_NETWORKS,
+        joiner(offer=OfferFacts(lifetime_s=120, age_s=20)),
+        host(links=(LO, link(BOB, BOB_MAC, router=_GUEST))),
+        True,
+    ),
+    Case(
+        "a kill switch, and an address that nothing leads to",
+        Cause.EGRESS_FILTER,
+        joiner(
+            routes=(route(BOB, NeighbourState.ABSENT), no_route(FAR)),
+            attempts=(dial(FAR, "ENETUNREACH", hop=None),),
+            sent=(sent(CarrierName.UNICAST, BOB, "EPERM"), sent(CarrierName.UNICAST, FAR, "ENETUNREACH")),
+            self_calls=(SelfCallFacts(ip_address(ALICE), True),),
+            heard=(voice(BOB),),
+        ),
+        None,
+        True,
+    ),
+    Case(
+        "a strict filter heeds no questions",
+        Cause.REVERSE_PATH_FILTER,
+        silent_joiner(),
+        with_link(
+            host(
+                neighbours=(NeighbourFacts(ip_address(ALICE), 2, NeighbourState.KNOWN, ALICE_MAC),),
+                counters=(CounterFacts(4, 140, 81, 81, 80), CounterFacts(6, 0, 0)),
+            ),
+            reverse_path=1,
+        ),
+        True,
+    ),
+    Case(
+        "questions that get lost",
+        Cause.LOSSY_PATH,
+        silent_joiner(heard=(voice(BOB, count=1, last_s=3),)),
+        host(neighbours=(NeighbourFacts(ip_address(ALICE), 2, NeighbourState.KNOWN, ALICE_MAC),)),
+    ),
+    Case(
+        "one address on both, and the other device is heard from a further one",
+        Cause.ADDRESS_CONFLICT,
+        joiner(heard=(voice(BOB),), peer=PeerFacts(claims=(ip_address(ALICE), ip_address(BOB)))),
+        None,
+        True,
+    ),
+    Case(
+        "an address of its own among those of the offer",
+        Cause.ADDRESS_CONFLICT,
+        joiner(
+            routes=(route(ALICE, NeighbourState.ABSENT), no_route(FAR)), attempts=(dial(FAR, "ENETUNREACH"),)
+        ),
+    ),
+    Case(
+        "a filter between that lets groups pass",
+        Cause.FILTER_IN_BETWEEN,
+        stuck_joiner(sent=(sent(CarrierName.UNICAST, BOB, count=8),), heard=(voice(BOB),)),
+        host(heard=(voice(ALICE),), counters=(CounterFacts(4, 140, 4, 2, 0), CounterFacts(6, 0, 0))),
+        True,
+    ),
+    Case(
+        "firewall beyond a router, and beacons pass it",
+        Cause.FIREWALL_INBOUND,
+        replace(_FAR_JOINER, heard=()),
+        replace(
+            _FAR_HOST,
+            heard=(voice(ALICE, CarrierName.UNICAST),),
+            counters=(CounterFacts(4, 140, 30, 27, 0), CounterFacts(6, 0, 0)),
+        ),
+        True,
+    ),
+    Case(
+        "one beacon alone of many",
+        Cause.LOSSY_PATH,
+        stuck_joiner(heard=(voice(BOB, count=1, last_s=0),)),
+    ),
+    Case("a kill switch over there, silent", Cause.EGRESS_FILTER, stuck_joiner()),
+    Case(
+        "an offer without addresses, and a firewall here",
+        Cause.FIREWALL_INBOUND,
+        joiner(offer=OfferFacts(lifetime_s=120, age_s=20), routes=(), attempts=()),
     ),
     Case("heard by groups alone", Cause.EGRESS_FILTER, stuck_joiner(heard=(voice(BOB),))),
     Case(

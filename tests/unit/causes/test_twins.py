@@ -198,7 +198,7 @@ def test_a_kernel_that_does_not_count_leaves_both_open() -> None:
 def test_where_udp_passes_the_hint_opens_tcp_alone() -> None:
     """The other side has heard this one: only calls are kept out."""
     (found,) = judge(
-        dropping_host(heard=(voice(ALICE),)), stuck_joiner(heard=(voice(BOB),))
+        dropping_host(heard=(voice(ALICE, CarrierName.UNICAST),)), stuck_joiner(heard=(voice(BOB),))
     ).explanations  # fmt: skip
     assert found.device is Place.HERE
     assert "/tcp" in found.hint
