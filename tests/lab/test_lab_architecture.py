@@ -33,6 +33,7 @@ LAYERS = (
     ("run",),
     ("generate",),
     ("rebuild",),
+    ("faults",),
     ("cli", "items"),
     ("plugin",),
     ("__main__",),

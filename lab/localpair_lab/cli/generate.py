@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from localpair_lab.cli.faults import generate_faults
 from localpair_lab.cli.output import GREEN, RED, out, painted, talk
 from localpair_lab.generate.pool import PlayedTopology, Players, differs, play_all, players
 from localpair_lab.generate.report import WORDS, is_slow, slowest, summary
@@ -25,6 +26,8 @@ QUIET_S = 15.0  # between two lines of progress where no terminal shows it
 
 def generate(options: argparse.Namespace) -> int:
     """Draw topologies from a seed, play them, and compare what came of each with what the oracle says."""
+    if options.faults:
+        return generate_faults(options)
     folder: Path = options.out
     numbers = options.only or range(options.first, options.first + options.count)
     samples = (draw(options.seed, number) for number in numbers)

@@ -14,6 +14,7 @@ from localpair_lab.cli.demo import demo
 from localpair_lab.cli.output import complain, talk
 from localpair_lab.engines import registry
 from localpair_lab.errors import LabError
+from localpair_lab.faults.drawing import TIMEOUT
 from localpair_lab.loading.problems import ScenarioError
 from localpair_lab.model.words.markers import MARKERS
 from localpair_lab.numbers import natural, positive
@@ -166,6 +167,10 @@ def _add_generating(commands: argparse._SubParsersAction[argparse.ArgumentParser
         metavar="N",
         help="how many plays that pair at once",
     )
+    making.add_argument(
+        "--faults", type=positive, choices=(1, 2), metavar="1|2", help="put so many known faults into each"
+    )
+    making.add_argument("--timeout", default=TIMEOUT, help="of both sides, with --faults (%(default)s)")
     making.add_argument("--shrink", action="store_true", help="make what disagrees as small as it can be")
     making.add_argument("--write", action="store_true", help="write the files and play nothing")
     making.add_argument("--out", type=Path, default=generate.FOLDER, metavar="DIR", help="where files go")

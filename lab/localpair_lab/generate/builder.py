@@ -29,6 +29,8 @@ class Draft:
     devices: dict[str, Entry] = field(default_factory=lambda: {name: {} for name in DEVICES})
     pair: Entry = field(default_factory=dict)
     events: list[Entry] = field(default_factory=list)
+    decoys: dict[str, Entry] = field(default_factory=dict)
+    impairments: list[Entry] = field(default_factory=list)
     features: list[str] = field(default_factory=list)
     homes: dict[str, list[Entry]] = field(default_factory=lambda: {name: [] for name in DEVICES})
     _taken: dict[str, set[str]] = field(default_factory=dict)

@@ -36,7 +36,7 @@ def expected(plan: Plan) -> Expected:
     """
     host, join = (next(action for action in plan.actions if action.verb == verb) for verb in ("host", "join"))
     passing = list(states(plan))
-    first = _when_joined(plan, join)
+    first = min(_when_joined(plan, join), len(passing) - 1)  # what ends a process makes no other state
     found = {
         _over(
             passing[first:],

@@ -60,13 +60,8 @@ def add_spare(draft: Draft, device: str) -> None:
 
 def add_vpn(draft: Draft, device: str) -> None:
     """A VPN that has the default route, a policy rule for everything, or the LAN's own prefix."""
-    if draft.has_name(device, "tun0"):
+    if not add_tunnel(draft, device):
         return
-    if "vpn" not in draft.networks:
-        forwards = {} if draft.chance.flag(50) else {"hub_forwards": "false"}
-        draft.networks["vpn"] = {"kind": "tunnel", "ip": [VPN], "hub": VPN_HUB, **forwards}
-    address = VPN.replace("0/24", str(TUNNEL_NUMBERS[device]))
-    draft.plug(device, "vpn", "tun0", home=False, ip=[address])
     kind = draft.chance.weighted({"full": 5, "policy": 3, "stolen": 4, "idle": 1})
     draft.note(f"vpn-{kind}")
     match kind:
@@ -76,7 +71,19 @@ def add_vpn(draft: Draft, device: str) -> None:
         case "policy":
             _policy_route(draft, device)
         case "stolen":
-            _steal_prefixes(draft, device)
+            steal_prefixes(draft, device)
+
+
+def add_tunnel(draft: Draft, device: str) -> bool:
+    """A tunnel that nothing is routed into yet; whether the device had none."""
+    if draft.has_name(device, "tun0"):
+        return False
+    if "vpn" not in draft.networks:
+        forwards = {} if draft.chance.flag(50) else {"hub_forwards": "false"}
+        draft.networks["vpn"] = {"kind": "tunnel", "ip": [VPN], "hub": VPN_HUB, **forwards}
+    address = VPN.replace("0/24", str(TUNNEL_NUMBERS[device]))
+    draft.plug(device, "vpn", "tun0", home=False, ip=[address])
+    return True
 
 
 def _policy_route(draft: Draft, device: str) -> None:
@@ -87,8 +94,10 @@ def _policy_route(draft: Draft, device: str) -> None:
     draft.add(device, "routes", {"to": "default", "via": VPN_HUB, "on": "tun0", "table": WG_TABLE})
 
 
-def _steal_prefixes(draft: Draft, device: str) -> None:
-    """As an overlay writes it that takes over its members' subnets: the rule outranks the connected route."""
+def steal_prefixes(draft: Draft, device: str) -> bool:
+    """As an overlay writes it that takes over its members' subnets: the rule outranks the connected route. Whether
+    there is any to take.
+    """
     stolen = [
         prefix
         for home in draft.homes[device]
@@ -96,10 +105,11 @@ def _steal_prefixes(draft: Draft, device: str) -> None:
         if not is_ipv6(prefix)
     ]
     if not stolen:
-        return
+        return False
     draft.add(device, "routing_policy", {"priority": 5270, "table": TAILSCALE_TABLE})
     for prefix in dict.fromkeys(stolen):
         draft.add(device, "routes", {"to": prefix, "via": VPN_HUB, "on": "tun0", "table": TAILSCALE_TABLE})
+    return True
 
 
 def add_addresses(draft: Draft, device: str) -> None:

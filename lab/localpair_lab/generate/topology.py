@@ -89,6 +89,10 @@ def content(draft: Draft) -> dict[str, Any]:
     if draft.routers:
         found["routers"] = {name: _router(entry) for name, entry in draft.routers.items()}
     found["devices"] = {name: _plain(entry) for name, entry in draft.devices.items()}
+    if draft.decoys:
+        found["decoys"] = {name: _plain(entry) for name, entry in draft.decoys.items()}
+    if draft.impairments:
+        found["impair"] = [_plain(entry) for entry in draft.impairments]
     found["pair"] = dict(draft.pair)
     if draft.events:
         found["events"] = [_plain(event) for event in draft.events]

@@ -221,7 +221,9 @@ def test_the_command_tells_what_disagrees_and_how_to_play_it_again(
     numbers = [4, 8]
 
     def options() -> argparse.Namespace:
-        return argparse.Namespace(seed=2, only=numbers, jobs=2, shrink=False, write=False, out=tmp_path)
+        return argparse.Namespace(
+            seed=2, only=numbers, faults=None, jobs=2, shrink=False, write=False, out=tmp_path
+        )
 
     assert command.generate(options()) == 0
     assert "agreed 2" in capsys.readouterr().out
