@@ -17,6 +17,7 @@ from localpair.causes.facts import CarrierName, DialTime, NeighbourState, Transp
 from localpair.causes.subnets import one_network, shared, telling
 from localpair.causes.view import (
     Reach,
+    UnknownFactError,
     View,
     WayThere,
     asked_by_groups,
@@ -26,6 +27,7 @@ from localpair.causes.view import (
     dials,
     facts_there,
     gateways,
+    has_twin_links,
     heard,
     holds,
     is_dense,
@@ -76,6 +78,8 @@ def other_subnets(view: View) -> Iterator[Conclusion]:
     if shared(view) or not told[0] & told[1] or heard(here) or heard(there) or not _none_met(view):
         return
     found = _ways_there(view)
+    if _reverse_path(view, found):
+        return
     if not found and _ways_there(View(there, here)):
         return  # the other side knows where this one is, and sees more of what lies between
     evidence = f"{view.me} and {view.peer} share no network"
@@ -140,12 +144,15 @@ def same_numbers(view: View) -> Iterator[Conclusion]:
 def one_way_questions(view: View) -> Iterator[Conclusion]:
     """This side gets no answer for the hardware address, and the other one has this side's."""
     here, there = view.here, facts_there(view)
-    silent = [way for way in _ways_there(view) if way.reach is Reach.SILENT]
+    found = _ways_there(view)
+    silent = [way for way in found if way.reach is Reach.SILENT]
+    if any(way.reach is Reach.FOUND for way in found):
+        return  # one of its addresses is found, so that it is not for want of one
     if silent and _none_met(view) and _has_found(there, here, silent):
         if is_strict(there) and all(way.address.version == 4 for way in silent):
-            found = _unheeded(view)
-            if found is not None:
-                yield found
+            unheeded = _unheeded(view)
+            if unheeded is not None:
+                yield unheeded
                 return
         evidence = (
             f"{view.me} gets no answer for the hardware address of {view.peer}, which has that of {view.me}"
@@ -213,30 +220,39 @@ def calls_lost(view: View) -> Iterator[Conclusion]:
         if Cause.FILTER_IN_BETWEEN not in told.causes or not _answers_lost(view):
             yield told
         return
-    beyond = [way for way in stuck if way.reach is Reach.ROUTED]
-    if beyond and _none_met(view) and heard(facts_there(view)) and _arrived(view, beyond):
+    beyond = [way for way in stuck if way.reach is Reach.ROUTED] if _none_met(view) else []
+    if beyond and _reverse_path(view, beyond):
+        yield _strict_filter(view)
+    elif beyond and heard(facts_there(view)) and _arrived(view, beyond):
         yield _own_filter(view, beyond)
 
 
 def _where_lost(view: View, found: list[WayThere]) -> Conclusion:
     if _reverse_path(view, found):
-        evidence = (
-            f"the kernel of {view.peer} dropped as many packets by its reverse path filter as were sent"
-        )
-        return certain(Cause.REVERSE_PATH_FILTER, Place.THERE, evidence)
+        return _strict_filter(view)
     arrived = _arrived(view, found)
     if arrived is None:
         evidence = f"calls of {view.me} to {found[0].address} fail"
-        told = likely((Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN), Place.THERE, evidence)
+        causes = (Cause.FIREWALL_INBOUND, Cause.FILTER_IN_BETWEEN, *_lost(view))
+        told = likely(causes, Place.THERE, evidence)
         return replace(told, transports=_transports(view), rejects=_rejects(found))
     return _own_filter(view, found) if arrived else _filter_between(view, found)
 
 
 def _answers_lost(view: View) -> bool:
-    """Whether the other side's questions for hardware addresses get no answer: what is lost then is all that this side
-    sends there, its calls too, and no filter is needed to explain that.
+    """Whether the other side's questions for hardware addresses are known to get no answer: what is lost then is all
+    that this side sends there, its calls too, and no filter is needed to explain that.
     """
-    return any(one_way_questions(View(facts_there(view), view.here)))
+    try:
+        return any(one_way_questions(View(facts_there(view), view.here)))
+    except UnknownFactError:
+        return False
+
+
+def _lost(view: View) -> tuple[Cause, ...]:
+    """Losses are possible as well where few of the beacons came that the other side should have heard."""
+    there = facts_there(view)
+    return (Cause.LOSSY_PATH,) if heard(there) and not is_dense(there) else ()
 
 
 def _is_stuck(way: WayThere) -> bool:
@@ -276,6 +292,8 @@ def _arrived(view: View, found: list[WayThere]) -> bool | None:
     that uncertain.
     """
     there = facts_there(view)
+    if has_twin_links(there):
+        return None
     for version in {way.address.version for way in found if way.attempts}:
         counters = counted(there, version)
         if counters.singly >= max(_LEAST, _expected(view, found, version)):
@@ -294,6 +312,11 @@ def _reverse_path(view: View, found: list[WayThere]) -> bool:
     if dropped is None or not is_strict(there):
         return False
     return 0 < _dialled(found, 4) <= dropped
+
+
+def _strict_filter(view: View) -> Conclusion:
+    evidence = f"the kernel of {view.peer} dropped as many packets by its reverse path filter as were sent"
+    return certain(Cause.REVERSE_PATH_FILTER, Place.THERE, evidence)
 
 
 def _transports(view: View) -> tuple[Transport, ...]:
@@ -319,16 +342,17 @@ def _filter_between(view: View, found: list[WayThere]) -> Conclusion:
     """Where UDP passes and TCP does not, this side's own filter may be the one: it drops a call without a word."""
     there = facts_there(view)
     evidence = f"calls of {view.me} to {found[0].address} did not arrive at {view.peer}"
-    bridging = any(
-        side.bridge_filter and one.kind is InterfaceKind.BRIDGE
-        for side in (view.here, there)
-        for one in links(side)
-    )
+    pairs = [(view.here, mine) for mine, _ in shared(view)] + [(there, theirs) for _, theirs in shared(view)]
+    bridging = any(side.bridge_filter and link.kind is InterfaceKind.BRIDGE for side, link in pairs)
     causes = (Cause.BRIDGE_NETFILTER, Cause.FILTER_IN_BETWEEN) if bridging else (Cause.FILTER_IN_BETWEEN,)
     transports = _transports(view)
     if transports == (Transport.TCP,):
         causes = (*causes, Cause.EGRESS_FILTER)
-    told = likely(causes, Place.HERE, evidence)
+    counters = view.here.counters
+    if counters is None or any(one.singly >= _LEAST for one in counters):
+        # What this side's own filter drops may be the answers to its calls.
+        causes = (Cause.FIREWALL_INBOUND, *causes)
+    told = likely((*causes, *_lost(view)), Place.HERE, evidence)
     return replace(told, transports=transports, rejects=_rejects(found))
 
 
@@ -417,10 +441,11 @@ RULES: Final = (
             Cause.FILTER_IN_BETWEEN,
             Cause.BRIDGE_NETFILTER,
             Cause.EGRESS_FILTER,
+            Cause.LOSSY_PATH,
         ),
-        (*_SEEN, "sent", "neighbours"),
-        (*_SEEN, "counters"),
-        uses=("bridge_filter",),
+        (*_SEEN, "sent"),
+        (*_MET, "counters"),
+        uses=("bridge_filter", "counters", "peer", "neighbours", "routes"),
     ),
     CauseRule(
         beacons_lost,
@@ -428,6 +453,7 @@ RULES: Final = (
         (Cause.LOSSY_PATH,),
         ("links", "sent", "attempts"),
         ("links", "heard", "attempts"),
+        uses=("routes",),
     ),
     CauseRule(
         nothing_carried,

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CarrierName
+from localpair.causes.subnets import shared, telling
 from localpair.causes.view import (
     FORBIDDEN,
     by_index,
+    facts_there,
     has_address,
     heard,
     holds,
@@ -76,6 +78,24 @@ def link_to_peer_dead(view: View) -> Iterator[Conclusion]:
             state = "is down" if off else "has no carrier"
             evidence = f"{way.address} lies on {names(dead)} of {view.me}, which {state}"
             yield likely(cause, Place.HERE, evidence, subject=names(dead))
+            return
+
+
+def link_there_dead(view: View) -> Iterator[Conclusion]:
+    """The card of the other device by which the two would meet is off: an address that it was called at is on it, or
+    this device is in its subnet.
+    """
+    here, there = view.here, facts_there(view)
+    if shared(view) or not usable_links(there) or any(heard(side) or was_met(side) for side in (here, there)):
+        return
+    called = {way.address for way in ways(here)}
+    mine = {address for link in usable_links(here) for address in telling(link)}
+    for link in (one for one in lan_links(there) if not is_alive(one) and not is_inner(one)):
+        own = {one.address for one in link.addresses}
+        if own & called or any(holds(link, address) for address in mine):
+            cause = Cause.NO_CARRIER if link.up else Cause.INTERFACE_DOWN
+            state = "has no carrier" if link.up else "is down"
+            yield likely(cause, Place.THERE, f"{link.name} of {view.peer} {state}", subject=link.name)
             return
 
 
@@ -184,5 +204,12 @@ RULES: Final = (
         uses=("self_calls",),
     ),
     CauseRule(link_to_peer_dead, Tier.OWN, (Cause.NO_CARRIER, Cause.INTERFACE_DOWN), _OUTWARD),
+    CauseRule(
+        link_there_dead,
+        Tier.OWN,
+        (Cause.NO_CARRIER, Cause.INTERFACE_DOWN),
+        _OUTWARD,
+        ("links", "attempts", "calls", "heard"),
+    ),
     CauseRule(routed_elsewhere, Tier.OWN, (Cause.VPN_STEALS_PREFIX,), (*_OUTWARD, "sent")),
 )

@@ -164,6 +164,17 @@ def versions_outward(facts: RunFacts) -> set[int]:
     return {address.version for address in every if classify(address) in _USABLE}
 
 
+def has_twin_links(facts: RunFacts) -> bool:
+    """Whether two usable interfaces are in one subnet: each hears what the other one sends, and the kernel drops it."""
+    found = outer_links(facts)
+    return any(
+        one is not other and one_address.version == 4 and holds(other, one_address)
+        for one in found
+        for other in found
+        for one_address in (entry.address for entry in one.addresses)
+    )
+
+
 def is_strict(facts: RunFacts) -> bool:
     """Whether a usable interface has the strict reverse path filter."""
     return any(one.reverse_path == 1 for one in usable_links(facts))
@@ -327,14 +338,21 @@ def heard(facts: RunFacts) -> list[HeardFacts]:
 
 def is_dense(facts: RunFacts) -> bool:
     """Whether so many beacons came that few can have been lost: at its fastest the other device sends one each second
-    by each carrier, until it says goodbye.
+    by each carrier, from when it was heard first until it says goodbye.
     """
-    return any(one.count * 10 >= 7 * max(1, _until(facts, one) - one.first_s) for one in heard(facts))
-
-
-def _until(facts: RunFacts, voice: HeardFacts) -> int:
+    voices = heard(facts)
     is_over = facts.peer is not None and facts.peer.goodbye
-    return voice.last_s if is_over else facts.lasted_s
+    last = max((one.last_s for one in voices), default=0) if is_over else facts.lasted_s
+    span = last - min((one.first_s for one in voices), default=0)
+    groups = 2 if any(one.carrier is not CarrierName.MULTICAST for one in voices) else 1
+    return any(one.count * 10 >= 7 * _beat(one, groups) * max(1, span) for one in voices)
+
+
+def _beat(voice: HeardFacts, groups: int) -> int:
+    """Beacons of one beat: there are two groups over IPv4, of which a network may carry one. Where nothing but groups
+    is heard, one is taken for granted.
+    """
+    return groups if voice.carrier is CarrierName.MULTICAST and voice.source.version == 4 else 1
 
 
 def seeks(facts: RunFacts) -> bool:
@@ -368,10 +386,17 @@ def is_thinned(view: View) -> bool:
     return sent >= _COUNTED_LEAST and 0 < came < (1 - _LOST_SHARE) * sent
 
 
+def _places(view: View) -> set[IPAddress]:
+    """The addresses of ``there`` that lie on a link of ``here``; where none does, all that lead to a network."""
+    every = {one.address for link in outer_links(facts_there(view)) for one in link.addresses}
+    near = {one.destination for one in view.here.routes or () if one.gateway is None and not one.errno}
+    return every & near or every
+
+
 def counted_beacons(view: View) -> tuple[int, int]:
     """How many beacons went from ``here`` to one address of ``there``, and how many of them came."""
     there = facts_there(view)
-    places, own = callable_addresses(there), callable_addresses(view.here)
+    places, own = _places(view), callable_addresses(view.here)
     rows = [row for row in known(view.here.sent, "sent") if row.carrier is CarrierName.UNICAST]
     voices = [one for one in heard(there) if one.carrier is CarrierName.UNICAST]
     sent = sum(row.count for row in rows if row.address in places and not row.errno)

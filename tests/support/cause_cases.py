@@ -710,6 +710,40 @@ CASES = [
         Cause.LOSSY_PATH,
         stuck_joiner(heard=(voice(BOB, count=1, last_s=0),)),
     ),
+    Case(
+        "the cable of the other device is out, and another card of it is alive",
+        Cause.NO_CARRIER,
+        silent_joiner(),
+        host(
+            links=(
+                LO,
+                replace(link(BOB, BOB_MAC, router=None), carrier=False),
+                replace(link(FAR, OTHER_MAC), index=3),
+            )
+        ),
+        True,
+    ),
+    Case(
+        "a firewall that drops the answers to its own calls",
+        Cause.FIREWALL_INBOUND,
+        stuck_joiner(heard=(voice(BOB, CarrierName.UNICAST),)),
+        dropping_host(
+            heard=(voice(ALICE, CarrierName.UNICAST),),
+            routes=(route(ALICE, mac=ALICE_MAC),),
+            attempts=(dial(ALICE),),
+        ),
+        True,
+    ),
+    Case(
+        "a strict filter beyond a router",
+        Cause.REVERSE_PATH_FILTER,
+        replace(_FAR_JOINER, heard=(voice(FAR, CarrierName.UNICAST),)),
+        with_link(
+            replace(_FAR_HOST, counters=(CounterFacts(4, 140, 31, 29, 29), CounterFacts(6, 0, 0))),
+            reverse_path=1,
+        ),
+        True,
+    ),
     Case("a kill switch over there, silent", Cause.EGRESS_FILTER, stuck_joiner()),
     Case(
         "an offer without addresses, and a firewall here",

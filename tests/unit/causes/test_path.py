@@ -140,8 +140,8 @@ def test_whoever_is_heard_and_not_reached_is_kept_out_or_refused(
 @pytest.mark.parametrize(
     ("voices", "causes"),
     [
-        ((voice(BOB, count=14), SINGLE), KEPT_OUT),
-        ((voice(BOB, count=13), SINGLE), KEPT_OUT | {Cause.LOSSY_PATH}),
+        ((voice(BOB, count=28), SINGLE), KEPT_OUT),
+        ((voice(BOB, count=27), SINGLE), KEPT_OUT | {Cause.LOSSY_PATH}),
         ((voice(BOB, count=3), SINGLE), KEPT_OUT | {Cause.LOSSY_PATH}),
         ((voice(BOB, count=14),), KEPT_OUT | {Cause.EGRESS_FILTER}),
         ((voice(BOB, count=4),), KEPT_OUT | {Cause.EGRESS_FILTER, Cause.LOSSY_PATH}),
