@@ -6,15 +6,16 @@ import argparse
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from localpair_lab.cli.output import GREEN, RED, out, painted, talk
 from localpair_lab.faults.fault import VIEWS
-from localpair_lab.faults.plays import FaultSeries, PlayedFault, play_faults, play_number
+from localpair_lab.faults.plays import FaultSeries, PlayedFault, play_faults
 from localpair_lab.faults.table import is_good, table, totals
 from localpair_lab.generate.pool import PATIENT_FOR_ONE
 
+AT_REST = 2  # plays at once of those that are played again
 QUIET_S = 15.0  # between two lines of progress
 
 
@@ -31,7 +32,7 @@ def generate_faults(options: argparse.Namespace) -> int:
     shutil.rmtree(folder / "plays", ignore_errors=True)
     jobs = options.jobs * PATIENT_FOR_ONE
     first = list(_shown(play_faults(series, numbers, jobs, folder / "plays"), len(numbers)))
-    played = [_confirmed(series, one, options) for one in sorted(first, key=lambda one: one.number)]
+    played = list(_confirmed(series, sorted(first, key=lambda one: one.number), options))
     for line in (*table(played), *totals(played)):
         out(line)
     good = is_good(played)
@@ -40,13 +41,19 @@ def generate_faults(options: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
-def _confirmed(series: FaultSeries, played: PlayedFault, options: argparse.Namespace) -> PlayedFault:
-    """The same, or what came of it while nothing else ran, where a view was wrong or did not decide; told."""
-    if not played.misses and not played.fault:
-        return played
-    again = play_number(series, played.number, options.out / "plays")
-    _tell(series, again if again.misses else played, options, once=not again.misses)
-    return again
+def _confirmed(
+    series: FaultSeries, played: Sequence[PlayedFault], options: argparse.Namespace
+) -> Iterator[PlayedFault]:
+    """The same; of those where a view was wrong or did not decide, what came of them while hardly anything else ran,
+    which is told.
+    """
+    doubtful = [one.number for one in played if one.misses or one.fault]
+    again = {one.number: one for one in play_faults(series, doubtful, AT_REST, options.out / "plays")}
+    for one in played:
+        later = again.get(one.number)
+        if later is not None:
+            _tell(series, later if later.misses else one, options, once=not later.misses)
+        yield later or one
 
 
 def _written(series: FaultSeries, number: int, folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from localpair_lab.faults.devices import OTHER_CARDS, counted
 from localpair_lab.faults.fault import HOST, MERGED, InjectedFault, Truth
 from localpair_lab.generate import oddities
 from localpair_lab.generate.builder import DEVICES, Draft, is_ipv6
@@ -36,12 +37,13 @@ def isolate(draft: Draft) -> InjectedFault | None:
     networks = shared(draft)
     for network in networks:
         draft.networks[network]["isolation"] = "clients"
-    truths = [Truth("client-isolation")]
+    truths = [Truth("client-isolation"), Truth("multicast-filtered", outside=True)]
+    decided = MERGED_ALONE if all(has_router(draft, network) for network in networks) else NOBODY
     if draft.routers and draft.chance.flag(20):
         for router in draft.routers.values():
             router |= {"sysctls": {"net.ipv4.conf.all.proxy_arp_pvlan": "1"}, "firewall": {"through": "drop"}}
         truths.append(Truth("proxy-arp"))
-    decided = MERGED_ALONE if all(has_router(draft, network) for network in networks) else NOBODY
+        decided = NOBODY
     return InjectedFault("client-isolation", tuple(truths), decided) if networks else None
 
 
@@ -137,12 +139,12 @@ def drop_calls(draft: Draft) -> InjectedFault | None:
         draft.networks[network]["drops"] = [{"cast": "unicast", "protocol": one} for one in protocols]
     name = "filter-in-between" if both else "filter-in-between (tcp)"
     truths = (Truth("filter-in-between"),)
-    return InjectedFault(name, truths, MERGED_ALONE if both else NOBODY) if networks else None
+    return InjectedFault(name, truths, counted(draft) if both else NOBODY) if networks else None
 
 
 def block_router(draft: Draft) -> InjectedFault | None:
     """The router between two networks passes nothing on."""
-    if shared(draft) or not draft.routers:
+    if shared(draft) or not draft.routers or "same-prefix-twice" in draft.features:
         return None
     kind = draft.chance.weighted({"drop": 3, "reject-admin": 2, "closed": 2})
     for router in draft.routers.values():
@@ -210,7 +212,7 @@ def stand_in(draft: Draft) -> InjectedFault | None:
     truths = [Truth("intercepted"), Truth("no-carrier", (host,)), Truth("peer-absent")]
     if liar == "tls-stranger":
         truths.append(Truth("wrong-identity"))
-    decided = {MERGED, HOST} if "host-only" not in draft.features else set()
+    decided = set() if any(word in draft.features for word in OTHER_CARDS) else {MERGED, HOST}
     return InjectedFault(f"intercepted ({liar})", tuple(truths), frozenset(decided))
 
 

@@ -41,7 +41,8 @@ def _without_network(draft: Draft, device: str, cause: str) -> InjectedFault:
     """Another card that is alive, or dead as well, might be the one that was meant."""
     is_plain = not any(word in draft.features for word in OTHER_CARDS)
     decided = _own(draft, device) if is_plain else frozenset()
-    return InjectedFault(cause, (Truth(cause, (device,)), ABSENT), decided)
+    outside = Truth("wrong-network", outside=True)
+    return InjectedFault(cause, (Truth(cause, (device,)), ABSENT, outside), decided)
 
 
 def pull_cable(draft: Draft) -> InjectedFault:
@@ -72,7 +73,8 @@ def refuse_sends(draft: Draft) -> InjectedFault:
     draft.devices[device]["firewall"] = {
         **draft.devices[device].get("firewall", {}), "out": draft.chance.weighted(EGRESS),
     }  # fmt: skip
-    truths = (Truth("egress-filter", (device,)), Truth("firewall-inbound", (device,), outside=True))
+    outside = (Truth(cause, outside=True) for cause in ("firewall-inbound", "peer-absent"))
+    truths = (Truth("egress-filter", (device,)), *outside)
     return InjectedFault("egress-filter", truths, _own(draft, device))
 
 
@@ -81,7 +83,7 @@ def shut_both(draft: Draft) -> InjectedFault:
     for device in DEVICES:
         _shut(draft, device)
     truths = (Truth("firewall-inbound", DEVICES),)
-    return InjectedFault("firewall-inbound", truths, frozenset({MERGED}))
+    return InjectedFault("firewall-inbound", truths, counted(draft))
 
 
 def shut_one(draft: Draft) -> InjectedFault:
@@ -89,7 +91,12 @@ def shut_one(draft: Draft) -> InjectedFault:
     device = draft.chance.one(DEVICES)
     _shut(draft, device)
     truths = (Truth("firewall-inbound", (device,)),)
-    return InjectedFault("firewall-inbound (one)", truths, frozenset({MERGED}))
+    return InjectedFault("firewall-inbound (one)", truths, counted(draft))
+
+
+def counted(draft: Draft) -> frozenset[str]:
+    """What a kernel drops tells whose firewall it is, unless two cards in one subnet hear each other."""
+    return frozenset() if "two-nics-one-subnet" in draft.features else frozenset({MERGED})
 
 
 def _shut(draft: Draft, device: str) -> None:
