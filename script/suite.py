@@ -71,6 +71,7 @@ def steps(options: argparse.Namespace) -> list[Step]:
         Step("lab", (*pytest, "tests/lab")),
         *_scenarios(options),
         _topologies(options),
+        _faults(options),
     ]
 
 
@@ -126,6 +127,13 @@ def _topologies(options: argparse.Namespace) -> Step:
     seed = os.environ.get("LOCALPAIR_GENERATE_SEED", "1")
     command = (str(BIN / "localpair-lab"), "generate", "--count", count, "--seed", seed)
     return Step(f"{count} topologies", command, instead="" if count != "0" else "LOCALPAIR_GENERATE_COUNT=0")
+
+
+def _faults(options: argparse.Namespace) -> Step:
+    count = os.environ.get("LOCALPAIR_FAULTS_COUNT", "300" if options.all else "60")
+    seed = os.environ.get("LOCALPAIR_GENERATE_SEED", "1")
+    command = (str(BIN / "localpair-lab"), "generate", "--faults", "1", "--count", count, "--seed", seed)
+    return Step(f"{count} faults", command, instead="" if count != "0" else "LOCALPAIR_FAULTS_COUNT=0")
 
 
 def cores() -> int:
@@ -266,7 +274,9 @@ def duration(seconds: float) -> str:
 def main(arguments: list[str]) -> int:
     """Run what the options ask for; 0 where nothing failed."""
     parser = argparse.ArgumentParser(prog="script/test", description=__doc__)
-    parser.add_argument("--all", action="store_true", help="everything on both engines, 300 topologies")
+    parser.add_argument(
+        "--all", action="store_true", help="everything on both engines, 300 topologies, 300 faults"
+    )
     parser.add_argument(
         "--coverage", action="store_true", help="tell what the package's tests cover, in branches"
     )

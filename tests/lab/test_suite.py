@@ -76,18 +76,20 @@ def test_little_room_is_told_before_the_steps_and_beside_what_failed(
 
 
 @pytest.mark.parametrize(
-    ("words", "cells", "topologies"), [([], "theme", "100 topologies"), (["--all"], "one", "300 topologies")]
+    ("words", "cells", "generated"),
+    [([], "theme", {"100 topologies", "60 faults"}), (["--all"], "one", {"300 topologies", "300 faults"})],
 )
-def test_all_means_more_in_containers_and_more_topologies(
-    suite: ModuleType, monkeypatch: pytest.MonkeyPatch, words: list[str], cells: str, topologies: str
+def test_all_means_more_in_containers_and_more_that_is_generated(
+    suite: ModuleType, monkeypatch: pytest.MonkeyPatch, words: list[str], cells: str, generated: set[str]
 ) -> None:
     for name in ("CELLS", "WORKERS"):
         monkeypatch.delenv(f"LOCALPAIR_TEST_{name}", raising=False)
-    monkeypatch.delenv("LOCALPAIR_GENERATE_COUNT", raising=False)
+    for name in ("GENERATE", "FAULTS"):
+        monkeypatch.delenv(f"LOCALPAIR_{name}_COUNT", raising=False)
     monkeypatch.setattr(suite, "_no_containers", lambda: "")
     seen: list[Any] = []
     monkeypatch.setattr(suite.Suite, "run", lambda self: seen.extend(self.steps))
     suite.main(words)
     found = {step.name: step.command for step in seen}
     assert f"--lab-cells={cells}" in found["containers"]
-    assert topologies in found
+    assert generated <= found.keys()
