@@ -26,6 +26,7 @@ LAYERS = (
         "choices.rules",
         "choices.selection",
         "choices.terms",
+        "camera",
         "endpoint",
         "keys",
         "names.labels",
@@ -74,7 +75,7 @@ IMPURE_MODULES = {
     "threading",
     "subprocess",
 }
-HEAVY = {"rich", "segno", "psutil", "ifaddr", "zxingcpp", "PIL", "platformdirs"}
+HEAVY = {"cv2", "rich", "segno", "psutil", "ifaddr", "zxingcpp", "PIL", "platformdirs"}
 PLATFORM_BOUND = {"fcntl", "msvcrt", "winreg", "resource", "pwd", "grp", "termios", "tty"}
 
 

@@ -1,9 +1,10 @@
-"""Where ``join`` gets the offer from: the prompt, standard input, the environment or a picture. Never ``argv``."""
+"""Where ``join`` gets the offer from: prompt, standard input, environment, a picture or a camera. Never ``argv``."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from localpair.errors import OfferError, UsageError
@@ -61,7 +62,13 @@ def source(command: Join | Diagnose, context: Context) -> OfferSource:
     """
     variable = os.environ.pop(VARIABLE, None)
     image = command.image
-    places = {"-": command.stdin, "--image": image is not None, VARIABLE: variable is not None}
+    camera: str | None = getattr(command, "camera", None)
+    places = {
+        "-": command.stdin,
+        "--image": image is not None,
+        "--camera": camera is not None,
+        VARIABLE: variable is not None,
+    }
     given = [place for place, is_given in places.items() if is_given]
     if len(given) > 1:
         raise UsageError(f"the offer comes from {' and '.join(given)}", hint="Give it in one of these ways.")
@@ -72,6 +79,8 @@ def source(command: Join | Diagnose, context: Context) -> OfferSource:
         return OfferSource(lambda: _from_text(variable))
     if image is not None:
         return OfferSource(lambda: _from_picture(image, wait=post), limit)
+    if camera is not None:
+        return OfferSource(lambda: _from_camera(camera, context), limit)
     if command.stdin:
         return OfferSource(lambda: _from_input(context.keyboard), limit)
     if context.keyboard.interactive:
@@ -93,6 +102,17 @@ async def _from_picture(path: Path, *, wait: bool) -> Offer:
     while wait and not await asyncio.to_thread(path.exists):  # noqa: ASYNC110 - files send no events
         await asyncio.sleep(_LOOK_S)
     return Offer.parse(await asyncio.to_thread(read_image, path))
+
+
+async def _from_camera(camera: str, context: Context) -> Offer:
+    from localpair.camera import read_camera
+
+    context.output.talk.note("Hold the code that the other device shows in front of the camera.")
+    stop = threading.Event()
+    try:
+        return Offer.parse(await asyncio.to_thread(read_camera, camera, _is_offer, stop))
+    finally:
+        stop.set()
 
 
 async def _from_input(keyboard: Keyboard) -> Offer:

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 HELP: Final = """\
 Reads the offer that the other device shows and pairs with it. It is pasted at
-the prompt, piped in with `-`, taken from a picture with --image, or from the
-variable LOCALPAIR_OFFER; never from the command line, which other users can
-read. Where only the other device can open connections, a code is shown to be
-typed there.
+the prompt, piped in with `-`, taken from a picture with --image, seen by a
+camera with --camera, or taken from the variable LOCALPAIR_OFFER; never from the
+command line, which other users can read. Where only the other device can open
+connections, a code is shown to be typed there.
 
 examples:
   localpair join --receive ~/Downloads    asks for the offer
   localpair join --image photo.jpg        reads the QR code in a picture
+  localpair join --camera                 reads it with the camera
   pbpaste | localpair join -              reads standard input
 """
 
@@ -38,6 +39,7 @@ class Join(Command):
     options: PairOptions
     stdin: bool = False
     image: Path | None = None
+    camera: str | None = None
 
     @property
     def needs_output(self) -> bool:
@@ -54,6 +56,13 @@ def add_options(parser: ArgumentParser) -> None:
     """Declare the options."""
     shared.add_stdin(parser)
     shared.add_image(parser)
+    parser.add_argument(
+        "--camera",
+        metavar="FILE",
+        nargs="?",
+        const="0",
+        help="read the offer from its QR code with the camera (or with that of this number, or from a video file)",
+    )
     pairing.add_options(
         parser, f"{ATTEMPT_S:.0f}; as long as the offer lives where a person is shown an answer code"
     )
@@ -69,4 +78,4 @@ def build(given: Namespace) -> Join:
             "standard input is the offer or a file",
             hint="Give the offer in LOCALPAIR_OFFER, or with --image.",
         )
-    return Join(pairing.build(given), stdin, given.image, json=given.json)
+    return Join(pairing.build(given), stdin, given.image, given.camera, json=given.json)
