@@ -67,11 +67,13 @@ class Bars:
 
     def end(self, device: str | None = None) -> None:
         """Remove the bars of one device, or all: the work is over."""
-        for line in [one for one in self._latest if device in {None, one.device}]:
+        gone = [one for one in self._latest if device in {None, one.device}]
+        for line in gone:
             del self._latest[line]
-            if line in self._bars and self._display is not None:
-                self._display.remove_task(self._bars.pop(line))
         if self._latest:
+            for line in gone:
+                if line in self._bars and self._display is not None:
+                    self._display.remove_task(self._bars.pop(line))
             return
         self._begun.clear()
         if self._display is not None:
@@ -93,6 +95,7 @@ class Bars:
         self._paused -= 1
         if self._display is not None and not self._paused:
             try:
+                _forget_lines(self._display)
                 self._display.start()
             except (OSError, ValueError):
                 self._forget()
@@ -157,6 +160,13 @@ class Bars:
         """For how long no byte has come, if that is long; empty otherwise, and where none is left to come."""
         still = self._clock() - self._moved[line]
         return "" if still < _STALL_S or item.bytes == item.total else f"stalled for {still:.0f} s"
+
+
+def _forget_lines(display: Display) -> None:
+    """It is drawn below what was written meanwhile: a display that starts again would erase as many lines above it as
+    it has had.
+    """
+    display.live._live_render._shape = None  # noqa: SLF001 - there is no other way to tell it
 
 
 def _make_display(stream: TextIO) -> Display:

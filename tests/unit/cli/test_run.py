@@ -108,6 +108,44 @@ def test_a_long_transfer_shows_a_bar_and_a_short_one_does_not(monkeypatch: pytes
     assert asyncio.run(show(Terminal(), 60.0)) == ""
 
 
+def test_what_is_said_above_two_bars_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each device has a bar; none erases lines above the first of them when it comes back."""
+    import io
+    import re
+
+    from localpair.cli.terminal import progress
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    async def show(stream: io.StringIO) -> str:
+        bars = progress.Bars(stream)
+        running = asyncio.create_task(bars.run())
+        for device, name in (("3f2a", "kitchen"), ("9c11", "a study with a long name")):
+            bars.update(events.Progress("send", "a.txt", 5_000_000, 10_000_000), device, name)
+        async with asyncio.timeout(20):
+            while stream.getvalue().count("MB") < 2:  # noqa: ASYNC110 - a terminal sends no events
+                await asyncio.sleep(0.01)
+        drawn = stream.getvalue()
+        resume = bars.pause()
+        stream.write("said meanwhile\n")
+        before = len(stream.getvalue())
+        resume()
+        assert "MB" in stream.getvalue()[before:], "they are back"
+        assert "\x1b[1A" not in stream.getvalue()[before:], "the cursor does not go up"
+        bars.end("3f2a")
+        bars.end("9c11")
+        running.cancel()
+        return drawn
+
+    monkeypatch.setattr(progress, "_PATIENCE_S", 0.0)
+    monkeypatch.setenv("TERM", "xterm")
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", asyncio.run(show(Terminal())))
+    assert "Sending to kitchen a.txt" in shown
+    assert "Sending to a study with" in shown
+
+
 @pytest.mark.parametrize("draws", [True, False])
 def test_a_transfer_that_stands_still_shows_no_rate(*, draws: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     import io
