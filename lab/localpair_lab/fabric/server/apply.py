@@ -172,11 +172,15 @@ class Applier:
         for place, name in ((step.place, step.name), (step.peer_place, step.peer)):
             links.set_mtu(self._places, place, name, step.mtu)
 
-    def rest(self) -> None:
-        """Wait until nothing is on its way through wires and tunnels. Raises ``TimeoutError``."""
-        rest.wait(
-            [*(control for _, control in self._wires.values()), *self._tunnels, *self._carrying.controls]
-        )
+    def rest(self) -> bool:
+        """Wait until nothing is on its way through programs; whether there are any. Raises ``TimeoutError``."""
+        carriers = [
+            *(control for _, control in self._wires.values()),
+            *self._tunnels,
+            *self._carrying.controls,
+        ]
+        rest.wait(carriers)
+        return bool(carriers)
 
     def seconds_to_next(self) -> float | None:
         """How long until a timer wants to run; None without timers."""

@@ -157,7 +157,8 @@ class Server:
             self._apply({"steps": project["steps"]})
             settle(self.places, project["settle"])
             arrived = canary.run(self.places, project["probes"])
-            self.applier.rest()  # nothing of the canary's is counted or captured
+            if self.applier.rest():  # nothing of the canary's is counted or captured
+                canary.forget(self.places, project["probes"])  # programs carry packets later than kernels
             self.recorder.begin(project["capture"])
             self._apply({"steps": project["begin"]})
             self.outcome = {"ok": True, "arrived": arrived}

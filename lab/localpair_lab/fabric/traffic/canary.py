@@ -116,13 +116,18 @@ def run(places: Places, probes: Iterable[dict[str, Any]]) -> dict[str, bool]:
             if flight.sender:
                 flight.sender.close()
         ears.close()
-        ends = {end.partition("/")[0] for f in flights for end in (f.probe["source"], f.probe["target"])}
-        # What was on its way when a place forgot is learnt again by the next one.
-        for _ in range(_FORGETTINGS):
-            if sum([forget_neighbours(places, place) for place in ends]) == 0:
-                break
-        for place in ends:
-            _forget_connections(places, place)
+        forget(places, [flight.probe for flight in flights])
+
+
+def forget(places: Places, probes: Iterable[dict[str, Any]]) -> None:
+    """Empty what the ends of the probes have learnt of each other."""
+    ends = {end.partition("/")[0] for probe in probes for end in (probe["source"], probe["target"])}
+    # What was on its way when a place forgot is learnt again by the next one.
+    for _ in range(_FORGETTINGS):
+        if sum([forget_neighbours(places, place) for place in ends]) == 0:
+            break
+    for place in ends:
+        _forget_connections(places, place)
 
 
 def _forget_connections(places: Places, place: str) -> None:
