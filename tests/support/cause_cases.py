@@ -530,6 +530,19 @@ CASES = [
         True,
     ),
     Case(
+        "one-way questions, since a strict filter drops them",
+        Cause.REVERSE_PATH_FILTER,
+        silent_joiner(),
+        with_link(
+            host(
+                neighbours=(NeighbourFacts(ip_address(ALICE), 2, NeighbourState.KNOWN, ALICE_MAC),),
+                counters=(CounterFacts(4, 140, 9, 9, 9), CounterFacts(6, 0, 0)),
+            ),
+            reverse_path=1,
+        ),
+        True,
+    ),
+    Case(
         "one-way questions, and calls of the one that gets answers",
         Cause.ARP_ONE_WAY,
         silent_joiner(),
