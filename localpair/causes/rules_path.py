@@ -49,7 +49,9 @@ _UNKNOWN: Final = (
     Cause.MULTICAST_FILTERED,
     Cause.CLIENT_ISOLATION,
     Cause.DIFFERENT_NETWORKS,
-    Cause.FIREWALL_INBOUND,
+)
+_SELDOM_S: Final = (
+    2  # for each dropped packet: strays come less often, beacons that a filter drops more often
 )
 _STRAY: Final = 3  # dropped packets before a filter is blamed: a badly set neighbour makes one now and then
 _MANY: Final = (
@@ -94,7 +96,8 @@ def nobody_known(view: View) -> Iterator[Conclusion]:
         return
     if here.role is RunRole.SEND:
         evidence = "nothing was heard of the other device, and no address of it is known"
-        yield likely((_UNKNOWN[0], Cause.FORGOTTEN_OR_REVOKED, *_UNKNOWN[1:]), Place.BETWEEN, evidence)
+        causes = (_UNKNOWN[0], Cause.FORGOTTEN_OR_REVOKED, *_UNKNOWN[1:], *_own_filter(here))
+        yield likely(causes, Place.BETWEEN, evidence)
         return
     offer = known(here.offer, "offer")
     if offer.passed_over and not offer.addresses:
@@ -102,7 +105,17 @@ def nobody_known(view: View) -> Iterator[Conclusion]:
         yield likely(Cause.WRONG_NETWORK, Place.BETWEEN, evidence)
     elif not offer.addresses:
         evidence = "the offer names no address, and nothing was heard of the other device"
-        yield likely(_UNKNOWN, Place.BETWEEN, evidence)
+        yield likely((*_UNKNOWN, *_own_filter(here)), Place.BETWEEN, evidence)
+
+
+def _own_filter(here: RunFacts) -> tuple[Cause, ...]:
+    """This device's firewall may be what keeps beacons from it, unless its kernel has dropped fewer packets than the
+    other device sends, or says nothing of that.
+    """
+    rows = here.counters
+    dropped = None if rows is None else sum(one.undelivered for one in rows)
+    is_clear = dropped is not None and (dropped <= _STRAY or dropped * _SELDOM_S < here.lasted_s)
+    return () if is_clear else (Cause.FIREWALL_INBOUND,)
 
 
 def beyond_the_link(view: View) -> Iterator[Conclusion]:
@@ -288,8 +301,9 @@ RULES: Final = (
     CauseRule(
         nobody_known,
         Tier.PATH,
-        (Cause.WRONG_NETWORK, Cause.FORGOTTEN_OR_REVOKED, *_UNKNOWN),
+        (Cause.WRONG_NETWORK, Cause.FORGOTTEN_OR_REVOKED, *_UNKNOWN, Cause.FIREWALL_INBOUND),
         (*_UNHEARD, "offer"),
+        uses=("counters",),
     ),
     CauseRule(
         beyond_the_link,

@@ -32,9 +32,16 @@ _BEYOND_HELP = frozenset(
 )  # fmt: skip
 
 
+# Beside those, no code opens a way either.
+_NO_BETTER = frozenset({Cause.PEER_ABSENT, Cause.DIFFERENT_NETWORKS, Cause.PROXY_ARP})
+
+
 def is_beyond_help(verdict: RunVerdict) -> bool:
-    """Whether an answer code, typed at the other device, could not help."""
-    return bool(_BEYOND_HELP & verdict.causes)
+    """Whether an answer code, typed at the other device, could not help, whichever of the possible causes it is."""
+    return any(
+        _BEYOND_HELP & set(one.causes) and set(one.causes) <= _BEYOND_HELP | _NO_BETTER
+        for one in verdict.explanations
+    )
 
 
 @dataclass(slots=True)

@@ -761,7 +761,12 @@ CASES = [
     Case(
         "an offer without addresses, and a firewall here",
         Cause.FIREWALL_INBOUND,
-        joiner(offer=OfferFacts(lifetime_s=120, age_s=20), routes=(), attempts=()),
+        joiner(
+            offer=OfferFacts(lifetime_s=120, age_s=20),
+            routes=(),
+            attempts=(),
+            counters=(CounterFacts(4, 2158, 59, 3), CounterFacts(6, 0, 0)),
+        ),
     ),
     Case("heard by groups alone", Cause.EGRESS_FILTER, stuck_joiner(heard=(voice(BOB),))),
     Case(

@@ -11,6 +11,7 @@ from localpair.causes.judge import judge
 from localpair.causes.report_code import code_of
 from localpair.causes.telling import masked
 from localpair.causes.vocabulary import Cause, Confidence, Explanation, RunVerdict
+from localpair.causes.waiting import is_beyond_help
 from localpair.errors import LocalpairError, PeerEndedError, RefusedError, UnreachableError
 from localpair.events import Judged
 from localpair.net.agent.facts_exchange import ExchangedFacts
@@ -63,8 +64,8 @@ def explained(
     if not told:
         return error
     hints = list(dict.fromkeys(one.hint for one in told))
-    one_way = all(_CARRIED & set(one.causes) and Cause.CLIENT_ISOLATION not in one.causes for one in told)
-    if answered and one_way:
+    one_way = all(_CARRIED & set(one.causes) for one in told)
+    if answered and one_way and not is_beyond_help(verdict):
         hints.append(_BY_HAND)
     evidence = dict.fromkeys(piece for one in told for piece in one.evidence)
     if claimed:
