@@ -24,10 +24,10 @@ from localpair.causes.view import (
     callable_addresses,
     counted,
     counted_beacons,
+    counts_others,
     dials,
     facts_there,
     gateways,
-    has_twin_links,
     heard,
     holds,
     is_dense,
@@ -292,7 +292,7 @@ def _arrived(view: View, found: list[WayThere]) -> bool | None:
     that uncertain.
     """
     there = facts_there(view)
-    if has_twin_links(there):
+    if counts_others(there):
         return None
     for version in {way.address.version for way in found if way.attempts}:
         counters = counted(there, version)

@@ -95,7 +95,10 @@ def link_there_dead(view: View) -> Iterator[Conclusion]:
         if own & called or any(holds(link, address) for address in mine):
             cause = Cause.NO_CARRIER if link.up else Cause.INTERFACE_DOWN
             state = "has no carrier" if link.up else "is down"
-            yield likely(cause, Place.THERE, f"{link.name} of {view.peer} {state}", subject=link.name)
+            # Another card of it, at whose address it was called, may be the one, on a network of its own.
+            alive = called & {address for one in usable_links(there) for address in telling(one)}
+            causes = (cause, Cause.DIFFERENT_NETWORKS) if alive else (cause,)
+            yield likely(causes, Place.THERE, f"{link.name} of {view.peer} {state}", subject=link.name)
             return
 
 
@@ -207,7 +210,7 @@ RULES: Final = (
     CauseRule(
         link_there_dead,
         Tier.OWN,
-        (Cause.NO_CARRIER, Cause.INTERFACE_DOWN),
+        (Cause.NO_CARRIER, Cause.INTERFACE_DOWN, Cause.DIFFERENT_NETWORKS),
         _OUTWARD,
         ("links", "attempts", "calls", "heard"),
     ),

@@ -19,9 +19,9 @@ from localpair.causes.view import (
     by_index,
     callable_addresses,
     counted,
+    counts_others,
     dials,
     gateways,
-    has_twin_links,
     heard,
     is_dense,
     is_tunnelled,
@@ -242,7 +242,7 @@ def _dropped_here(facts: RunFacts) -> int:
     """Packets for this host alone that its own kernel dropped, where there are more than strays. Where the other device
     is heard these are its calls: they arrived, and a filter of this host kept them out.
     """
-    if has_twin_links(facts):
+    if counts_others(facts):
         return 0
     dropped = max((one.singly - (one.reverse_path or 0) for one in _counters(facts)), default=0)
     return dropped if dropped >= _MANY else 0

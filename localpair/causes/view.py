@@ -164,15 +164,18 @@ def versions_outward(facts: RunFacts) -> set[int]:
     return {address.version for address in every if classify(address) in _USABLE}
 
 
-def has_twin_links(facts: RunFacts) -> bool:
-    """Whether two usable interfaces are in one subnet: each hears what the other one sends, and the kernel drops it."""
+def counts_others(facts: RunFacts) -> bool:
+    """Whether what the kernel has dropped for this device alone, as it counts, may be none of its: two interfaces in
+    one subnet hear each other, and one without the multicast flag drops all groups as if they were for it alone.
+    """
     found = outer_links(facts)
-    return any(
-        one is not other and one_address.version == 4 and holds(other, one_address)
-        for one in found
-        for other in found
-        for one_address in (entry.address for entry in one.addresses)
+    pairs = [(one, other) for one in found for other in found if one is not other]
+    in_both = (
+        entry.address.version == 4 and holds(other, entry.address)
+        for one, other in pairs
+        for entry in one.addresses
     )
+    return any(not one.multicast for one in found) or any(in_both)
 
 
 def is_strict(facts: RunFacts) -> bool:
@@ -237,8 +240,14 @@ def ways(facts: RunFacts) -> list[WayThere]:
 
 def nearest(facts: RunFacts) -> list[WayThere]:
     """The ways that came nearest, all of one reach; none where no address is known."""
-    found = ways(facts)
+    every = ways(facts)
+    # That nobody here has a link-local address says little of a device that has others, and may be elsewhere.
+    found = [way for way in every if way.reach is not Reach.SILENT or not _is_local(way.address)] or every
     return [way for way in found if way.reach is found[0].reach]
+
+
+def _is_local(address: IPAddress) -> bool:
+    return address.version == 6 and address.is_link_local
 
 
 def _way(facts: RunFacts, route: RouteFacts) -> WayThere:

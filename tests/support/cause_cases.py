@@ -757,6 +757,18 @@ CASES = [
         ),
         True,
     ),
+    Case(
+        "a filter between, and a card that drops all groups",
+        Cause.FILTER_IN_BETWEEN,
+        stuck_joiner(),
+        with_link(dropping_host(), multicast=False),
+    ),
+    Case(
+        "a card of the other device is dead, and it is behind another one on a network of its own",
+        Cause.DIFFERENT_NETWORKS,
+        joiner(routes=(no_route(FAR), no_route("10.77.0.5")), attempts=(dial(FAR, "ENETUNREACH", hop=None),)),
+        host(links=(LO, link(FAR, BOB_MAC), replace(link("10.77.0.5", OTHER_MAC), index=3, carrier=False))),
+    ),
     Case("a kill switch over there, silent", Cause.EGRESS_FILTER, stuck_joiner()),
     Case(
         "an offer without addresses, and a firewall here",
