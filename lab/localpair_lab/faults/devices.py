@@ -95,8 +95,11 @@ def shut_one(draft: Draft) -> InjectedFault:
 
 
 def counted(draft: Draft) -> frozenset[str]:
-    """What a kernel drops tells whose firewall it is, unless two cards in one subnet hear each other."""
-    return frozenset() if "two-nics-one-subnet" in draft.features else frozenset({MERGED})
+    """What a kernel drops tells whose firewall it is, unless two cards in one subnet hear each other, or one drops all
+    groups.
+    """
+    misled = {"two-nics-one-subnet", "no-multicast-flag"} & set(draft.features)
+    return frozenset() if misled else frozenset({MERGED})
 
 
 def _shut(draft: Draft, device: str) -> None:
