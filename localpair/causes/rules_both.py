@@ -250,9 +250,9 @@ def _answers_lost(view: View) -> bool:
 
 
 def _lost(view: View) -> tuple[Cause, ...]:
-    """Losses are possible as well where few of the beacons came that the other side should have heard."""
-    there = facts_there(view)
-    return (Cause.LOSSY_PATH,) if heard(there) and not is_dense(there) else ()
+    """Losses are possible as well where few of the beacons came that one of the two should have heard."""
+    patchy = any(heard(side) and not is_dense(side) for side in (view.here, facts_there(view)))
+    return (Cause.LOSSY_PATH,) if patchy else ()
 
 
 def _is_stuck(way: WayThere) -> bool:
@@ -388,10 +388,16 @@ def _unheard(view: View) -> Conclusion:
     is_one = one_network(view)
     if is_one is False:
         return certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, _BY_CHANCE)
-    near = (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION)
-    if is_one:
-        return likely(near, Place.BETWEEN, evidence, "both reach the same router")
-    return likely((*near, Cause.DIFFERENT_NETWORKS), Place.BETWEEN, evidence)
+    apart = () if is_one else (Cause.DIFFERENT_NETWORKS,)
+    # What came, and was dropped, may have been for these groups.
+    shut = (Cause.FIREWALL_INBOUND,) if _may_drop(view.here) or _may_drop(facts_there(view)) else ()
+    causes = (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION, *apart, *shut)
+    return likely(causes, Place.BETWEEN, evidence, *(["both reach the same router"] if is_one else []))
+
+
+def _may_drop(facts: RunFacts) -> bool:
+    """Whether the kernel has dropped more than strays, as far as it is known."""
+    return facts.counters is None or any(one.undelivered >= _LEAST for one in facts.counters)
 
 
 def _shouts(facts: RunFacts) -> bool:
@@ -458,8 +464,9 @@ RULES: Final = (
     CauseRule(
         nothing_carried,
         Tier.BOTH,
-        (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS),
+        (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS, Cause.FIREWALL_INBOUND),
         (*_SEEN, "sent"),
         (*_SEEN, "sent"),
+        uses=("counters",),
     ),
 )
