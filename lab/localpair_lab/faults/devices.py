@@ -96,9 +96,9 @@ def shut_one(draft: Draft) -> InjectedFault:
 
 def counted(draft: Draft) -> frozenset[str]:
     """What a kernel drops tells whose firewall it is, unless two cards in one subnet hear each other, or one drops all
-    groups.
+    groups, or nobody may have called.
     """
-    misled = {"two-nics-one-subnet", "no-multicast-flag"} & set(draft.features)
+    misled = {"two-nics-one-subnet", "no-multicast-flag", "no-addresses-offered"} & set(draft.features)
     return frozenset() if misled else frozenset({MERGED})
 
 
