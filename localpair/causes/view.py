@@ -241,8 +241,11 @@ def ways(facts: RunFacts) -> list[WayThere]:
 def nearest(facts: RunFacts) -> list[WayThere]:
     """The ways that came nearest, all of one reach; none where no address is known."""
     every = ways(facts)
-    # That nobody here has a link-local address says little of a device that has others, and may be elsewhere.
-    found = [way for way in every if way.reach is not Reach.SILENT or not _is_local(way.address)] or every
+    # That nobody here has a link-local address says little of a device that has others, behind a router.
+    is_elsewhere = any(way.reach >= Reach.ROUTED and not _is_local(way.address) for way in every)
+    found = [
+        one for one in every if not (is_elsewhere and one.reach is Reach.SILENT and _is_local(one.address))
+    ]
     return [way for way in found if way.reach is found[0].reach]
 
 

@@ -552,6 +552,23 @@ def test_devices_of_two_subnets_are_kept_apart_by_what_lies_between(
         assert judge(facts, replace(there, heard=(voice(ALICE),))).causes != causes
 
 
+@pytest.mark.parametrize(
+    ("other", "causes"),
+    [
+        (no_route(FAR), {Cause.PEER_ABSENT, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS}),
+        (BEYOND["routes"][0], {Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND}),
+    ],
+    ids=["no route", "a router"],
+)
+def test_a_link_local_address_that_nobody_has_counts_unless_the_device_is_behind_a_router(
+    other: RouteFacts, causes: set[Cause]
+) -> None:
+    local = route("fe80::20", NeighbourState.SILENT)
+    facts = joiner(routes=(local, other), attempts=(dial("fe80::20", hop=NeighbourState.SILENT), dial(FAR)))
+    both = (AddressFacts(ip_address(ALICE), 24), AddressFacts(ip_address("fe80::10"), 64))
+    assert judge(with_link(facts, addresses=both)).causes == causes
+
+
 def test_routers_of_which_one_is_not_known_leave_it_open_whether_there_are_two() -> None:
     unknown = replace(link(BOB, BOB_MAC), gateways=(GatewayFacts(ip_address(ROUTER), NeighbourState.ABSENT),))
     found = judge(silent_joiner(), host(links=(LO, unknown))).causes
