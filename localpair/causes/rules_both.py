@@ -38,6 +38,7 @@ from localpair.causes.view import (
     is_tunnelled,
     known,
     links,
+    may_drop,
     outer_links,
     usable_links,
     versions_outward,
@@ -390,14 +391,9 @@ def _unheard(view: View) -> Conclusion:
         return certain(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, _BY_CHANCE)
     apart = () if is_one else (Cause.DIFFERENT_NETWORKS,)
     # What came, and was dropped, may have been for these groups.
-    shut = (Cause.FIREWALL_INBOUND,) if _may_drop(view.here) or _may_drop(facts_there(view)) else ()
+    shut = (Cause.FIREWALL_INBOUND,) if may_drop(view.here) or may_drop(facts_there(view)) else ()
     causes = (Cause.MULTICAST_FILTERED, Cause.CLIENT_ISOLATION, *apart, *shut)
     return likely(causes, Place.BETWEEN, evidence, *(["both reach the same router"] if is_one else []))
-
-
-def _may_drop(facts: RunFacts) -> bool:
-    """Whether the kernel has dropped more than strays, as far as it is known."""
-    return facts.counters is None or any(one.undelivered >= _LEAST for one in facts.counters)
 
 
 def _shouts(facts: RunFacts) -> bool:

@@ -27,6 +27,7 @@ from localpair.causes.view import (
     is_tunnelled,
     known,
     links_to,
+    may_drop,
     nearest,
     seeks,
     stalls,
@@ -96,7 +97,7 @@ def nobody_known(view: View) -> Iterator[Conclusion]:
         return
     if here.role is RunRole.SEND:
         evidence = "nothing was heard of the other device, and no address of it is known"
-        causes = (_UNKNOWN[0], Cause.FORGOTTEN_OR_REVOKED, *_UNKNOWN[1:], *_own_filter(here))
+        causes = (_UNKNOWN[0], Cause.FORGOTTEN_OR_REVOKED, *_UNKNOWN[1:], *_filter_near(view))
         yield likely(causes, Place.BETWEEN, evidence)
         return
     offer = known(here.offer, "offer")
@@ -105,17 +106,12 @@ def nobody_known(view: View) -> Iterator[Conclusion]:
         yield likely(Cause.WRONG_NETWORK, Place.BETWEEN, evidence)
     elif not offer.addresses:
         evidence = "the offer names no address, and nothing was heard of the other device"
-        yield likely((*_UNKNOWN, *_own_filter(here)), Place.BETWEEN, evidence)
+        yield likely((*_UNKNOWN, *_filter_near(view)), Place.BETWEEN, evidence)
 
 
-def _own_filter(here: RunFacts) -> tuple[Cause, ...]:
-    """This device's firewall may be what keeps beacons from it, unless its kernel has dropped fewer packets than the
-    other device sends, or says nothing of that.
-    """
-    rows = here.counters
-    dropped = None if rows is None else sum(one.undelivered for one in rows)
-    is_clear = dropped is not None and (dropped <= _STRAY or dropped * _SELDOM_S < here.lasted_s)
-    return () if is_clear else (Cause.FIREWALL_INBOUND,)
+def _filter_near(view: View) -> tuple[Cause, ...]:
+    """A firewall of this device, or of the other one as far as that has told, may be what keeps beacons out."""
+    return (Cause.FIREWALL_INBOUND,) if any(may_drop(one) for one in (view.here, view.there) if one) else ()
 
 
 def beyond_the_link(view: View) -> Iterator[Conclusion]:

@@ -35,6 +35,10 @@ FORBIDDEN: Final = frozenset({"EPERM", "EACCES"})
 """What this host says of what it does not let out."""
 UNANSWERED: Final = frozenset({"ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"})
 """What a dial ends with that nobody took, and whose port nobody refused."""
+_STRAYS: Final = 3  # dropped packets of a run: reports of groups, answers that came late
+_SELDOM_S: Final = (
+    2  # for each dropped packet: strays come less often, beacons that a filter drops more often
+)
 _COUNTED_LEAST: Final = 8  # beacons sent, before their loss is reckoned
 _LOST_SHARE: Final = 0.3
 
@@ -346,6 +350,16 @@ def called_by_holder(facts: RunFacts) -> bool:
 def heard(facts: RunFacts) -> list[HeardFacts]:
     """What was heard of the other device by datagrams."""
     return [one for one in known(facts.heard, "heard") if one.carrier is not CarrierName.TCP]
+
+
+def may_drop(facts: RunFacts) -> bool:
+    """Whether the kernel may have kept beacons from this device by a filter: it has dropped more packets than strays
+    are, or does not say how many.
+    """
+    if facts.counters is None:
+        return True
+    dropped = sum(one.undelivered for one in facts.counters)
+    return dropped > _STRAYS and dropped * _SELDOM_S >= facts.lasted_s
 
 
 def is_dense(facts: RunFacts) -> bool:

@@ -21,6 +21,7 @@ from localpair.causes.facts import (
     NeighbourFacts,
     NeighbourState,
     OfferFacts,
+    RouteFacts,
     RunFacts,
     RunRole,
 )
@@ -555,7 +556,10 @@ def test_devices_of_two_subnets_are_kept_apart_by_what_lies_between(
 @pytest.mark.parametrize(
     ("other", "causes"),
     [
-        (no_route(FAR), {Cause.PEER_ABSENT, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS}),
+        (
+            no_route(FAR),
+            {Cause.PEER_ABSENT, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS, Cause.MULTICAST_FILTERED},
+        ),
         (BEYOND["routes"][0], {Cause.WRONG_NETWORK, Cause.FIREWALL_INBOUND}),
     ],
     ids=["no route", "a router"],
