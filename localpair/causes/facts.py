@@ -2,8 +2,8 @@
 
 A record is evidence and no verdict: ``localpair.causes.judge`` draws the conclusions, from one side's record or from
 both sides'. None means unknown: the platform does not tell, or nobody asked. An empty tuple means that somebody looked
-and found nothing. Repeats are counted in one row, and every table is bounded (``localpair.causes.recorder``); no
-field holds a secret, a key, or a text that another device chose.
+and found nothing. Repeats are counted in one row, and every table is bounded
+(``localpair.causes.records.recorder``); no field holds a secret, a key, or a text that another device chose.
 """
 
 from __future__ import annotations

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 
-from localpair.causes import rules_both, rules_conflict, rules_own, rules_path, rules_peer, rules_word
-from localpair.causes.conclusions import CauseRule, Conclusion, Tier
 from localpair.causes.facts import Ending
-from localpair.causes.notes import remarks
-from localpair.causes.view import UnknownFactError, View
+from localpair.causes.rules import both, conflict, own, path, peer, word
+from localpair.causes.rules.conclusions import CauseRule, Conclusion, Tier
+from localpair.causes.rules.notes import remarks
+from localpair.causes.rules.view import UnknownFactError, View
 from localpair.causes.vocabulary import Cause, Confidence, Place, Remark, RunNote, RunVerdict, Untold
 from localpair.causes.words import explain
 from localpair.dataclass import dataclass
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from localpair.causes.vocabulary import Explanation
 
 RULES: Final[tuple[CauseRule, ...]] = (
-    *rules_word.RULES,
-    *rules_own.RULES,
-    *rules_conflict.RULES,
-    *rules_peer.RULES,
-    *rules_both.RULES,
-    *rules_path.RULES,
+    *word.RULES,
+    *own.RULES,
+    *conflict.RULES,
+    *peer.RULES,
+    *both.RULES,
+    *path.RULES,
 )
 _MORE: Final = "there may be further causes, which show once this one is mended"
 # What is found first where a path is stuck hides what comes after it on the same path; a refusal does not.

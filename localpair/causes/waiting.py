@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from localpair.causes.facts import NeighbourState, RunRole
-from localpair.causes.view import (
+from localpair.causes.rules.view import (
     UnknownFactError,
     callable_addresses,
     called_by_holder,

@@ -11,9 +11,9 @@ from localpair.causes.vocabulary import Cause, Explanation, Place
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from localpair.causes.conclusions import Conclusion
     from localpair.causes.facts import RunFacts
-    from localpair.causes.view import View
+    from localpair.causes.rules.conclusions import Conclusion
+    from localpair.causes.rules.view import View
 
 # {who} is the device that the cause lies at, {peer} the other one of the two, {subject} what the rule names.
 _PHRASES: Final[Mapping[Cause, str]] = {

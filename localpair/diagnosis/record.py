@@ -7,8 +7,8 @@ from dataclasses import field, replace
 from enum import StrEnum
 from typing import Final
 
-from localpair.causes.codec import from_dict, to_dict
-from localpair.causes.pseudonyms import key_of, pseudonymous
+from localpair.causes.records.codec import from_dict, to_dict
+from localpair.causes.records.pseudonyms import key_of, pseudonymous
 from localpair.dataclass import dataclass
 from localpair.diagnosis.facts import Facts, Json
 from localpair.diagnosis.redaction import Redactor

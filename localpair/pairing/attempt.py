@@ -12,9 +12,9 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from localpair.causes.codec import to_dict
 from localpair.causes.facts import Ending, OfferFacts
 from localpair.causes.judge import judge
+from localpair.causes.records.codec import to_dict
 from localpair.causes.vocabulary import RunVerdict
 from localpair.causes.waiting import SteadyVerdict, progress
 from localpair.choices.settings import Settings

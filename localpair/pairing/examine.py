@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from localpair.causes.codec import to_dict
 from localpair.causes.facts import Ending, OfferFacts
 from localpair.causes.judge import judge
+from localpair.causes.records.codec import to_dict
 from localpair.events import Attempt, Event, Judged
 from localpair.keys import DeviceIdentity, Purpose, Role, SharedSecret
 from localpair.limits import DISCOVERY_VERDICT_S

@@ -14,8 +14,6 @@ import pytest
 
 from attack_sides import SECRET, THEIR_SECRET, beacon, feed, peers
 from cause_cases import CASES
-from localpair.causes.codec import FactsError, from_dict, to_dict
-from localpair.causes.compact import decode
 from localpair.causes.facts import (
     AddressFacts,
     CallFacts,
@@ -30,8 +28,10 @@ from localpair.causes.facts import (
     RunRole,
 )
 from localpair.causes.judge import judge
-from localpair.causes.report_code import code_of, parse
-from localpair.causes.telling import believed, packed
+from localpair.causes.records.codec import FactsError, from_dict, to_dict
+from localpair.causes.records.compact import decode
+from localpair.causes.records.report_code import code_of, parse
+from localpair.causes.records.telling import believed, packed
 from localpair.causes.vocabulary import Confidence, Place
 from localpair.keys import Purpose, Role, SharedSecret, random_bytes
 from localpair.limits import FACTS_ADDRESSES, FACTS_BEACONS, FACTS_COMPACT_BYTES, FACTS_ROWS

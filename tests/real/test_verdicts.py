@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from localpair.causes.codec import from_dict
 from localpair.causes.judge import judge
-from localpair.causes.report_code import parse
+from localpair.causes.records.codec import from_dict
+from localpair.causes.records.report_code import parse
 from netns import Lan, Namespace, lan
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]

@@ -11,11 +11,11 @@ from zlib import crc32
 
 from cause_cases import CASES
 from fuzzing import Subject, Unstable, stable
-from localpair.causes import compact, report_code
-from localpair.causes.codec import FactsError, from_dict, to_dict
 from localpair.causes.facts import RunFacts
-from localpair.causes.reports import read_report
-from localpair.causes.telling import packed
+from localpair.causes.records import compact, report_code
+from localpair.causes.records.codec import FactsError, from_dict, to_dict
+from localpair.causes.records.reports import read_report
+from localpair.causes.records.telling import packed
 from localpair.errors import AnswerError, OfferError, WireError
 from localpair.keys import BEACON_NONCE_BYTES, Purpose, Role, SharedSecret
 from localpair.limits import (

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from devices import Device, Home, pair
-from localpair.causes.codec import from_dict
 from localpair.causes.judge import judge
+from localpair.causes.records.codec import from_dict
 from localpair.causes.vocabulary import Cause
 from netns import Lan, Namespace, find_tool
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from localpair.causes.judge import judge
-from localpair.causes.reports import read_report
-from localpair.causes.telling import believed, masked
+from localpair.causes.records.reports import read_report
+from localpair.causes.records.telling import believed, masked
 from localpair.causes.vocabulary import Place, RunVerdict
 from localpair_lab.engines.namespace.engine import NamespaceEngine
 from localpair_lab.faults.drawing import TIMEOUT, FaultSample, draw

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from localpair.causes.codec import FactsError, from_dict
-from localpair.causes.reports import judge_reports
+from localpair.causes.records.codec import FactsError, from_dict
+from localpair.causes.records.reports import judge_reports
 from localpair_lab.judge.verdict import Failure
 from localpair_lab.loading.problems import Where
 from localpair_lab.model.expectations import Expect, MergedWanted

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localpair.causes.codec import FactsError
 from localpair.causes.facts import Ending, RunFacts, RunRole
 from localpair.causes.judge import judge
-from localpair.causes.reports import REPORT_BYTES, HandedReport, is_code, read_report
-from localpair.causes.telling import masked
+from localpair.causes.records.codec import FactsError
+from localpair.causes.records.reports import REPORT_BYTES, HandedReport, is_code, read_report
+from localpair.causes.records.telling import masked
 from localpair.causes.vocabulary import Place, RunVerdict
 from localpair_lab.errors import LabError
 

@@ -17,7 +17,7 @@ from localpair.causes.facts import (
     RunFacts,
     RunRole,
 )
-from localpair.causes.view import has_address, holds, lan_links, seeks
+from localpair.causes.rules.view import has_address, holds, lan_links, seeks
 
 USUAL_PREFIX = {4: 24, 6: 64}
 ELSEWHERE = "203.0.113.20"  # of a block that nobody calls, for an offer of which nothing was called

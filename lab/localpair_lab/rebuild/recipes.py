@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from localpair.causes.facts import NeighbourState, RouteFacts, RunFacts
-from localpair.causes.view import heard, is_proxied
+from localpair.causes.rules.view import heard, is_proxied
 from localpair.causes.vocabulary import Cause
 from localpair.events import Flaw, Phase
 from localpair_lab.rebuild.scene import Scene

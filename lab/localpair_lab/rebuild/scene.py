@@ -9,7 +9,7 @@ from typing import Final
 
 from localpair.address import IPAddress
 from localpair.causes.facts import CarrierName, DialTime, LinkFacts, RunFacts, SentFacts
-from localpair.causes.view import FORBIDDEN, is_tunnel, to_the_network
+from localpair.causes.rules.view import FORBIDDEN, is_tunnel, to_the_network
 from localpair_lab.rebuild.topology import (
     VPN,
     Entry,

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from localpair.address import IPAddress, unscoped
 from localpair.candidate import InterfaceKind
 from localpair.causes.facts import AddressFacts, LinkFacts, RouteFacts, RunFacts
-from localpair.causes.view import has_address, holds, is_inner, is_tunnel
+from localpair.causes.rules.view import has_address, holds, is_inner, is_tunnel
 from localpair_lab.model.kernel_names import fault_of_name
 
 Entry: TypeAlias = dict[str, Any]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localpair.causes.codec import from_dict
 from localpair.causes.judge import judge
-from localpair.causes.telling import masked
+from localpair.causes.records.codec import from_dict
+from localpair.causes.records.telling import masked
 from localpair.cli import offers
 from localpair.cli.files import check_report_file
 from localpair.cli.output import results

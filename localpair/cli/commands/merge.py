@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from localpair.causes.codec import FactsError, to_dict
-from localpair.causes.report_code import parse
-from localpair.causes.reports import REPORT_BYTES, is_code, judge_reports, read_report
+from localpair.causes.records.codec import FactsError, to_dict
+from localpair.causes.records.report_code import parse
+from localpair.causes.records.reports import REPORT_BYTES, is_code, judge_reports, read_report
 from localpair.cli.output.explained import show_verdict
 from localpair.cli.terminal.text import printable
 from localpair.errors import UsageError

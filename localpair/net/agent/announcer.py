@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, ip_address
 from localpair.address import AddressClass, IPAddress, classify, unscoped
 from localpair.candidate import Candidate, Evidence, Interface, InterfaceKind, Origin
 from localpair.causes.facts import CarrierName
-from localpair.causes.recorder import FactRecorder
+from localpair.causes.records.recorder import FactRecorder
 from localpair.limits import BEACON_ADDRESSES, GROUP_IPV6, GROUP_LINK_LOCAL, GROUP_SCOPED, TARGETS
 from localpair.net.host.alternate_routes import alternates
 from localpair.net.host.interfaces import Interfaces

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import field, replace
 from typing import Final
 
-from localpair.causes.codec import FactsError
-from localpair.causes.compact import decode
 from localpair.causes.facts import Ending, RunFacts
-from localpair.causes.telling import concerning, packed
+from localpair.causes.records.codec import FactsError
+from localpair.causes.records.compact import decode
+from localpair.causes.records.telling import concerning, packed
 from localpair.dataclass import dataclass
 from localpair.keys import random_bytes
 from localpair.limits import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.address import unscoped
 from localpair.candidate import Candidate
-from localpair.causes.recorder import HopFacts
+from localpair.causes.records.recorder import HopFacts
 from localpair.net.host.routes import NoRoute
 from localpair.net.host.routing import route_to
 from localpair.net.host.state import NetworkState, read_state

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.address import IPAddress, unscoped
 from localpair.candidate import Interface, InterfaceKind
-from localpair.causes.codec import fits
 from localpair.causes.facts import (
     AddressFacts,
     GatewayFacts,
@@ -23,6 +22,7 @@ from localpair.causes.facts import (
     NeighbourState,
     RouteFacts,
 )
+from localpair.causes.records.codec import fits
 from localpair.dataclass import dataclass
 from localpair.limits import FACTS_ROWS
 from localpair.names.visible import escaped

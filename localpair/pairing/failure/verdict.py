@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from localpair.causes.codec import to_dict
 from localpair.causes.facts import Ending, RunFacts
 from localpair.causes.judge import judge
-from localpair.causes.report_code import code_of
-from localpair.causes.telling import masked
+from localpair.causes.records.codec import to_dict
+from localpair.causes.records.report_code import code_of
+from localpair.causes.records.telling import masked
 from localpair.causes.vocabulary import Cause, Confidence, Explanation, RunVerdict
 from localpair.causes.waiting import is_beyond_help
 from localpair.errors import LocalpairError, PeerEndedError, RefusedError, UnreachableError

@@ -13,7 +13,7 @@ from localpair_lab.model.expectations import Expect
 from localpair_lab.model.words.causes import CauseName, NoteName
 from localpair_lab.timeline import ActionRecord, SeenEvent
 
-from localpair.causes.codec import to_dict
+from localpair.causes.records.codec import to_dict
 from localpair.causes.vocabulary import Cause, RunNote
 from localpair.cli import main
 from run_facts import dropping_host, stuck_joiner

@@ -13,9 +13,9 @@ from localpair_lab.loading.cases import PlannedCell, planned
 from localpair_lab.oracle.consistency import disagreements
 
 from cause_cases import CASES, Case
-from localpair.causes.codec import to_dict
 from localpair.causes.facts import Ending, NeighbourState, RunFacts, RunRole
-from localpair.causes.report_code import code_of
+from localpair.causes.records.codec import to_dict
+from localpair.causes.records.report_code import code_of
 from run_facts import ALICE, BOB, dial, host, joiner, route, silent_joiner
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cause_cases import CASES, Case
-from localpair.causes.codec import FactsError, from_dict, to_dict
 from localpair.causes.facts import AddressFacts, CounterFacts, RunFacts
 from localpair.causes.judge import judge
+from localpair.causes.records.codec import FactsError, from_dict, to_dict
 from localpair.limits import FACTS_ROWS
 from run_facts import joiner
 

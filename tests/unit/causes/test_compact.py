@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 import places
 from cause_cases import CASES, Case
 from localpair.candidate import InterfaceKind
-from localpair.causes.codec import FactsError, from_dict, to_dict
-from localpair.causes.compact import WORDS, decode, encode
 from localpair.causes.facts import (
     AddressFacts,
     CallReach,
@@ -34,9 +32,11 @@ from localpair.causes.facts import (
     Whose,
 )
 from localpair.causes.judge import judge
-from localpair.causes.packing import MASKED
-from localpair.causes.report_code import code_of, parse
-from localpair.causes.telling import masked, packed, told
+from localpair.causes.records.codec import FactsError, from_dict, to_dict
+from localpair.causes.records.compact import WORDS, decode, encode
+from localpair.causes.records.packing import MASKED
+from localpair.causes.records.report_code import code_of, parse
+from localpair.causes.records.telling import masked, packed, told
 from localpair.errors import Refusal
 from localpair.events import Flaw, Phase
 from localpair.limits import FACTS_COMPACT_BYTES, FACTS_NEIGHBOURS

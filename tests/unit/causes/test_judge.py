@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cause_cases import BROADER, CASES, Case
-from localpair.causes.conclusions import CauseRule
 from localpair.causes.facts import Ending, RunFacts, RunRole
 from localpair.causes.judge import RULES, judge
-from localpair.causes.view import UnknownFactError, View
+from localpair.causes.rules.conclusions import CauseRule
+from localpair.causes.rules.view import UnknownFactError, View
 from localpair.causes.vocabulary import Cause, Confidence, RunVerdict
 
 # What a record always says, and what no verdict is made of.

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from cause_cases import CASES, Case
 from localpair.address import classify
-from localpair.causes.codec import to_dict
 from localpair.causes.facts import AddressFacts
 from localpair.causes.judge import judge
-from localpair.causes.pseudonyms import key_of, pseudonym, pseudonymous
-from localpair.causes.telling import masked
+from localpair.causes.records.codec import to_dict
+from localpair.causes.records.pseudonyms import key_of, pseudonym, pseudonymous
+from localpair.causes.records.telling import masked
 from run_facts import ALICE, ALICE_MAC, BOB, BOB_MAC, ROUTER_MAC, joiner
 
 KEY = key_of(b"a secret of 16 b")

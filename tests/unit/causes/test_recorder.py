@@ -5,7 +5,6 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from localpair.candidate import Candidate, Origin
-from localpair.causes.codec import from_dict, to_dict
 from localpair.causes.facts import (
     CallReach,
     CarrierName,
@@ -16,7 +15,8 @@ from localpair.causes.facts import (
     RunRole,
     Whose,
 )
-from localpair.causes.recorder import FactRecorder, HopFacts
+from localpair.causes.records.codec import from_dict, to_dict
+from localpair.causes.records.recorder import FactRecorder, HopFacts
 from localpair.errors import Refusal
 from localpair.events import Attempt, Direction, Flaw, Phase
 from localpair.limits import FACTS_ROWS

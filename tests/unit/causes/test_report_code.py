@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from localpair.causes.codec import FactsError
-from localpair.causes.report_code import PREFIX, code_of, parse
-from localpair.causes.telling import told
+from localpair.causes.records.codec import FactsError
+from localpair.causes.records.report_code import PREFIX, code_of, parse
+from localpair.causes.records.telling import told
 from localpair.limits import REPORT_CODE_CHARS
 from run_facts import dropping_host, host, stuck_joiner
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localpair.address import normalise
-from localpair.causes.codec import to_dict
 from localpair.causes.judge import judge
-from localpair.causes.reports import read_report
-from localpair.causes.telling import masked
+from localpair.causes.records.codec import to_dict
+from localpair.causes.records.reports import read_report
+from localpair.causes.records.telling import masked
 from localpair.diagnosis import (
     Finding,
     Report,

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from cli_fakes import Api
-from localpair.causes.codec import to_dict
 from localpair.causes.facts import Ending
-from localpair.causes.report_code import code_of
+from localpair.causes.records.codec import to_dict
+from localpair.causes.records.report_code import code_of
 from localpair.cli.options.diagnose import Diagnose
 from localpair.cli.run import execute
 from run_facts import dropping_host, host, joiner, link, silent_joiner, stuck_joiner

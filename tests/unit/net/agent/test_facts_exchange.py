@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from localpair.causes.compact import decode
 from localpair.causes.facts import Ending, RunFacts
-from localpair.causes.telling import packed
+from localpair.causes.records.compact import decode
+from localpair.causes.records.telling import packed
 from localpair.limits import (
     FACTS_AFTER_S,
     FACTS_BEACONS,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from localpair.candidate import Candidate, Interface, InterfaceAddress, InterfaceKind
-from localpair.causes.recorder import FactRecorder
+from localpair.causes.records.recorder import FactRecorder
 from localpair.keys import Role
 from localpair.limits import FAR_ALTERNATE_ROUTES
 from localpair.net.agent.callbacks import CallbackSchedule

@@ -9,8 +9,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from localpair.causes.codec import from_dict
 from localpair.causes.facts import LinkFacts, NeighbourState, RunFacts
+from localpair.causes.records.codec import from_dict
 from localpair.net.host.linux import rtnetlink as rt
 from localpair.net.host.linux.counters import CounterReading
 from netns import Namespace, lan
@@ -21,7 +21,7 @@ if not sys.platform.startswith("linux"):
 FACTS = """
 import json, socket, sys
 from ipaddress import ip_address
-from localpair.causes.codec import to_dict
+from localpair.causes.records.codec import to_dict
 from localpair.causes.facts import RunFacts, RunRole
 from localpair.net.host.read import read_interfaces
 from localpair.net.host.state import read_state, bridge_filter, host_system

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
-from localpair.causes.subnets import routers_agree, shared, telling
-from localpair.causes.view import (
+from localpair.causes.rules.conclusions import CauseRule, Conclusion, Tier, certain, likely
+from localpair.causes.rules.subnets import routers_agree, shared, telling
+from localpair.causes.rules.view import (
     Reach,
     by_index,
     facts_there,
@@ -30,7 +30,7 @@ from localpair.causes.vocabulary import Cause, Place
 if TYPE_CHECKING:
     from localpair.address import IPAddress
     from localpair.causes.facts import LinkFacts, RunFacts
-    from localpair.causes.view import View
+    from localpair.causes.rules.view import View
 
 _UNIVERSAL_BIT: Final = 0x02
 

@@ -14,10 +14,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any, Final
 
 from localpair.address import AddressClass, IPAddress, classify, unscoped
-from localpair.causes.compact import named
 from localpair.causes.facts import RunFacts
-from localpair.causes.packing import MAC_BYTES, MASKED
-from localpair.causes.telling import masked
+from localpair.causes.records.compact import named
+from localpair.causes.records.packing import MAC_BYTES, MASKED
+from localpair.causes.records.telling import masked
 
 # These mean the same to everybody.
 _SHOWN: Final = frozenset(

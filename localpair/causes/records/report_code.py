@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from localpair.causes.codec import FactsError
-from localpair.causes.compact import decode
-from localpair.causes.telling import packed
+from localpair.causes.records.codec import FactsError
+from localpair.causes.records.compact import decode
+from localpair.causes.records.telling import packed
 from localpair.limits import REPORT_CODE_BYTES, REPORT_CODE_CHARS
 from localpair.wire.base32 import checked_bodies, spell_checked
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from localpair.address import unscoped
 from localpair.candidate import InterfaceKind, Origin
-from localpair.causes.codec import FactsError
-from localpair.causes.compact import OUTCOMES, WORDS, encode, named
 from localpair.causes.facts import Ending
-from localpair.causes.packing import MAC_BYTES, MASKED
-from localpair.causes.view import is_inner, lan_links, seeks, to_the_network, usable_links
+from localpair.causes.records.codec import FactsError
+from localpair.causes.records.compact import OUTCOMES, WORDS, encode, named
+from localpair.causes.records.packing import MAC_BYTES, MASKED
+from localpair.causes.rules.view import is_inner, lan_links, seeks, to_the_network, usable_links
 from localpair.events import Direction
 from localpair.limits import FACTS_NEIGHBOURS
 

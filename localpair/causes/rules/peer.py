@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CallReach, Ending, ForeignKind, RunRole
-from localpair.causes.view import (
+from localpair.causes.rules.conclusions import CauseRule, Conclusion, Tier, certain, likely
+from localpair.causes.rules.view import (
     UNANSWERED,
     Reach,
     called_by_holder,
@@ -26,7 +26,7 @@ from localpair.events import Flaw, Phase
 if TYPE_CHECKING:
     from localpair.address import IPAddress
     from localpair.causes.facts import AttemptFacts, RunFacts
-    from localpair.causes.view import View
+    from localpair.causes.rules.view import View
 
 _LONG_AGO_S: Final = (
     16  # the slowest beat three times, with its jitter: a device that is not heard for so long has gone

@@ -11,7 +11,7 @@ from localpair.causes.vocabulary import Cause, Confidence, Place
 from localpair.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from localpair.causes.view import View
+    from localpair.causes.rules.view import View
 
 BOTH_TRANSPORTS = (Transport.TCP, Transport.UDP)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localpair.causes.view import View, facts_there, holds, known, usable_links
+from localpair.causes.rules.view import View, facts_there, holds, known, usable_links
 
 if TYPE_CHECKING:
     from localpair.address import IPAddress

@@ -1,6 +1,6 @@
 """Facts in a few bytes: what beacons and report codes carry (docs/protocol.md, "Facts").
 
-Written is what ``localpair.causes.telling`` leaves of a record. Layout of version 1::
+Written is what ``localpair.causes.records.telling`` leaves of a record. Layout of version 1::
 
     u8 version = 1 | addresses | masked hardware addresses | the fields and tables below, in this order
 
@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Final
 
 from localpair.candidate import InterfaceKind, Origin
-from localpair.causes.codec import FactsError
 from localpair.causes.facts import (
     AddressFacts,
     AttemptFacts,
@@ -45,7 +44,8 @@ from localpair.causes.facts import (
     Transport,
     Whose,
 )
-from localpair.causes.packing import (
+from localpair.causes.records.codec import FactsError
+from localpair.causes.records.packing import (
     ADDRESS,
     FLAG,
     MAC,
@@ -217,7 +217,7 @@ _RUN: Final = RowKind(
 
 
 def encode(told: RunFacts) -> bytes:
-    """What ``localpair.causes.telling.told`` gave, as bytes."""
+    """What ``localpair.causes.records.telling.told`` gave, as bytes."""
     rows, tables = Writer(), Tables()
     _RUN.write(rows, tables, told)
     whole = Writer().u8(VERSION)

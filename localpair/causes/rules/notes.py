@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from localpair.candidate import Origin
 from localpair.causes.facts import AttemptFacts, CarrierName, Ending, ForeignKind, RunRole, Whose
-from localpair.causes.view import (
+from localpair.causes.rules.view import (
     FORBIDDEN,
     UnknownFactError,
     View,

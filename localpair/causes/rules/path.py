@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from localpair.address import SPECIAL_CLASSES, classify
-from localpair.causes.conclusions import CauseRule, Conclusion, Tier, likely
 from localpair.causes.facts import CarrierName, NeighbourState, RunRole, Transport
-from localpair.causes.view import (
+from localpair.causes.rules.conclusions import CauseRule, Conclusion, Tier, likely
+from localpair.causes.rules.view import (
     UNANSWERED,
     Reach,
     asked_by_groups,
@@ -42,7 +42,7 @@ from localpair.events import Phase
 
 if TYPE_CHECKING:
     from localpair.causes.facts import CounterFacts, HeardFacts, RunFacts
-    from localpair.causes.view import View
+    from localpair.causes.rules.view import View
 
 _NOBODY: Final = (Cause.PEER_ABSENT, Cause.CLIENT_ISOLATION, Cause.DIFFERENT_NETWORKS)
 _UNKNOWN: Final = (

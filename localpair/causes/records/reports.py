@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from localpair.causes.codec import from_dict
 from localpair.causes.judge import judge
-from localpair.causes.report_code import PREFIX, parse
-from localpair.causes.telling import believed, masked
+from localpair.causes.records.codec import from_dict
+from localpair.causes.records.report_code import PREFIX, parse
+from localpair.causes.records.telling import believed, masked
 from localpair.dataclass import dataclass
 from localpair.limits import FACTS_BYTES
 

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any, Final, NamedTuple
 
 from localpair.address import IPAddress, unscoped
-from localpair.causes.codec import FactsError
+from localpair.causes.records.codec import FactsError
 from localpair.dataclass import dataclass
 from localpair.limits import FACTS_ROWS
 from localpair.wire.codec import Reader, Writer

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CallReach, RunRole, Whose
-from localpair.causes.view import called_by_holder, dials, heard, known, own_addresses, seeks
+from localpair.causes.rules.conclusions import CauseRule, Conclusion, Tier, certain, likely
+from localpair.causes.rules.view import called_by_holder, dials, heard, known, own_addresses, seeks
 from localpair.causes.vocabulary import Cause, Place
 from localpair.errors import Refusal
 from localpair.events import Flaw
 
 if TYPE_CHECKING:
     from localpair.causes.facts import RunFacts
-    from localpair.causes.view import View
+    from localpair.causes.rules.view import View
 
 _SAID: Final[Mapping[Refusal, Cause]] = {
     Refusal.WRONG_SECRET: Cause.SECRET_REJECTED,

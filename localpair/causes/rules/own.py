@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from localpair.causes.conclusions import CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CarrierName
-from localpair.causes.subnets import shared, telling
-from localpair.causes.view import (
+from localpair.causes.rules.conclusions import CauseRule, Conclusion, Tier, certain, likely
+from localpair.causes.rules.subnets import shared, telling
+from localpair.causes.rules.view import (
     FORBIDDEN,
     by_index,
     facts_there,
@@ -34,7 +34,7 @@ from localpair.causes.vocabulary import Cause, Place
 if TYPE_CHECKING:
     from localpair.address import IPAddress
     from localpair.causes.facts import RunFacts, SentFacts
-    from localpair.causes.view import View
+    from localpair.causes.rules.view import View
 
 
 # --- Links ---

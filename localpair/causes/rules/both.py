@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from localpair.address import SPECIAL_CLASSES, classify
 from localpair.candidate import InterfaceKind
-from localpair.causes.conclusions import BOTH_TRANSPORTS, CauseRule, Conclusion, Tier, certain, likely
 from localpair.causes.facts import CarrierName, DialTime, NeighbourState, Transport
-from localpair.causes.subnets import one_network, shared, telling
-from localpair.causes.view import (
+from localpair.causes.rules.conclusions import BOTH_TRANSPORTS, CauseRule, Conclusion, Tier, certain, likely
+from localpair.causes.rules.subnets import one_network, shared, telling
+from localpair.causes.rules.view import (
     Reach,
     UnknownFactError,
     View,

@@ -1,0 +1,1 @@
+"""The rules: what each asks of facts, and what it concludes."""
