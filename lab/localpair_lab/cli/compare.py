@@ -48,7 +48,7 @@ def compare(options: argparse.Namespace) -> int:
     words = options.product or [OWN, *(name for name in product_names() if name != OWN)]
     products = [load_product(word) for word in words]
     engine = engine_names(options.engine)[0]
-    paths = files(options.scenarios)
+    paths = files(options.scenarios)[:: options.every]
     columns = [[cell for path in paths for cell in _cells(path, product, options)] for product in products]
     with _starting(options, engine) as start:
         played = [[_Cell(cell, engine, options.repeat, start) for cell in column] for column in columns]

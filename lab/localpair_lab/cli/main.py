@@ -118,6 +118,9 @@ def _add_playing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--product", action="append", metavar="ADAPTER", help=f"{PRODUCT_HELP}; none: all of the library"
     )
     comparing.add_argument("--repeat", type=_positive, default=3, metavar="N", help="play each N times (3)")
+    comparing.add_argument(
+        "--every", type=_positive, default=1, metavar="N", help="of all scenarios each Nth, as a sample (1)"
+    )
     comparing.add_argument("-o", "--output", metavar="FILE", help="where to write the table (stdout)")
     comparing.add_argument("--html", metavar="FILE", help="a page with a heat map, too")
     comparing.add_argument("--cells", choices=["one", "all"], default="one", help="of each matrix (one)")

@@ -100,7 +100,9 @@ def test_a_table_has_a_row_for_each_cell_and_a_column_for_each_program(
         f"lab: 1\nsummary: Cell ${{n}}.\nmatrix: {{n: [1, 2]}}\n{TWO_DEVICES}pair: {{host: bob, join: alice}}\n"
         "expect: [{of: [host, join], outcome: paired}]\n"
     )
-    words = ["compare", "theme/both.lan.yaml", "--repeat", "2", "--jobs", "1", "--cells", "all"]
+    (tmp_path / "theme" / "other.lan.yaml").write_text("lab: 1\nsummary: It is passed over.\n")
+    words = ["compare", "theme/both.lan.yaml", "theme/other.lan.yaml", "--every", "2"]
+    words += ["--repeat", "2", "--jobs", "1", "--cells", "all"]
     words += ["--html", "page.html"]
     assert main.main([*words, "--product", "first.yaml", "--product", "second.yaml"]) == 0
     lines = capsys.readouterr().out.splitlines()
