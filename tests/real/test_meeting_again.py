@@ -351,7 +351,7 @@ def test_one_s_own_listener_is_not_the_device_that_is_meant(
     failed = sending.wait("failed")
     assert failed["reason"] == "unreachable"
     assert "heard, but" not in failed["message"]
-    assert "running `localpair listen`" in failed["hint"]
+    assert "runs `localpair listen`" in failed["hint"]
     assert sending.of("attempt") == [], "what this device says to its peer, it does not take for its peer's"
 
     meant = phone.run("listen", "--yes", "--receive", str(tmp_path / "inbox"))

@@ -770,9 +770,12 @@ CASES = [
         host(links=(LO, link(FAR, BOB_MAC), replace(link("10.77.0.5", OTHER_MAC), index=3, carrier=False))),
     ),
     Case(
-        "no addresses, and a firewall drops what is sent to all",
+        "no addresses, and firewalls drop what is sent to all",
         Cause.FIREWALL_INBOUND,
-        joiner(offer=OfferFacts(lifetime_s=120, age_s=20)),
+        joiner(
+            offer=OfferFacts(lifetime_s=120, age_s=20),
+            counters=(CounterFacts(4, 140, 40, 0, 0), CounterFacts(6, 0, 0)),
+        ),
         host(counters=(CounterFacts(4, 140, 40, 0, 0), CounterFacts(6, 0, 0))),
     ),
     Case("a kill switch over there, silent", Cause.EGRESS_FILTER, stuck_joiner()),
