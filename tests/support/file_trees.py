@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import random
@@ -82,6 +83,15 @@ def refuse_to_open(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 
 def parts_in(folder: Path) -> list[Path]:
     return list(folder.glob(f"{PART_PREFIX}*"))
+
+
+def bytes_under_way(folder: Path) -> int:
+    """What the part files there hold; one that tries what the folder can is empty."""
+    found = 0
+    for part in parts_in(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found += part.stat().st_size
+    return found
 
 
 async def transfer(

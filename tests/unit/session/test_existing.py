@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import localpair.transfer.writer
-from file_trees import Tree, harvest, named, pair, parts_in, plant, transfer
+from file_trees import Tree, bytes_under_way, harvest, named, pair, plant, transfer
 from localpair.choices.terms import Existing, NameConflict, Resolver, Terms
 from localpair.errors import TransferError
 from localpair.events import Event, Progress, Received, Sent, Skipped, Unchanged
@@ -102,7 +102,7 @@ def test_an_old_file_stays_until_the_new_one_is_whole(source: Path, target: Path
         async with pair() as (one, other):
             receiving = asyncio.create_task(other.receive_files(target, Terms(existing=Existing.REPLACE)))
             sending = asyncio.create_task(one.send_files([path]))
-            await until(lambda: bool(parts_in(target)))
+            await until(lambda: bytes_under_way(target) > 0)
             sending.cancel()
             with pytest.raises(TransferError):
                 await receiving
