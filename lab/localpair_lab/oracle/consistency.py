@@ -42,13 +42,10 @@ def _disagreements(scenario: Scenario, plan: Plan, expect: Expect) -> dict[str, 
         if (act := acts.get(name)) is None:  # a program of the author's own: nobody knows what it needs
             continue
         pair = _pair(acts, act)
-        pairing = _pairing(scenario, plan, expect, act, pair) if pair is not None else ()
-        own = (
-            *_stage(plan, expect, act),
-            *_offers(plan, expect, act),
-            *_in_time(scenario, plan, expect, act),
-        )
-        for text in (*own, *pairing):
+        told = [*_stage(plan, expect, act), *_offers(plan, expect, act)]
+        told += _pairing(scenario, plan, expect, act, pair) if pair is not None else ()
+        # That it would wait for ever says nothing of an end that it cannot have.
+        for text in told or _in_time(scenario, plan, expect, act):
             found.setdefault(text, []).append(name)
     return found
 

@@ -88,7 +88,10 @@ def other_subnets(view: View) -> Iterator[Conclusion]:
         yield _no_way(view, evidence)
     elif found and all(is_tunnelled(here, way) for way in found):
         into = f"what is for {view.peer} goes into a tunnel of {view.me}"
-        yield likely((Cause.VPN_DEFAULT_ROUTE, Cause.DIFFERENT_NETWORKS), Place.HERE, evidence, into)
+        # Where there is a router, it might lead across, and may pass nothing on.
+        blocked = (Cause.ROUTER_BLOCKS,) if gateways(there) else ()
+        causes = (Cause.VPN_DEFAULT_ROUTE, Cause.DIFFERENT_NETWORKS, *blocked)
+        yield likely(causes, Place.HERE, evidence, into)
     elif found and all(_is_never_called(way) for way in found):
         near = f"{found[0].address} is of a block that is called in an own network only"
         yield likely(Cause.DIFFERENT_NETWORKS, Place.BETWEEN, evidence, near)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import localpair.transfer.writer
-from file_trees import Tree, bytes_under_way, harvest, named, pair, plant, transfer
+from file_trees import Tree, bytes_under_way, harvest, named, pair, parts_in, plant, transfer
 from localpair.choices.terms import Existing, NameConflict, Resolver, Terms
 from localpair.errors import TransferError
 from localpair.events import Event, Progress, Received, Sent, Skipped, Unchanged
