@@ -68,19 +68,29 @@ class Meeting:
         self._best: tuple[float, float] | None = None
         self._budget = budget or new_budget()
         self._silence = 0  # calls since the last answer
+        self._goes_on = False  # round after round, until the two have met
         self._actions: deque[RendezvousAction] = deque()
 
     def refused(self, now: float) -> None:
         """An ordinary simultaneous dial was refused, so a rendezvous is needed."""
+        self._goes_on = True
         if self._leads:
             self._want(now)
         else:
             self._actions.append(Rendezvous(RendezvousStep.ASK))
 
+    def unanswered(self, now: float) -> None:
+        """Ordinary simultaneous dials got no answer, again: earlier ones may have left such traces in a firewall that
+        it drops all that come between these ports. The side that leads tries others, once.
+        """
+        if self._leads:
+            self._want(now)
+
     def receive(self, message: Rendezvous, now: float) -> None:
         """Take the peer's word, which came at ``now``. One that does not fit what is under way is passed over."""
         match message.step:
             case RendezvousStep.ASK if self._leads:
+                self._goes_on = True
                 self._want(now)
             case RendezvousStep.CALL if not self._leads and _may_dial(message.ports):
                 self._get_ready(message, now)
@@ -98,7 +108,7 @@ class Meeting:
     def missed(self, now: float) -> None:
         """The simultaneous open that was asked for has opened nothing."""
         self._firing = False
-        if self._leads:
+        if self._leads and self._goes_on:
             self._next_call = now + RENDEZVOUS_GAPS_S[self._round >= RENDEZVOUS_ROUNDS]
 
     def timer(self, now: float) -> None:
@@ -111,7 +121,8 @@ class Meeting:
         self._round += 1
         self._silence += 1
         # Whoever is not there any more, or never was, is not called for ever: only where it asks, or refuses us again.
-        self._next_call = now + RENDEZVOUS_ANSWER_S if self._silence < RENDEZVOUS_ROUNDS else None
+        again = self._goes_on and self._silence < RENDEZVOUS_ROUNDS
+        self._next_call = now + RENDEZVOUS_ANSWER_S if again else None
         ports = self._load(VEILED_DIALS if self._veiled() else SIMULTANEOUS_DIALS)
         self._actions.append(Rendezvous(RendezvousStep.CALL, self._round & 255, ports))
 

@@ -64,7 +64,8 @@ class Circumstances:
     ``subnets`` holds its own ones, without those of tunnels; ``known`` the addresses that it was offered or that other
     devices claim; ``gateways`` those that its kernel asks for by itself; ``ports`` those that localpair bound anywhere;
     ``spans`` one entry for each process. ``refused`` holds the addresses that refused this device's dials between the
-    fixed ports, and those of devices whose dials to this one were refused: with them there may be a rendezvous.
+    fixed ports, or did not answer a second one, and those of devices whose dials to this one ended so: with them there
+    may be a rendezvous.
     ``alone``: nothing else sends from this device.
     """
 
@@ -191,12 +192,17 @@ def _refused(plan: Plan, record: Record, node: Node) -> Iterator[str]:
 
 
 def _refusing(told: ActionRecord) -> Iterator[str]:
-    """The addresses that answered a dial between the fixed ports with anything but silence."""
+    """The addresses that answered a dial between the fixed ports with anything but silence, or with silence again."""
+    silent: set[str] = set()
     for event in told.events("attempt"):
         host, _, port = str(event.fields.get("candidate", "")).rpartition(":")
-        refusal = event.fields.get("errno") not in NO_REFUSALS
-        if refusal and port.isdigit() and int(port) in traffic_limits.DIAL_PORTS:
-            yield host.strip("[]").partition("%")[0]
+        if not port.isdigit() or int(port) not in traffic_limits.DIAL_PORTS:
+            continue
+        address, errno = host.strip("[]").partition("%")[0], event.fields.get("errno")
+        if errno not in NO_REFUSALS or address in silent:
+            yield address
+        elif errno == "ETIMEDOUT":
+            silent.add(address)
 
 
 def _held(plan: Plan, name: str) -> Iterator[str]:

@@ -205,3 +205,26 @@ def test_a_holder_of_the_secret_that_goes_and_comes_gets_no_new_budget() -> None
         meeting.timer(0.0)
         calls += len(meeting.take())
     assert calls == RENDEZVOUS_ROUNDS
+
+
+def test_dials_without_an_answer_are_worth_one_round_each_at_the_side_that_leads() -> None:
+    issuer, joiner = Side(leads=True, ahead=7.0), Side(leads=False, ahead=-3.0)
+    joiner.meeting.unanswered(-3.0)
+    issuer.meeting.unanswered(7.0)
+    play(issuer, joiner, there=0.001, back=0.001, until=5.0)
+    assert len(issuer.fired) == len(joiner.fired) == 1
+    assert joiner.heard == [RendezvousStep.CALL, RendezvousStep.GO]
+    for side in (issuer, joiner):
+        side.meeting.missed(5.0 + side.ahead)
+    assert issuer.meeting.deadline() is None
+    issuer.meeting.unanswered(12.0)
+    play(issuer, joiner, there=0.001, back=0.001, until=6.0)
+    assert len(issuer.fired) == len(joiner.fired) == 2
+
+
+def test_a_call_for_want_of_an_answer_is_not_repeated() -> None:
+    issuer, joiner = Side(leads=True, ahead=0.0), Side(leads=False, ahead=0.0)
+    issuer.meeting.unanswered(0.0)
+    play(issuer, joiner, there=0.001, back=0.001, until=9.0, lost=(0,))
+    assert joiner.heard == []
+    assert issuer.meeting.deadline() is None

@@ -174,6 +174,8 @@ class DialRunner:
         self._tasks: set[asyncio.Task[bool]] = set()
         # By secret: where a peer's listener was refused to us.
         self._refused: deque[tuple[str, IPAddress]] = deque(maxlen=CANDIDATES)
+        # The same, where a dial between the fixed ports got no answer.
+        self._silent: deque[tuple[str, IPAddress]] = deque(maxlen=CANDIDATES)
 
     def start_due(self, group: asyncio.TaskGroup) -> None:
         """Start what is due now."""
@@ -191,6 +193,8 @@ class DialRunner:
         self._checklists.ended(secret, candidate, result)
         if result is DialOutcome.REFUSED:
             self._refusal(secret, candidate)
+        elif result is DialOutcome.UNANSWERED and candidate.dial_from:
+            self._silence((secret, candidate.address))
         self._changed()
         return False
 
@@ -207,6 +211,13 @@ class DialRunner:
             self._refused.append(place)
         elif candidate.dial_from and place in self._refused:
             self._hole_puncher.refused(*place)
+
+    def _silence(self, place: tuple[str, IPAddress]) -> None:
+        """The first dial may have come before the other side's."""
+        if place in self._silent:
+            self._hole_puncher.unanswered(*place)
+        else:
+            self._silent.append(place)
 
 
 def _this_task() -> asyncio.Task[Any]:

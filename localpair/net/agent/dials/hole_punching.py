@@ -87,7 +87,9 @@ class _PunchedPeer:
 
 
 class HolePuncher:
-    """Holds a rendezvous with each peer that is known by a secret, once a dial between fixed ports was refused."""
+    """Holds a rendezvous with each peer that is known by a secret, once a dial between fixed ports was refused, or
+    again got no answer.
+    """
 
     def __init__(
         self, announcer: Announcer, role: Role, clock: Clock, adopt: Adopt,
@@ -120,11 +122,22 @@ class HolePuncher:
         """A dial between the fixed ports was answered with a refusal. It says nothing of the peer's firewall where the
         peer was not heard at that address: an offered one may lead nowhere.
         """
-        peer = self._peers.get(secret)
-        if peer is not None and any(place.way.address == address for place in peer.places.values()):
+        peer = self._heard_at(secret, address)
+        if peer is not None:
             if not self._leads:
                 peer.ask()
             peer.meeting.refused(self._clock())
+
+    def unanswered(self, secret: str, address: IPAddress) -> None:
+        """Dials between the fixed ports got no answer there, more than once."""
+        peer = self._heard_at(secret, address)
+        if peer is not None:
+            peer.meeting.unanswered(self._clock())
+
+    def _heard_at(self, secret: str, address: IPAddress) -> _PunchedPeer | None:
+        peer = self._peers.get(secret)
+        near = peer is not None and any(place.way.address == address for place in peer.places.values())
+        return peer if near else None
 
     def hear(self, event: Invited, way_back: WayBack) -> None:
         """The peer has said a word of the rendezvous."""
