@@ -120,7 +120,8 @@ def test_a_kill_switch_of_the_host_is_on_its_own_screen(tmp_path: Path) -> None:
         ended = play(host, joiner, tmp_path)
     assert ended.causes("host") == [["egress-filter"]]
     assert ended.device("host") == "here"
-    assert ended.confidence("join") == {"likely"}  # it may be that, or a firewall, or nobody is there
+    assert ended.causes("join") == [["firewall-inbound", "peer-absent", "filter-in-between", "egress-filter"]]
+    assert ended.confidence("join") == {"likely"}
     assert ended.merged("join", "host") == [["egress-filter"]]
 
 

@@ -11,7 +11,6 @@ from localpair_lab.faults.plays import PlayedFault
 
 LEAST_RIGHT = 0.99  # of what can be decided
 MOST_WRONG = 0.01  # of everything
-_SEVERAL = 20
 GRADES = tuple(Grade)
 HEAD = "rt  va  no  wr"
 NAME = 34
@@ -64,14 +63,9 @@ def is_good(played: Sequence[PlayedFault]) -> bool:
     """Whether every view keeps both bounds."""
     found = [counts(played, view) for view in VIEWS]
     return all(
-        right + _spare(decided) >= LEAST_RIGHT * decided and wrong <= max(_spare(every), MOST_WRONG * every)
+        right >= LEAST_RIGHT * decided and wrong <= MOST_WRONG * every
         for right, decided, wrong, every in found
     )
-
-
-def _spare(every: int) -> int:
-    """One of a few dozen is no share yet: another seed, or a busy machine, makes it none or two."""
-    return 1 if _SEVERAL <= every < 1 / MOST_WRONG else 0
 
 
 def _share(part: int, whole: int) -> str:

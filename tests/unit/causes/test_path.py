@@ -115,7 +115,12 @@ def test_beyond_a_router_a_refusal_is_no_silence(errno: str, causes: set[Cause])
 @pytest.mark.parametrize("errno", ["ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"])
 def test_a_filter_that_rejects_is_told_from_one_that_drops(errno: str) -> None:
     (found,) = judge(stuck_joiner(errno)).explanations
-    assert found.causes[:3] == (Cause.FIREWALL_INBOUND, Cause.PEER_ABSENT, Cause.FILTER_IN_BETWEEN)
+    assert found.causes == (
+        Cause.FIREWALL_INBOUND,
+        Cause.PEER_ABSENT,
+        Cause.FILTER_IN_BETWEEN,
+        Cause.EGRESS_FILTER,
+    )
     assert ("refuses TCP" in found.sentence) is (errno != "ETIMEDOUT")
 
 
