@@ -122,6 +122,11 @@ _FAR_HOST = host(
         link(FAR, BOB_MAC, router=GatewayFacts(ip_address("10.5.0.1"), NeighbourState.ANSWERS, OTHER_MAC)),
     )
 )
+_INTO_A_TUNNEL = joiner(
+    links=(LO, link(ALICE, ALICE_MAC), _tunnel()),
+    routes=(route(FAR, None, index=3),),
+    attempts=(dial(FAR, index=3, hop=None),),
+)
 _FAR_JOINER = joiner(
     offer=OfferFacts((ip_address(FAR),), lifetime_s=120, age_s=20),
     routes=(route(FAR, mac=ROUTER_MAC, gateway=ip_address(ROUTER)),),
@@ -507,11 +512,13 @@ CASES = [
     Case(
         "other subnets, a tunnel",
         Cause.VPN_DEFAULT_ROUTE,
-        joiner(
-            links=(LO, link(ALICE, ALICE_MAC), _tunnel()),
-            routes=(route(FAR, None, index=3),),
-            attempts=(dial(FAR, index=3, hop=None),),
-        ),
+        _INTO_A_TUNNEL,
+        _FAR_HOST,
+    ),
+    Case(
+        "other subnets, a tunnel beside routers that pass nothing on",
+        Cause.ROUTER_BLOCKS,
+        _INTO_A_TUNNEL,
         _FAR_HOST,
     ),
     Case(

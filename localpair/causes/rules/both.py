@@ -88,8 +88,8 @@ def other_subnets(view: View) -> Iterator[Conclusion]:
         yield _no_way(view, evidence)
     elif found and all(is_tunnelled(here, way) for way in found):
         into = f"what is for {view.peer} goes into a tunnel of {view.me}"
-        # Where there is a router, it might lead across, and may pass nothing on.
-        blocked = (Cause.ROUTER_BLOCKS,) if gateways(there) else ()
+        # Where both networks have a router, these may lead across past the tunnel, and pass nothing on.
+        blocked = (Cause.ROUTER_BLOCKS,) if _has_router(here) and _has_router(there) else ()
         causes = (Cause.VPN_DEFAULT_ROUTE, Cause.DIFFERENT_NETWORKS, *blocked)
         yield likely(causes, Place.HERE, evidence, into)
     elif found and all(_is_never_called(way) for way in found):
@@ -101,6 +101,11 @@ def other_subnets(view: View) -> Iterator[Conclusion]:
         twin = (Cause.FIREWALL_INBOUND,) if found and _arrived(view, found) is None else ()
         causes = (Cause.DIFFERENT_NETWORKS, Cause.ROUTER_BLOCKS, *twin)
         yield likely(causes, Place.THERE if twin else Place.BETWEEN, evidence)
+
+
+def _has_router(facts: RunFacts) -> bool:
+    """Whether a network of this device has a router; that of a tunnel is none."""
+    return any(known(link.gateways, "gateways") for link in outer_links(facts) if not is_tunnel(link))
 
 
 def _no_way(view: View, evidence: str) -> Conclusion:

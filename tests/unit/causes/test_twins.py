@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cause_cases import CASES
 from localpair.candidate import InterfaceKind
 from localpair.causes.facts import (
     CallFacts,
@@ -267,3 +268,9 @@ def test_a_pair_that_came_about_before_any_beacon_to_a_group_was_due_has_no_note
 def test_clocks_that_differ_are_a_note_and_no_cause() -> None:
     theirs = host(ending=Ending.PAIRED, clock_s=1_700_000_000)
     assert notes(paired(), theirs) == {RunNote.CLOCKS_DIFFER}
+
+
+def test_no_router_blocks_beside_a_tunnel_where_one_network_has_none() -> None:
+    case = next(one for one in CASES if "a tunnel beside routers" in one.name)
+    alone = replace(case.mine, links=(LO, replace(link(ALICE, ALICE_MAC), gateways=()), *case.mine.links[2:]))
+    assert judge(alone, case.theirs).causes == {Cause.VPN_DEFAULT_ROUTE, Cause.DIFFERENT_NETWORKS}
