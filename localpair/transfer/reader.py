@@ -248,7 +248,8 @@ class FileReader:
 
     def _read_large(self, fd: int, source: SourceEntry, status: os.stat_result) -> None:
         checksum, offset = self._prefix(fd, source, status)
-        self._put(FileOpened(source, status.st_size, status.st_mtime_ns, offset, _traits(status)), last=True)
+        traits = _traits(status) | _holes(fd, status)
+        self._put(FileOpened(source, status.st_size, status.st_mtime_ns, offset, traits), last=True)
         try:
             while chunk := os.read(fd, min(self._chunk, status.st_size - offset)):
                 checksum.update(chunk)
@@ -339,11 +340,24 @@ def _read_small(fd: int, source: SourceEntry, status: os.stat_result) -> Whole:
 
 
 def _traits(status: os.stat_result) -> Traits:
-    """Whether its owner may execute it, where files have such a bit, and whether it has holes (or is compressed)."""
-    traits = Traits.EXECUTABLE if os.name != "nt" and status.st_mode & stat.S_IXUSR else PLAIN
-    blocks: int | None = getattr(status, "st_blocks", None)
-    is_short = blocks is not None and status.st_size > SMALL_FILE_BYTES and blocks * 512 < status.st_size
-    return traits | Traits.HOLES if is_short else traits
+    """Whether its owner may execute it, where files have such a bit."""
+    return Traits.EXECUTABLE if os.name != "nt" and status.st_mode & stat.S_IXUSR else PLAIN
+
+
+def _holes(fd: int, status: os.stat_result) -> Traits:
+    """Whether the file has holes, as far as the system tells. Its blocks do not: those of one that is compressed, or
+    was written a moment ago, are fewer than its bytes as well. What is read next stays the same.
+    """
+    seek_hole: int | None = getattr(os, "SEEK_HOLE", None)
+    if seek_hole is None:
+        return PLAIN
+    at = os.lseek(fd, 0, os.SEEK_CUR)
+    try:
+        return Traits.HOLES if os.lseek(fd, 0, seek_hole) < status.st_size else PLAIN
+    except OSError:
+        return PLAIN
+    finally:
+        os.lseek(fd, at, os.SEEK_SET)
 
 
 def _changed(fd: int, before: os.stat_result) -> bool:

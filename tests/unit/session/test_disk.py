@@ -100,7 +100,7 @@ def test_a_refused_file_is_not_sent_to_its_end(
 ) -> None:
     monkeypatch.setattr(localpair.transfer.folder.inbox.Inbox, "room", lambda self: 1 << 30)
     # The huge one is a hole, to spare this disk, and is to be taken for a file that has none.
-    monkeypatch.setattr(localpair.transfer.reader, "_traits", lambda status: PLAIN)
+    monkeypatch.setattr(localpair.transfer.reader, "_holes", lambda fd, status: PLAIN)
 
     async def main() -> None:
         folder = plant(source)
