@@ -61,7 +61,6 @@ async def _install(command: Service, platform: Manager, context: Context) -> Non
         _write(platform, text)
         if before is not None:
             await _try(platform.stop)
-            _write(platform, text)
         await _run_all(platform.start)
     except LocalError:
         _restore(platform.file, before)
