@@ -3,8 +3,8 @@
 A stateful firewall lets the peer's SYN in once our own has gone out. One that drops gives the two all the time they
 need; one that refuses ends our dial with its answer, so the two SYNs must cross on the way. The issuer calls with the
 ports it will dial from; the joiner answers with its own and with its clock; the issuer, who knows by the round trip
-how far the two clocks are apart, names the moment. Every round takes new ports, since a refused dial leaves its
-traces in both firewalls.
+how far the two clocks are apart, names the moment. Every round takes new ports, since both firewalls
+remember a refused dial.
 
 On a cable that is faster than the two schedulers are exact no SYN ever crosses another. So every second round the
 issuer dials first and veiled: its SYN opens its own firewall, and the joiner's host throws it away without a reset.
@@ -80,8 +80,8 @@ class Meeting:
             self._actions.append(Rendezvous(RendezvousStep.ASK))
 
     def unanswered(self, now: float) -> None:
-        """Ordinary simultaneous dials got no answer, again: earlier ones may have left such traces in a firewall that
-        it drops all that come between these ports. The side that leads tries others, once.
+        """Ordinary simultaneous dials got no answer, again: a firewall may remember earlier ones in such a way that it
+        drops all that come between these ports. The side that leads tries others, once.
         """
         if self._leads:
             self._want(now)

@@ -1,4 +1,4 @@
-"""What dials leave in firewalls: two closed sides meet although nothing gets through between their dial ports."""
+"""What firewalls remember of dials: two closed sides meet although nothing gets through between their dial ports."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from netns import lan
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 FIRST = DIAL_PORTS.start
-# As conntrack leaves it, for up to two minutes, where a dial was given up while its packets waited for an answer for a
+# So does conntrack, for up to two minutes, where a dial was given up while its packets waited for an answer for a
 # hardware address: it takes the dials that follow for none of its connection, and invalid.
-TRACES = f"tcp sport {FIRST} tcp dport {FIRST} drop"
+REMEMBERED = f"tcp sport {FIRST} tcp dport {FIRST} drop"
 
 
-def test_two_closed_sides_meet_although_dials_have_left_traces(tmp_path: Path) -> None:
+def test_two_closed_sides_meet_although_firewalls_remember_earlier_dials(tmp_path: Path) -> None:
     with lan(2) as network:
         for one in network.hosts:
             one.nft(
-                f"table inet filter {{\nchain input {{\ntype filter hook input priority 0; policy drop;\n{TRACES}\n"
+                f"table inet filter {{\nchain input {{\ntype filter hook input priority 0; policy drop;\n{REMEMBERED}\n"
                 "iif lo accept\nct state established,related accept\n}\n}\n"
             )
         host, joiner = (Home(one, tmp_path / str(number)) for number, one in enumerate(network.hosts))
